@@ -10,8 +10,9 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from jobs.model import Identity
 
@@ -60,10 +61,10 @@ class HeldLock:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def sign(self) -> None:
-        """Write into the locked file who holds it."""
+    def sign(self, **notes: object) -> None:
+        """Write into the locked file who holds it, and what else others should know."""
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps(asdict(mine())).encode(), 0)
+        os.pwrite(self._fd, json.dumps({**asdict(mine()), **notes}).encode(), 0)
 
     def release(self) -> None:
         """Let go. Also right after a fork in the child: the lock is shared by the open file."""
@@ -90,12 +91,22 @@ def hold(path: Path, wait_seconds: float = 0.0) -> HeldLock | None:
 
 def holder(path: Path) -> Identity | None:
     """Who signed a lock that is held now; None when it is free or was not signed."""
-    if not is_held(path):
-        return None
+    signed = signature(path)
     try:
-        return Identity(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return Identity(**{field.name: signed[field.name] for field in fields(Identity)})
+    except KeyError:
         return None
+
+
+def signature(path: Path) -> dict[str, Any]:
+    """All that the holder of a lock wrote into it; empty when it is free or was not signed."""
+    if not is_held(path):
+        return {}
+    try:
+        signed = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return signed if isinstance(signed, dict) else {}
 
 
 def is_held(path: Path) -> bool:

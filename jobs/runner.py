@@ -19,7 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs import admission, clock, detach, doorbell, identity, recovery, starting, upkeep, worker
-from jobs.errors import StoreUnusable
+from jobs.database import SCHEMA_VERSION
+from jobs.errors import DetachFailed, StoreTooNew, StoreUnusable
+from jobs.installed import LoadedCode
 from jobs.layout import StateDir
 from jobs.model import Job, Status
 from jobs.performing import Perform
@@ -34,6 +36,8 @@ REST_SECONDS = 5.0
 """How long a job rests whose worker ended with an error, such as a full disk."""
 TAKEOVER_SECONDS = 1.0
 """A prober holds the lock for an instant; only after that long is there really a rival."""
+OUTDATED_SECONDS = 30.0
+"""A runner of an older version leaves when it next looks, which its doorbell makes it do."""
 
 
 class Runner:
@@ -43,6 +47,8 @@ class Runner:
         self._state = state
         self._work = work
         self._perform: Perform | None = None
+        self._code: LoadedCode | None = None
+        self._is_outdated = False
         self._children: dict[int, str] = {}
         self._rest_until: dict[str, float] = {}
         self._leaving = False
@@ -63,6 +69,8 @@ class Runner:
                 self._busy_at = time.monotonic()
             elif self._is_idle() and self._leave_unless_needed():
                 break
+            if self._is_outdated and self._hand_over():
+                break
             self._sleep()
         _log(f"runner {os.getpid()} leaves; {len(self._children)} workers go on")
 
@@ -71,10 +79,12 @@ class Runner:
         self._lock = identity.hold(self._state.runner_lock)
         if self._lock is None:
             detach.say_ready("another runner lives")
-            self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
+            is_leaving = starting.is_runner_outdated(self._state)
+            patience = OUTDATED_SECONDS if is_leaving else TAKEOVER_SECONDS
+            self._lock = identity.hold(self._state.runner_lock, patience)
         if self._lock is None:
             return False
-        self._lock.sign()
+        self._lock.sign(schema=SCHEMA_VERSION)
         _log(f"runner {os.getpid()} serves {self._state.root}")
         detach.say_ready("ready")
         return True
@@ -89,6 +99,7 @@ class Runner:
         # What is imported is never collected, so that children do not copy its pages to mark it.
         gc.collect()
         gc.freeze()
+        self._code = LoadedCode()
 
     def _listen_to_signals(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -115,6 +126,10 @@ class Runner:
         """One look at the queue. True while there is anything to do, or the store cannot tell."""
         try:
             return self._start_what_may_run()
+        except StoreTooNew as error:
+            _log(str(error))
+            self._is_outdated = True
+            return True
         except StoreUnusable as error:
             _log(f"looking again in {TICK_SECONDS:g} s: {error}")
             return True
@@ -130,9 +145,17 @@ class Runner:
         now = time.monotonic()
         rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
         waiting = [job for job in rested if job.id not in forked]
-        for job in admission.choose(waiting, [*running, *starting_now], capacities):
-            self._fork_worker(job)
+        chosen = admission.choose(waiting, [*running, *starting_now], capacities)
+        self._fork_workers(chosen)
         return bool(queued or running or self._children)
+
+    def _fork_workers(self, chosen: Sequence[Job]) -> None:
+        assert self._code is not None
+        if chosen and self._code.has_changed():
+            self._is_outdated = True
+            return
+        for job in chosen:
+            self._fork_worker(job)
 
     def _fork_worker(self, job: Job) -> None:
         try:
@@ -156,6 +179,22 @@ class Runner:
         if worker.work(self._state, job_id, self._perform):
             starting.ensure_runner(self._state, self._work)
 
+    def _hand_over(self) -> bool:
+        """Leave to a runner of the code that is installed now; workers go on with the old. False
+        while that does not start, as in the middle of an installation: to be tried again."""
+        assert self._lock is not None and self._code is not None
+        _log(f"runner {os.getpid()} hands over: this program was replaced by another version")
+        self._lock.release()
+        if not self._code.has_changed():  # an older one beside a newer one: that starts its own
+            return True
+        try:
+            starting.ensure_runner(self._state, self._work)
+            return True
+        except DetachFailed as error:
+            _log(f"looking again in {TICK_SECONDS:g} s: {error}")
+        self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
+        return self._lock is None
+
     def _is_idle(self) -> bool:
         return time.monotonic() - self._busy_at > IDLE_SECONDS
 
@@ -171,7 +210,7 @@ class Runner:
         if needed:
             self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
             if self._lock is not None:
-                self._lock.sign()
+                self._lock.sign(schema=SCHEMA_VERSION)
             return self._lock is None
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from jobs import detach, doorbell, identity, upkeep
+from jobs.database import SCHEMA_VERSION
 from jobs.layout import StateDir
 
 _ENVIRONMENT = {
@@ -17,7 +18,15 @@ such memory back (mallopt(3)). Saves 7 MB for each request; other C libraries ig
 
 
 def is_runner_alive(state: StateDir) -> bool:
-    return identity.is_held(state.runner_lock)
+    """Whether a runner serves this directory. One of an older version, which does not know the
+    schema that the database has by now, only has yet to notice that it must leave."""
+    return identity.is_held(state.runner_lock) and not is_runner_outdated(state)
+
+
+def is_runner_outdated(state: StateDir) -> bool:
+    """Whether the runner that holds the lock signed it with an older schema than ours."""
+    known = identity.signature(state.runner_lock).get("schema", SCHEMA_VERSION)
+    return isinstance(known, int) and known < SCHEMA_VERSION
 
 
 def ensure_runner(state: StateDir, work: str) -> None:
@@ -27,8 +36,8 @@ def ensure_runner(state: StateDir, work: str) -> None:
     and then looks at the queue once more, so whoever finds the lock held has been seen. Raises
     `DetachFailed`.
     """
+    doorbell.ring(state.doorbell)  # an outdated one is to notice
     if is_runner_alive(state):
-        doorbell.ring(state.doorbell)
         return
     upkeep.rotate(state.runner_log)
     detach.spawn(

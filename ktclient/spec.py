@@ -9,6 +9,7 @@ from ktclient.errors import BadInput
 from ktclient.tasks import Kind, Task
 
 VERSION = 1
+"""A new one comes with a new schema of the database, so that no older runner takes such a job."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,128 @@
+"""`pip install -U` while a job runs: the job goes on in the old code, the next one runs in the new.
+
+Two real wheels: this tree, and this tree with another version number and a further migration.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+
+from acceptance.clone import copy_of_the_tree
+from jobs.layout import StateDir
+
+NEXT_VERSION = "99.0"
+MIGRATION = "ALTER TABLE jobs ADD COLUMN from_the_future TEXT;\n"
+
+
+def _build(tree: Path) -> Path:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tree.parent)]
+    subprocess.run([*command, str(tree)], check=True, capture_output=True)
+    (wheel,) = tree.parent.glob("*.whl")
+    return wheel
+
+
+def _make_next(tree: Path) -> None:
+    """Another version, whose runner is known by its log and whose database is another."""
+    changes = {
+        "pyproject.toml": ('\nversion = "', f'\nversion = "{NEXT_VERSION}.'),
+        "ktclient/__init__.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
+        "jobs/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
+        "jobs/runner.py": ("serves {", "of the next version serves {"),
+    }
+    for name, (old, new) in changes.items():
+        text = (tree / name).read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{name} no longer has one {old!r}"
+        (tree / name).write_text(text.replace(old, new), encoding="utf-8")
+    (tree / "jobs/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
+
+
+class Installed:
+    """A virtual environment with ktjob in it and this one's dependencies behind it."""
+
+    def __init__(self, root: Path) -> None:
+        self.python = root / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
+        (packages,) = root.glob("lib/python*/site-packages")
+        folders = "\n".join(site.getsitepackages())
+        (packages / "dependencies.pth").write_text(folders + "\n", encoding="utf-8")
+
+    def install(self, wheel: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-U"]
+        options = ["--no-deps", "--no-index", "--disable-pip-version-check"]
+        subprocess.run([*pip, *options, str(wheel)], check=True, capture_output=True)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.python), "-I", "-m", "ktclient", *words]  # -I: not from this folder
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    def ktjob(self, *words: str) -> str:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    now = copy_of_the_tree(tmp_path_factory.mktemp("now") / "tree")
+    later = copy_of_the_tree(tmp_path_factory.mktemp("later") / "tree")
+    _make_next(later)
+    return _build(now), _build(later)
+
+
+def test_an_upgrade_in_place_disturbs_nothing(
+    tmp_path: Path, state: StateDir, wheels: tuple[Path, Path]
+) -> None:
+    """The running request is not touched by the new program, nor by the new schema; the waiting
+    one is performed by a runner of the new version; nothing is asked twice."""
+    ours = Installed(tmp_path / "venv")
+    ours.install(wheels[0])
+    book = tmp_path / "book.txt"
+    book.write_text("A long story. " * 2000, encoding="utf-8")
+    with fake_sglang(tmp_path, "--prefill-seconds", "4", "--answer", "Whole.") as server:
+        first = ours.ktjob("submit", str(book), "--server", server.url)
+        second = ours.ktjob("submit", str(book), "--server", server.url)
+        server.wait_for_event("prefill_started", seconds=60)
+        os.kill(server.process.pid, signal.SIGSTOP)  # a prefill as long as the test needs
+
+        ours.install(wheels[1])
+        assert NEXT_VERSION in ours.ktjob("--version")
+        assert "RUNNING" in ours.ktjob("status", first)
+
+        os.kill(server.process.pid, signal.SIGCONT)
+        ours.ktjob("wait", first)
+        ours.ktjob("wait", second)
+        assert ours.ktjob("result", first) == ours.ktjob("result", second) == "Whole."
+        assert len(server.requests()) == 2
+    log = state.runner_log.read_text(encoding="utf-8")
+    assert "of the next version serves" in log and "hands over" in log
+
+
+def test_an_older_program_beside_a_newer_one_leaves_the_queue_to_it(
+    tmp_path: Path, state: StateDir, wheels: tuple[Path, Path]
+) -> None:
+    """Two installations, one queue: the newer one's database is not touched by the older one,
+    whose runner leaves; its worker ends what it has begun."""
+    older, newer = Installed(tmp_path / "older"), Installed(tmp_path / "newer")
+    older.install(wheels[0])
+    newer.install(wheels[1])
+    book = tmp_path / "book.txt"
+    book.write_text("A long story. " * 2000, encoding="utf-8")
+    with fake_sglang(tmp_path, "--prefill-seconds", "2", "--answer", "Whole.") as server:
+        first = older.ktjob("submit", str(book), "--server", server.url)
+        second = newer.ktjob("submit", str(book), "--server", server.url)
+        refused = older.run("submit", str(book), "--server", server.url)
+        assert refused.returncode == 1 and "written by a newer ktjob" in refused.stderr
+        assert "Traceback" not in refused.stderr and not refused.stdout
+        newer.ktjob("wait", first)
+        newer.ktjob("wait", second)
+        assert newer.ktjob("result", first) == newer.ktjob("result", second) == "Whole."
+        assert len(server.requests()) == 2
+    assert "of the next version serves" in state.runner_log.read_text(encoding="utf-8")
