@@ -92,9 +92,11 @@ def fork_child(child: Callable[[], None]) -> int:
 
 
 def _exit_now(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # also when a log is on a full disk: the child must never go on as its parent
+        os._exit(code)
 
 
 def redirect_streams(log: Path) -> None:
