@@ -146,6 +146,7 @@ class Runner:
         except OSError as error:
             _log(f"cannot fork a worker for {job.id}, trying again: {error}")
             return
+        upkeep.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
         _log(f"worker {pid} takes {job.id}")
 
