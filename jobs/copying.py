@@ -8,14 +8,15 @@ import sqlite3
 from pathlib import Path
 
 from jobs import trouble
-from jobs.errors import StoreUnusable
+from jobs.errors import StoreDamaged, StoreUnusable
 
 
 def copy(source: Path, target: Path) -> None:
     """Copy the database at `source`, in use or not, to `target`, over what is there.
 
     It is written as a draft beside it (0600) and renamed when it is on the disk. Raises
-    `StoreUnusable` with the reason; the target is untouched then.
+    `StoreUnusable` with the reason, `StoreDamaged` when the source is not sound; the target is
+    untouched then.
     """
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
@@ -31,7 +32,10 @@ def copy(source: Path, target: Path) -> None:
     except OSError as error:
         raise _failed(target, trouble.of_system(error, target)) from error
     except sqlite3.Error as error:
-        raise _failed(target, trouble.of_sqlite(error, target)) from error
+        reason = trouble.of_sqlite(error, target)
+        if isinstance(reason, StoreDamaged):
+            reason = trouble.damaged(str(error), source)
+        raise _failed(target, reason) from error
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -49,6 +53,10 @@ def _fill(draft: Path, source: Path) -> None:
         contextlib.closing(sqlite3.connect(draft)) as copied,
     ):
         original.backup(copied)
+        # Pages are copied as they are: a good backup is not replaced by damage.
+        broken = [str(row[0]) for row in copied.execute("PRAGMA quick_check(1)")]
+        if broken != ["ok"]:
+            raise trouble.damaged(broken[0], source)
     _sync(draft)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,8 +178,10 @@ def sweep(state: StateDir) -> int:
     files.update({path: path.stem for path in state.root.glob("logs/*.log")})
     with Upkeep.open(state) as upkeep:
         gone = [path for path, job_id in files.items() if not upkeep.exists(job_id)]
-    drafts = state.root.glob(f".{state.database.name}.*.bak.*")
-    gone += [path for path in drafts if identity.of(int(path.suffix[1:])) is None]
+    for path in state.root.glob(f".{state.database.name}.*.bak.*"):
+        maker = re.match(r"\.(\d+)", path.suffix)
+        if maker and identity.of(int(maker[1])) is None:
+            gone.append(path)
     for path in gone:
         path.unlink(missing_ok=True)
     return len(gone)
