@@ -24,6 +24,8 @@ from typing import NoReturn
 
 from jobs.errors import DetachFailed
 
+FORK_SECONDS = 10.0
+"""How long the start of a detached process waits when there are too many processes (EAGAIN)."""
 READY_FD_VARIABLE = "KTJOB_READY_FD"
 
 
@@ -53,6 +55,8 @@ def spawn(
                 cwd=cwd,
                 env={**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)},
             )
+        except OSError as error:
+            raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {error}") from error
         finally:
             os.close(said)
         process.wait()
@@ -92,9 +96,11 @@ def fork_child(child: Callable[[], None]) -> int:
 
 
 def _exit_now(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # also when a log is on a full disk: the child must never go on as its parent
+        os._exit(code)
 
 
 def redirect_streams(log: Path) -> None:
@@ -135,13 +141,25 @@ def _first_line(fd: int, seconds: float) -> str | None:
     return heard.decode().strip()
 
 
+def _fork_patiently() -> int:
+    """Fork, waiting up to `FORK_SECONDS` for room for a process."""
+    give_up = time.monotonic() + FORK_SECONDS
+    while True:
+        try:
+            return os.fork()
+        except OSError:
+            if time.monotonic() >= give_up:
+                raise
+        time.sleep(0.2)
+
+
 def _main(argv: Sequence[str]) -> NoReturn:
     """The middle process: already leads its own session; forks once more and becomes `argv`."""
     parser = argparse.ArgumentParser(prog="jobs.detach")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("argv", nargs="+")
     asked = parser.parse_args(argv)
-    if os.fork():
+    if _fork_patiently():
         os._exit(0)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)

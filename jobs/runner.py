@@ -8,6 +8,7 @@ forks, and it may die at any moment: workers go on, and the next runner finds th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import os
@@ -52,6 +53,7 @@ class Runner:
         self._children: dict[int, str] = {}
         self._rest_until: dict[str, float] = {}
         self._leaving = False
+        self._trouble = ""
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
         self._wakeup, self._wakeup_write = os.pipe()
@@ -63,7 +65,7 @@ class Runner:
             return
         self._listen_to_signals()
         self._import_work()
-        while not self._leaving:
+        while not self._leaving and self._is_at_home():
             self._reap()
             if self._serve_once():
                 self._busy_at = time.monotonic()
@@ -125,20 +127,24 @@ class Runner:
     def _serve_once(self) -> bool:
         """One look at the queue. True while there is anything to do, or the store cannot tell."""
         try:
-            return self._start_what_may_run()
+            busy = self._start_what_may_run()
         except StoreTooNew as error:
             _log(str(error))
             self._is_outdated = True
             return True
-        except StoreUnusable as error:
-            _log(f"looking again in {TICK_SECONDS:g} s: {error}")
+        except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
+            if str(error) != self._trouble:  # once, not every two seconds
+                _log(f"looking again every {TICK_SECONDS:g} s: {error}")
+            self._trouble = str(error)
             return True
+        self._trouble = ""
+        return busy
 
     def _start_what_may_run(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
             running = recovery.recover(store, self._state)
-            queued = store.in_status(Status.QUEUED)
+            queued = store.next_in_line()
             capacities = store.capacities()
         forked = set(self._children.values())
         starting_now = [job for job in queued if job.id in forked]
@@ -163,6 +169,7 @@ class Runner:
         except OSError as error:
             _log(f"cannot fork a worker for {job.id}, trying again: {error}")
             return
+        upkeep.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
         _log(f"worker {pid} takes {job.id}")
 
@@ -195,6 +202,11 @@ class Runner:
         self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
         return self._lock is None
 
+    def _is_at_home(self) -> bool:
+        """False once the state directory was removed: what is made there now is another's."""
+        assert self._lock is not None
+        return self._lock.is_at(self._state.runner_lock)
+
     def _is_idle(self) -> bool:
         return time.monotonic() - self._busy_at > IDLE_SECONDS
 
@@ -215,7 +227,7 @@ class Runner:
         return True
 
     def _sleep(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # takes no file descriptor of its own
             selector.register(self._bell, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
             selector.select(TICK_SECONDS)
@@ -224,7 +236,8 @@ class Runner:
 
 
 def _log(line: str) -> None:
-    print(clock.now(), line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the log may be on a full disk
+        print(clock.now(), line, file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str]) -> None:

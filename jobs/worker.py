@@ -1,18 +1,20 @@
 """One forked process per running job: claims it, performs it, records how it ended.
 
-Nothing but its own death ends the job: the runner may be killed, upgraded or replaced.
+Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Nor does a
+store that cannot be used for a while: once a job is claimed, everything waits for it to come back.
 """
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import traceback
 from dataclasses import dataclass
 
 from jobs import identity
-from jobs.errors import IllegalTransition, KtjobError, WorkCancelled
+from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancelled
 from jobs.layout import StateDir
 from jobs.model import Attempt, Outcome, Status
+from jobs.patience import say, until_done
 from jobs.performing import Perform, Performing
 from jobs.store import Store
 
@@ -23,20 +25,29 @@ def work(state: StateDir, job_id: str, perform: Perform) -> bool:
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
-    with Store.open(state) as store:
-        try:
-            attempt = store.claim(job_id, identity.mine())
-        except IllegalTransition:
-            return False  # another was first, or it was cancelled meanwhile
-        earlier = [one for one in store.attempts(job_id) if one.number < attempt.number]
-        performing = Performing(store, state, store.job(job_id), attempt, earlier)
-        ending = _ending_of(perform, performing)
-        try:
-            performing.flush()
-            _record(store, attempt, ending)
-        except IllegalTransition as error:
-            print(f"attempt {attempt.number} of {job_id} was fenced off: {error}", file=sys.stderr)
-        return store.has(Status.QUEUED)
+    try:
+        with Store.open(state) as store:
+            _claim_and_perform(store, state, job_id, perform)
+            return store.has(Status.QUEUED)
+    except StoreUnusable as error:
+        say(f"giving up {job_id}: {error}")
+        raise
+
+
+def _claim_and_perform(store: Store, state: StateDir, job_id: str, perform: Perform) -> None:
+    try:
+        attempt = store.claim(job_id, identity.mine())
+    except IllegalTransition:
+        return  # another was first, or it was cancelled meanwhile
+    job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
+    earlier = [one for one in attempts if one.number < attempt.number]
+    performing = Performing(store, state, job, attempt, earlier)
+    ending = _ending_of(perform, performing)
+    try:
+        performing.settle()
+        until_done(lambda: _record(store, attempt, ending))
+    except IllegalTransition as error:
+        say(f"attempt {attempt.number} of {job_id} was fenced off: {error}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,8 @@ def _ending_of(perform: Perform, performing: Performing) -> _Ending:
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log may be on a full disk
+            traceback.print_exc()
         log = performing.state.job_log(performing.job_id)
         words = f"unexpected {type(error).__name__}: {error}; see {log}"
         return _Ending(Outcome.FAILED, "bug", words)

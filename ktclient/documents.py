@@ -17,6 +17,9 @@ from typing import BinaryIO
 from ktclient.errors import DocumentUnusable
 
 STDIN = "-"
+MOST_BYTES = 100_000_000
+"""25 million tokens or more, far beyond any window (the largest is 10 million): what is longer was
+named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
 _TEMPLATE_MARK = re.compile(r"<([|\uff5c][\w\u2581-]{1,40}[|\uff5c])>")
 """`<|im_start|>` and the like; DeepSeek's have full-width bars, and U+2581 for blanks."""
 _MARKS = (
@@ -41,10 +44,12 @@ class Document:
 def read(name: str, *, raw: bool = False, stdin: BinaryIO | None = None) -> Document:
     """Read a file, or standard input for "-". Raises `DocumentUnusable`."""
     if name == STDIN:
-        return from_bytes(_read_stdin(stdin), "standard input", raw=raw)
+        body = _bounded(stdin or _own_stdin(), "standard input")
+        return from_bytes(body, "standard input", raw=raw)
     path = Path(name)
     try:
-        body = path.read_bytes()
+        with path.open("rb") as file:
+            body = _bounded(file, _shown(name), os.fstat(file.fileno()).st_size)
     except IsADirectoryError:
         raise DocumentUnusable(f"{_shown(name)} is a folder; name a text file in it") from None
     except FileNotFoundError:
@@ -55,12 +60,29 @@ def read(name: str, *, raw: bool = False, stdin: BinaryIO | None = None) -> Docu
     return from_bytes(body, os.fsencode(path.name).decode(errors="replace"), raw=raw)
 
 
-def _read_stdin(stdin: BinaryIO | None) -> bytes:
-    if stdin is not None:
-        return stdin.read()
+def _own_stdin() -> BinaryIO:
     if sys.stdin is None:  # `ktjob submit - <&-`
         raise DocumentUnusable("standard input is closed; name a file or pipe the text in")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer
+
+
+def _bounded(file: BinaryIO, name: str, size: int = 0) -> bytes:
+    """All of a file, if that is not too much; `size` is what is known beforehand. A pipe or a
+    device tells no size, and may have no end."""
+    if size <= MOST_BYTES:
+        body = file.read(MOST_BYTES + 1)
+        if len(body) <= MOST_BYTES:
+            return body
+    raise _too_long(name, size)
+
+
+def _too_long(name: str, size: int) -> DocumentUnusable:
+    most = f"{MOST_BYTES // 1_000_000} MB"
+    found = f"{size / 1e6:,.0f} MB" if size > MOST_BYTES else f"more than {most}"
+    return DocumentUnusable(
+        f"{name} is {found} long, and {most} (25 million tokens) is the most that is taken; no "
+        "model reads that much at once. Split it (`split -C 50M FILE`), and submit the parts"
+    )
 
 
 def _shown(name: str) -> str:
@@ -83,6 +105,8 @@ def from_bytes(body: bytes, title: str, *, raw: bool = False) -> Document:
 
 def from_text(text: str, title: str, *, raw: bool = False) -> Document:
     """Check and normalise text. Raises `DocumentUnusable`."""
+    if len(text) > MOST_BYTES:
+        raise _too_long(title, len(text))
     if "\0" in text:
         raise DocumentUnusable(f"{title} is not text: it holds NUL bytes")
     if not text.strip().strip("\ufeff"):

@@ -28,7 +28,8 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── WorkCancelled                   inside the worker: a cancel was wished for
 ├── IllegalTransition               somebody else was first
 ├── DetachFailed                    the runner did not start: read its log
-└── StoreUnusable                   disk full, read-only, not a database
+└── StoreUnusable                   disk full, read-only, locked
+    ├── StoreDamaged                not a database, or a broken one: put a backup back
     └── StoreTooNew                 written by a newer ktjob
 """
 
@@ -40,6 +41,7 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    StoreDamaged,
     StoreTooNew,
     StoreUnusable,
     WorkCancelled,
@@ -78,6 +80,7 @@ __all__ = [
     "ServerDidNotStart",
     "ServerRefused",
     "ServerUnreachable",
+    "StoreDamaged",
     "StoreTooNew",
     "StoreUnusable",
     "StreamCut",

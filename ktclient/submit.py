@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import model, starting
+from jobs import model
 from jobs.model import NewJob
 from jobs.store import Store
 from ktclient import config, documents, fit, snapshot, tasks, tokens, truth
@@ -61,8 +61,8 @@ def submit(
 
     `on_progress` is told about downloads, which happen here only when the embedded model's own
     tokenizer is needed to say whether the document fits. Raises `BadInput`, `NoServer` and its
-    leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` - nothing is stored then - and
-    `StoreUnusable`, `DetachFailed`.
+    leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and `StoreUnusable`: nothing is stored
+    then. Once it is stored it raises nothing: without a runner the next command starts one.
     """
     _check(options)
     target = choose.choose(settings, options.server, options.model)
@@ -83,7 +83,7 @@ def submit(
     )
     with Store.open(settings.state) as store:
         stored = store.submit(new, capacity=target.parallel)
-    starting.ensure_runner(settings.state, truth.WORK)
+    truth.serve(settings.state)
     return Job(stored.id, settings), target
 
 

@@ -52,6 +52,8 @@ def finished(state: StateDir, document: bytes = b"text", days_ago: int = 0) -> s
             "UPDATE jobs SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) WHERE id = ?",
             (f"-{days_ago} days", job.id),
         )
+        if days_ago:  # by the time since boot this process began today, whatever the rows say
+            connection.execute("UPDATE attempts SET boot_id = 'before' WHERE job_id = ?", (job.id,))
     connection.close()
     return job.id
 

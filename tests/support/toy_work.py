@@ -22,7 +22,8 @@ def perform(performing: Performing) -> None:
     performing.output(spec.get("then", ""))
     for number in range(spec.get("acknowledge", 0)):
         performing.output(f"{number} ")
-        performing.flush()
+        while not performing.flush():
+            time.sleep(0.05)
         line = f"{performing.job_id} {performing.number} {number}\n"
         with Path(spec["acks"]).open("a") as acks:  # only now is it promised
             acks.write(line)

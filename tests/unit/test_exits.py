@@ -44,6 +44,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.IllegalTransition: 1,
     errors.DetachFailed: 1,
     errors.StoreUnusable: 1,
+    errors.StoreDamaged: 1,
     errors.StoreTooNew: 1,
 }
 """Scripts depend on these: a change here is a change of the product."""
