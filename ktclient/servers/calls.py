@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import httpx2
 
-from ktclient import http
+from ktclient import http, pulse
+from ktclient.errors import BadSetting
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import Dialect, ServerFacts
 
@@ -48,3 +49,18 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
             return _DIALECTS[facts.dialect].abort(client, facts.url, rid)
     except httpx2.HTTPError:
         return False
+
+
+def answers(facts: ServerFacts, api_key: str | None, watch: pulse.Watch) -> bool:
+    """Whether the server answers anything at all now. sglang answers /model_info at once, also in
+    the middle of a prefill; /health and /v1/loads wait for the end of a chunk. A status that tells
+    of an error is an answer too."""
+    url = f"{facts.url}{_DIALECTS[facts.dialect].pulse_path}"
+    try:
+        with http.pulse_client(api_key, facts.url, pulse.ANSWER_SECONDS, watch) as client:
+            client.get(url)
+            return True
+    except (httpx2.HTTPError, OSError, ValueError, BadSetting):
+        return False
+    finally:
+        watch(None)

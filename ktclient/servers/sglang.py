@@ -18,6 +18,7 @@ class Sglang:
     """Dialect of sglang 0.5 and sglang-kt 0.6.2 to 0.7.2."""
 
     name = NAME
+    pulse_path = "/model_info"
 
     def extras(self, rid: str) -> dict[str, object]:
         """Our own request id, and thinking off in the one way that all versions understand

@@ -106,7 +106,7 @@ def test_there_is_no_import_cycle() -> None:
             {"jobs.copying", "jobs.database", "jobs.schema", "jobs.rows"},
         ),
         (("sqlite_utils",), {"jobs.schema"}),
-        (("httpx2",), {"ktclient.http", "ktclient.failures"}),
+        (("httpx2",), {"ktclient.http", "ktclient.failures", "ktclient.connections"}),
         (("openai",), {"ktclient.client", "ktclient.failures", "ktclient.warm"}),
         (("xllamacpp",), {"server_bundle.embedded_process"}),
         (("rich",), {"ktclient.cli.live"}),
