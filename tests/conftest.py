@@ -20,6 +20,7 @@ ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
 from acceptance import ssh_lab  # noqa: E402 - found through the line above
+from conformance import sglang_kt  # noqa: E402
 from support import processes, small_disk  # noqa: E402
 
 from jobs import identity  # noqa: E402
@@ -31,8 +32,11 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "mount": small_disk.missing,
 }
 """Marker -> what this machine lacks for it, or None."""
+ON_REQUEST: dict[str, Callable[[], str | None]] = {"real_sglang": sglang_kt.not_asked_for}
+"""Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
 ADD = "sudo apt-get install -y openssh-server openssh-client iproute2 && sudo -E $(which pytest)"
 _left_out: dict[str, list[str]] = {}
+_not_asked_for: dict[str, list[str]] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,9 +50,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
+    config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unasked = {marker: why for marker, ask in ON_REQUEST.items() if (why := ask())}
+    for item in items:
+        for marker in unasked.keys() & item.keywords:
+            _not_asked_for.setdefault(unasked[marker], []).append(item.nodeid)
+    waived = {name for names in _not_asked_for.values() for name in names}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in waived])
+    items[:] = [item for item in items if item.nodeid not in waived]
     lacking = {marker: lack() for marker, lack in NEEDS.items()}
     kept, dropped = [], []
     for item in items:
@@ -69,6 +81,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name in names:
             terminalreporter.line(f"  {name}")
         terminalreporter.line(f"To run them too: {ADD}")
+    for reason, names in _not_asked_for.items():
+        terminalreporter.section("not asked for")
+        terminalreporter.line(f"{len(names)} tests, because {reason}:")
+        for name in names:
+            terminalreporter.line(f"  {name}")
 
 
 @pytest.fixture(scope="session")
