@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +51,7 @@ def batches() -> Iterator[list[str]]:
     """For each character two texts: in all surroundings, and alone."""
     for_one = "\u4e00\n".join(AROUND)
     texts = [text.replace("{}", one) for one in revealing.characters() for text in (for_one, "{}")]
-    return (texts[i : i + 4096] for i in range(0, len(texts), 4096))
+    return (texts[i : i + 512] for i in range(0, len(texts), 512))
 
 
 def differing(name: str, texts: list[str]) -> list[str]:
@@ -63,7 +65,9 @@ def differing(name: str, texts: list[str]) -> list[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_code_point_is_cut_alike(name: str) -> None:
     """In each surrounding; the two libraries' tables of Unicode are then the same, too."""
-    assert [bad for batch in batches() for bad in differing(name, batch)] == []
+    share = 1 if name == "deepseek" or os.environ.get("KTJOB_ALL_CODE_POINTS") else 4
+    some = islice(batches(), None, None, share)
+    assert [bad for batch in some for bad in differing(name, batch)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
