@@ -30,6 +30,18 @@ def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:
         return None
 
 
+def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
+    """The folder (or the hub's name) that the server took its tokenizer from; None if untold."""
+    if facts.dialect != sglang.NAME:
+        return None
+    try:
+        with http.short_client(api_key, facts.url) as client:
+            folder = client.get(f"{facts.url}/model_info").json()["tokenizer_path"]
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return folder if isinstance(folder, str) and folder and "\0" not in folder else None
+
+
 def is_silent(facts: ServerFacts, api_key: str | None) -> bool | None:
     """Whether the server computes nothing for anybody now. None when nobody can say; a server
     that is not there computes nothing."""
