@@ -44,7 +44,7 @@ def convert(content: bytes) -> Ranks:
     try:
         described = json.loads(content)
         return _convert(described, hashlib.sha256(content).hexdigest())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise NotConvertible(f"it is not a tokenizer.json as known here ({error!r})") from None
 
 

@@ -149,7 +149,6 @@ def test_a_character_without_a_token_is_told() -> None:
 
 def changed(**model: object) -> bytes:
     described = json.loads(revealing.tokenizer_json(revealing.PRE_TOKENIZERS["deepseek"]))
-    described.update(described["model"].pop("outer", {}))
     for key, value in model.items():
         (described if key in ("normalizer", "added_tokens") else described["model"])[key] = value
     return json.dumps(described).encode()
@@ -170,6 +169,8 @@ def changed(**model: object) -> bytes:
         (b"{}", "none"),
         (b"[]", "not a tokenizer.json"),
         (b"no json", "not a tokenizer.json"),
+        (changed(added_tokens=7), "not a tokenizer.json"),
+        (changed(merges=["a b c"]), "not a tokenizer.json"),
     ],
 )
 def test_what_tiktoken_would_count_otherwise_is_refused(content: bytes, reason: str) -> None:
