@@ -25,6 +25,7 @@ class Counter:
         self._border = re.compile(BORDERS[ranks.border])
         self._nfc = ranks.nfc
         self._marks = ranks.marks
+        self._lacking = set(ranks.lacking)
 
     def count(self, text: str) -> int:
         """Tokens of `text`, in which nothing is special."""
@@ -54,8 +55,12 @@ class Counter:
         mark = self._mark_in(text)
         if mark:
             return f"the text holds {mark}, which the server may read as one token"
+        characters = set(text) if self._nfc or self._lacking else set()
+        for one in characters:
+            if self._lacking.intersection(one.encode("utf-8", "surrogatepass")):
+                return f"the vocabulary has no token for U+{ord(one):04X}"
         if self._nfc:
-            unknown = [one for one in set(text) if unicodedata.category(one) == "Cn"]
+            unknown = [one for one in characters if unicodedata.category(one) == "Cn"]
             if unknown:
                 return f"this Python does not know U+{ord(unknown[0]):04X}"
         return None

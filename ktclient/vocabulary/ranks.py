@@ -35,6 +35,8 @@ class Ranks:
     marks: tuple[str, ...]
     """The added tokens: `<|User|>` and the like. A server reads them as one token each wherever
     they stand; counted here as the ordinary text that they are in a document."""
+    lacking: tuple[int, ...]
+    """Bytes that the vocabulary has no token for: control characters that its makers never saw."""
     tokens: dict[bytes, int] = field(repr=False)
 
 
@@ -47,6 +49,7 @@ def to_bytes(ranks: Ranks) -> bytes:
             "border": ranks.border,
             "nfc": ranks.nfc,
             "marks": ranks.marks,
+            "lacking": ranks.lacking,
             "count": len(ranks.tokens),
         }
     ).encode()
@@ -75,5 +78,6 @@ def from_bytes(content: bytes) -> Ranks:
         border=header["border"],
         nfc=header["nfc"],
         marks=tuple(header["marks"]),
+        lacking=tuple(header["lacking"]),
         tokens=dict(zip(tokens, range(header["count"]), strict=True)),
     )

@@ -138,9 +138,17 @@ def test_marks_in_a_document_are_counted_as_text_and_told() -> None:
     assert deepseek().count("<think>") == 3
 
 
+def test_a_character_without_a_token_is_told() -> None:
+    """The library drops it, or has a token for the unknown; SmolLM2's lacks U+0004, for one."""
+    described = json.loads(changed())
+    del described["model"]["vocab"]["\u0104"]
+    counter = Counter(convert.convert(json.dumps(described).encode()))
+    assert counter.doubts("plain \u0104") is None
+    assert "U+0004" in str(counter.doubts("one \x04 here"))
+
+
 def changed(**model: object) -> bytes:
     described = json.loads(revealing.tokenizer_json(revealing.PRE_TOKENIZERS["deepseek"]))
-    described.update(described["model"].pop("outer", {}))
     for key, value in model.items():
         (described if key in ("normalizer", "added_tokens") else described["model"])[key] = value
     return json.dumps(described).encode()
@@ -154,13 +162,15 @@ def changed(**model: object) -> bytes:
         (changed(end_of_word_suffix="</w>"), "end_of_word_suffix"),
         (changed(normalizer={"type": "Lowercase"}), "Lowercase"),
         (changed(added_tokens=[{"content": "    "}]), "ordinary text"),
-        (changed(vocab={"a": 0}), "lacks the bytes"),
+        (changed(vocab={"a": 0}), "lacks 24"),
         (changed(merges=[["a", "b"], ["b", "c"], ["a", "bc"], ["c", "d"], ["ab", "c"]]), "priorit"),
         # alone, ab is built before bc: a then stands nowhere for the listed a + bc
         (changed(merges=[["a", "b"], ["b", "c"], ["a", "bc"]]), "not built by its merges"),
         (b"{}", "none"),
         (b"[]", "not a tokenizer.json"),
         (b"no json", "not a tokenizer.json"),
+        (changed(added_tokens=7), "not a tokenizer.json"),
+        (changed(merges=["a b c"]), "not a tokenizer.json"),
     ],
 )
 def test_what_tiktoken_would_count_otherwise_is_refused(content: bytes, reason: str) -> None:
@@ -195,7 +205,9 @@ def test_a_vocabulary_is_converted_once(tmp_path: Path) -> None:
         kept.write_bytes(damaged)
         assert store.of_file(path, cache) == first
         assert kept.read_bytes() == whole
-    kept.write_bytes(ranks.to_bytes(ranks.Ranks(first.source, "a", "line", False, (), {b"a": 0})))
+    kept.write_bytes(
+        ranks.to_bytes(ranks.Ranks(first.source, "a", "line", False, (), (), {b"a": 0}))
+    )
     assert store.of_file(path, cache).pattern == "a"  # it is read, not converted again
     path.write_bytes(changed(normalizer={"type": "NFC"}))
     assert store.of_file(path, cache).nfc
