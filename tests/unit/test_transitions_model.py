@@ -11,11 +11,9 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    Bundle,
     RuleBasedStateMachine,
     initialize,
     invariant,
-    multiple,
     rule,
 )
 
@@ -38,10 +36,13 @@ class Life:
     pieces: int = 0
 
 
+SLOTS = st.sampled_from([0, 1, 2])
+OFFSETS = st.sampled_from([0, 0, 0, 1, -1])
+"""Which attempt speaks, counted from the current one: mostly that itself, or a zombie."""
+
+
 class Lives(RuleBasedStateMachine):
     """Rules that may be illegal now must then be refused, and change nothing."""
-
-    jobs = Bundle("jobs")
 
     @initialize()
     def begin(self) -> None:
@@ -50,6 +51,7 @@ class Lives(RuleBasedStateMachine):
         self.store = Store.open(self.state)
         self.lives: dict[str, Life] = {}
         self.locks: dict[str, identity.HeldLock] = {}
+        self.slots = [self._new(most) for most in (1, 2, 3)]
 
     def teardown(self) -> None:
         for lock in self.locks.values():
@@ -57,17 +59,21 @@ class Lives(RuleBasedStateMachine):
         self.store.close()
         self.folder.cleanup()
 
-    @rule(target=jobs, most=st.integers(1, 3))
-    def submit(self, most: int) -> object:
-        if len(self.lives) == 3:
-            return multiple()
+    @rule(slot=SLOTS, most=st.integers(1, 3))
+    def submit(self, slot: int, most: int) -> None:
+        """In the place of a job that has ended."""
+        if self.lives[self.slots[slot]].state not in ("QUEUED", "RUNNING"):
+            self.slots[slot] = self._new(most)
+
+    def _new(self, most: int) -> str:
         new = NewJob("pool", "{}", b"text", "title", max_attempts=most)
         job_id = self.store.submit(new, 1).id
         self.lives[job_id] = Life(most)
         return job_id
 
-    @rule(job_id=jobs)
-    def claim(self, job_id: str) -> None:
+    @rule(slot=SLOTS)
+    def claim(self, slot: int) -> None:
+        job_id = self.slots[slot]
         life = self.lives[job_id]
         with self._allowed(life.state == "QUEUED"):
             attempt = self.store.claim(job_id, identity.mine())
@@ -78,34 +84,41 @@ class Lives(RuleBasedStateMachine):
             life.texts[life.attempt] = ""
             assert attempt.number == life.attempt
 
-    @rule(job_id=jobs, number=st.integers(0, 4))
-    def append(self, job_id: str, number: int) -> None:
+    @rule(slot=SLOTS, offset=OFFSETS)
+    def append(self, slot: int, offset: int) -> None:
+        job_id = self.slots[slot]
         life = self.lives[job_id]
+        number = life.attempt + offset
         with self._allowed(self._is_current(life, number)):
             life.pieces += 1
             text = f"{number}.{life.pieces} "
             self.store.append(job_id, number, [Piece(life.pieces, "answer", text)])
             life.texts[number] += text
 
-    @rule(job_id=jobs, number=st.integers(0, 4), outcome=st.sampled_from(Outcome))
-    def finish(self, job_id: str, number: int, outcome: Outcome) -> None:
+    @rule(slot=SLOTS, offset=OFFSETS, outcome=st.sampled_from(Outcome))
+    def finish(self, slot: int, offset: int, outcome: Outcome) -> None:
+        job_id = self.slots[slot]
         life = self.lives[job_id]
+        number = life.attempt + offset
         with self._allowed(self._is_current(life, number)):
             self.store.finish(job_id, number, outcome, "cause", "message")
             life.state = outcome.value
             self._let_go(job_id)
 
-    @rule(job_id=jobs, number=st.integers(0, 4))
-    def requeue(self, job_id: str, number: int) -> None:
+    @rule(slot=SLOTS, offset=OFFSETS)
+    def requeue(self, slot: int, offset: int) -> None:
+        job_id = self.slots[slot]
         life = self.lives[job_id]
+        number = life.attempt + offset
         may = self._is_current(life, number) and number < life.most and not life.is_wished
         assert self.store.requeue(job_id, number, "cause", "message") is may
         if may:
             life.state = "QUEUED"
             self._let_go(job_id)
 
-    @rule(job_id=jobs)
-    def cancel(self, job_id: str) -> None:
+    @rule(slot=SLOTS)
+    def cancel(self, slot: int) -> None:
+        job_id = self.slots[slot]
         life = self.lives[job_id]
         self.store.request_cancel(job_id)
         if life.state == "QUEUED":
@@ -113,9 +126,10 @@ class Lives(RuleBasedStateMachine):
         elif life.state == "RUNNING":
             life.is_wished = True
 
-    @rule(job_id=jobs)
-    def die_and_recover(self, job_id: str) -> None:
+    @rule(slot=SLOTS)
+    def die_and_recover(self, slot: int) -> None:
         """The worker dies; whoever looks next closes its attempt. Others' are left alone."""
+        job_id = self.slots[slot]
         life = self.lives[job_id]
         self._let_go(job_id)
         alive = recovery.recover(self.store, self.state)
@@ -160,4 +174,4 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestLives.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
