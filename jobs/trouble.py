@@ -1,7 +1,7 @@
 """What is wrong with a database or its folder, in words: what happened and its own cure.
 
-Pure but for one look at the free space: SQLite calls a full disk an I/O error where it meets it
-while it maps or opens a file.
+Pure but for a look at what there is: SQLite calls a full disk, or too many open files, an I/O error
+where it meets them while it maps or opens a file.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ def _unusable(kind: str | None, told: str, path: Path) -> StoreUnusable:
 
 def _really(path: Path) -> str:
     """The reason behind an I/O error, as far as it shows."""
+    if _lacks_files():
+        return "files"
     try:
         if shutil.disk_usage(path.parent).free < LEAST_FREE_BYTES:
             return "full"
@@ -90,3 +92,17 @@ def _really(path: Path) -> str:
     except OSError:
         return "disk"
     return "read-only" if flags & os.ST_RDONLY else "disk"
+
+
+def _lacks_files() -> bool:
+    """Whether the three files of a database could not all be opened."""
+    opened: list[int] = []
+    try:
+        for _ in range(3):
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    finally:
+        for fd in opened:
+            os.close(fd)
+    return False

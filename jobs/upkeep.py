@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import copying, detach, identity, rows
+from jobs import clock, copying, detach, identity, rows
 from jobs.database import explained
 from jobs.errors import IllegalTransition
 from jobs.layout import StateDir
@@ -52,13 +52,13 @@ class Upkeep(Store):
         pages, free = self._pragma("page_count"), self._pragma("freelist_count")
         return (pages - free) * self._pragma("page_size")
 
-    def finished_before(self, before: str, age_seconds: float) -> list[str]:
-        """Ids of jobs that ended before a time (UTC, ISO 8601), which is `age_seconds` ago, first
-        ended first.
+    def finished_before(self, age_seconds: float) -> list[str]:
+        """Ids of jobs that ended so long ago, first ended first.
 
-        Both are asked: by a clock that was set, what ended a minute ago may seem days old. By the
-        time since boot, its last worker began less than that age ago, and it is left out.
+        By a clock that was set, what ended a minute ago may seem days old. By the time since boot,
+        its last worker began less than that age ago, and it is left out.
         """
+        before = clock.ago(age_seconds)
         jobs = self._values(rows.job, self._all("finished_before", before=before))
         return [job.id for job in jobs if not self._began_within(job, age_seconds)]
 

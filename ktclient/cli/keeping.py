@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -77,9 +77,8 @@ def _what_gc_needs(state: StateDir) -> str:
 def _old(state: StateDir, age: timedelta) -> list[str]:
     from jobs import upkeep
 
-    before = (datetime.now(timezone.utc) - age).isoformat(timespec="milliseconds")
     with upkeep.Upkeep.open(state) as store:
-        return store.finished_before(before, age.total_seconds())
+        return store.finished_before(age.total_seconds())
 
 
 def _shrink(state: StateDir, size: int, gone: list[str], dry_run: bool) -> list[str]:
