@@ -51,7 +51,7 @@ def _double(flavour: str) -> Start:
             *("--flavour", flavour, "--require-key", KEY, "--rate", "4000:1500@16000"),
             *("--window", str(sglang_kt.WINDOW), "--pool", str(sglang_kt.POOL)),
             *("--chunk", str(sglang_kt.CHUNK), "--max-running", str(sglang_kt.RUNNING)),
-            *("--page", "1", "--real-notice", "--speed", "4"),
+            *("--page", "1", "--real-notice", "--speed", "8"),
         )
         server = stack.enter_context(fake_sglang(folder, *options))
         facts = probe.probe(server.url, KEY)
@@ -70,7 +70,7 @@ def _llama(cache: Path) -> Start:
     def start(folder: Path, stack: contextlib.ExitStack) -> Server:
         running = embedded.ensure_up(folder, cache, lambda what, done, total: None)
         stack.callback(embedded.down, folder)
-        return Server("llama.cpp", probe.probe(running.url, None), None, 3_000, None, False)
+        return Server("llama.cpp", probe.probe(running.url, None), None, 2_000, None, False)
 
     return start
 

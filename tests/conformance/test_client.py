@@ -9,15 +9,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import httpx2
 import pytest
 
 from conformance.conftest import Server
 from ktclient import client, errors
 from ktclient.client import Completed, LongRequest, Sent, StreamEvent, Text
 from ktclient.servers import calls, probe
+from ktclient.servers.sglang import Sglang
 
 SECONDS = 170.0
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+LLAMA_LOOK_SECONDS = 1.0
 """llama.cpp no longer noticed lost clients when it was asked ten times a second."""
 ANSWER = 8
 
@@ -48,7 +51,7 @@ def wait_for(server: Server, wanted: bool) -> None:
     while (said := is_silent(server)) is not wanted:
         assert said is not None, "it cannot say"
         assert time.monotonic() < give_up, f"silent: {said}"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS if server.is_sglang else LLAMA_LOOK_SECONDS)
 
 
 def test_a_whole_answer_is_streamed_with_its_usage(server: Server) -> None:
@@ -65,7 +68,7 @@ def test_the_probe_knows_it_and_its_count_is_enough(server: Server) -> None:
     assert facts == server.facts
     assert facts.dialect == ("sglang" if server.is_sglang else "llama.cpp")
     assert facts.window is not None and facts.window >= 8192
-    message = server.prompt(340)
+    message = server.prompt(170)
     counted = calls.count(facts, server.key, message)
     _, end = whole(request_to(server, message, 1))
     assert counted is not None and end.prompt_tokens is not None
@@ -198,3 +201,20 @@ def test_an_abort_without_a_name_is_not_sent(sglang: Server) -> None:
     assert reading.error is None and is_silent(sglang) is False
     reading.hang_up()
     wait_for(sglang, True)
+
+
+def test_one_question_at_a_time_reaches_the_scheduler() -> None:
+    """sglang-kt queues /v1/loads, and a queued one costs a chunk: two threads take turns."""
+    lock, load = threading.Lock(), {"num_running_reqs": 0, "num_waiting_reqs": 0}
+    overlaps = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        overlaps.append(not lock.acquire(blocking=False))
+        time.sleep(0.05)
+        lock.release()
+        return httpx2.Response(200, json={"loads": [{**load, "num_used_tokens": 0}]})
+
+    asked = httpx2.Client(transport=httpx2.MockTransport(answer))
+    with asked, ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda _: Sglang().is_silent(asked, "http://test"), range(4)))
+    assert said == [True] * 4 and overlaps == [False] * 4

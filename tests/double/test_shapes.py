@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_sglang.asking import (
+    QUICK,
     ask,
     assert_same_headers,
     chat,
     chat_body,
-    is_part,
     line_shape,
     recorded,
     shape,
 )
-from fake_sglang.process import FakeServer
+from fake_sglang.process import FakeServer, fake_sglang
 
 
 def test_models_and_chat_are_shaped_as_recorded(quick: FakeServer, flavour: str) -> None:
@@ -35,7 +37,7 @@ def test_loads_and_health_are_shaped_as_recorded(quick: FakeServer, flavour: str
     [real] = recorded(flavour, path="/v1/loads")
     ours = ask(quick, "/v1/loads")
     assert_same_headers(ours, real)
-    assert is_part(ours.json, json.loads(real["body"]))
+    assert shape(ours.json) == shape(json.loads(real["body"]))
     assert_same_headers(ask(quick, "/health"), recorded(flavour, path="/health")[0])
     info = ask(quick, "/server_info").json
     assert (info["api_key"], info["max_total_num_tokens"]) == (None, 1500)
@@ -116,3 +118,40 @@ def test_over_the_pool_a_stream_looks_like_an_answer(quick: FakeServer, flavour:
     plain = chat(quick, "x" * 4 * 1600, stream=False)
     assert plain.status == 400
     assert "maximum allowed length (1494 tokens)" in plain.json["message"]
+
+
+@pytest.mark.parametrize("path", ["/get_load", "/tokenize"])
+def test_other_questions_are_answered_as_recorded(
+    quick: FakeServer, flavour: str, path: str
+) -> None:
+    [real] = recorded(flavour, ev="http", path=path)
+    ours = ask(quick, path, {"prompt": "Hello there"} if path == "/tokenize" else None)
+    assert_same_headers(ours, real)
+    assert shape(ours.json) == shape(json.loads(real["body"]))
+
+
+def labels(text: str) -> dict[str, list[str]]:
+    """Name and mode of each metric -> the names of its labels."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("sglang:"):
+            names = re.findall(r'(\w+)="', line)
+            mode = re.search(r'mode="(\w+)"', line)
+            found[line.partition("{")[0] + (f":{mode[1]}" if mode else "")] = names
+    return found
+
+
+def test_metrics_are_labelled_as_recorded(tmp_path: Path, flavour: str) -> None:
+    [real] = recorded(flavour, ev="http", path="/metrics")
+    with fake_sglang(tmp_path, *QUICK, "--flavour", flavour, "--metrics") as server:
+        ours = ask(server, "/metrics")
+    assert_same_headers(ours, real)
+    theirs = labels(real["body"])
+    assert theirs.items() <= labels(ours.text).items()
+
+
+def test_headers_come_in_the_recorded_order(quick: FakeServer, flavour: str) -> None:
+    for path, body in (("/v1/models", None), ("/v1/chat/completions", chat_body(stream=False))):
+        real = recorded(flavour, ev="http", path=path)[0]
+        names = [name for name in ask(quick, path, body).headers if name != "date"]
+        assert names == [name.lower() for name in real["headers"]]

@@ -49,15 +49,6 @@ def line_shape(line: str) -> Any:
     return data if data == "[DONE]" else shape(json.loads(data))
 
 
-def is_part(ours: Any, real: Any) -> bool:
-    """Whether each key of ours is in the real answer, with the same type."""
-    if isinstance(ours, dict):
-        return all(key in real and is_part(ours[key], real[key]) for key in ours)
-    if isinstance(ours, list):
-        return isinstance(real, list) and all(is_part(item, real[0]) for item in ours[:1])
-    return bool(shape(ours) == shape(real))
-
-
 @dataclass
 class Reply:
     status: int

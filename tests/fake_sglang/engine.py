@@ -75,17 +75,19 @@ class Engine:
     def leave(self, request: Request) -> None:
         """The client of this request is gone."""
         with self._changed:
-            if request in self._waiting and self._options.is_kt and not request.aborted:
-                # Seen: kt's tokenizer process never forgets such a request, and then never ends
-                # on SIGTERM; upstream does (engines.md 2, sglang-kt 0.7.2 on CPU).
+            early = request in self._waiting or request in self._prefilling
+            if early and self._options.is_kt and not request.aborted:
+                # Seen of sglang-kt 0.7.2 on a CPU: its tokenizer process never forgets a request
+                # whose client went before the first word, and then never ends on SIGTERM.
                 self._forgotten.append(request.rid)
             if request in self._live():
                 self._abort(request, told=False)
 
     def remaining(self) -> list[str]:
-        """Whom a drain waits for: also for ghosts."""
+        """Whom a drain waits for: also for ghosts, on kt for ever."""
         with self._changed:
-            return [*(r.rid for r in self._live() if not r.is_probe), *self._forgotten]
+            live = [request.rid for request in self._live() if not request.is_probe]
+            return [*self._forgotten, *(rid for rid in live if rid not in self._forgotten)]
 
     def settle(self, seconds: float) -> bool:
         """Wait for the end of the chunk in progress, as a question to the real scheduler does."""
