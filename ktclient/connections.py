@@ -62,10 +62,11 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
         if _TLS_ALERT in reason:
             return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
         if "illegal" in reason:
-            told = _BYTES.search(reason)
+            found = _BYTES.search(reason)
+            said = found[1] if found else reason
             return WrongAddress(
-                f"what answers at {url} does not speak HTTP ({told[1] if told else reason}): it is another service's "
-                "port. Correct the port in --server URL."
+                f"what answers at {url} does not speak HTTP ({said}): it is another "
+                "service's port. Correct the port in --server URL."
             )
     return _cut(system, url, reason, seconds) if sent else _unsent(causes, system, url, reason)
 

@@ -20,8 +20,14 @@ STDIN = "-"
 MOST_BYTES = 100_000_000
 """25 million tokens or more, far beyond any window (the largest is 10 million): what is longer was
 named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
-_TEMPLATE_MARK = re.compile(r"<([|\uff5c][\w\u2581-]{1,40}[|\uff5c])>")
-"""`<|im_start|>` and the like; DeepSeek's have full-width bars, and U+2581 for blanks."""
+_TEMPLATE_MARK = re.compile(
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,60}[|\uff5c])"
+    r"|<(?=/?(?:think|tool_call|tool_response|start_of_turn|end_of_turn|bos|eos|s|sop|eop)>)"
+    r"|\[(?=(?:/?INST|gMASK)\])"
+)
+"""Where a chat template's mark begins: `<|im_start|>`, DeepSeek's with full-width bars, `<think>`,
+Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers read them anywhere as what they stand for.
+A blank is put in behind; as nothing is ever taken out, that cannot make another mark."""
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with the same two bytes
@@ -119,15 +125,15 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         ) from None
     if not raw:
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return Document(title, *_neutral(text))
+    return Document(title, *neutral(text))
 
 
-def _neutral(text: str) -> tuple[str, int]:
+def neutral(text: str) -> tuple[str, int]:
     """The text with a blank inside each mark of a chat template, and how many there were. Servers
     read such marks as the beginning of another speaker's turn, wherever they stand."""
-    if "<|" not in text and "<\uff5c" not in text:
+    if "<" not in text and "[" not in text:
         return text, 0
-    return _TEMPLATE_MARK.subn(r"< \1>", text)
+    return _TEMPLATE_MARK.subn(r"\g<0> ", text)
 
 
 def _undecodable(title: str, body: bytes, offset: int, encoding: str) -> DocumentUnusable:

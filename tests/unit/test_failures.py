@@ -338,7 +338,7 @@ def test_what_is_not_http_is_explained() -> None:
 
     def behave(connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(b"SSH-2.0-OpenSSH_9.6\x1b[31m\r\n")
+        connection.sendall(b"SSH-2.0-OpenSSH_9.6\x1b[31m\r\n\r\n")
 
     with server(behave) as url:
         failure = failure_of(url)
