@@ -1,16 +1,19 @@
 """One forked process per running job: claims it, performs it, records how it ended.
 
-Nothing but its own death ends the job: the runner may be killed, upgraded or replaced.
+Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Told to
+stop (SIGTERM, SIGINT, SIGQUIT: an administrator, a shutdown) it keeps what arrived and gives the
+job back for its next attempt.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from jobs import identity
-from jobs.errors import IllegalTransition, KtjobError, WorkCancelled
+from jobs import identity, recovery, signals
+from jobs.errors import IllegalTransition, KtjobError, WorkCancelled, WorkerStopped
 from jobs.layout import StateDir
 from jobs.model import Attempt, Outcome, Status
 from jobs.performing import Perform, Performing
@@ -20,6 +23,7 @@ from jobs.store import Store
 def work(state: StateDir, job_id: str, perform: Perform) -> bool:
     """Do one job in this process, from claim to finish. The lock is held until the process ends,
     so that whoever finds it free knows that the worker is dead. Returns whether jobs wait."""
+    told = signals.ToldToStop()
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
@@ -29,14 +33,31 @@ def work(state: StateDir, job_id: str, perform: Perform) -> bool:
         except IllegalTransition:
             return False  # another was first, or it was cancelled meanwhile
         earlier = [one for one in store.attempts(job_id) if one.number < attempt.number]
-        performing = Performing(store, state, store.job(job_id), attempt, earlier)
+        performing = _Stoppable(store, state, store.job(job_id), attempt, earlier)
+        performing.told = told
         ending = _ending_of(perform, performing)
         try:
             performing.flush()
+            if ending.outcome is Outcome.LOST:
+                ending = _with_phase(store, ending, attempt.job_id)
             _record(store, attempt, ending)
         except IllegalTransition as error:
             print(f"attempt {attempt.number} of {job_id} was fenced off: {error}", file=sys.stderr)
-        return store.has(Status.QUEUED)
+        # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
+        return not told.by and store.has(Status.QUEUED)
+
+
+class _Stoppable(Performing):
+    """Performing that ends at its next beat once this process was told to stop."""
+
+    told: signals.ToldToStop
+
+    def beat(self) -> bool:
+        if self.told.by:
+            raise WorkerStopped(
+                f"its worker (process {os.getpid()}) was told to stop ({self.told.by})"
+            )
+        return super().beat()
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,13 @@ class _Ending:
     cause: str | None = None
     message: str | None = None
     may_try_again: bool = False
+
+
+def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
+    job = store.job(job_id)
+    last = store.attempt(job)
+    assert last is not None and ending.message is not None
+    return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
 
 
 def _record(store: Store, attempt: Attempt, ending: _Ending) -> None:
@@ -62,6 +90,8 @@ def _ending_of(perform: Perform, performing: Performing) -> _Ending:
         perform(performing)
     except WorkCancelled as error:
         return _Ending(Outcome.CANCELLED, error.cause, str(error))
+    except WorkerStopped as error:
+        return _Ending(Outcome.LOST, error.cause, str(error), error.may_try_again)
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
