@@ -2,8 +2,8 @@
 
 `spawn` starts a program that no closing terminal, SSH session or parent can end: a fresh
 interpreter (never a fork of the caller, who may have threads), a session of its own (setsid), a
-second fork so that it can never get a terminal back, SIGHUP ignored, streams on a log, and its
-own working directory and umask. It returns when the program has said that it is ready.
+second fork so that it can never get a terminal back, a terminal's signals ignored, streams on a
+log, and its own working directory and umask. It returns when the program has said that it is ready.
 
 `fork_child` is the plain fork of a process that has neither threads nor connections.
 """
@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from jobs import signals
 from jobs.errors import DetachFailed
 
 FORK_SECONDS = 10.0
@@ -161,7 +161,7 @@ def _main(argv: Sequence[str]) -> NoReturn:
     asked = parser.parse_args(argv)
     if _fork_patiently():
         os._exit(0)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals.leave_the_terminal()
     os.umask(0o077)
     redirect_streams(asked.log)
     os.execvp(asked.argv[0], asked.argv)

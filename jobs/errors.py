@@ -60,6 +60,13 @@ class DetachFailed(KtjobError):
     cause = "detach_failed"
 
 
+class WorkerStopped(KtjobError):
+    """Raised in a worker that was told to stop: the attempt ends, the job may have another."""
+
+    cause = "worker_stopped"
+    may_try_again = True
+
+
 class WorkCancelled(KtjobError):
     """Raised by the work itself when it stopped because a cancel was wished for."""
 

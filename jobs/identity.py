@@ -44,15 +44,25 @@ def is_same_process_alive(identity: Identity) -> bool:
     return _start_ticks(identity.pid) == identity.start_ticks
 
 
+def is_stopped(identity: Identity) -> bool:
+    """True while exactly that process lives and stands still: SIGSTOP, or a debugger."""
+    return is_same_process_alive(identity) and _stat(identity.pid)[:1] in (["T"], ["t"])
+
+
 def _start_ticks(pid: int) -> int | None:
     """Field 22 of /proc/PID/stat; None when there is no such process or only its zombie."""
+    fields = _stat(pid)
+    return None if not fields or fields[0] in "ZX" else int(fields[19])
+
+
+def _stat(pid: int) -> list[str]:
+    """/proc/PID/stat from field 3, the state, on; empty when there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return None
+        return []
     # The command name (field 2) may hold spaces and brackets: count from its last bracket.
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    return stat[stat.rindex(")") + 2 :].split()
 
 
 def seconds_since_start(identity: Identity) -> float | None:

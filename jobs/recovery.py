@@ -52,8 +52,12 @@ def _verdict(job: Job, attempt: Attempt) -> tuple[Outcome, str, str]:
         what = "the machine was restarted"
     else:
         what = f"its worker (process {attempt.worker.pid}) was killed"
-    message = (
+    return Outcome.LOST, "worker_died", what_was_lost(what, job, attempt)
+
+
+def what_was_lost(what: str, job: Job, attempt: Attempt) -> str:
+    """The message of an attempt that ended with its worker: what, in which phase, what is left."""
+    return (
         f"{what} in phase {attempt.phase!r}, attempt {attempt.number} of {job.max_attempts}. "
         f"The text received until then is kept: `ktjob result {job.id}` shows it"
     )
-    return Outcome.LOST, "worker_died", message

@@ -19,7 +19,18 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs import admission, clock, detach, doorbell, identity, recovery, starting, upkeep, worker
+from jobs import (
+    admission,
+    clock,
+    detach,
+    doorbell,
+    identity,
+    recovery,
+    signals,
+    starting,
+    upkeep,
+    worker,
+)
 from jobs.database import SCHEMA_VERSION
 from jobs.errors import DetachFailed, StoreTooNew, StoreUnusable
 from jobs.installed import LoadedCode
@@ -108,8 +119,9 @@ class Runner:
         os.set_blocking(self._wakeup_write, False)
         signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals.STOPPING:
             signal.signal(number, self._leave)
+        signals.explain_on_request()
 
     def _leave(self, *_: object) -> None:
         self._leaving = True
@@ -143,8 +155,11 @@ class Runner:
     def _start_what_may_run(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
-            running = recovery.recover(store, self._state)
+            recovery.recover(store, self._state)
+            # In this order: a job that an orphan of the last runner claims in between counts in
+            # both, and never in neither, which would let one too many start.
             queued = store.next_in_line()
+            running = store.in_status(Status.RUNNING)
             capacities = store.capacities()
         forked = set(self._children.values())
         starting_now = [job for job in queued if job.id in forked]
@@ -177,7 +192,7 @@ class Runner:
         """In the child: give back all that is the runner's, then work."""
         assert self._lock is not None and self._perform is not None
         self._lock.release()
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGCHLD, *signals.STOPPING):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         for fd in (self._bell, self._wakeup, self._wakeup_write):

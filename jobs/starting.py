@@ -7,6 +7,7 @@ import sys
 from jobs import detach, doorbell, identity, upkeep
 from jobs.database import SCHEMA_VERSION
 from jobs.layout import StateDir
+from jobs.model import Identity
 
 _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
@@ -21,6 +22,13 @@ def is_runner_alive(state: StateDir) -> bool:
     """Whether a runner serves this directory. One of an older version, which does not know the
     schema that the database has by now, only has yet to notice that it must leave."""
     return identity.is_held(state.runner_lock) and not is_runner_outdated(state)
+
+
+def stopped_runner(state: StateDir) -> Identity | None:
+    """The runner, if it was stopped (SIGSTOP): it lives, so none is started beside it, and it
+    starts no jobs. Running ones go on. Whoever stopped it has to let it go on, or to kill it."""
+    runner = identity.holder(state.runner_lock)
+    return runner if runner is not None and identity.is_stopped(runner) else None
 
 
 def is_runner_outdated(state: StateDir) -> bool:

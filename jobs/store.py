@@ -130,7 +130,7 @@ class Store(Database):
 
     def claim(self, job_id: str, worker: Identity) -> Attempt:
         """QUEUED to RUNNING, by and for one worker. Raises `IllegalTransition` if another was
-        first or a cancel is wished for."""
+        first, a cancel is wished for, or its pool has filled up meanwhile."""
         at = clock.now()
         with self._transaction():
             self._edge("claim_job", id=job_id, at=at)

@@ -2,16 +2,25 @@
 
 Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Nor does a
 store that cannot be used for a while: once a job is claimed, everything waits for it to come back.
+Told to stop (SIGTERM, SIGINT, SIGQUIT: an administrator, a shutdown) it keeps what arrived and
+gives the job back for its next attempt.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from jobs import identity
-from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancelled
+from jobs import identity, recovery, signals
+from jobs.errors import (
+    IllegalTransition,
+    KtjobError,
+    StoreUnusable,
+    WorkCancelled,
+    WorkerStopped,
+)
 from jobs.layout import StateDir
 from jobs.model import Attempt, Outcome, Status
 from jobs.patience import say, until_done
@@ -22,32 +31,50 @@ from jobs.store import Store
 def work(state: StateDir, job_id: str, perform: Perform) -> bool:
     """Do one job in this process, from claim to finish. The lock is held until the process ends,
     so that whoever finds it free knows that the worker is dead. Returns whether jobs wait."""
+    told = signals.ToldToStop()
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
     try:
         with Store.open(state) as store:
-            _claim_and_perform(store, state, job_id, perform)
-            return store.has(Status.QUEUED)
+            _claim_and_perform(store, state, job_id, perform, told)
+            # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
+            return not told.by and store.has(Status.QUEUED)
     except StoreUnusable as error:
         say(f"giving up {job_id}: {error}")
         raise
 
 
-def _claim_and_perform(store: Store, state: StateDir, job_id: str, perform: Perform) -> None:
+def _claim_and_perform(
+    store: Store, state: StateDir, job_id: str, perform: Perform, told: signals.ToldToStop
+) -> None:
     try:
         attempt = store.claim(job_id, identity.mine())
     except IllegalTransition:
         return  # another was first, or it was cancelled meanwhile
     job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
     earlier = [one for one in attempts if one.number < attempt.number]
-    performing = Performing(store, state, job, attempt, earlier)
+    performing = _Stoppable(store, state, job, attempt, earlier)
+    performing.told = told
     ending = _ending_of(perform, performing)
     try:
         performing.settle()
         until_done(lambda: _record(store, attempt, ending))
     except IllegalTransition as error:
         say(f"attempt {attempt.number} of {job_id} was fenced off: {error}")
+
+
+class _Stoppable(Performing):
+    """Performing that ends at its next beat once this process was told to stop."""
+
+    told: signals.ToldToStop
+
+    def beat(self) -> bool:
+        if self.told.by:
+            raise WorkerStopped(
+                f"its worker (process {os.getpid()}) was told to stop ({self.told.by})"
+            )
+        return super().beat()
 
 
 @dataclass(frozen=True)
@@ -60,8 +87,17 @@ class _Ending:
     may_try_again: bool = False
 
 
+def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
+    job = store.job(job_id)
+    last = store.attempt(job)
+    assert last is not None and ending.message is not None
+    return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
+
+
 def _record(store: Store, attempt: Attempt, ending: _Ending) -> None:
     job_id, number = attempt.job_id, attempt.number
+    if ending.outcome is Outcome.LOST:
+        ending = _with_phase(store, ending, job_id)
     cause, message = ending.cause, ending.message
     again = ending.may_try_again and store.requeue(job_id, number, cause or "", message or "")
     if not again:
@@ -73,6 +109,8 @@ def _ending_of(perform: Perform, performing: Performing) -> _Ending:
         perform(performing)
     except WorkCancelled as error:
         return _Ending(Outcome.CANCELLED, error.cause, str(error))
+    except WorkerStopped as error:
+        return _Ending(Outcome.LOST, error.cause, str(error), error.may_try_again)
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:

@@ -242,7 +242,12 @@ def _runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     if settings.state.database.exists():
         with Store.open(settings.state) as store:
             waiting = len(store.in_status(Status.QUEUED))
-    if starting.is_runner_alive(settings.state):
+    stopped = starting.stopped_runner(settings.state)
+    if stopped is not None:
+        found = f"process {stopped.pid} is stopped (SIGSTOP) and starts no jobs; {waiting} wait"
+        cure = f"kill -CONT {stopped.pid} (or kill -9: the next ktjob command starts another)"
+        yield Finding(Severity.FAIL, "runner", found, cure)
+    elif starting.is_runner_alive(settings.state):
         yield Finding(Severity.OK, "runner", f"alive; {waiting} jobs wait")
     elif waiting:
         found = f"no runner lives and {waiting} jobs wait; it logs to {settings.state.runner_log}"

@@ -46,6 +46,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── JobFailed, JobCancelled, JobLost
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── WorkCancelled                   inside the worker: a cancel was wished for
+├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
 ├── IllegalTransition               somebody else was first
 ├── DetachFailed                    the runner did not start: read its log
 └── StoreUnusable                   disk full, read-only, locked
@@ -65,6 +66,7 @@ from jobs.errors import (
     StoreTooNew,
     StoreUnusable,
     WorkCancelled,
+    WorkerStopped,
 )
 from server_bundle.errors import (
     EmbeddedNotInstalled,
@@ -127,6 +129,7 @@ __all__ = [
     "WebPage",
     "WeightsUnavailable",
     "WorkCancelled",
+    "WorkerStopped",
     "WrongAddress",
 ]
 

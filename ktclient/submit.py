@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +56,17 @@ def submit(
     options: Options,
     settings: config.Settings,
     on_progress: embedded.Progress = lambda what, done, total: None,
+    on_stored: Callable[[str], None] = lambda job_id: None,
 ) -> tuple[Job, Target]:
     """Check everything that can be checked now, store the job, make sure that the runner lives.
 
     `on_progress` is told about downloads, which happen here only when the embedded model's own
-    tokenizer is needed to say whether the document fits. Raises `BadInput`, `NoServer` and its
-    leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and `StoreUnusable`: nothing is stored
-    then. Once it is stored it raises nothing: without a runner the next command starts one.
+    tokenizer is needed to say whether the document fits. `on_stored` is told the id as soon as the
+    job is on disk: from then on it runs, whatever becomes of the caller.
+
+    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
+    `StoreUnusable`: nothing is stored then. Once it is stored it raises nothing: without a runner
+    the next command starts one.
     """
     _check(options)
     target = choose.choose(settings, options.server, options.model)
@@ -83,6 +87,7 @@ def submit(
     )
     with Store.open(settings.state) as store:
         stored = store.submit(new, capacity=target.parallel)
+    on_stored(stored.id)
     truth.serve(settings.state)
     return Job(stored.id, settings), target
 

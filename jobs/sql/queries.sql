@@ -59,7 +59,13 @@ WHERE job_id = :job_id AND attempt = :number AND seq > :after ORDER BY seq;
 -- name: claim_job
 UPDATE jobs SET status = 'RUNNING', attempt = attempt + 1, cause = NULL, message = NULL,
                 started_at = coalesce(started_at, :at)
-WHERE id = :id AND status = 'QUEUED' AND cancel_requested_at IS NULL;
+WHERE id = :id AND status = 'QUEUED' AND cancel_requested_at IS NULL
+      -- The runner admits; this keeps to it when a worker of a killed runner claims late.
+      AND (weight + (SELECT total(weight) FROM jobs AS others
+                     WHERE others.pool = jobs.pool AND others.status = 'RUNNING')
+               <= (SELECT capacity FROM pools WHERE name = pool)
+           OR NOT EXISTS (SELECT 1 FROM jobs AS others
+                          WHERE others.pool = jobs.pool AND others.status = 'RUNNING'));
 
 -- name: insert_attempt
 INSERT INTO attempts (job_id, number, rid, boot_id, pid, start_ticks, started_at, phase, phase_at)

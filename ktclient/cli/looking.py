@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobs import starting
 from ktclient import config, snapshot, truth
 from ktclient.cli import exits, live, screen
 from ktclient.errors import BadInput, NotFinished
@@ -19,6 +20,7 @@ from ktclient.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jobs.layout import StateDir
     from jobs.model import Event, Job
     from jobs.store import Store
 
@@ -51,8 +53,18 @@ def status(job_id: str | None, as_json: bool) -> None:
         screen.put(_json([job.to_dict() for job in jobs]))
     elif jobs:
         screen.put(_listed(jobs))
+        _warn_of_stopped_runner(settings.state, jobs)
     else:
         screen.say("no jobs yet; hand one over with: ktjob submit FILE --summarize")
+
+
+def _warn_of_stopped_runner(state: StateDir, jobs: list[Snapshot]) -> None:
+    stopped = starting.stopped_runner(state)
+    if stopped is not None and any(job.state == "QUEUED" for job in jobs):
+        screen.say(
+            f"the runner (process {stopped.pid}) is stopped and starts no jobs; let it go on with: "
+            f"kill -CONT {stopped.pid}"
+        )
 
 
 def _listed(jobs: list[Snapshot]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from ktclient.cli import live, looking, screen
+from ktclient.errors import KtjobError
 
 if TYPE_CHECKING:
     from ktclient.documents import Document
@@ -60,8 +63,8 @@ def submit(  # noqa: PLR0913 - one parameter for each option
         max_attempts=service.MAX_ATTEMPTS if max_attempts is None else max_attempts,
     )
     document = documents.read(file, raw=raw)
-    with live.line() as line:
-        job, target = service.submit(document, options, config.load(), line.download)
+    with _named_if_it_ends_early() as name, live.line() as line:
+        job, target = service.submit(document, options, config.load(), line.download, name)
     quiet = wait or as_json
     if not quiet:
         screen.put(job.id)
@@ -71,6 +74,22 @@ def submit(  # noqa: PLR0913 - one parameter for each option
     if as_json:
         screen.put(json.dumps(job.status().to_dict(), ensure_ascii=False))
     return 0
+
+
+@contextlib.contextmanager
+def _named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
+    """Ctrl-C, or a runner that does not start, after the job was stored: say which it is, so that
+    nobody submits it again and pays twice."""
+    stored: list[str] = []
+    try:
+        yield stored.append
+    except (KeyboardInterrupt, KtjobError):
+        for job_id in stored:
+            screen.say(
+                f"job {job_id} is stored and will run all the same; "
+                f"if you do not want it: ktjob cancel {job_id}"
+            )
+        raise
 
 
 def _explain(job_id: str, document: Document, task: str, target: Target) -> None:

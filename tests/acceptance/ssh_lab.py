@@ -25,7 +25,7 @@ from pathlib import Path
 LAPTOP_ADDRESS = "10.231.7.1"
 SERVER_ADDRESS = "10.231.7.2"
 """Both exist inside namespaces only, so any number of labs may run at once."""
-_LINK = "link0"
+LINK = "link0"
 _PATIENCE = 20.0
 """Seconds for things that take milliseconds: reached only when something is wrong."""
 _GLANCE = 0.05
@@ -49,8 +49,8 @@ def missing() -> str | None:
 def _refusal_of_namespaces() -> str | None:
     """Why no linked pair can be made (a container without the right); found by making one."""
     try:
-        with _linked_namespaces() as (laptop, _):
-            _ip("netns", "exec", laptop, "true")
+        with linked_namespaces() as (laptop, _):
+            ip("netns", "exec", laptop, "true")
     except subprocess.CalledProcessError as error:
         return f"network namespaces are not permitted: {error.stderr.strip()}"
     return None
@@ -68,7 +68,7 @@ def _path(name: str) -> str:
     return found
 
 
-def _ip(*words: str) -> str:
+def ip(*words: str) -> str:
     command = [_path("ip"), *words]
     return subprocess.run(
         command, check=True, capture_output=True, text=True, timeout=_PATIENCE
@@ -191,11 +191,11 @@ class Lab:
 
     def cut_link(self) -> None:
         """The laptop loses its network. Nobody is told: no packet of farewell is sent."""
-        _ip("-n", self.laptop, "link", "set", _LINK, "down")
+        ip("-n", self.laptop, "link", "set", LINK, "down")
 
     def restore_link(self) -> None:
         """The laptop's network is back, with the same address."""
-        _ip("-n", self.laptop, "link", "set", _LINK, "up")
+        ip("-n", self.laptop, "link", "set", LINK, "up")
 
     def sessions(self) -> list[int]:
         """The pids of sshd's processes that each serve one connection."""
@@ -216,7 +216,7 @@ class Lab:
 
     def server_processes(self) -> list[Process]:
         """What runs on the server, detached or not, except sshd. All of it began in this lab."""
-        pids = [int(word) for word in _ip("netns", "pids", self.server).split()]
+        pids = [int(word) for word in ip("netns", "pids", self.server).split()]
         found = [one for pid in pids if (one := _process(pid))]
         ours = {self.sshd.pid, *self.sessions()}
         return [one for one in found if one.pid not in ours]
@@ -323,7 +323,7 @@ def _read(window: int) -> bytes:
 def ssh_lab(folder: Path) -> Iterator[Lab]:
     """Build a lab with its files in `folder`; take it down again, whatever happened in it."""
     with ExitStack() as undo:
-        laptop, server = undo.enter_context(_linked_namespaces())
+        laptop, server = undo.enter_context(linked_namespaces())
         _make_keys(folder)
         sshd = _start_sshd(folder, server)
         undo.callback(sshd.wait, _PATIENCE)
@@ -335,19 +335,19 @@ def ssh_lab(folder: Path) -> Iterator[Lab]:
 
 
 @contextmanager
-def _linked_namespaces() -> Iterator[tuple[str, str]]:
+def linked_namespaces() -> Iterator[tuple[str, str]]:
     """Two network namespaces that reach each other and nothing else."""
     token = secrets.token_hex(4)
     laptop, server = f"ktjob-{token}-laptop", f"ktjob-{token}-server"
     with ExitStack() as undo:
         for name in (laptop, server):
-            _ip("netns", "add", name)
-            undo.callback(_ip, "netns", "delete", name)
-        _ip(*f"-n {laptop} link add {_LINK} type veth peer name {_LINK} netns {server}".split())
+            ip("netns", "add", name)
+            undo.callback(ip, "netns", "delete", name)
+        ip(*f"-n {laptop} link add {LINK} type veth peer name {LINK} netns {server}".split())
         for name, address in ((laptop, LAPTOP_ADDRESS), (server, SERVER_ADDRESS)):
-            _ip("-n", name, "address", "add", f"{address}/30", "dev", _LINK)
-            _ip("-n", name, "link", "set", "lo", "up")
-            _ip("-n", name, "link", "set", _LINK, "up")
+            ip("-n", name, "address", "add", f"{address}/30", "dev", LINK)
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", LINK, "up")
         yield laptop, server
 
 

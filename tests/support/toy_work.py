@@ -13,6 +13,8 @@ from jobs.performing import Performing
 def perform(performing: Performing) -> None:
     """Follow the job's spec: say something, wait for a file, then end as told."""
     spec = json.loads(performing.spec)
+    if "acks" in spec:
+        _tell(spec["acks"], performing, "begin")
     performing.enter("working")
     performing.output(spec.get("say", ""))
     while "until" in spec and not Path(spec["until"]).exists():
@@ -24,10 +26,14 @@ def perform(performing: Performing) -> None:
         performing.output(f"{number} ")
         while not performing.flush():
             time.sleep(0.05)
-        line = f"{performing.job_id} {performing.number} {number}\n"
-        with Path(spec["acks"]).open("a") as acks:  # only now is it promised
-            acks.write(line)
+        _tell(spec["acks"], performing, str(number))  # only now is it promised
     if "fail" in spec:
         raise KtjobError(spec["fail"])
     if "bug" in spec:
         raise ZeroDivisionError(spec["bug"])
+
+
+def _tell(path: str, performing: Performing, what: str) -> None:
+    """One line, whole or not at all, in the order of all processes."""
+    with Path(path).open("a") as file:
+        file.write(f"{performing.job_id} {performing.number} {what}\n")

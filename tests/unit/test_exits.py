@@ -61,6 +61,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.JobFailed: 1,
     errors.JobLost: 1,
     errors.WorkCancelled: 1,
+    errors.WorkerStopped: 1,
     errors.IllegalTransition: 1,
     errors.DetachFailed: 1,
     errors.StoreUnusable: 1,

@@ -1,58 +1,110 @@
-"""kill -9 at a chosen point, injected by environment: no hook in the product.
+"""kill -9, or another signal, at a chosen point, injected by environment: no hook in the product.
 
-KTJOB_KILL is ROLE:NUMBER:MARKER. A submitter or worker kills itself before the NUMBERth SQL
-statement that it writes, commits included; a runner before (1) or right after (2) it has forked a
-worker. Once, which MARKER (a path) remembers for all processes together.
+KTJOB_KILL is ROLE|POINT|MARKER, or ROLE|POINT|MARKER|SIGNAL. ROLE is "submit" (any command),
+"runner" or "worker". POINT is "before NAME" or "after NAME", NAME being in `NAMES`, for its first
+call in that role, or for the first with a certain argument: "after phase decode". Or it is a number
+N: before the Nth SQL statement that the process writes, commits included. Once, which MARKER (a
+path) remembers for all processes together.
+
+KTJOB_CONSTANTS is MODULE.NAME=NUMBER,...: set in the runner before it forks its first worker.
 """
 
+import importlib
 import os
 import signal
 import sys
 
+NAMES = {
+    "submit": ("jobs.store", "Store.submit"),
+    "ensure_runner": ("jobs.starting", "ensure_runner"),
+    "lock": ("jobs.identity", "hold"),
+    "sign": ("jobs.identity", "HeldLock.sign"),
+    "release": ("jobs.identity", "HeldLock.release"),
+    "ready": ("jobs.detach", "say_ready"),
+    "recover": ("jobs.recovery", "recover"),
+    "fork": ("jobs.detach", "fork_child"),
+    "checkpoint": ("jobs.upkeep", "checkpoint"),
+    "claim": ("jobs.store", "Store.claim"),
+    "phase": ("jobs.store", "Store.enter_phase"),
+    "text": ("jobs.store", "Store.append"),
+    "finish": ("jobs.store", "Store.finish"),
+    "requeue": ("jobs.store", "Store.requeue"),
+}
+STATEMENTS = (("jobs.database", "Database._run"), ("jobs.database", "Database._commit"))
+state = {"role": "runner" if "jobs.runner" in sys.orig_argv else "submit"}
 
-def _arm(role: str, number: int, marker: str) -> None:
-    from jobs import detach
-    from jobs.database import Database
 
-    fork_child = detach.fork_child
+def wrap(module, path, around):  # type: ignore[no-untyped-def]
+    """Put `around(original)` in the place of a function or method."""
+    *owners, name = path.split(".")
+    owner = importlib.import_module(module)
+    for one in owners:
+        owner = getattr(owner, one)
+    setattr(owner, name, around(getattr(owner, name)))
 
-    state = {"role": "runner" if "jobs.runner" in sys.orig_argv else "submit", "left": number}
 
-    def in_child() -> None:
-        state.update(role="worker", left=number)
+class Shot:
+    """The one signal that a process sends to itself."""
 
-    def maybe_die() -> None:
-        if state["role"] != role:
-            return
-        state["left"] -= 1  # type: ignore[operator]
-        if state["left"] == 0:
-            try:
-                os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
-            except FileExistsError:
-                return
-            os.kill(os.getpid(), signal.SIGKILL)
+    def __init__(self, role: str, point: str, marker: str, name: str = "SIGKILL") -> None:
+        self.role, self.marker, self.signal = role, marker, signal.Signals[name]
+        when, _, what = point.partition(" ")
+        self.left = int(when) if when.isdigit() else 1
+        self.when = "before" if when.isdigit() else when
+        name, _, self.argument = what.partition(" ")
+        for module, path in STATEMENTS if when.isdigit() else (NAMES[name],):
+            wrap(module, path, self.around)
 
-    def dying(original):  # type: ignore[no-untyped-def]
-        def run(self, *args, **values):  # type: ignore[no-untyped-def]
-            maybe_die()
-            return original(self, *args, **values)
+    def around(self, original):  # type: ignore[no-untyped-def]
+        def run(*args, **values):  # type: ignore[no-untyped-def]
+            is_meant = not self.argument or self.argument in map(str, args)
+            if is_meant and self.when == "before":
+                self.fire()
+            result = original(*args, **values)
+            if is_meant and self.when == "after":
+                self.fire()
+            return result
 
         return run
 
-    def forking(child):  # type: ignore[no-untyped-def]
-        maybe_die()
-        pid = fork_child(child)
-        maybe_die()
-        return pid
-
-    os.register_at_fork(after_in_child=in_child)
-    if role == "runner":
-        detach.fork_child = forking
-        return
-    Database._run = dying(Database._run)  # type: ignore[method-assign]
-    Database._commit = dying(Database._commit)  # type: ignore[method-assign]
+    def fire(self) -> None:
+        if state["role"] != self.role:
+            return
+        self.left -= 1
+        if self.left == 0:
+            try:
+                os.close(os.open(self.marker, os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return
+            os.kill(os.getpid(), self.signal)
 
 
-if os.environ.get("KTJOB_KILL") and "jobs.detach" not in sys.orig_argv:
-    _role, _number, _marker = os.environ["KTJOB_KILL"].split(":", 2)
-    _arm(_role, int(_number), _marker)
+def setting(constants: str):  # type: ignore[no-untyped-def]
+    """A wrapper for the fork that sets constants in what the runner has imported by then."""
+    wanted = [one.split("=") for one in constants.split(",")]
+
+    def around(fork):  # type: ignore[no-untyped-def]
+        def run(child):  # type: ignore[no-untyped-def]
+            for path, number in wanted:
+                name, _, constant = path.rpartition(".")
+                module = sys.modules["__main__" if name == "jobs.runner" else name]
+                old = getattr(module, constant)
+                setattr(module, constant, type(old)(number))
+            return fork(child)
+
+        return run
+
+    return around
+
+
+def become_worker() -> None:
+    if state["role"] == "runner":
+        state["role"] = "worker"
+
+
+if "jobs.detach" not in sys.orig_argv:
+    os.register_at_fork(after_in_child=become_worker)
+    if os.environ.get("KTJOB_CONSTANTS") and state["role"] == "runner":
+        wrap("jobs.detach", "fork_child", setting(os.environ["KTJOB_CONSTANTS"]))
+    if os.environ.get("KTJOB_KILL"):
+        Shot(*os.environ["KTJOB_KILL"].split("|"))

@@ -1,0 +1,197 @@
+"""One state directory under fire: `main` with the arguments STATE KILLS SEED.
+
+Forks submitters and runners from itself, warm, so that a process costs milliseconds; what they do
+is the product's own code, but for `detach.spawn`, which here forks where it would exec. Each
+process draws at its birth whether it dies, at which of its moments, and whether before it, after it
+or somewhere in it. Goes on until KILLS processes have died so, then lets every job end.
+
+Writes STATE.kills (a line for each kill, right before it), STATE.printed (the ids that submitters
+gave out) and STATE.acks (see toy_work).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jobs import admission, detach, identity, recovery, runner, signals, starting
+from jobs.database import Database
+from jobs.errors import DetachFailed
+from jobs.layout import StateDir
+from jobs.model import NewJob, Status
+from jobs.store import Store
+
+WORK = "toy_work:perform"
+MOMENTS = {"submit": 14, "runner": 50, "worker": 50}
+"""About how many of `_MOMENTS` a process of each role passes in its life."""
+DOOMED = {"submit": 0.4, "runner": 0.9, "worker": 0.5}
+IN_FLIGHT = 8
+LONGEST_SECONDS = 0.004
+"""How long after its beginning a process dies in the middle of a moment: one commit's time."""
+_MOMENTS: tuple[tuple[Any, str], ...] = (
+    (Database, "_run"),
+    (Database, "_commit"),
+    (identity, "hold"),
+    (identity.HeldLock, "sign"),
+    (identity.HeldLock, "release"),
+    (detach, "fork_child"),
+    (detach, "say_ready"),
+    (recovery, "recover"),
+    (admission, "choose"),
+    (starting, "ensure_runner"),
+)
+
+
+class Fate:
+    """When this process dies. A fork gets one of its own."""
+
+    def __init__(self, kills: Path, quota: int, seed: int) -> None:
+        self._kills, self._quota = kills, quota
+        self._dice = random.Random(seed)
+        self._role, self._left = "driver", 0
+        self._seed_of_child = 0
+        os.register_at_fork(before=self._conceive, after_in_child=self._be_born)
+
+    def is_over(self) -> bool:
+        """Whether enough have died."""
+        return self._kills.read_bytes().count(b"\n") >= self._quota
+
+    def become(self, role: str) -> None:
+        self._role = role
+        is_doomed = self._dice.random() < DOOMED[role]
+        self._left = self._dice.randint(1, MOMENTS[role]) if is_doomed else 0
+
+    def _conceive(self) -> None:
+        self._seed_of_child = self._dice.getrandbits(32)
+
+    def _be_born(self) -> None:
+        self._dice = random.Random(self._seed_of_child)
+        self.become("worker" if self._role == "runner" else "submit")
+
+    def around(self, owner: Any, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, name)
+
+        def moment(*args: Any, **values: Any) -> Any:
+            self._left -= 1
+            if self._left != 0 or self.is_over():
+                return original(*args, **values)
+            when = self._dice.choice(["before", "in", "after"])
+            if when == "before":
+                self._die(f"before {name}")
+            if when == "in":
+                seconds = self._dice.random() * LONGEST_SECONDS
+                threading.Timer(seconds, self._die, [f"in or soon after {name}"]).start()
+            result = original(*args, **values)
+            if when == "after":
+                self._die(f"after {name}")
+            return result
+
+        setattr(owner, name, moment)
+
+    def _die(self, where: str) -> None:
+        fd = os.open(self._kills, os.O_WRONLY | os.O_APPEND)
+        os.write(fd, f"{self._role} {where}\n".encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _spawning(fate: Fate) -> Callable[..., str]:
+    def spawn(argv: list[str], *, log: Path, **_: object) -> str:
+        """`detach.spawn` with a warm interpreter: no thread and no connection is open here."""
+        ready, said = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            os.dup2(said, 3)
+            os.closerange(4, 256)
+            os.environ[detach.READY_FD_VARIABLE] = "3"
+            fate.become("runner")
+            signals.leave_the_terminal()
+            detach.redirect_streams(log)
+            try:
+                runner.Runner(StateDir(Path(argv[3])), argv[4]).run()
+            finally:
+                os._exit(0)
+        os.close(said)
+        os.waitpid(child, 0)
+        with os.fdopen(ready) as pipe:
+            line = pipe.readline()
+        if not line:
+            raise DetachFailed("the runner was killed before it was ready")
+        return line
+
+    return spawn
+
+
+def _submit(state: StateDir, dice: random.Random) -> None:
+    """Fork one submitter. It gives its id out as soon as it has it."""
+    pool, attempts = dice.choice("ab"), dice.randint(1, 4)
+    spec = json.dumps({"say": "begun ", "acknowledge": 6, "acks": f"{state.root}.acks"})
+    if os.fork():
+        return
+    try:
+        with Store.open(state) as store:
+            job = store.submit(NewJob(pool, spec, b"document", "title", 1, attempts), 2)
+        with Path(f"{state.root}.printed").open("a") as printed:
+            printed.write(f"{job.id}\n")
+        starting.ensure_runner(state, WORK)
+    except DetachFailed:
+        pass  # the command would say so; the job is stored
+    finally:
+        os._exit(0)
+
+
+def _serve(state: StateDir) -> int:
+    """What every `ktjob` command does first. Returns how many jobs have not ended."""
+    with Store.open(state) as store:
+        recovery.recover(store, state)
+        queued, running = store.in_status(Status.QUEUED), store.in_status(Status.RUNNING)
+    if queued and not starting.is_runner_alive(state):
+        with contextlib.suppress(DetachFailed):
+            starting.ensure_runner(state, WORK)
+    return len(queued) + len(running)
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
+def main() -> None:
+    state, quota, seed = StateDir(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
+    for kind in ("kills", "printed", "acks"):
+        Path(f"{state.root}.{kind}").touch()
+    # Pauses that protect a machine from a hot loop, and the wait for work that may come.
+    runner.REST_SECONDS, runner.TICK_SECONDS = 0.02, 0.1
+    runner.IDLE_SECONDS, runner.TAKEOVER_SECONDS = 0.01, 0.5
+    fate, dice = Fate(Path(f"{state.root}.kills"), quota, seed), random.Random(seed)
+    for owner, name in _MOMENTS:
+        fate.around(owner, name)
+    detach.spawn = _spawning(fate)
+    drained = False
+    while not fate.is_over():
+        in_flight = _serve(state)
+        drained = drained or dice.random() < 0.02  # now and then all end, and the runner leaves
+        if in_flight < IN_FLIGHT and not drained:
+            _submit(state, dice)
+        drained = drained and in_flight > 0
+        _reap()
+        time.sleep(0.005)
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, 0):  # the submitters; then nothing new comes
+            pass
+    while _serve(state):
+        time.sleep(0.02)
