@@ -3,7 +3,8 @@
 `spawn` starts a program that no closing terminal, SSH session or parent can end: a fresh
 interpreter (never a fork of the caller, who may have threads), a session of its own (setsid), a
 second fork so that it can never get a terminal back, SIGHUP ignored, streams on a log, and its
-own working directory and umask. It returns when the program has said that it is ready.
+own working directory and umask. Where logind kills what a login session leaves behind, it starts
+outside of the session's cgroup too. It returns when the program has said that it is ready.
 
 `fork_child` is the plain fork of a process that has neither threads nor connections.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import selectors
 import signal
@@ -22,9 +24,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from jobs import clock, logout
 from jobs.errors import DetachFailed
+from jobs.logind import Logind
 
 READY_FD_VARIABLE = "KTJOB_READY_FD"
+_ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
+"""Carries our arguments past systemd-run, which will expand `$` in its own some day (the warning
+of --expand-environment in systemd-run(1), from version 254 on)."""
+LEAVE_SECONDS = 6.0
+"""For systemd-run to make a scope, which takes it some 20 ms: it must not keep a job waiting."""
+
+
+_MIDDLE = [sys.executable, "-m", "jobs.detach"]
 
 
 def spawn(
@@ -34,6 +46,7 @@ def spawn(
     cwd: Path,
     extra_env: Mapping[str, str] | None = None,
     ready_seconds: float = 30.0,
+    logind: Logind | None = None,
 ) -> str:
     """Start `argv` detached and return the one line with which it says that it is ready.
 
@@ -41,27 +54,79 @@ def spawn(
     ends before that or says nothing for `ready_seconds`.
     """
     ready, said = os.pipe()
-    command = [sys.executable, "-m", "jobs.detach", "--log", str(log), "--", *argv]
+    arguments = ["--log", str(log), "--", *argv]
+    env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
     with os.fdopen(ready, "rb", buffering=0) as pipe:
         try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                pass_fds=(said,),
-                cwd=cwd,
-                env={**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)},
-            )
+            way_out = logout.way_out(env, logind)
+            if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
+                _launch([*_MIDDLE, *arguments], said, cwd, env).wait()
         finally:
             os.close(said)
-        process.wait()
         line = _first_line(pipe.fileno(), ready_seconds)
     if line is None:
         raise DetachFailed(
             f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}"
         )
     return line
+
+
+def _launch(
+    command: Sequence[str], said: int, cwd: Path, env: Mapping[str, str], stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the middle process, which ends as soon as it has forked."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        start_new_session=True,
+        pass_fds=(said,),
+        cwd=cwd,
+        env=env,
+    )
+
+
+def _launch_outside(
+    way_out: logout.WayOut,
+    arguments: Sequence[str],
+    said: int,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+) -> bool:
+    """The same outside of our login session. False, and a line in the log, when that fails."""
+    with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
+        try:
+            process = _launch(
+                [*way_out.prefix, *_MIDDLE],
+                said,
+                cwd,
+                {**env, **way_out.environment, _ARGV_VARIABLE: json.dumps(arguments)},
+                file.fileno(),
+            )
+            code = _wait_or_kill(process)
+        except OSError as error:  # it was just removed, or is no program
+            why = str(error)
+        else:
+            why = "it did not answer" if code is None else f"it exited with {code}"
+            if code == 0:
+                return True
+        file.write(
+            f"{clock.now()} could not leave {way_out.scope} with {way_out.prefix[0]} ({why}): "
+            "the end of that session may kill what starts now\n"
+        )
+    return False
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> int | None:
+    """Its exit code; None when it had to be killed."""
+    try:
+        return process.wait(LEAVE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
 
 
 def say_ready(line: str) -> None:
@@ -99,13 +164,17 @@ def _exit_now(code: int) -> NoReturn:
 
 def redirect_streams(log: Path) -> None:
     """Put stdout and stderr at the end of `log` (0600), and stdin on nothing."""
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    out = _opened(log)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(out, 1)
     os.dup2(out, 2)
     os.close(out)
     os.close(nothing)
+
+
+def _opened(log: Path) -> int:
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def tail(log: Path, size: int = 2000) -> str:
@@ -136,12 +205,17 @@ def _first_line(fd: int, seconds: float) -> str | None:
 
 
 def _main(argv: Sequence[str]) -> NoReturn:
-    """The middle process: already leads its own session; forks once more and becomes `argv`."""
+    """The middle process: already leads its own session; forks once more and becomes `argv`.
+
+    With --stay it becomes `argv` itself: for a parent that watches it, such as systemd.
+    """
     parser = argparse.ArgumentParser(prog="jobs.detach")
     parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--stay", action="store_true")
     parser.add_argument("argv", nargs="+")
-    asked = parser.parse_args(argv)
-    if os.fork():
+    carried = os.environ.pop(_ARGV_VARIABLE, None)
+    asked = parser.parse_args(argv if carried is None else json.loads(carried))
+    if not asked.stay and os.fork():
         os._exit(0)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)

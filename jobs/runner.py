@@ -23,6 +23,7 @@ from jobs.errors import StoreUnusable
 from jobs.layout import StateDir
 from jobs.model import Job, Status
 from jobs.performing import Perform
+from jobs.postmortem import Postmortem
 from jobs.store import Store
 
 IDLE_SECONDS = 60.0
@@ -44,6 +45,7 @@ class Runner:
         self._work = work
         self._perform: Perform | None = None
         self._children: dict[int, str] = {}
+        self._postmortem = Postmortem()
         self._rest_until: dict[str, float] = {}
         self._leaving = False
         self._busy_at = time.monotonic()
@@ -106,6 +108,7 @@ class Runner:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            self._postmortem.died(pid, status)
             job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
             if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
                 self._rest_until[job_id] = time.monotonic() + REST_SECONDS
@@ -122,7 +125,7 @@ class Runner:
     def _start_what_may_run(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
-            running = recovery.recover(store, self._state)
+            running = recovery.recover(store, self._state, self._postmortem.verdict)
             queued = store.in_status(Status.QUEUED)
             capacities = store.capacities()
         forked = set(self._children.values())
@@ -141,6 +144,7 @@ class Runner:
             _log(f"cannot fork a worker for {job.id}, trying again: {error}")
             return
         self._children[pid] = job.id
+        self._postmortem.born(pid)
         _log(f"worker {pid} takes {job.id}")
 
     def _be_worker(self, job_id: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from jobs import detach, doorbell, identity, upkeep
 from jobs.layout import StateDir
 
-_ENVIRONMENT = {
+RUNNER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
@@ -18,6 +18,11 @@ such memory back (mallopt(3)). Saves 7 MB for each request; other C libraries ig
 
 def is_runner_alive(state: StateDir) -> bool:
     return identity.is_held(state.runner_lock)
+
+
+def runner_argv(state: StateDir, work: str) -> list[str]:
+    """The command that is the runner, in the foreground."""
+    return [sys.executable, "-m", "jobs.runner", str(state.root), work]
 
 
 def ensure_runner(state: StateDir, work: str) -> None:
@@ -32,8 +37,8 @@ def ensure_runner(state: StateDir, work: str) -> None:
         return
     upkeep.rotate(state.runner_log)
     detach.spawn(
-        [sys.executable, "-m", "jobs.runner", str(state.root), work],
+        runner_argv(state, work),
         log=state.runner_log,
         cwd=state.root,
-        extra_env=_ENVIRONMENT,
+        extra_env=RUNNER_ENVIRONMENT,
     )
