@@ -96,24 +96,23 @@ def _launch_outside(
     log: Path,
 ) -> bool:
     """The same outside of our login session. False, and a line in the log, when that fails."""
+    env = {**env, **way_out.environment, _ARGV_VARIABLE: json.dumps(arguments)}
+    why = ""
     with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
-        try:
-            process = _launch(
-                [*way_out.prefix, *_MIDDLE],
-                said,
-                cwd,
-                {**env, **way_out.environment, _ARGV_VARIABLE: json.dumps(arguments)},
-                file.fileno(),
-            )
+        for prefix in way_out.prefixes:
+            try:
+                process = _launch([*prefix, *_MIDDLE], said, cwd, env, file.fileno())
+            except OSError as error:  # it was just removed, or is no program
+                why = str(error)
+                continue
             code = _wait_or_kill(process)
-        except OSError as error:  # it was just removed, or is no program
-            why = str(error)
-        else:
-            why = "it did not answer" if code is None else f"it exited with {code}"
             if code == 0:
                 return True
+            why = f"{prefix[0]} " + (f"exited with {code}" if code else "did not answer")
+            if code is None:
+                break  # the user's manager hangs
         file.write(
-            f"{clock.now()} could not leave {way_out.scope} with {way_out.prefix[0]} ({why}): "
+            f"{clock.now()} could not leave {way_out.scope} ({why}): "
             "the end of that session may kill what starts now\n"
         )
     return False
@@ -127,6 +126,12 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> int | None:
         process.kill()
         process.wait()
         return None
+
+
+def foreground_argv(argv: Sequence[str], *, log: Path) -> list[str]:
+    """The command that becomes `argv` with streams, umask and SIGHUP as `spawn` sets them, without
+    leaving its parent."""
+    return [*_MIDDLE, "--stay", "--log", str(log), "--", *argv]
 
 
 def say_ready(line: str) -> None:

@@ -28,7 +28,8 @@ class Threat:
 class WayOut:
     """How to start something outside of the session that we are in."""
 
-    prefix: list[str]
+    prefixes: list[list[str]]
+    """To be tried in this order: words before the command."""
     environment: dict[str, str]
     scope: str
     """The session to be left."""
@@ -70,5 +71,5 @@ def way_out(environ: Mapping[str, str], logind: Logind | None = None) -> WayOut 
     if kills is False or (kills is None and not here.lingers()):
         return None
     where = user_manager.address(environ, here.uid, here.root)
-    prefix = user_manager.scope_command(environ)
-    return WayOut(prefix, where, session.scope) if where and prefix else None
+    prefixes = user_manager.scope_commands(environ)
+    return WayOut(prefixes, where, session.scope) if where and prefixes else None

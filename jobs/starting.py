@@ -25,6 +25,11 @@ def runner_argv(state: StateDir, work: str) -> list[str]:
     return [sys.executable, "-m", "jobs.runner", str(state.root), work]
 
 
+def foreground_argv(state: StateDir, work: str) -> list[str]:
+    """The same with its log and its umask set up, for a parent that stays, such as systemd."""
+    return detach.foreground_argv(runner_argv(state, work), log=state.runner_log)
+
+
 def ensure_runner(state: StateDir, work: str) -> None:
     """Wake the runner, or start one that performs jobs with `work` ("module:function").
 

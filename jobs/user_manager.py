@@ -42,9 +42,9 @@ def _is_of(path: Path, uid: int) -> bool:
         return False
 
 
-def scope_command(environ: Mapping[str, str]) -> list[str] | None:
-    """The words before a command that run it in a scope of its own below the user's manager; None
-    without systemd-run.
+def scope_commands(environ: Mapping[str, str]) -> list[list[str]]:
+    """The words before a command that run it in a scope of its own below the user's manager, the
+    best first; none without systemd-run.
 
     A scope is run by systemd-run itself, which becomes the command: its environment, streams and
     inherited pipes stay (systemd-run(1)). It has a name of its own each time, because workers may
@@ -52,10 +52,15 @@ def scope_command(environ: Mapping[str, str]) -> list[str] | None:
     """
     program = shutil.which("systemd-run", path=environ.get("PATH"))
     if program is None:
-        return None
-    name = f"ktjob-{secrets.token_hex(4)}"
-    words = ["--user", "--scope", "--quiet", "--collect", "--no-ask-password", f"--unit={name}"]
-    return [program, *words, "--description=ktjob: outlives logins", "--"]
+        return []
+    words = ["--user", "--scope", "--quiet", "--collect", "--no-ask-password"]
+    # Else systemd stops all of the scope when the kernel kills one of its processes for memory.
+    # Older ones, which do not do that, do not know the property and refuse.
+    policies: tuple[list[str], ...] = (["--property=OOMPolicy=continue"], [])
+    return [
+        [program, *words, *policy, f"--unit=ktjob-{secrets.token_hex(4)}", "--"]
+        for policy in policies
+    ]
 
 
 def systemctl(words: Sequence[str], environ: Mapping[str, str], uid: int) -> str | None:
