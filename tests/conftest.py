@@ -19,16 +19,22 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
-from acceptance import ssh_lab  # noqa: E402 - found through the line above
+from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
 from support import processes  # noqa: E402
 
 from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
 from server_bundle import weights  # noqa: E402
 
-NEEDS: dict[str, Callable[[], str | None]] = {"netns": ssh_lab.missing}
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "netns": ssh_lab.missing,
+    "login": login_lab.missing,
+}
 """Marker -> what this machine lacks for it, or None."""
-ADD = "sudo apt-get install -y openssh-server openssh-client iproute2 && sudo -E $(which pytest)"
+ADD = (
+    "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
+    "&& sudo -E $(which pytest)"
+)
 _left_out: dict[str, list[str]] = {}
 
 
@@ -42,6 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
+    config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
