@@ -22,11 +22,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from jobs import clock, logout
+from jobs import clock
 from jobs.errors import DetachFailed
-from jobs.logind import Logind
+
+if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner alive
+    from jobs.logind import Logind
+    from jobs.logout import WayOut
 
 READY_FD_VARIABLE = "KTJOB_READY_FD"
 _ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
@@ -53,6 +56,8 @@ def spawn(
     The program must call `say_ready`. Raises `DetachFailed`, with the end of the log, when it
     ends before that or says nothing for `ready_seconds`.
     """
+    from jobs import logout
+
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
     env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
@@ -88,7 +93,7 @@ def _launch(
 
 
 def _launch_outside(
-    way_out: logout.WayOut,
+    way_out: WayOut,
     arguments: Sequence[str],
     said: int,
     cwd: Path,

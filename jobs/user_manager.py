@@ -6,7 +6,7 @@ the environment, or leave somebody else's in it, so that is made here.
 
 from __future__ import annotations
 
-import secrets
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def scope_commands(environ: Mapping[str, str]) -> list[list[str]]:
     # Older ones, which do not do that, do not know the property and refuse.
     policies: tuple[list[str], ...] = (["--property=OOMPolicy=continue"], [])
     return [
-        [program, *words, *policy, f"--unit=ktjob-{secrets.token_hex(4)}", "--"]
+        [program, *words, *policy, f"--unit=ktjob-{os.urandom(4).hex()}", "--"]
         for policy in policies
     ]
 

@@ -20,7 +20,7 @@ ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
-from support import processes  # noqa: E402
+from support import memory_cgroup, processes  # noqa: E402
 
 from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
@@ -29,6 +29,7 @@ from server_bundle import weights  # noqa: E402
 NEEDS: dict[str, Callable[[], str | None]] = {
     "netns": ssh_lab.missing,
     "login": login_lab.missing,
+    "memcg": memory_cgroup.missing,
 }
 """Marker -> what this machine lacks for it, or None."""
 ADD = (
@@ -49,6 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
+    config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -113,7 +113,7 @@ def test_the_boot_unit_goes_on_and_its_stop_ends_no_request(
 ) -> None:
     """Installed, enabled and started by the real manager, for a state directory whose path has
     all that its unit files give a meaning."""
-    state = StateDir(tmp_path / 'st ate %h $HOME "q" \'é').create()
+    state = StateDir(tmp_path / 'st ate %h ${HOME} "q" \'é').create()
     monkeypatch.setenv("KTJOB_HOME", str(state.root))
     lab.configure(KILLS, linger=True)
     job = queued(state, server)
