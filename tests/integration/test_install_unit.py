@@ -24,10 +24,11 @@ def run(tmp_path: Path, ktjob_home: Path, ktjob_command: list[str]) -> Run:
     """Runs it with these options and variables, and with no user manager unless told."""
 
     def go(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "xdg"), **variables}
+        nowhere = str(tmp_path / "none")
+        environ = {**os.environ, "PATH": nowhere, "XDG_RUNTIME_DIR": nowhere}
         return subprocess.run(
             [*ktjob_command, "install-unit", *options],
-            env={"XDG_RUNTIME_DIR": str(tmp_path / "none"), **environ},
+            env={**environ, "XDG_CONFIG_HOME": str(tmp_path / "xdg"), **variables},
             capture_output=True,
             text=True,
             timeout=60,
