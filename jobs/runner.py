@@ -37,6 +37,7 @@ from jobs.installed import LoadedCode
 from jobs.layout import StateDir
 from jobs.model import Job, Status
 from jobs.performing import Perform
+from jobs.postmortem import Postmortem
 from jobs.store import Store
 
 IDLE_SECONDS = 60.0
@@ -62,6 +63,7 @@ class Runner:
         self._code: LoadedCode | None = None
         self._is_outdated = False
         self._children: dict[int, str] = {}
+        self._postmortem = Postmortem()
         self._rest_until: dict[str, float] = {}
         self._leaving = False
         self._trouble = ""
@@ -131,6 +133,7 @@ class Runner:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            self._postmortem.died(pid, status)
             job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
             if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
                 self._rest_until[job_id] = time.monotonic() + REST_SECONDS
@@ -155,7 +158,7 @@ class Runner:
     def _start_what_may_run(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
-            recovery.recover(store, self._state)
+            recovery.recover(store, self._state, self._postmortem.verdict)
             # In this order: a job that an orphan of the last runner claims in between counts in
             # both, and never in neither, which would let one too many start.
             queued = store.next_in_line()
@@ -186,6 +189,7 @@ class Runner:
             return
         upkeep.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
+        self._postmortem.born(pid)
         _log(f"worker {pid} takes {job.id}")
 
     def _be_worker(self, job_id: str) -> None:

@@ -19,9 +19,9 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
-from acceptance import ssh_lab  # noqa: E402 - found through the line above
+from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
 from conformance import sglang_kt  # noqa: E402
-from support import processes, small_disk  # noqa: E402
+from support import memory_cgroup, processes, small_disk  # noqa: E402
 
 from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
@@ -30,11 +30,16 @@ from server_bundle import weights  # noqa: E402
 NEEDS: dict[str, Callable[[], str | None]] = {
     "netns": ssh_lab.missing,
     "mount": small_disk.missing,
+    "login": login_lab.missing,
+    "memcg": memory_cgroup.missing,
 }
 """Marker -> what this machine lacks for it, or None."""
 ON_REQUEST: dict[str, Callable[[], str | None]] = {"real_sglang": sglang_kt.not_asked_for}
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
-ADD = "sudo apt-get install -y openssh-server openssh-client iproute2 && sudo -E $(which pytest)"
+ADD = (
+    "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
+    "&& sudo -E $(which pytest)"
+)
 _left_out: dict[str, list[str]] = {}
 _not_asked_for: dict[str, list[str]] = {}
 
@@ -51,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
+    config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
+    config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -112,7 +112,7 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
-        (("subprocess",), {"jobs.detach", "server_bundle.weights"}),
+        (("subprocess",), {"jobs.detach", "jobs.user_manager", "server_bundle.weights"}),
         (("fcntl",), {"jobs.identity"}),
     ],
 )
