@@ -49,6 +49,8 @@ REST_SECONDS = 5.0
 """How long a job rests whose worker ended with an error, such as a full disk."""
 TAKEOVER_SECONDS = 1.0
 """A prober holds the lock for an instant; only after that long is there really a rival."""
+DYING_SECONDS = 1.0
+"""For the kernel to take down a worker, whose memory it frees first."""
 OUTDATED_SECONDS = 30.0
 """A runner of an older version leaves when it next looks, which its doorbell makes it do."""
 
@@ -139,6 +141,14 @@ class Runner:
                 self._rest_until[job_id] = time.monotonic() + REST_SECONDS
             _log(f"worker {pid} of {job_id} ended ({code})")
 
+    def _how_it_died(self, pid: int) -> str | None:
+        """A dying worker's lock is free an instant before it can be waited for."""
+        give_up = time.monotonic() + DYING_SECONDS
+        while pid in self._children and time.monotonic() < give_up:
+            self._reap()
+            time.sleep(0.01)  # its SIGCHLD may have come for another one
+        return self._postmortem.verdict(pid)
+
     def _serve_once(self) -> bool:
         """One look at the queue. True while there is anything to do, or the store cannot tell."""
         try:
@@ -158,7 +168,7 @@ class Runner:
     def _start_what_may_run(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
-            recovery.recover(store, self._state, self._postmortem.verdict)
+            recovery.recover(store, self._state, self._how_it_died)
             # In this order: a job that an orphan of the last runner claims in between counts in
             # both, and never in neither, which would let one too many start.
             queued = store.next_in_line()

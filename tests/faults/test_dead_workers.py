@@ -48,10 +48,10 @@ def test_the_signal_that_killed_a_worker_is_named(
     with Store.open(state) as opened:
         attempt = opened.attempt(opened.job(job.id))
     assert attempt is not None
-    os.kill(attempt.worker.pid, signal.SIGUSR1)
+    os.kill(attempt.worker.pid, signal.SIGKILL)
     until(lambda: look(state, job).status is Status.FINISHED)
     message = look(state, job).message or ""
-    assert f"its worker (process {attempt.worker.pid}) was killed by SIGUSR1 in phase" in message
+    assert f"its worker (process {attempt.worker.pid}) was killed by SIGKILL in phase" in message
     assert "memory" not in message
 
 
