@@ -140,7 +140,8 @@ def test_what_was_never_accepted_is_known() -> None:
     """The rest is never asked again within an attempt; of that, only what cannot still be computed
     unseen is worth another attempt."""
     again = {kind.__name__ for kind in vars(errors).values() if getattr(kind, "may_try_again", 0)}
-    assert again == {"BadGateway", "StreamCut", "ServerDied", "LinkLost", "ServerHung"}
+    of_requests = {"BadGateway", "StreamCut", "ServerDied", "LinkLost", "ServerHung"}
+    assert again == of_requests | {"WorkerStopped"}
     assert not any(issubclass(errors.ProxyGaveUp, kind) for kind in errors.NEVER_ACCEPTED)
 
 

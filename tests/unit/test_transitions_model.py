@@ -37,6 +37,7 @@ class Life:
 
 
 SLOTS = st.sampled_from([0, 1, 2])
+CAPACITY = 2
 OFFSETS = st.sampled_from([0, 0, 0, 1, -1])
 """Which attempt speaks, counted from the current one: mostly that itself, or a zombie."""
 
@@ -67,7 +68,7 @@ class Lives(RuleBasedStateMachine):
 
     def _new(self, most: int) -> str:
         new = NewJob("pool", "{}", b"text", "title", max_attempts=most)
-        job_id = self.store.submit(new, 1).id
+        job_id = self.store.submit(new, CAPACITY).id
         self.lives[job_id] = Life(most)
         return job_id
 
@@ -75,7 +76,8 @@ class Lives(RuleBasedStateMachine):
     def claim(self, slot: int) -> None:
         job_id = self.slots[slot]
         life = self.lives[job_id]
-        with self._allowed(life.state == "QUEUED"):
+        running = sum(other.state == "RUNNING" for other in self.lives.values())
+        with self._allowed(life.state == "QUEUED" and running < CAPACITY):
             attempt = self.store.claim(job_id, identity.mine())
             lock = identity.hold(self.state.worker_lock(job_id))
             assert lock is not None
