@@ -12,7 +12,7 @@ import time
 from jobs.performing import Performing
 from ktclient.attending import asked, attend, rest
 from ktclient.errors import ConnectionRefused, KtjobError, NoServer, ServerDied, StreamCut
-from ktclient.quoting import spoken
+from ktclient.quoting import after_time, spoken
 from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
 
@@ -98,17 +98,23 @@ def after_cancel(facts: ServerFacts, api_key: str | None, left_seconds: float) -
 
 
 def explain_cut(
-    performing: Performing, facts: ServerFacts, api_key: str | None, error: StreamCut
+    performing: Performing,
+    facts: ServerFacts,
+    api_key: str | None,
+    error: StreamCut,
+    seconds: float,
 ) -> KtjobError:
-    """Whether a connection that ended in the middle was the server's end. Raises
-    `WorkCancelled`."""
+    """Whether a connection that ended in the middle, after so many seconds, was the server's end.
+    Raises `WorkCancelled`."""
+    when = after_time(seconds)
     for _ in range(3):  # a dying process closes its connections before it stops to listen
         try:
             attend(performing, lambda: probe.probe(facts.url, api_key))
         except ConnectionRefused:
             return ServerDied(
-                f"the server at {facts.url} died: nothing listens there any more ({error}). "
-                "Out of memory is the usual reason. Start it again."
+                f"the server at {facts.url} died {when}before the answer was whole: nothing "
+                "listens there any more. Its log says why, memory being the usual reason; start "
+                "it again."
             )
         except NoServer:
             rest(performing, DEATH_SECONDS)

@@ -27,7 +27,7 @@ from ktclient.errors import (
     TlsFailed,
     WrongAddress,
 )
-from ktclient.quoting import quote, spoken
+from ktclient.quoting import after_time, quote
 
 _CURE = "Start it, or name another with --server URL."
 _NO_WAY = frozenset(
@@ -45,6 +45,8 @@ _TLS_ALERT = "illegal request line"
 what an https port says to plain http (h11 _receivebuffer.py, is_next_line_obviously_invalid...).
 """
 _BYTES = re.compile(r"bytearray\(b?['\"](.*)['\"]\)")
+_CLOSED = ("peer closed connection", "Server disconnected")
+"""httpcore's words for an orderly end too early, with and without a beginning of an answer."""
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _TIMEOUTS = (httpx2.ReadTimeout, httpx2.WriteTimeout)
@@ -107,7 +109,7 @@ def _unsent(
 
 
 def _cut(system: OSError | None, url: str, reason: str, seconds: float) -> KtjobError:
-    after = f"after {spoken(seconds)}, before the answer was whole ({reason})"
+    after = f"{after_time(seconds)}before the answer was whole ({reason})"
     if system is not None and system.errno in _NO_WAY:
         return LinkLost(
             f"the network to {url} was lost {after}. Mend the link; the server drops the request "
@@ -143,6 +145,8 @@ def _reason(causes: list[BaseException], system: OSError | None) -> str:
     if system is not None and system.strerror:
         return quote(system.strerror)
     said = (quote(str(one)) for one in reversed(causes))
+    if any(words.startswith(_CLOSED) for words in map(str, causes)):
+        return "closed from the other side"
     return next((words for words in said if words), type(causes[-1]).__name__)
 
 

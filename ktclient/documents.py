@@ -28,6 +28,7 @@ _TEMPLATE_MARK = re.compile(
 """Where a chat template's mark begins: `<|im_start|>`, DeepSeek's with full-width bars, `<think>`,
 Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers read them anywhere as what they stand for.
 A blank is put in behind; as nothing is ever taken out, that cannot make another mark."""
+_SOMETHING = re.compile(r"[^\s\ufeff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with the same two bytes
@@ -92,8 +93,9 @@ def _too_long(name: str, size: int) -> DocumentUnusable:
 
 
 def _shown(name: str) -> str:
-    """A file name as it can be told in one line."""
-    return name if name.isprintable() else repr(name)
+    """A file name as it can be told in one line: what is no character of one line is replaced."""
+    text = os.fsencode(name).decode(errors="replace") or "''"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def from_bytes(body: bytes, title: str, *, raw: bool = False) -> Document:
@@ -115,7 +117,7 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         raise _too_long(title, len(text))
     if "\0" in text:
         raise DocumentUnusable(f"{title} is not text: it holds NUL bytes")
-    if not text.strip().strip("\ufeff"):
+    if not _SOMETHING.search(text):
         raise DocumentUnusable(f"{title} is empty; nothing was sent")
     try:
         text.encode()
@@ -137,7 +139,7 @@ def neutral(text: str) -> tuple[str, int]:
 
 
 def _undecodable(title: str, body: bytes, offset: int, encoding: str) -> DocumentUnusable:
-    if b"\0" in body[:8192] or _looks_binary(body[:8192]):
+    if encoding == "utf-8" and (b"\0" in body[:8192] or _looks_binary(body[:8192])):
         return DocumentUnusable(f"{title} is not text: it looks like a binary file")
     return DocumentUnusable(
         f"{title} is not {encoding.upper()}: byte {body[offset]:#04x} at offset "

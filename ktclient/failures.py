@@ -83,6 +83,8 @@ class _Refusal:
         return quote((self.headers or {}).get(name, ""))
 
     def __str__(self) -> str:
+        if self.words.startswith(str(self.status)):  # "502 Bad Gateway", as pages are titled
+            return f"HTTP {self.words}"
         return f"HTTP {self.status}: {self.words}" if self.words else f"HTTP {self.status}"
 
 
@@ -200,8 +202,8 @@ _CURES: Mapping[int, tuple[type[RequestFailed], str]] = {
     ),
     502: (
         BadGateway,
-        "a proxy before {at} lost the server behind it, or never reached it ({time} after the "
-        "request): the server's log says why",
+        "a proxy before {at} lost the server behind it, or never reached it: the server's log says "
+        "why",
     ),
     504: _GAVE_UP,
     524: _GAVE_UP,  # Cloudflare's 504
@@ -260,7 +262,7 @@ def _unavailable(refusal: _Refusal) -> RequestFailed:
         )
     if not busy and (refusal.seconds > _QUICK_SECONDS or refusal.says("disconnect/reset")):
         kind, cure = _CURES[502]
-        return kind(cure.format(at=url, time=spoken(refusal.seconds)) + f" ({refusal})")
+        return kind(cure.format(at=url) + f" ({refusal})")
     return ServerBusy(
         f"the server at {url} {busy or 'takes no requests now'}; try later ({refusal})"
     )

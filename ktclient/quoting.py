@@ -23,3 +23,8 @@ def spoken(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def after_time(seconds: float) -> str:
+    """The words "after 25 min, " in a sentence; none where that is not worth telling."""
+    return f"after {spoken(seconds)}, " if seconds >= 1 else ""

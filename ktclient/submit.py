@@ -167,9 +167,16 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 def _document(given: str | os.PathLike[str], raw: bool) -> Document:
     if not isinstance(given, str):
         return documents.read(os.fspath(given), raw=raw)
-    if len(given) < 1000 and "\n" not in given and Path(given).is_file():
+    if _names_a_file(given):
         raise BadInput(f"{given!r} is the name of a file: pass pathlib.Path({given!r}) to read it")
     return documents.from_text(given, "text", raw=raw)
+
+
+def _names_a_file(text: str) -> bool:
+    try:
+        return len(text) < 1000 and "\n" not in text and Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with characters that no name has
+        return False
 
 
 class Job:

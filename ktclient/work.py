@@ -90,7 +90,8 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
             _converse(performing, reporter, events)
             return
         except StreamCut as error:
-            raise aftermath.explain_cut(performing, facts, key, error) from error
+            seconds = reporter.seconds_since_sent()
+            raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
         except (WorkCancelled, DeadlineExceeded, ProxyGaveUp) as error:
             if reporter.sent_at is None:
                 raise  # nothing was asked

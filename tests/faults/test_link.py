@@ -93,7 +93,7 @@ def test_a_link_that_stays_away_ends_the_job_with_its_cause_and_its_text(
             job.result(timeout=90)
         assert len(server.requests()) == 1
     now = job.status()
-    assert (now.state, now.cause, now.attempt) == ("FAILED", "server_unreachable", 2)
+    assert (now.state, now.cause, now.attempt) == ("FAILED", "host_unreachable", 2)
     assert failed.value.partial_text.startswith("word0")
     with Store.open(state) as store:
         (again,) = (one for one in store.events(job.id) if one.kind == "queued again")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ktclient import config
+from ktclient import config, errors
 from ktclient.cli import exits
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
@@ -77,3 +77,20 @@ def test_files_named_in_backticks_exist(page: Path) -> None:
         r"`((?:jobs|ktclient|server_bundle|tests)/[\w./]+)`", page.read_text()
     ):
         assert (ROOT / target).exists(), target
+
+
+def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
+    """With whether it is tried again."""
+
+    def below(kind: type[errors.KtjobError]) -> list[type[errors.KtjobError]]:
+        return [kind, *(one for child in kind.__subclasses__() for one in below(child))]
+
+    table = REFERENCE.partition("## Causes")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    told = {name: row[3].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    of_work = (errors.NoServer, errors.RequestFailed, errors.BadInput, errors.DoesNotFit)
+    kinds = [one for kind in of_work for one in below(kind) if one is not errors.RequestFailed]
+    for kind in kinds:
+        again = "again" if issubclass(kind, errors.NEVER_ACCEPTED) else ""
+        assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
+    assert set(told) == {"worker_died", "cancelled", "bug", "store_unusable"}
