@@ -97,7 +97,7 @@ def test_a_link_that_stays_away_ends_the_job_with_its_cause_and_its_text(
     assert failed.value.partial_text.startswith("word0")
     with Store.open(state) as store:
         (again,) = (one for one in store.events(job.id) if one.kind == "queued again")
-    assert again.data["cause"] == "stream_cut"
+    assert again.data["cause"] == "link_lost"
 
 
 def test_a_link_that_comes_back_late_costs_a_second_attempt(
