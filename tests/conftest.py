@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
 from server_bundle import weights  # noqa: E402
 
+NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
 NEEDS: dict[str, Callable[[], str | None]] = {
     "netns": ssh_lab.missing,
     "mount": small_disk.missing,
@@ -34,7 +36,10 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "memcg": memory_cgroup.missing,
 }
 """Marker -> what this machine lacks for it, or None."""
-ON_REQUEST: dict[str, Callable[[], str | None]] = {"real_sglang": sglang_kt.not_asked_for}
+ON_REQUEST: dict[str, Callable[[], str | None]] = {
+    "real_sglang": sglang_kt.not_asked_for,
+    "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
+}
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
 ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
@@ -56,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
+    config.addinivalue_line("markers", "novels: wants the two whole novels in KTJOB_CORPUS")
     config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
     config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")
 
@@ -79,6 +85,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(f"this machine cannot run {len(dropped)} tests: {_left_out}")
     items[:] = kept
     config.hook.pytest_deselected(items=dropped)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist has no terminal: it hands its words to the one who has."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["left_out"], told["not_asked_for"] = _left_out, _not_asked_for
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """All workers collect the same."""
+    _left_out.update(node.workeroutput.get("left_out", {}))
+    _not_asked_for.update(node.workeroutput.get("not_asked_for", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

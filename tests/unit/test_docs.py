@@ -94,3 +94,21 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
         again = "again" if issubclass(kind, errors.NEVER_ACCEPTED) else ""
         assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
     assert set(told) == {"worker_died", "cancelled", "bug", "store_unusable"}
+
+
+def test_no_guarantee_is_without_its_test() -> None:
+    """Each row of docs/guarantees.md names tests that exist, by file and, if given, by name."""
+    rows = re.findall(
+        r"^\|(?! promise|---)(.+)\|$", (ROOT / "docs/guarantees.md").read_text(), re.M
+    )
+    assert len(rows) > 40
+    for row in rows:
+        names = re.findall(r"`((?:tests/[\w/.]+)?(?:::\w+)?)`", row.split("|")[-1])
+        assert names, row
+        file = ""
+        for name in names:
+            file, _, test = (
+                name.partition("::") if name.startswith("tests/") else (file, "", name[2:])
+            )
+            assert (ROOT / file).exists(), name
+            assert not test or f"def {test}(" in (ROOT / file).read_text(), name

@@ -68,7 +68,7 @@ def test_deepseek_counts_are_the_oracles(name: str) -> None:
     assert deepseek().count(TEXTS[name]) == want
 
 
-@pytest.mark.skipif(not CORPUS, reason="KTJOB_CORPUS names no folder with the two novels")
+@pytest.mark.novels
 @pytest.mark.parametrize(
     ("name", "tokens", "raw_tokens"),
     [("war_and_peace", 781_557, 876_900), ("hongloumeng", 625_337, 636_049)],
