@@ -64,6 +64,20 @@ def woken(server: FakeServer) -> Iterator[None]:
             os.kill(server.process.pid, signal.SIGCONT)
 
 
+def test_a_silent_server_that_answers_questions_is_left_in_peace(
+    tmp_path: Path, state: StateDir, pace: Callable[[float], None]
+) -> None:
+    """Its prefill takes longer than a hung server is given. sglang-kt answers no /health and no
+    /v1/loads meanwhile."""
+    pace(4.0)
+    options = ("--prefill-seconds", "6", "--chunk", "99999", "--answer", "In the end.")
+    with fake_sglang(tmp_path, *options) as server:
+        job = submit_long(PROMPT, server=server.url)
+        assert job.result(timeout=60) == "In the end."
+        assert len(server.requests()) == 1
+    assert job.status().attempt == 1
+
+
 def test_a_stopped_server_is_told_of_and_waited_for(
     tmp_path: Path, state: StateDir, until: Until, pace: Callable[[float], None]
 ) -> None:
