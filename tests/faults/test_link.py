@@ -59,10 +59,10 @@ def test_a_link_that_comes_back_has_cost_nothing(
 ) -> None:
     """Down for one second and then for eight, in prefill and in decode: one request each, one
     attempt, and the whole text."""
-    slow = ("--prefill-seconds", "11", "--answer", "Whole.")
+    slow = ("--prefill-seconds", "18", "--answer", "Whole.")
     with (
         link.fake_sglang(tmp_path, *slow) as reading,
-        link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.22") as writing,
+        link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.36") as writing,
     ):
         read, written = submit(link, reading, tmp_path), submit(link, writing, tmp_path)
         reading.wait_for_event("prefill_started", seconds=60)
