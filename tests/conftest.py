@@ -85,8 +85,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             _left_out.setdefault(reason, []).append(item.nodeid)
     if dropped and config.getoption("--leave-nothing-out"):
         raise pytest.UsageError(f"this machine cannot run {len(dropped)} tests: {_left_out}")
-    items[:] = kept
+    items[:] = _spread(kept)
     config.hook.pytest_deselected(items=dropped)
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The long tests evenly among the others: workers of pytest-xdist get a stretch each, and a
+    long one at the end of all would be waited for alone."""
+    long = [item for item in items if "acceptance" in item.path.parts]
+    short = [item for item in items if "acceptance" not in item.path.parts]
+    for number, item in enumerate(long):
+        short.insert(number * len(items) // len(long), item)
+    return short
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
