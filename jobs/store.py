@@ -121,8 +121,8 @@ class Store(Database):
     def claim(self, job_id: str, worker: Identity) -> Attempt:
         """QUEUED to RUNNING, by and for one worker. Raises `IllegalTransition` if another was
         first, a cancel is wished for, or its pool has filled up meanwhile."""
-        at = clock.now()
         with self._transaction():
+            at = clock.now()  # here, as in the other edges: it may have waited for others' edges
             self._edge("claim_job", id=job_id, at=at)
             self._edge(
                 "insert_attempt",
@@ -144,9 +144,9 @@ class Store(Database):
         self, job_id: str, number: int, outcome: Outcome, cause: str | None, message: str | None
     ) -> None:
         """RUNNING to FINISHED, for attempt `number` only. Raises `IllegalTransition`."""
-        at = clock.now()
         how = {"outcome": outcome.value, "cause": cause, "message": message}
         with self._transaction():
+            at = clock.now()
             self._edge("finish_job", id=job_id, number=number, at=at, **how)
             self._edge("finish_attempt", id=job_id, number=number, at=at, **how)
             self._event(job_id, number, at, "finished", {k: v for k, v in how.items() if v})
@@ -154,8 +154,8 @@ class Store(Database):
     def requeue(self, job_id: str, number: int, cause: str, message: str) -> bool:
         """RUNNING to QUEUED for one more attempt, if attempt `number` is the current one, was not
         the last allowed and no cancel is wished for. False, and nothing changed, otherwise."""
-        at = clock.now()
         with self._transaction():
+            at = clock.now()
             why: dict[str, object] = {"cause": cause, "message": message}
             if not self._run("requeue_job", id=job_id, number=number, **why):
                 return False
