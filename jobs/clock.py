@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 
 def now() -> str:
     """The time in UTC, ISO 8601 with milliseconds and a Z: sorts as text, reads as time."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return ago(0.0)
+
+
+def ago(seconds: float) -> str:
+    """The time so many seconds ago, in the same form."""
+    then = datetime.now(timezone.utc) - timedelta(seconds=seconds)
+    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds_between(start: str, end: str) -> float:

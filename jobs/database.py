@@ -10,18 +10,20 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from jobs import filesystem, identity, sql
+from jobs import filesystem, identity, sql, trouble
 from jobs.errors import IllegalTransition, StoreTooNew, StoreUnusable
 from jobs.layout import StateDir
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+Value = TypeVar("Value")
 
 SCHEMA_VERSION = 1
 """Equal to the number of sql/NNNN_*.sql files (a test holds it to that)."""
@@ -30,11 +32,17 @@ BUSY_SECONDS = 30.0
 """Six writers made one another wait up to 3.7 s with synchronous FULL: Python's 5 s is thin."""
 
 
+LOG_BYTES = 16_000_000
+"""What the write-ahead log may keep of the disk: a long document makes it as long as itself."""
+
+
 class Database:
     """A connection to one state directory's database. Never carried across a fork."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
+        self._file = _file_at(path)
         self._durable: bool | None = None
         self._pid = os.getpid()
 
@@ -42,7 +50,7 @@ class Database:
     def open(cls, state: StateDir) -> Self:
         """Open the database, creating or migrating it first where needed.
 
-        Raises `StoreUnusable` (not writable, not a database, disk full) and `StoreTooNew`.
+        Raises `StoreUnusable` (not writable, locked, disk full) and its leaves.
         """
         if not state.database.exists():
             _refuse_network(state)
@@ -54,7 +62,7 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-        return cls(connection)
+        return cls(connection, state.database)
 
     @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
@@ -63,6 +71,12 @@ class Database:
 
     def close(self) -> None:
         self._connection.close()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was removed or replaced under us. SQLite goes on without a word, and
+        nobody will ever read what it writes."""
+        return self._file is not None and _file_at(self._path) != self._file
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +93,7 @@ class Database:
     def _transaction(self, durable: bool = True) -> Iterator[None]:
         if os.getpid() != self._pid:
             raise RuntimeError("a store was carried across a fork; open a new one there")
-        with explained(None):
+        with explained(self._path):
             if durable is not self._durable:
                 level = "FULL" if durable else "NORMAL"
                 self._connection.execute(f"PRAGMA synchronous = {level}")
@@ -87,11 +101,11 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._commit()
             except BaseException:
-                if self._connection.in_transaction:
+                if self._connection.in_transaction:  # a commit that met a full disk leaves it open
                     self._connection.rollback()
                 raise
-            self._commit()
 
     def _commit(self) -> None:
         self._connection.commit()
@@ -105,12 +119,20 @@ class Database:
         return self._connection.execute(_queries()[query], values).rowcount
 
     def _all(self, query: str, **values: object) -> list[sqlite3.Row]:
-        with explained(None):
+        with explained(self._path):
             return self._connection.execute(_queries()[query], values).fetchall()
 
     def _one(self, query: str, **values: object) -> sqlite3.Row | None:
         found = self._all(query, **values)
         return found[0] if found else None
+
+    def _values(
+        self, read: Callable[[sqlite3.Row], Value], found: list[sqlite3.Row]
+    ) -> list[Value]:
+        try:
+            return [read(row) for row in found]
+        except (ValueError, TypeError) as error:
+            raise trouble.damaged(f"a row of it makes no sense ({error})", self._path) from error
 
     def _scalar(self, query: str, **values: object) -> object:
         row = self._one(query, **values)
@@ -137,7 +159,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     return connection
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _bring_up_to_date(connection: sqlite3.Connection, state: StateDir) -> None:
@@ -157,11 +188,14 @@ def _migrate(connection: sqlite3.Connection, state: StateDir) -> None:
     if lock is None:
         raise StoreUnusable(f"another process has been migrating {state.database} for too long")
     try:
-        if _version(connection) < SCHEMA_VERSION:
+        version = _version(connection)
+        if version < SCHEMA_VERSION:
             from jobs import schema
 
+            if version == 0:  # only an empty database can still be told how to give space back
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
-            schema.migrate(connection, SCHEMA_VERSION)
+            schema.migrate(connection, state, SCHEMA_VERSION)
     finally:
         lock.release()
 
@@ -171,17 +205,16 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 @contextlib.contextmanager
-def explained(path: Path | None) -> Iterator[None]:
-    """SQLite's own errors as `StoreUnusable`; the edges' trigger as `IllegalTransition`."""
+def explained(path: Path) -> Iterator[None]:
+    """Errors of SQLite and of the kernel as `StoreUnusable`, each with its own cure; the edges'
+    trigger as `IllegalTransition`."""
     try:
         yield
     except sqlite3.IntegrityError as error:
         if "illegal transition" in str(error):
             raise IllegalTransition(str(error)) from error
         raise
-    except (sqlite3.OperationalError, sqlite3.DatabaseError) as error:
-        where = f" {path}" if path else ""
-        raise StoreUnusable(
-            f"the job database{where} cannot be used: {error}. "
-            "Is its disk full, its folder read-only, or the file not ours?"
-        ) from error
+    except sqlite3.DatabaseError as error:
+        raise trouble.of_sqlite(error, path) from error
+    except OSError as error:
+        raise trouble.of_system(error, path) from error

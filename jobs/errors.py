@@ -42,6 +42,12 @@ class StoreUnusable(KtjobError):
     cause = "store_unusable"
 
 
+class StoreDamaged(StoreUnusable):
+    """The database is not what we wrote: waiting does not mend it, a backup does."""
+
+    cause = "store_damaged"
+
+
 class StoreTooNew(StoreUnusable):
     """The database was written by a newer ktjob."""
 

@@ -65,6 +65,14 @@ def _stat(pid: int) -> list[str]:
     return stat[stat.rindex(")") + 2 :].split()
 
 
+def seconds_since_start(identity: Identity) -> float | None:
+    """How long ago that process began, by the time since boot, which nobody can set; None when
+    that was before this boot."""
+    if not identity.boot_id or identity.boot_id != boot_id():
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - identity.start_ticks / os.sysconf("SC_CLK_TCK")
+
+
 class HeldLock:
     """An exclusive flock on a file, held until `release` or the death of the process."""
 
@@ -75,6 +83,14 @@ class HeldLock:
         """Write into the locked file who holds it, and what else others should know."""
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps({**asdict(mine()), **notes}).encode(), 0)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the file at `path` is still the one that is locked: after somebody removed it
+        another process may hold a lock of that name."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), path.stat())
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Let go. Also right after a fork in the child: the lock is shared by the open file."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import trouble
 from jobs.errors import StoreUnusable
 
 
@@ -18,6 +18,10 @@ class StateDir:
     @property
     def database(self) -> Path:
         return self.root / "ktjob.db"
+
+    def schema_backup(self, version: int) -> Path:
+        """The copy that is kept when a database of an older schema is migrated."""
+        return self.root / f"{self.database.name}.schema-{version}.bak"
 
     @property
     def schema_lock(self) -> Path:
@@ -51,10 +55,20 @@ class StateDir:
         try:
             for folder in (self.root, self.root / "workers", self.root / "logs", self.server):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.chmod(self.root, 0o700)
+            if self.root.stat().st_mode & 0o777 != 0o700:
+                self.root.chmod(0o700)
+        except FileExistsError as error:
+            raise StoreUnusable(_in_the_way(Path(error.filename))) from error
         except OSError as error:
-            raise StoreUnusable(
-                f"cannot use the state directory {self.root}: {error.strerror or error}. "
-                "Point KTJOB_HOME at a writable local folder."
-            ) from error
+            raise trouble.of_system(error, self.root) from error
         return self
+
+
+def _in_the_way(path: Path) -> str:
+    what = "a file"
+    if path.is_symlink():
+        what = f"a symbolic link to {path.readlink()}, which is not there"
+    return (
+        f"cannot use the state directory: {path} is {what}. Move it away, or point KTJOB_HOME at "
+        "a writable local folder."
+    )

@@ -1,7 +1,9 @@
 """What the work of one attempt sees of the store: report, ask, and nothing else.
 
 Output is buffered for at most `FLUSH_SECONDS`, so that it is on disk within a second of arriving
-without a transaction for every token.
+without a transaction for every token. While the store cannot be used (a full disk) everything is
+kept in memory, in order, and written when it can be: the work goes on, and ends at its own
+deadline. An event then has the time at which it was written.
 """
 
 from __future__ import annotations
@@ -9,10 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from jobs import patience
+from jobs.errors import StoreUnusable, WorkCancelled
 from jobs.layout import StateDir
 from jobs.model import Attempt, Job, Piece
 from jobs.store import Store
 
+MOST_LATE = 1000
+"""So many writes are kept while the store cannot be used; notes beyond that are dropped. Output
+is one of them, however long."""
 FLUSH_SECONDS = 0.4
 """Well under the promised second, with room for a slow disk."""
 
@@ -34,6 +41,8 @@ class Performing:
         self._flushed_at = time.monotonic()
         self._progress: tuple[int, int | None, str] | None = None
         self._figures: dict[str, object] = {}
+        self._late: list[Callable[[], None]] = []
+        self._trouble_since: float | None = None
 
     @property
     def job_id(self) -> str:
@@ -55,12 +64,12 @@ class Performing:
 
     def document(self) -> bytes:
         """The document as it was stored at submit."""
-        return self._store.document(self._job.document)
+        return patience.until_done(lambda: self._store.document(self._job.document))
 
     def enter(self, phase: str) -> None:
         """Say what is done now; written at once."""
-        self.flush()
-        self._store.enter_phase(self._attempt.job_id, self._attempt.number, phase)
+        self._take_waiting()
+        self._write(lambda: self._store.enter_phase(self.job_id, self.number, phase))
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         """Say how far the phase is; written with the next flush."""
@@ -78,32 +87,93 @@ class Performing:
     def figure(self, **figures: object) -> None:
         """Record measurements with the attempt; written at once."""
         self._figures.update(figures)
-        self._store.set_figures(self._attempt.job_id, self._attempt.number, self._figures)
+        now = dict(self._figures)
+        self._write(lambda: self._store.set_figures(self.job_id, self.number, now))
 
     def note(self, kind: str, **data: object) -> None:
         """Write an event that a person may want to read later."""
-        self._store.note(self._attempt.job_id, self._attempt.number, kind, data)
+        self._write(lambda: self._store.note(self.job_id, self.number, kind, data))
 
     def beat(self) -> bool:
         """To be called several times a second: writes what is due and tells whether to go on.
 
-        False means that a cancel was wished for.
+        False means that a cancel was wished for. Raises `WorkCancelled` when the state directory
+        was removed: nobody can ask for the result any more.
         """
         if time.monotonic() - self._flushed_at < FLUSH_SECONDS:
             return True
-        self.flush()
-        return not self._store.is_cancel_wished(self._job.id)
+        if self._store.is_gone:
+            raise WorkCancelled(f"{self.state.database} was removed while the job ran")
+        if not self.flush():
+            return True  # whoever wishes for a cancel now cannot write that either
+        try:
+            return not self._store.is_cancel_wished(self.job_id)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return True
 
-    def flush(self) -> None:
-        """Write all buffered output and progress now."""
-        job_id, number = self._attempt.job_id, self._attempt.number
-        if self._waiting:
-            self._store.append(job_id, number, self._waiting)
-            self._waiting = []
-        if self._progress is not None:
-            self._store.set_progress(job_id, number, *self._progress)
-            self._progress = None
+    def flush(self) -> bool:
+        """Write all buffered output and progress now. False when the store cannot be used: it is
+        kept then, and written with a later flush."""
         self._flushed_at = time.monotonic()
+        if not self._push():
+            return False
+        self._take_waiting()
+        self._take_progress()
+        return self._push()
+
+    def settle(self) -> None:
+        """Flush, and wait until that is on disk. Raises `StoreUnusable` when it is not for long."""
+
+        def write_all() -> None:
+            self._take_waiting()
+            self._take_progress()
+            while self._late:
+                self._late[0]()
+                self._late.pop(0)
+
+        patience.until_done(write_all)
+
+    def _take_waiting(self) -> None:
+        if self._waiting:
+            pieces, self._waiting = self._waiting, []
+            self._late.append(lambda: self._store.append(self.job_id, self.number, pieces))
+
+    def _take_progress(self) -> None:
+        if self._progress is not None:
+            told, self._progress = self._progress, None
+            self._late.append(lambda: self._store.set_progress(self.job_id, self.number, *told))
+
+    def _write(self, write: Callable[[], None]) -> None:
+        if len(self._late) < MOST_LATE:
+            self._late.append(write)
+        self._push()
+
+    def _push(self) -> bool:
+        """Write what is late, in order, until the store refuses."""
+        while self._late:
+            try:
+                self._late[0]()
+            except StoreUnusable as error:
+                self._note_trouble(error)
+                return False
+            self._late.pop(0)
+        if self._trouble_since is None:
+            return True
+        seconds = round(time.monotonic() - self._trouble_since, 1)
+        self._trouble_since = None
+        patience.say(f"the store can be used again, after {seconds} s")
+        self._late.append(
+            lambda: self._store.note(self.job_id, self.number, "store unusable", {"s": seconds})
+        )
+        return self._push()
+
+    def _note_trouble(self, error: StoreUnusable) -> None:
+        if not patience.may_pass(error):
+            raise error
+        if self._trouble_since is None:
+            self._trouble_since = time.monotonic()
+            patience.say(f"going on with all output kept in memory: {error}")
 
 
 Perform = Callable[[Performing], None]

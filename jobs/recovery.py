@@ -9,6 +9,7 @@ that nobody still computes that.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from jobs import identity
 from jobs.errors import IllegalTransition
@@ -16,15 +17,18 @@ from jobs.layout import StateDir
 from jobs.model import Attempt, Job, Outcome, Status
 from jobs.store import Store
 
+HowItDied = Callable[[int], str | None]
+"""Pid -> "was killed by SIGKILL", for those whose death the caller has seen."""
 
-def recover(store: Store, state: StateDir) -> list[Job]:
+
+def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: None) -> list[Job]:
     """Close every running job whose worker is dead; return those that still run."""
     alive = []
     for job in store.in_status(Status.RUNNING):
         if is_worker_alive(state, job.id):
             alive.append(job)
         else:
-            _close(store, job)
+            _close(store, job, how_it_died)
     return alive
 
 
@@ -33,11 +37,11 @@ def is_worker_alive(state: StateDir, job_id: str) -> bool:
     return identity.is_held(state.worker_lock(job_id))
 
 
-def _close(store: Store, job: Job) -> None:
+def _close(store: Store, job: Job, how_it_died: HowItDied) -> None:
     attempt = store.attempt(store.job(job.id))
     if attempt is None or attempt.number != job.attempt:
         return
-    outcome, cause, message = _verdict(job, attempt)
+    outcome, cause, message = _verdict(job, attempt, how_it_died(attempt.worker.pid))
     if outcome is Outcome.LOST and store.requeue(job.id, job.attempt, cause, message):
         return  # one more try
     # It may have finished, or another process recovered it, since we looked.
@@ -45,13 +49,13 @@ def _close(store: Store, job: Job) -> None:
         store.finish(job.id, job.attempt, outcome, cause, message)
 
 
-def _verdict(job: Job, attempt: Attempt) -> tuple[Outcome, str, str]:
+def _verdict(job: Job, attempt: Attempt, death: str | None) -> tuple[Outcome, str, str]:
     if job.cancel_requested_at:
         return Outcome.CANCELLED, "cancelled", "its worker ended while it was being cancelled"
     if attempt.worker.boot_id != identity.boot_id():
         what = "the machine was restarted"
     else:
-        what = f"its worker (process {attempt.worker.pid}) was killed"
+        what = f"its worker (process {attempt.worker.pid}) {death or 'was killed'}"
     return Outcome.LOST, "worker_died", what_was_lost(what, job, attempt)
 
 

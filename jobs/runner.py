@@ -8,6 +8,7 @@ forks, and it may die at any moment: workers go on, and the next runner finds th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import os
@@ -36,6 +37,7 @@ from jobs.installed import LoadedCode
 from jobs.layout import StateDir
 from jobs.model import Job, Status
 from jobs.performing import Perform
+from jobs.postmortem import Postmortem
 from jobs.store import Store
 
 IDLE_SECONDS = 60.0
@@ -47,6 +49,8 @@ REST_SECONDS = 5.0
 """How long a job rests whose worker ended with an error, such as a full disk."""
 TAKEOVER_SECONDS = 1.0
 """A prober holds the lock for an instant; only after that long is there really a rival."""
+DYING_SECONDS = 1.0
+"""For the kernel to take down a worker, whose memory it frees first."""
 OUTDATED_SECONDS = 30.0
 """A runner of an older version leaves when it next looks, which its doorbell makes it do."""
 
@@ -61,8 +65,10 @@ class Runner:
         self._code: LoadedCode | None = None
         self._is_outdated = False
         self._children: dict[int, str] = {}
+        self._postmortem = Postmortem()
         self._rest_until: dict[str, float] = {}
         self._leaving = False
+        self._trouble = ""
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
         self._wakeup, self._wakeup_write = os.pipe()
@@ -74,7 +80,7 @@ class Runner:
             return
         self._listen_to_signals()
         self._import_work()
-        while not self._leaving:
+        while not self._leaving and self._is_at_home():
             self._reap()
             if self._serve_once():
                 self._busy_at = time.monotonic()
@@ -129,30 +135,43 @@ class Runner:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            self._postmortem.died(pid, status)
             job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
             if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
                 self._rest_until[job_id] = time.monotonic() + REST_SECONDS
             _log(f"worker {pid} of {job_id} ended ({code})")
 
+    def _how_it_died(self, pid: int) -> str | None:
+        """A dying worker's lock is free an instant before it can be waited for."""
+        give_up = time.monotonic() + DYING_SECONDS
+        while pid in self._children and time.monotonic() < give_up:
+            self._reap()
+            time.sleep(0.01)  # its SIGCHLD may have come for another one
+        return self._postmortem.verdict(pid)
+
     def _serve_once(self) -> bool:
         """One look at the queue. True while there is anything to do, or the store cannot tell."""
         try:
-            return self._start_what_may_run()
+            busy = self._start_what_may_run()
         except StoreTooNew as error:
             _log(str(error))
             self._is_outdated = True
             return True
-        except StoreUnusable as error:
-            _log(f"looking again in {TICK_SECONDS:g} s: {error}")
+        except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
+            if str(error) != self._trouble:  # once, not every two seconds
+                _log(f"looking again every {TICK_SECONDS:g} s: {error}")
+            self._trouble = str(error)
             return True
+        self._trouble = ""
+        return busy
 
     def _start_what_may_run(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
-            recovery.recover(store, self._state)
+            recovery.recover(store, self._state, self._how_it_died)
             # In this order: a job that an orphan of the last runner claims in between counts in
             # both, and never in neither, which would let one too many start.
-            queued = store.in_status(Status.QUEUED)
+            queued = store.next_in_line()
             running = store.in_status(Status.RUNNING)
             capacities = store.capacities()
         forked = set(self._children.values())
@@ -178,7 +197,9 @@ class Runner:
         except OSError as error:
             _log(f"cannot fork a worker for {job.id}, trying again: {error}")
             return
+        upkeep.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
+        self._postmortem.born(pid)
         _log(f"worker {pid} takes {job.id}")
 
     def _be_worker(self, job_id: str) -> None:
@@ -210,6 +231,11 @@ class Runner:
         self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
         return self._lock is None
 
+    def _is_at_home(self) -> bool:
+        """False once the state directory was removed: what is made there now is another's."""
+        assert self._lock is not None
+        return self._lock.is_at(self._state.runner_lock)
+
     def _is_idle(self) -> bool:
         return time.monotonic() - self._busy_at > IDLE_SECONDS
 
@@ -230,7 +256,7 @@ class Runner:
         return True
 
     def _sleep(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with selectors.PollSelector() as selector:  # takes no file descriptor of its own
             selector.register(self._bell, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
             selector.select(TICK_SECONDS)
@@ -239,7 +265,8 @@ class Runner:
 
 
 def _log(line: str) -> None:
-    print(clock.now(), line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the log may be on a full disk
+        print(clock.now(), line, file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str]) -> None:

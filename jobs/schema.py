@@ -12,20 +12,43 @@ from collections.abc import Callable
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from jobs import sql
+from jobs import copying, sql
+from jobs.errors import StoreUnusable
+from jobs.layout import StateDir
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
+def migrate(connection: sqlite3.Connection, state: StateDir, version: int) -> None:
     """Apply what is missing and set `user_version` to `version`, in one immediate transaction:
-    of many processes that find a new database at once one creates it and the others wait."""
+    of many processes that find a new database at once one creates it and the others wait.
+
+    An older database is copied first, inside that transaction: the copy is what the last writer
+    of the old version left. Raises `StoreUnusable`; the database is as it was then.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _migrations().apply(Database(connection, execute_plugins=False))
+        old = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if old:
+            copying.copy(state.database, state.schema_backup(old))
+        _apply(connection, state, old, version)
         connection.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
     except BaseException:
-        connection.rollback()
+        if connection.in_transaction:
+            connection.rollback()
         raise
-    connection.commit()
+
+
+def _apply(connection: sqlite3.Connection, state: StateDir, old: int, new: int) -> None:
+    try:
+        _migrations().apply(Database(connection, execute_plugins=False))
+    except sqlite3.Error as error:
+        if not old or "disk" in str(error):
+            raise  # has words of its own
+        raise StoreUnusable(
+            f"{state.database} could not be brought from schema {old} to {new} ({error}); it is "
+            f"as it was, and the ktjob that wrote it can go on with it. A copy is in "
+            f"{state.schema_backup(old)}. Please report this"
+        ) from error
 
 
 def _migrations() -> Migrations:

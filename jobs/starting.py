@@ -9,7 +9,7 @@ from jobs.database import SCHEMA_VERSION
 from jobs.layout import StateDir
 from jobs.model import Identity
 
-_ENVIRONMENT = {
+RUNNER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
@@ -37,6 +37,16 @@ def is_runner_outdated(state: StateDir) -> bool:
     return isinstance(known, int) and known < SCHEMA_VERSION
 
 
+def runner_argv(state: StateDir, work: str) -> list[str]:
+    """The command that is the runner, in the foreground."""
+    return [sys.executable, "-m", "jobs.runner", str(state.root), work]
+
+
+def foreground_argv(state: StateDir, work: str) -> list[str]:
+    """The same with its log and its umask set up, for a parent that stays, such as systemd."""
+    return detach.foreground_argv(runner_argv(state, work), log=state.runner_log)
+
+
 def ensure_runner(state: StateDir, work: str) -> None:
     """Wake the runner, or start one that performs jobs with `work` ("module:function").
 
@@ -49,8 +59,8 @@ def ensure_runner(state: StateDir, work: str) -> None:
         return
     upkeep.rotate(state.runner_log)
     detach.spawn(
-        [sys.executable, "-m", "jobs.runner", str(state.root), work],
+        runner_argv(state, work),
         log=state.runner_log,
         cwd=state.root,
-        extra_env=_ENVIRONMENT,
+        extra_env=RUNNER_ENVIRONMENT,
     )

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Sequence
 
-from jobs import clock, rows
+from jobs import clock, rows, trouble
 from jobs.database import Database
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import Attempt, Event, Identity, Job, NewJob, Outcome, Piece, Status
@@ -17,6 +17,8 @@ from jobs.model import Attempt, Event, Identity, Job, NewJob, Outcome, Piece, St
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
 _ID_CHARACTERS = "23456789" + _ID_LETTERS
 _ID_LENGTH = 8
+_AHEAD = 100
+"""How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
 
 
 class Store(Database):
@@ -51,35 +53,42 @@ class Store(Database):
             first = secrets.choice(_ID_LETTERS)  # never read as an option or a number
             rest = (secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH - 1))
             job_id = first + "".join(rest)
-            if self._one("job_by_id", id=job_id) is None:
+            if not self.exists(job_id):
                 return job_id
 
     # -- reading ----------------------------------------------------------------------------
 
     def job(self, job_id: str) -> Job:
         """The job with exactly this id. Raises `NoSuchJob`."""
-        row = self._one("job_by_id", id=job_id)
-        if row is None:
-            raise NoSuchJob(f"there is no job {job_id!r}; `ktjob status` lists them")
-        return rows.job(row)
+        for job in self._values(rows.job, self._all("job_by_id", id=job_id)):
+            return job
+        raise NoSuchJob(f"there is no job {job_id!r}; `ktjob status` lists them")
+
+    def exists(self, job_id: str) -> bool:
+        """Whether there is a job with exactly this id."""
+        return self._one("job_by_id", id=job_id) is not None
 
     def find(self, prefix: str) -> Job:
         """The job whose id starts so. Raises `NoSuchJob` and `AmbiguousId`."""
-        found = self._all("jobs_by_prefix", prefix=prefix) if prefix else []
+        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if prefix else [])
         if not found:
             raise NoSuchJob(f"there is no job {prefix!r}; `ktjob status` lists them")
-        if len(found) > 1 and all(row["id"] != prefix for row in found):
-            ids = ", ".join(row["id"] for row in found)
+        if len(found) > 1 and all(job.id != prefix for job in found):
+            ids = ", ".join(job.id for job in found)
             raise AmbiguousId(f"{prefix!r} is the start of several jobs ({ids}); give more of it")
-        return next((rows.job(row) for row in found if row["id"] == prefix), rows.job(found[0]))
+        return next((job for job in found if job.id == prefix), found[0])
 
     def newest(self, limit: int) -> list[Job]:
         """The last `limit` jobs, newest first."""
-        return [rows.job(row) for row in self._all("newest_jobs", limit=limit)]
+        return self._values(rows.job, self._all("newest_jobs", limit=limit))
+
+    def next_in_line(self) -> list[Job]:
+        """The oldest jobs that wait in each pool, oldest first; not all, where there are many."""
+        return self._values(rows.job, self._all("next_in_line", ahead=_AHEAD))
 
     def in_status(self, status: Status) -> list[Job]:
         """All jobs in a status, oldest first."""
-        return [rows.job(row) for row in self._all("jobs_in_status", status=status.value)]
+        return self._values(rows.job, self._all("jobs_in_status", status=status.value))
 
     def has(self, status: Status) -> bool:
         """Whether any job is in this status."""
@@ -91,21 +100,22 @@ class Store(Database):
 
     def attempt(self, job: Job) -> Attempt | None:
         """The job's current or last attempt; None before the first."""
-        row = self._one("attempt", job_id=job.id, number=job.attempt)
-        return rows.attempt(row) if row else None
+        found = self._all("attempt", job_id=job.id, number=job.attempt)
+        return next(iter(self._values(rows.attempt, found)), None)
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """All attempts of a job, in order."""
-        return [rows.attempt(row) for row in self._all("attempts", job_id=job_id)]
+        return self._values(rows.attempt, self._all("attempts", job_id=job_id))
 
     def events(self, job_id: str) -> list[Event]:
         """What happened to a job, in order."""
-        return [rows.event(row) for row in self._all("events", job_id=job_id)]
+        return self._values(rows.event, self._all("events", job_id=job_id))
 
     def document(self, sha256: str) -> bytes:
         """The body of a stored document."""
         body = self._scalar("document", sha256=sha256)
-        assert isinstance(body, bytes)
+        if not isinstance(body, bytes):
+            raise trouble.damaged(f"document {sha256} is not in it", self._path)
         return body
 
     def pieces(self, job_id: str, number: int, after: int = 0) -> list[Piece]:
@@ -116,13 +126,15 @@ class Store(Database):
     def is_cancel_wished(self, job_id: str) -> bool:
         return bool(self._scalar("is_cancel_wished", id=job_id))
 
+    # Times of edges are taken inside of their transactions: their order is the order of commits.
+
     # -- edges ------------------------------------------------------------------------------
 
     def claim(self, job_id: str, worker: Identity) -> Attempt:
         """QUEUED to RUNNING, by and for one worker. Raises `IllegalTransition` if another was
         first, a cancel is wished for, or its pool has filled up meanwhile."""
         with self._transaction():
-            at = clock.now()  # here, as in the other edges: it may have waited for others' edges
+            at = clock.now()
             self._edge("claim_job", id=job_id, at=at)
             self._edge(
                 "insert_attempt",
@@ -165,8 +177,8 @@ class Store(Database):
 
     def request_cancel(self, job_id: str) -> Job:
         """Finish a queued job as CANCELLED, or note the wish for a running one. Idempotent."""
-        at = clock.now()
         with self._transaction():
+            at = clock.now()
             message = "cancelled before it started"
             if self._run("cancel_queued_job", id=job_id, at=at, message=message):
                 self._event(job_id, 0, at, "finished", {"outcome": "CANCELLED"})

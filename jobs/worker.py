@@ -1,21 +1,29 @@
 """One forked process per running job: claims it, performs it, records how it ended.
 
-Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Told to
-stop (SIGTERM, SIGINT, SIGQUIT: an administrator, a shutdown) it keeps what arrived and gives the
-job back for its next attempt.
+Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Nor does a
+store that cannot be used for a while: once a job is claimed, everything waits for it to come back.
+Told to stop (SIGTERM, SIGINT, SIGQUIT: an administrator, a shutdown) it keeps what arrived and
+gives the job back for its next attempt.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import traceback
 from dataclasses import dataclass, replace
 
 from jobs import identity, recovery, signals
-from jobs.errors import IllegalTransition, KtjobError, WorkCancelled, WorkerStopped
+from jobs.errors import (
+    IllegalTransition,
+    KtjobError,
+    StoreUnusable,
+    WorkCancelled,
+    WorkerStopped,
+)
 from jobs.layout import StateDir
 from jobs.model import Attempt, Outcome, Status
+from jobs.patience import say, until_done
 from jobs.performing import Perform, Performing
 from jobs.store import Store
 
@@ -27,24 +35,33 @@ def work(state: StateDir, job_id: str, perform: Perform) -> bool:
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
-    with Store.open(state) as store:
-        try:
-            attempt = store.claim(job_id, identity.mine())
-        except IllegalTransition:
-            return False  # another was first, or it was cancelled meanwhile
-        earlier = [one for one in store.attempts(job_id) if one.number < attempt.number]
-        performing = _Stoppable(store, state, store.job(job_id), attempt, earlier)
-        performing.told = told
-        ending = _ending_of(perform, performing)
-        try:
-            performing.flush()
-            if ending.outcome is Outcome.LOST:
-                ending = _with_phase(store, ending, attempt.job_id)
-            _record(store, attempt, ending)
-        except IllegalTransition as error:
-            print(f"attempt {attempt.number} of {job_id} was fenced off: {error}", file=sys.stderr)
-        # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
-        return not told.by and store.has(Status.QUEUED)
+    try:
+        with Store.open(state) as store:
+            _claim_and_perform(store, state, job_id, perform, told)
+            # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
+            return not told.by and store.has(Status.QUEUED)
+    except StoreUnusable as error:
+        say(f"giving up {job_id}: {error}")
+        raise
+
+
+def _claim_and_perform(
+    store: Store, state: StateDir, job_id: str, perform: Perform, told: signals.ToldToStop
+) -> None:
+    try:
+        attempt = store.claim(job_id, identity.mine())
+    except IllegalTransition:
+        return  # another was first, or it was cancelled meanwhile
+    job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
+    earlier = [one for one in attempts if one.number < attempt.number]
+    performing = _Stoppable(store, state, job, attempt, earlier)
+    performing.told = told
+    ending = _ending_of(perform, performing)
+    try:
+        performing.settle()
+        until_done(lambda: _record(store, attempt, ending))
+    except IllegalTransition as error:
+        say(f"attempt {attempt.number} of {job_id} was fenced off: {error}")
 
 
 class _Stoppable(Performing):
@@ -79,6 +96,8 @@ def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
 
 def _record(store: Store, attempt: Attempt, ending: _Ending) -> None:
     job_id, number = attempt.job_id, attempt.number
+    if ending.outcome is Outcome.LOST:
+        ending = _with_phase(store, ending, job_id)
     cause, message = ending.cause, ending.message
     again = ending.may_try_again and store.requeue(job_id, number, cause or "", message or "")
     if not again:
@@ -95,7 +114,8 @@ def _ending_of(perform: Perform, performing: Performing) -> _Ending:
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log may be on a full disk
+            traceback.print_exc()
         log = performing.state.job_log(performing.job_id)
         words = f"unexpected {type(error).__name__}: {error}; see {log}"
         return _Ending(Outcome.FAILED, "bug", words)

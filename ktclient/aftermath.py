@@ -7,81 +7,119 @@ cut at 20,480). A request sent meanwhile waits behind it, and one sent again is 
 from __future__ import annotations
 
 import queue
-import threading
 import time
 
 from jobs.performing import Performing
-from ktclient.errors import WorkCancelled
-from ktclient.servers import calls
+from ktclient.attending import asked, attend, rest
+from ktclient.errors import ConnectionRefused, KtjobError, NoServer, ServerDied, StreamCut
+from ktclient.quoting import after_time, spoken
+from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
 
 LOOK_SECONDS = 2.0
 """llama.cpp no longer noticed lost clients when it was asked ten times a second; every 3 s is
 fine, and so is 2 s for the short while that this takes."""
-TICK_SECONDS = 0.2
+ABORT_SECONDS = 2.0
+"""How long a cancel waits for the answer to its abort. sglang gives it at once; a server that
+hangs gives none."""
 AFTER_CANCEL_SECONDS = 5.0
 """How long a cancel looks whether the server falls silent, before it says that it has not. sglang
 answers no question inside of a chunk, so no answer in that time says the same."""
+SLOWEST_TOKENS_PER_SECOND = 300.0
+"""Prefill at the far end of a long document: the deployment guide's 590 tokens/s have fallen to
+320 by 600K tokens."""
+LEAST_PATIENCE_SECONDS = 60.0
+DEATH_SECONDS = 0.3
+"""Between two looks whether a server that cut the connection still listens."""
+
+
+def ghost_seconds(tokens: int) -> float:
+    """How long the whole prefill of so many tokens may take: no ghost of it lasts longer."""
+    return tokens / SLOWEST_TOKENS_PER_SECOND
 
 
 def wait_for_silence(
-    performing: Performing, facts: ServerFacts, api_key: str | None, patience: float
+    performing: Performing, facts: ServerFacts, api_key: str | None, tokens: int
 ) -> None:
     """Before another attempt: have the earlier ones aborted, and wait until the server computes
-    nothing. A server that cannot say is believed after a note; one that is busy for `patience`
-    seconds serves others by now. Raises `WorkCancelled`."""
+    nothing. A server that cannot say is believed after a note; so is one that is busy for longer
+    than a prefill of `tokens` takes, which serves others by now. Raises `WorkCancelled`."""
     performing.enter("waiting for the last attempt to end on the server")
     for earlier in performing.earlier:
-        calls.abort(facts, api_key, earlier.rid)
+        rid = earlier.rid
+        attend(performing, lambda rid=rid: calls.abort(facts, api_key, rid))  # type: ignore[misc]
+    patience = max(LEAST_PATIENCE_SECONDS, ghost_seconds(tokens))
     give_up = time.monotonic() + patience
-    while (silent := _ask(performing, facts, api_key)) is False and time.monotonic() < give_up:
+    while (silent := _is_silent(performing, facts, api_key)) is False:
+        if time.monotonic() > give_up:
+            performing.note(
+                "last attempt",
+                silent=False,
+                because=f"busy for {spoken(patience)}, longer than that prefill can take: it "
+                "serves others",
+            )
+            return
         rest(performing, LOOK_SECONDS)
     performing.note("last attempt", silent="unknown" if silent is None else silent)
 
 
-def after_cancel(facts: ServerFacts, api_key: str | None) -> str:
+def _is_silent(performing: Performing, facts: ServerFacts, api_key: str | None) -> bool | None:
+    """However long the answer takes: inside of a chunk sglang gives none for 7 to 13 s."""
+    return attend(performing, lambda: calls.is_silent(facts, api_key))
+
+
+def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
+    """Ask the server to stop a request, before its connection is closed: then it is known by its
+    name. False when it has no way to be asked, or did not answer soon."""
+    try:
+        return asked(lambda: calls.abort(facts, api_key, rid)).get(timeout=ABORT_SECONDS) is True
+    except queue.Empty:
+        return False
+
+
+def after_cancel(facts: ServerFacts, api_key: str | None, left_seconds: float) -> str:
     """Once a request was aborted and its connection closed: what the server still does, in words;
-    empty when it fell silent, or cannot say."""
+    empty when it fell silent, or cannot say. `left_seconds`: how long at most it may take."""
     give_up = time.monotonic() + AFTER_CANCEL_SECONDS
     while (left := give_up - time.monotonic()) > 0:
         try:
-            silent = _question(facts, api_key).get(timeout=left)
+            silent = asked(lambda: calls.is_silent(facts, api_key)).get(timeout=left)
         except queue.Empty:
             break
         if silent is not False:
             return ""
         time.sleep(LOOK_SECONDS / 4)
+    most = f", for up to {spoken(left_seconds)} more" if left_seconds >= 1 else ""
     return (
         f"{facts.url} still computes: either for somebody else, or to the end of this prompt, as "
-        "sglang-kt does; until then the next request waits, and only a restart of the server ends "
-        "it sooner"
+        f"sglang-kt does{most}; until then the next request waits, and only a restart of the "
+        "server ends it sooner"
     )
 
 
-def _question(facts: ServerFacts, api_key: str | None) -> queue.SimpleQueue[bool | None]:
-    """Ask whether the server is silent, without waiting for its answer: inside of a chunk it gives
-    none for 7 to 13 s, and the caller may have to leave meanwhile."""
-    answer: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
-
-    def ask() -> None:
-        answer.put(calls.is_silent(facts, api_key))
-
-    threading.Thread(target=ask, name="silence", daemon=True).start()
-    return answer
-
-
-def _ask(performing: Performing, facts: ServerFacts, api_key: str | None) -> bool | None:
-    """The answer, however long it takes, watching for a cancel. Raises `WorkCancelled`."""
-    answer = _question(facts, api_key)
-    while answer.empty():
-        rest(performing, TICK_SECONDS)
-    return answer.get()
-
-
-def rest(performing: Performing, seconds: float) -> None:
-    """Sleep, writing what is due and watching for a cancel. Raises `WorkCancelled`."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        if not performing.beat():
-            raise WorkCancelled("cancelled while it waited for the server")
-        time.sleep(min(TICK_SECONDS, left))
+def explain_cut(
+    performing: Performing,
+    facts: ServerFacts,
+    api_key: str | None,
+    error: StreamCut,
+    seconds: float,
+) -> KtjobError:
+    """Whether a connection that ended in the middle, after so many seconds, was the server's end.
+    Raises `WorkCancelled`."""
+    when = after_time(seconds)
+    for _ in range(3):  # a dying process closes its connections before it stops to listen
+        try:
+            attend(performing, lambda: probe.probe(facts.url, api_key))
+        except ConnectionRefused:
+            return ServerDied(
+                f"the server at {facts.url} died {when}before the answer was whole: nothing "
+                "listens there any more. Its log says why, memory being the usual reason; start "
+                "it again."
+            )
+        except NoServer:
+            rest(performing, DEATH_SECONDS)
+        except KtjobError:
+            return error
+        else:
+            return error
+    return error

@@ -8,27 +8,36 @@ up: the server then drops the request.
 from __future__ import annotations
 
 import contextlib
+import json
 import queue
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 import openai
 from openai.types.chat import ChatCompletionChunk
 
-from ktclient import failures, http
+from ktclient import error_bodies, failures, http
 from ktclient.errors import (
     AbortedByServer,
     DeadlineExceeded,
     EmptyAnswer,
+    EmptyStream,
     ProtocolError,
+    ServerHung,
     StreamCut,
+    WebPage,
 )
-from ktclient.quoting import quote
+from ktclient.pulse import AnswersAgain, NotAnswering, Pulse
+from ktclient.quoting import quote, spoken
 
 TICK_SECONDS = 0.2
+_HANG_UP_SECONDS = 1.0
+"""How long hanging up waits for the thread that reads: one that still connects cannot be woken,
+and ends by itself."""
+_ERROR_BODY_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -80,14 +89,17 @@ class Quiet:
     """Nothing arrived for a tick."""
 
 
-StreamEvent = Sent | Prefilled | Text | Completed | Quiet
+StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
 
 
-def stream(request: LongRequest, deadline_seconds: float) -> Generator[StreamEvent, None, None]:
+def stream(
+    request: LongRequest, deadline_seconds: float, pulse: Pulse | None = None
+) -> Generator[StreamEvent, None, None]:
     """Send the request and yield what happens, ending with `Completed`.
 
     Raises a leaf of `ktclient.errors` when no whole answer came, `DeadlineExceeded` after
-    `deadline_seconds` in all. There is no other timer: half an hour of silence is normal.
+    `deadline_seconds` in all, `ServerHung` when `pulse` finds that the server answers nobody any
+    more. There is no other timer: half an hour of silence is normal.
     """
     exchange, url = _Exchange(request), request.url
     del request  # megabytes, and no longer needed once they are sent
@@ -96,16 +108,37 @@ def stream(request: LongRequest, deadline_seconds: float) -> Generator[StreamEve
     try:
         while not isinstance(event := exchange.next_event(TICK_SECONDS), Completed):
             if isinstance(event, BaseException):
-                raise failures.explain(event, url, sent=exchange.sent) from event
+                raise exchange.explain(event) from event
             yield event
             if time.monotonic() > give_up:
                 raise DeadlineExceeded(
                     f"no whole answer within {deadline_seconds:,.0f} s; the request was "
                     "dropped. Give it more time with --timeout."
                 )
+            if pulse is not None:
+                yield from _felt(pulse, event, url)
         yield event
     finally:
+        if pulse is not None:
+            pulse.stop()
         exchange.hang_up()
+
+
+def _felt(pulse: Pulse, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
+    """What the pulse says after an event. It starts when the server has the whole request."""
+    if isinstance(event, Sent):
+        pulse.start()
+    elif not isinstance(event, Quiet):
+        pulse.heard()
+    sign = pulse.look()
+    if isinstance(sign, NotAnswering) and sign.is_hung:
+        raise ServerHung(
+            f"the server at {url} has answered nobody for {spoken(sign.seconds)}: it hangs, or is "
+            "gone behind a tunnel that still stands. Look at its log and restart it; the "
+            "connection was closed."
+        )
+    if sign is not None:
+        yield sign
 
 
 class _Exchange:
@@ -118,7 +151,8 @@ class _Exchange:
         self._socket: socket.socket | None = None
         self._hung_up = False
         self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
-        self.sent = False
+        self._sent_at: float | None = None
+        self._begun = False
 
     def start(self) -> None:
         self._thread.start()
@@ -129,13 +163,24 @@ class _Exchange:
         except queue.Empty:
             return Quiet()
 
+    def explain(self, error: BaseException) -> BaseException:
+        """What ended it, as a leaf of our tree."""
+        sent_at, now = self._sent_at, time.monotonic()
+        return failures.explain(
+            error,
+            self._request.url,
+            sent=sent_at is not None,
+            begun=self._begun,
+            seconds=now - sent_at if sent_at is not None else 0.0,
+        )
+
     def hang_up(self) -> None:
         """End the connection from outside the thread that reads it."""
         self._hung_up = True
         if self._socket is not None:
             with contextlib.suppress(OSError):  # already closed, or its other end is
                 self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(timeout=5.0)
+        self._thread.join(_HANG_UP_SECONDS)
 
     def _watch(self, step: str, sock: socket.socket | None) -> None:
         if sock is not None:
@@ -143,7 +188,7 @@ class _Exchange:
             if self._hung_up:
                 sock.shutdown(socket.SHUT_RDWR)
         if step.endswith(".send_request_body.complete"):
-            self.sent = True
+            self._sent_at = time.monotonic()
             self._events.put(Sent())
 
     def _talk(self) -> None:
@@ -170,15 +215,31 @@ class _Exchange:
             stream_options={"include_usage": True},
             extra_body=request.extras,
         ) as chunks:
-            kind = chunks.response.headers.get("content-type", "nothing")
-            if not kind.startswith("text/event-stream"):
-                raise ProtocolError(
-                    f"{request.url} answered with {kind} where a stream was asked for. "
-                    "Is there a proxy or a login page in between?"
-                )
+            self._check_kind(chunks.response)
             # The answered request holds the document in bytes: let go of it for the long wait.
             chunks.response.request = http.bare_request(request.url)
             return self._follow(chunks)
+
+    def _check_kind(self, response: http.Response) -> None:
+        """Nothing but an event stream is an answer. Some servers tell an error as a plain body
+        with status 200 (runpod-workers/worker-vllm #57)."""
+        kind, url = response.headers.get("content-type", "nothing"), self._request.url
+        if kind.startswith("text/event-stream"):
+            return
+        start = next(response.iter_text(_ERROR_BODY_BYTES), "")
+        with contextlib.suppress(ValueError):
+            body = json.loads(start)
+            if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
+                raise failures.in_stream(body, url)
+        if kind.startswith("text/html") or error_bodies.is_html(start):
+            raise WebPage(
+                f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login or "
+                "a proxy is in between. Log in there, or go to the server directly."
+            )
+        raise ProtocolError(
+            f"{url} answered with {quote(kind)} where a stream was asked for: is it an "
+            "OpenAI-compatible server that streams?"
+        )
 
     def _take_message(self) -> str:
         message, self._message = self._message, ""
@@ -187,6 +248,7 @@ class _Exchange:
     def _follow(self, chunks: openai.Stream[ChatCompletionChunk]) -> Completed:
         reason, said, usage = None, False, None
         for chunk in chunks:
+            self._check_error(chunk)
             try:
                 usage = chunk.usage or usage
                 self._report_prefill(chunk)
@@ -199,7 +261,7 @@ class _Exchange:
                     f"{self._request.url} streamed something that is not a chat completion: "
                     f"{quote(repr(chunk))}"
                 ) from error
-        self._check_end(reason, said)
+        self._check_end(reason, said, usage.prompt_tokens if usage else None)
         cached = usage.prompt_tokens_details if usage else None
         return Completed(
             finish_reason=str(reason),
@@ -208,10 +270,17 @@ class _Exchange:
             cached_tokens=cached.cached_tokens if cached else None,
         )
 
+    def _check_error(self, chunk: ChatCompletionChunk) -> None:
+        """openai knows errors of streams by their "error"; a flat one has none."""
+        if getattr(chunk, "object", None) == "error":
+            body = chunk.model_dump(warnings=False)
+            raise failures.in_stream(body, self._request.url, begun=self._begun)
+
     def _report_prefill(self, chunk: ChatCompletionChunk) -> None:
         """llama.cpp's `prompt_progress`; others tell nothing inside the stream."""
         told = (chunk.model_extra or {}).get("prompt_progress")
         if isinstance(told, dict):
+            self._begun = True
             self._events.put(Prefilled(int(told["processed"]), int(told["total"])))
 
     def _report_text(self, delta: object) -> bool:
@@ -220,19 +289,31 @@ class _Exchange:
             text = getattr(delta, name, None)
             if text:
                 self._events.put(Text(text, channel))
-                said = True
+                said = self._begun = True
         return said
 
-    def _check_end(self, reason: str | None, said: bool) -> None:
+    def _check_end(self, reason: str | None, said: bool, prompt_tokens: int | None) -> None:
         url = self._request.url
         if reason == "abort":
-            raise AbortedByServer(
-                f"the request was aborted on the server at {url}: by somebody, or because the "
-                "prompt exceeds its KV pool (sglang-kt drops that message in streams)"
+            # sglang-kt drops the message of a refusal in streams, and runs one token in its place.
+            why = (
+                "most likely because the prompt exceeds its KV pool: see its log"
+                if prompt_tokens == 1
+                else "by somebody, by a limit of its own, or at its shutdown: see its log"
             )
+            raise AbortedByServer(f"the request was aborted on the server at {url}, {why}")
         if reason is None and said:
             raise StreamCut(
-                f"the answer of {url} broke off: the stream ended without its closing mark"
+                f"the answer of {url} broke off: the stream ended without its closing mark. The "
+                "server or a proxy in between was stopped; their logs say which."
+            )
+        if reason is None:
+            raise EmptyStream(
+                f"{url} ended the stream without saying anything: no text, no error, no reason. "
+                "Its log, or that of a proxy in between, says why."
             )
         if not said:
-            raise EmptyAnswer(f"{url} finished without a word (finish_reason {reason})")
+            raise EmptyAnswer(
+                f"{url} finished without a word (finish_reason {quote(reason)}): the model had "
+                "nothing to say. Ask otherwise, or look whether it only thinks."
+            )

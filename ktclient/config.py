@@ -49,6 +49,18 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def environment() -> Mapping[str, str]:
+    """All of it, for what passes it on to other programs."""
+    return os.environ
+
+
+def user_units(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where systemd looks for the units that a user wrote himself (systemd.unit(5))."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    root = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
+    return root / "systemd" / "user"
+
+
 def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Path:
     if environ.get(own):
         try:

@@ -17,8 +17,18 @@ from typing import BinaryIO
 from ktclient.errors import DocumentUnusable
 
 STDIN = "-"
-_TEMPLATE_MARK = re.compile(r"<([|\uff5c][\w\u2581-]{1,40}[|\uff5c])>")
-"""`<|im_start|>` and the like; DeepSeek's have full-width bars, and U+2581 for blanks."""
+MOST_BYTES = 100_000_000
+"""25 million tokens or more, far beyond any window (the largest is 10 million): what is longer was
+named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
+_TEMPLATE_MARK = re.compile(
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,60}[|\uff5c])"
+    r"|<(?=/?(?:think|tool_call|tool_response|start_of_turn|end_of_turn|bos|eos|s|sop|eop)>)"
+    r"|\[(?=(?:/?INST|gMASK)\])"
+)
+"""Where a chat template's mark begins: `<|im_start|>`, DeepSeek's with full-width bars, `<think>`,
+Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers read them anywhere as what they stand for.
+A blank is put in behind; as nothing is ever taken out, that cannot make another mark."""
+_SOMETHING = re.compile(r"[^\s\ufeff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with the same two bytes
@@ -41,10 +51,12 @@ class Document:
 def read(name: str, *, raw: bool = False, stdin: BinaryIO | None = None) -> Document:
     """Read a file, or standard input for "-". Raises `DocumentUnusable`."""
     if name == STDIN:
-        return from_bytes(_read_stdin(stdin), "standard input", raw=raw)
+        body = _bounded(stdin or _own_stdin(), "standard input")
+        return from_bytes(body, "standard input", raw=raw)
     path = Path(name)
     try:
-        body = path.read_bytes()
+        with path.open("rb") as file:
+            body = _bounded(file, _shown(name), os.fstat(file.fileno()).st_size)
     except IsADirectoryError:
         raise DocumentUnusable(f"{_shown(name)} is a folder; name a text file in it") from None
     except FileNotFoundError:
@@ -55,17 +67,35 @@ def read(name: str, *, raw: bool = False, stdin: BinaryIO | None = None) -> Docu
     return from_bytes(body, os.fsencode(path.name).decode(errors="replace"), raw=raw)
 
 
-def _read_stdin(stdin: BinaryIO | None) -> bytes:
-    if stdin is not None:
-        return stdin.read()
+def _own_stdin() -> BinaryIO:
     if sys.stdin is None:  # `ktjob submit - <&-`
         raise DocumentUnusable("standard input is closed; name a file or pipe the text in")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer
+
+
+def _bounded(file: BinaryIO, name: str, size: int = 0) -> bytes:
+    """All of a file, if that is not too much; `size` is what is known beforehand. A pipe or a
+    device tells no size, and may have no end."""
+    if size <= MOST_BYTES:
+        body = file.read(MOST_BYTES + 1)
+        if len(body) <= MOST_BYTES:
+            return body
+    raise _too_long(name, size)
+
+
+def _too_long(name: str, size: int) -> DocumentUnusable:
+    most = f"{MOST_BYTES // 1_000_000} MB"
+    found = f"{size / 1e6:,.0f} MB" if size > MOST_BYTES else f"more than {most}"
+    return DocumentUnusable(
+        f"{name} is {found} long, and {most} (25 million tokens) is the most that is taken; no "
+        "model reads that much at once. Split it (`split -C 50M FILE`), and submit the parts"
+    )
 
 
 def _shown(name: str) -> str:
-    """A file name as it can be told in one line."""
-    return name if name.isprintable() else repr(name)
+    """A file name as it can be told in one line: what is no character of one line is replaced."""
+    text = os.fsencode(name).decode(errors="replace") or "''"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def from_bytes(body: bytes, title: str, *, raw: bool = False) -> Document:
@@ -83,9 +113,11 @@ def from_bytes(body: bytes, title: str, *, raw: bool = False) -> Document:
 
 def from_text(text: str, title: str, *, raw: bool = False) -> Document:
     """Check and normalise text. Raises `DocumentUnusable`."""
+    if len(text) > MOST_BYTES:
+        raise _too_long(title, len(text))
     if "\0" in text:
         raise DocumentUnusable(f"{title} is not text: it holds NUL bytes")
-    if not text.strip().strip("\ufeff"):
+    if not _SOMETHING.search(text):
         raise DocumentUnusable(f"{title} is empty; nothing was sent")
     try:
         text.encode()
@@ -95,19 +127,19 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         ) from None
     if not raw:
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return Document(title, *_neutral(text))
+    return Document(title, *neutral(text))
 
 
-def _neutral(text: str) -> tuple[str, int]:
+def neutral(text: str) -> tuple[str, int]:
     """The text with a blank inside each mark of a chat template, and how many there were. Servers
     read such marks as the beginning of another speaker's turn, wherever they stand."""
-    if "<|" not in text and "<\uff5c" not in text:
+    if "<" not in text and "[" not in text:
         return text, 0
-    return _TEMPLATE_MARK.subn(r"< \1>", text)
+    return _TEMPLATE_MARK.subn(r"\g<0> ", text)
 
 
 def _undecodable(title: str, body: bytes, offset: int, encoding: str) -> DocumentUnusable:
-    if b"\0" in body[:8192] or _looks_binary(body[:8192]):
+    if encoding == "utf-8" and (b"\0" in body[:8192] or _looks_binary(body[:8192])):
         return DocumentUnusable(f"{title} is not text: it looks like a binary file")
     return DocumentUnusable(
         f"{title} is not {encoding.upper()}: byte {body[offset]:#04x} at offset "

@@ -6,20 +6,40 @@ KtjobError                          everything below; `.cause` is a short stable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
 ├── NoServer                        start or name a server
-│   ├── ServerUnreachable           nothing answers there
+│   ├── ServerUnreachable           nothing was asked: a job tries again for a while
+│   │   ├── ConnectionRefused       start the server, or the tunnel to it
+│   │   ├── HostUnknown             correct the name, or mend DNS
+│   │   ├── HostUnreachable         mend the network, VPN or firewall
+│   │   ├── ConnectionBroke         it closed before the request was whole
+│   │   ├── ServerSilent            it takes connections and answers nothing
+│   │   └── ProxyRefused            mend the proxy that the environment names
+│   ├── TlsFailed                   mend the certificate, or https:// against http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
 │   ├── WeightsUnavailable          the embedded model could not be fetched
 │   └── ServerDidNotStart           read its log
 ├── DoesNotFit                      a shorter document, or fewer answer tokens
 ├── RequestFailed                   the request reached a server and gave no answer
+│   ├── ServerBusy                  a 503: starts, drains or is full; a job tries again for a while
+│   ├── RateLimited                 a 429: the same, when the server says
+│   ├── QueueTimedOut               it waited longer than the server lets it; the same
 │   ├── Unauthorized                set KTJOB_API_KEY
-│   ├── WrongAddress                404: not the base URL of an OpenAI-compatible server
+│   ├── WrongAddress                not the base URL of an OpenAI-compatible server
+│   ├── ModelUnknown                name another with --model
+│   ├── Redirected                  give the URL that it leads to
+│   ├── BodyTooLarge                raise a proxy's limit, or go direct
 │   ├── ServerRefused               the server calls the request wrong
-│   ├── ServerBusy                  try later: 429, 503
-│   ├── ServerBroke                 a 5xx, or an error inside the stream: read its log
-│   ├── StreamCut                   the connection ended in the middle
+│   ├── ServerBroke                 a 500, or a limit of the server's own: read its log
+│   ├── ErrorInStream               the same, inside of an answer that began with HTTP 200
+│   ├── ProxyGaveUp                 raise a proxy's timeout, or go direct
+│   ├── BadGateway                  a proxy lost the server: as StreamCut
+│   ├── StreamCut                   the connection ended in the middle; may be tried once more
+│   ├── ServerDied                  and nothing listens there any more: read its log
+│   ├── LinkLost                    the network was gone for too long: mend it
+│   ├── ServerHung                  it answers nobody: restart it
 │   ├── AbortedByServer             somebody or something aborted it there
 │   ├── EmptyAnswer                 the server finished without a word
+│   ├── EmptyStream                 it ended the stream without saying anything at all
+│   ├── WebPage                     HTML for an answer: a login or a proxy in between
 │   ├── ProtocolError               what came back is not the OpenAI protocol
 │   └── DeadlineExceeded            it took longer than its --timeout
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
@@ -29,7 +49,8 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
 ├── IllegalTransition               somebody else was first
 ├── DetachFailed                    the runner did not start: read its log
-└── StoreUnusable                   disk full, read-only, not a database
+└── StoreUnusable                   disk full, read-only, locked
+    ├── StoreDamaged                not a database, or a broken one: put a backup back
     └── StoreTooNew                 written by a newer ktjob
 """
 
@@ -41,6 +62,7 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    StoreDamaged,
     StoreTooNew,
     StoreUnusable,
     WorkCancelled,
@@ -56,34 +78,55 @@ from server_bundle.errors import (
 __all__ = [
     "AbortedByServer",
     "AmbiguousId",
+    "BadGateway",
     "BadInput",
     "BadSetting",
+    "BodyTooLarge",
+    "ConnectionBroke",
+    "ConnectionRefused",
     "DeadlineExceeded",
     "DetachFailed",
     "DocumentUnusable",
     "DoesNotFit",
     "EmbeddedNotInstalled",
     "EmptyAnswer",
+    "EmptyStream",
+    "ErrorInStream",
+    "HostUnknown",
+    "HostUnreachable",
     "IllegalTransition",
     "JobCancelled",
     "JobFailed",
     "JobLost",
     "JobUnsuccessful",
     "KtjobError",
+    "LinkLost",
+    "ModelUnknown",
     "NoServer",
     "NoSuchJob",
     "NotFinished",
     "ProtocolError",
+    "ProxyGaveUp",
+    "ProxyRefused",
+    "QueueTimedOut",
+    "RateLimited",
+    "Redirected",
     "RequestFailed",
     "ServerBroke",
     "ServerBusy",
     "ServerDidNotStart",
+    "ServerDied",
+    "ServerHung",
     "ServerRefused",
+    "ServerSilent",
     "ServerUnreachable",
+    "StoreDamaged",
     "StoreTooNew",
     "StoreUnusable",
     "StreamCut",
+    "TlsFailed",
     "Unauthorized",
+    "WebPage",
     "WeightsUnavailable",
     "WorkCancelled",
     "WorkerStopped",
@@ -110,9 +153,51 @@ class BadSetting(BadInput):
 
 
 class ServerUnreachable(NoServer):
-    """No connection to the server: nothing was sent."""
+    """The server was never asked. What a job meets so is tried again for a while."""
 
     cause = "server_unreachable"
+
+
+class ConnectionRefused(ServerUnreachable):
+    """Nothing listens at the address."""
+
+    cause = "connection_refused"
+
+
+class HostUnknown(ServerUnreachable):
+    """The name of the host leads to no address."""
+
+    cause = "dns_failure"
+
+
+class HostUnreachable(ServerUnreachable):
+    """No way to the host, or no word from it."""
+
+    cause = "host_unreachable"
+
+
+class ConnectionBroke(ServerUnreachable):
+    """The connection was closed or reset before the request was whole."""
+
+    cause = "connection_reset"
+
+
+class ServerSilent(ServerUnreachable):
+    """It takes connections, and neither reads nor answers."""
+
+    cause = "server_silent"
+
+
+class ProxyRefused(ServerUnreachable):
+    """The proxy that the environment names does not lead there."""
+
+    cause = "proxy_refused"
+
+
+class TlsFailed(NoServer):
+    """No trusted connection: the certificate, or TLS on one side only. Never tried again."""
+
+    cause = "tls_error"
 
 
 class DoesNotFit(KtjobError):
@@ -127,6 +212,28 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
+class ServerBusy(RequestFailed):
+    """It starts, drains or is full, and has computed nothing."""
+
+    cause = "server_busy"
+
+
+class RateLimited(RequestFailed):
+    """Too many requests. `retry_after` is in seconds, None where the server named none."""
+
+    cause = "rate_limited"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueTimedOut(RequestFailed):
+    """The server dropped it from its queue, before it computed anything."""
+
+    cause = "queue_timed_out"
+
+
 class Unauthorized(RequestFailed):
     cause = "unauthorized"
 
@@ -135,20 +242,60 @@ class WrongAddress(RequestFailed):
     cause = "wrong_address"
 
 
+class ModelUnknown(RequestFailed):
+    cause = "model_unknown"
+
+
+class Redirected(RequestFailed):
+    """Redirections are not followed: the key and the document would go along."""
+
+    cause = "redirected"
+
+
+class BodyTooLarge(RequestFailed):
+    cause = "body_too_large"
+
+
 class ServerRefused(RequestFailed):
     cause = "server_refused"
-
-
-class ServerBusy(RequestFailed):
-    cause = "server_busy"
 
 
 class ServerBroke(RequestFailed):
     cause = "server_broke"
 
 
+class ErrorInStream(RequestFailed):
+    cause = "error_in_stream"
+
+
+class ProxyGaveUp(RequestFailed):
+    """Never tried again: the server may still compute, and the proxy would give up once more."""
+
+    cause = "proxy_gave_up"
+
+
+class BadGateway(RequestFailed):
+    cause = "bad_gateway"
+    may_try_again = True
+
+
 class StreamCut(RequestFailed):
     cause = "stream_cut"
+    may_try_again = True
+
+
+class ServerDied(RequestFailed):
+    cause = "server_died"
+    may_try_again = True
+
+
+class LinkLost(RequestFailed):
+    cause = "link_lost"
+    may_try_again = True
+
+
+class ServerHung(RequestFailed):
+    cause = "server_hung"
     may_try_again = True
 
 
@@ -160,12 +307,24 @@ class EmptyAnswer(RequestFailed):
     cause = "empty_answer"
 
 
+class EmptyStream(RequestFailed):
+    cause = "empty_stream"
+
+
+class WebPage(RequestFailed):
+    cause = "web_page"
+
+
 class ProtocolError(RequestFailed):
     cause = "protocol_error"
 
 
 class DeadlineExceeded(RequestFailed):
     cause = "deadline_exceeded"
+
+
+NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut)
+"""What may be asked again without a thought: no server has computed anything for it."""
 
 
 class JobUnsuccessful(KtjobError):

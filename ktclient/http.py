@@ -19,6 +19,7 @@ from ktclient.errors import BadSetting
 from ktclient.quoting import quote
 
 Client = httpx2.Client
+Response = httpx2.Response
 Watch = Callable[[str, "socket.socket | None"], None]
 
 KEEPALIVE_IDLE_SECONDS = 30
@@ -40,6 +41,23 @@ def short_client(api_key: str | None, url: str) -> httpx2.Client:
     client = _client(url, SHORT_TIMEOUT)
     if api_key:
         client.headers["Authorization"] = f"Bearer {usable_key(api_key)}"
+    return client
+
+
+def pulse_client(
+    api_key: str | None, url: str, seconds: float, watch: Callable[[socket.socket | None], None]
+) -> httpx2.Client:
+    """A client for one question that somebody else may cut short: `watch` is given its socket.
+    Raises `BadSetting`."""
+
+    def observe(request: httpx2.Request) -> None:
+        request.extensions["trace"] = lambda step, info: (
+            watch(_socket_of(info.get("return_value"))) if step.endswith(_SOCKET_STEPS) else None
+        )
+
+    client = short_client(api_key, url)
+    client.timeout = httpx2.Timeout(seconds)
+    client.event_hooks = {"request": [observe]}
     return client
 
 

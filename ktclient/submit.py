@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import model, starting
+from jobs import model
 from jobs.model import NewJob
 from jobs.store import Store
 from ktclient import config, documents, fit, snapshot, tasks, tokens, truth
@@ -64,8 +64,9 @@ def submit(
     tokenizer is needed to say whether the document fits. `on_stored` is told the id as soon as the
     job is on disk: from then on it runs, whatever becomes of the caller.
 
-    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` -
-    nothing is stored then - and `StoreUnusable`, `DetachFailed`.
+    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
+    `StoreUnusable`: nothing is stored then. Once it is stored it raises nothing: without a runner
+    the next command starts one.
     """
     _check(options)
     target = choose.choose(settings, options.server, options.model)
@@ -87,7 +88,7 @@ def submit(
     with Store.open(settings.state) as store:
         stored = store.submit(new, capacity=target.parallel)
     on_stored(stored.id)
-    starting.ensure_runner(settings.state, truth.WORK)
+    truth.serve(settings.state)
     return Job(stored.id, settings), target
 
 
@@ -166,9 +167,16 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 def _document(given: str | os.PathLike[str], raw: bool) -> Document:
     if not isinstance(given, str):
         return documents.read(os.fspath(given), raw=raw)
-    if len(given) < 1000 and "\n" not in given and Path(given).is_file():
+    if _names_a_file(given):
         raise BadInput(f"{given!r} is the name of a file: pass pathlib.Path({given!r}) to read it")
     return documents.from_text(given, "text", raw=raw)
+
+
+def _names_a_file(text: str) -> bool:
+    try:
+        return len(text) < 1000 and "\n" not in text and Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with characters that no name has
+        return False
 
 
 class Job:

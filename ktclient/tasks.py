@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ktclient.documents import neutral
 from ktclient.errors import BadInput
 
 
@@ -52,7 +53,8 @@ def _is_text(text: str) -> bool:
 
 def message(document: str, task: Task) -> str:
     """The user message: the document, a blank line, the instruction in the document's language."""
-    return document + "\n\n" + _instruction(document, task)
+    # A question is pasted from somewhere too: a template's mark in it is as harmless as in a text.
+    return document + "\n\n" + neutral(_instruction(document, task))[0]
 
 
 def _instruction(document: str, task: Task) -> str:

@@ -9,12 +9,27 @@ import contextlib
 from collections.abc import Iterator
 
 from jobs import recovery, starting
+from jobs.errors import DetachFailed
 from jobs.layout import StateDir
 from jobs.model import Status
 from jobs.store import Store
 
 WORK = "ktclient.work:perform"
 """What the runner performs jobs with."""
+
+
+def serve(state: StateDir) -> None:
+    """Make sure that a runner lives. Where none can be started now, say so and go on: the jobs are
+    safe, and whoever was told of a failure would submit again."""
+    try:
+        starting.ensure_runner(state, WORK)
+    except DetachFailed as error:
+        import logging  # shown on stderr unless the program has set up logging otherwise
+
+        logging.getLogger("ktjob").warning(
+            "no runner could be started, and jobs wait; the next ktjob command tries again. %s",
+            error,
+        )
 
 
 @contextlib.contextmanager
@@ -24,5 +39,5 @@ def told(state: StateDir) -> Iterator[Store]:
         recovery.recover(store, state)
         waiting = store.has(Status.QUEUED)
         if waiting and not starting.is_runner_alive(state):
-            starting.ensure_runner(state, WORK)
+            serve(state)
         yield store

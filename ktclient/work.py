@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import functools
 from collections.abc import Iterator
 
 import tenacity
 
 from jobs.performing import Performing
 from ktclient import aftermath, client, config, fit, tasks, tokens, warm
-from ktclient.client import Completed, LongRequest, Prefilled, Sent, StreamEvent, Text
-from ktclient.errors import DeadlineExceeded, ServerBusy, ServerUnreachable, WorkCancelled
+from ktclient.attending import attend, rest
+from ktclient.client import LongRequest, StreamEvent
+from ktclient.errors import (
+    NEVER_ACCEPTED,
+    DeadlineExceeded,
+    KtjobError,
+    ProxyGaveUp,
+    RateLimited,
+    StreamCut,
+    WorkCancelled,
+)
+from ktclient.pulse import Pulse
+from ktclient.reporting import Reporter
 from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
@@ -41,6 +52,13 @@ def perform(performing: Performing) -> None:
 def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
     """Ask again, for a while, what no server has accepted yet: it is starting, or full. Whatever
     was accepted is never asked again here."""
+    doubling = tenacity.wait_exponential(min=1, max=LONGEST_PAUSE_SECONDS)
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        """As the server says, where it does; but not beyond our patience."""
+        error = state.outcome.exception() if state.outcome else None
+        told = error.retry_after if isinstance(error, RateLimited) else None
+        return max(doubling(state), min(told or 0.0, patience))
 
     def say_why(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -48,30 +66,41 @@ def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
         performing.note("not accepted", reason=str(error))
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type((ServerUnreachable, ServerBusy)),
-        wait=tenacity.wait_exponential(min=1, max=LONGEST_PAUSE_SECONDS),
+        retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
+        wait=pause,
         stop=tenacity.stop_after_delay(patience),
-        sleep=lambda seconds: aftermath.rest(performing, seconds),
+        sleep=lambda seconds: rest(performing, seconds),
         before_sleep=say_why,
         reraise=True,
     )
 
 
 def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
-    facts = _server(performing, spec, settings)
+    facts, key = _server(performing, spec, settings), settings.api_key
+    request = _request(performing, facts, spec, settings)
+    expected = tokens.estimate(request.message)
     if performing.earlier:
-        aftermath.wait_for_silence(performing, facts, settings.api_key, spec.timeout)
-    events = client.stream(_request(performing, facts, spec, settings), spec.timeout)
+        aftermath.wait_for_silence(performing, facts, key, expected.likely)
+    reporter = Reporter(performing, expected.low)
+    pulse = Pulse(functools.partial(calls.answers, facts, key))
+    events = client.stream(request, spec.timeout, pulse)
+    del request  # megabytes, for the long wait
     with contextlib.closing(events):
         try:
-            _converse(performing, events)
+            _converse(performing, reporter, events)
             return
-        except (WorkCancelled, DeadlineExceeded) as error:
-            asked = calls.abort(facts, settings.api_key, performing.rid)
+        except StreamCut as error:
+            seconds = reporter.seconds_since_sent()
+            raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
+        except (WorkCancelled, DeadlineExceeded, ProxyGaveUp) as error:
+            if reporter.sent_at is None:
+                raise  # nothing was asked
+            asked = aftermath.abort(facts, key, performing.rid)
             performing.note("abort", asked=asked, dialect=facts.dialect)
-            ended = error
+            ended: KtjobError = error
     # Here the connection is closed too.
-    left = aftermath.after_cancel(facts, settings.api_key)
+    most = aftermath.ghost_seconds(expected.likely) - reporter.seconds_since_sent()
+    left = aftermath.after_cancel(facts, key, most)
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
 
 
@@ -79,7 +108,7 @@ def _request(
     performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
     message = tasks.message(performing.document().decode(), spec.task)
-    _check_fit(facts, message, spec, settings)
+    _check_fit(performing, facts, message, spec, settings)
     return LongRequest(
         url=facts.url,
         model=facts.model,
@@ -95,11 +124,12 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
     """Find the server, starting the embedded one where that is what the job names."""
     if spec.server != config.EMBEDDED:
         performing.enter("connecting")
-        facts = probe.probe(spec.server, settings.api_key, spec.model)
+        url, key = spec.server, settings.api_key
     else:
         performing.enter("preparing")
         running = embedded.ensure_up(performing.state.server, settings.cache, _telling(performing))
-        facts = probe.probe(running.url, None, spec.model)
+        url, key = running.url, None
+    facts = attend(performing, lambda: probe.probe(url, key, spec.model))
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
     return facts
 
@@ -120,70 +150,26 @@ def _telling(performing: Performing) -> embedded.Progress:
     return tell
 
 
-def _check_fit(facts: ServerFacts, message: str, spec: JobSpec, settings: config.Settings) -> None:
+def _check_fit(
+    performing: Performing,
+    facts: ServerFacts,
+    message: str,
+    spec: JobSpec,
+    settings: config.Settings,
+) -> None:
     """The last look before the request: exact where the server counts and it may be close."""
     estimate = tokens.estimate(message)
     if facts.window is None or estimate.high + spec.max_tokens < facts.window:
         return
-    exact = calls.count(facts, settings.api_key, message)
+    exact = attend(performing, lambda: calls.count(facts, settings.api_key, message))
     prompt = estimate.low if exact is None else exact
     fit.check(prompt, spec.max_tokens, facts.window, exact=exact is not None)
 
 
-def _converse(performing: Performing, events: Iterator[StreamEvent]) -> None:
+def _converse(performing: Performing, reporter: Reporter, events: Iterator[StreamEvent]) -> None:
     """Follow the stream to its end, reporting each step."""
-    reporter = _Reporter(performing)
     performing.enter("sending")
     for event in events:
         reporter.report(event)
         if not performing.beat():
             raise WorkCancelled("cancelled on request; the text until then is kept")
-
-
-class _Reporter:
-    """Turns the events of one stream into phases, progress, output and figures."""
-
-    def __init__(self, performing: Performing) -> None:
-        self._performing = performing
-        self._phase = ""
-        self._sent_at: float | None = None
-        self._first_at: float | None = None
-        self._pieces = 0
-
-    def report(self, event: StreamEvent) -> None:
-        if isinstance(event, Sent):
-            self._sent_at = time.monotonic()
-            self._enter("waiting")
-        elif isinstance(event, Prefilled):
-            self._enter("prefill")
-            self._performing.progress(event.done, event.total, "tokens")
-        elif isinstance(event, Text):
-            self._text(event)
-        elif isinstance(event, Completed):
-            self._completed(event)
-
-    def _text(self, event: Text) -> None:
-        if self._first_at is None:
-            self._first_at = time.monotonic()
-        self._enter("decode")
-        self._pieces += 1
-        self._performing.output(event.text, event.channel)
-        self._performing.progress(self._pieces, None, "tokens")
-
-    def _completed(self, event: Completed) -> None:
-        now = time.monotonic()
-        sent, first = self._sent_at or now, self._first_at or now
-        self._performing.flush()
-        self._performing.figure(
-            finish_reason=event.finish_reason,
-            prompt_tokens=event.prompt_tokens,
-            completion_tokens=event.completion_tokens,
-            cached_tokens=event.cached_tokens,
-            first_token_seconds=round(first - sent, 3),
-            decode_seconds=round(now - first, 3),
-        )
-
-    def _enter(self, phase: str) -> None:
-        if phase != self._phase:
-            self._phase = phase
-            self._performing.enter(phase)

@@ -12,24 +12,43 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
+# Whoever started us may have made us deaf to Ctrl-C (`pytest &` in a script): ours are not to be.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
-from acceptance import ssh_lab  # noqa: E402 - found through the line above
-from support import processes  # noqa: E402
+from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
+from conformance import sglang_kt  # noqa: E402
+from support import memory_cgroup, processes, small_disk  # noqa: E402
 
 from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
 from server_bundle import weights  # noqa: E402
 
-NEEDS: dict[str, Callable[[], str | None]] = {"netns": ssh_lab.missing}
+NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "netns": ssh_lab.missing,
+    "mount": small_disk.missing,
+    "login": login_lab.missing,
+    "memcg": memory_cgroup.missing,
+}
 """Marker -> what this machine lacks for it, or None."""
-ADD = "sudo apt-get install -y openssh-server openssh-client iproute2 && sudo -E $(which pytest)"
+ON_REQUEST: dict[str, Callable[[], str | None]] = {
+    "real_sglang": sglang_kt.not_asked_for,
+    "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
+}
+"""Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
+ADD = (
+    "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
+    "&& sudo -E $(which pytest)"
+)
 _left_out: dict[str, list[str]] = {}
+_not_asked_for: dict[str, list[str]] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,9 +61,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
+    config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
+    config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
+    config.addinivalue_line("markers", "novels: wants the two whole novels in KTJOB_CORPUS")
+    config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
+    config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unasked = {marker: why for marker, ask in ON_REQUEST.items() if (why := ask())}
+    for item in items:
+        for marker in unasked.keys() & item.keywords:
+            _not_asked_for.setdefault(unasked[marker], []).append(item.nodeid)
+    waived = {name for names in _not_asked_for.values() for name in names}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in waived])
+    items[:] = [item for item in items if item.nodeid not in waived]
     lacking = {marker: lack() for marker, lack in NEEDS.items()}
     kept, dropped = [], []
     for item in items:
@@ -58,6 +89,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=dropped)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist has no terminal: it hands its words to the one who has."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["left_out"], told["not_asked_for"] = _left_out, _not_asked_for
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """All workers collect the same."""
+    _left_out.update(node.workeroutput.get("left_out", {}))
+    _not_asked_for.update(node.workeroutput.get("not_asked_for", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, names in _left_out.items():
         terminalreporter.section("left out")
@@ -65,6 +110,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name in names:
             terminalreporter.line(f"  {name}")
         terminalreporter.line(f"To run them too: {ADD}")
+    for reason, names in _not_asked_for.items():
+        terminalreporter.section("not asked for")
+        terminalreporter.line(f"{len(names)} tests, because {reason}:")
+        for name in names:
+            terminalreporter.line(f"  {name}")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 _HERE = Path(__file__).parent
+MIGRATIONS = _HERE
+"""The folder of the migrations. Tests put another in its place."""
 _MARK = "-- name: "
 
 
@@ -16,5 +18,5 @@ def queries() -> dict[str, str]:
 
 def migrations() -> list[tuple[str, str]]:
     """(name, script) of each migration, oldest first. Their count is the schema version."""
-    files = sorted(_HERE.glob("[0-9]*.sql"))
+    files = sorted(MIGRATIONS.glob("[0-9]*.sql"))
     return [(file.stem, file.read_text(encoding="utf-8")) for file in files]

@@ -20,10 +20,16 @@ INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, 
 SELECT * FROM jobs WHERE id = :id;
 
 -- name: jobs_by_prefix
-SELECT * FROM jobs WHERE substr(id, 1, length(:prefix)) = :prefix ORDER BY seq LIMIT 6;
+SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER BY id LIMIT 6;
 
 -- name: newest_jobs
 SELECT * FROM jobs ORDER BY seq DESC LIMIT :limit;
+
+-- name: next_in_line
+SELECT jobs.* FROM jobs JOIN (
+    SELECT seq, row_number() OVER (PARTITION BY pool ORDER BY seq) AS place
+    FROM jobs WHERE status = 'QUEUED') AS line USING (seq)
+WHERE line.place <= :ahead ORDER BY seq;
 
 -- name: jobs_in_status
 SELECT * FROM jobs WHERE status = :status ORDER BY seq;
@@ -105,7 +111,18 @@ UPDATE attempts SET figures = :figures
 WHERE job_id = :job_id AND number = :number AND ended_at IS NULL;
 
 -- name: finished_before
-SELECT id FROM jobs WHERE status = 'FINISHED' AND finished_at < :before ORDER BY seq;
+SELECT * FROM jobs WHERE status = 'FINISHED' AND finished_at < :before ORDER BY finished_at, seq;
+
+-- name: how_many
+SELECT count(*) AS jobs, coalesce(sum(status = 'FINISHED'), 0) AS finished,
+       min(CASE WHEN status = 'FINISHED' THEN finished_at END) AS oldest FROM jobs;
+
+-- name: sizes
+SELECT id, document, status,
+       (SELECT length(body) FROM documents WHERE sha256 = document) AS document_size,
+       length(spec) + 1000 + (SELECT coalesce(sum(length(CAST(text AS BLOB)) + 50), 0) FROM pieces
+                              WHERE job_id = id) AS own_size
+FROM jobs ORDER BY finished_at, seq;
 
 -- name: remove_pieces
 DELETE FROM pieces WHERE job_id = :id;
@@ -119,8 +136,9 @@ DELETE FROM attempts WHERE job_id = :id;
 -- name: remove_job
 DELETE FROM jobs WHERE id = :id AND status = 'FINISHED';
 
--- name: remove_unused_documents
-DELETE FROM documents WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.document = documents.sha256);
+-- name: remove_document_if_unused
+DELETE FROM documents
+WHERE sha256 = :document AND NOT EXISTS (SELECT 1 FROM jobs WHERE document = :document);
 
 -- name: insert_piece
 INSERT INTO pieces (job_id, attempt, seq, channel, text)

@@ -3,57 +3,151 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from jobs.layout import StateDir
 from ktclient import config, truth
-from ktclient.cli import screen
-from ktclient.errors import BadInput
+from ktclient.cli import exits, screen
+from ktclient.errors import BadInput, NoSuchJob
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_LONGEST_DAYS = 36_500
 
 
 @click.command()
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 def rm(job_ids: tuple[str, ...]) -> None:
-    """Forget finished jobs: their documents, answers and logs."""
+    """Forget finished jobs: their documents, answers and logs. All of them or none."""
     from jobs import upkeep
+    from jobs.model import Status
 
     state = config.load().state
     with truth.told(state) as store:
-        found = [store.find(job_id).id for job_id in job_ids]
-    for job_id in dict.fromkeys(found):
+        found = [store.find(job_id) for job_id in job_ids]
+    for job in found:
+        if job.status is not Status.FINISHED:
+            raise upkeep.not_ended(job.id)
+    for job_id in dict.fromkeys(job.id for job in found):
         upkeep.forget(state, job_id)
         screen.say(f"removed {job_id}")
+    _give_back(state)
 
 
 @click.command()
-@click.option("--older-than", metavar="AGE", required=True, help="Such as 12h, 30d or 8w.")
+@click.option("--older-than", metavar="AGE", help="Jobs that ended before: 12h, 30d, 8w.")
+@click.option("--keep-size", metavar="SIZE", help="The oldest, until the rest fits: 500MB, 2GB.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def gc(older_than: str, dry_run: bool) -> None:
-    """Forget all jobs that ended longer ago than AGE."""
+def gc(older_than: str | None, keep_size: str | None, dry_run: bool) -> int:
+    """Forget finished jobs, by age or until the database is small enough, and give their space
+    back to the disk."""
+    age = None if older_than is None else _age(older_than)
+    size = None if keep_size is None else _size(keep_size)
+    state = config.load().state
+    if age is None and size is None:
+        raise BadInput(_what_gc_needs(state))
+    if not state.database.exists():
+        screen.say("0 jobs removed: there is no database yet")
+        return exits.SUCCEEDED
+    ids = _old(state, age) if age is not None else []
+    _forget(state, ids, dry_run)
+    if size is not None:
+        ids += _shrink(state, size, ids, dry_run)
+    screen.say(f"{len(ids)} jobs {'would be ' if dry_run else ''}removed")
+    return exits.SUCCEEDED if dry_run else _tidy(state, size)
+
+
+def _what_gc_needs(state: StateDir) -> str:
     from jobs import upkeep
 
-    before = datetime.now(timezone.utc) - _age(older_than)
-    state = config.load().state
-    ids: list[str] = []
-    if state.database.exists():
+    needs = "say which jobs to forget: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
+    if not state.database.exists():
+        return f"{needs}. There is no database yet"
+    with upkeep.Upkeep.open(state) as store:
+        held = store.holdings()
+    told = f"{needs}. {state.database} holds {held.jobs} jobs in {_told(held.size)}"
+    if held.oldest:
+        told += f"; {held.finished} have ended, the first on {screen.local_time(held.oldest)}"
+    return told
+
+
+def _old(state: StateDir, age: timedelta) -> list[str]:
+    from jobs import upkeep
+
+    with upkeep.Upkeep.open(state) as store:
+        return store.finished_before(age.total_seconds())
+
+
+def _shrink(state: StateDir, size: int, gone: list[str], dry_run: bool) -> list[str]:
+    """Forget the oldest until the rest fits: by estimate, which is why it looks again."""
+    from jobs import upkeep
+
+    removed: list[str] = []
+    while True:
         with upkeep.Upkeep.open(state) as store:
-            ids = store.finished_before(before.isoformat(timespec="milliseconds"))
+            ids = [one for one in store.to_fit(size) if one not in gone]
+        _forget(state, ids, dry_run)
+        removed += ids
+        if dry_run or not ids:
+            return removed
+
+
+def _forget(state: StateDir, ids: list[str], dry_run: bool) -> None:
+    from jobs import upkeep
+
     for job_id in ids:
         if not dry_run:
-            upkeep.forget(state, job_id)
+            try:
+                upkeep.forget(state, job_id)
+            except NoSuchJob:  # another gc was faster
+                continue
         screen.put(job_id)
-    screen.say(f"{len(ids)} jobs {'would be ' if dry_run else ''}removed")
+
+
+def _tidy(state: StateDir, size: int | None) -> int:
+    from jobs import upkeep
+
+    upkeep.sweep(state)
+    _give_back(state)
+    with upkeep.Upkeep.open(state) as store:
+        held = store.holdings()
+    if size is not None and held.size > size:
+        screen.say(f"{_told(held.size)} are left: {held.jobs} jobs that have not ended")
+        return exits.FAILED
+    return exits.SUCCEEDED
+
+
+def _give_back(state: StateDir) -> None:
+    from jobs import upkeep
+
+    with upkeep.Upkeep.open(state) as store:
+        kept = store.give_back()
+    if kept > _SIZES["M"]:
+        screen.say(f"{_told(kept)} stay in the file for new jobs; while none runs, gc returns them")
+
+
+def _told(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _age(text: str) -> timedelta:
-    told = re.fullmatch(r"(\d+)([mhdw])", text.strip())
+    told = re.fullmatch(r"([0-9]{1,9})([mhdw])", text.strip())
     if told is None:
         raise BadInput(f"--older-than {text}: write a number with m, h, d or w, such as 30d")
-    return timedelta(**{_UNITS[told[2]]: int(told[1])})
+    age = timedelta(**{_UNITS[told[2]]: int(told[1])})
+    if age.days > _LONGEST_DAYS:
+        raise BadInput(f"--older-than {text}: that is more than a century")
+    return age
+
+
+def _size(text: str) -> int:
+    told = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([KMGT]?)B?", text.strip().upper())
+    if told is None:
+        raise BadInput(f"--keep-size {text}: write a number with MB or GB, such as 2GB")
+    return int(float(told[1]) * _SIZES[told[2]])
 
 
 @click.command()
@@ -63,6 +157,8 @@ def backup(file: str) -> None:
     from jobs import upkeep
 
     state = config.load().state
+    if not state.database.exists():
+        raise BadInput(f"there is nothing to copy: {state.database} is made by the first job")
     with upkeep.Upkeep.open(state) as store:
         store.backup(Path(file).absolute())
     screen.say(f"copied {state.database} to {file}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import doctoring, exits, keeping, looking, submitting
+from ktclient.cli import doctoring, exits, keeping, looking, submitting, unit
 
 
 @click.group(
@@ -34,6 +34,7 @@ for _command in (
     keeping.gc,
     keeping.backup,
     doctoring.doctor,
+    unit.install_unit,
 ):
     ktjob.add_command(_command)
 

@@ -195,6 +195,8 @@ def _remark(job: Snapshot) -> None:
     """What the reader of an answer must know about it."""
     if job.is_truncated:
         screen.say(f"note: cut off at {job.max_tokens:,} tokens; ask for more with --max-tokens")
+    if warning := job.figures.get("warning"):
+        screen.say(f"note: {warning}")
     if job.is_by_embedded:
         from server_bundle.embedded import NOTICE
 

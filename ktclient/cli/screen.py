@@ -60,6 +60,8 @@ def progress(job: Snapshot) -> str:
     """How far the phase is; empty when nobody knows."""
     if job.done is None:
         return ""
+    if job.unit == "seconds":  # a wait: its end is no aim
+        return f"{duration(job.done)} of {duration(job.total or 0)}"
     done, unit = _amount(job.done, job.unit)
     if not job.total:
         return f"{done} {unit}"
@@ -84,6 +86,11 @@ def activity(job: Snapshot) -> str:
         "waiting": "waiting for the first token (silence is normal)",
         "decode": "writing",
     }
+    if job.phase == "not answering" and job.done is not None and not job.cancel_requested:
+        return (
+            f"the server has not answered for {duration(job.done)}; still waiting, until "
+            f"{duration(job.total or 0)}"
+        )
     phase = words.get(job.phase or "", job.phase or "starting")
     if job.cancel_requested:
         phase = "cancelling"

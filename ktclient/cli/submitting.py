@@ -69,6 +69,7 @@ def submit(  # noqa: PLR0913 - one parameter for each option
     if not quiet:
         screen.put(job.id)
     _explain(job.id, document, options.task.kind.value, target)
+    _warn_of_logout()
     if wait:
         return looking.wait_and_print(job.id, None, as_json)
     if as_json:
@@ -90,6 +91,18 @@ def _named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
                 f"if you do not want it: ktjob cancel {job_id}"
             )
         raise
+
+
+def _warn_of_logout() -> None:
+    """One line for whoever is about to log out in good faith: about the runner that lives."""
+    from jobs import identity, logout
+    from ktclient import config
+
+    runner = identity.holder(config.load().state.runner_lock)
+    threat = logout.threat(runner.pid) if runner is not None else None
+    if threat is not None and threat.is_certain:
+        found = screen.one_line(threat.found)
+        screen.say(f"WARNING: logging out can kill this job's runner: {found}. Cure: {threat.cure}")
 
 
 def _explain(job_id: str, document: Document, task: str, target: Target) -> None:

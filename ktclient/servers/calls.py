@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import httpx2
 
-from ktclient import http
+from ktclient import http, pulse
+from ktclient.errors import BadSetting
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import Dialect, ServerFacts
 
@@ -29,6 +30,18 @@ def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:
         return None
 
 
+def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
+    """The folder (or the hub's name) that the server took its tokenizer from; None if untold."""
+    if facts.dialect != sglang.NAME:
+        return None
+    try:
+        with http.short_client(api_key, facts.url) as client:
+            folder = client.get(f"{facts.url}/model_info").json()["tokenizer_path"]
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return folder if isinstance(folder, str) and folder and "\0" not in folder else None
+
+
 def is_silent(facts: ServerFacts, api_key: str | None) -> bool | None:
     """Whether the server computes nothing for anybody now. None when nobody can say; a server
     that is not there computes nothing."""
@@ -48,3 +61,18 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
             return _DIALECTS[facts.dialect].abort(client, facts.url, rid)
     except httpx2.HTTPError:
         return False
+
+
+def answers(facts: ServerFacts, api_key: str | None, watch: pulse.Watch) -> bool:
+    """Whether the server answers anything at all now. sglang answers /model_info at once, also in
+    the middle of a prefill; /health and /v1/loads wait for the end of a chunk. A status that tells
+    of an error is an answer too."""
+    url = f"{facts.url}{_DIALECTS[facts.dialect].pulse_path}"
+    try:
+        with http.pulse_client(api_key, facts.url, pulse.ANSWER_SECONDS, watch) as client:
+            client.get(url)
+            return True
+    except (httpx2.HTTPError, OSError, ValueError, BadSetting):
+        return False
+    finally:
+        watch(None)

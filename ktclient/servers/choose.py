@@ -6,7 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from ktclient.config import EMBEDDED, Settings
-from ktclient.errors import EmbeddedNotInstalled, ServerUnreachable, WrongAddress
+from ktclient.errors import EmbeddedNotInstalled, NoServer, Redirected, WrongAddress
 from ktclient.servers.dialect import ServerFacts
 from server_bundle import embedded
 
@@ -47,7 +47,7 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
             try:
                 why = f"it answers on port {port}"
                 return _external(settings, f"http://127.0.0.1:{port}", model, why)
-            except (ServerUnreachable, WrongAddress):
+            except (NoServer, WrongAddress, Redirected):
                 continue  # something else listens there
     ports = " or ".join(str(port) for port in WELL_KNOWN_PORTS)
     return _embedded(settings, model, f"no server is configured or answers on port {ports}")

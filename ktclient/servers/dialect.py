@@ -22,6 +22,8 @@ class Dialect(Protocol):
     """One kind of server."""
 
     name: str
+    pulse_path: str
+    """What it answers at once, also in the middle of a prefill."""
 
     def extras(self, rid: str) -> dict[str, object]:
         """Fields to add to a chat request, beyond OpenAI's."""

@@ -11,6 +11,7 @@ class LlamaCpp:
     """Dialect of llama.cpp's HTTP server."""
 
     name = NAME
+    pulse_path = "/health"
 
     def extras(self, rid: str) -> dict[str, object]:
         """Progress of the prefill inside the stream."""

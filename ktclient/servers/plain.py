@@ -11,6 +11,7 @@ class Plain:
     """Nothing beyond the protocol: strict servers refuse fields that they do not know."""
 
     name = NAME
+    pulse_path = "/v1/models"
 
     def extras(self, rid: str) -> dict[str, object]:
         return {}

@@ -6,16 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ktclient import http
-from ktclient.errors import (
-    BadInput,
-    ServerBroke,
-    ServerBusy,
-    ServerUnreachable,
-    Unauthorized,
-    WrongAddress,
-)
-from ktclient.quoting import quote
+from ktclient import error_bodies, failures, http
+from ktclient.errors import BadInput, ModelUnknown, ServerBusy, ServerRefused, WrongAddress
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import ServerFacts
 
@@ -53,34 +45,43 @@ def _is_address(url: str) -> bool:
 def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFacts:
     """Ask the server at root `url` who it is.
 
-    Raises `ServerUnreachable` (nothing was sent), `Unauthorized` and `WrongAddress`.
+    Raises a leaf of `ServerUnreachable`, `TlsFailed`, and what `parse` raises.
     """
     try:
         with http.short_client(api_key, url) as client:
             answer = client.get(f"{url}/v1/models")
     except httpx2.HTTPError as error:
-        raise ServerUnreachable(
-            f"no server answers at {url} ({quote(str(error)) or type(error).__name__}). "
-            "Start it, or name another with --server URL."
-        ) from error
+        raise failures.explain(error, url, sent=False) from error
     return parse(url, answer, model)
 
 
 def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
-    """What /v1/models said. Raises `Unauthorized` and `WrongAddress`."""
-    if answer.status_code in (401, 403):
-        raise Unauthorized(f"the server at {url} wants a key: set KTJOB_API_KEY")
-    if answer.status_code in (429, 503):
-        raise ServerBusy(f"the server at {url} is not ready (HTTP {answer.status_code}); try later")
-    if answer.status_code >= 500:
-        raise ServerBroke(f"the server at {url} fails (HTTP {answer.status_code}); see its log")
-    entries = _entries(answer)
-    if not entries:
-        raise WrongAddress(
-            f"what answers at {url} is not an OpenAI-compatible server: GET /v1/models gave "
-            f"HTTP {answer.status_code}. Give the URL without a path, like http://host:40001"
+    """What /v1/models said. Raises `Unauthorized`, `WrongAddress`, `Redirected`, `TlsFailed`,
+    `ServerBusy`, `RateLimited`, `ServerBroke`."""
+    status = answer.status_code
+    if status in (502, 504):  # nothing was asked yet, so nothing is lost by waiting
+        raise ServerBusy(
+            f"a proxy answers at {url}, but no server behind it (HTTP {status}); start that, or "
+            "wait until it is up"
         )
-    return _facts(url, entries, model)
+    entries = _entries(answer) if status == 200 else []
+    if entries:
+        return _facts(url, entries, model)
+    if status != 200 and not isinstance(known := failures.by_answer(url, answer), _VAGUE):
+        raise known
+    raise WrongAddress(
+        f"what answers at {url} is not an OpenAI-compatible server: GET /v1/models gave "
+        f"HTTP {status}{_page(answer)}. Give the URL without a path, like http://host:40001"
+    )
+
+
+_VAGUE = (ServerRefused, WrongAddress, ModelUnknown)
+
+
+def _page(answer: httpx2.Response) -> str:
+    """The title of a web page, such as a login."""
+    start = answer.text[:10_000]
+    return f" and a web page ({error_bodies.words(start)})" if error_bodies.is_html(start) else ""
 
 
 def _entries(answer: httpx2.Response) -> list[dict[str, object]]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import threading
+
 import httpx2
 
 NAME = "sglang"
 PIECE_CHARACTERS = 100_000
 """/tokenize runs on the HTTP event loop and stalls all other requests: about half a second for
 this much (200,000 characters took 0.85 s in real/sglang-kt-0.7.2-cpu/abort.jsonl)."""
-LOADS_SECONDS = 60.0
-"""/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen."""
+LOADS_SECONDS = 600.0
+"""/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen, minutes
+when kernels are compiled first. Much longer than that, because sglang-kt keeps a question whose
+asker has gone, and answers it before the next one."""
 TEMPLATE_TOKENS = 16
 """Allowance for the chat template around one user message."""
+
+_one_question = threading.Lock()
 
 
 class Sglang:
     """Dialect of sglang 0.5 and sglang-kt 0.6.2 to 0.7.2."""
 
     name = NAME
+    pulse_path = "/model_info"
 
     def extras(self, rid: str) -> dict[str, object]:
         """Our own request id, and thinking off in the one way that all versions understand
@@ -38,15 +45,20 @@ class Sglang:
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
         """No request runs or waits and no token is in use. During chunked prefill the request is
         in neither list, only its tokens show (real/sglang-kt-0.7.2-cpu/long.jsonl). Answered
-        between chunks, so with patience; one caller at a time (tokenizer_communicator_mixin)."""
-        answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
+        between chunks, so with patience; sglang-kt answers one question at a time and the next at
+        the next chunk (tokenizer_communicator_mixin.py:129), so this process asks only one."""
+        with _one_question:
+            answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
         if answer.status_code != 200:
             return None
         names = ("num_running_reqs", "num_waiting_reqs", "num_used_tokens")
         return not any(load[name] for load in answer.json()["loads"] for name in names)
 
     def abort(self, http: httpx2.Client, url: str, rid: str) -> bool:
-        """/abort_request matches by prefix and ignores unknown ids silently."""
+        """/abort_request matches by prefix and ignores unknown ids silently. A prefix of nothing
+        would abort everybody's requests (sglang-kt 0.7.2 scheduler.py:2823)."""
+        if not rid:
+            return False
         return http.post(f"{url}/abort_request", json={"rid": rid}).status_code == 200
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 from fake_sglang import faults, prompt, wire
 from fake_sglang.client import Client
-from fake_sglang.engine import Engine, Finished, Item, Request, Started, Token
-from fake_sglang.faults import FaultPlan, json_answer
+from fake_sglang.engine import Engine
+from fake_sglang.faults import FaultPlan, flat_error, json_answer
 from fake_sglang.journal import Journal
 from fake_sglang.options import Options
+from fake_sglang.requests import Finished, Item, Request, Started, Token
+from fake_sglang.serverlog import ServerLog
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 LOOK_SECONDS = 0.02  # how often a silent server looks whether its client is still there
@@ -29,6 +31,7 @@ class Site:
     engine: Engine
     journal: Journal
     faults: FaultPlan
+    log: ServerLog
 
 
 def serve_chat(site: Site, client: Client, raw: bytes) -> None:
@@ -70,6 +73,7 @@ class _Chat:
         self._fault = fault
         self._stream = wire.Stream(site.options.is_kt, head.rid, head.model)
         self._has_headers = False
+        self._is_streamed = False
         self._wants_usage = False
 
     def answer(self, answer: faults.Answer) -> None:
@@ -83,12 +87,12 @@ class _Chat:
         try:
             asked = prompt.check(body, self._site.options)
         except prompt.Refused as refused:
-            self._refuse(refused, prompt.Prompt(body, 0, None))
+            self._refuse(refused, prompt.Prompt(body, "", 0, None))
             return
-        self._wants_usage = asked.wants_usage
+        self._wants_usage, self._is_streamed = asked.wants_usage, asked.is_streamed
         text = prompt.words(self._site.options.answer)
         head = self._head
-        request = Request(head.n, head.rid, asked.tokens, asked.max_tokens, text)
+        request = Request(head.n, head.rid, asked.tokens, asked.max_tokens, text, asked.text)
         self._site.engine.submit(request)
         try:
             if asked.is_streamed:
@@ -129,14 +133,23 @@ class _Chat:
             if self._breaks(item, sent, request):
                 return
             self._headers()
-            if sent == 0:
+            refused = isinstance(item, Finished) and item.message and not self._stream.is_kt
+            if sent == 0 and not refused:
                 self._client.write(self._stream.role())
             if isinstance(item, Token):
                 self._say(item, sent)
                 sent += 1
             elif isinstance(item, Finished):
-                tokens = wire.usage(item.prompt_tokens, item.completion_tokens)
-                self._end(self._stream.finish(item.reason), tokens)
+                self._finish_stream(item)
+
+    def _finish_stream(self, end: Finished) -> None:
+        tokens = wire.usage(end.prompt_tokens, end.completion_tokens, end.cached_tokens)
+        if end.message and not self._site.options.is_kt:
+            # Recorded of another refusal by the scheduler (overpool_one.jsonl).
+            error = flat_error(end.status, end.message, "SERVICE_UNAVAILABLE")
+            self._end(self._stream.error(error), tokens)
+        else:  # kt: the message is lost
+            self._end(self._stream.finish(end.reason), tokens)
 
     def _say(self, item: Token, sent: int) -> None:
         if sent == 0:
@@ -167,7 +180,7 @@ class _Chat:
         """The client is gone; the engine hears of it --notice-seconds later."""
         self._event("disconnect")
         self._client.cut()
-        time.sleep(self._site.options.notice_seconds)
+        time.sleep(self._site.options.notice(self._is_streamed))
         self._site.engine.leave(request)
 
     def _collect(self, request: Request) -> None:
@@ -176,8 +189,12 @@ class _Chat:
         for item in self._items(request):
             if isinstance(item, Token):
                 text += item.text
+            elif isinstance(item, Finished) and item.message:
+                # http_server.py makes the type of an HTTPException from its status (read).
+                error = flat_error(item.status, item.message, str(item.status))
+                self.answer(json_answer(item.status, error))
             elif isinstance(item, Finished):
-                tokens = wire.usage(item.prompt_tokens, item.completion_tokens)
+                tokens = wire.usage(item.prompt_tokens, item.completion_tokens, item.cached_tokens)
                 self._answer_whole(text, item.reason, tokens)
 
     def _answer_whole(self, text: str, reason: str, tokens: wire.Json) -> None:

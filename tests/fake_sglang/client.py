@@ -8,13 +8,15 @@ import struct
 from http.server import BaseHTTPRequestHandler
 
 from fake_sglang.faults import Answer
+from fake_sglang.serverlog import ServerLog
 
 
 class Client:
     """Writes to the client of one request, and notices when it has gone."""
 
-    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
+    def __init__(self, handler: BaseHTTPRequestHandler, log: ServerLog) -> None:
         self._handler = handler
+        self._log = log
 
     def answer(self, answer: Answer) -> None:
         """A whole answer. Without a body there is no content type (recorded: /health)."""
@@ -31,9 +33,9 @@ class Client:
         self._handler.wfile.write(answer.body[: len(answer.body) // 2])
         self.cut()
 
-    def start_stream(self, content_type: str) -> None:
+    def start_stream(self, content_type: str, name: str = "content-type") -> None:
         """Status 200 and the headers; the body comes in chunks."""
-        self._head(200, {"content-type": content_type, "Transfer-Encoding": "chunked"})
+        self._head(200, {name: content_type, "Transfer-Encoding": "chunked"})
 
     def write(self, text: str) -> None:
         """One chunk."""
@@ -68,6 +70,7 @@ class Client:
     def _head(self, status: int, headers: dict[str, str]) -> None:
         """In the order and case of uvicorn, as recorded."""
         handler = self._handler
+        self._log.access(handler.client_address, handler.requestline, status)
         handler.send_response_only(status)
         handler.send_header("date", handler.date_time_string())
         handler.send_header("server", "uvicorn")

@@ -1,123 +1,66 @@
-"""The scheduler: who waits, whose prompt is prefilled, who decodes; and the counters of all that.
+"""The scheduler: who waits, whose prompt is prefilled, who decodes.
 
-One thread, as in sglang: one prompt is prefilled at a time, chunk by chunk, and decoding stands
-still meanwhile. Nothing looks at aborts inside of a chunk.
+One thread, as in sglang, which looks at nothing inside of a chunk; decoding stands still while a
+prompt is prefilled.
 
 - A request in chunked prefill is in neither list: running 0, waiting 0, used tokens growing
   (recorded, sglang-0.5.17-h100/long.jsonl). A second one waits (pair.jsonl, noradix_two.jsonl).
+  With --rate the rest of a chunk goes to those who wait, as in sglang; with --prefill-seconds each
+  prompt takes that long, one after another.
 - kt prefills an aborted prompt to its end (recorded, sglang-kt-0.7.2-cpu/cut.jsonl, abort.jsonl);
   upstream stops at the next chunk (sglang-0.5.17-h100/abort.jsonl).
-- The radix cache is off, as in the guide: nothing is cached, and a finished request frees all.
+- /health sends a prompt of one token when nothing runs. That can then stand in the queue behind a
+  long one: waiting 1 while a single prompt is prefilled (recorded, sglang-kt-0.7.2-cpu/long.jsonl).
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+from dataclasses import replace
 
+from fake_sglang.gauges import Gauges, Load
 from fake_sglang.journal import Journal
 from fake_sglang.options import Options
+from fake_sglang.radix import Radix
+from fake_sglang.requests import PROBE, Finished, Request, Started, Token
+from fake_sglang.serverlog import ServerLog
 
-# sglang's admission wants room for the prompt, at most this much of the answer, and a page
-# (DeepSeek V4: 256); facts/server.md section 4.
-CLIPPED_ANSWER = 4096
-PAGE = 256
 LOG_INTERVAL = 40  # decode steps between two updates of the decode gauges (decode_log_interval)
-
-
-@dataclass(frozen=True)
-class Started:
-    """The prefill has begun."""
-
-
-@dataclass(frozen=True)
-class Token:
-    """One word of the answer."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The end, and the tokens that the server says it took."""
-
-    reason: str
-    prompt_tokens: int
-    completion_tokens: int
-
-
-Item = Started | Token | Finished
-
-
-@dataclass(eq=False)
-class Request:
-    """One request inside of the engine."""
-
-    n: int
-    rid: str
-    prompt_tokens: int
-    max_tokens: int | None
-    words: list[str]
-    out: SimpleQueue[Item] = field(default_factory=SimpleQueue)
-    started: float = 0.0
-    allocated: int = 0
-    prefilled: int = 0
-    said: int = 0
-    aborted: bool = False
-
-    @property
-    def limit(self) -> int:
-        """How many words it will say."""
-        return min(len(self.words), self.max_tokens or len(self.words))
-
-    @property
-    def wanted(self) -> int:
-        """The room that its admission needs."""
-        answer = CLIPPED_ANSWER if self.max_tokens is None else self.max_tokens
-        return self.prompt_tokens + min(answer, CLIPPED_ANSWER) + PAGE
-
-
-@dataclass(frozen=True)
-class Load:
-    """What /v1/loads tells."""
-
-    running: int
-    waiting: int
-    used: int
-    pending: int
-    queued_tokens: int
-    prefill_compute: int
+UNAVAILABLE = 503
+OUT_OF_MEMORY = "Out of memory even after retracting all other requests in the decode batch."
 
 
 class Engine:
     """The scheduler thread and its books. Every public method may be called from any thread."""
 
-    def __init__(self, options: Options, journal: Journal) -> None:
+    def __init__(self, options: Options, journal: Journal, log: ServerLog) -> None:
         self._options = options
         self._journal = journal
+        self._log = log
         self._changed = threading.Condition()
         self._waiting: deque[Request] = deque()
-        self._prefilling: Request | None = None
+        self._prefilling: list[Request] = []  # one whose prompt is not whole yet, and its chunk's
         self._running: list[Request] = []
+        self._forgotten: list[str] = []
         self._boundary = 0
-        self._prefill_compute = 0
-        self._prompts = 0
-        self._steps = 0
-        self._aborted = 0
-        self._decoded = 0
-        self._gauges: dict[str, float] = {}
-        self._write_gauges()
+        self._radix = Radix(options.radix, options.count_tokens)
+        self._gauges = Gauges(options)
 
     def start(self) -> None:
         """Start the thread; it ends with the process."""
         threading.Thread(target=self._loop, name="scheduler", daemon=True).start()
 
     def submit(self, request: Request) -> None:
-        """Put a request at the end of the queue."""
+        """Put a request at the end of the queue, if there is room in it."""
         with self._changed:
+            most = self._options.max_queued
+            if most is not None and len(self._waiting) + 1 > most:
+                self._refuse(request, "The request queue is full.")
+                return
+            request.queued = time.monotonic()
             self._waiting.append(request)
             self._changed.notify_all()
 
@@ -132,8 +75,19 @@ class Engine:
     def leave(self, request: Request) -> None:
         """The client of this request is gone."""
         with self._changed:
+            early = request in self._waiting or request in self._prefilling
+            if early and self._options.is_kt and not request.aborted:
+                # Seen of sglang-kt 0.7.2 on a CPU: its tokenizer process never forgets a request
+                # whose client went before the first word, and then never ends on SIGTERM.
+                self._forgotten.append(request.rid)
             if request in self._live():
                 self._abort(request, told=False)
+
+    def remaining(self) -> list[str]:
+        """Whom a drain waits for: also for ghosts, on kt for ever."""
+        with self._changed:
+            live = [request.rid for request in self._live() if not request.is_probe]
+            return [*self._forgotten, *(rid for rid in live if rid not in self._forgotten)]
 
     def settle(self, seconds: float) -> bool:
         """Wait for the end of the chunk in progress, as a question to the real scheduler does."""
@@ -143,152 +97,185 @@ class Engine:
                 lambda: self._boundary != seen or not self._is_busy(), timeout=seconds
             )
 
-    def is_wedged(self) -> bool:
-        """Nothing is going on, and the first in the queue can never be admitted (kt)."""
+    def is_well(self, seconds: float) -> bool:
+        """Whether anything comes from the scheduler in time: /health. When nothing runs, a prompt
+        of one token is queued for it, and stays there when it is not run (kt scheduler.py:1371)."""
         with self._changed:
-            return bool(self._waiting) and not self._is_busy()
+            if self._is_busy():
+                return self.settle(seconds)
+            seen = self._boundary
+            self.submit(Request(0, f"{PROBE}{time.time()}", 1, 1, [""]))
+            return self._changed.wait_for(lambda: self._boundary != seen, timeout=seconds)
 
     def load(self) -> Load:
         """The state of this moment: the chunk in progress counts as used (recorded)."""
         with self._changed:
-            queued = sum(request.prompt_tokens for request in self._waiting)
-            one = self._prefilling
-            left = one.prompt_tokens - one.allocated if one else 0
+            queued = sum(request.to_prefill for request in self._waiting)
             return Load(
                 running=len(self._running),
                 waiting=len(self._waiting),
                 used=self._used(),
-                pending=left + queued,
+                pending=sum(request.left for request in self._prefilling) + queued,
                 queued_tokens=queued,
-                prefill_compute=self._prefill_compute,
+                prefill_compute=self._gauges.prefill_compute,
             )
 
     def gauges(self) -> dict[str, float]:
-        """The state that was last logged, which is what /metrics serves.
-
-        Recorded: one chunk behind /v1/loads, and on kt left standing when the server falls idle
-        (sglang-kt-0.7.2-cpu/cut.jsonl: 60,605 used tokens long after the end).
-        """
+        """What /metrics serves."""
         with self._changed:
-            return dict(self._gauges)
+            return self._gauges.read()
 
     # From here on: the lock is held by the caller, but for _loop, _prefill and _decode.
 
     def _live(self) -> list[Request]:
-        one = [self._prefilling] if self._prefilling else []
-        return [*self._waiting, *one, *self._running]
+        return [*self._waiting, *self._prefilling, *self._running]
 
     def _is_busy(self) -> bool:
-        return self._prefilling is not None or bool(self._running)
+        return bool(self._prefilling or self._running)
 
     def _used(self) -> int:
-        one = [self._prefilling] if self._prefilling else []
-        return sum(request.allocated + request.said for request in [*one, *self._running])
+        return sum(request.held for request in [*self._prefilling, *self._running])
 
-    def _write_gauges(self) -> None:
-        self._gauges = {
-            "num_running_reqs": len(self._running),
-            "num_queue_reqs": len(self._waiting),
-            "num_used_tokens": self._used(),
-            "token_usage": self._used() / self._options.pool,
-            "max_total_num_tokens": self._options.pool,
-            "gen_throughput": 0.0,
-            "cache_hit_rate": 0.0,
-            "realtime_tokens_total:prefill_compute": self._prefill_compute,
-            "realtime_tokens_total:decode": self._decoded,
-            "prompt_tokens_total": self._prompts,
-            "num_aborted_requests_total": self._aborted,
-        }
+    def _write_gauges(self, running: int | None = None) -> None:
+        running = len(self._running) if running is None else running
+        self._gauges.write(running, len(self._waiting), self._used())
+
+    def _refuse(self, request: Request, message: str) -> None:
+        self._event("refused", request, message=message)
+        request.out.put(Finished("abort", 0, 0, status=UNAVAILABLE, message=message))
 
     def _abort(self, request: Request, told: bool) -> None:
         if request.aborted:
             return
         request.aborted = True
-        self._aborted += 1
+        self._gauges.aborted += 1
         if request in self._waiting:
             self._waiting.remove(request)
             self._retire(request, Finished("abort", 0, 0))
-        elif told and request is self._prefilling and not self._options.is_kt:
+        elif told and request in self._prefilling and not self._options.has_ghosts:
             # Recorded: upstream's stream ends 20 ms after the call, with usage 0/0/0, while the
             # chunk still runs; kt's ends when the whole prefill has.
             request.out.put(Finished("abort", 0, 0))
         self._changed.notify_all()
 
     def _retire(self, request: Request, end: Finished) -> None:
-        if request is self._prefilling:
-            self._prefilling = None
-        if request in self._running:
-            self._running.remove(request)
-        self._journal.event(
-            "finished",
-            n=request.n,
-            rid=request.rid,
-            reason=end.reason,
-            prefilled=request.prefilled,
-            completion_tokens=request.said,
-        )
+        for where in (self._prefilling, self._running):
+            if request in where:
+                where.remove(request)
+        self._radix.keep(request.text, min(request.prefilled, request.prompt_tokens))
+        self._radix.evict(self._options.pool - self._used())
+        details = {"prefilled": request.prefilled, "completion_tokens": request.said}
+        self._event("finished", request, reason=end.reason, **details)
         request.out.put(end)
 
-    def _admit(self) -> None:
-        if self._prefilling or not self._waiting:
-            return
-        first = self._waiting[0]
-        alone = not self._running
-        fits = first.wanted < self._options.pool - self._used()
-        # kt holds back even a lone request that is too big, for ever (sglang #28530).
-        fits = fits or (alone and not self._options.is_kt)
-        if not fits or len(self._running) >= self._options.max_running:
-            return
-        self._prefilling = self._waiting.popleft()
-        first.started = time.monotonic()
-        details = {"n": first.n, "rid": first.rid, "prompt_tokens": first.prompt_tokens}
-        self._journal.event("prefill_started", **details)
-        first.out.put(Started())
+    def _event(self, kind: str, request: Request, **details: object) -> None:
+        if not request.is_probe:
+            self._journal.event(kind, n=request.n, rid=request.rid, **details)
 
     def _loop(self) -> None:
         while True:
             with self._changed:
-                self._admit()
-                while not self._is_busy():
+                self._expire()
+                chunk = self._next_chunk()
+                while not chunk and not self._running:
                     if not self._options.is_kt:
                         self._write_gauges()
                     self._changed.notify_all()
-                    self._changed.wait()
-                    self._admit()
-                one = self._prefilling
-            if one:
-                self._prefill(one)
+                    self._changed.wait(timeout=self._patience())
+                    self._expire()
+                    chunk = self._next_chunk()
+                running = len(self._running)
+            if chunk:
+                self._prefill(chunk, running)
             else:
                 self._decode()
 
-    def _prefill(self, request: Request) -> None:
-        """One chunk."""
-        size = min(self._options.chunk, request.prompt_tokens - request.prefilled)
-        with self._changed:
+    def _patience(self) -> float | None:
+        return 0.05 if self._options.waiting_timeout > 0 and self._waiting else None
+
+    def _expire(self) -> None:
+        """SGLANG_REQ_WAITING_TIMEOUT and SGLANG_REQ_RUNNING_TIMEOUT; chunked ones never."""
+        waiting, running = self._options.waiting_timeout, self._options.running_timeout
+        now = time.monotonic()
+        for request in [r for r in self._waiting if 0 < waiting < now - r.queued]:
+            self._waiting.remove(request)
+            self._refuse(request, "Request waiting timeout reached.")
+        for request in self._running:
+            if 0 < running < now - request.admitted:
+                request.refusal = "Request running timeout reached."
+
+    def _next_chunk(self) -> list[tuple[Request, int]]:
+        """Whose tokens the next forward prefills, and how many of each."""
+        room, chunk = self._options.chunk, []
+        for request in self._prefilling:  # at most one: the rest of the last chunk's last
+            chunk.append((request, size := min(room, request.left)))
+            room -= size
+        while room and (self._options.rate or not chunk) and self._admit():
+            request = self._prefilling[-1]
+            chunk.append((request, size := min(room, request.left)))
+            room -= size
+        for request, size in chunk:
             request.allocated += size
-        done = (request.prefilled + size) / request.prompt_tokens
-        end = request.started + self._options.prefill_seconds * done
+        return chunk
+
+    def _admit(self) -> bool:
+        """Let the first in the queue begin, if it may: nobody overtakes it."""
+        if not self._waiting:
+            return False
+        first, options = self._waiting[0], self._options
+        if len(self._running) + len(self._prefilling) >= options.max_running:
+            return False
+        promised = sum(request.left for request in self._prefilling)
+        fits = first.wanted(options.clip, options.page) < options.pool - self._used() - promised
+        # kt holds back even a lone request that is too big, for ever (sglang #28530).
+        if not (fits or (not options.is_kt and not self._is_busy())):
+            return False
+        self._prefilling.append(self._waiting.popleft())
+        first.admitted = first.due = time.monotonic()
+        first.cached = min(self._radix.match(first.text), first.prompt_tokens - 1)
+        first.allocated = first.prefilled = first.cached
+        self._event("prefill_started", first, prompt_tokens=first.prompt_tokens)
+        if not first.retractions:
+            first.out.put(Started())
+        return True
+
+    def _prefill(self, chunk: list[tuple[Request, int]], running: int) -> None:
+        """One forward; `running`: who decoded when it was put together."""
+        end = time.monotonic()
+        for request, size in chunk:
+            start, prompt = request.prefilled, request.to_prefill
+            if not request.is_probe or self._options.rate:
+                request.due += self._options.prefill_time(prompt, start, start + size)
+            end = max(end, request.due)
         time.sleep(max(0.0, end - time.monotonic()))
         with self._changed:
-            request.prefilled += size
-            self._prefill_compute += size
-            self._write_gauges()
-            self._after_chunk(request)
+            for request, size in chunk:
+                is_first = request.prefilled == request.cached
+                request.prefilled += size
+                self._gauges.prefilled(size, request.cached if is_first else 0)
+                self._after_chunk(request)
+            self._write_gauges(running)
+            self._log_prefill(chunk, running)
             self._boundary += 1
             self._changed.notify_all()
 
+    def _log_prefill(self, chunk: list[tuple[Request, int]], running: int) -> None:
+        cached = sum(r.cached for r, size in chunk if r.prefilled == r.cached + size)
+        new = sum(size for _, size in chunk)
+        self._log.prefill(len(chunk), new, cached, replace(self.load(), running=running))
+
     def _after_chunk(self, request: Request) -> None:
-        is_whole = request.prefilled == request.prompt_tokens
-        stops_here = request.aborted and not self._options.is_kt
+        is_whole = request.left == 0
+        stops_here = request.aborted and not self._options.has_ghosts
         if not (is_whole or stops_here):
             return
-        details = {"n": request.n, "rid": request.rid, "prefilled": request.prefilled}
-        self._journal.event("prefill_ended", **details, aborted=request.aborted)
+        details = {"prefilled": request.prefilled, "aborted": request.aborted}
+        self._event("prefill_ended", request, **details)
         if stops_here:
             self._retire(request, Finished("abort", 0, 0))
             return
-        self._prefilling = None
-        self._prompts += request.prompt_tokens
+        self._prefilling.remove(request)
+        self._gauges.prompts += request.prompt_tokens
         self._running.append(request)
         self._say(request)
 
@@ -296,20 +283,50 @@ class Engine:
         """One step: a word for everybody who runs."""
         time.sleep(self._options.token_seconds)
         with self._changed:
-            self._steps += 1
+            self._make_room()
             for request in list(self._running):
                 self._say(request)
-            if self._steps % LOG_INTERVAL == 0:
-                self._decoded += LOG_INTERVAL
+            if self._gauges.step() % LOG_INTERVAL == 0:
                 self._write_gauges()
+                self._log.decode(LOG_INTERVAL, self._used(), len(self._running), len(self._waiting))
             self._boundary += 1
             self._changed.notify_all()
+
+    def _make_room(self) -> None:
+        """Retract: fewest words first, then the longest prompt (kt schedule_batch.py:1895)."""
+        before, retracted = self._used(), 0
+        order = sorted(self._running, key=lambda r: (-r.said, r.prompt_tokens))
+        while self._used() + len(self._running) > self._options.pool and len(order) > 1:
+            victim = order.pop()
+            self._running.remove(victim)
+            victim.drop()
+            self._event("retracted", victim, said=victim.said)
+            self._waiting.append(victim)
+            retracted += 1
+        if retracted:
+            self._gauges.retracted += retracted
+            self._log.retracts(retracted, before - self._used())
+        if self._used() + len(self._running) > self._options.pool and self._running:
+            self._cannot_go_on(self._running[0])
+
+    def _cannot_go_on(self, request: Request) -> None:
+        """One alone outgrows the pool: kt's whole server dies; upstream aborts it (#19881)."""
+        if self._options.is_kt:
+            self._log.dies(OUT_OF_MEMORY)
+            self._journal.event("died", n=request.n, rid=request.rid)
+            os._exit(1)
+        self._finish(request, "abort")
 
     def _say(self, request: Request) -> None:
         """The next word. An abort takes effect after it (recorded: kt's says one word more)."""
         request.out.put(Token(request.words[request.said]))
         request.said += 1
-        if request.aborted or request.said == request.limit:
-            whole = "stop" if request.limit == len(request.words) else "length"
-            reason = "abort" if request.aborted else whole
-            self._retire(request, Finished(reason, request.prompt_tokens, request.said))
+        if request.refusal or request.aborted:
+            self._finish(request, "abort")
+        elif request.said == request.limit:
+            self._finish(request, "stop" if request.limit == len(request.words) else "length")
+
+    def _finish(self, request: Request, reason: str) -> None:
+        tokens = (request.prompt_tokens, request.said, request.cached)
+        status = UNAVAILABLE if request.refusal else 0
+        self._retire(request, Finished(reason, *tokens, status, request.refusal))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from fake_sglang.faults import NAMES as FAULT_NAMES
+from fake_sglang.pace import Rate
 
 SHORT_ANSWER = "The text tells a long story, and this is a short account of it."
 
@@ -28,9 +29,24 @@ class Options:
     token_seconds: float
     tokens_per_char: float | None
     max_running: int
+    rate: Rate | None
+    speed: float
     notice_seconds: float
+    real_notice: bool
+    ghost: str
+    radix: bool
+    page: int
+    clip: int
+    max_queued: int | None
+    waiting_timeout: float
+    running_timeout: float
     health_seconds: float
+    health_timeout: float
     instant_loads: bool
+    drain: bool
+    log: Path | None
+    log_ranks: int
+    log_hybrid: bool
     fault: tuple[str, ...]
     require_key: str | None
     record: Path | None
@@ -39,6 +55,28 @@ class Options:
     def is_kt(self) -> bool:
         """sglang-kt 0.7.2 (the fork our users run), or upstream sglang 0.5.17."""
         return self.flavour == "kt"
+
+    @property
+    def has_ghosts(self) -> bool:
+        """Whether an aborted prefill runs to its end (recorded of kt; upstream mended it)."""
+        return self.is_kt if self.ghost == "auto" else self.ghost == "on"
+
+    @property
+    def drain_seconds(self) -> float:
+        """Between two looks of sigterm_watchdog."""
+        return 5.0 / self.speed
+
+    def prefill_time(self, prompt: int, start: int, end: int) -> float:
+        """Seconds for the tokens from `start` up to `end` of a prompt."""
+        if self.rate is not None:
+            return self.rate.seconds(start, end)
+        return self.prefill_seconds * (end - start) / prompt
+
+    def notice(self, is_streamed: bool) -> float:
+        """From a cut socket to its abort: sglang looks after 2 s at streams, every 4 s else."""
+        if not self.real_notice:
+            return self.notice_seconds
+        return (2.0 if is_streamed else 4.0) / self.speed
 
     @property
     def max_input(self) -> int:
@@ -76,6 +114,21 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokens-per-char", type=float, help="instead of one token per 4 bytes of UTF-8")
     add("--max-running", type=int, default=2, help="requests at a time; others wait")
     add("--notice-seconds", type=float, default=0.0, help="from a cut socket to its abort")
+    add("--real-notice", action="store_true", help="instead: 2 s for a stream, 4 s else")
+    add("--rate", type=Rate.parse, help="590:320@600000: tokens/s at 0 and at a position")
+    add("--speed", type=float, default=1.0, help="run so many times as fast, and log as if not")
+    add("--ghost", choices=("auto", "on", "off"), default="auto", help="auto: kt has them")
+    add("--radix", action="store_true", help="keep prefixes; the guide turns that off")
+    add("--page", type=int, default=256, help="KV tokens to a page: DeepSeek V4's")
+    add("--clip", type=int, default=4096, help="SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION")
+    add("--max-queued", type=int, help="503 for those beyond, as --max-queued-requests")
+    add("--waiting-timeout", type=float, default=-1.0, help="SGLANG_REQ_WAITING_TIMEOUT")
+    add("--running-timeout", type=float, default=-1.0, help="SGLANG_REQ_RUNNING_TIMEOUT")
+    add("--health-timeout", type=float, default=20.0, help="SGLANG_HEALTH_CHECK_TIMEOUT")
+    add("--drain", action="store_true", help="on SIGTERM wait for requests, as sglang does")
+    add("--log", type=Path, metavar="FILE", help="write the server's own log lines there")
+    add("--log-ranks", type=int, default=0, help="prefix TP0 ..., and repeat lines per rank")
+    add("--log-hybrid", action="store_true", help="as DeepSeek V4 on GPUs logs")
     add("--health-seconds", type=float, default=0.0, help="the least time of /health; recorded: 1")
     add("--instant-loads", action="store_true", help="kt: /v1/loads waits for no chunk")
     add("--fault", type=_faults, default=(), help="a comma list, one per chat request")
@@ -84,7 +137,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+# Everything that lasts, and so shrinks with --speed.
+_TIMES = (
+    *("prefill_seconds", "token_seconds", "notice_seconds", "health_seconds", "health_timeout"),
+    *("waiting_timeout", "running_timeout"),
+)
+
+
 def parse(argv: list[str] | None = None) -> Options:
     """Read the command line."""
     found = vars(_parser().parse_args(argv))
-    return Options(**{field.name: found[field.name] for field in fields(Options)})
+    options = Options(**{field.name: found[field.name] for field in fields(Options)})
+    faster = {name: getattr(options, name) / options.speed for name in _TIMES}
+    rate = options.rate.times(options.speed) if options.rate else None
+    return replace(options, rate=rate, **faster)

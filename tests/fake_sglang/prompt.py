@@ -41,6 +41,7 @@ class Prompt:
     """A valid request's numbers."""
 
     body: Json
+    text: str
     tokens: int
     max_tokens: int | None
 
@@ -81,11 +82,17 @@ def check(body: Json, options: Options) -> Prompt:
     tokens = max(1, options.count_tokens(text))
     max_tokens = body.get("max_completion_tokens") or body.get("max_tokens")
     _check_lengths(tokens, max_tokens, options)
-    return Prompt(body, tokens, max_tokens)
+    return Prompt(body, text, tokens, max_tokens)
 
 
 def _check_lengths(tokens: int, max_tokens: int | None, options: Options) -> None:
     window = options.window
+    # Only where --context-length was given (read: serving_chat.py:337); as recorded, only kt's.
+    if max_tokens and max_tokens > window and options.is_kt:
+        raise _refused(
+            f"max_completion_tokens is too large: {max_tokens}."
+            f"This model supports at most {window} completion tokens."
+        )
     if tokens >= window:
         raise _refused(
             f"The input ({tokens} tokens) is longer than the model's context length "

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import signal
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import Any
 
-from fake_sglang import wire
+from fake_sglang import loads, wire
 from fake_sglang.chat import Site, serve_chat
 from fake_sglang.client import Client
 from fake_sglang.engine import Engine
 from fake_sglang.faults import NOT_FOUND, UNAUTHORIZED, Answer, FaultPlan, json_answer
 from fake_sglang.journal import Journal
 from fake_sglang.options import Options, parse
+from fake_sglang.serverlog import ServerLog
 
-# sglang gives up on its own health probe then, and says 503 (SGLANG_HEALTH_CHECK_TIMEOUT).
-HEALTH_SECONDS = 20.0
 # uvicorn closes an idle connection after 5 s: pooled clients meet a reset (facts/server.md 3).
 IDLE_SECONDS = 5.0
-LOADS_SECONDS = 3600.0  # for ever: the real one does not give up
+SCHEDULER_SECONDS = 36_000.0  # for ever: the real one does not give up
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -71,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @property
     def _client(self) -> Client:
-        return Client(self)
+        return Client(self, self.server.site.log)
 
     def _read_body(self) -> bytes:
         """A slow upload is not an idle connection."""
@@ -97,35 +98,48 @@ class Handler(BaseHTTPRequestHandler):
         if path in ("/model_info", "/get_model_info"):
             return json_answer(200, wire.model_info(options))
         if path in ("/server_info", "/get_server_info"):
+            self._ask_scheduler()
             return json_answer(200, wire.server_info(options))
         if path == "/v1/loads":
-            # kt asks its scheduler, which answers between chunks (recorded: 0.2 to 26 s);
-            # upstream reads a shared snapshot, at once.
-            if options.is_kt and not options.instant_loads:
-                engine.settle(LOADS_SECONDS)
-            return json_answer(200, wire.loads(options, engine.load()))
+            # kt asks its scheduler, which answers between chunks (recorded: 0.2 to 26 s), one
+            # question at a time: those whose askers have gone are still asked. Upstream reads a
+            # shared snapshot, at once.
+            if options.is_kt:
+                with self.server.one_at_a_time:
+                    self._ask_scheduler()
+                    return json_answer(200, loads.loads(options, engine.load()))
+            return json_answer(200, loads.loads(options, engine.load()))
+        if path == "/get_load":
+            self._ask_scheduler()
+            return json_answer(200, loads.get_load(options, engine.load()))
         return NOT_FOUND
 
-    def _health(self) -> None:
-        """A probe through the scheduler, as sglang's: not quicker than its chunk."""
-        options, engine = self.server.site.options, self.server.site.engine
-        time.sleep(options.health_seconds)
-        is_well = engine.settle(HEALTH_SECONDS) and not self._is_wedged()
-        self._client.answer(Answer(200 if is_well else 503))
+    def _ask_scheduler(self) -> None:
+        site = self.server.site
+        if not site.options.instant_loads:
+            site.engine.settle(SCHEDULER_SECONDS)
 
-    def _is_wedged(self) -> bool:
-        """Twice, for a request that is about to be admitted looks the same for a moment."""
-        engine = self.server.site.engine
-        if not engine.is_wedged():
-            return False
-        time.sleep(0.1)
-        return engine.is_wedged()
+    def _health(self) -> None:
+        """A probe through the scheduler, as sglang's: not quicker than its chunk, and false after
+        20 s (SGLANG_HEALTH_CHECK_TIMEOUT)."""
+        site, server = self.server.site, self.server
+        if server.is_draining:
+            site.log.line("Health check request received during shutdown. Returning 503.")
+            self._client.answer(Answer(503))
+            return
+        began, limit = time.time(), site.options.health_timeout
+        time.sleep(site.options.health_seconds)
+        server.is_well = site.engine.is_well(limit)
+        if not server.is_well:
+            site.log.unhealthy(limit * site.options.speed, began)
+        self._client.answer(Answer(200 if server.is_well else 503))
 
     def _metrics(self) -> None:
         site = self.server.site
-        self._client.start_stream(METRICS)
-        self._client.write(wire.metrics(site.options, site.engine.gauges()))
-        self._client.end_stream()
+        client = self._client
+        client.start_stream(METRICS, "Content-Type")  # its case, as recorded
+        client.write(wire.metrics(site.options, site.engine.gauges()))
+        client.end_stream()
 
     def _abort(self, raw: bytes) -> None:
         """Instant, and without a body; an unknown rid is silently ignored (recorded)."""
@@ -150,8 +164,12 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, options: Options) -> None:
-        journal = Journal(options.record)
-        self.site = Site(options, Engine(options, journal), journal, FaultPlan(options.fault))
+        journal, log = Journal(options.record), ServerLog(options)
+        engine = Engine(options, journal, log)
+        self.site = Site(options, engine, journal, FaultPlan(options.fault), log)
+        self.one_at_a_time = threading.Lock()
+        self.is_well = True
+        self.is_draining = False
         super().__init__(("127.0.0.1", options.port), Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -159,16 +177,42 @@ class Server(ThreadingHTTPServer):
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
+    def drain(self) -> None:
+        """sglang's sigterm_watchdog: wait for all requests, and for ghosts; but if the last
+        /health failed, for nobody. New requests are taken meanwhile."""
+        self.is_draining = True
+        site = self.site
+        while self.is_well and (rids := site.engine.remaining()):
+            site.log.drains(rids)
+            time.sleep(site.options.drain_seconds)
+        if not self.is_well:
+            site.log.line("Signal SIGTERM received while health check failed. Force exiting.")
+        else:
+            site.log.drains([])
+        os._exit(0)
 
-def _end(signum: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)
+
+def _end_on_sigterm(server: Server) -> None:
+    """At once, or with --drain as sglang does."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        if not server.site.options.drain:
+            raise SystemExit(0)
+        if not server.is_draining:
+            server.is_draining = True
+            threading.Thread(target=server.drain, name="drain", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
     options = parse(argv)
-    signal.signal(signal.SIGTERM, _end)
     with Server(options) as server:
+        _end_on_sigterm(server)
+        server.site.log.starts()
         server.site.engine.start()
-        print(f"listening on http://127.0.0.1:{server.server_address[1]}", flush=True)
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        print(f"listening on {url}", flush=True)
+        server.site.log.line(f"INFO:     Uvicorn running on {url} (Press CTRL+C to quit)")
         server.serve_forever(poll_interval=0.1)

@@ -8,16 +8,12 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
-from fake_sglang.engine import Load
+from fake_sglang.loads import VERSIONS
 from fake_sglang.options import Options
 
 Json = dict[str, Any]
-
-# As recorded: the fork built from a wheel does not know its own version.
-VERSIONS = {"kt": "0.0.0.dev0", "upstream": "0.5.17"}
 
 
 def models(options: Options) -> Json:
@@ -63,40 +59,12 @@ def server_info(options: Options) -> Json:
         "api_key": options.require_key,
         "admin_api_key": None,
         "served_model_name": options.model,
-        "disable_radix_cache": True,
+        "disable_radix_cache": not options.radix,
         "internal_states": [state],
         "max_total_num_tokens": options.pool,
         "max_req_input_len": options.max_input,
         "version": VERSIONS[options.flavour],
     }
-
-
-def loads(options: Options, load: Load) -> Json:
-    """GET /v1/loads, with the keys that carry something."""
-    now = datetime.now(timezone.utc).isoformat()
-    entry: Json = {
-        "num_running_reqs": load.running,
-        "num_waiting_reqs": load.waiting,
-        "num_used_tokens": load.used,
-        "max_total_num_tokens": options.pool,
-        "token_usage": round(load.used / options.pool, 4),
-        "gen_throughput": 0.0,
-        "cache_hit_rate": 0.0,
-        "utilization": 0.0,
-        "max_running_requests": options.max_running,
-        "queues": {"waiting": load.waiting, "grammar": 0, "paused": 0, "retracted": 0},
-    }
-    answer: Json = {"timestamp": now, "version": VERSIONS[options.flavour], "loads": [entry]}
-    total = load.running + load.waiting
-    if not options.is_kt:
-        entry["dp_rank"] = 0
-        entry["num_waiting_uncached_tokens"] = load.pending
-        entry["num_total_tokens"] = load.used + load.queued_tokens
-        entry["total_prefill_uncached_tokens"] = load.prefill_compute
-        return answer
-    entry["num_total_reqs"] = total
-    aggregate = {"total_running_reqs": load.running, "total_waiting_reqs": load.waiting}
-    return answer | {"dp_rank_count": 1, "aggregate": aggregate | {"total_reqs": total}}
 
 
 def metrics(options: Options, gauges: dict[str, float]) -> str:
@@ -114,13 +82,13 @@ def metrics(options: Options, gauges: dict[str, float]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def usage(prompt: int, completion: int) -> Json:
-    """The tokens of one request."""
+def usage(prompt: int, completion: int, cached: int = 0) -> Json:
+    """The tokens of one request. Recorded: without cached ones there are no details."""
     return {
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
         "completion_tokens": completion,
-        "prompt_tokens_details": None,
+        "prompt_tokens_details": {"cached_tokens": cached} if cached else None,
         "reasoning_tokens": 0,
     }
 

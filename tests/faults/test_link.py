@@ -59,10 +59,10 @@ def test_a_link_that_comes_back_has_cost_nothing(
 ) -> None:
     """Down for one second and then for eight, in prefill and in decode: one request each, one
     attempt, and the whole text."""
-    slow = ("--prefill-seconds", "11", "--answer", "Whole.")
+    slow = ("--prefill-seconds", "18", "--answer", "Whole.")
     with (
         link.fake_sglang(tmp_path, *slow) as reading,
-        link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.22") as writing,
+        link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.36") as writing,
     ):
         read, written = submit(link, reading, tmp_path), submit(link, writing, tmp_path)
         reading.wait_for_event("prefill_started", seconds=60)
@@ -93,11 +93,11 @@ def test_a_link_that_stays_away_ends_the_job_with_its_cause_and_its_text(
             job.result(timeout=90)
         assert len(server.requests()) == 1
     now = job.status()
-    assert (now.state, now.cause, now.attempt) == ("FAILED", "server_unreachable", 2)
+    assert (now.state, now.cause, now.attempt) == ("FAILED", "host_unreachable", 2)
     assert failed.value.partial_text.startswith("word0")
     with Store.open(state) as store:
         (again,) = (one for one in store.events(job.id) if one.kind == "queued again")
-    assert again.data["cause"] == "stream_cut"
+    assert again.data["cause"] == "link_lost"
 
 
 def test_a_link_that_comes_back_late_costs_a_second_attempt(

@@ -92,6 +92,7 @@ def test_a_server_that_died_in_mid_prefill_is_waited_for(
         assert len(reborn.requests()) == len(dying.requests()) == 1
     now = job.status()
     assert (now.attempt, now.cause, now.message) == (2, None, None)
+    assert "server_died" in str(notes_of(state, job, "queued again"))
 
 
 def test_what_was_not_accepted_is_asked_again_in_the_same_attempt(

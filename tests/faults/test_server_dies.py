@@ -93,7 +93,7 @@ def test_llama_cpp_and_then_the_worker_are_killed_and_the_third_attempt_is_whole
         events = store.events(job.id)
         assert store.pieces(job.id, 2), "the text of the killed attempt is kept"
     causes = [one.data["cause"] for one in events if one.kind == "queued again"]
-    assert causes == ["stream_cut", "worker_died"]
+    assert causes == ["server_died", "worker_died"]
 
 
 @pytest.mark.timeout(300)
@@ -109,4 +109,4 @@ def test_llama_cpp_is_killed_in_decode_and_the_text_is_kept(
     with pytest.raises(errors.JobFailed) as failed:
         job.result(timeout=60)
     assert failed.value.partial_text.strip()
-    assert (job.status().cause, job.status().attempt) == ("stream_cut", 1)
+    assert (job.status().cause, job.status().attempt) == ("server_died", 1)

@@ -197,7 +197,7 @@ def test_a_failed_job_is_1_with_its_cause(run: Run, book: Path, tmp_path: Path) 
     ) as server:
         done = run("submit", str(book), "--server", server.url, "--wait")
     assert done.returncode == 1
-    assert done.stdout.startswith("one") and "ended in the middle" in done.stderr
+    assert done.stdout.startswith("one") and "before the answer was whole" in done.stderr
     (job,) = json.loads(run("status", "--json").stdout)
     assert (job["state"], job["cause"]) == ("FAILED", "stream_cut")
 

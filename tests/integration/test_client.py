@@ -54,7 +54,7 @@ def test_the_request_names_itself_and_says_what_it_wants(tmp_path: Path) -> None
     [
         ("error_in_stream", errors.RequestFailed),
         ("abort_midway", errors.AbortedByServer),
-        ("empty_stream", errors.EmptyAnswer),
+        ("empty_stream", errors.EmptyStream),
         ("cut_midway", errors.StreamCut),
         ("reset_in_prefill", errors.StreamCut),
         ("die_in_prefill", errors.StreamCut),
@@ -62,11 +62,11 @@ def test_the_request_names_itself_and_says_what_it_wants(tmp_path: Path) -> None
         ("http_400_nested", errors.ServerRefused),
         ("http_401", errors.Unauthorized),
         ("http_404", errors.WrongAddress),
-        ("http_429", errors.ServerBusy),
+        ("http_429", errors.RateLimited),
         ("http_503_starting", errors.ServerBusy),
         ("http_503_queue_full", errors.ServerBusy),
         ("http_500_text", errors.ServerBroke),
-        ("html_502", errors.ServerBroke),
+        ("html_502", errors.BadGateway),
     ],
 )
 def test_each_fault_is_told_apart_and_never_retried(
@@ -119,5 +119,5 @@ def test_a_server_that_is_not_there_was_never_asked(tmp_path: Path) -> None:
     """A retry would be free: the error says so."""
     with fake_sglang(tmp_path) as server:
         request = request_for(server)
-    with pytest.raises(errors.ServerUnreachable, match="nothing was asked"):
+    with pytest.raises(errors.ServerUnreachable, match="nothing listens there"):
         list(client.stream(request, 5))

@@ -249,25 +249,35 @@ def test_many_would_be_runners_become_one(state: StateDir, until: Until, tmp_pat
     survivor.wait()
 
 
-def test_many_submitters_at_once_lose_nothing(state: StateDir, until: Until) -> None:
-    """Processes that submit side by side into a database that did not exist."""
+def test_sixteen_submitters_and_four_would_be_runners_lose_nothing(
+    state: StateDir, until: Until
+) -> None:
+    """Side by side, into a database that did not exist: each job is there, and done once."""
     code = (
         "import sys, pathlib; from jobs.layout import StateDir; from jobs.model import NewJob\n"
         "from jobs import starting; from jobs.store import Store\n"
         "state = StateDir(pathlib.Path(sys.argv[1]))\n"
-        "for number in range(5):\n"
+        "for number in range(3):\n"
         "    with Store.open(state) as store: store.submit(NewJob('p', '{}', b'x', 't'), 4)\n"
         "    starting.ensure_runner(state, 'toy_work:perform')\n"
     )
     command = [sys.executable, "-c", code, str(state.root)]
-    submitters = [subprocess.Popen(command) for _ in range(8)]
-    assert [submitter.wait() for submitter in submitters] == [0] * 8
+    runner = [sys.executable, "-m", "jobs.runner", str(state.root), WORK]
+    submitters = [subprocess.Popen(command) for _ in range(16)]
+    rivals = [subprocess.Popen(runner, stderr=subprocess.DEVNULL) for _ in range(4)]
+    assert [submitter.wait() for submitter in submitters] == [0] * 16
 
     def all_ended() -> bool:
         with Store.open(state) as store:
-            return len(store.in_status(Status.FINISHED)) == 40
+            return len(store.in_status(Status.FINISHED)) == 48
 
     until(all_ended, seconds=60)
     with Store.open(state) as store:
         assert {job.state for job in store.in_status(Status.FINISHED)} == {"SUCCEEDED"}
         assert {job.attempt for job in store.in_status(Status.FINISHED)} == {1}
+    until(lambda: sum(rival.poll() is None for rival in rivals) <= 1)
+    served = runner_of(state)
+    assert identity.is_same_process_alive(served)
+    for rival in rivals:
+        rival.terminate()
+        rival.wait()

@@ -52,6 +52,8 @@ def finished(state: StateDir, document: bytes = b"text", days_ago: int = 0) -> s
             "UPDATE jobs SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) WHERE id = ?",
             (f"-{days_ago} days", job.id),
         )
+        if days_ago:  # by the time since boot this process began today, whatever the rows say
+            connection.execute("UPDATE attempts SET boot_id = 'before' WHERE job_id = ?", (job.id,))
     connection.close()
     return job.id
 
@@ -85,6 +87,101 @@ def test_a_job_that_has_not_ended_is_not_removed(state: StateDir) -> None:
     assert rows(state)["jobs"] == rows(state)["documents"] == 1
 
 
+def test_of_several_ids_all_are_removed_or_none(state: StateDir, run: Run) -> None:
+    """One that has not ended, or is none, keeps the others from being removed."""
+    first, second = finished(state), finished(state)
+    with Store.open(state) as store:
+        job = store.submit(NewJob("pool", SPEC, b"text", "title"), 1)
+        store.claim(job.id, identity.mine())
+    lock = identity.hold(state.worker_lock(job.id))
+    assert lock is not None
+    said = run("rm", first, job.id, second)
+    assert said.returncode == 1 and f"ktjob cancel {job.id}" in said.stderr
+    assert run("rm", first, "nosuchjob").returncode == 3
+    assert rows(state)["jobs"] == 3
+    assert run("rm", first, second, first[:7]).returncode == 0
+    assert rows(state)["jobs"] == 1
+    lock.release()
+
+
+def test_the_space_of_what_is_removed_goes_back_to_the_disk(state: StateDir, run: Run) -> None:
+    """Of a database made today in slices, of one made before by a rebuild while nothing runs."""
+    kept, gone = finished(state, b"k"), finished(state, b"\0" * 8_000_000)
+    assert run("rm", gone).returncode == 0
+    assert occupied(state) < 1_000_000
+    with upkeep.Upkeep.open(state) as database:
+        database._connection.execute("PRAGMA auto_vacuum = NONE")
+        database._connection.execute("VACUUM")
+    old = finished(state, b"\1" * 8_000_000, days_ago=9)
+    assert run("gc", "--older-than", "1d").stdout.split() == [old]
+    assert occupied(state) < 1_000_000
+    assert run("status", kept).returncode == 0
+
+
+def occupied(state: StateDir) -> int:
+    return sum(path.stat().st_size for path in state.root.glob("ktjob.db*"))
+
+
+def test_gc_keeps_a_size(state: StateDir, run: Run) -> None:
+    """The first to have ended go, a shared document with the last that has it, never one that has
+    not ended."""
+    shared = b"\2" * 1_000_000
+    first, second = finished(state, shared, days_ago=9), finished(state, shared, days_ago=8)
+    third = finished(state, b"\3" * 1_000_000, days_ago=7)
+    said = run("gc", "--keep-size", "1.5MB", "--dry-run")
+    assert said.stdout.split() == [first, second]
+    assert rows(state)["jobs"] == 3
+    assert run("gc", "--keep-size", "1.5MB").stdout.split() == [first, second]
+    assert run("status", third).returncode == 0
+    assert occupied(state) < 1_500_000
+    with Store.open(state) as store:
+        store.claim(store.submit(NewJob("pool", SPEC, shared, "title"), 1).id, identity.mine())
+        lock = identity.hold(state.worker_lock(store.newest(1)[0].id))
+    said = run("gc", "--keep-size", "500KB")
+    assert (said.returncode, said.stdout.split()) == (1, [third])
+    assert "not ended" in said.stderr
+    assert rows(state)["jobs"] == 1
+    assert lock is not None
+    lock.release()
+    for wrong in ("much", "-1GB", "1XB"):
+        assert run("gc", f"--keep-size={wrong}").returncode == 2
+
+
+def test_gc_alone_says_what_it_needs(state: StateDir, run: Run) -> None:
+    """And what there is; it removes nothing."""
+    finished(state)
+    said = run("gc")
+    assert said.returncode == 2
+    assert all(word in said.stderr for word in ("--older-than", "--keep-size", "1 jobs", " MB"))
+    assert rows(state)["jobs"] == 1
+
+
+def test_gc_does_not_remove_what_ended_a_minute_ago_by_a_clock_that_was_set(
+    state: StateDir, run: Run
+) -> None:
+    """Its rows say yesterday; the time since boot says today."""
+    job_id = finished(state, days_ago=1)
+    with sqlite3.connect(state.database) as connection:
+        connection.execute("UPDATE attempts SET boot_id = ?", (identity.boot_id(),))
+    connection.close()
+    assert run("gc", "--older-than", "12h").stdout == ""
+    assert run("status", job_id).returncode == 0
+    assert run("gc", "--older-than", "0m").stdout.split() == [job_id]
+
+
+def test_gc_sweeps_what_a_kill_left(state: StateDir, run: Run) -> None:
+    """Logs and locks of jobs that are gone, and drafts; not those of jobs that are there."""
+    job_id = finished(state)
+    state.worker_lock(job_id).touch()
+    left = [state.job_log("gone2345"), state.worker_lock("gone2345")]
+    left.append(state.root / f".{state.database.name}.schema-1.bak.{2**22 + 1}")
+    for path in left:
+        path.touch()
+    assert run("gc", "--older-than", "9w").returncode == 0
+    assert not any(path.exists() for path in left)
+    assert state.job_log(job_id).exists() and state.worker_lock(job_id).exists()
+
+
 def test_gc_removes_by_age_and_can_only_say_so(state: StateDir, run: Run) -> None:
     """Old ones go, young ones stay."""
     old, young = finished(state, days_ago=40), finished(state, days_ago=2)
@@ -108,6 +205,24 @@ def test_a_backup_is_a_whole_database(state: StateDir, run: Run, tmp_path: Path)
         assert [piece.text for piece in store.pieces(job_id, 1)] == ["words"]
     failed = run("backup", "no/such/folder/copy.db")
     assert failed.returncode == 1 and "copy.db" in failed.stderr
+
+
+def test_a_backup_replaces_a_file_and_nothing_else(
+    state: StateDir, run: Run, tmp_path: Path
+) -> None:
+    """An older backup is replaced as a whole; a folder, a device or the database itself is not."""
+    assert run("backup", "copy.db").returncode == 2, "nothing to copy yet"
+    finished(state)
+    (tmp_path / "copy.db").write_bytes(b"older")
+    assert run("backup", "copy.db").returncode == 0
+    assert (tmp_path / "copy.db").read_bytes().startswith(b"SQLite")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.db").symlink_to(state.database)
+    for target in ("folder", "/dev/null", str(state.database), "link.db"):
+        said = run("backup", target)
+        assert said.returncode == 1 and target in said.stderr and "Traceback" not in said.stderr
+    assert rows(state)["jobs"] == 1
+    assert list(tmp_path.glob(".*")) == []
 
 
 def test_a_sound_database_has_no_problems_and_a_damaged_one_has(state: StateDir) -> None:

@@ -21,10 +21,14 @@ def perform(performing: Performing) -> None:
         if not performing.beat():
             raise WorkCancelled("cancelled by the test")
         time.sleep(0.01)
+    hoard: list[bytearray] = []
+    while spec.get("hog"):  # until the kernel ends it
+        hoard.append(bytearray(b"x" * 5_000_000))
     performing.output(spec.get("then", ""))
     for number in range(spec.get("acknowledge", 0)):
         performing.output(f"{number} ")
-        performing.flush()
+        while not performing.flush():
+            time.sleep(0.05)
         _tell(spec["acks"], performing, str(number))  # only now is it promised
     if "fail" in spec:
         raise KtjobError(spec["fail"])

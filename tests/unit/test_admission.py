@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from jobs.admission import choose
 from jobs.model import Job, Status
 
@@ -58,3 +61,59 @@ def test_a_job_heavier_than_its_pool_runs_alone() -> None:
 def test_an_unknown_pool_runs_one_at_a_time() -> None:
     """The careful guess."""
     assert names(choose([job("a"), job("b")], [], {})) == ["a"]
+
+
+POOLS = ("a", "b", "unknown")
+LINES = st.lists(st.tuples(st.sampled_from(POOLS), st.integers(1, 12)), max_size=14)
+CAPACITIES = st.fixed_dictionaries({"a": st.integers(1, 10), "b": st.integers(1, 10)})
+
+
+def line(name: str, kinds: list[tuple[str, int]]) -> list[Job]:
+    return [job(f"{name}{n}", weight, pool) for n, (pool, weight) in enumerate(kinds)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(LINES, LINES, CAPACITIES)
+def test_whatever_waits_no_pool_is_overfilled_and_nobody_overtakes(
+    waiting: list[tuple[str, int]], busy: list[tuple[str, int]], capacities: dict[str, int]
+) -> None:
+    """More than its capacity is in a pool only as one job alone, or was there before; in each pool
+    the oldest go first; and an empty pool never stays empty."""
+    queued, running = line("q", waiting), line("r", busy)
+    chosen = choose(queued, running, capacities)
+    assert len({one.id for one in chosen}) == len(chosen)
+    for pool in POOLS:
+        here = [one for one in queued if one.pool == pool]
+        started = [one for one in chosen if one.pool == pool]
+        there = [one for one in running if one.pool == pool]
+        assert started == here[: len(started)]
+        if started and len(started) + len(there) > 1:
+            assert sum(one.weight for one in [*there, *started]) <= capacities.get(pool, 1)
+        assert started or there or not here
+
+
+@settings(max_examples=60, deadline=None)
+@given(LINES, CAPACITIES, st.data())
+def test_everybody_in_line_starts_in_turn(
+    waiting: list[tuple[str, int]], capacities: dict[str, int], data: st.DataObject
+) -> None:
+    """Whatever ends first and whoever comes after: light jobs that arrive for ever do not keep a
+    heavy one waiting, and each pool starts its jobs in order."""
+    queued, running, started = line("q", waiting), list[Job](), list[Job]()
+    for round_number in range(3 * len(waiting) + 3):
+        new = choose(queued, running, capacities)
+        started += new
+        running += new
+        queued = [one for one in queued if one not in new]
+        queued += [job(f"late{round_number}{pool}", 1, pool) for pool in POOLS]
+        if running:
+            running.remove(data.draw(st.sampled_from(running)))
+        for pool in POOLS:  # time passes: the pools that nobody drew empty too
+            done = next((one for one in running if one.pool == pool), None)
+            if done:
+                running.remove(done)
+    first = {one.id for one in line("q", waiting)}
+    assert first <= {one.id for one in started}
+    for pool in POOLS:
+        order = [one.id for one in started if one.pool == pool and one.id in first]
+        assert order == [one.id for one in line("q", waiting) if one.pool == pool]

@@ -101,13 +101,18 @@ def test_there_is_no_import_cycle() -> None:
 @pytest.mark.parametrize(
     ("modules", "doors"),
     [
-        (("sqlite3",), {"jobs.database", "jobs.schema", "jobs.rows", "jobs.upkeep"}),
+        (
+            ("sqlite3",),
+            {"jobs.copying", "jobs.database", "jobs.schema", "jobs.rows"},
+        ),
         (("sqlite_utils",), {"jobs.schema"}),
-        (("httpx2",), {"ktclient.http", "ktclient.failures"}),
+        (("httpx2",), {"ktclient.http", "ktclient.failures", "ktclient.connections"}),
         (("openai",), {"ktclient.client", "ktclient.failures", "ktclient.warm"}),
         (("xllamacpp",), {"server_bundle.embedded_process"}),
+        (("tiktoken",), {"ktclient.vocabulary.counter"}),
+        (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
-        (("subprocess",), {"jobs.detach", "server_bundle.weights"}),
+        (("subprocess",), {"jobs.detach", "jobs.user_manager", "server_bundle.weights"}),
         (("fcntl",), {"jobs.identity"}),
     ],
 )

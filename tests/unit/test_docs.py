@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ktclient import config
+from ktclient import config, errors
 from ktclient.cli import exits
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
@@ -28,7 +28,7 @@ def commands() -> dict[str, click.Command]:
 
 def test_every_command_is_in_the_reference_and_no_other() -> None:
     """ktserver's three share their lines with `|` nowhere: each has its own."""
-    told = set(re.findall(r"^\| `(kt(?:job|server) [a-z]+)", REFERENCE, re.M))
+    told = set(re.findall(r"^\| `(kt(?:job|server) [a-z-]+)", REFERENCE, re.M))
     assert told == set(commands())
 
 
@@ -77,3 +77,38 @@ def test_files_named_in_backticks_exist(page: Path) -> None:
         r"`((?:jobs|ktclient|server_bundle|tests)/[\w./]+)`", page.read_text()
     ):
         assert (ROOT / target).exists(), target
+
+
+def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
+    """With whether it is tried again."""
+
+    def below(kind: type[errors.KtjobError]) -> list[type[errors.KtjobError]]:
+        return [kind, *(one for child in kind.__subclasses__() for one in below(child))]
+
+    table = REFERENCE.partition("## Causes")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
+    told = {name: row[3].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    of_work = (errors.NoServer, errors.RequestFailed, errors.BadInput, errors.DoesNotFit)
+    kinds = [one for kind in of_work for one in below(kind) if one is not errors.RequestFailed]
+    for kind in kinds:
+        again = "again" if issubclass(kind, errors.NEVER_ACCEPTED) else ""
+        assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
+    assert set(told) == {"worker_died", "cancelled", "bug", "store_unusable"}
+
+
+def test_no_guarantee_is_without_its_test() -> None:
+    """Each row of docs/guarantees.md names tests that exist, by file and, if given, by name."""
+    rows = re.findall(
+        r"^\|(?! promise|---)(.+)\|$", (ROOT / "docs/guarantees.md").read_text(), re.M
+    )
+    assert len(rows) > 40
+    for row in rows:
+        names = re.findall(r"`((?:tests/[\w/.]+)?(?:::\w+)?)`", row.split("|")[-1])
+        assert names, row
+        file = ""
+        for name in names:
+            file, _, test = (
+                name.partition("::") if name.startswith("tests/") else (file, "", name[2:])
+            )
+            assert (ROOT / file).exists(), name
+            assert not test or f"def {test}(" in (ROOT / file).read_text(), name

@@ -226,3 +226,19 @@ def test_a_mark_of_a_chat_template_is_made_harmless(mark: str, raw: bool) -> Non
 def test_what_only_looks_like_a_mark_stays(text: str) -> None:
     """Operators of programming languages, mathematics."""
     assert documents.from_text(text, "code").text in (text, text.replace("<|b|>", "< |b|>"))
+
+
+def test_a_document_of_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its size before it is read; a device or a pipe after so much. The cure is in the words."""
+    monkeypatch.setattr(documents, "MOST_BYTES", 1_000_000)
+    large = tmp_path / "large.txt"
+    with large.open("wb") as file:
+        file.truncate(10**12)  # reading that would take hours
+    with Path("/dev/zero").open("rb") as endless:
+        for name in (str(large), "/dev/zero", "-"):
+            with pytest.raises(DocumentUnusable, match=r"1 MB.*split"):
+                documents.read(name, stdin=endless)
+    with pytest.raises(DocumentUnusable, match="split"):
+        documents.from_text("x" * 1_000_001, "text")
+    large.write_text("y" * 1_000_000)
+    assert len(documents.read(str(large)).text) == 1_000_000

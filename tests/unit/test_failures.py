@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import inspect
 import json
 import socket
-import struct
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,9 +15,10 @@ import httpx2
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
+from support.one_connection import failure_of, read_request, replaying, reset, server
 
 from ktclient import client, errors, failures
-from ktclient.client import LongRequest, StreamEvent
+from ktclient.client import LongRequest
 
 URL = "http://127.0.0.1:40001"
 RECORDED = Path(__file__).resolve().parents[1] / "data" / "errors.jsonl"
@@ -90,13 +88,16 @@ STATUSES = {
     403: errors.Unauthorized,
     404: errors.WrongAddress,
     405: errors.ServerRefused,
-    413: errors.ServerRefused,
+    302: errors.Redirected,
+    408: errors.ProxyGaveUp,
+    413: errors.BodyTooLarge,
     422: errors.ServerRefused,
-    429: errors.ServerBusy,
+    429: errors.RateLimited,
     500: errors.ServerBroke,
-    502: errors.ServerBroke,
+    502: errors.BadGateway,
     503: errors.ServerBusy,
-    504: errors.ServerBroke,
+    504: errors.ProxyGaveUp,
+    524: errors.ProxyGaveUp,
 }
 
 
@@ -124,22 +125,30 @@ def test_a_status_decides_whatever_the_body(status: int, shape: str) -> None:
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_an_error_inside_the_stream_counts_as_its_code(status: int) -> None:
-    """HTTP 200, then the error: its own code decides."""
+    """HTTP 200, then the error: its own code decides, where it is the request's fault. Of a
+    server's it has a cause of its own: an answer had begun."""
     body = {"object": "error", "message": "words", "type": "SomeError", "code": status}
     error = openai.APIError("words", httpx2.Request("POST", URL), body=body)
-    assert type(failures.explain(error, URL, sent=True)) is STATUSES[status]
+    expected = STATUSES[status] if 400 <= status < 500 else errors.ErrorInStream
+    assert type(failures.explain(error, URL, sent=True)) is expected
+    assert type(failures.explain(error, URL, sent=True, begun=True)) is errors.ErrorInStream
 
 
 @pytest.mark.parametrize("body", [None, "boom", {}, {"message": "boom"}, {"code": "x"}, ["boom"]])
 def test_an_error_inside_the_stream_without_a_code_is_the_servers(body: object) -> None:
     """Nobody says that the request was wrong."""
     error = openai.APIError("An error occurred", httpx2.Request("POST", URL), body=body)
-    assert type(failures.explain(error, URL, sent=True)) is errors.ServerBroke
+    assert type(failures.explain(error, URL, sent=True)) is errors.ErrorInStream
 
 
 @pytest.mark.parametrize(
     "words",
     [
+        "This model's maximum context length is 8 tokens. However, you requested 9 tokens",
+        "The prompt (total length 9) is too long to fit into the model (context length 8).",
+        "The decoder prompt (length 9) is longer than the maximum model length of 8.",
+        "the request exceeds the available context size. try increasing the context size",
+        "max_tokens must be at least 1, got -186.",
         "The input (9 tokens) is longer than the model's context length (8 tokens).",
         "Requested token count exceeds the model's maximum context length of 8 tokens.",
         "Input length (9 tokens) exceeds the maximum allowed length (8 tokens).",
@@ -174,7 +183,7 @@ def test_the_end_of_the_process_is_no_failure_of_the_request() -> None:
 def test_the_sent_request_decides_what_a_lost_connection_means() -> None:
     """Before: nothing was asked. After: it may have been computed."""
     error = openai.APIConnectionError(request=httpx2.Request("POST", URL))
-    assert type(failures.explain(error, URL, sent=False)) is errors.ServerUnreachable
+    assert isinstance(failures.explain(error, URL, sent=False), errors.ServerUnreachable)
     assert type(failures.explain(error, URL, sent=True)) is errors.StreamCut
 
 
@@ -210,63 +219,6 @@ def test_an_error_without_words_is_named(error: httpx2.HTTPError, sent: bool) ->
     assert type(error).__name__ in message
 
 
-Behaviour = Callable[[socket.socket], None]
-
-
-@contextlib.contextmanager
-def server(behave: Behaviour) -> Iterator[str]:
-    """A server for one connection, which does with it what it is told."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection, contextlib.suppress(OSError):
-                behave(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            with contextlib.suppress(OSError):  # for a client that never came
-                socket.create_connection(listener.getsockname(), timeout=1).close()
-            thread.join()
-
-
-def read_request(connection: socket.socket) -> None:
-    """All of one request, by its content length."""
-    with connection.makefile("rb") as incoming:
-        length = 0
-        while (line := incoming.readline()) not in (b"\r\n", b""):
-            name, _, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        incoming.read(length)
-
-
-def replaying(status: int, content_type: str, body: bytes) -> Behaviour:
-    """Reads the request and answers so."""
-    head = f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n"
-
-    def behave(connection: socket.socket) -> None:
-        read_request(connection)
-        connection.sendall(head.encode() + body)
-
-    return behave
-
-
-def reset(connection: socket.socket) -> None:
-    """Close with a reset instead of an orderly end."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def failure_of(url: str, message: str = "text") -> errors.KtjobError:
-    """What one real request to a server ends with."""
-    events: list[StreamEvent] = []
-    with pytest.raises(errors.KtjobError) as failed:
-        events.extend(client.stream(LongRequest(url, "m", message, 8, "rid"), 60.0))
-    return failed.value
-
-
 def recordings() -> list[object]:
     lines = RECORDED.read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
@@ -297,8 +249,8 @@ def test_a_port_where_nobody_listens_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         failure = failure_of(f"http://127.0.0.1:{taken.getsockname()[1]}")
-    assert type(failure) is errors.ServerUnreachable
-    assert "nothing was asked" in str(failure)
+    assert type(failure) is errors.ConnectionRefused
+    assert "nothing listens" in str(failure)
 
 
 def test_a_cut_while_the_document_goes_out_is_unreachable() -> None:
@@ -309,7 +261,7 @@ def test_a_cut_while_the_document_goes_out_is_unreachable() -> None:
         reset(connection)
 
     with server(behave) as url:
-        assert type(failure_of(url, "text " * 10_000_000)) is errors.ServerUnreachable
+        assert type(failure_of(url, "text " * 10_000_000)) is errors.ConnectionBroke
 
 
 @pytest.mark.parametrize("hard", [False, True])
@@ -344,8 +296,8 @@ def test_a_tunnel_that_a_proxy_refuses_is_unreachable(monkeypatch: pytest.Monkey
         finally:
             proxy.shutdown()
             thread.join()
-    assert type(failure) is errors.ServerUnreachable
-    assert "403" in str(failure)
+    assert type(failure) is errors.ProxyRefused
+    assert "403" in str(failure) and "NO_PROXY" in str(failure)
 
 
 @pytest.mark.parametrize(
@@ -377,8 +329,8 @@ def test_a_login_page_is_not_the_protocol() -> None:
     """HTTP 200 and HTML, from whatever stands in between."""
     with server(replaying(200, "text/html", b"<html>Log in</html>")) as url:
         failure = failure_of(url)
-    assert type(failure) is errors.ProtocolError
-    assert "text/html" in str(failure)
+    assert type(failure) is errors.WebPage
+    assert "text/html" in str(failure) and "Log in" in str(failure)
 
 
 def test_what_is_not_http_is_explained() -> None:
@@ -386,12 +338,12 @@ def test_what_is_not_http_is_explained() -> None:
 
     def behave(connection: socket.socket) -> None:
         read_request(connection)
-        connection.sendall(b"\x1b[31mSSH-2.0-OpenSSH_9.6\r\n")
+        connection.sendall(b"SSH-2.0-OpenSSH_9.6\x1b[31m\r\n\r\n")
 
     with server(behave) as url:
         failure = failure_of(url)
-    assert isinstance(failure, errors.RequestFailed)
-    assert is_leaf(failure) and is_calm(str(failure))
+    assert type(failure) is errors.WrongAddress
+    assert is_calm(str(failure)) and "(SSH-2.0" in str(failure) and "bytearray" not in str(failure)
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "schlüssel"])

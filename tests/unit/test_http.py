@@ -15,7 +15,7 @@ import pytest
 
 from ktclient import client, http
 from ktclient.client import LongRequest
-from ktclient.errors import ServerUnreachable
+from ktclient.errors import TlsFailed
 
 TLS = Path(__file__).resolve().parents[1] / "data" / "tls"
 """A self-signed certificate for localhost, 127.0.0.1 and ktjob.test, until 2126, and its key."""
@@ -322,7 +322,7 @@ def test_a_tunnel_is_not_yet_the_request(proxy: Listening, tls_server: Listening
     """CONNECT carries no document: a handshake that fails behind it has asked nothing."""
     proxy.forward_to = tls_server.server_port
     request = LongRequest("https://ktjob.test", "m", "text", 8, "rid")
-    with pytest.raises(ServerUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(TlsFailed, match="SSL_CERT_FILE"):
         list(client.stream(request, 60.0))
     assert proxy.asked == ["ktjob.test:443"]
 

@@ -166,6 +166,15 @@ def test_one_line_says_what_a_job_does(changes: dict[str, Any], said: str) -> No
     assert screen.activity(job(**changes)) == said
 
 
+def test_a_server_that_does_not_answer_is_told_with_its_time() -> None:
+    """And until when it is waited for; in the list of jobs too, as a wait and not as a bar."""
+    hung = job(phase="not answering", done=125, total=600, unit="seconds")
+    assert screen.activity(hung) == (
+        "the server has not answered for 2m 05s; still waiting, until 10m 00s"
+    )
+    assert screen.progress(hung) == "2m 05s of 10m 00s"
+
+
 def starts_of(word: str, table: str) -> set[int]:
     """At which display column a word starts in each line."""
 

@@ -245,9 +245,9 @@ def test_something_else_at_the_address_is_told(tiny: Tiny, body: bytes) -> None:
     assert tiny.url in str(refused.value)
 
 
-@pytest.mark.parametrize("status", [301, 404, 405])
+@pytest.mark.parametrize("status", [400, 404, 405])
 def test_a_status_that_no_such_server_gives_is_a_wrong_address(tiny: Tiny, status: int) -> None:
-    """Redirections are not followed: a key would go along."""
+    """Whatever its body says."""
     tiny.say("/v1/models", b"", status)
     with pytest.raises(errors.WrongAddress, match=f"HTTP {status}"):
         probe.probe(tiny.url, None)
@@ -260,15 +260,38 @@ def test_a_server_that_is_busy_or_loading_is_not_called_a_wrong_address(
     """llama.cpp answers 503 to everything until its model is loaded."""
     body = {"error": {"code": status, "message": "Loading model", "type": "unavailable_error"}}
     tiny.say("/v1/models", body, status)
+    with pytest.raises((errors.ServerBusy, errors.RateLimited)) as busy:
+        probe.probe(tiny.url, None)
+    assert isinstance(busy.value, errors.NEVER_ACCEPTED)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateway_before_a_dead_server_is_waited_at(tiny: Tiny, status: int) -> None:
+    """The address is right, and a GET of /v1/models has cost nothing."""
+    tiny.say("/v1/models", b"<html>Bad Gateway</html>", status)
     with pytest.raises(errors.ServerBusy):
         probe.probe(tiny.url, None)
 
 
-@pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_server_that_fails_is_not_called_a_wrong_address(tiny: Tiny, status: int) -> None:
-    """A gateway in front of a dead server: the address is right."""
-    tiny.say("/v1/models", b"<html>Bad Gateway</html>", status)
-    with pytest.raises(errors.ServerBroke):
+def test_a_server_that_fails_is_not_called_a_wrong_address(tiny: Tiny) -> None:
+    """Nor is it waited for: its log says more than waiting."""
+    tiny.say("/v1/models", b"Internal Server Error", 500)
+    with pytest.raises(errors.ServerBroke, match="Internal Server Error"):
+        probe.probe(tiny.url, None)
+
+
+def test_a_redirection_is_told_and_not_followed(tiny: Tiny) -> None:
+    """A key and a document would go along."""
+    tiny.say("/v1/models", b"", 301)
+    with pytest.raises(errors.Redirected, match="redirects"):
+        probe.probe(tiny.url, "sk-1")
+    assert [path for path, _ in tiny.asked] == ["/v1/models"]
+
+
+def test_a_login_page_is_told_by_its_title(tiny: Tiny) -> None:
+    """With HTTP 200, as captive portals do."""
+    tiny.say("/v1/models", b"<html><title>Log in to Corp</title>")
+    with pytest.raises(errors.WrongAddress, match="Log in to Corp"):
         probe.probe(tiny.url, None)
 
 
@@ -425,3 +448,22 @@ def test_llamacpp_is_not_asked_to_abort(tiny: Tiny) -> None:
     """Closing the connection is its way."""
     assert calls.abort(tiny.facts("llama.cpp"), None, RID) is False
     assert tiny.asked == []
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_any_answer_is_a_sign_of_life(tiny: Tiny, dialect: str, status: int) -> None:
+    """Older servers know no /model_info; an error is an answer too."""
+    sockets: list[object] = []
+    path = {"sglang": "/model_info", "llama.cpp": "/health"}.get(dialect, "/v1/models")
+    tiny.say(path, b"{}", status)
+    assert calls.answers(tiny.facts(dialect), "sk-1", sockets.append)
+    assert tiny.asked == [(path, {})] and tiny.keys == ["Bearer sk-1"]
+    assert sockets[0] is not None and sockets[-1] is None
+
+
+def test_nobody_there_is_no_sign_of_life() -> None:
+    """Refused, as at the end of a tunnel whose server has died."""
+    with Tiny() as gone:
+        facts = gone.facts("sglang")
+    assert not calls.answers(facts, None, lambda sock: None)

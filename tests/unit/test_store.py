@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from jobs import identity, sql
+from jobs import database, identity, sql
 from jobs.database import SCHEMA_VERSION
 from jobs.errors import AmbiguousId, NoSuchJob, StoreTooNew, StoreUnusable
 from jobs.layout import StateDir
@@ -144,3 +144,20 @@ def test_every_query_is_used_and_every_used_query_exists() -> None:
     folder = Path(sql.__file__).parents[1]
     source = (folder / "store.py").read_text() + (folder / "upkeep.py").read_text()
     assert {name for name in sql.queries() if f'"{name}"' not in source} == set()
+
+
+def test_a_lock_held_for_too_long_is_told_with_its_own_cure(
+    state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing was stored; once it is released, everything goes on."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    with Store.open(state) as store:
+        other = sqlite3.connect(state.database, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnusable, match=r"fuser .*ktjob\.db") as refused:
+            store.submit(new_job(), 1)
+        assert "disk" not in str(refused.value)
+        other.execute("ROLLBACK")
+        other.close()
+        assert store.newest(5) == []
+        store.submit(new_job(), 1)

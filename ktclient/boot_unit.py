@@ -1,0 +1,130 @@
+"""The text of the systemd user unit that goes on with waiting jobs after a reboot. Pure.
+
+It runs the runner itself, in the foreground. systemd.service(5) and systemd.syntax(7) are the
+sources of the settings and of the quoting.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+NAME = "ktjob.service"
+MARKER = "# Written by `ktjob install-unit`. To change it, remove this line: then it is yours."
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_PASSED_ON = {"SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *(name.upper() for name in _PROXIES)}
+_INTERNAL = {"KTJOB_READY_FD", "KTJOB_DETACH_ARGV", "KTJOB_HOME", "KTJOB_CACHE", "KTJOB_CONFIG"}
+"""Of one process only, or given as what they stand for."""
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class BootUnit:
+    """What the unit runs, and with what."""
+
+    python: str
+    """The interpreter that ktjob is installed in."""
+    state: str
+    """The state directory that it serves."""
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+
+
+def split_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Which variables of ours the unit takes along, and the names of those that it must not
+    because they hold a secret: anybody may ask systemd for a unit's environment."""
+    kept, withheld = {}, []
+    for name, value in sorted(environ.items()):
+        is_ours = name.startswith("KTJOB_") and name not in _INTERNAL
+        if not value or not (is_ours or name in _PASSED_ON):
+            continue
+        if _SECRET.search(name) or _has_password(value):
+            withheld.append(name)
+        else:
+            kept[name] = value
+    return kept, withheld
+
+
+def _has_password(value: str) -> bool:
+    try:
+        return "@" in urlsplit(value if "://" in value else f"//{value}").netloc
+    except ValueError:
+        return "@" in value
+
+
+def render(unit: BootUnit) -> str:
+    """The unit file."""
+    argv = [unit.argv[0], *(_dollars(word) for word in unit.argv[1:])]
+    environment = "\n".join(
+        f"Environment={_quoted(f'{name}={value}')}"
+        for name, value in sorted(unit.environment.items())
+    )
+    return f"""{MARKER}
+[Unit]
+Description=ktjob: go on with waiting jobs
+
+[Service]
+Type=exec
+ExecStart={" ".join(_quoted(word) for word in argv)}
+# A runner leaves when it has had nothing to do for a minute: that is no failure. Requests run in
+# processes of their own, which outlive it, a stop of this unit, and each other.
+KillMode=process
+OOMPolicy=continue
+TimeoutStopSec=30
+Restart=on-failure
+RestartSec=10
+UMask=0077
+{environment}
+
+[Install]
+WantedBy=default.target
+
+[X-Ktjob]
+Python={json.dumps(unit.python)}
+State={json.dumps(unit.state)}
+"""
+
+
+def is_ours(text: str) -> bool:
+    """Whether `ktjob install-unit` wrote this, and nobody has made it his."""
+    return MARKER in text.splitlines()
+
+
+@dataclass(frozen=True)
+class Served:
+    """What an installed unit starts, and for which state directory."""
+
+    python: str
+    state: str
+
+
+def served(text: str) -> Served | None:
+    """What a unit file that we wrote says of itself; None for another's or none."""
+    told = dict(re.findall(r'^(Python|State)=(".*")$', text, re.M))
+    try:
+        return Served(json.loads(told["Python"]), json.loads(told["State"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _dollars(word: str) -> str:
+    """Variables are expanded in all words but the program's."""
+    return word.replace("$", "$$")
+
+
+def _quoted(word: str) -> str:
+    """One word, exactly: C escapes in quotes, and % doubled against specifiers."""
+    return '"' + "".join(_escaped(byte) for byte in word.encode(errors="surrogateescape")) + '"'
+
+
+def _escaped(byte: int) -> str:
+    if byte in b'"\\':
+        return "\\" + chr(byte)
+    if byte == ord("%"):
+        return "%%"
+    # All but plain ASCII by number: a unit file must be UTF-8, a path need not be.
+    return chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"

@@ -1,0 +1,117 @@
+"""How many prompt tokens a message is, and who was asked: the best that can be had for a server.
+
+In this order: the tokenizer.json of the model's folder, when the server runs here; DeepSeek V4's
+vocabulary, which we bring; the server's own tokenizer; an estimate. For the process that submits:
+nothing here starts a thread, but a server may be asked.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ktclient import http, tokens
+from ktclient.config import Settings
+from ktclient.servers import llamacpp
+from ktclient.servers.dialect import ServerFacts
+from ktclient.vocabulary import bundled, fallback, ranks, store
+from ktclient.vocabulary.pattern import NotConvertible
+
+if TYPE_CHECKING:
+    from ktclient.vocabulary.counter import Counter
+
+DEEPSEEK_V4_TEMPLATE = 4
+"""Tokens around one user message with thinking off: begin of sentence and User before it,
+Assistant and </think> after (encoding_dsv4.py of deepseek-ai/DeepSeek-V4-Flash, which sglang uses
+for the architecture DeepseekV4ForCausalLM; that repository has no chat template). The recordings
+in real/sglang-kt-0.7.2-cpu have 3: a stand-in model with a template without the thinking mark."""
+UNKNOWN_TEMPLATE = 16
+"""Allowance where the template is not known. SmolLM2's, with its system message, is 31."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Prompt tokens, the chat template's included."""
+
+    tokens: int
+    exact: bool
+    """Whether the server will say the same number."""
+    by: str
+    """Who was asked, and why it is not exact if it is not."""
+
+    def __str__(self) -> str:
+        return f"{'' if self.exact else '~'}{self.tokens:,}"
+
+
+def count(message: str, facts: ServerFacts | None, settings: Settings) -> Count:
+    """Prompt tokens of one user message on this server; None stands for one not known yet.
+
+    Asks the server only for what cannot be known here. Never raises for what it cannot read:
+    the next best is taken, and `by` says so.
+    """
+    from ktclient.servers import calls
+
+    if facts is None:
+        return _estimate(message, "no server was asked")
+    folder = calls.model_folder(facts, settings.api_key) if http.is_local(facts.url) else None
+    here = _by_folder(message, Path(folder), settings.cache) if folder else None
+    if here is not None:
+        return here
+    if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
+        return _by(message, bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+    counted = calls.count(facts, settings.api_key, message)
+    if counted is not None:
+        exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
+        return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
+    return _estimate(message, "its vocabulary is not to be had")
+
+
+def _estimate(message: str, why: str) -> Count:
+    return Count(tokens.estimate(message).likely, False, f"an estimate: {why}")
+
+
+def _by(message: str, vocabulary: ranks.Ranks, by: str, template: int | None) -> Count:
+    from ktclient.vocabulary.counter import Counter
+
+    counter: Counter = Counter(vocabulary)
+    return _with_template(counter.count(message), by, template, counter.doubts(message))
+
+
+def _with_template(count: int, by: str, template: int | None, doubt: str | None) -> Count:
+    if template is None:
+        unknown = f"allowing {UNKNOWN_TEMPLATE} for its chat template"
+        doubt = f"{doubt}; {unknown}" if doubt else unknown
+    total = count + (UNKNOWN_TEMPLATE if template is None else template)
+    return Count(total, doubt is None, by if doubt is None else f"{by}, {doubt}")
+
+
+def _by_folder(message: str, folder: Path, cache: Path) -> Count | None:
+    """By the tokenizer.json in this folder; None without one that can be used."""
+    path = folder / store.TOKENIZER
+    template = _template(folder)
+    try:
+        return _by(message, store.of_file(path, cache), f"{path}", template)
+    except OSError:
+        return None
+    except NotConvertible as error:
+        reason = str(error)
+    try:
+        counted = fallback.count(path, message)
+    except (fallback.NotInstalled, ValueError):
+        return None
+    return _with_template(counted, f"{path} by the tokenizers library ({reason})", template, None)
+
+
+def _template(folder: Path) -> int | None:
+    """Tokens of the chat template in this model's folder; None when not known."""
+    if (folder / "chat_template.jinja").exists():
+        return None
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        tokenizer = json.loads((folder / "tokenizer_config.json").read_bytes())
+        is_v4 = "DeepseekV4ForCausalLM" in config["architectures"]
+        return DEEPSEEK_V4_TEMPLATE if is_v4 and not tokenizer.get("chat_template") else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

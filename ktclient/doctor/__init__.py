@@ -1,0 +1,54 @@
+"""What can kill jobs or lose them on this machine: each thing looked at, and the cure.
+
+Looks only: nothing is created, started or repaired, but an existing database is opened as every
+command opens it (migrated when it is old, its folder made private).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ktclient.config import Settings
+from ktclient.doctor import login, process, server, storage
+from ktclient.doctor.finding import Finding, Severity
+from ktclient.doctor.machine import Machine
+
+__all__ = ["Finding", "Machine", "Severity", "examine"]
+
+Check = Callable[[Settings, Machine], Iterator[Finding]]
+
+
+def examine(settings: Settings, machine: Machine | None = None) -> list[Finding]:
+    """All findings at once. Raises nothing for a broken machine: what cannot be looked at is a
+    finding too."""
+    here = machine or Machine()
+    findings: dict[str, Finding] = {}  # a database that does not open is told once
+    for about, check in _CHECKS:
+        for finding in _tried(about, check, settings, here):
+            findings.setdefault(finding.found, finding)
+    return list(findings.values())
+
+
+def _tried(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
+    try:
+        yield from check(settings, machine)
+    except Exception as error:  # whatever is broken here, the other checks are still wanted
+        yield Finding(Severity.FAIL, about, str(error) or type(error).__name__)
+
+
+_CHECKS: tuple[tuple[str, Check], ...] = (
+    ("logind", login.logind),
+    ("boot", login.boot),
+    ("state", storage.state),  # before anything opens the database, which makes the folder private
+    ("disk", storage.disk),
+    ("cache", storage.cache),
+    ("database", storage.database),
+    ("clock", storage.clock),
+    ("memory", process.memory),
+    ("runner", process.runner),
+    ("limits", process.limits),
+    ("init", process.init),
+    ("sleep", process.sleep),
+    ("keepalive", server.keepalive),
+    ("server", server.server),
+)

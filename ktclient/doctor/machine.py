@@ -1,0 +1,84 @@
+"""What the kernel and systemd say about this machine, read from files and never guessed.
+
+Everything is read below a root that tests replace with a folder of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs import cgroup
+from jobs.logind import Logind, name_of_user
+
+
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path).free
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where to read about the machine, and as whom. Nothing here writes."""
+
+    root: Path = cgroup.ROOT
+    user: str = field(default_factory=lambda: name_of_user(os.geteuid()))
+    free_bytes: Callable[[Path], int] = _free_bytes
+    uid: int = field(default_factory=os.geteuid)
+
+    @property
+    def mounts(self) -> Path:
+        return self.root / "proc/self/mountinfo"
+
+    @property
+    def logind(self) -> Logind:
+        return Logind(self.root, self.uid, self.user)
+
+    def read(self, path: str) -> str:
+        """A file's text; empty where there is none or it may not be read."""
+        return cgroup.read(self.root, path)
+
+    def limit(self, name: str) -> int | None:
+        """A soft limit of this process, by its name in proc(5); None without a limit."""
+        told = re.search(rf"^{name} +(\d+)", self.read("proc/self/limits"), re.M)
+        return int(told[1]) if told else None
+
+    def own_threads(self) -> int:
+        """How many threads this user has: that is what the limit of processes counts."""
+        count = 0
+        for status in (self.root / "proc").glob("[0-9]*/status"):
+            text = self.read(str(status.relative_to(self.root)))
+            if re.search(rf"^Uid:\t{self.uid}\t", text, re.M):
+                threads = re.search(r"^Threads:\t(\d+)$", text, re.M)
+                count += int(threads[1]) if threads else 1
+        return count
+
+    def is_stopped(self, pid: int) -> bool:
+        """Whether a process was stopped by SIGSTOP, SIGTSTP or a debugger."""
+        state = re.search(r"^State:\t(\w)", self.read(f"proc/{pid}/status"), re.M)
+        return state is not None and state[1] in "Tt"
+
+    def oom_score_adj(self, pid: int | str) -> int:
+        """How much more (to 1000) or less the kernel likes to kill a process for memory."""
+        text = self.read(f"proc/{pid}/oom_score_adj").strip()
+        return int(text) if re.fullmatch(r"-?\d+", text) else 0
+
+    def first_process(self) -> str:
+        """The name of process 1; empty where the kernel does not tell."""
+        return self.read("proc/1/comm").strip()
+
+    def runs_service(self, name: str) -> bool:
+        """Whether a system service runs: systemd keeps a link with its invocation's id."""
+        return (self.root / f"run/systemd/units/invocation:{name}").is_symlink()
+
+    def battery(self) -> str | None:
+        """The name of the battery that this machine itself runs on, not of its mouse."""
+        for kind in sorted((self.root / "sys/class/power_supply").glob("*/type")):
+            folder = f"sys/class/power_supply/{kind.parent.name}"
+            is_battery = self.read(f"{folder}/type").strip() == "Battery"
+            if is_battery and self.read(f"{folder}/scope").strip() != "Device":
+                return kind.parent.name
+        return None

@@ -1,0 +1,111 @@
+"""What can end or hold up our processes: memory, limits, sleep, no init, a stopped runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobs import cgroup, identity, starting
+from jobs.model import Status
+from jobs.store import Store
+from ktclient.config import Settings
+from ktclient.doctor.finding import Finding, fail, ok, warn
+from ktclient.doctor.machine import Machine
+
+LEAST_OPEN_FILES = 256
+FEW_PROCESSES = 50
+"""Workers and what else the user does; each worker is one process of two or three threads."""
+FEW_MEMORY_BYTES = 200_000_000
+"""A runner, and a few workers with a document of megabytes each."""
+EAGER_OOM_SCORE = 300
+"""What browsers and editors give the processes that they would lose first; a terminal inside of
+one hands it on. systemd's own user services have 100 or 200."""
+_INITS = {"systemd", "init", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan", "runit"}
+_KILLERS = ("systemd-oomd.service", "earlyoom.service", "nohang.service")
+
+
+def memory(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    """Each is said only where it is bad, but for the kernel's count."""
+    alive = identity.holder(settings.state.runner_lock)
+    who: int | str = alive.pid if alive else "self"
+    yield from _killed(cgroup.oom_kills(who, machine.root))
+    room = cgroup.memory_room(who, machine.root)
+    if room is not None and room.left < FEW_MEMORY_BYTES:
+        found = f"{room.left / 1e6:,.0f} MB are left of {room.limit / 1e6:,.0f} MB ({room.where})"
+        yield warn("memory", found, "raise that limit, or stop something that it holds")
+    score = machine.oom_score_adj(who)
+    if score >= EAGER_OOM_SCORE:
+        found = f"{'the runner' if alive else 'this shell'} has oom_score_adj {score}: the kernel "
+        found += "kills it first when memory runs out"
+        cure = "submit from a plain terminal or over ssh: an editor's or a browser's hands it on"
+        yield warn("memory", found, cure)
+    for killer in (name for name in _KILLERS if machine.runs_service(name)):
+        yield ok("memory", f"{killer} runs: when memory is short it kills by itself")
+
+
+def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
+    if counted is None:
+        return
+    kills, where = counted
+    if kills:
+        found = f"{kills} processes of our cgroup were killed for memory ({where})"
+        cure = "give it more memory, or submit from a cgroup without the server in it"
+        yield warn("memory", found, cure)
+    else:
+        yield ok("memory", f"nothing was killed for memory ({where})")
+
+
+def runner(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    """Alive, missing or stopped."""
+    waiting = 0
+    if settings.state.database.exists():
+        with Store.open(settings.state) as store:
+            waiting = len(store.in_status(Status.QUEUED))
+    alive = identity.holder(settings.state.runner_lock)
+    if alive and machine.is_stopped(alive.pid):
+        found = f"the runner (process {alive.pid}) is stopped, and {waiting} jobs wait"
+        cure = f"kill -CONT {alive.pid} (or kill -9: the next ktjob command starts another)"
+        yield fail("runner", found, cure)
+    elif starting.is_runner_alive(settings.state):
+        yield ok("runner", f"alive; {waiting} jobs wait")
+    elif waiting:
+        found = f"no runner lives and {waiting} jobs wait; it logs to {settings.state.runner_log}"
+        yield warn("runner", found, "ktjob status starts one")
+    else:
+        yield ok("runner", "not needed: no job waits")
+
+
+def limits(_: Settings, machine: Machine) -> Iterator[Finding]:
+    """Open files, and how many more processes there may be."""
+    files = machine.limit("Max open files")
+    found = f"{files if files is not None else 'unlimited'} open files for a process"
+    if files is not None and files < LEAST_OPEN_FILES:
+        yield warn("limits", found, "ulimit -n 1024, before ktjob submit")
+    else:
+        yield ok("limits", found)
+    processes = machine.limit("Max processes")
+    used = machine.own_threads() if processes is not None else 0
+    if processes is not None and processes - used < FEW_PROCESSES and machine.uid != 0:
+        found = f"{used} of {processes} processes that {machine.user} may have are in use"
+        yield warn("limits", found, "end some, or raise ulimit -u")
+    room = cgroup.process_room(root=machine.root)
+    if room is not None and room.left < FEW_PROCESSES:
+        found = f"room for {room.left} more processes of {room.limit} ({room.where})"
+        yield warn("limits", found, "end some, or raise that limit (systemd: TasksMax=)")
+
+
+def init(_: Settings, machine: Machine) -> Iterator[Finding]:
+    """A container ends with its process 1, whatever else still runs in it."""
+    first = machine.first_process()
+    if first and first not in _INITS:
+        found = f"process 1 is {first}, no init: this looks like a container, which ends with it"
+        cure = "keep the container running; with docker run --init ended processes are tidied up"
+        yield warn("init", found, cure)
+
+
+def sleep(_: Settings, machine: Machine) -> Iterator[Finding]:
+    """Suspending stops everything, and a connection does not outlive ten minutes of it."""
+    battery = machine.battery()
+    if battery is not None:
+        found = f"this machine has a battery ({battery}): suspending it pauses jobs, and after "
+        found += "ten minutes their connections are lost"
+        yield warn("sleep", found, "systemd-inhibit --what=sleep:handle-lid-switch ktjob wait ID")

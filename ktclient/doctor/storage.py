@@ -1,0 +1,137 @@
+"""Where jobs are kept: the state directory, its disk and database, and the clock of its times."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs import filesystem
+from ktclient.config import Settings
+from ktclient.doctor.finding import Finding, fail, ok, warn
+from ktclient.doctor.machine import Machine
+from ktclient.errors import KtjobError
+
+LEAST_STATE_BYTES = 200_000_000
+FEW_STATE_BYTES = 1_000_000_000
+WEIGHTS_BYTES = 300_000_000
+"""What fetching the embedded model needs at its highest."""
+CLOCK_SLACK_SECONDS = 60.0
+_NEWEST = 20
+_SWEPT = ("tmp", "var/tmp")
+"""systemd-tmpfiles (tmpfiles.d/tmp.conf: after 10 and 30 days) and tmpreaper delete there."""
+_IN_MEMORY = ("tmpfs", "ramfs")
+
+
+def state(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    root = settings.state.root
+    there = _existing(root)
+    kind = filesystem.type_of(root, machine.mounts)
+    is_risky = filesystem.is_network(kind) or filesystem.is_unknown_fuse(kind)
+    elsewhere = "point KTJOB_HOME at a writable folder on a local disk"
+    if is_risky:
+        found = f"{root} is on {kind}, where SQLite fails or corrupts"
+        yield fail("state", found, elsewhere)
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        found = f"{root} cannot be used: {there} is not a folder that we may write to"
+        yield fail("state", found, elsewhere)
+        return
+    mode = stat.S_IMODE(there.stat().st_mode)
+    if there == root and mode & 0o077:
+        found = f"{root} has mode {mode:04o}: others may look into it"
+        yield warn("state", found, f"chmod 700 {root}")
+    elif kind in _IN_MEMORY:
+        found = f"{root} is on {kind}, in memory: a reboot loses every job"
+        yield warn("state", found, elsewhere)
+    elif sweeper := _sweeper(root, machine):
+        found = f"{root} is below {sweeper}, where old files are deleted (systemd-tmpfiles, cron)"
+        yield warn("state", found, elsewhere)
+    elif not is_risky:
+        found = "is writable and private" if there == root else "is made by the first job"
+        yield ok("state", f"{root} {found}")
+
+
+def _sweeper(root: Path, machine: Machine) -> Path | None:
+    folders = ((machine.root / folder).resolve() for folder in _SWEPT)
+    place = root.resolve()
+    return next((folder for folder in folders if place.is_relative_to(folder)), None)
+
+
+def _existing(path: Path) -> Path:
+    """The path itself, or the nearest thing above it that is there."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
+
+
+def disk(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    root = settings.state.root
+    free = machine.free_bytes(_existing(root))
+    found = f"{_megabytes(free)} free for {root}"
+    cure = "free some space (ktjob gc --older-than 30d), or point KTJOB_HOME at another disk"
+    if free < LEAST_STATE_BYTES:
+        yield fail("disk", found, cure)
+    elif free < FEW_STATE_BYTES:
+        yield warn("disk", found, cure)
+    else:
+        yield ok("disk", found)
+
+
+def cache(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    from server_bundle.weights import SMOLLM2
+
+    path = settings.cache / "models" / SMOLLM2.file_name
+    if path.exists():
+        yield ok("cache", f"{path} is there")
+        return
+    free = machine.free_bytes(_existing(settings.cache))
+    found = f"{_megabytes(free)} free for {settings.cache}"
+    if free < WEIGHTS_BYTES:
+        found += f"; fetching the embedded model needs {_megabytes(WEIGHTS_BYTES)}"
+        yield warn("cache", found, "free some space, or set KTJOB_CACHE")
+    else:
+        yield ok("cache", f"{found}; the embedded model is not fetched yet")
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size < 10_000_000 else f"{size / 1e6:,.0f} MB"
+
+
+def database(settings: Settings, _: Machine) -> Iterator[Finding]:
+    from jobs.upkeep import Upkeep
+
+    path = settings.state.database
+    if not path.exists():
+        yield ok("database", f"{path} is made by the first job")
+        return
+    with Upkeep.open(settings.state) as upkeep:
+        try:
+            problems = upkeep.problems()
+        except KtjobError as error:
+            problems = [str(error)]
+    cure = f"keep a copy of {path} and its -wal, then put a backup (ktjob backup) in its place"
+    for problem in problems:
+        yield fail("database", f"{path}: {problem}", cure)
+    if not problems:
+        files = (path, path.with_name(f"{path.name}-wal"))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        yield ok("database", f"{path} is sound ({_megabytes(size)})")
+
+
+def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
+    from jobs import clock
+    from jobs.store import Store
+
+    newest = ""
+    if settings.state.database.exists():
+        with Store.open(settings.state) as store:
+            for job in store.newest(_NEWEST):
+                times = (job.created_at, job.started_at, job.finished_at)
+                events = (event.at for event in store.events(job.id))
+                newest = max([newest, *(time for time in times if time), *events])
+    ahead = clock.seconds_between(clock.now(), newest) if newest else 0.0
+    if ahead > CLOCK_SLACK_SECONDS:
+        found = f"the newest stored time, {newest}, is {ahead:,.0f} s ahead of the clock"
+        cure = "check the clock (timedatectl): it was set back; durations shown may be wrong"
+        yield warn("clock", found, cure)
+    else:
+        yield ok("clock", "no stored time lies in the future")

@@ -1,0 +1,1 @@
+"""The same client-level scenarios against every server that the client knows."""

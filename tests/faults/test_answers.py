@@ -1,0 +1,164 @@
+"""What a job does about what comes back: asks again, waits, or tells its owner. The answers are of
+proxies and gateways, which the scripted sglang does not play."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from jobs.layout import StateDir
+from jobs.store import Store
+from ktclient import Job, errors, submit_long
+
+PACING = Path(__file__).parents[1] / "support" / "pacing"
+MODELS = {"data": [{"id": "m", "owned_by": "sglang", "max_model_len": 1_000_000}]}
+EVENTS = "text/event-stream"
+WORD = {"choices": [{"index": 0, "delta": {"content": "Whole."}, "finish_reason": "stop"}]}
+NGINX_504 = b"<html><head><title>504 Gateway Time-out</title></head></html>"
+
+
+def usage(prompt_tokens: int) -> dict[str, object]:
+    tokens = {"prompt_tokens": prompt_tokens, "completion_tokens": 1, "total_tokens": 1}
+    return {"choices": [], "usage": tokens}
+
+
+def stream(*chunks: object) -> bytes:
+    return b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+
+
+class Gateway(ThreadingHTTPServer):
+    """Gives its answers to chat requests in turn: status, headers and body; None cuts."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
+        self.asked_at: list[float] = []
+        self.aborted: list[str] = []
+        self.used_tokens = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Gateway
+
+    def do_GET(self) -> None:
+        load = {
+            "num_running_reqs": 0,
+            "num_waiting_reqs": 0,
+            "num_used_tokens": self.server.used_tokens,
+        }
+        body = {"loads": [load]} if self.path.startswith("/v1/loads") else MODELS
+        self._send(200, {}, json.dumps(body).encode())
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if self.path == "/abort_request":
+            self.server.aborted.append(body["rid"])
+            self._send(200, {}, b"")
+            return
+        self.server.asked_at.append(time.monotonic())
+        answer = self.server.answers.pop(0)
+        if answer is not None:
+            self._send(*answer)
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"content-length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silent."""
+
+
+WHOLE = (200, {"content-type": EVENTS}, stream(WORD, usage(3)))
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with Gateway() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def notes_of(state: StateDir, job: Job, kind: str) -> list[dict[str, object]]:
+    with Store.open(state) as store:
+        return [event.data for event in store.events(job.id) if event.kind == kind]
+
+
+def test_a_proxy_that_gave_up_is_never_asked_again(state: StateDir, gateway: Gateway) -> None:
+    """The server may still compute: it is told to stop, by name, and the owner what to do."""
+    gateway.answers = [(504, {"content-type": "text/html"}, NGINX_504)]
+    job = submit_long("text", server=gateway.url, max_attempts=5)
+    with pytest.raises(errors.JobFailed, match="proxy_read_timeout"):
+        job.result(timeout=60)
+    assert len(gateway.asked_at) == len(gateway.aborted) == 1
+    assert (job.status().cause, job.status().attempt) == ("proxy_gave_up", 1)
+
+
+def test_a_server_is_asked_again_when_it_said(state: StateDir, gateway: Gateway) -> None:
+    """Not sooner than its Retry-After; the same attempt."""
+    gateway.answers = [(429, {"retry-after": "3"}, b'{"error":"slow down"}'), WHOLE]
+    job = submit_long("text", server=gateway.url)
+    assert job.result(timeout=60) == "Whole."
+    first, second = gateway.asked_at
+    assert second - first >= 3
+    assert job.status().attempt == 1
+
+
+def test_a_request_that_a_proxy_redirects_tells_where_to(state: StateDir, gateway: Gateway) -> None:
+    """And is not sent there."""
+    gateway.answers = [(307, {"location": f"{gateway.url}/elsewhere"}, b"")]
+    job = submit_long("text", server=gateway.url)
+    with pytest.raises(errors.JobFailed, match="/elsewhere"):
+        job.result(timeout=60)
+    assert job.status().cause == "redirected" and len(gateway.asked_at) == 1
+
+
+def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
+    state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It serves others, and always will; the second attempt goes ahead and says why."""
+    monkeypatch.setenv("KTJOB_PACE", "ktclient.aftermath:LEAST_PATIENCE_SECONDS=1.0")
+    monkeypatch.setenv("PYTHONPATH", str(PACING))
+    gateway.used_tokens = 5
+    gateway.answers = [None, WHOLE]
+    job = submit_long("text", server=gateway.url)
+    assert job.result(timeout=60) == "Whole."
+    assert len(gateway.aborted) == 1 and job.status().attempt == 2
+    (note,) = notes_of(state, job, "last attempt")
+    assert note["silent"] is False and "serves others" in str(note["because"])
+
+
+def test_a_prompt_that_was_cut_short_is_told(
+    state: StateDir, gateway: Gateway, ktjob_command: list[str]
+) -> None:
+    """By the numbers, beside the answer, which is kept."""
+    gateway.answers = [(200, {"content-type": EVENTS}, stream(WORD, usage(8_192)))]
+    job = submit_long("Many words of prose. " * 20_000, server=gateway.url)
+    assert job.result(timeout=60) == "Whole."
+    (note,) = notes_of(state, job, "prompt cut short?")
+    assert note["tokens_read"] == 8_192
+    shown = subprocess.run(
+        [*ktjob_command, "result", job.id], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert shown.stdout == "Whole.\n"
+    assert "read 8,192 tokens" in shown.stderr and "--allow-auto-truncate" in shown.stderr

