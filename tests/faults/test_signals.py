@@ -118,9 +118,8 @@ def test_a_shutdown_costs_one_attempt_and_starts_nothing(
     job = submit(state, gate)
     until(lambda: text_of(state, job, 1))
     runner, worker = runner_of(state), worker_of(state, job)
-    for process in (runner, worker):
+    for process in (runner, worker):  # the runner is gone when the worker looks for one
         os.kill(process.pid, signal.SIGTERM)
-    for process in (runner, worker):
         until(lambda process=process: not identity.is_same_process_alive(process))
     assert not starting.is_runner_alive(state)
     assert (look(state, job).state, look(state, job).attempt) == ("QUEUED", 1)
