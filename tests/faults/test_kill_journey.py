@@ -30,7 +30,7 @@ SUBMIT = """
 import pathlib, sys
 from jobs import starting
 from jobs.layout import StateDir
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 state = StateDir(pathlib.Path(sys.argv[1]))
 with Store.open(state) as store:

@@ -254,11 +254,13 @@ def test_sixteen_submitters_and_four_would_be_runners_lose_nothing(
 ) -> None:
     """Side by side, into a database that did not exist: each job is there, and done once."""
     code = (
-        "import sys, pathlib; from jobs.layout import StateDir; from jobs.model import NewJob\n"
+        "import sys, pathlib; from jobs.layout import StateDir\n"
+        "from jobs.model import Capacity, NewJob\n"
         "from jobs import starting; from jobs.store import Store\n"
         "state = StateDir(pathlib.Path(sys.argv[1]))\n"
         "for number in range(3):\n"
-        "    with Store.open(state) as store: store.submit(NewJob('p', '{}', b'x', 't'), Capacity(slots=4))\n"
+        "    with Store.open(state) as store:\n"
+        "        store.submit(NewJob('p', '{}', b'x', 't'), Capacity(slots=4))\n"
         "    starting.ensure_runner(state, 'toy_work:perform')\n"
     )
     command = [sys.executable, "-c", code, str(state.root)]
