@@ -189,6 +189,16 @@ def test_passing_delays_nobody(requests: list[Request], tokens: int, slots: int 
 )
 def test_affinity_starves_nobody(requests: list[Request], slots: int) -> None:
     """Never two on one document; one slot: nobody is passed by more than MOST_PASSES."""
+    _check_passes(requests, slots)
+
+
+def test_a_stream_of_questions_on_one_document_lets_another_in() -> None:
+    """The longest run of passes that there can be."""
+    stream = [(0, 1, 1, 0), (0, 1, 1, 1), *((0, 1, 1, 0) for _ in range(40))]
+    assert _check_passes(stream, slots=1)[1] == 1 + MOST_PASSES
+
+
+def _check_passes(requests: list[Request], slots: int) -> dict[int, int]:
     capacity = Capacity(16, slots, affinity=True)
 
     def admit(queued: list[Job], running: list[Job], begun: list[Job]) -> list[Job]:
@@ -200,3 +210,4 @@ def test_affinity_starves_nobody(requests: list[Request], slots: int) -> None:
     for number, start in starts.items():
         passed = sum(at < start for other, at in starts.items() if other > number)
         assert slots > 1 or passed <= MOST_PASSES
+    return starts
