@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import model
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from ktclient import config, documents, fit, snapshot, tasks, tokens, truth
 from ktclient.documents import Document
@@ -49,6 +49,7 @@ class Options:
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
+    priority: int = 0
 
 
 def submit(
@@ -84,9 +85,10 @@ def submit(
         document=document.text.encode(),
         title=document.title,
         max_attempts=options.max_attempts,
+        priority=options.priority,
     )
     with Store.open(settings.state) as store:
-        stored = store.submit(new, capacity=target.parallel)
+        stored = store.submit(new, Capacity(slots=target.parallel))
     on_stored(stored.id)
     truth.serve(settings.state)
     return Job(stored.id, settings), target
@@ -226,6 +228,12 @@ class Job:
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
+
+    def ask(self, question: str) -> Job:
+        """A new job with another question about the same document, to the same server."""
+        from ktclient import asking
+
+        return Job(asking.ask(self.id, question, self._settings), self._settings)
 
     def cancel(self) -> Snapshot:
         """Wish for the job's end. A queued job ends at once, a running one within a second or

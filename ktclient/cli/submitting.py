@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
 )
+@click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0).")
 @click.option("--raw", is_flag=True, help="Keep CRLF line ends and a byte order mark.")
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -42,6 +43,7 @@ def submit(  # noqa: PLR0913 - one parameter for each option
     server: str | None,
     timeout: float | None,
     max_attempts: int | None,
+    priority: int,
     raw: bool,
     wait: bool,
     as_json: bool,
@@ -61,6 +63,7 @@ def submit(  # noqa: PLR0913 - one parameter for each option
         model=model,
         server=server,
         max_attempts=service.MAX_ATTEMPTS if max_attempts is None else max_attempts,
+        priority=priority,
     )
     document = documents.read(file, raw=raw)
     with _named_if_it_ends_early() as name, live.line() as line:
