@@ -21,11 +21,14 @@ from ktclient.errors import (
     StreamCut,
     WorkCancelled,
 )
+from ktclient.progress import Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
 from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.gauges import Gauges
 from ktclient.spec import JobSpec
+from ktclient.watching import Watcher
 from server_bundle import embedded
 
 PATIENCE_SECONDS = 600.0
@@ -79,13 +82,16 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
     facts, key = _server(performing, spec, settings), settings.api_key
     request = _request(performing, facts, spec, settings)
     expected = tokens.estimate(request.message)
+    prefill = Prefill(Prompt(expected.likely, expected.high))
     if performing.earlier:
-        aftermath.wait_for_silence(performing, facts, key, expected.likely)
-    reporter = Reporter(performing, expected.low)
+        most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
+        aftermath.wait_for_silence(performing, facts, key, most)
+    watcher = Watcher(Gauges(facts, key))
+    reporter = Reporter(performing, expected.low, prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)
     del request  # megabytes, for the long wait
-    with contextlib.closing(events):
+    with contextlib.closing(events), contextlib.closing(watcher):
         try:
             _converse(performing, reporter, events)
             return
@@ -98,8 +104,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
             performing.note("abort", asked=asked, dialect=facts.dialect)
             ended: KtjobError = error
     # Here the connection is closed too.
-    most = aftermath.ghost_seconds(expected.likely) - reporter.seconds_since_sent()
-    left = aftermath.after_cancel(facts, key, most)
+    left = aftermath.after_cancel(facts, key, _ghost(expected.likely, prefill, reporter))
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
 
 
@@ -172,3 +177,15 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
         reporter.report(event)
         if not performing.beat():
             raise WorkCancelled("cancelled on request; the text until then is kept")
+
+
+def _ghost(tokens: int, prefill: Prefill, reporter: Reporter) -> aftermath.Ghost:
+    """What is left of a prefill that was given up."""
+    if reporter.first_token_seconds is not None:
+        return aftermath.Ghost(0.0)  # it decoded: an abort ends that at once
+    since = reporter.seconds_since_sent()
+    most = aftermath.ghost_seconds(tokens, prefill.past.belief) - since
+    known = reporter.progress
+    if known is None or known.done is None or known.total is None or known.is_estimate:
+        return aftermath.Ghost(most)
+    return aftermath.Ghost(most, known.total - known.done)
