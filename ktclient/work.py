@@ -92,6 +92,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
     events = client.stream(request, spec.timeout, pulse)
     del request  # megabytes, for the long wait
     with contextlib.closing(events), contextlib.closing(watcher):
+        watcher.start()
         try:
             _converse(performing, reporter, events)
             return

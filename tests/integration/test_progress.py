@@ -71,10 +71,11 @@ def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
 
 
 def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Until
+    tmp_path: Path, until: Until
 ) -> None:
     """One is prefilled, and is sure; the other waits in the server's queue, then is a guess."""
-    config = tmp_path / "config"
+    config = tmp_path / "config" / "config.toml"
+    config.parent.mkdir()
     with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
         config.write_text(f'[server]\nurl = "{server.url}"\nparallel = 2\n')
         first = submit_long(PROMPT)
@@ -107,7 +108,8 @@ def test_the_real_llama_cpp_tells_its_own_progress(
     cache_env: dict[str, str], report: Path, ktjob_home: Path
 ) -> None:
     """Inside the stream, exact, from the first batch to the last."""
-    seen = followed(submit_long(report, summarize=True, server="embedded", max_tokens=8))
+    text = report.read_text(encoding="utf-8")[:7_000]  # three batches of 512 tokens
+    seen = followed(submit_long(text, summarize=True, server="embedded", max_tokens=4), 300)
     bars = [one for one in seen if one.phase == "prefill" and one.done is not None]
     done = [one.done for one in bars if one.done is not None]
     assert done and done == sorted(done)
