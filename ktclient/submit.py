@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import model
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from ktclient import config, documents, fit, snapshot, tasks, tokens, truth
 from ktclient.documents import Document
@@ -86,7 +86,7 @@ def submit(
         max_attempts=options.max_attempts,
     )
     with Store.open(settings.state) as store:
-        stored = store.submit(new, capacity=target.parallel)
+        stored = store.submit(new, Capacity(slots=target.parallel))
     on_stored(stored.id)
     truth.serve(settings.state)
     return Job(stored.id, settings), target
