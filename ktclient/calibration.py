@@ -6,11 +6,10 @@ machine, is known again after three.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ktclient import estimate
 from ktclient.estimate import Belief, Look
@@ -26,11 +25,11 @@ LEAST_TOKENS = 256
 
 
 class Memory(Protocol):
-    """Where facts about a pool (a server) are kept: `jobs.store.Store`."""
+    """Where facts about a pool (a server) are kept: the store, or an attempt's view of it."""
 
-    def remember(self, pool: str, name: str, value: str) -> None: ...
+    def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
 
-    def recall(self, pool: str, name: str) -> str | None: ...
+    def recall(self, pool: str, name: str) -> dict[str, object] | None: ...
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,16 @@ def learn(memory: Memory, server: str, model: str, one: Measured) -> bool:
         seen = [Look(0, 0.0), whole]
     kept = [*_kept(memory, server, model), seen][-KEPT:]
     rows = [[[look.tokens, round(look.seconds, 3)] for look in looks] for looks in kept]
-    memory.remember(server, _name(model), json.dumps(rows))
+    memory.remember(server, _name(model), {"looks": rows})
     return True
 
 
 def _kept(memory: Memory, server: str, model: str) -> list[list[Look]]:
     """What cannot be read is nothing: it is only a memory."""
     try:
-        rows = json.loads(memory.recall(server, _name(model)) or "[]")
+        rows: Any = (memory.recall(server, _name(model)) or {"looks": []})["looks"]
         return [[Look(int(done), float(at)) for done, at in one] for one in rows if len(one) > 1]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         return []
 
 

@@ -53,6 +53,8 @@ class Reporter:
 
     def report(self, event: StreamEvent) -> None:
         """Tell the store what has happened."""
+        for reading, moment in self._watcher.readings():  # first: it may be from before `Sent`
+            self._prefill.read(reading, moment)
         if isinstance(event, Sent):
             self.sent_at = time.monotonic()
             self._prefill.sent(self.sent_at)
@@ -72,8 +74,6 @@ class Reporter:
             self._follow_prefill()
 
     def _follow_prefill(self) -> None:
-        for reading, moment in self._watcher.readings():
-            self._prefill.read(reading, moment)
         now = time.monotonic()
         if self.sent_at is None or self._phase == NOT_ANSWERING:
             return

@@ -7,6 +7,7 @@ kernels are compiled in a chunk, and that must not look like a server that hangs
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Iterator
 
@@ -17,6 +18,9 @@ from ktclient.servers.gauges import LOADS, Gauges, Reading
 METRICS_SECONDS = 2.0
 LOADS_SECONDS = 5.0
 """/v1/loads interrupts the scheduler between two chunks, so it is asked less."""
+FIRST_SECONDS = 1.0
+"""How long a request is held back for the first reading. An idle server gives it in milliseconds;
+one that needs longer serves others, and what it then counts is an estimate anyway."""
 
 
 class Watcher:
@@ -26,11 +30,14 @@ class Watcher:
         self._gauges = gauges
         self._readings: queue.SimpleQueue[tuple[Reading, float]] = queue.SimpleQueue()
         self._is_first = True
+        self._has_asked = threading.Event()
         self._asked_at = 0.0
         self._poller = Poller([Question(self._ask, METRICS_SECONDS, at_once=True)])
 
     def start(self) -> None:
+        """Returns when the first question was answered, or after `FIRST_SECONDS`."""
         self._poller.start()
+        self._has_asked.wait(FIRST_SECONDS)
 
     def close(self) -> None:
         self.stop()
@@ -54,3 +61,4 @@ class Watcher:
         if reading is not None:
             self._is_first = False
             self._readings.put((reading, time.monotonic()))
+        self._has_asked.set()

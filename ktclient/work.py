@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import tenacity
 
 from jobs.performing import Performing
-from ktclient import aftermath, client, config, fit, tasks, tokens, warm
+from ktclient import aftermath, calibration, client, config, fit, tasks, tokens, warm
 from ktclient.attending import attend, rest
+from ktclient.calibration import Measured
 from ktclient.client import LongRequest, StreamEvent
 from ktclient.errors import (
     NEVER_ACCEPTED,
@@ -21,7 +22,7 @@ from ktclient.errors import (
     StreamCut,
     WorkCancelled,
 )
-from ktclient.progress import Prefill, Prompt
+from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
 from ktclient.servers import calls, probe
@@ -82,10 +83,12 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
     facts, key = _server(performing, spec, settings), settings.api_key
     request = _request(performing, facts, spec, settings)
     expected = tokens.estimate(request.message)
-    prefill = Prefill(Prompt(expected.likely, expected.high))
+    prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
         most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
         aftermath.wait_for_silence(performing, facts, key, most)
+    if (predicted := prefill.predicted()) is not None:
+        performing.figure(predicted_seconds=round(predicted.seconds, 1))
     watcher = Watcher(Gauges(facts, key))
     reporter = Reporter(performing, expected.low, prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
@@ -95,6 +98,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
         watcher.start()
         try:
             _converse(performing, reporter, events)
+            _learn(performing, spec, facts, prefill, reporter)
             return
         except StreamCut as error:
             raise aftermath.explain_cut(performing, facts, key, error) from error
@@ -178,6 +182,26 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
         reporter.report(event)
         if not performing.beat():
             raise WorkCancelled("cancelled on request; the text until then is kept")
+
+
+def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:
+    """By the name of the server, as the embedded one has another port at each start."""
+    return calibration.past(performing, spec.server, facts.model)
+
+
+def _learn(
+    performing: Performing,
+    spec: JobSpec,
+    facts: ServerFacts,
+    prefill: Prefill,
+    reporter: Reporter,
+) -> None:
+    """Keep how long this prefill took, when it was the server's only work."""
+    end, seconds = reporter.completed, reporter.first_token_seconds
+    if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
+        return
+    measured = Measured(prefill.looks, seconds, end.prompt_tokens, end.cached_tokens or 0)
+    calibration.learn(performing, spec.server, facts.model, measured)
 
 
 def _ghost(tokens: int, prefill: Prefill, reporter: Reporter) -> aftermath.Ghost:

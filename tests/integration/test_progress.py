@@ -22,7 +22,7 @@ Until = Callable[..., object]
 TOKENS = 80_000
 PROMPT = "x" * int(TOKENS * 4.4)
 # Of these characters both sides count the same: 4.4 to a token.
-SERVER = ("--tokens-per-char", str(1 / 4.4), "--rate", "20000", "--noise", "0.1")
+SERVER = ("--tokens-per-char", str(1 / 4.4), "--rate", "30000", "--noise", "0.1")
 OFTEN = (
     "ktclient.watching.METRICS_SECONDS=0.1,ktclient.watching.LOADS_SECONDS=0.1,"
     "ktclient.reporting.WRITE_SECONDS=0.2"
@@ -87,6 +87,19 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
         assert waiting and all(one.done is None for one in waiting)
         assert "others" in str(second.status().figures["shared"])
         assert first.status().figures["shared"] is None
+
+
+def test_after_one_prefill_the_next_is_predicted_before_it_starts(tmp_path: Path) -> None:
+    """By what the first job's worker left in the store; half as long again, and otherwise new."""
+    with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
+        submit_long(PROMPT, server=server.url).wait(60)
+        second = followed(submit_long("y" * (len(PROMPT) * 3 // 2), server=server.url))
+    end = second[-1].figures
+    predicted = end["predicted_seconds"]
+    assert isinstance(predicted, float) and isinstance(end["first_token_seconds"], float)
+    assert predicted == pytest.approx(end["first_token_seconds"], rel=0.25), (
+        "0.1 on an idle machine"
+    )
 
 
 def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:
