@@ -84,7 +84,7 @@ def simulated() -> None:
             prior = Curve(GUIDE.base * factor, GUIDE.growth)
             errors = [error(seed, share, prior) for seed in SEEDS]
             middle, worst = statistics.median(errors), max(errors)
-            print(f"| {share:.0%} | × {factor:g} | {middle:.1%} | {worst:.1%} |")
+            print(f"| {share:.0%} | x {factor:g} | {middle:.1%} | {worst:.1%} |")
 
 
 if __name__ == "__main__":
