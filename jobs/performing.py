@@ -94,6 +94,18 @@ class Performing:
         """Write an event that a person may want to read later."""
         self._write(lambda: self._store.note(self.job_id, self.number, kind, data))
 
+    def recall(self, pool: str, name: str) -> dict[str, object] | None:
+        """What was remembered about a pool; None too while the store cannot be used."""
+        try:
+            return self._store.recall(pool, name)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return None
+
+    def remember(self, pool: str, name: str, value: dict[str, object]) -> None:
+        """Keep what was learned about a pool for later jobs."""
+        self._write(lambda: self._store.remember(pool, name, value))
+
     def beat(self) -> bool:
         """To be called several times a second: writes what is due and tells whether to go on.
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import queue
 import time
+from dataclasses import dataclass
 
 from jobs.performing import Performing
 from ktclient.attending import asked, attend, rest
 from ktclient.errors import ConnectionRefused, KtjobError, NoServer, ServerDied, StreamCut
+from ktclient.estimate import Belief
 from ktclient.quoting import after_time, spoken
 from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
@@ -33,22 +35,40 @@ DEATH_SECONDS = 0.3
 """Between two looks whether a server that cut the connection still listens."""
 
 
-def ghost_seconds(tokens: int) -> float:
-    """How long the whole prefill of so many tokens may take: no ghost of it lasts longer."""
-    return tokens / SLOWEST_TOKENS_PER_SECOND
+@dataclass(frozen=True)
+class Ghost:
+    """What a prefill that was given up costs, if it runs to its end: `seconds` at the most, and
+    `tokens`, None when nobody knows how many were read."""
+
+    seconds: float
+    tokens: int | None = None
+
+    def __str__(self) -> str:
+        if self.seconds < 1:
+            return ""
+        amount = "" if self.tokens is None else f" (about {self.tokens:,} tokens)"
+        return f", for up to {spoken(self.seconds)} more{amount}"
+
+
+def ghost_seconds(tokens: int, belief: Belief | None) -> float:
+    """How long the whole prefill of so many tokens may take: no ghost of it lasts longer. By what
+    earlier prefills there took, where any are known."""
+    if belief is None:
+        return tokens / SLOWEST_TOKENS_PER_SECOND
+    return belief.first_token(tokens).high
 
 
 def wait_for_silence(
-    performing: Performing, facts: ServerFacts, api_key: str | None, tokens: int
+    performing: Performing, facts: ServerFacts, api_key: str | None, most_seconds: float
 ) -> None:
     """Before another attempt: have the earlier ones aborted, and wait until the server computes
     nothing. A server that cannot say is believed after a note; so is one that is busy for longer
-    than a prefill of `tokens` takes, which serves others by now. Raises `WorkCancelled`."""
+    than that prefill takes (`most_seconds`), which serves others by now. Raises `WorkCancelled`."""
     performing.enter("waiting for the last attempt to end on the server")
     for earlier in performing.earlier:
         rid = earlier.rid
         attend(performing, lambda rid=rid: calls.abort(facts, api_key, rid))  # type: ignore[misc]
-    patience = max(LEAST_PATIENCE_SECONDS, ghost_seconds(tokens))
+    patience = max(LEAST_PATIENCE_SECONDS, most_seconds)
     give_up = time.monotonic() + patience
     while (silent := _is_silent(performing, facts, api_key)) is False:
         if time.monotonic() > give_up:
@@ -77,9 +97,9 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
         return False
 
 
-def after_cancel(facts: ServerFacts, api_key: str | None, left_seconds: float) -> str:
+def after_cancel(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
     """Once a request was aborted and its connection closed: what the server still does, in words;
-    empty when it fell silent, or cannot say. `left_seconds`: how long at most it may take."""
+    empty when it fell silent, or cannot say."""
     give_up = time.monotonic() + AFTER_CANCEL_SECONDS
     while (left := give_up - time.monotonic()) > 0:
         try:
@@ -89,10 +109,9 @@ def after_cancel(facts: ServerFacts, api_key: str | None, left_seconds: float) -
         if silent is not False:
             return ""
         time.sleep(LOOK_SECONDS / 4)
-    most = f", for up to {spoken(left_seconds)} more" if left_seconds >= 1 else ""
     return (
         f"{facts.url} still computes: either for somebody else, or to the end of this prompt, as "
-        f"sglang-kt does{most}; until then the next request waits, and only a restart of the "
+        f"sglang-kt does{ghost}; until then the next request waits, and only a restart of the "
         "server ends it sooner"
     )
 

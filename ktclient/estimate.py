@@ -24,6 +24,8 @@ _CHUNK_NOISE = 0.06
 """How far the times of single chunks stray, as a share of them."""
 _MOST_LOOKS = 48
 _MOST_JUMP = 1.2
+_LEAST_JUMP_SECONDS = 1.0
+"""A fifth of nothing is nothing: what was shown as over could never be more again."""
 _BASE_SPREAD = math.log(100)
 """Standard deviation of ln(base) around the guide's: an H100 was 230 times as quick."""
 _GROWTH_SPREAD = math.log(1.4)
@@ -153,7 +155,8 @@ class Countdown:
         `has_reason`: what changed the estimate is told beside it."""
         if self._shown is not None and not has_reason:
             expected = max(0.0, self._shown - (now - self._at))
-            remaining = min(max(remaining, expected / _MOST_JUMP), expected * _MOST_JUMP)
+            most = max(expected * _MOST_JUMP, expected + _LEAST_JUMP_SECONDS)
+            remaining = min(max(remaining, expected / _MOST_JUMP), most)
         self._shown, self._at = remaining, now
         return remaining
 

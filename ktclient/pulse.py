@@ -82,11 +82,12 @@ class Liveness:
 
 @dataclass(frozen=True)
 class Question:
-    """Something to ask every `every` seconds, for the first time after so long. `ask` gets a
-    `Watch`, may take its time, and reports by itself; it raises nothing."""
+    """Something to ask every `every` seconds, for the first time after so long or at once. `ask`
+    gets a `Watch`, may take its time, and reports by itself; it raises nothing."""
 
     ask: Callable[[Watch], None]
     every: float
+    at_once: bool = False
 
 
 class Poller:
@@ -116,7 +117,8 @@ class Poller:
         return self._stopped.is_set()
 
     def _run(self) -> None:
-        due = [time.monotonic() + question.every for question in self._questions]
+        start = time.monotonic()
+        due = [start + (0.0 if one.at_once else one.every) for one in self._questions]
         while not self._stopped.wait(max(0.0, min(due) - time.monotonic())):
             for number, question in enumerate(self._questions):
                 if due[number] <= time.monotonic() and not self._stopped.is_set():

@@ -1,23 +1,39 @@
-"""The events of one stream, as phases, progress, output, figures and notes of its attempt."""
+"""The events of one stream, as phases, progress, output, figures and notes of its attempt.
+
+While the prefill lasts, what is known of it is written every `WRITE_SECONDS`.
+"""
 
 from __future__ import annotations
 
 import time
 
+from jobs import clock
 from jobs.performing import Performing
 from ktclient.client import Completed, Prefilled, Sent, StreamEvent, Text
+from ktclient.progress import Prefill, Progress
 from ktclient.pulse import AnswersAgain, NotAnswering
+from ktclient.watching import Watcher
 
 NOT_ANSWERING = "not answering"
 """The phase in which a server answers no question; its progress counts the seconds."""
+WRITE_SECONDS = 2.0
 
 
 class Reporter:
-    """Follows one request. `least_tokens` is what the prompt has at the very least."""
+    """Follows one request. `least_tokens` is what the prompt has at the very least; `watcher`
+    looks at the server until the first token."""
 
-    def __init__(self, performing: Performing, least_tokens: int) -> None:
+    def __init__(
+        self, performing: Performing, least_tokens: int, prefill: Prefill, watcher: Watcher
+    ) -> None:
         self._performing = performing
         self._least_tokens = least_tokens
+        self._prefill = prefill
+        self._watcher = watcher
+        self._written_at = 0.0
+        self.progress: Progress | None = None
+        """What was known last, before the first token."""
+        self.completed: Completed | None = None
         self._phase = ""
         self._phase_before = ""
         self._first_at: float | None = None
@@ -28,14 +44,23 @@ class Reporter:
         """0 before the whole request has gone out."""
         return 0.0 if self.sent_at is None else time.monotonic() - self.sent_at
 
+    @property
+    def first_token_seconds(self) -> float | None:
+        """From the end of the upload; None before the first token."""
+        if self.sent_at is None or self._first_at is None:
+            return None
+        return self._first_at - self.sent_at
+
     def report(self, event: StreamEvent) -> None:
         """Tell the store what has happened."""
+        for reading, moment in self._watcher.readings():  # first: it may be from before `Sent`
+            self._prefill.read(reading, moment)
         if isinstance(event, Sent):
             self.sent_at = time.monotonic()
+            self._prefill.sent(self.sent_at)
             self._enter("waiting")
         elif isinstance(event, Prefilled):
-            self._enter("prefill")
-            self._performing.progress(event.done, event.total, "tokens")
+            self._prefill.told(event.done, event.total, time.monotonic())
         elif isinstance(event, Text):
             self._text(event)
         elif isinstance(event, Completed):
@@ -45,12 +70,46 @@ class Reporter:
         elif isinstance(event, AnswersAgain):
             self._performing.note("server answers again", after_seconds=round(event.seconds))
             self._enter(self._phase_before)
+        if self._first_at is None:
+            self._follow_prefill()
+
+    def _follow_prefill(self) -> None:
+        now = time.monotonic()
+        if self.sent_at is None or self._phase == NOT_ANSWERING:
+            return
+        known = self._prefill.now(now)
+        if known.phase != self._phase:
+            self._written_at = 0.0
+        self._enter(known.phase)
+        if now - self._written_at >= WRITE_SECONDS:
+            self._written_at = now
+            self._write(known)
+
+    def _write(self, known: Progress) -> None:
+        self.progress = known
+        if known.done is not None:
+            self._performing.progress(known.done, known.total, "tokens")
+        rate, eta = known.tokens_per_second, known.eta
+        self._performing.figure(
+            tokens_per_second=None if rate is None else round(rate, 1),
+            eta_seconds=None if eta is None else round(eta, 1),
+            eta_at=clock.now(),
+            progress_source=known.source,
+            shared=known.shared,
+        )
 
     def _text(self, event: Text) -> None:
         if self._first_at is None:
-            self._first_at = time.monotonic()
+            self._first_at = self._written_at = time.monotonic()
+            self._watcher.stop()
+            self._performing.figure(tokens_per_second=None, eta_seconds=None)
         self._enter("decode")
         self._pieces += 1
+        now = time.monotonic()
+        if now - self._written_at >= WRITE_SECONDS:
+            self._written_at = now
+            rate = self._pieces / (now - self._first_at)
+            self._performing.figure(tokens_per_second=round(rate, 1))
         self._performing.output(event.text, event.channel)
         self._performing.progress(self._pieces, None, "tokens")
 
@@ -67,6 +126,7 @@ class Reporter:
 
     def _completed(self, event: Completed) -> None:
         now = time.monotonic()
+        self.completed = event
         sent, first = self.sent_at or now, self._first_at or now
         self._performing.flush()
         self._performing.figure(

@@ -41,6 +41,14 @@ class Snapshot:
     phase_at: str | None
     figures: dict[str, object]
     """Measured by the attempt: prompt_tokens, completion_tokens, first_token_seconds …"""
+    tokens_per_second: float | None
+    """Of a running job: read in prefill, written in decode."""
+    eta_seconds: float | None
+    """Until the first word, from now on; None when nobody can say."""
+    progress_source: str | None
+    """Where that comes from: stream, metrics, loads or history."""
+    is_estimate: bool
+    """Whether others share the server, so that progress and times are a guess."""
 
     @property
     def is_finished(self) -> bool:
@@ -72,6 +80,8 @@ def take(store: Store, job: Job) -> Snapshot:
     """Read a job's record."""
     spec = json.loads(job.spec)
     attempt = store.attempt(job) if job.status is not Status.QUEUED else None
+    figures = attempt.figures if attempt else {}
+    live = figures if job.status is Status.RUNNING else {}
     return Snapshot(
         id=job.id,
         state=job.state,
@@ -93,8 +103,24 @@ def take(store: Store, job: Job) -> Snapshot:
         started_at=job.started_at,
         finished_at=job.finished_at,
         phase_at=attempt.phase_at if attempt else None,
-        figures=attempt.figures if attempt else {},
+        figures=figures,
+        tokens_per_second=_number(live.get("tokens_per_second")),
+        eta_seconds=_counted_down(live, clock.now()),
+        progress_source=str(live["progress_source"]) if live.get("progress_source") else None,
+        is_estimate=live.get("shared") is not None,
     )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _counted_down(figures: dict[str, object], now: str) -> float | None:
+    """What is left of the time that was told some seconds ago."""
+    told, at = _number(figures.get("eta_seconds")), figures.get("eta_at")
+    if told is None or not isinstance(at, str):
+        return None
+    return max(0.0, told - max(0.0, clock.seconds_between(at, now)))
 
 
 def answer(store: Store, job: Job) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import tenacity
 
 from jobs.performing import Performing
-from ktclient import aftermath, client, config, fit, tasks, tokens, warm
+from ktclient import aftermath, calibration, client, config, fit, tasks, tokens, warm
 from ktclient.attending import attend, rest
+from ktclient.calibration import Measured
 from ktclient.client import LongRequest, StreamEvent
 from ktclient.errors import (
     NEVER_ACCEPTED,
@@ -21,11 +22,14 @@ from ktclient.errors import (
     StreamCut,
     WorkCancelled,
 )
+from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
 from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.gauges import Gauges
 from ktclient.spec import JobSpec
+from ktclient.watching import Watcher
 from server_bundle import embedded
 
 PATIENCE_SECONDS = 600.0
@@ -79,15 +83,22 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
     facts, key = _server(performing, spec, settings), settings.api_key
     request = _request(performing, facts, spec, settings)
     expected = tokens.estimate(request.message)
+    prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
-        aftermath.wait_for_silence(performing, facts, key, expected.likely)
-    reporter = Reporter(performing, expected.low)
+        most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
+        aftermath.wait_for_silence(performing, facts, key, most)
+    if (predicted := prefill.predicted()) is not None:
+        performing.figure(predicted_seconds=round(predicted.seconds, 1))
+    watcher = Watcher(Gauges(facts, key))
+    reporter = Reporter(performing, expected.low, prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)
     del request  # megabytes, for the long wait
-    with contextlib.closing(events):
+    with contextlib.closing(events), contextlib.closing(watcher):
+        watcher.start()
         try:
             _converse(performing, reporter, events)
+            _learn(performing, spec, facts, prefill, reporter)
             return
         except StreamCut as error:
             seconds = reporter.seconds_since_sent()
@@ -99,8 +110,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
             performing.note("abort", asked=asked, dialect=facts.dialect)
             ended: KtjobError = error
     # Here the connection is closed too.
-    most = aftermath.ghost_seconds(expected.likely) - reporter.seconds_since_sent()
-    left = aftermath.after_cancel(facts, key, most)
+    left = aftermath.after_cancel(facts, key, _ghost(expected.likely, prefill, reporter))
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
 
 
@@ -173,3 +183,35 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
         reporter.report(event)
         if not performing.beat():
             raise WorkCancelled("cancelled on request; the text until then is kept")
+
+
+def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:
+    """By the name of the server, as the embedded one has another port at each start."""
+    return calibration.past(performing, spec.server, facts.model)
+
+
+def _learn(
+    performing: Performing,
+    spec: JobSpec,
+    facts: ServerFacts,
+    prefill: Prefill,
+    reporter: Reporter,
+) -> None:
+    """Keep how long this prefill took, when it was the server's only work."""
+    end, seconds = reporter.completed, reporter.first_token_seconds
+    if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
+        return
+    measured = Measured(prefill.looks, seconds, end.prompt_tokens, end.cached_tokens or 0)
+    calibration.learn(performing, spec.server, facts.model, measured)
+
+
+def _ghost(tokens: int, prefill: Prefill, reporter: Reporter) -> aftermath.Ghost:
+    """What is left of a prefill that was given up."""
+    if reporter.first_token_seconds is not None:
+        return aftermath.Ghost(0.0)  # it decoded: an abort ends that at once
+    since = reporter.seconds_since_sent()
+    most = aftermath.ghost_seconds(tokens, prefill.past.belief) - since
+    known = reporter.progress
+    if known is None or known.done is None or known.total is None or known.is_estimate:
+        return aftermath.Ghost(most)
+    return aftermath.Ghost(most, known.total - known.done)

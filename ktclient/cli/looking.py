@@ -68,7 +68,7 @@ def _warn_of_stopped_runner(state: StateDir, jobs: list[Snapshot]) -> None:
 
 
 def _listed(jobs: list[Snapshot]) -> str:
-    rows = [("ID", "STATE", "PHASE", "PROGRESS", "ELAPSED", "DOCUMENT")]
+    rows = [("ID", "STATE", "PHASE", "PROGRESS", "SPEED", "FIRST WORD", "ELAPSED", "DOCUMENT")]
     for job in jobs:
         running = job.state == "RUNNING"
         phase = "cancelling" if job.cancel_requested else job.phase or ""
@@ -78,6 +78,8 @@ def _listed(jobs: list[Snapshot]) -> str:
                 job.state,
                 phase if running else "",
                 screen.progress(job) if running else "",
+                screen.speed(job) if running else "",
+                screen.remaining(job) if running else "",
                 screen.duration(job.seconds()) if job.started_at else "",
                 screen.one_line(job.title),
             )

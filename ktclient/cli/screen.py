@@ -67,8 +67,24 @@ def progress(job: Snapshot) -> str:
         return f"{done} {unit}"
     share = min(1.0, job.done / job.total)
     filled = int(share * _BAR_CELLS)
+    about = "~" if job.is_estimate else ""
     bar = "█" * filled + "░" * (_BAR_CELLS - filled)
-    return f"{bar} {share:4.0%}  {done} of {_amount(job.total, job.unit)[0]} {unit}"
+    return f"{bar} {about}{share:4.0%}  {done} of {_amount(job.total, job.unit)[0]} {unit}"
+
+
+def speed(job: Snapshot) -> str:
+    """Tokens per second now; empty when nobody knows."""
+    if not job.tokens_per_second:
+        return ""
+    about = "~" if job.is_estimate else ""
+    return f"{about}{job.tokens_per_second:,.0f} tokens/s"
+
+
+def remaining(job: Snapshot) -> str:
+    """The time until the first word; empty when nobody knows."""
+    if job.eta_seconds is None:
+        return ""
+    return f"{'~' if job.is_estimate else ''}{duration(job.eta_seconds)}"
 
 
 def _amount(number: int, unit: str | None) -> tuple[str, str]:
@@ -94,7 +110,15 @@ def activity(job: Snapshot) -> str:
     phase = words.get(job.phase or "", job.phase or "starting")
     if job.cancel_requested:
         phase = "cancelling"
-    return "  ".join(part for part in (phase, progress(job), duration(job.seconds())) if part)
+    left = remaining(job)
+    parts = (
+        phase,
+        progress(job),
+        speed(job),
+        f"first word in {left}" if left else "",
+        duration(job.seconds()),
+    )
+    return "  ".join(part for part in parts if part)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -17,7 +17,7 @@ asker has gone, and answers it before the next one."""
 TEMPLATE_TOKENS = 16
 """Allowance for the chat template around one user message."""
 
-_one_question = threading.Lock()
+one_question = threading.Lock()
 
 
 class Sglang:
@@ -47,7 +47,7 @@ class Sglang:
         in neither list, only its tokens show (real/sglang-kt-0.7.2-cpu/long.jsonl). Answered
         between chunks, so with patience; sglang-kt answers one question at a time and the next at
         the next chunk (tokenizer_communicator_mixin.py:129), so this process asks only one."""
-        with _one_question:
+        with one_question:
             answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
         if answer.status_code != 200:
             return None

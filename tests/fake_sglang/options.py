@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import random
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Options:
     tokens_per_char: float | None
     max_running: int
     rate: Rate | None
+    noise: float
     speed: float
     notice_seconds: float
     real_notice: bool
@@ -69,7 +71,7 @@ class Options:
     def prefill_time(self, prompt: int, start: int, end: int) -> float:
         """Seconds for the tokens from `start` up to `end` of a prompt."""
         if self.rate is not None:
-            return self.rate.seconds(start, end)
+            return self.rate.seconds(start, end) * random.uniform(1 - self.noise, 1 + self.noise)
         return self.prefill_seconds * (end - start) / prompt
 
     def notice(self, is_streamed: bool) -> float:
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--notice-seconds", type=float, default=0.0, help="from a cut socket to its abort")
     add("--real-notice", action="store_true", help="instead: 2 s for a stream, 4 s else")
     add("--rate", type=Rate.parse, help="590:320@600000: tokens/s at 0 and at a position")
+    add("--noise", type=float, default=0.0, help="0.1: with --rate chunks stray by a tenth")
     add("--speed", type=float, default=1.0, help="run so many times as fast, and log as if not")
     add("--ghost", choices=("auto", "on", "off"), default="auto", help="auto: kt has them")
     add("--radix", action="store_true", help="keep prefixes; the guide turns that off")

@@ -256,3 +256,12 @@ def test_a_live_line_shows_foreign_words_harmlessly(monkeypatch: pytest.MonkeyPa
         line.download("fetching \x1b]0;x\x07 [bold]file[/bold]", 0, 1)
     assert "\x1b]0;" not in terminal.getvalue()
     assert "[bold]file[/bold]" in terminal.getvalue()
+
+
+def test_speed_and_time_left_are_shown_and_an_estimate_is_marked() -> None:
+    """With ~ where others share the server; nothing where nothing is known."""
+    known = {"tokens_per_second": 512.4, "eta_seconds": 185.0}
+    sure, guess = screen.activity(job(**known)), screen.activity(job(**known, is_estimate=True))
+    assert "512 tokens/s" in sure and "first word in 3m 05s" in sure and "~" not in sure
+    assert "~512 tokens/s" in guess and "~3m 05s" in guess and "~ 25%" in guess
+    assert "first word" not in screen.activity(job())

@@ -1,0 +1,117 @@
+"""What a server tells of its work while it is silent: the tokens that it has read so far.
+
+sglang tells it in two places. /metrics (with --enable-metrics) is answered by the HTTP process at
+once and is one chunk late. /v1/loads is always there, but waits for the end of a chunk, and
+sglang-kt answers one such question at a time and keeps those whose asker has gone
+(tokenizer_communicator_mixin.py:96): a question under way is waited for, never dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx2
+
+from ktclient import http
+from ktclient.errors import BadSetting
+from ktclient.servers import sglang
+from ktclient.servers.dialect import ServerFacts
+
+METRICS = "metrics"
+LOADS = "loads"
+_SAMPLE = re.compile(r"^sglang:(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
+_RANK = re.compile(r'dp_rank="(\d+)"')
+_PREFILL = 'mode="prefill_compute"'
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look. `tokens`: a count of prompt tokens that grows by a chunk at a time, from anywhere.
+    `waiting`: requests in the queue. `is_busy`: whether it works for anybody; None unknown."""
+
+    source: str
+    tokens: int
+    waiting: int
+    is_busy: bool | None = None
+
+
+_Read = Callable[[httpx2.Client], "Reading | None"]
+
+
+class Gauges:
+    """Asks one server, always in the best way it offers. For one thread at a time."""
+
+    def __init__(self, facts: ServerFacts, api_key: str | None) -> None:
+        self._facts, self._api_key = facts, api_key
+        self._has_metrics = True
+        self.source: str | None = None
+        """Where the last reading came from."""
+
+    def first(self) -> Reading | None:
+        """Where the counter stands, and whether the server is idle. None when it tells nothing."""
+        return self._ask(self._first)
+
+    def next(self) -> Reading | None:
+        """A later look; None when there was no answer."""
+        return self._ask(self._metrics if self._has_metrics else self._loads)
+
+    def _ask(self, read: _Read) -> Reading | None:
+        if self._facts.dialect != sglang.NAME:
+            return None
+        try:
+            with http.short_client(self._api_key, self._facts.url) as client:
+                found = read(client)
+        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError, BadSetting):
+            return None
+        self.source = found.source if found else self.source
+        return found
+
+    def _first(self, client: httpx2.Client) -> Reading | None:
+        # kt leaves the lists in /metrics standing when it falls idle (real/sglang-kt-0.7.2-cpu/
+        # cut.jsonl), so only /v1/loads knows whether anybody is being served.
+        counted = self._metrics(client)
+        self._has_metrics = counted is not None
+        loads = self._loads(client)
+        if counted is None or loads is None:
+            return counted or loads
+        return Reading(METRICS, counted.tokens, loads.waiting, loads.is_busy)
+
+    def _metrics(self, client: httpx2.Client) -> Reading | None:
+        answer = client.get(f"{self._facts.url}/metrics")
+        return of_metrics(answer.text) if answer.status_code == 200 else None
+
+    def _loads(self, client: httpx2.Client) -> Reading | None:
+        with sglang.one_question:
+            url = f"{self._facts.url}/v1/loads?include=core"
+            answer = client.get(url, timeout=sglang.LOADS_SECONDS)
+        return of_loads(answer.json()) if answer.status_code == 200 else None
+
+
+def of_metrics(text: str) -> Reading | None:
+    """From the counter `sglang:realtime_tokens_total`; None where it is missing: nothing was
+    prefilled yet, or it is a version without it. Ranks of one replica count the same tokens."""
+    ranks: dict[str, float] = {}
+    waiting, is_sglang = 0, False
+    for name, labels, value in _SAMPLE.findall(text):
+        is_sglang = True
+        if name == "realtime_tokens_total" and _PREFILL in labels:
+            rank = _RANK.search(labels)
+            key = rank[1] if rank else ""
+            ranks[key] = max(ranks.get(key, 0.0), float(value))
+        elif name == "num_queue_reqs":
+            waiting = max(waiting, int(float(value)))
+    if not is_sglang or not ranks:
+        return None
+    return Reading(METRICS, int(sum(ranks.values())), waiting)
+
+
+def of_loads(body: dict[str, list[dict[str, int]]]) -> Reading:
+    """From the tokens that are in use, which include the chunk that is being computed."""
+    loads = body["loads"]
+    used, waiting, running = (
+        sum(int(load[name]) for load in loads)
+        for name in ("num_used_tokens", "num_waiting_reqs", "num_running_reqs")
+    )
+    return Reading(LOADS, used, waiting, bool(used or waiting or running))

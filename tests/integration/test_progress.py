@@ -1,0 +1,132 @@
+"""Progress of a real job against the scripted server and the real llama.cpp, as `status` tells."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+
+from ktclient import Job, submit_long
+from ktclient.servers.gauges import LOADS, METRICS
+from ktclient.snapshot import Snapshot
+
+Until = Callable[..., object]
+
+TOKENS = 80_000
+PROMPT = "x" * int(TOKENS * 4.4)
+# Of these characters both sides count the same: 4.4 to a token.
+SERVER = ("--tokens-per-char", str(1 / 4.4), "--rate", "30000", "--noise", "0.1")
+OFTEN = (
+    "ktclient.watching.METRICS_SECONDS=0.1,ktclient.watching.LOADS_SECONDS=0.1,"
+    "ktclient.reporting.WRITE_SECONDS=0.2"
+)
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch, ktjob_home: Path) -> None:
+    """Looks every tenth of a second at a prefill of four, instead of every two at one of 1,400."""
+    support = Path(__file__).parents[1] / "support" / "killing"
+    monkeypatch.setenv("PYTHONPATH", str(support))
+    monkeypatch.setenv("KTJOB_CONSTANTS", OFTEN)
+
+
+def followed(job: Job, seconds: float = 120.0) -> list[Snapshot]:
+    """All that was shown of a job until its end."""
+    seen, give_up = [job.status()], time.monotonic() + seconds
+    while not seen[-1].is_finished:
+        assert time.monotonic() < give_up, seen[-1]
+        time.sleep(0.05)
+        seen.append(job.status())
+    assert seen[-1].state == "SUCCEEDED", seen[-1].message
+    return seen
+
+
+@pytest.mark.parametrize(("options", "source"), [(("--metrics",), METRICS), ((), LOADS)])
+def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
+    tmp_path: Path, options: tuple[str, ...], source: str
+) -> None:
+    """Waiting, prefill with a bar that only rises, speed and time left, then decode."""
+    with fake_sglang(tmp_path, *SERVER, *options) as server:
+        server_was_warm = submit_long("warm up", server=server.url)  # the counter has begun
+        server_was_warm.wait(60)
+        seen = followed(submit_long(PROMPT, server=server.url))
+    phases = [phase for phase, _ in itertools.groupby(one.phase for one in seen)]
+    assert "prefill" in phases
+    bars = [one for one in seen if one.phase == "prefill" and one.done is not None]
+    done = [one.done for one in bars if one.done is not None]
+    assert done == sorted(done) and len(set(done)) >= 4
+    assert all(one.total is not None and abs(one.total - TOKENS) < 0.01 * TOKENS for one in bars)
+    assert {one.progress_source for one in bars} == {source}
+    assert not any(one.is_estimate for one in seen)
+    timed = [one for one in bars if one.eta_seconds is not None and one.tokens_per_second]
+    assert timed, "speed and time left were never shown"
+    assert seen[-1].eta_seconds is None and seen[-1].tokens_per_second is None
+
+
+def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
+    tmp_path: Path, until: Until
+) -> None:
+    """One is prefilled, and is sure; the other waits in the server's queue, then is a guess."""
+    config = tmp_path / "config" / "config.toml"
+    config.parent.mkdir()
+    with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
+        config.write_text(f'[server]\nurl = "{server.url}"\nparallel = 2\n')
+        first = submit_long(PROMPT)
+        until(lambda: first.status().phase == "prefill", seconds=60)
+        second = submit_long(PROMPT + "y")
+        shown = [one for one in followed(second) if one.progress_source is not None]
+        assert all(one.is_estimate for one in shown if one.phase == "prefill")
+        waiting = [one for one in shown if one.phase == "waiting"]
+        assert waiting and all(one.done is None for one in waiting)
+        assert "others" in str(second.status().figures["shared"])
+        assert first.status().figures["shared"] is None
+
+
+def test_after_one_prefill_the_next_is_predicted_before_it_starts(tmp_path: Path) -> None:
+    """By what the first job's worker left in the store; half as long again, and otherwise new."""
+    with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
+        submit_long(PROMPT, server=server.url).wait(60)
+        second = followed(submit_long("y" * (len(PROMPT) * 3 // 2), server=server.url))
+    end = second[-1].figures
+    predicted = end["predicted_seconds"]
+    assert isinstance(predicted, float) and isinstance(end["first_token_seconds"], float)
+    assert predicted == pytest.approx(end["first_token_seconds"], rel=0.25), (
+        "0.1 on an idle machine"
+    )
+
+
+def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:
+    """For scripts: `ktjob status ID --json`."""
+    with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
+        job = submit_long(PROMPT, server=server.url)
+        until(lambda: job.status().tokens_per_second, seconds=60)
+        command = [sys.executable, "-m", "ktclient", "status", job.id]
+        told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+        words = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        job.wait(60)
+    numbers = json.loads(told.stdout)
+    assert numbers["progress_source"] == METRICS and numbers["is_estimate"] is False
+    assert numbers["tokens_per_second"] > 0 and numbers["total"] > 0
+    assert "tokens/s" in words
+
+
+def test_the_real_llama_cpp_tells_its_own_progress(
+    cache_env: dict[str, str], report: Path, ktjob_home: Path
+) -> None:
+    """Inside the stream, exact, from the first batch to the last."""
+    text = report.read_text(encoding="utf-8")[:7_000]  # three batches of 512 tokens
+    seen = followed(submit_long(text, summarize=True, server="embedded", max_tokens=4), 300)
+    bars = [one for one in seen if one.phase == "prefill" and one.done is not None]
+    done = [one.done for one in bars if one.done is not None]
+    assert done and done == sorted(done)
+    assert {one.total for one in bars} == {seen[-1].figures["prompt_tokens"]}
+    assert {one.progress_source for one in bars} == {"stream"}
+    phases = [phase for phase, _ in itertools.groupby(one.phase for one in seen)]
+    assert phases.index("prefill") < len(phases) - 1 and phases[-1] == "decode"
