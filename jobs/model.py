@@ -56,8 +56,33 @@ class NewJob:
     document: bytes
     title: str
     weight: int = 1
+    """What it takes of `Capacity.tokens`: KV tokens, of prompt and answer."""
     max_attempts: int = 1
     """Tries in all: a second one only after the first is proved dead, never after an answer."""
+    priority: int = 0
+    """Higher goes first; among equals the older."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a pool may hold at once, told by whoever knows the server; None: no such limit."""
+
+    tokens: int | None = None
+    """The most that the weights of running jobs may add up to."""
+    slots: int | None = None
+    """The most jobs, whatever they weigh."""
+    affinity: bool = False
+    """Whether jobs on one document profit from running one right after another."""
+
+
+@dataclass(frozen=True)
+class Warmth:
+    """What a pool with affinity has read last."""
+
+    document: str
+    """SHA-256 of the document of the job that started last."""
+    passes: int
+    """How many jobs have started that are younger than the first in line."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +105,9 @@ class Job:
     created_at: str
     started_at: str | None
     finished_at: str | None
+    priority: int = 0
+    seq: int = 0
+    """Its place in the order of submission."""
 
     @property
     def state(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from jobs.model import Attempt, Event, Identity, Job, Outcome, Status
+from jobs.model import Attempt, Capacity, Event, Identity, Job, Outcome, Status
 
 
 def job(row: sqlite3.Row) -> Job:
@@ -26,6 +26,8 @@ def job(row: sqlite3.Row) -> Job:
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        priority=row["priority"],
+        seq=row["seq"],
     )
 
 
@@ -48,3 +50,12 @@ def attempt(row: sqlite3.Row) -> Attempt:
 
 def event(row: sqlite3.Row) -> Event:
     return Event(row["at"], row["attempt"], row["kind"], json.loads(row["data"]))
+
+
+UNLIMITED = 2**62
+"""What stands in pools.capacity, which schema 1 made NOT NULL, where tokens set no limit."""
+
+
+def capacity(row: sqlite3.Row) -> Capacity:
+    tokens = None if row["capacity"] >= UNLIMITED else row["capacity"]
+    return Capacity(tokens, row["slots"], bool(row["affinity"]))

@@ -163,13 +163,13 @@ class Runner:
             # both, and never in neither, which would let one too many start.
             queued = store.next_in_line()
             running = store.in_status(Status.RUNNING)
-            capacities = store.capacities()
+            capacities, warmth = store.capacities(), store.warmth()
         forked = set(self._children.values())
         starting_now = [job for job in queued if job.id in forked]
         now = time.monotonic()
         rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
         waiting = [job for job in rested if job.id not in forked]
-        chosen = admission.choose(waiting, [*running, *starting_now], capacities)
+        chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
         return bool(queued or running or self._children)
 

@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from jobs import clock, rows, trouble
 from jobs.database import Database
 from jobs.errors import AmbiguousId, NoSuchJob
-from jobs.model import Attempt, Event, Identity, Job, NewJob, Outcome, Piece, Status
+from jobs.model import (
+    Attempt,
+    Capacity,
+    Event,
+    Identity,
+    Job,
+    NewJob,
+    Outcome,
+    Piece,
+    Status,
+    Warmth,
+)
 
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
 _ID_CHARACTERS = "23456789" + _ID_LETTERS
@@ -26,13 +37,19 @@ class Store(Database):
 
     # -- submitting -------------------------------------------------------------------------
 
-    def submit(self, new: NewJob, capacity: int) -> Job:
+    def submit(self, new: NewJob, capacity: Capacity) -> Job:
         """Store the document and the job in one transaction and return the job, QUEUED."""
         at = clock.now()
         sha256 = hashlib.sha256(new.document).hexdigest()
         with self._transaction():
             self._run("insert_document", sha256=sha256, body=new.document, at=at)
-            self._run("set_capacity", name=new.pool, capacity=capacity)
+            self._run(
+                "set_capacity",
+                name=new.pool,
+                capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
+                slots=capacity.slots,
+                affinity=capacity.affinity,
+            )
             job_id = self._unused_id()
             self._run(
                 "insert_job",
@@ -43,6 +60,7 @@ class Store(Database):
                 spec=new.spec,
                 document=sha256,
                 max_attempts=new.max_attempts,
+                priority=new.priority,
                 at=at,
             )
             self._event(job_id, 0, at, "submitted", {"pool": new.pool})
@@ -83,7 +101,8 @@ class Store(Database):
         return self._values(rows.job, self._all("newest_jobs", limit=limit))
 
     def next_in_line(self) -> list[Job]:
-        """The oldest jobs that wait in each pool, oldest first; not all, where there are many."""
+        """The first that wait in each pool, by priority, then age; not all, where they are many:
+        those on the document of the pool's last job come before others of their priority."""
         return self._values(rows.job, self._all("next_in_line", ahead=_AHEAD))
 
     def in_status(self, status: Status) -> list[Job]:
@@ -94,9 +113,29 @@ class Store(Database):
         """Whether any job is in this status."""
         return bool(self._scalar("has_status", status=status.value))
 
-    def capacities(self) -> dict[str, int]:
-        """What each pool may run at once, in the unit of a job's weight."""
-        return {row["name"]: row["capacity"] for row in self._all("capacities")}
+    def capacities(self) -> dict[str, Capacity]:
+        """What each pool may run at once."""
+        return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
+
+    def warmth(self) -> dict[str, Warmth]:
+        """What each pool with affinity has read last, once it has read anything."""
+        found = [row for row in self._all("warmth") if row["document"] is not None]
+        return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
+
+    def recall(self, pool: str, name: str) -> dict[str, object] | None:
+        """What was remembered so about a pool; None before that."""
+        value = self._scalar("note", pool=pool, name=name)
+        try:
+            found = None if value is None else json.loads(str(value))
+        except ValueError as error:
+            raise trouble.damaged(f"note {name} of {pool} is no JSON", self._path) from error
+        return found if isinstance(found, dict) else None
+
+    def remember(self, pool: str, name: str, value: dict[str, object]) -> None:
+        """Keep what was learned about a pool's server, in place of what `name` held before. It is
+        a help for the next job there: power loss may take it. Nothing secret goes in here."""
+        with self._transaction(durable=False):
+            self._run("set_note", pool=pool, name=name, value=_json(value), at=clock.now())
 
     def attempt(self, job: Job) -> Attempt | None:
         """The job's current or last attempt; None before the first."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import model
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from ktclient import config, documents, snapshot, tasks, truth
 from ktclient import forecast as forecasts
@@ -47,6 +47,7 @@ class Options:
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
+    priority: int = 0
 
 
 def submit(
@@ -81,10 +82,12 @@ def submit(
         spec=spec.to_json(),
         document=document.text.encode(),
         title=document.title,
+        weight=before.count.high + options.max_tokens,
         max_attempts=options.max_attempts,
+        priority=options.priority,
     )
     with Store.open(settings.state) as store:
-        stored = store.submit(new, capacity=_capacity(target))
+        stored = store.submit(new, _capacity(target))
     on_stored(stored.id)
     truth.serve(settings.state)
     return Job(stored.id, settings), before
@@ -115,9 +118,12 @@ def forecast(
     )
 
 
-def _capacity(target: Target) -> int:
-    """How many requests the server may be given at once."""
-    return target.parallel
+def _capacity(target: Target) -> Capacity:
+    """What the server may be given at once: as far as it told, else as many as configured."""
+    facts = target.facts
+    if facts is None:
+        return Capacity(slots=target.parallel)
+    return Capacity(facts.pool, facts.max_running or target.parallel, bool(facts.has_prefix_cache))
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
@@ -207,6 +213,12 @@ class Job:
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
+
+    def ask(self, question: str) -> Job:
+        """A new job with another question about the same document, to the same server."""
+        from ktclient import asking
+
+        return Job(asking.ask(self.id, question, self._settings), self._settings)
 
     def cancel(self) -> Snapshot:
         """Wish for the job's end. A queued job ends at once, a running one within a second or

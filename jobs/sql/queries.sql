@@ -6,12 +6,13 @@ INSERT INTO documents (sha256, body, created_at) VALUES (:sha256, :body, :at)
 ON CONFLICT (sha256) DO NOTHING;
 
 -- name: set_capacity
-INSERT INTO pools (name, capacity) VALUES (:name, :capacity)
-ON CONFLICT (name) DO UPDATE SET capacity = excluded.capacity;
+INSERT INTO pools (name, capacity, slots, affinity) VALUES (:name, :capacity, :slots, :affinity)
+ON CONFLICT (name) DO UPDATE SET capacity = excluded.capacity, slots = excluded.slots,
+                                 affinity = excluded.affinity;
 
 -- name: insert_job
-INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, created_at)
-VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :at);
+INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priority, created_at)
+VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :priority, :at);
 
 -- name: insert_event
 INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, :at, :kind, :data);
@@ -27,9 +28,17 @@ SELECT * FROM jobs ORDER BY seq DESC LIMIT :limit;
 
 -- name: next_in_line
 SELECT jobs.* FROM jobs JOIN (
-    SELECT seq, row_number() OVER (PARTITION BY pool ORDER BY seq) AS place
-    FROM jobs WHERE status = 'QUEUED') AS line USING (seq)
-WHERE line.place <= :ahead ORDER BY seq;
+    SELECT seq, row_number() OVER (
+        PARTITION BY pool ORDER BY priority DESC, document IS NOT warm, seq) AS place,
+        row_number() OVER (PARTITION BY pool ORDER BY priority DESC, seq) AS plain
+    FROM jobs JOIN (
+        SELECT name AS pool,
+               (SELECT document FROM jobs WHERE jobs.pool = name AND started_at IS NOT NULL
+                ORDER BY started_at DESC, seq DESC LIMIT 1) AS warm
+        FROM pools) USING (pool)
+    WHERE status = 'QUEUED') AS line USING (seq)
+-- The oldest is always among them, however many others are on a document that is warm.
+WHERE min(line.place, line.plain) <= :ahead ORDER BY priority DESC, seq;
 
 -- name: jobs_in_status
 SELECT * FROM jobs WHERE status = :status ORDER BY seq;
@@ -38,7 +47,23 @@ SELECT * FROM jobs WHERE status = :status ORDER BY seq;
 SELECT EXISTS (SELECT 1 FROM jobs WHERE status = :status);
 
 -- name: capacities
-SELECT name, capacity FROM pools;
+SELECT name, capacity, slots, affinity FROM pools;
+
+-- name: warmth
+SELECT name,
+       (SELECT document FROM jobs WHERE pool = name AND started_at IS NOT NULL
+        ORDER BY started_at DESC, seq DESC LIMIT 1) AS document,
+       (SELECT count(*) FROM jobs WHERE pool = name AND started_at IS NOT NULL AND seq > (
+            SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED'
+            ORDER BY priority DESC, seq LIMIT 1)) AS passes
+FROM pools WHERE affinity;
+
+-- name: note
+SELECT value FROM notes WHERE pool = :pool AND name = :name;
+
+-- name: set_note
+INSERT INTO notes (pool, name, value, at) VALUES (:pool, :name, :value, :at)
+ON CONFLICT (pool, name) DO UPDATE SET value = excluded.value, at = excluded.at;
 
 -- name: attempt
 SELECT * FROM attempts WHERE job_id = :job_id AND number = :number;
@@ -64,6 +89,9 @@ WHERE id = :id AND status = 'QUEUED' AND cancel_requested_at IS NULL
       AND (weight + (SELECT total(weight) FROM jobs AS others
                      WHERE others.pool = jobs.pool AND others.status = 'RUNNING')
                <= (SELECT capacity FROM pools WHERE name = pool)
+           AND (SELECT count(*) FROM jobs AS others
+                WHERE others.pool = jobs.pool AND others.status = 'RUNNING')
+               < (SELECT coalesce(slots, 1 << 62) FROM pools WHERE name = pool)
            OR NOT EXISTS (SELECT 1 FROM jobs AS others
                           WHERE others.pool = jobs.pool AND others.status = 'RUNNING'));
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import checking, doctoring, exits, keeping, looking, submitting, unit
+from ktclient.cli import asking, checking, doctoring, exits, keeping, looking, submitting, unit
 
 
 @click.group(
@@ -26,6 +26,7 @@ def ktjob() -> None:
 for _command in (
     submitting.submit,
     checking.check,
+    asking.ask,
     looking.status,
     looking.wait,
     looking.result,

@@ -37,6 +37,7 @@ _ASKED = (
     click.option(
         "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
     ),
+    click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
     click.option("--raw", is_flag=True, help="Keep CRLF line ends and a byte order mark."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
@@ -60,6 +61,7 @@ class Asked(TypedDict):
     server: str | None
     timeout: float | None
     max_attempts: int | None
+    priority: int
 
 
 def options_of(given: Asked) -> service.Options:
@@ -75,6 +77,7 @@ def options_of(given: Asked) -> service.Options:
         model=given["model"],
         server=given["server"],
         max_attempts=service.MAX_ATTEMPTS if attempts is None else attempts,
+        priority=given["priority"],
     )
 
 

@@ -12,7 +12,7 @@ from fake_sglang.process import FakeServer, fake_sglang
 from acceptance.login_lab import LoginLab, login_lab
 from jobs import identity, model
 from jobs.layout import StateDir
-from jobs.model import NewJob, Status
+from jobs.model import Capacity, NewJob, Status
 from jobs.store import Store
 from ktclient import Job
 from ktclient.spec import JobSpec
@@ -138,7 +138,8 @@ def queued(state: StateDir, server: FakeServer) -> str:
     """A job as a reboot leaves it: stored, and nobody there to perform it."""
     spec = JobSpec(Task(Kind.SUMMARIZE, ""), server.url, None, 16, 60.0)
     with Store.open(state) as store:
-        return store.submit(NewJob(server.url, spec.to_json(), b"x" * 81_920, "title"), 1).id
+        new = NewJob(server.url, spec.to_json(), b"x" * 81_920, "title")
+        return store.submit(new, Capacity(slots=1)).id
 
 
 def look(state: StateDir, job_id: str) -> model.Job:

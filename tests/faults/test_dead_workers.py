@@ -16,7 +16,7 @@ from support.memory_cgroup import memory_cgroup
 
 from jobs import starting
 from jobs.layout import StateDir
-from jobs.model import Job, NewJob, Status
+from jobs.model import Capacity, Job, NewJob, Status
 from jobs.store import Store
 
 WORK = "toy_work:perform"
@@ -30,7 +30,8 @@ def importable_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def store(state: StateDir, **spec: object) -> Job:
     with Store.open(state) as opened:
-        return opened.submit(NewJob("pool", json.dumps(spec), b"text", "title", max_attempts=1), 1)
+        new = NewJob("pool", json.dumps(spec), b"text", "title", max_attempts=1)
+        return opened.submit(new, Capacity(slots=1))
 
 
 def look(state: StateDir, job: Job) -> Job:

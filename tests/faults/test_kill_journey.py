@@ -30,11 +30,12 @@ SUBMIT = """
 import pathlib, sys
 from jobs import starting
 from jobs.layout import StateDir
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 state = StateDir(pathlib.Path(sys.argv[1]))
 with Store.open(state) as store:
-    job = store.submit(NewJob("pool", sys.argv[2], b"text", "title", max_attempts=2), 1)
+    new = NewJob("pool", sys.argv[2], b"text", "title", max_attempts=2)
+    job = store.submit(new, Capacity(slots=1))
 starting.ensure_runner(state, "toy_work:perform")
 print(job.id, flush=True)
 """

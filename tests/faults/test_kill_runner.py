@@ -15,7 +15,7 @@ import pytest
 
 from jobs import identity, starting
 from jobs.layout import StateDir
-from jobs.model import NewJob, Status
+from jobs.model import Capacity, NewJob, Status
 from jobs.store import Store
 from ktclient import submit_long
 
@@ -61,7 +61,7 @@ def test_two_runners_never_live_though_the_first_is_killed_again_and_again(
     gate = tmp_path / "gate"
     spec = json.dumps({"until": str(gate), "acks": str(tmp_path / "acks"), "then": "whole"})
     with Store.open(state) as store:
-        job = store.submit(NewJob("pool", spec, b"text", "title"), 1)
+        job = store.submit(NewJob("pool", spec, b"text", "title"), Capacity(slots=1))
     command = [sys.executable, "-m", "jobs.runner", str(state.root), "toy_work:perform"]
     winners: set[int] = set()
     log = (tmp_path / "rivals.log").open("w")

@@ -12,7 +12,7 @@ import pytest
 
 from jobs import identity, recovery, starting
 from jobs.layout import StateDir
-from jobs.model import Identity, Job, NewJob, Status
+from jobs.model import Capacity, Identity, Job, NewJob, Status
 from jobs.store import Store
 
 WORK = "toy_work:perform"
@@ -38,7 +38,9 @@ def gate(tmp_path: Path) -> Path:
 def submit(state: StateDir, gate: Path, attempts: int = 2) -> Job:
     spec = json.dumps({"say": "half, ", "until": str(gate), "then": "whole"})
     with Store.open(state) as store:
-        job = store.submit(NewJob("pool", spec, b"text", "title", max_attempts=attempts), 1)
+        job = store.submit(
+            NewJob("pool", spec, b"text", "title", max_attempts=attempts), Capacity(slots=1)
+        )
     starting.ensure_runner(state, WORK)
     return job
 

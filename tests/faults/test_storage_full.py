@@ -14,7 +14,7 @@ from support.small_disk import SmallDisk
 from jobs import identity, starting
 from jobs.errors import StoreUnusable
 from jobs.layout import StateDir
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from jobs.upkeep import Upkeep
 
@@ -56,7 +56,9 @@ def test_submit_stores_nothing_or_a_job_that_stays(disk: SmallDisk, home: StateD
         document = bytes(f"document {step} " * 2000, "ascii")
         try:
             with Store.open(home) as store:
-                kept.append(store.submit(NewJob("pool", "{}", document, "title"), 1).id)
+                kept.append(
+                    store.submit(NewJob("pool", "{}", document, "title"), Capacity(slots=1)).id
+                )
         except StoreUnusable as error:
             refused += 1
             assert "disk is full" in str(error) and "ktjob gc" in str(error)

@@ -13,7 +13,7 @@ from support import processes, queueing
 
 from jobs import identity, recovery, sql, starting
 from jobs.layout import StateDir
-from jobs.model import NewJob, Status
+from jobs.model import Capacity, NewJob, Status
 from jobs.store import Store
 
 Until = Callable[..., object]
@@ -114,7 +114,7 @@ def many(state: StateDir) -> StateDir:
     """A queue of very many jobs in one pool, and a last one in another."""
     new = NewJob("pool", "x" * 2000, b"text", "title")
     with Store.open(state) as store:
-        first = store.submit(new, 1)
+        first = store.submit(new, Capacity(slots=1))
     queueing.sql(
         state,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
@@ -123,7 +123,7 @@ def many(state: StateDir) -> StateDir:
         MANY,
     )
     with Store.open(state) as store:
-        store.submit(NewJob("other", "{}", b"text", "last"), 1)
+        store.submit(NewJob("other", "{}", b"text", "last"), Capacity(slots=1))
     assert first.id
     return state
 
@@ -149,7 +149,7 @@ def test_a_look_at_a_long_queue_reads_few_rows(
         fetched.clear()
         recovery.recover(store, many)
         store.has(Status.QUEUED), store.newest(20), store.find("z777"), store.capacities()
-        store.submit(NewJob("pool", "{}", b"text", "title"), 1)
+        store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
     assert sum(fetched) < 40 and len(fetched) < 12
 
 

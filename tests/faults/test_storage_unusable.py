@@ -16,7 +16,7 @@ from support import processes, queueing, small_disk
 from jobs import filesystem, identity, starting
 from jobs.errors import KtjobError, StoreDamaged, StoreUnusable
 from jobs.layout import StateDir
-from jobs.model import NewJob, Outcome, Piece
+from jobs.model import Capacity, NewJob, Outcome, Piece
 from jobs.store import Store
 from jobs.upkeep import Upkeep
 
@@ -70,7 +70,7 @@ def every_command(ktjob_command: list[str], tmp_path: Path) -> Callable[..., Non
 
 def finished(state: StateDir) -> str:
     with Store.open(state) as store:
-        job = store.submit(NewJob("pool", SPEC, b"words " * 5000, "title"), 1)
+        job = store.submit(NewJob("pool", SPEC, b"words " * 5000, "title"), Capacity(slots=1))
         number = store.claim(job.id, identity.mine()).number
         store.append(job.id, number, [Piece(1, "answer", "text " * 2000)])
         store.finish(job.id, number, Outcome.SUCCEEDED, None, None)
@@ -129,7 +129,7 @@ def _look_at_everything(state: StateDir, job_id: str) -> bool:
             upkeep.newest(5), upkeep.attempts(job_id), upkeep.events(job_id)
             upkeep.pieces(job_id, 1), upkeep.document(job.document), upkeep.holdings()
             upkeep.problems()
-            upkeep.submit(NewJob("pool", SPEC, b"more", "title"), 1)
+            upkeep.submit(NewJob("pool", SPEC, b"more", "title"), Capacity(slots=1))
             upkeep.remove(job_id)
     except KtjobError as error:
         assert str(state.database) in str(error) or job_id in str(error)

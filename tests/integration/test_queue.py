@@ -14,7 +14,7 @@ import pytest
 
 from jobs import identity, starting
 from jobs.layout import StateDir
-from jobs.model import Identity, Job, NewJob, Status
+from jobs.model import Capacity, Identity, Job, NewJob, Status
 from jobs.store import Store
 
 WORK = "toy_work:perform"
@@ -32,7 +32,7 @@ def submit(
 ) -> Job:
     new = NewJob(pool, json.dumps(spec), b"text", "title", max_attempts=attempts)
     with Store.open(state) as store:
-        job = store.submit(new, capacity)
+        job = store.submit(new, Capacity(slots=capacity))
     starting.ensure_runner(state, WORK)
     return job
 
@@ -236,7 +236,7 @@ def test_many_would_be_runners_become_one(state: StateDir, until: Until, tmp_pat
     gate = tmp_path / "gate"
     with Store.open(state) as store:
         spec = json.dumps({"until": str(gate)})
-        job = store.submit(NewJob("pool", spec, b"text", "title"), 1)
+        job = store.submit(NewJob("pool", spec, b"text", "title"), Capacity(slots=1))
     command = [sys.executable, "-m", "jobs.runner", str(state.root), WORK]
     rivals = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(4)]
     until(running(state, job))
@@ -254,11 +254,13 @@ def test_sixteen_submitters_and_four_would_be_runners_lose_nothing(
 ) -> None:
     """Side by side, into a database that did not exist: each job is there, and done once."""
     code = (
-        "import sys, pathlib; from jobs.layout import StateDir; from jobs.model import NewJob\n"
+        "import sys, pathlib; from jobs.layout import StateDir\n"
+        "from jobs.model import Capacity, NewJob\n"
         "from jobs import starting; from jobs.store import Store\n"
         "state = StateDir(pathlib.Path(sys.argv[1]))\n"
         "for number in range(3):\n"
-        "    with Store.open(state) as store: store.submit(NewJob('p', '{}', b'x', 't'), 4)\n"
+        "    with Store.open(state) as store:\n"
+        "        store.submit(NewJob('p', '{}', b'x', 't'), Capacity(slots=4))\n"
         "    starting.ensure_runner(state, 'toy_work:perform')\n"
     )
     command = [sys.executable, "-c", code, str(state.root)]

@@ -13,7 +13,7 @@ import pytest
 from jobs import identity, upkeep
 from jobs.errors import IllegalTransition
 from jobs.layout import StateDir
-from jobs.model import NewJob, Outcome, Piece
+from jobs.model import Capacity, NewJob, Outcome, Piece
 from jobs.store import Store
 
 SPEC = json.dumps(
@@ -41,7 +41,7 @@ def run(ktjob_command: list[str], tmp_path: Path) -> Run:
 def finished(state: StateDir, document: bytes = b"text", days_ago: int = 0) -> str:
     """A job that ended so long ago."""
     with Store.open(state) as store:
-        job = store.submit(NewJob("pool", SPEC, document, "title"), 1)
+        job = store.submit(NewJob("pool", SPEC, document, "title"), Capacity(slots=1))
         number = store.claim(job.id, identity.mine()).number
         store.append(job.id, number, [Piece(1, "answer", "words")])
         store.finish(job.id, number, Outcome.SUCCEEDED, None, None)
@@ -81,7 +81,7 @@ def test_a_removed_job_leaves_nothing(state: StateDir, run: Run) -> None:
 def test_a_job_that_has_not_ended_is_not_removed(state: StateDir) -> None:
     """The message says how to end it."""
     with Store.open(state) as store:
-        job = store.submit(NewJob("pool", SPEC, b"text", "title"), 1)
+        job = store.submit(NewJob("pool", SPEC, b"text", "title"), Capacity(slots=1))
     with pytest.raises(IllegalTransition, match="ktjob cancel"):
         upkeep.forget(state, job.id)
     assert rows(state)["jobs"] == rows(state)["documents"] == 1
@@ -91,7 +91,7 @@ def test_of_several_ids_all_are_removed_or_none(state: StateDir, run: Run) -> No
     """One that has not ended, or is none, keeps the others from being removed."""
     first, second = finished(state), finished(state)
     with Store.open(state) as store:
-        job = store.submit(NewJob("pool", SPEC, b"text", "title"), 1)
+        job = store.submit(NewJob("pool", SPEC, b"text", "title"), Capacity(slots=1))
         store.claim(job.id, identity.mine())
     lock = identity.hold(state.worker_lock(job.id))
     assert lock is not None
@@ -135,7 +135,10 @@ def test_gc_keeps_a_size(state: StateDir, run: Run) -> None:
     assert run("status", third).returncode == 0
     assert occupied(state) < 1_500_000
     with Store.open(state) as store:
-        store.claim(store.submit(NewJob("pool", SPEC, shared, "title"), 1).id, identity.mine())
+        store.claim(
+            store.submit(NewJob("pool", SPEC, shared, "title"), Capacity(slots=1)).id,
+            identity.mine(),
+        )
         lock = identity.hold(state.worker_lock(store.newest(1)[0].id))
     said = run("gc", "--keep-size", "500KB")
     assert (said.returncode, said.stdout.split()) == (1, [third])

@@ -27,7 +27,7 @@ from jobs import admission, detach, identity, recovery, runner, signals, startin
 from jobs.database import Database
 from jobs.errors import DetachFailed
 from jobs.layout import StateDir
-from jobs.model import NewJob, Status
+from jobs.model import Capacity, NewJob, Status
 from jobs.store import Store
 
 WORK = "toy_work:perform"
@@ -141,7 +141,9 @@ def _submit(state: StateDir, dice: random.Random) -> None:
         return
     try:
         with Store.open(state) as store:
-            job = store.submit(NewJob(pool, spec, b"document", "title", 1, attempts), 2)
+            job = store.submit(
+                NewJob(pool, spec, b"document", "title", 1, attempts), Capacity(slots=2)
+            )
         with Path(f"{state.root}.printed").open("a") as printed:
             printed.write(f"{job.id}\n")
         starting.ensure_runner(state, WORK)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs import starting
 from jobs.layout import StateDir
-from jobs.model import Attempt, Job, NewJob, Status
+from jobs.model import Attempt, Capacity, Job, NewJob, Status
 from jobs.store import Store
 
 SUPPORT = Path(__file__).parent
@@ -27,7 +27,7 @@ def put(state: StateDir, pool: str = "pool", attempts: int = 1, **spec: object) 
     """Store a job only."""
     new = NewJob(pool, json.dumps(spec), b"text", "title", max_attempts=attempts)
     with Store.open(state) as store:
-        return store.submit(new, 1)
+        return store.submit(new, Capacity(slots=1))
 
 
 def look(state: StateDir, job: Job) -> Job:

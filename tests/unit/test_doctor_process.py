@@ -10,7 +10,7 @@ import pytest
 
 from jobs import identity
 from jobs.layout import StateDir
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from ktclient.doctor import Finding, Severity
 
@@ -89,7 +89,7 @@ def test_the_runner(look_at: Look, state: StateDir) -> None:
     """Not needed, missing, alive; looking starts none."""
     assert look_at("runner").severity is Severity.OK
     with Store.open(state) as store:
-        store.submit(SUBMIT, 1)
+        store.submit(SUBMIT, Capacity(slots=1))
     finding = look_at("runner")
     assert (finding.severity, "1 jobs wait" in finding.found) == (Severity.WARN, True)
     assert not identity.is_held(state.runner_lock)

@@ -11,7 +11,7 @@ import pytest
 from jobs import clock
 from jobs.database import SCHEMA_VERSION
 from jobs.layout import StateDir
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from ktclient import config, doctor
 from ktclient.doctor import Finding, Machine, Severity
@@ -112,7 +112,7 @@ def test_the_cache(look_at: Look, tmp_path: Path) -> None:
 def test_a_sound_database(look_at: Look, state: StateDir) -> None:
     """Its path and its size."""
     with Store.open(state) as store:
-        store.submit(SUBMIT, 1)
+        store.submit(SUBMIT, Capacity(slots=1))
     finding = look_at("database")
     assert finding.severity is Severity.OK
     assert f"{state.database} is sound (0." in finding.found
@@ -123,7 +123,7 @@ def test_a_damaged_database(look_at: Look, state: StateDir, page: int) -> None:
     """Whichever page is garbage, it is a finding and no traceback."""
     with Store.open(state) as store:
         for number in range(20):
-            store.submit(replace(SUBMIT, document=bytes([number]) * 9000), 1)
+            store.submit(replace(SUBMIT, document=bytes([number]) * 9000), Capacity(slots=1))
     content = bytearray(state.database.read_bytes())
     start = page * 4096 if page > 0 else len(content) - 4096
     content[start : start + 4096] = b"\xff" * 4096
@@ -164,8 +164,8 @@ def test_the_clock(
     with Store.open(state) as store:
         with monkeypatch.context() as then:
             then.setattr(clock, "now", lambda: at)
-            store.submit(SUBMIT, 1)
-        store.submit(SUBMIT, 1)
+            store.submit(SUBMIT, Capacity(slots=1))
+        store.submit(SUBMIT, Capacity(slots=1))
     finding = look_at("clock")
     assert finding.severity.value == severity
     assert (at in finding.found) == (severity == "warn")

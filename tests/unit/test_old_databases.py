@@ -17,7 +17,7 @@ from jobs import database, sql
 from jobs.database import SCHEMA_VERSION
 from jobs.errors import StoreTooNew, StoreUnusable
 from jobs.layout import StateDir
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store import Store
 
 DATABASES = Path(__file__).parents[1] / "data" / "databases"
@@ -62,11 +62,11 @@ def test_it_opens_with_all_that_is_in_it_and_takes_new_jobs(path: Path, state: S
         assert store.document(jobs["queued"].document) == "满纸荒唐言".encode()
         assert len(store.attempts(jobs["lost"].id)) == 2
         assert store.events(jobs["failed"].id)[0].kind == "submitted"
-        store.submit(NewJob("pool", "{}", b"new", "new"), 1)
+        store.submit(NewJob("pool", "{}", b"new", "new"), Capacity(slots=1))
 
 
 Migration = Callable[[str], None]
-WIDER = "ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+WIDER = "ALTER TABLE jobs ADD COLUMN wider INTEGER NOT NULL DEFAULT 0;"
 BROKEN = "CREATE TABLE half (x); INSERT INTO jobs (nonsense) VALUES (1);"
 LARGE = (
     "CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
@@ -107,7 +107,7 @@ def test_a_copy_is_kept_before_a_migration(
     """Of all that the old version wrote to the last moment, private, and usable by it."""
     old_database(state)
     with Store.open(state) as writer:  # an old process that still has it open
-        writer.submit(NewJob("pool", "{}", b"late", "late"), 1)
+        writer.submit(NewJob("pool", "{}", b"late", "late"), Capacity(slots=1))
         before = titles(state)
         next_version(WIDER)
         assert titles(state) == before
@@ -137,7 +137,7 @@ def test_a_migration_that_fails_leaves_the_old_database(
     old_database(state)
     before = titles(state)
     next_version(BROKEN)
-    with pytest.raises(StoreUnusable, match=r"as it was.*schema-1\.bak"):
+    with pytest.raises(StoreUnusable, match=rf"as it was.*schema-{SCHEMA_VERSION}\.bak"):
         Store.open(state)
     monkeypatch.undo()
     assert titles(state) == before

@@ -14,7 +14,7 @@ from jobs import database, identity, sql
 from jobs.database import SCHEMA_VERSION
 from jobs.errors import AmbiguousId, NoSuchJob, StoreTooNew, StoreUnusable
 from jobs.layout import StateDir
-from jobs.model import NewJob, Piece, Status
+from jobs.model import Capacity, NewJob, Piece, Status
 from jobs.store import Store
 
 
@@ -25,17 +25,20 @@ def new_job(document: bytes = b"text") -> NewJob:
 def test_a_submitted_job_is_there_with_its_document_and_an_event(state: StateDir) -> None:
     """Everything that a worker needs is in the store."""
     with Store.open(state) as store:
-        job = store.submit(new_job("红楼梦".encode()), capacity=2)
+        job = store.submit(new_job("红楼梦".encode()), Capacity(slots=2))
         assert job.status is Status.QUEUED
         assert store.document(job.document) == "红楼梦".encode()
-        assert store.capacities() == {"pool": 2}
+        assert store.capacities() == {"pool": Capacity(slots=2)}
         assert [event.kind for event in store.events(job.id)] == ["submitted"]
 
 
 def test_a_document_is_stored_once(state: StateDir) -> None:
     """Asking twice about one book costs one copy."""
     with Store.open(state) as store:
-        first, second = store.submit(new_job(), 1), store.submit(new_job(), 1)
+        first, second = (
+            store.submit(new_job(), Capacity(slots=1)),
+            store.submit(new_job(), Capacity(slots=1)),
+        )
         assert first.document == second.document
     assert Database(state.database)["documents"].count == 1
 
@@ -43,14 +46,14 @@ def test_a_document_is_stored_once(state: StateDir) -> None:
 def test_a_submit_that_fails_leaves_nothing(state: StateDir) -> None:
     """The document and the job are one transaction."""
     with Store.open(state) as store, pytest.raises(sqlite3.IntegrityError):
-        store.submit(NewJob("pool", "{}", b"text", "title", weight=0), capacity=1)
+        store.submit(NewJob("pool", "{}", b"text", "title", weight=0), Capacity(slots=1))
     assert Database(state.database)["documents"].count == 0
 
 
 def test_a_unique_start_of_an_id_is_an_id(state: StateDir) -> None:
     """Ids start with a letter, and the error for a shared start names the candidates."""
     with Store.open(state) as store:
-        ids = [store.submit(new_job(), 1).id for _ in range(60)]
+        ids = [store.submit(new_job(), Capacity(slots=1)).id for _ in range(60)]
         assert all(job_id[0].isalpha() and len(job_id) == 8 for job_id in ids)
         assert store.find(ids[0][:7]).id == ids[0]
         assert store.find(ids[0]).id == ids[0]
@@ -65,7 +68,7 @@ def test_a_unique_start_of_an_id_is_an_id(state: StateDir) -> None:
 def test_output_is_read_back_in_order_and_from_any_point(state: StateDir) -> None:
     """Re-attaching readers ask for what came after the piece they saw last."""
     with Store.open(state) as store:
-        job = store.submit(new_job(), 1)
+        job = store.submit(new_job(), Capacity(slots=1))
         number = store.claim(job.id, identity.mine()).number
         pieces = [
             Piece(1, "answer", "Einmal "),
@@ -83,7 +86,7 @@ def test_nothing_in_the_state_directory_is_readable_by_others(state: StateDir) -
     old = os.umask(0o000)
     try:
         with Store.open(state) as store:
-            store.submit(new_job(), 1)
+            store.submit(new_job(), Capacity(slots=1))
             modes = {p: stat.S_IMODE(p.stat().st_mode) for p in (state.root, *state.root.iterdir())}
     finally:
         os.umask(old)
@@ -101,7 +104,7 @@ def test_a_store_is_not_carried_across_a_fork(state: StateDir) -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                store.submit(new_job(), 1)
+                store.submit(new_job(), Capacity(slots=1))
             except RuntimeError:
                 os._exit(42)
             os._exit(0)
@@ -155,9 +158,9 @@ def test_a_lock_held_for_too_long_is_told_with_its_own_cure(
         other = sqlite3.connect(state.database, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnusable, match=r"fuser .*ktjob\.db") as refused:
-            store.submit(new_job(), 1)
+            store.submit(new_job(), Capacity(slots=1))
         assert "disk" not in str(refused.value)
         other.execute("ROLLBACK")
         other.close()
         assert store.newest(5) == []
-        store.submit(new_job(), 1)
+        store.submit(new_job(), Capacity(slots=1))

@@ -10,7 +10,7 @@ import pytest
 from jobs import identity
 from jobs.errors import IllegalTransition
 from jobs.layout import StateDir
-from jobs.model import TRANSITIONS, NewJob, Outcome, Status
+from jobs.model import TRANSITIONS, Capacity, NewJob, Outcome, Status
 from jobs.store import Store
 
 PAIRS = [pair for pair in product(Status, Status) if pair[0] is not pair[1]]
@@ -19,7 +19,7 @@ PAIRS = [pair for pair in product(Status, Status) if pair[0] is not pair[1]]
 @pytest.fixture
 def job_id(state: StateDir) -> str:
     with Store.open(state) as store:
-        return store.submit(NewJob("pool", "{}", b"text", "title"), capacity=1).id
+        return store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1)).id
 
 
 def set_status(state: StateDir, job_id: str, status: Status) -> None:
@@ -109,7 +109,7 @@ def test_cancel_ends_a_queued_job_and_is_a_wish_for_a_running_one(
         wished = store.request_cancel(job_id)
         assert wished.status is Status.RUNNING and store.is_cancel_wished(job_id)
         assert store.request_cancel(job_id).cancel_requested_at == wished.cancel_requested_at
-        other = store.submit(NewJob("pool", "{}", b"text", "other"), capacity=1)
+        other = store.submit(NewJob("pool", "{}", b"text", "other"), Capacity(slots=1))
         assert store.request_cancel(other.id).outcome is Outcome.CANCELLED
         with pytest.raises(IllegalTransition):
             store.claim(other.id, identity.mine())

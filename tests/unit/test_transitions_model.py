@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from jobs import identity, recovery
 from jobs.errors import IllegalTransition
 from jobs.layout import StateDir
-from jobs.model import NewJob, Outcome, Piece
+from jobs.model import Capacity, NewJob, Outcome, Piece
 from jobs.store import Store
 
 
@@ -68,7 +68,7 @@ class Lives(RuleBasedStateMachine):
 
     def _new(self, most: int) -> str:
         new = NewJob("pool", "{}", b"text", "title", max_attempts=most)
-        job_id = self.store.submit(new, CAPACITY).id
+        job_id = self.store.submit(new, Capacity(slots=CAPACITY)).id
         self.lives[job_id] = Life(most)
         return job_id
 

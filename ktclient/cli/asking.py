@@ -1,0 +1,41 @@
+"""`ktjob ask`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from ktclient.cli import looking, screen
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.argument("question")
+@click.option("--max-tokens", type=int, metavar="N", help="Most tokens to answer (as job ID).")
+@click.option("--timeout", type=float, metavar="S", help="Seconds for the request (as job ID).")
+@click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def ask(
+    job_id: str,
+    question: str,
+    max_tokens: int | None,
+    timeout: float | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Ask another QUESTION about the document of job ID: a new job on the same server. The file
+    is not needed. Prints the new job's id."""
+    from ktclient import asking, config
+    from ktclient.submit import Job
+
+    settings = config.load()
+    job = Job(asking.ask(job_id, question, settings, max_tokens, timeout), settings)
+    if wait:
+        return looking.wait_and_print(job.id, None, as_json)
+    if as_json:
+        screen.put(json.dumps(job.status().to_dict(), ensure_ascii=False))
+    else:
+        screen.put(job.id)
+    screen.say(f"come back with: ktjob wait {job.id}, then ktjob result {job.id}")
+    return 0
