@@ -8,6 +8,7 @@ nothing here starts a thread, but a server may be asked.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,26 @@ class Count:
     by: str
     """Who was asked, and why it is not exact if it is not."""
 
+    is_rough: bool = False
+    """Whether it is only an estimate by the characters."""
+
+    @property
+    def low(self) -> int:
+        """Hardly fewer: pieces and an unknown template are off by a hundredth or some dozens."""
+        return self._other_end(tokens.LOW, -1)
+
+    @property
+    def high(self) -> int:
+        """Hardly more."""
+        return self._other_end(tokens.HIGH, 1)
+
+    def _other_end(self, factor: float, sign: int) -> int:
+        if self.exact:
+            return self.tokens
+        if self.is_rough:
+            return math.ceil(self.tokens * factor)
+        return max(0, self.tokens + sign * (self.tokens // 100 + 2 * UNKNOWN_TEMPLATE))
+
     def __str__(self) -> str:
         return f"{'' if self.exact else '~'}{self.tokens:,}"
 
@@ -54,7 +75,7 @@ def count(message: str, facts: ServerFacts | None, settings: Settings) -> Count:
     from ktclient.servers import calls
 
     if facts is None:
-        return _estimate(message, "no server was asked")
+        return roughly(message, "no server was asked")
     folder = calls.model_folder(facts, settings.api_key) if http.is_local(facts.url) else None
     here = _by_folder(message, Path(folder), settings.cache) if folder else None
     if here is not None:
@@ -65,11 +86,12 @@ def count(message: str, facts: ServerFacts | None, settings: Settings) -> Count:
     if counted is not None:
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
-    return _estimate(message, "its vocabulary is not to be had")
+    return roughly(message, "its vocabulary is not to be had")
 
 
-def _estimate(message: str, why: str) -> Count:
-    return Count(tokens.estimate(message).likely, False, f"an estimate: {why}")
+def roughly(message: str, why: str) -> Count:
+    """By its characters, which costs nothing."""
+    return Count(tokens.estimate(message).likely, False, f"an estimate: {why}", is_rough=True)
 
 
 def _by(message: str, vocabulary: ranks.Ranks, by: str, template: int | None) -> Count:

@@ -46,6 +46,8 @@ class Document:
     text: str
     neutralised: int = 0
     """How many marks of chat templates the text held; they are data, and were made so."""
+    line_ends: int = 0
+    """How many CRs were dropped from its line ends."""
 
 
 def read(name: str, *, raw: bool = False, stdin: BinaryIO | None = None) -> Document:
@@ -125,9 +127,13 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         raise DocumentUnusable(
             f"{title} holds half a character (a lone surrogate) at position {error.start}"
         ) from None
+    before = len(text)
     if not raw:
-        text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    return Document(title, *neutral(text))
+        text = text.removeprefix("\ufeff")
+        before = len(text)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    dropped = before - len(text)
+    return Document(title, *neutral(text), dropped)
 
 
 def neutral(text: str) -> tuple[str, int]:

@@ -1,24 +1,170 @@
-"""Whether document, question and answer fit into the window, with the arithmetic in words."""
+"""Whether document, question and answer fit into a server, with the arithmetic in words. Pure.
+
+sglang refuses prompt + answer >= window, and prompts that its KV pool cannot hold. Between what it
+refuses and what its scheduler admits lies a gap: such a request waits for ever and blocks all
+behind it (sglang #28530; mended upstream in 0.5.13, not in sglang-kt 0.7.2).
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from enum import Enum
+
 from ktclient.errors import DoesNotFit
+
+CLIP = 4096
+"""Admission counts no more of an answer than this (SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION)."""
+DEFAULT_PAGE = 256
+"""Where a pool is known and its page is not: DeepSeek V4's, the largest seen."""
+_RESERVED = 6
+"""Input is refused above min(window, pool) - 6 (sglang managers/tp_worker.py:287)."""
+_WORTHWHILE_ANSWER = 16
+
+
+class Kind(str, Enum):
+    """What can be done with it."""
+
+    FITS = "fits"
+    ALONE = "fits alone"
+    """But another one like it must wait until it has ended."""
+    SPLIT = "split"
+    """Not in one piece."""
+    IMPOSSIBLE = "impossible"
+    """Not in any number of pieces: the answer alone is too long."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Tokens; None is unknown. `window` of one request, `pool` of all together."""
+
+    window: int | None
+    pool: int | None = None
+    page: int | None = None
+
+    def most_prompt(self, max_tokens: int) -> int | None:
+        """The longest prompt beside such an answer; None without a limit. May be below 0."""
+        bounds = []
+        if self.window is not None:
+            bounds.append(self.window - 1 - max_tokens)
+        if self.pool is not None:
+            admitted = self.pool - 1 - min(max_tokens, CLIP) - self._page
+            bounds += [self.pool - 1 - max_tokens, admitted, self.pool - _RESERVED]
+            if self.window is not None:
+                bounds.append(self.window - _RESERVED)
+        return min(bounds, default=None)
+
+    def most_answer(self, prompt: int) -> int:
+        """The longest answer beside such a prompt; 0 when there is none."""
+        low, high = 0, max(self.window or 0, self.pool or 0)
+        while low < high:  # most_prompt falls as the answer grows
+            middle = (low + high + 1) // 2
+            most = self.most_prompt(middle)
+            low, high = (middle, high) if most is None or prompt <= most else (low, middle - 1)
+        return low
+
+    @property
+    def _page(self) -> int:
+        return DEFAULT_PAGE if self.page is None else self.page
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`reason`: the arithmetic; `cure`: what to do, empty when nothing need be done."""
+
+    kind: Kind
+    reason: str
+    cure: str
+    numbers: dict[str, int | None]
+
+    @property
+    def fits(self) -> bool:
+        return self.kind in (Kind.FITS, Kind.ALONE)
+
+    def require(self) -> None:
+        """Raises `DoesNotFit` unless it fits."""
+        if not self.fits:
+            raise DoesNotFit(f"it does not fit: {self.reason}. {self.cure}")
+
+
+def judge(prompt: int, max_tokens: int, limits: Limits, *, exact: bool) -> Verdict:
+    """The verdict on a prompt and the longest answer to it, in tokens."""
+    most = limits.most_prompt(max_tokens)
+    numbers = {
+        "prompt": prompt,
+        "max_tokens": max_tokens,
+        "window": limits.window,
+        "pool": limits.pool,
+        "most_prompt": most,
+    }
+    reason = _reason(prompt, max_tokens, limits, exact)
+    if most is None or prompt <= most:
+        kind = Kind.ALONE if _fills(prompt + max_tokens, limits) else Kind.FITS
+        cure = "Another one like it waits until it has ended" if kind is Kind.ALONE else ""
+        return Verdict(kind, reason, cure, numbers)
+    kind = Kind.SPLIT if most > 0 else Kind.IMPOSSIBLE
+    return Verdict(kind, reason, _cure(prompt, most, max_tokens, limits), numbers)
 
 
 def check(prompt_tokens: int, max_tokens: int, window: int, *, exact: bool) -> None:
     """Raise `DoesNotFit` unless prompt + answer < window (sglang's own rule is the strict one)."""
-    total = prompt_tokens + max_tokens
-    if total < window:
-        return
+    judge(prompt_tokens, max_tokens, Limits(window), exact=exact).require()
+
+
+def _fills(tokens: int, limits: Limits) -> bool:
+    return limits.pool is not None and 2 * tokens >= limits.pool
+
+
+def _reason(prompt: int, max_tokens: int, limits: Limits, exact: bool) -> str:
     about = "" if exact else "about "
-    room = window - 1 - max_tokens
-    answer = f"{max_tokens:,} for the answer"
-    cure = (
-        f"Cut the document to {room:,} tokens, or use a server with a larger window."
-        if room > 0
-        else "The answer alone fills the window: lower --max-tokens."
+    total = prompt + max_tokens
+    words = (
+        f"{about}{prompt:,} tokens of document and question + {max_tokens:,} for the answer = "
+        f"{about}{total:,}, and "
     )
-    raise DoesNotFit(
-        f"it does not fit: {about}{prompt_tokens:,} tokens of document and question + {answer} = "
-        f"{about}{total:,}, and the window is {window:,}. {cure}"
+    if limits.pool is not None and (limits.window is None or not _is_beyond(total, limits.window)):
+        words += f"the server's KV pool is {limits.pool:,}"
+        wanted = prompt + min(max_tokens, CLIP) + limits._page
+        if total < limits.pool <= wanted:
+            words += (
+                f", of which it wants {wanted:,} free before it begins (with {limits._page} for a "
+                "page): it would wait for ever and block all behind it"
+            )
+        return words
+    return words + (f"the window is {limits.window:,}" if limits.window else "no limit is known")
+
+
+def _is_beyond(total: int, window: int) -> bool:
+    return total >= window
+
+
+def _cure(prompt: int, most: int, max_tokens: int, limits: Limits) -> str:
+    if most <= 0:
+        which = "window" if limits.pool is None or limits.window == _least(limits) else "KV pool"
+        return f"The answer alone fills the {which}: lower --max-tokens."
+    parts = math.ceil(prompt / most)
+    fewer = limits.most_answer(prompt)
+    shorter = f"Lower --max-tokens to {fewer:,}. Or cut" if fewer >= _WORTHWHILE_ANSWER else "Cut"
+    return (
+        f"{shorter.replace('Or cut', 'Or: Cut')} the document to {most:,} tokens, split it into "
+        f"{parts:,} parts, or use a server with {_larger(prompt + max_tokens, limits)}."
     )
+
+
+def _least(limits: Limits) -> int:
+    return min(limit for limit in (limits.window, limits.pool) if limit is not None)
+
+
+def _larger(total: int, limits: Limits) -> str:
+    """The flags of sglang that the limits come from."""
+    window = "a larger window"
+    if limits.pool is None:
+        return window
+    pool = (
+        "a larger KV pool (sglang: --mem-fraction-static higher; DeepSeek V4 also: "
+        "--swa-full-tokens-ratio lower)"
+    )
+    window = f"{window} (sglang: --context-length)"
+    if limits.window is None or total < limits.window:
+        return pool
+    return f"{window} and {pool}" if total >= limits.pool else window

@@ -11,7 +11,8 @@ from pathlib import Path
 from jobs import model
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import config, documents, fit, snapshot, tasks, tokens, truth
+from ktclient import config, documents, snapshot, tasks, truth
+from ktclient import forecast as forecasts
 from ktclient.documents import Document
 from ktclient.errors import (
     BadInput,
@@ -21,6 +22,7 @@ from ktclient.errors import (
     JobUnsuccessful,
     NotFinished,
 )
+from ktclient.forecast import Forecast
 from ktclient.servers import choose
 from ktclient.servers.choose import Target
 from ktclient.snapshot import Snapshot
@@ -30,13 +32,9 @@ from server_bundle import embedded
 
 MAX_TOKENS = 1024
 """The deployment guide's figure for a summary."""
-TIMEOUT_SECONDS = 3600.0
-"""The deployment guide's figure: a 600K-token document prefills for 20 to 25 minutes."""
 MAX_ATTEMPTS = 2
 """One more try by itself, when the worker or the server died; none for anything answered."""
 _LOOK_SECONDS = 0.2
-_HOPELESS = 2
-"""So many windows' worth of tokens, at the very least, need no exact count to be refused."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Options:
 
     task: Task
     max_tokens: int = MAX_TOKENS
-    timeout: float = TIMEOUT_SECONDS
+    timeout: float | None = None
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
@@ -58,7 +56,7 @@ def submit(
     settings: config.Settings,
     on_progress: embedded.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
-) -> tuple[Job, Target]:
+) -> tuple[Job, Forecast]:
     """Check everything that can be checked now, store the job, make sure that the runner lives.
 
     `on_progress` is told about downloads, which happen here only when the embedded model's own
@@ -69,29 +67,30 @@ def submit(
     `StoreUnusable`: nothing is stored then. Once it is stored it raises nothing: without a runner
     the next command starts one.
     """
-    _check(options)
-    target = choose.choose(settings, options.server, options.model)
-    _check_fit(tasks.message(document.text, options.task), options, target, settings, on_progress)
+    before = forecast(document, options, settings, on_progress)
+    before.verdict.require()
+    target = before.target
     spec = JobSpec(
         task=options.task,
         server=target.server,
         model=options.model or settings.model,
         max_tokens=options.max_tokens,
-        timeout=options.timeout,
+        timeout=before.deadline,
     )
     new = NewJob(
         pool=target.server,
         spec=spec.to_json(),
         document=document.text.encode(),
         title=document.title,
+        weight=before.count.high + options.max_tokens,
         max_attempts=options.max_attempts,
         priority=options.priority,
     )
     with Store.open(settings.state) as store:
-        stored = store.submit(new, Capacity(slots=target.parallel))
+        stored = store.submit(new, _capacity(target))
     on_stored(stored.id)
     truth.serve(settings.state)
-    return Job(stored.id, settings), target
+    return Job(stored.id, settings), before
 
 
 def _check(options: Options) -> None:
@@ -99,40 +98,32 @@ def _check(options: Options) -> None:
         raise BadInput(f"max_tokens must be at least 1, not {options.max_tokens}")
     if options.max_attempts < 1:
         raise BadInput(f"max_attempts must be at least 1, not {options.max_attempts}")
-    if not 0 < options.timeout < float("inf"):
+    if options.timeout is not None and not 0 < options.timeout < float("inf"):
         raise BadInput(f"timeout must be a number of seconds above 0, not {options.timeout}")
 
 
-def _check_fit(
-    message: str,
+def forecast(
+    document: Document,
     options: Options,
-    target: Target,
     settings: config.Settings,
-    on_progress: embedded.Progress,
-) -> None:
-    """Refuse now what cannot fit: by estimate where that is clear, else by the server's count."""
-    window = target.window
-    estimate = tokens.estimate(message)
-    if window is None or estimate.high + options.max_tokens < window:
-        return
-    if estimate.low > window * _HOPELESS:
-        fit.check(estimate.likely, options.max_tokens, window, exact=False)
-        return
-    exact = _count(message, target, settings, on_progress)
-    prompt = estimate.low if exact is None else exact
-    fit.check(prompt, options.max_tokens, window, exact=exact is not None)
+    on_progress: embedded.Progress = lambda what, done, total: None,
+) -> Forecast:
+    """What `submit` looks at first, and nothing else: stores nothing. Raises the same, but for
+    `DoesNotFit`: the verdict says it."""
+    _check(options)
+    target = choose.choose(settings, options.server, options.model)
+    message = tasks.message(document.text, options.task)
+    return forecasts.make(
+        message, options.max_tokens, options.timeout, target, settings, on_progress
+    )
 
 
-def _count(
-    message: str, target: Target, settings: config.Settings, on_progress: embedded.Progress
-) -> int | None:
-    from ktclient.servers import calls, probe
-
+def _capacity(target: Target) -> Capacity:
+    """What the server may be given at once: as far as it told, else as many as configured."""
     facts = target.facts
     if facts is None:
-        running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
-        facts = probe.probe(running.url, None)
-    return calls.count(facts, settings.api_key, message)
+        return Capacity(slots=target.parallel)
+    return Capacity(facts.pool, facts.max_running or target.parallel, bool(facts.has_prefix_cache))
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
@@ -142,7 +133,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     ask: str | None = None,
     prompt: str | None = None,
     max_tokens: int = MAX_TOKENS,
-    timeout: float = TIMEOUT_SECONDS,
+    timeout: float | None = None,
     model: str | None = None,
     server: str | None = None,
     raw: bool = False,
@@ -153,8 +144,9 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     `document` is the text itself, or a path object (`pathlib.Path`) of a file to read. Choose
     one of `summarize` (the default), `ask` (a question) and `prompt` (your own instruction,
     after the document). `max_tokens` bounds the answer; `timeout` is in seconds for the whole
-    request. `server` is a URL or "embedded"; without it the configured one, else one that
-    answers on this machine, else the embedded one. `raw` keeps CRLFs and a byte order mark.
+    request; without it, twice the time that reading may take, and an hour at least. `server` is a
+    URL or "embedded"; without it the configured one, else one that answers on this machine, else
+    the embedded one. `raw` keeps CRLFs and a byte order mark.
     `max_attempts` counts tries that were sent: another follows by itself only when the worker or
     the server died, and only once the server has been seen to be done with the one before.
 

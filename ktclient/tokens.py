@@ -12,7 +12,7 @@ from dataclasses import dataclass
 _LETTERS_PER_TOKEN = 4.4
 _OTHER_SCRIPT_TOKENS = 0.8
 """Tokens per character outside ASCII."""
-_LOW, _HIGH = 0.6, 1.35
+LOW, HIGH = 0.6, 1.35
 """How far text may stray from prose: source code and tables run high, repetition runs low."""
 
 
@@ -34,4 +34,4 @@ def estimate(text: str) -> Estimate:
         + digits / 2
         + (len(text) - ascii_count) * _OTHER_SCRIPT_TOKENS
     )
-    return Estimate(int(likely * _LOW), int(likely), int(likely * _HIGH) + 1)
+    return Estimate(int(likely * LOW), int(likely), int(likely * HIGH) + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import asking, doctoring, exits, keeping, looking, submitting, unit
+from ktclient.cli import asking, checking, doctoring, exits, keeping, looking, submitting, unit
 
 
 @click.group(
@@ -25,6 +25,7 @@ def ktjob() -> None:
 
 for _command in (
     submitting.submit,
+    checking.check,
     asking.ask,
     looking.status,
     looking.wait,

@@ -30,6 +30,16 @@ def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:
         return None
 
 
+def survey(facts: ServerFacts, api_key: str | None, patience: float) -> ServerFacts:
+    """The same facts and whatever else the server tells; each question waits `patience` seconds
+    at most, and is asked once."""
+    try:
+        with http.short_client(api_key, facts.url) as client:
+            return _DIALECTS[facts.dialect].survey(client, facts, patience)
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return facts
+
+
 def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
     """The folder (or the hub's name) that the server took its tokenizer from; None if untold."""
     if facts.dialect != sglang.NAME:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx2
+
+from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.numbers import count_of
 
 NAME = "llama.cpp"
 
@@ -26,6 +31,23 @@ class LlamaCpp:
         body = {"content": rendered.json()["prompt"], "add_special": True, "parse_special": True}
         counted = http.post(f"{url}/tokenize", json=body)
         return len(counted.json()["tokens"]) if counted.status_code == 200 else None
+
+    def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
+        """/props tells the window of one slot, which may be a share of the context, and how many
+        slots there are. Each slot keeps its last prompt, so it has a prefix cache."""
+        known = replace(facts, has_prefix_cache=True, progress="stream")
+        props = http.get(f"{facts.url}/props", timeout=patience)
+        if props.status_code != 200:  # --no-props, or a router
+            return known
+        told = props.json()
+        settings = told.get("default_generation_settings") or {}
+        silent = self.is_silent(http, facts.url)
+        return replace(
+            known,
+            window=count_of(settings.get("n_ctx")) or facts.window,
+            max_running=count_of(told.get("total_slots")),
+            is_busy=None if silent is None else not silent,
+        )
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
         """Every slot idle. Not to be asked more than every few seconds: at ten a second it no

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import httpx2
 
+from ktclient.servers.dialect import ServerFacts
+
 NAME = "openai-compatible"
 
 
@@ -18,6 +20,9 @@ class Plain:
 
     def count(self, http: httpx2.Client, url: str, model: str, message: str) -> int | None:
         return None
+
+    def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
+        return facts
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
         return None

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx2
+
+from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.numbers import count_of
+from ktclient.vocabulary import bundled
 
 NAME = "sglang"
 PIECE_CHARACTERS = 100_000
@@ -14,6 +21,10 @@ LOADS_SECONDS = 600.0
 """/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen, minutes
 when kernels are compiled first. Much longer than that, because sglang-kt keeps a question whose
 asker has gone, and answers it before the next one."""
+DEEPSEEK_V4_PAGE = 256
+"""What its attention backend sets, whatever --page-size says (sglang-kt server_args.py:1203)."""
+_INSTANT_SECONDS = 1.0
+"""/server_info goes through the scheduler; an idle one answers in milliseconds."""
 TEMPLATE_TOKENS = 16
 """Allowance for the chat template around one user message."""
 
@@ -42,6 +53,21 @@ class Sglang:
             total += int(answer.json()["count"])
         return total
 
+    def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
+        """/server_info, asked once: sglang-kt keeps a question whose asker has gone. It holds the
+        API key in clear: nothing but what `told` names leaves this function."""
+        begun = time.monotonic()
+        try:
+            answer = http.get(f"{facts.url}/server_info", timeout=patience)
+        except httpx2.TimeoutException:
+            return replace(facts, is_busy=True, page=_page(facts.model, {}))
+        if answer.status_code != 200:
+            return facts
+        known = told(facts, answer.json())
+        if time.monotonic() - begun > _INSTANT_SECONDS:
+            return replace(known, is_busy=True)
+        return replace(known, is_busy=_is_busy(http, facts.url, patience))
+
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
         """No request runs or waits and no token is in use. During chunked prefill the request is
         in neither list, only its tokens show (real/sglang-kt-0.7.2-cpu/long.jsonl). Answered
@@ -51,8 +77,7 @@ class Sglang:
             answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
         if answer.status_code != 200:
             return None
-        names = ("num_running_reqs", "num_waiting_reqs", "num_used_tokens")
-        return not any(load[name] for load in answer.json()["loads"] for name in names)
+        return not _works(answer.json())
 
     def abort(self, http: httpx2.Client, url: str, rid: str) -> bool:
         """/abort_request matches by prefix and ignores unknown ids silently. A prefix of nothing
@@ -72,3 +97,42 @@ def _pieces(text: str) -> list[str]:
         pieces.append(text[start:end])
         start = end
     return pieces
+
+
+def told(facts: ServerFacts, info: Mapping[str, object]) -> ServerFacts:
+    """What the body of /server_info adds to the facts. Pure."""
+    states = info.get("internal_states")
+    state = states[0] if isinstance(states, list) and states else None
+    effective = state.get(_EFFECTIVE) if isinstance(state, dict) else None
+    radix_is_off = info.get("disable_radix_cache")
+    return replace(
+        facts,
+        pool=count_of(info.get("max_total_num_tokens")),
+        max_running=count_of(effective) or count_of(info.get("max_running_requests")),
+        chunk=count_of(info.get("chunked_prefill_size")),
+        page=_page(f"{facts.model} {info.get('model_path')}", info),
+        has_prefix_cache=not radix_is_off if isinstance(radix_is_off, bool) else None,
+        progress="metrics" if info.get("enable_metrics") is True else "loads",
+    )
+
+
+_EFFECTIVE = "effective_max_running_requests_per_dp"
+
+
+def _page(names: str, info: Mapping[str, object]) -> int | None:
+    page = count_of(info.get("page_size"))
+    return max(page or 1, DEEPSEEK_V4_PAGE) if bundled.is_deepseek_v4(names) else page
+
+
+def _is_busy(http: httpx2.Client, url: str, patience: float) -> bool | None:
+    try:
+        with _one_question:
+            answer = http.get(f"{url}/v1/loads?include=core", timeout=patience)
+    except httpx2.TimeoutException:
+        return True
+    return _works(answer.json()) if answer.status_code == 200 else None
+
+
+def _works(body: Mapping[str, list[Mapping[str, object]]]) -> bool:
+    names = ("num_running_reqs", "num_waiting_reqs", "num_used_tokens")
+    return any(load[name] for load in body["loads"] for name in names)

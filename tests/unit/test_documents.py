@@ -54,7 +54,7 @@ def test_line_ends_become_newlines_unless_raw() -> None:
 def test_given_text_is_normalised_like_a_file() -> None:
     """`submit_long("text")` and a file with that text send the same."""
     given = documents.from_text("\ufeffone\r\ntwo", "text")
-    assert given == documents.Document("text", "one\ntwo")
+    assert given == documents.Document("text", "one\ntwo", line_ends=1)
     assert documents.from_text("\ufeffa\r\n", "text", raw=True).text == "\ufeffa\r\n"
 
 
@@ -155,7 +155,7 @@ def test_controls_that_text_files_hold_are_text() -> None:
 def test_standard_input_is_read_as_bytes() -> None:
     """With a mark, CRLFs and a title for people."""
     document = documents.read("-", stdin=io.BytesIO("\ufeff红楼\r\n".encode()))
-    assert document == documents.Document("standard input", "红楼\n")
+    assert document == documents.Document("standard input", "红楼\n", line_ends=1)
 
 
 def test_refused_standard_input_is_called_by_its_name() -> None:

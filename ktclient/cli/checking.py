@@ -1,0 +1,38 @@
+"""`ktjob check`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli import exits, live, screen, submitting
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+@click.command()
+@submitting.asked
+def check(file: str, raw: bool, as_json: bool, **given: Unpack[submitting.Asked]) -> int:
+    """Say whether FILE fits the server and how long it takes, without submitting it.
+
+    Takes the options of `submit`. Exits with 0 when it fits, with 7 when it does not.
+    """
+    from ktclient import config, documents
+    from ktclient import submit as service
+
+    document = documents.read(file, raw=raw)
+    with live.line() as line:
+        found = service.forecast(
+            document, submitting.options_of(given), config.load(), line.download
+        )
+    if as_json:
+        screen.put(json.dumps(found.to_dict(), ensure_ascii=False))
+    else:
+        screen.put(f"{found.verdict.kind.value}: {found.count} tokens")
+        submitting.describe(document, found)
+        if found.expected is None:
+            screen.say(f"  time       {found.time}")
+    return exits.SUCCEEDED if found.verdict.fits else exits.DOES_NOT_FIT

@@ -1,0 +1,163 @@
+"""What can be said of a request before it is sent: tokens, whether it fits, how long it takes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from ktclient import counting, estimate, fit, tokens
+from ktclient.config import Settings
+from ktclient.counting import Count
+from ktclient.quoting import spoken
+from ktclient.servers.choose import Target
+from ktclient.vocabulary import bundled
+from server_bundle import embedded
+
+COUNTED_FROM = 20_000
+"""Shorter prompts are only estimated, unless it may be close: a count can cost a second."""
+PATIENCE_SECONDS = 2.0
+LONG_PATIENCE_SECONDS = 30.0
+"""What a server may take to tell about itself. sglang-kt tells at the end of a chunk: 7 to 13 s in
+the guide's deployment, 26 s seen. Worth waiting for where the request itself takes minutes."""
+_HOPELESS = 2
+"""So many windows' worth of tokens, at the very least, need no exact count to be refused."""
+_CLOSE = 2
+"""More than one window in so many, at the very most, is counted."""
+BY_THE_GUIDE = "by the guide's figures"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`expected`: seconds to the first token, on an idle server; None when nobody can know.
+    `deadline`: seconds after which the request is given up."""
+
+    target: Target
+    count: Count
+    verdict: fit.Verdict
+    expected: estimate.Estimate | None
+    by: str
+    deadline: float
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the deadline is too near, and the one that would do."""
+        if self.expected is None or self.deadline >= self.expected.high:
+            return None
+        return (
+            f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
+            f"reading it may take; --timeout {estimate.timeout(self.expected):.0f} would do"
+        )
+
+    @property
+    def time(self) -> str:
+        """How long until the first token, in words."""
+        if self.expected is None:
+            return self.by
+        low, high = spoken(self.expected.low), spoken(self.expected.high)
+        return f"about {spoken(self.expected.seconds)} to read ({low} to {high}), {self.by}"
+
+    def to_dict(self) -> dict[str, object]:
+        """For --json: tokens and seconds; null is unknown."""
+        facts = self.target.facts
+        return {
+            "server": self.target.server,
+            "facts": None if facts is None else asdict(facts),
+            "tokens": self.count.tokens,
+            "exact": self.count.exact,
+            "by": self.count.by,
+            "verdict": self.verdict.kind.value,
+            "reason": self.verdict.reason,
+            "cure": self.verdict.cure,
+            "numbers": self.verdict.numbers,
+            "first_token_seconds": None if self.expected is None else asdict(self.expected),
+            "time_by": self.by,
+            "timeout": self.deadline,
+            "warning": self.doubt,
+        }
+
+
+def make(
+    message: str,
+    max_tokens: int,
+    timeout: float | None,
+    target: Target,
+    settings: Settings,
+    on_progress: embedded.Progress,
+) -> Forecast:
+    """Ask the server what matters for this message. Raises what starting an embedded server
+    raises: that is done when only its tokenizer can say whether the message fits."""
+    from ktclient.servers import calls
+
+    rough = tokens.estimate(message)
+    target = _up_if_close(rough, max_tokens, target, settings, on_progress)
+    if target.facts is not None:
+        is_long = rough.likely > COUNTED_FROM
+        patience = LONG_PATIENCE_SECONDS if is_long else PATIENCE_SECONDS
+        known = calls.survey(target.facts, settings.api_key, patience)
+        target = replace(target, facts=known)
+    count = _count(message, rough, max_tokens, target, settings)
+    verdict = _verdict(count, max_tokens, _limits(target))
+    belief, by = _belief(target)
+    expected = None if belief is None else belief.first_token(count.tokens)
+    usual = estimate.LEAST_TIMEOUT_SECONDS if expected is None else estimate.timeout(expected)
+    return Forecast(target, count, verdict, expected, by, usual if timeout is None else timeout)
+
+
+def _limits(target: Target) -> fit.Limits:
+    facts = target.facts
+    if facts is None:
+        return fit.Limits(target.window)
+    return fit.Limits(target.window, facts.pool, facts.page)
+
+
+def _is_close(rough: tokens.Estimate, max_tokens: int, target: Target) -> bool:
+    """Whether only a count can say if it fits."""
+    limits = _limits(target)
+    least = min((size for size in (limits.window, limits.pool) if size), default=None)
+    if least is None or rough.low > least * _HOPELESS:
+        return False
+    return (rough.high + max_tokens) * _CLOSE > least
+
+
+def _up_if_close(
+    rough: tokens.Estimate,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    on_progress: embedded.Progress,
+) -> Target:
+    from ktclient.servers import probe
+
+    most = embedded.WINDOW - 1 - max_tokens
+    if target.facts is not None or rough.high <= most or rough.low > embedded.WINDOW * _HOPELESS:
+        return target
+    running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
+    return replace(target, facts=probe.probe(running.url, None))
+
+
+def _count(
+    message: str, rough: tokens.Estimate, max_tokens: int, target: Target, settings: Settings
+) -> Count:
+    limit = target.window
+    is_hopeless = limit is not None and rough.low > limit * _HOPELESS
+    is_needed = rough.likely > COUNTED_FROM or _is_close(rough, max_tokens, target)
+    if is_hopeless or target.facts is None or not is_needed:
+        return counting.roughly(message, "by its characters")
+    return counting.count(message, target.facts, settings)
+
+
+def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
+    """What is not counted exactly is refused only if its low end does not fit."""
+    verdict = fit.judge(count.tokens, max_tokens, limits, exact=count.exact)
+    if verdict.fits or not fit.judge(count.low, max_tokens, limits, exact=False).fits:
+        return verdict
+    doubt = f"That may be too much; the count is not exact. If it is: {verdict.cure}"
+    return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
+
+
+def _belief(target: Target) -> tuple[estimate.Belief | None, str]:
+    """How long the server's prefills take, and who says so. The guide's figures are those of one
+    model; for others no figure is better than a wrong one."""
+    facts = target.facts
+    if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
+        return estimate.believe([]), BY_THE_GUIDE
+    return None, "unknown: no prefill seen on this server yet"

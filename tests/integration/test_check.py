@@ -1,0 +1,68 @@
+"""`ktjob check`: everything that can be known beforehand, and nothing is stored."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+
+
+def check(command: list[str], path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, "check", str(path), *options], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> Path:
+    path = tmp_path / "long.txt"
+    path.write_bytes(b"It was a dark and stormy night; the rain fell in torrents.\r\n" * 3_000)
+    return path
+
+
+def test_what_fits(
+    tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
+) -> None:
+    """Counted exactly by the model's own vocabulary; the time by the guide's figures."""
+    with fake_sglang(tmp_path) as server:
+        told = check(ktjob_command, document, "--server", server.url)
+        found = json.loads(check(ktjob_command, document, "--server", server.url, "--json").stdout)
+        assert server.requests() == []
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("fits: ")
+    assert "3,000 CR LF line ends" in told.stderr
+    assert "by the guide's figures" in told.stderr
+    assert (found["verdict"], found["exact"], found["timeout"]) == ("fits", True, 3600.0)
+    assert found["facts"]["pool"] == 964_864
+    assert not (ktjob_home / "ktjob.db").exists()
+
+
+def test_what_the_pool_cannot_hold(
+    tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
+) -> None:
+    """Exit code 7, with the arithmetic; submit refuses it for the same reason."""
+    with fake_sglang(tmp_path, "--pool", "20000") as server:
+        told = check(ktjob_command, document, "--server", server.url)
+        command = [*ktjob_command, "submit", str(document), "--server", server.url]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, refused.returncode) == (7, 7)
+    assert told.stdout.startswith("split: ")
+    assert "KV pool is 20,000" in told.stderr
+    assert "KV pool is 20,000" in refused.stderr
+
+
+def test_a_timeout_that_is_too_short_is_questioned(
+    tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
+) -> None:
+    """With the number that would do."""
+    with fake_sglang(tmp_path) as server:
+        told = check(ktjob_command, document, "--server", server.url, "--timeout", "5")
+    assert "--timeout 3600 would do" in told.stderr
+
+
+def test_no_server(ktjob_home: Path, ktjob_command: list[str], document: Path) -> None:
+    """Exit code 6."""
+    assert check(ktjob_command, document, "--server", "http://127.0.0.1:9").returncode == 6
