@@ -30,7 +30,7 @@ class Settings:
     server: str | None
     model: str | None
     api_key: str | None = field(repr=False)
-    parallel: int
+    parallel: int | None
     """How many requests the server may be given at once."""
 
 
@@ -127,8 +127,10 @@ def _usable_key(key: str, where: str) -> str:
     return key
 
 
-def _parallel(table: dict[str, object], path: Path) -> int:
-    value = table.get("parallel", 1)
+def _parallel(table: dict[str, object], path: Path) -> int | None:
+    value = table.get("parallel")
+    if value is None:
+        return None
     if isinstance(value, int) and value is not True and value > 0:
         return value
     raise BadSetting(f"{path}: server.parallel must be a whole number above 0, not {value!r}")

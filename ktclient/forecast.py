@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from ktclient import counting, estimate, fit, tokens
+from jobs.errors import StoreUnusable
+from jobs.store import Store
+from ktclient import calibration, counting, estimate, fit, tokens
 from ktclient.config import Settings
 from ktclient.counting import Count
 from ktclient.quoting import spoken
@@ -22,6 +24,7 @@ _HOPELESS = 2
 """So many windows' worth of tokens, at the very least, need no exact count to be refused."""
 _CLOSE = 2
 """More than one window in so many, at the very most, is counted."""
+BY_EXPERIENCE = "by what earlier prefills took here"
 BY_THE_GUIDE = "by the guide's figures"
 
 
@@ -96,7 +99,7 @@ def make(
         target = replace(target, facts=known)
     count = _count(message, rough, max_tokens, target, settings)
     verdict = _verdict(count, max_tokens, _limits(target))
-    belief, by = _belief(target)
+    belief, by = _belief(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = estimate.LEAST_TIMEOUT_SECONDS if expected is None else estimate.timeout(expected)
     return Forecast(target, count, verdict, expected, by, usual if timeout is None else timeout)
@@ -154,10 +157,25 @@ def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
     return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
 
 
-def _belief(target: Target) -> tuple[estimate.Belief | None, str]:
+def _belief(target: Target, settings: Settings) -> tuple[estimate.Belief | None, str]:
     """How long the server's prefills take, and who says so. The guide's figures are those of one
     model; for others no figure is better than a wrong one."""
     facts = target.facts
+    learned = _learned(target, embedded.MODEL if facts is None else facts.model, settings)
+    if learned is not None:
+        return learned, BY_EXPERIENCE
     if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
         return estimate.believe([]), BY_THE_GUIDE
     return None, "unknown: no prefill seen on this server yet"
+
+
+def _learned(target: Target, model: str, settings: Settings) -> estimate.Belief | None:
+    """From the store, if there is one: a forecast creates nothing, and can do without."""
+    try:
+        store = Store.open_if_any(settings.state)
+        if store is None:
+            return None
+        with store:
+            return calibration.belief(store, target.server, model)
+    except StoreUnusable:
+        return None

@@ -25,6 +25,7 @@ from ktclient.errors import (
 from ktclient.forecast import Forecast
 from ktclient.servers import choose
 from ktclient.servers.choose import Target
+from ktclient.servers.dialect import ServerFacts
 from ktclient.snapshot import Snapshot
 from ktclient.spec import JobSpec
 from ktclient.tasks import Task
@@ -87,7 +88,7 @@ def submit(
         priority=options.priority,
     )
     with Store.open(settings.state) as store:
-        stored = store.submit(new, _capacity(target))
+        stored = store.submit(new, _capacity(store, target))
     on_stored(stored.id)
     truth.serve(settings.state)
     return Job(stored.id, settings), before
@@ -118,12 +119,19 @@ def forecast(
     )
 
 
-def _capacity(target: Target) -> Capacity:
-    """What the server may be given at once: as far as it told, else as many as configured."""
+def _capacity(store: Store, target: Target) -> Capacity:
+    """What the server may be given at once: as many as configured, else as it told, else one. What
+    it did not tell this time, because it was busy, it may have told before."""
     facts = target.facts
-    if facts is None:
-        return Capacity(slots=target.parallel)
-    return Capacity(facts.pool, facts.max_running or target.parallel, bool(facts.has_prefix_cache))
+    known = store.capacities().get(target.server, Capacity()) if _is_untold(facts) else Capacity()
+    if facts is None or known.tokens is not None:
+        return Capacity(known.tokens, target.parallel or known.slots or 1, known.affinity)
+    slots = target.parallel or facts.max_running or 1
+    return Capacity(facts.pool, slots, bool(facts.has_prefix_cache))
+
+
+def _is_untold(facts: ServerFacts | None) -> bool:
+    return facts is None or facts.pool is None
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface

@@ -22,7 +22,8 @@ class Target:
     server: str
     why: str
     facts: ServerFacts | None
-    parallel: int
+    parallel: int | None
+    """How many requests it may be given at once; None: as many as it says, else one."""
 
     @property
     def is_embedded(self) -> bool:

@@ -126,7 +126,7 @@ def _page(names: str, info: Mapping[str, object]) -> int | None:
 
 def _is_busy(http: httpx2.Client, url: str, patience: float) -> bool | None:
     try:
-        with _one_question:
+        with one_question:
             answer = http.get(f"{url}/v1/loads?include=core", timeout=patience)
     except httpx2.TimeoutException:
         return True

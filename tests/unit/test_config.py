@@ -27,7 +27,7 @@ def test_without_environment_and_file_nothing_is_said(
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = config.load({})
     assert (settings.server, settings.model, settings.api_key) == (None, None, None)
-    assert settings.parallel == 1
+    assert settings.parallel is None
     assert settings.state.root == tmp_path / ".local" / "state" / "ktjob"
     assert settings.cache == tmp_path / ".cache" / "ktjob"
     assert settings.config_file == tmp_path / ".config" / "ktjob" / "config.toml"
