@@ -66,8 +66,13 @@ class Count:
         return f"{'' if self.exact else '~'}{self.tokens:,}"
 
 
-def count(message: str, facts: ServerFacts | None, settings: Settings) -> Count:
+def count(
+    message: str, facts: ServerFacts | None, settings: Settings, *, may_ask: bool = True
+) -> Count:
     """Prompt tokens of one user message on this server; None stands for one not known yet.
+
+    `may_ask`: where the vocabulary is not to be had here, the server may be asked to count. That
+    stalls sglang for all others, a long text for ten seconds and more.
 
     Asks the server only for what cannot be known here. Never raises for what it cannot read:
     the next best is taken, and `by` says so.
@@ -82,7 +87,7 @@ def count(message: str, facts: ServerFacts | None, settings: Settings) -> Count:
         return here
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
         return _by(message, bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
-    counted = calls.count(facts, settings.api_key, message)
+    counted = calls.count(facts, settings.api_key, message) if may_ask else None
     if counted is not None:
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))

@@ -17,7 +17,7 @@ from server_bundle import embedded
 COUNTED_FROM = 20_000
 """Shorter prompts are only estimated, unless it may be close: a count can cost a second."""
 PATIENCE_SECONDS = 2.0
-LONG_PATIENCE_SECONDS = 30.0
+LONG_PATIENCE_SECONDS = 15.0
 """What a server may take to tell about itself. sglang-kt tells at the end of a chunk: 7 to 13 s in
 the guide's deployment, 26 s seen. Worth waiting for where the request itself takes minutes."""
 _HOPELESS = 2
@@ -142,10 +142,11 @@ def _count(
 ) -> Count:
     limit = target.window
     is_hopeless = limit is not None and rough.low > limit * _HOPELESS
-    is_needed = rough.likely > COUNTED_FROM or _is_close(rough, max_tokens, target)
+    is_close = _is_close(rough, max_tokens, target)
+    is_needed = rough.likely > COUNTED_FROM or is_close
     if is_hopeless or target.facts is None or not is_needed:
         return counting.roughly(message, "by its characters")
-    return counting.count(message, target.facts, settings)
+    return counting.count(message, target.facts, settings, may_ask=is_close)
 
 
 def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:

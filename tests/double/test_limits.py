@@ -209,7 +209,8 @@ def test_the_fork_never_drains_after_a_client_left_in_a_prefill(
 ) -> None:
     """Seen of sglang-kt 0.7.2 on a CPU: 20 s after its ghosts had ended it still waited."""
     log = tmp_path / "log"
-    options = ("--flavour", flavour, *TOKENS, "--prefill-seconds", "0.5", "--drain")
+    # A second of prefill at this speed: the client has left long before its end.
+    options = ("--flavour", flavour, *TOKENS, "--prefill-seconds", "20", "--drain")
     with fake_sglang(tmp_path, *options, "--speed", "20", "--log", str(log)) as server:
         with closing(send(server, 100, "one", 3)):
             server.wait_for_event("prefill_started")

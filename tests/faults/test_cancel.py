@@ -40,7 +40,8 @@ def cancelled_in(job: Job) -> float:
 
 
 class Stalling:
-    """Answers as many probes as it is told, then reads nothing more, on any connection."""
+    """Answers as many probes as it is told, and tells nothing else about itself; then it reads
+    nothing more, on any connection."""
 
     def __init__(self, probes: int) -> None:
         self._probes = probes
@@ -65,8 +66,10 @@ class Stalling:
                 if self._probes == 0:
                     self.stalled.set()
                     continue
+                if not read_request(connection).startswith(b"GET /v1/models"):
+                    connection.sendall(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n")
+                    continue
                 self._probes -= 1
-                read_request(connection)
                 head = f"HTTP/1.1 200 X\r\ncontent-length: {len(MODELS)}\r\n\r\n"
                 connection.sendall(head.encode() + MODELS)
 

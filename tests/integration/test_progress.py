@@ -78,7 +78,7 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
     config.parent.mkdir()
     with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
         config.write_text(f'[server]\nurl = "{server.url}"\nparallel = 2\n')
-        first = submit_long(PROMPT)
+        first = submit_long(PROMPT * 3)  # there for long enough
         until(lambda: first.status().phase == "prefill", seconds=60)
         second = submit_long(PROMPT + "y")
         shown = [one for one in followed(second) if one.progress_source is not None]

@@ -36,14 +36,15 @@ def server(behave: Behaviour) -> Iterator[str]:
             thread.join()
 
 
-def read_request(connection: socket.socket) -> None:
-    """All of one request, by its content length."""
+def read_request(connection: socket.socket) -> bytes:
+    """All of one request, by its content length; returns its first line."""
     with connection.makefile("rb") as incoming:
-        length = 0
+        first, length = incoming.readline(), 0
         while (line := incoming.readline()) not in (b"\r\n", b""):
             name, _, value = line.partition(b":")
             length = int(value) if name.lower() == b"content-length" else length
         incoming.read(length)
+    return first
 
 
 def replaying(status: int, content_type: str, body: bytes) -> Behaviour:
