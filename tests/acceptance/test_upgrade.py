@@ -86,7 +86,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
     ours.install(wheels[0])
     book = tmp_path / "book.txt"
     book.write_text("A long story. " * 2000, encoding="utf-8")
-    with fake_sglang(tmp_path, "--prefill-seconds", "4", "--answer", "Whole.") as server:
+    with fake_sglang(tmp_path, "--prefill-seconds", "12", "--answer", "Whole.") as server:
         first = ours.ktjob("submit", str(book), "--server", server.url)
         second = ours.ktjob("submit", str(book), "--server", server.url)
         server.wait_for_event("prefill_started", seconds=60)
