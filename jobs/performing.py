@@ -69,6 +69,7 @@ class Performing:
     def enter(self, phase: str) -> None:
         """Say what is done now; written at once."""
         self._take_waiting()
+        self._progress = None  # of the phase before: it would be shown as this one's
         self._write(lambda: self._store.enter_phase(self.job_id, self.number, phase))
 
     def progress(self, done: int, total: int | None, unit: str) -> None:

@@ -51,8 +51,14 @@ class Installed:
         self.python = root / "bin" / "python"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
         (packages,) = root.glob("lib/python*/site-packages")
-        folders = "\n".join(site.getsitepackages())
-        (packages / "dependencies.pth").write_text(folders + "\n", encoding="utf-8")
+        # Not ktjob itself, which would stand in while pip has removed the old version.
+        behind = root / "dependencies"
+        behind.mkdir()
+        for folder in map(Path, site.getsitepackages()):
+            for entry in folder.iterdir():
+                if not entry.name.startswith(("jobs", "ktclient", "server_bundle", "ktjob")):
+                    (behind / entry.name).symlink_to(entry)
+        (packages / "dependencies.pth").write_text(f"{behind}\n", encoding="utf-8")
 
     def install(self, wheel: Path) -> None:
         pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-U"]
@@ -86,7 +92,9 @@ def test_an_upgrade_in_place_disturbs_nothing(
     ours.install(wheels[0])
     book = tmp_path / "book.txt"
     book.write_text("A long story. " * 2000, encoding="utf-8")
-    with fake_sglang(tmp_path, "--prefill-seconds", "12", "--answer", "Whole.") as server:
+    with fake_sglang(
+        tmp_path, "--prefill-seconds", "12", "--max-running", "1", "--answer", "Whole."
+    ) as server:
         first = ours.ktjob("submit", str(book), "--server", server.url)
         second = ours.ktjob("submit", str(book), "--server", server.url)
         server.wait_for_event("prefill_started", seconds=60)

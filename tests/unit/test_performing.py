@@ -1,0 +1,27 @@
+"""What an attempt reports, as the store has it."""
+
+from __future__ import annotations
+
+from jobs import identity
+from jobs.layout import StateDir
+from jobs.model import Capacity, NewJob
+from jobs.performing import Performing
+from jobs.store import Store
+
+
+def test_the_progress_of_one_phase_is_not_shown_in_the_next(state: StateDir) -> None:
+    """Reported and not written yet when the next phase began: nobody knows how far that is."""
+    with Store.open(state) as store:
+        job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
+        attempt = store.claim(job.id, identity.mine())
+        performing = Performing(store, state, job, attempt, [])
+        performing.enter("prefill")
+        performing.progress(4_096, 600_000, "tokens")
+        performing.enter("waiting")
+        assert performing.flush()
+        now = store.attempt(store.job(job.id))
+        assert now is not None and (now.phase, now.done) == ("waiting", None)
+        performing.progress(8_192, 600_000, "tokens")
+        assert performing.flush()
+        now = store.attempt(store.job(job.id))
+        assert now is not None and now.done == 8_192
