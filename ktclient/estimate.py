@@ -23,6 +23,8 @@ _PAST_WEIGHT = 0.5
 _CHUNK_NOISE = 0.06
 """How far the times of single chunks stray, as a share of them."""
 _MOST_LOOKS = 48
+_LEAST_GAP_SECONDS = 0.001
+"""No look is more exact than that."""
 _MOST_JUMP = 1.2
 _LEAST_JUMP_SECONDS = 1.0
 """A fifth of nothing is nothing: what was shown as over could never be more again."""
@@ -188,7 +190,7 @@ def _errors(looks: Sequence[Look]) -> _Errors:
     """A look sees a change up to one interval late; chunks are at most as long as that interval,
     or as the time between two changes."""
     gaps = [b.seconds - a.seconds for a, b in itertools.pairwise(looks)]
-    gap = _median(gaps) if gaps else 1.0
+    gap = max(_LEAST_GAP_SECONDS, _median(gaps)) if gaps else 1.0
     return _Errors(gap / 3, _CHUNK_NOISE**2 * gap)
 
 

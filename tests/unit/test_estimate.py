@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ktclient import estimate
@@ -101,6 +101,7 @@ def test_the_prior_is_the_guides() -> None:
         st.tuples(st.integers(0, 10**6), st.floats(0, 10**5)), max_size=30, unique_by=lambda x: x[1]
     )
 )
+@example([(0, 0.0), (1, 1.4e-287)])
 @settings(max_examples=60, deadline=None)
 def test_no_looks_however_odd_break_it(raw: list[tuple[int, float]]) -> None:
     """Counters that fall, stand still or jump: always an estimate, always in order."""
