@@ -86,7 +86,9 @@ class Performing:
         self._waiting.append(Piece(self._seq, channel, text))
 
     def figure(self, **figures: object) -> None:
-        """Record measurements with the attempt; written at once."""
+        """Record measurements with the attempt; written at once, after the progress so far: nobody
+        sees the speed of a progress that is not there yet."""
+        self._take_progress()
         self._figures.update(figures)
         now = dict(self._figures)
         self._write(lambda: self._store.set_figures(self.job_id, self.number, now))

@@ -100,15 +100,20 @@ def progress(looks: Sequence[Look]) -> list[Look]:
     """The looks that tell about speed: those that saw more tokens than the one before, thinned to
     what is worth keeping. The time until the first of them is not the prefill's alone, and counts
     only while there is little else."""
-    seen = [
-        later
-        for earlier, later in itertools.pairwise(looks)
-        if later.tokens > earlier.tokens and later.seconds > earlier.seconds
-    ]
+    seen = chunk_ends(looks)
     if seen and len(seen) < _FEW_LOOKS:
         return [looks[looks.index(seen[0]) - 1], *seen]
     step = max(1, math.ceil(len(seen) / _MOST_LOOKS))
     return seen[::-1][::step][::-1]
+
+
+def chunk_ends(looks: Sequence[Look]) -> list[Look]:
+    """Those that saw more tokens than the one before."""
+    return [
+        later
+        for earlier, later in itertools.pairwise(looks)
+        if later.tokens > earlier.tokens and later.seconds > earlier.seconds
+    ]
 
 
 def believe(

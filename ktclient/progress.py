@@ -19,6 +19,9 @@ HISTORY = "history"
 """Nothing is seen of this prefill; only earlier ones are known."""
 _LEAST_LOOKS = 3
 """Fewer tell no speed, on a server of which no earlier prefill is known."""
+_BEYOND = 512
+"""A count of tokens in use may pass the prompt's by so many: pages are counted whole (256 tokens,
+DeepSeek V4's), and the first of the answer may be there before its text is."""
 _RATE_LOOKS = 6
 """Tokens per second are of so many of the last looks."""
 
@@ -127,7 +130,7 @@ class Prefill:
             self._forget()
             return
         done = reading.tokens - self._baseline.tokens
-        if done > self.prompt.most:
+        if done > self.prompt.most + _BEYOND:
             self.shared = "the server read more than this prompt: it serves others too"
         self._move(done, now)
 
@@ -148,7 +151,7 @@ class Prefill:
         """What to show."""
         moves = self._done > 0
         total = self._total or self.prompt.likely
-        knows_share = moves and not self._is_queued and self._done <= (self._total or total)
+        knows_share = moves and not self._is_queued and self._done <= total + _BEYOND
         remaining = self._remaining(total, now)
         reason = (self.shared, moves, self._total)
         if remaining is not None:
@@ -157,7 +160,7 @@ class Prefill:
             self._reason = reason
         return Progress(
             phase="prefill" if moves and not self._is_queued else "waiting",
-            done=self._done if moves and not self._is_queued else None,
+            done=self._shown(total, knows_share),
             total=total if knows_share else None,
             tokens_per_second=self._rate(),
             eta=remaining,
@@ -165,9 +168,14 @@ class Prefill:
             shared=self.shared,
         )
 
+    def _shown(self, total: int, knows_share: bool) -> int | None:
+        if self._done == 0 or self._is_queued:
+            return None
+        return min(self._done, total) if knows_share else self._done
+
     def _remaining(self, total: int, now: float) -> float | None:
         """Seconds until the first word; None when nobody knows, or when it is overdue."""
-        if self._sent_at is None or self._is_queued or self._done > total:
+        if self._sent_at is None or self._is_queued or self._done > total + _BEYOND:
             return None
         seen = estimate.progress(self.looks)
         if not seen:
@@ -192,7 +200,9 @@ class Prefill:
         return self._belief[1]
 
     def _rate(self) -> float | None:
-        seen = estimate.progress(self.looks)[-_RATE_LOOKS:]
-        if len(seen) < 2 or self._is_queued:
+        """From one end of a chunk to another, as seen: what lies between the last look before an
+        end and the first one after it is our own pace, not the server's."""
+        ends = estimate.chunk_ends(self.looks)[-_RATE_LOOKS:]
+        if len(ends) < 2 or self._is_queued:
             return None
-        return (seen[-1].tokens - seen[0].tokens) / (seen[-1].seconds - seen[0].seconds)
+        return (ends[-1].tokens - ends[0].tokens) / (ends[-1].seconds - ends[0].seconds)

@@ -104,12 +104,14 @@ def test_after_one_prefill_the_next_is_predicted_before_it_starts(tmp_path: Path
 
 def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:
     """For scripts: `ktjob status ID --json`."""
-    with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
-        job = submit_long(PROMPT, server=server.url)
+    with fake_sglang(tmp_path, *SERVER[:2], "--rate", "1000", "--metrics") as server:
+        job = submit_long(PROMPT, server=server.url)  # reads for 80 s: it outlasts the looks
         until(lambda: job.status().tokens_per_second, seconds=60)
         command = [sys.executable, "-m", "ktclient", "status", job.id]
         told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
         words = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert job.status().phase == "prefill"
+        job.cancel()
         job.wait(60)
     numbers = json.loads(told.stdout)
     assert numbers["progress_source"] == METRICS and numbers["is_estimate"] is False

@@ -25,3 +25,16 @@ def test_the_progress_of_one_phase_is_not_shown_in_the_next(state: StateDir) -> 
         assert performing.flush()
         now = store.attempt(store.job(job.id))
         assert now is not None and now.done == 8_192
+
+
+def test_figures_are_not_seen_before_the_progress_they_belong_to(state: StateDir) -> None:
+    """A speed beside no progress would be a riddle."""
+    with Store.open(state) as store:
+        job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
+        attempt = store.claim(job.id, identity.mine())
+        performing = Performing(store, state, job, attempt, [])
+        performing.enter("prefill")
+        performing.progress(4_096, 600_000, "tokens")
+        performing.figure(tokens_per_second=585.0)
+        now = store.attempt(store.job(job.id))
+        assert now is not None and now.done == 4_096

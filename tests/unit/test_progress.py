@@ -60,6 +60,27 @@ def test_it_counts_from_where_the_counter_stood() -> None:
     assert (shown.source, shown.is_estimate) == (METRICS, False)
 
 
+def test_the_speed_is_the_server_s_and_not_that_of_looking() -> None:
+    """A chunk of 4,096 tokens every 4 s, looked at ten times a second."""
+    prefill = alone()
+    for tenth in range(1, 100):
+        prefill.read(counted(1_000 + 4_096 * (tenth // 40)), 100.0 + tenth / 10)
+        if tenth in (40, 41, 79):
+            assert prefill.now(100.0 + tenth / 10).tokens_per_second is None  # one end of a chunk
+    assert prefill.now(110.0).tokens_per_second == pytest.approx(1_024)
+
+
+def test_a_few_tokens_beyond_the_prompt_are_its_last_page() -> None:
+    """And not somebody else's, whose would be thousands."""
+    prefill = alone()
+    prefill.read(counted(1_000 + 10_200), 110.0)
+    shown = prefill.now(110.0)
+    assert (shown.done, shown.total, shown.shared) == (10_000, 10_000, None)
+    prefill.read(counted(1_000 + 10_600), 111.0)
+    shown = prefill.now(111.0)
+    assert (shown.done, shown.total) == (10_600, None) and shown.shared
+
+
 def test_the_last_reading_before_it_is_sent_counts() -> None:
     """An upload takes a while."""
     prefill = Prefill(Prompt(10_000, 10_000))
