@@ -22,7 +22,7 @@ from ktclient import (
 )
 from ktclient.attending import attend, rest
 from ktclient.calibration import Measured
-from ktclient.client import LongRequest, StreamEvent
+from ktclient.client import Completed, LongRequest, StreamEvent, Text
 from ktclient.errors import (
     NEVER_ACCEPTED,
     AbortedByServer,
@@ -133,7 +133,7 @@ def _ask(
     with contextlib.closing(events), contextlib.closing(watcher):
         watcher.start()
         try:
-            _converse(performing, reporter, events)
+            _converse(performing, reporter, _in_earnest(events) if with_schema else events)
             _learn(performing, spec, facts, prefill, reporter)
             return
         except StreamCut as error:
@@ -206,7 +206,7 @@ def _check_fit(
     """The last look before the request, by window, pool and page: counted where it was not, and it
     may be close."""
     size, key = spec.counted or tokens.estimate(message), settings.api_key
-    limits = fit.Limits(facts.window, performing.pool_tokens())
+    limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # What others remember may be of a server that has since been started anew.
         now = attend(performing, lambda: calls.survey(facts, key, SURVEY_SECONDS))
@@ -233,6 +233,21 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
         reporter.report(event)
         if not performing.beat():
             raise WorkCancelled("cancelled on request; the text until then is kept")
+
+
+def _in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
+    """Without a first word that no other follows: sglang-kt refuses a schema by running one token
+    of something else, which is no answer."""
+    held: Text | None = None
+    is_begun = False
+    for event in events:
+        if isinstance(event, Text) and not is_begun:
+            held, is_begun = event, True
+            continue
+        if held is not None and isinstance(event, (Text, Completed)):
+            yield held
+            held = None
+        yield event
 
 
 def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:
