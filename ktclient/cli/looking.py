@@ -92,6 +92,7 @@ def _in_full(job: Snapshot) -> str:
     lines += [
         ("document", screen.one_line(job.title)),
         ("task", job.task),
+        *(("asked", screen.one_line(question)) for question in job.questions),
         ("server", _server(job)),
     ]
     if job.figures.get("prompt_tokens") is not None:
