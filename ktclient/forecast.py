@@ -86,17 +86,38 @@ def make(
     settings: Settings,
     on_progress: embedded.Progress,
 ) -> Forecast:
-    """Ask the server what matters for this message. Raises what starting an embedded server
-    raises: that is done when only its tokenizer can say whether the message fits."""
+    """Ask the server what matters for this message, and say it. Raises what `look` raises."""
+    target = look(message, max_tokens, target, settings, on_progress)
+    return say(message, max_tokens, timeout, target, settings)
+
+
+def look(
+    message: str,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    on_progress: embedded.Progress,
+    patience: float = LONG_PATIENCE_SECONDS,
+) -> Target:
+    """The target with what its server tells of itself, within `patience` seconds for a long
+    message. Raises what starting an embedded server raises: that is done when only its tokenizer
+    can say whether the message fits."""
     from ktclient.servers import calls
 
     rough = tokens.estimate(message)
     target = _up_if_close(rough, max_tokens, target, settings, on_progress)
-    if target.facts is not None:
-        is_long = rough.likely > COUNTED_FROM
-        patience = LONG_PATIENCE_SECONDS if is_long else PATIENCE_SECONDS
-        known = calls.survey(target.facts, settings.api_key, patience)
-        target = replace(target, facts=known)
+    if target.facts is None:
+        return target
+    is_long = rough.likely > COUNTED_FROM
+    patience = patience if is_long else min(patience, PATIENCE_SECONDS)
+    return replace(target, facts=calls.survey(target.facts, settings.api_key, patience))
+
+
+def say(
+    message: str, max_tokens: int, timeout: float | None, target: Target, settings: Settings
+) -> Forecast:
+    """The forecast for a message to a server that was looked at."""
+    rough = tokens.estimate(message)
     count = _count(message, rough, max_tokens, target, settings)
     verdict = _verdict(count, max_tokens, _limits(target))
     belief, by = _belief(target, settings)
