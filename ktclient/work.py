@@ -22,6 +22,7 @@ from ktclient.errors import (
     StreamCut,
     WorkCancelled,
 )
+from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
@@ -89,7 +90,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    watcher = Watcher(Gauges(facts, key))
+    watcher = Watcher(Gauges(facts, key), OnePoller(performing.state, facts.url))
     reporter = Reporter(performing, expected.low, prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)
