@@ -9,13 +9,25 @@ from collections.abc import Iterator
 import tenacity
 
 from jobs.performing import Performing
-from ktclient import aftermath, calibration, client, config, fit, tasks, tokens, warm
+from ktclient import (
+    aftermath,
+    calibration,
+    client,
+    config,
+    fit,
+    servers_known,
+    surveying,
+    tasks,
+    tokens,
+    warm,
+)
 from ktclient.attending import attend, rest
 from ktclient.calibration import Measured
 from ktclient.client import LongRequest, StreamEvent
 from ktclient.errors import (
     NEVER_ACCEPTED,
     DeadlineExceeded,
+    DoesNotFit,
     KtjobError,
     ProxyGaveUp,
     RateLimited,
@@ -101,6 +113,9 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
             _converse(performing, reporter, events)
             _learn(performing, spec, facts, prefill, reporter)
             return
+        except DoesNotFit as error:
+            servers_known.refute(performing, spec.server, facts.model, str(error))
+            raise
         except StreamCut as error:
             seconds = reporter.seconds_since_sent()
             raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
@@ -141,6 +156,7 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
         running = embedded.ensure_up(performing.state.server, settings.cache, _telling(performing))
         url, key = running.url, None
     facts = attend(performing, lambda: probe.probe(url, key, spec.model))
+    facts = surveying.for_worker(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
     return facts
 
