@@ -35,10 +35,10 @@ def ask(
 ) -> Answer | None:
     """What `question` gives; it also says whether it was answered. None, and nothing is asked,
     while another process here asks this server, and for a while after a question in vain, unless
-    `is_patient`. `run` names the server's run: a new one has no old questions."""
+    `is_patient`. `run` names the server's run: a new one has no old questions. Without a state
+    directory nobody counts."""
     path = state.question_lock(key_of(url))
     try:
-        state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
         lock = identity.hold(path)
     except OSError:  # no place to keep count

@@ -35,6 +35,8 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
     known, is_ours = _recalled(settings.state, server, probed, run)
     if _is_sure(known) and is_ours:
         return _best(probed, known)
+    with contextlib.suppress(OSError):  # where questions are counted
+        settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = _Server(settings.state, probed, settings.api_key, run, known).ask(patience)
     if found is not None:
         _remember(settings.state, server, found, run)
