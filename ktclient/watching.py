@@ -40,6 +40,9 @@ class Watcher:
         self._at_work = threading.Lock()
         self._asked_at = 0.0
         self._seen_at = 0.0
+        self._has_begun = False
+        self._followed: str | None = None
+        """The source of what another process saw."""
         turn = min(TURN_SECONDS, METRICS_SECONDS)
         self._poller = Poller([Question(self._turn, turn, at_once=True)])
 
@@ -79,13 +82,17 @@ class Watcher:
             self._shared.end()
 
     def _ask(self) -> None:
+        if not self._has_begun and self._followed is not None:
+            self._gauges.go_on(self._followed)
+            self._has_begun = True
         now = time.monotonic()
         every = LOADS_SECONDS if self._gauges.source == LOADS else METRICS_SECONDS
         if now - self._asked_at < every:
             return
         self._asked_at = now
-        reading = self._gauges.next()
+        reading = self._gauges.next() if self._has_begun else self._gauges.first()
         if reading is not None:
+            self._has_begun = True
             moment = time.monotonic()
             self._readings.put((reading, moment))
             self._shared.tell(reading, moment)
@@ -94,7 +101,7 @@ class Watcher:
     def _look(self) -> None:
         """What another process saw: it reads for a request of its own, so the server is busy."""
         for reading, moment in self._shared.told(after=self._seen_at):
-            self._gauges.go_on(reading.source)
+            self._followed = reading.source
             self._seen_at = self._asked_at = moment
             self._readings.put((replace(reading, is_busy=True), moment))
             self._has_seen.set()

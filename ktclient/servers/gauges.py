@@ -45,7 +45,7 @@ class Gauges:
 
     def __init__(self, facts: ServerFacts, api_key: str | None) -> None:
         self._facts, self._api_key = facts, api_key
-        self._has_metrics: bool | None = None
+        self._has_metrics = True
         self.source: str | None = None
         """Where the last reading came from."""
 
@@ -54,12 +54,17 @@ class Gauges:
         """Whether it is worth asking."""
         return self._facts.dialect == sglang.NAME
 
+    def first(self) -> Reading | None:
+        """Where the counter stands, and whether the server is idle. None when it tells nothing."""
+        return self._ask(self._first)
+
     def next(self) -> Reading | None:
-        """A look; the first one also tells whether the server is idle. None without an answer."""
-        return self._ask(self._next)
+        """A later look; None when there was no answer."""
+        return self._ask(self._metrics if self._has_metrics else self._loads)
 
     def go_on(self, source: str) -> None:
-        """Read where another has read before: counts of two sources do not compare."""
+        """In place of `first`, where another has read before: counts of two sources do not
+        compare."""
         self._has_metrics = source == METRICS
         self.source = source
 
@@ -73,11 +78,6 @@ class Gauges:
             return None
         self.source = found.source if found else self.source
         return found
-
-    def _next(self, client: httpx2.Client) -> Reading | None:
-        if self._has_metrics is None:
-            return self._first(client)
-        return self._metrics(client) if self._has_metrics else self._loads(client)
 
     def _first(self, client: httpx2.Client) -> Reading | None:
         # kt leaves the lists in /metrics standing when it falls idle (real/sglang-kt-0.7.2-cpu/
