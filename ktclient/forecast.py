@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from jobs.errors import StoreUnusable
 from jobs.store import Store
-from ktclient import calibration, counting, estimate, fit, tokens
+from ktclient import ahead, calibration, counting, estimate, fit, tokens
+from ktclient.ahead import Ahead
 from ktclient.config import Settings
 from ktclient.counting import Count
 from ktclient.quoting import spoken
@@ -39,6 +40,7 @@ class Forecast:
     expected: estimate.Estimate | None
     by: str
     deadline: float
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def doubt(self) -> str | None:
@@ -75,6 +77,7 @@ class Forecast:
             "time_by": self.by,
             "timeout": self.deadline,
             "warning": self.doubt,
+            "ahead": asdict(self.ahead),
         }
 
 
@@ -102,7 +105,7 @@ def look(
     """The target with what its server tells of itself, within `patience` seconds for a long
     message. Raises what starting an embedded server raises: that is done when only its tokenizer
     can say whether the message fits."""
-    from ktclient.servers import calls
+    from ktclient import surveying
 
     rough = tokens.estimate(message)
     target = _up_if_close(rough, max_tokens, target, settings, on_progress)
@@ -110,7 +113,8 @@ def look(
         return target
     is_long = rough.likely > COUNTED_FROM
     patience = patience if is_long else min(patience, PATIENCE_SECONDS)
-    return replace(target, facts=calls.survey(target.facts, settings.api_key, patience))
+    known = surveying.survey(target.server, target.facts, settings, patience)
+    return replace(target, facts=known)
 
 
 def say(
@@ -123,7 +127,9 @@ def say(
     belief, by = _belief(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = estimate.LEAST_TIMEOUT_SECONDS if expected is None else estimate.timeout(expected)
-    return Forecast(target, count, verdict, expected, by, usual if timeout is None else timeout)
+    deadline = usual if timeout is None else timeout
+    before = ahead.look(target.server, target.facts, settings)
+    return Forecast(target, count, verdict, expected, by, deadline, before)
 
 
 def _limits(target: Target) -> fit.Limits:

@@ -15,6 +15,8 @@ from ktclient import (
     client,
     config,
     fit,
+    servers_known,
+    surveying,
     tasks,
     together,
     tokens,
@@ -27,6 +29,7 @@ from ktclient.errors import (
     NEVER_ACCEPTED,
     AbortedByServer,
     DeadlineExceeded,
+    DoesNotFit,
     KtjobError,
     ProxyGaveUp,
     RateLimited,
@@ -34,6 +37,7 @@ from ktclient.errors import (
     StreamCut,
     WorkCancelled,
 )
+from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
@@ -125,7 +129,7 @@ def _ask(
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    watcher = Watcher(Gauges(facts, key))
+    watcher = Watcher(Gauges(facts, key), OnePoller(performing.state, facts.url))
     reporter = Reporter(performing, _least(expected), prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)
@@ -136,6 +140,9 @@ def _ask(
             _converse(performing, reporter, _in_earnest(events) if with_schema else events)
             _learn(performing, spec, facts, prefill, reporter)
             return
+        except DoesNotFit as error:
+            servers_known.refute(performing, spec.server, facts.model, str(error))
+            raise
         except StreamCut as error:
             seconds = reporter.seconds_since_sent()
             raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
@@ -176,6 +183,7 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
         running = embedded.ensure_up(performing.state.server, settings.cache, _telling(performing))
         url, key = running.url, None
     facts = attend(performing, lambda: probe.probe(url, key, spec.model))
+    facts = surveying.for_worker(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
     return facts
 

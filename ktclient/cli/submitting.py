@@ -195,5 +195,7 @@ def describe(document: Document, forecast: Forecast) -> None:
         screen.say(f"             {verdict.cure}")
     if forecast.expected is not None:
         screen.say(f"  time       {forecast.time}; given up after {forecast.deadline:,.0f} s")
+    for line in forecast.ahead.lines():
+        screen.say(f"  now        {line}")
     if forecast.doubt:
         screen.say(f"WARNING: {forecast.doubt}")
