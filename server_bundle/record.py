@@ -82,7 +82,8 @@ def at(folder: Path, url: str) -> RunningServer | None:
     meant the port tells: only one process listens there.
     """
     wanted = _place(url)
-    for one in (folder, *sorted(folder.glob("*/"))):
+    below = sorted(one for one in folder.glob("*") if one.is_dir())
+    for one in (folder, *below):
         server = read(ServerFiles(one))
         if server is not None and wanted is not None and _place(server.url) == wanted:
             return server

@@ -88,7 +88,7 @@ def cut(text: str, most: int, longest: int) -> Iterator[str]:
         yield block[begin:]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TEXT)
 def test_any_text_is_cut_as_by_its_own_pattern(text: str) -> None:
     assert Counter(made()).encode(text) == reference().encode_ordinary(text)
