@@ -74,7 +74,7 @@ class Watcher:
     def _turn(self, watch: pulse.Watch) -> None:
         with self._at_work:
             if not self._poller.is_stopped:
-                if self._shared.is_ours():
+                if not self._gauges.asks or self._shared.is_ours():
                     self._ask()
                 else:
                     self._look()
@@ -95,7 +95,8 @@ class Watcher:
             self._has_begun = True
             moment = time.monotonic()
             self._readings.put((reading, moment))
-            self._shared.tell(reading, moment)
+            if self._gauges.asks:
+                self._shared.tell(reading, moment)
         self._has_seen.set()
 
     def _look(self) -> None:

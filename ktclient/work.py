@@ -41,9 +41,8 @@ from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
-from ktclient.servers import calls, probe
+from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
-from ktclient.servers.gauges import Gauges
 from ktclient.spec import JobSpec
 from ktclient.watching import Watcher
 from server_bundle import embedded
@@ -129,7 +128,8 @@ def _ask(
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    watcher = Watcher(Gauges(facts, key), OnePoller(performing.state, facts.url))
+    gauges = own_log.gauges(facts, key, performing.state.server)
+    watcher = Watcher(gauges, OnePoller(performing.state, facts.url))
     reporter = Reporter(performing, _least(expected), prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)

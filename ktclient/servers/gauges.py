@@ -54,6 +54,11 @@ class Gauges:
         """Whether it is worth asking."""
         return self._facts.dialect == sglang.NAME
 
+    @property
+    def asks(self) -> bool:
+        """Whether a look is a question to the server, of which one process asks for all."""
+        return True
+
     def first(self) -> Reading | None:
         """Where the counter stands, and whether the server is idle. None when it tells nothing."""
         return self._ask(self._first)
