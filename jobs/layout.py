@@ -44,6 +44,18 @@ class StateDir:
         """The folder of the server that we started for this state directory."""
         return self.root / "server"
 
+    def watch_lock(self, key: str) -> Path:
+        """Held by the one process that watches a pool for all others; `key` names the pool."""
+        return self.root / "watch" / f"{key}.lock"
+
+    def watched(self, key: str) -> Path:
+        """What that process saw last."""
+        return self.root / "watch" / f"{key}.json"
+
+    def question_lock(self, key: str) -> Path:
+        """Held by whoever asks a pool's server something that it may leave unanswered for long."""
+        return self.root / "watch" / f"{key}.question"
+
     def worker_lock(self, job_id: str) -> Path:
         return self.root / "workers" / f"{job_id}.lock"
 
@@ -53,7 +65,8 @@ class StateDir:
     def create(self) -> StateDir:
         """Make the folders. Raises `StoreUnusable` with the path when that is not possible."""
         try:
-            for folder in (self.root, self.root / "workers", self.root / "logs", self.server):
+            inner = (self.root / name for name in ("workers", "logs", "watch"))
+            for folder in (self.root, *inner, self.server):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.root.stat().st_mode & 0o777 != 0o700:
                 self.root.chmod(0o700)

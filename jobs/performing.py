@@ -97,6 +97,16 @@ class Performing:
         """Write an event that a person may want to read later."""
         self._write(lambda: self._store.note(self.job_id, self.number, kind, data))
 
+    def pool_tokens(self) -> int | None:
+        """What the jobs of this one's pool may weigh together, as the last submitter knew it; None
+        too while the store cannot be used."""
+        try:
+            known = self._store.capacities().get(self._job.pool)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return None
+        return None if known is None else known.tokens
+
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was remembered about a pool; None too while the store cannot be used."""
         try:

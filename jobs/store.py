@@ -39,32 +39,40 @@ class Store(Database):
 
     def submit(self, new: NewJob, capacity: Capacity) -> Job:
         """Store the document and the job in one transaction and return the job, QUEUED."""
+        return self.submit_all([new], capacity)[0]
+
+    def submit_all(self, new: Sequence[NewJob], capacity: Capacity) -> list[Job]:
+        """The same for several, in one transaction: all are stored, or none."""
         at = clock.now()
-        sha256 = hashlib.sha256(new.document).hexdigest()
         with self._transaction():
-            self._run("insert_document", sha256=sha256, body=new.document, at=at)
-            self._run(
-                "set_capacity",
-                name=new.pool,
-                capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
-                slots=capacity.slots,
-                affinity=capacity.affinity,
-            )
-            job_id = self._unused_id()
-            self._run(
-                "insert_job",
-                id=job_id,
-                pool=new.pool,
-                weight=new.weight,
-                title=new.title,
-                spec=new.spec,
-                document=sha256,
-                max_attempts=new.max_attempts,
-                priority=new.priority,
-                at=at,
-            )
-            self._event(job_id, 0, at, "submitted", {"pool": new.pool})
-        return self.job(job_id)
+            ids = [self._insert(one, capacity, at) for one in new]
+        return [self.job(job_id) for job_id in ids]
+
+    def _insert(self, new: NewJob, capacity: Capacity, at: str) -> str:
+        sha256 = hashlib.sha256(new.document).hexdigest()
+        self._run("insert_document", sha256=sha256, body=new.document, at=at)
+        self._run(
+            "set_capacity",
+            name=new.pool,
+            capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
+            slots=capacity.slots,
+            affinity=capacity.affinity,
+        )
+        job_id = self._unused_id()
+        self._run(
+            "insert_job",
+            id=job_id,
+            pool=new.pool,
+            weight=new.weight,
+            title=new.title,
+            spec=new.spec,
+            document=sha256,
+            max_attempts=new.max_attempts,
+            priority=new.priority,
+            at=at,
+        )
+        self._event(job_id, 0, at, "submitted", {"pool": new.pool})
+        return job_id
 
     def _unused_id(self) -> str:
         while True:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ktclient import errors as errors
     from ktclient.submit import Job as Job
     from ktclient.submit import submit_long as submit_long
+    from ktclient.submit import submit_questions as submit_questions
 
 __version__ = "0.1.0"
-__all__ = ["Job", "__version__", "errors", "submit_long"]
+__all__ = ["Job", "__version__", "errors", "submit_long", "submit_questions"]
 
-_HOMES = {"Job": "ktclient.submit", "submit_long": "ktclient.submit"}
+_HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.submit")
 
 
 def __getattr__(name: str) -> object:

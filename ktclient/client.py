@@ -301,7 +301,9 @@ class _Exchange:
                 if prompt_tokens == 1
                 else "by somebody, by a limit of its own, or at its shutdown: see its log"
             )
-            raise AbortedByServer(f"the request was aborted on the server at {url}, {why}")
+            error = AbortedByServer(f"the request was aborted on the server at {url}, {why}")
+            error.was_read = prompt_tokens != 1
+            raise error
         if reason is None and said:
             raise StreamCut(
                 f"the answer of {url} broke off: the stream ended without its closing mark. The "

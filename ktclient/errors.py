@@ -301,6 +301,8 @@ class ServerHung(RequestFailed):
 
 class AbortedByServer(RequestFailed):
     cause = "aborted_by_server"
+    was_read = True
+    """False when the server ran nothing of the prompt: a refusal whose words it dropped."""
 
 
 class EmptyAnswer(RequestFailed):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from jobs.errors import StoreUnusable
 from jobs.store import Store
-from ktclient import calibration, counting, estimate, fit, tokens
+from ktclient import ahead, calibration, counting, estimate, fit, tokens
+from ktclient.ahead import Ahead
 from ktclient.config import Settings
 from ktclient.counting import Count
 from ktclient.quoting import spoken
@@ -39,6 +40,7 @@ class Forecast:
     expected: estimate.Estimate | None
     by: str
     deadline: float
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def doubt(self) -> str | None:
@@ -75,6 +77,7 @@ class Forecast:
             "time_by": self.by,
             "timeout": self.deadline,
             "warning": self.doubt,
+            "ahead": asdict(self.ahead),
         }
 
 
@@ -86,23 +89,47 @@ def make(
     settings: Settings,
     on_progress: embedded.Progress,
 ) -> Forecast:
-    """Ask the server what matters for this message. Raises what starting an embedded server
-    raises: that is done when only its tokenizer can say whether the message fits."""
-    from ktclient.servers import calls
+    """Ask the server what matters for this message, and say it. Raises what `look` raises."""
+    target = look(message, max_tokens, target, settings, on_progress)
+    return say(message, max_tokens, timeout, target, settings)
+
+
+def look(
+    message: str,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    on_progress: embedded.Progress,
+    patience: float = LONG_PATIENCE_SECONDS,
+) -> Target:
+    """The target with what its server tells of itself, within `patience` seconds for a long
+    message. Raises what starting an embedded server raises: that is done when only its tokenizer
+    can say whether the message fits."""
+    from ktclient import surveying
 
     rough = tokens.estimate(message)
     target = _up_if_close(rough, max_tokens, target, settings, on_progress)
-    if target.facts is not None:
-        is_long = rough.likely > COUNTED_FROM
-        patience = LONG_PATIENCE_SECONDS if is_long else PATIENCE_SECONDS
-        known = calls.survey(target.facts, settings.api_key, patience)
-        target = replace(target, facts=known)
+    if target.facts is None:
+        return target
+    is_long = rough.likely > COUNTED_FROM
+    patience = patience if is_long else min(patience, PATIENCE_SECONDS)
+    known = surveying.survey(target.server, target.facts, settings, patience)
+    return replace(target, facts=known)
+
+
+def say(
+    message: str, max_tokens: int, timeout: float | None, target: Target, settings: Settings
+) -> Forecast:
+    """The forecast for a message to a server that was looked at."""
+    rough = tokens.estimate(message)
     count = _count(message, rough, max_tokens, target, settings)
     verdict = _verdict(count, max_tokens, _limits(target))
     belief, by = _belief(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = estimate.LEAST_TIMEOUT_SECONDS if expected is None else estimate.timeout(expected)
-    return Forecast(target, count, verdict, expected, by, usual if timeout is None else timeout)
+    deadline = usual if timeout is None else timeout
+    before = ahead.look(target.server, target.facts, settings)
+    return Forecast(target, count, verdict, expected, by, deadline, before)
 
 
 def _limits(target: Target) -> fit.Limits:

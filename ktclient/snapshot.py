@@ -46,9 +46,11 @@ class Snapshot:
     eta_seconds: float | None
     """Until the first word, from now on; None when nobody can say."""
     progress_source: str | None
-    """Where that comes from: stream, metrics, loads or history."""
+    """Where that comes from: log, stream, metrics, loads or history."""
     is_estimate: bool
     """Whether others share the server, so that progress and times are a guess."""
+    questions: tuple[str, ...] = ()
+    """What was asked: several when one request asks them together."""
 
     @property
     def is_finished(self) -> bool:
@@ -82,11 +84,13 @@ def take(store: Store, job: Job) -> Snapshot:
     attempt = store.attempt(job) if job.status is not Status.QUEUED else None
     figures = attempt.figures if attempt else {}
     live = figures if job.status is Status.RUNNING else {}
+    task = spec["task"]
+    asked = task.get("questions") or ([task["text"]] if task["kind"] == "ask" else [])
     return Snapshot(
         id=job.id,
         state=job.state,
         title=job.title,
-        task=spec["task"]["kind"],
+        task=task["kind"],
         server=spec["server"],
         max_tokens=spec["max_tokens"],
         timeout=spec["timeout"],
@@ -108,6 +112,7 @@ def take(store: Store, job: Job) -> Snapshot:
         eta_seconds=_counted_down(live, clock.now()),
         progress_source=str(live["progress_source"]) if live.get("progress_source") else None,
         is_estimate=live.get("shared") is not None,
+        questions=tuple(asked),
     )
 
 

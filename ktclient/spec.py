@@ -1,12 +1,20 @@
-"""What a job stores besides its document: enough to perform it, and nothing secret."""
+"""What a job stores besides its document: enough to perform it, and nothing secret.
+
+A runner of an older ktjob may take a job of a newer one, when both share a state directory. What
+it must not misread comes with a new `VERSION`. What it may do without, the count of the tokens and
+the single questions of several, lies inside of "task": every version so far takes what it knows
+from there and leaves the rest, while an unknown field beside "task" was an error until now. Such a
+runner estimates the count itself, and asks all questions in one prompt without a schema.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from ktclient.errors import BadInput
 from ktclient.tasks import Kind, Task
+from ktclient.tokens import Estimate
 
 VERSION = 1
 """A new one comes with a new schema of the database, so that no older runner takes such a job."""
@@ -24,16 +32,39 @@ class JobSpec:
     max_tokens: int
     timeout: float
     """Seconds for the whole request, from its start to its last token."""
+    counted: Estimate | None = None
+    """Tokens of the whole message, where they were counted; the same three times if exactly."""
 
     def to_json(self) -> str:
-        return json.dumps({"version": VERSION, **asdict(self)}, ensure_ascii=False)
+        task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
+        if self.task.questions:
+            task["questions"] = self.task.questions
+        if self.counted is not None:
+            task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
+        stored = {
+            "version": VERSION,
+            "task": task,
+            "server": self.server,
+            "model": self.model,
+            "max_tokens": self.max_tokens,
+            "timeout": self.timeout,
+        }
+        return json.dumps(stored, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> JobSpec:
-        """Raises `BadInput` for a job of a newer version."""
+        """What is not known here was added by a later ktjob as something that can be left out.
+        Raises `BadInput` for a job of a newer version."""
         data = json.loads(text)
-        version = data.pop("version")
-        if version > VERSION:
-            raise BadInput(f"this job was submitted by a newer ktjob (spec {version})")
-        task = data.pop("task")
-        return cls(task=Task(Kind(task["kind"]), task["text"]), **data)
+        if data["version"] > VERSION:
+            raise BadInput(f"this job was submitted by a newer ktjob (spec {data['version']})")
+        task = data["task"]
+        tokens = task.get("tokens")
+        return cls(
+            task=Task(Kind(task["kind"]), task["text"], tuple(task.get("questions", ()))),
+            server=data["server"],
+            model=data["model"],
+            max_tokens=data["max_tokens"],
+            timeout=data["timeout"],
+            counted=None if tokens is None else Estimate(*tokens),
+        )

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jobs import model
-from jobs.model import Capacity, NewJob
-from jobs.store import Store
-from ktclient import config, documents, snapshot, tasks, truth
-from ktclient import forecast as forecasts
+from ktclient import config, documents, handover, snapshot, tasks, together, truth
 from ktclient.documents import Document
 from ktclient.errors import (
     BadInput,
@@ -22,116 +18,11 @@ from ktclient.errors import (
     JobUnsuccessful,
     NotFinished,
 )
-from ktclient.forecast import Forecast
-from ktclient.servers import choose
-from ktclient.servers.choose import Target
-from ktclient.servers.dialect import ServerFacts
+from ktclient.handover import MAX_ATTEMPTS, MAX_TOKENS, Options
 from ktclient.snapshot import Snapshot
-from ktclient.spec import JobSpec
-from ktclient.tasks import Task
-from server_bundle import embedded
+from ktclient.together import Answer
 
-MAX_TOKENS = 1024
-"""The deployment guide's figure for a summary."""
-MAX_ATTEMPTS = 2
-"""One more try by itself, when the worker or the server died; none for anything answered."""
 _LOOK_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to ask."""
-
-    task: Task
-    max_tokens: int = MAX_TOKENS
-    timeout: float | None = None
-    model: str | None = None
-    server: str | None = None
-    max_attempts: int = MAX_ATTEMPTS
-    priority: int = 0
-
-
-def submit(
-    document: Document,
-    options: Options,
-    settings: config.Settings,
-    on_progress: embedded.Progress = lambda what, done, total: None,
-    on_stored: Callable[[str], None] = lambda job_id: None,
-) -> tuple[Job, Forecast]:
-    """Check everything that can be checked now, store the job, make sure that the runner lives.
-
-    `on_progress` is told about downloads, which happen here only when the embedded model's own
-    tokenizer is needed to say whether the document fits. `on_stored` is told the id as soon as the
-    job is on disk: from then on it runs, whatever becomes of the caller.
-
-    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
-    `StoreUnusable`: nothing is stored then. Once it is stored it raises nothing: without a runner
-    the next command starts one.
-    """
-    before = forecast(document, options, settings, on_progress)
-    before.verdict.require()
-    target = before.target
-    spec = JobSpec(
-        task=options.task,
-        server=target.server,
-        model=options.model or settings.model,
-        max_tokens=options.max_tokens,
-        timeout=before.deadline,
-    )
-    new = NewJob(
-        pool=target.server,
-        spec=spec.to_json(),
-        document=document.text.encode(),
-        title=document.title,
-        weight=before.count.high + options.max_tokens,
-        max_attempts=options.max_attempts,
-        priority=options.priority,
-    )
-    with Store.open(settings.state) as store:
-        stored = store.submit(new, _capacity(store, target))
-    on_stored(stored.id)
-    truth.serve(settings.state)
-    return Job(stored.id, settings), before
-
-
-def _check(options: Options) -> None:
-    if options.max_tokens < 1:
-        raise BadInput(f"max_tokens must be at least 1, not {options.max_tokens}")
-    if options.max_attempts < 1:
-        raise BadInput(f"max_attempts must be at least 1, not {options.max_attempts}")
-    if options.timeout is not None and not 0 < options.timeout < float("inf"):
-        raise BadInput(f"timeout must be a number of seconds above 0, not {options.timeout}")
-
-
-def forecast(
-    document: Document,
-    options: Options,
-    settings: config.Settings,
-    on_progress: embedded.Progress = lambda what, done, total: None,
-) -> Forecast:
-    """What `submit` looks at first, and nothing else: stores nothing. Raises the same, but for
-    `DoesNotFit`: the verdict says it."""
-    _check(options)
-    target = choose.choose(settings, options.server, options.model)
-    message = tasks.message(document.text, options.task)
-    return forecasts.make(
-        message, options.max_tokens, options.timeout, target, settings, on_progress
-    )
-
-
-def _capacity(store: Store, target: Target) -> Capacity:
-    """What the server may be given at once: as many as configured, else as it told, else one. What
-    it did not tell this time, because it was busy, it may have told before."""
-    facts = target.facts
-    known = store.capacities().get(target.server, Capacity()) if _is_untold(facts) else Capacity()
-    if facts is None or known.tokens is not None:
-        return Capacity(known.tokens, target.parallel or known.slots or 1, known.affinity)
-    slots = target.parallel or facts.max_running or 1
-    return Capacity(facts.pool, slots, bool(facts.has_prefix_cache))
-
-
-def _is_untold(facts: ServerFacts | None) -> bool:
-    return facts is None or facts.pool is None
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
@@ -146,6 +37,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     server: str | None = None,
     raw: bool = False,
     max_attempts: int = MAX_ATTEMPTS,
+    priority: int = 0,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -157,13 +49,45 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     the embedded one. `raw` keeps CRLFs and a byte order mark.
     `max_attempts` counts tries that were sent: another follows by itself only when the worker or
     the server died, and only once the server has been seen to be done with the one before.
+    Jobs of a higher `priority` start first.
 
-    Raises the leaves of `ktclient.errors` named at `submit`; nothing is stored then.
+    Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
-    task = tasks.task(summarize, ask, prompt)
-    options = Options(task, max_tokens, timeout, model, server, max_attempts)
-    job, _ = submit(_document(document, raw), options, config.load())
-    return job
+    chosen = (tasks.task(summarize, ask, prompt),)
+    options = Options(chosen, max_tokens, timeout, model, server, max_attempts, priority)
+    return _handed(_document(document, raw), options)[0]
+
+
+def submit_questions(  # noqa: PLR0913 - as above
+    document: str | os.PathLike[str],
+    questions: Sequence[str],
+    *,
+    together: bool = False,
+    max_tokens: int | None = None,
+    timeout: float | None = None,
+    model: str | None = None,
+    server: str | None = None,
+    raw: bool = False,
+    max_attempts: int = MAX_ATTEMPTS,
+    priority: int = 0,
+) -> list[Job]:
+    """Ask several questions about one document and return at once: one job each, in order, all of
+    them stored or none. A server with a prefix cache reads the document once for all.
+
+    `together` makes one job of them, for servers without one: `answers()` takes its answer apart.
+    `max_tokens` bounds the answer of each job; without it 1024 for each question. The rest is as
+    for `submit_long`, also what it raises; `BadInput` too for no question at all.
+    """
+    if isinstance(questions, str) or not questions:
+        raise BadInput("questions must be a list of at least one question")
+    asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
+    options = Options(asked, max_tokens, timeout, model, server, max_attempts, priority)
+    return _handed(_document(document, raw), options)
+
+
+def _handed(document: Document, options: Options) -> list[Job]:
+    settings = config.load()
+    return [Job(id_, settings) for id_, _ in handover.hand_over(document, options, settings)]
 
 
 def _document(given: str | os.PathLike[str], raw: bool) -> Document:
@@ -229,11 +153,21 @@ class Job:
             raise unsuccessful(job, text)
         return text
 
+    def answers(self, timeout: float | None = None) -> list[Answer]:
+        """The answer to each question of the job, in order, waiting for them first; none for a
+        summary or a prompt. One that did not come whole has no `text`. Raises like `result`."""
+        text, questions = self.result(timeout), self.status().questions
+        if len(questions) == 1:
+            return [Answer(questions[0], text)]
+        return together.split(text, questions)
+
     def ask(self, question: str) -> Job:
-        """A new job with another question about the same document, to the same server."""
+        """A new job with another question about the same document, to the same server. Raises what
+        `submit_long` raises, and `StoreDamaged` where the document is gone."""
         from ktclient import asking
 
-        return Job(asking.ask(self.id, question, self._settings), self._settings)
+        job_id, _ = asking.ask(self.id, question, self._settings)
+        return Job(job_id, self._settings)
 
     def cancel(self) -> Snapshot:
         """Wish for the job's end. A queued job ends at once, a running one within a second or

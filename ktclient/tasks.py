@@ -6,9 +6,11 @@ the document's share when the same text is asked about again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ktclient import together
 from ktclient.documents import neutral
 from ktclient.errors import BadInput
 
@@ -27,23 +29,39 @@ class Task:
 
     kind: Kind
     text: str = ""
+    questions: tuple[str, ...] = ()
+    """When one request asks several: each of them. `text` has them all."""
 
 
 def task(summarize: bool, ask: str | None, prompt: str | None) -> Task:
     """The one task that was chosen; a summary when none was. Raises `BadInput`."""
+    return tasks(summarize, [] if ask is None else [ask], prompt)[0]
+
+
+def tasks(
+    summarize: bool, asks: Sequence[str], prompt: str | None, *, as_one: bool = False
+) -> tuple[Task, ...]:
+    """What was chosen: one task, or one for each question; a summary when nothing was. `as_one`
+    makes one task of the questions. Raises `BadInput`."""
     chosen = [
         *([Task(Kind.SUMMARIZE)] if summarize else []),
-        *([Task(Kind.ASK, ask)] if ask is not None else []),
+        *(Task(Kind.ASK, question) for question in asks),
         *([Task(Kind.PROMPT, prompt)] if prompt is not None else []),
     ]
-    if len(chosen) > 1:
-        names = " and ".join(one.kind.value for one in chosen)
-        raise BadInput(f"choose one of summarize, ask and prompt, not {names}")
-    if chosen and chosen[0].kind is not Kind.SUMMARIZE and not chosen[0].text.strip():
-        raise BadInput(f"the {chosen[0].kind.value} text is empty")
-    if chosen and not _is_text(chosen[0].text):
-        raise BadInput(f"the {chosen[0].kind.value} text is not valid in this terminal's encoding")
-    return chosen[0] if chosen else Task(Kind.SUMMARIZE)
+    kinds = list(dict.fromkeys(one.kind.value for one in chosen))
+    if len(kinds) > 1:
+        raise BadInput(f"choose one of summarize, ask and prompt, not {' and '.join(kinds)}")
+    for one in chosen:
+        if one.kind is not Kind.SUMMARIZE and not one.text.strip():
+            raise BadInput(f"the {one.kind.value} text is empty")
+        if not _is_text(one.text):
+            raise BadInput(f"the {one.kind.value} text is not valid in this terminal's encoding")
+    if as_one and len(asks) < 2:
+        raise BadInput("--together is for several questions: give --ask more than once")
+    if as_one:
+        numbered = "\n".join(f"{number}. {text}" for number, text in enumerate(asks, 1))
+        return (Task(Kind.ASK, numbered, tuple(asks)),)
+    return tuple(chosen) or (Task(Kind.SUMMARIZE),)
 
 
 def _is_text(text: str) -> bool:
@@ -59,6 +77,8 @@ def message(document: str, task: Task) -> str:
 
 def _instruction(document: str, task: Task) -> str:
     chinese = is_chinese(document)
+    if task.questions:
+        return together.instruction(task.questions, chinese=chinese)
     if task.kind is Kind.SUMMARIZE:
         return "请总结上文。" if chinese else "Please summarize the text above."
     if task.kind is Kind.ASK:

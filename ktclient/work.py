@@ -9,25 +9,40 @@ from collections.abc import Iterator
 import tenacity
 
 from jobs.performing import Performing
-from ktclient import aftermath, calibration, client, config, fit, tasks, tokens, warm
+from ktclient import (
+    aftermath,
+    calibration,
+    client,
+    config,
+    fit,
+    servers_known,
+    surveying,
+    tasks,
+    together,
+    tokens,
+    warm,
+)
 from ktclient.attending import attend, rest
 from ktclient.calibration import Measured
-from ktclient.client import LongRequest, StreamEvent
+from ktclient.client import Completed, LongRequest, StreamEvent, Text
 from ktclient.errors import (
     NEVER_ACCEPTED,
+    AbortedByServer,
     DeadlineExceeded,
+    DoesNotFit,
     KtjobError,
     ProxyGaveUp,
     RateLimited,
+    ServerRefused,
     StreamCut,
     WorkCancelled,
 )
+from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
-from ktclient.servers import calls, probe
+from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
-from ktclient.servers.gauges import Gauges
 from ktclient.spec import JobSpec
 from ktclient.watching import Watcher
 from server_bundle import embedded
@@ -36,6 +51,11 @@ PATIENCE_SECONDS = 600.0
 """How long a job waits for a server that accepts nothing: the guide's takes 80 s to start,
 KTransformers' own tutorial says 4 to 5 minutes."""
 LONGEST_PAUSE_SECONDS = 15.0
+SURVEY_SECONDS = 2.0
+"""How long a server may take to tell its pool where nobody has told it yet: no busy one is waited
+for, as its pool was asked for at submit."""
+TEMPLATE_TOKENS = 32
+"""A chat template may be so much shorter than the one that was counted (SmolLM2's has 31)."""
 
 
 def prepare() -> None:
@@ -50,7 +70,22 @@ def perform(performing: Performing) -> None:
     settings = config.load()
     for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout)):
         with turn:
-            _ask(performing, spec, settings)
+            _ask_somehow(performing, spec, settings)
+
+
+def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
+    """With a schema for the answers to several questions; without one where the server has refused
+    that, before it read anything."""
+    try:
+        _ask(performing, spec, settings, with_schema=bool(spec.task.questions))
+    except (ServerRefused, AbortedByServer) as error:
+        # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
+        # sglang-kt then drops the words and tells of an abort after a prompt of one token.
+        was_read = isinstance(error, AbortedByServer) and error.was_read
+        if not spec.task.questions or was_read:
+            raise
+        performing.note("asked again without a schema", reason=str(error))
+        _ask(performing, spec, settings, with_schema=False)
 
 
 def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
@@ -79,27 +114,35 @@ def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
     )
 
 
-def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
+def _ask(
+    performing: Performing, spec: JobSpec, settings: config.Settings, *, with_schema: bool
+) -> None:
     facts, key = _server(performing, spec, settings), settings.api_key
     request = _request(performing, facts, spec, settings)
-    expected = tokens.estimate(request.message)
+    if with_schema:
+        request.extras["response_format"] = together.response_format(spec.task.questions)
+    expected = spec.counted or tokens.estimate(request.message)
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
         most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    watcher = Watcher(Gauges(facts, key))
-    reporter = Reporter(performing, expected.low, prefill, watcher)
+    gauges = own_log.gauges(facts, key, performing.state.server)
+    watcher = Watcher(gauges, OnePoller(performing.state, facts.url))
+    reporter = Reporter(performing, _least(expected), prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)
     del request  # megabytes, for the long wait
     with contextlib.closing(events), contextlib.closing(watcher):
         watcher.start()
         try:
-            _converse(performing, reporter, events)
+            _converse(performing, reporter, _in_earnest(events) if with_schema else events)
             _learn(performing, spec, facts, prefill, reporter)
             return
+        except DoesNotFit as error:
+            servers_known.refute(performing, spec.server, facts.model, str(error))
+            raise
         except StreamCut as error:
             seconds = reporter.seconds_since_sent()
             raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
@@ -140,6 +183,7 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
         running = embedded.ensure_up(performing.state.server, settings.cache, _telling(performing))
         url, key = running.url, None
     facts = attend(performing, lambda: probe.probe(url, key, spec.model))
+    facts = surveying.for_worker(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
     return facts
 
@@ -167,13 +211,27 @@ def _check_fit(
     spec: JobSpec,
     settings: config.Settings,
 ) -> None:
-    """The last look before the request: exact where the server counts and it may be close."""
-    estimate = tokens.estimate(message)
-    if facts.window is None or estimate.high + spec.max_tokens < facts.window:
+    """The last look before the request, by window, pool and page: counted where it was not, and it
+    may be close."""
+    size, key = spec.counted or tokens.estimate(message), settings.api_key
+    limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
+    if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
+        # What others remember may be of a server that has since been started anew.
+        now = attend(performing, lambda: calls.survey(facts, key, SURVEY_SECONDS))
+        limits = fit.Limits(now.window, now.pool or limits.pool, now.page)
+    if fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         return
-    exact = attend(performing, lambda: calls.count(facts, settings.api_key, message))
-    prompt = estimate.low if exact is None else exact
-    fit.check(prompt, spec.max_tokens, facts.window, exact=exact is not None)
+    exact = size.likely if size.low == size.high else None
+    if exact is None:
+        exact = attend(performing, lambda: calls.count(facts, key, message))
+    prompt = size.low if exact is None else exact
+    fit.judge(prompt, spec.max_tokens, limits, exact=exact is not None).require()
+
+
+def _least(size: tokens.Estimate) -> int:
+    """What a server that has read the whole prompt says at the very least: its chat template may
+    be another one than was counted."""
+    return max(0, min(size.low, size.likely - size.likely // 100 - TEMPLATE_TOKENS))
 
 
 def _converse(performing: Performing, reporter: Reporter, events: Iterator[StreamEvent]) -> None:
@@ -183,6 +241,21 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
         reporter.report(event)
         if not performing.beat():
             raise WorkCancelled("cancelled on request; the text until then is kept")
+
+
+def _in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
+    """Without a first word that no other follows: sglang-kt refuses a schema by running one token
+    of something else, which is no answer."""
+    held: Text | None = None
+    is_begun = False
+    for event in events:
+        if isinstance(event, Text) and not is_begun:
+            held, is_begun = event, True
+            continue
+        if held is not None and isinstance(event, (Text, Completed)):
+            yield held
+            held = None
+        yield event
 
 
 def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from ktclient.cli import looking, screen
+from ktclient.cli import answering, live, looking, screen
 
 
 @click.command()
@@ -30,12 +28,13 @@ def ask(
     from ktclient.submit import Job
 
     settings = config.load()
-    job = Job(asking.ask(job_id, question, settings, max_tokens, timeout), settings)
+    with live.line() as line:
+        new, forecast = asking.ask(job_id, question, settings, max_tokens, timeout, line.download)
+    if forecast.doubt:
+        screen.say(f"WARNING: {forecast.doubt}")
     if wait:
-        return looking.wait_and_print(job.id, None, as_json)
-    if as_json:
-        screen.put(json.dumps(job.status().to_dict(), ensure_ascii=False))
-    else:
-        screen.put(job.id)
-    screen.say(f"come back with: ktjob wait {job.id}, then ktjob result {job.id}")
+        return answering.wait_and_print([new], as_json=as_json)
+    screen.put(looking.json_text(Job(new, settings).status().to_dict()) if as_json else new)
+    screen.say(f"job {new}: {forecast.count} tokens")
+    screen.say(f"come back with: ktjob wait {new}, then ktjob result {new}")
     return 0

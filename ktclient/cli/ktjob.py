@@ -5,7 +5,17 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import asking, checking, doctoring, exits, keeping, looking, submitting, unit
+from ktclient.cli import (
+    answering,
+    asking,
+    checking,
+    doctoring,
+    exits,
+    keeping,
+    looking,
+    submitting,
+    unit,
+)
 
 
 @click.group(
@@ -29,7 +39,7 @@ for _command in (
     asking.ask,
     looking.status,
     looking.wait,
-    looking.result,
+    answering.result,
     looking.logs,
     looking.cancel,
     keeping.rm,

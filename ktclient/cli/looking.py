@@ -1,12 +1,10 @@
-"""`ktjob status`, `wait`, `result`, `logs` and `cancel`: everything about jobs that exist."""
+"""`ktjob status`, `wait`, `logs` and `cancel`: what becomes of jobs. Answers: answering.py."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +12,6 @@ import click
 from jobs import starting
 from ktclient import config, snapshot, truth
 from ktclient.cli import exits, live, screen
-from ktclient.errors import BadInput, NotFinished
 from ktclient.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ _CANCEL_SECONDS = 30.0
 
 
 @contextmanager
-def _job(prefix: str) -> Iterator[tuple[Store, Job]]:
+def job_by(prefix: str) -> Iterator[tuple[Store, Job]]:
     with truth.told(config.load().state) as store:
         yield store, store.find(prefix)
 
@@ -40,9 +37,9 @@ def _job(prefix: str) -> Iterator[tuple[Store, Job]]:
 def status(job_id: str | None, as_json: bool) -> None:
     """Show one job in full, or the last 20. A unique start of an id is enough."""
     if job_id is not None:
-        with _job(job_id) as (store, job):
+        with job_by(job_id) as (store, job):
             one = snapshot.take(store, job)
-        screen.put(_json(one.to_dict()) if as_json else _in_full(one))
+        screen.put(json_text(one.to_dict()) if as_json else _in_full(one))
         return
     settings = config.load()
     jobs: list[Snapshot] = []
@@ -50,7 +47,7 @@ def status(job_id: str | None, as_json: bool) -> None:
         with truth.told(settings.state) as store:
             jobs = [snapshot.take(store, job) for job in store.newest(_NEWEST)]
     if as_json:
-        screen.put(_json([job.to_dict() for job in jobs]))
+        screen.put(json_text([job.to_dict() for job in jobs]))
     elif jobs:
         screen.put(_listed(jobs))
         _warn_of_stopped_runner(settings.state, jobs)
@@ -95,6 +92,7 @@ def _in_full(job: Snapshot) -> str:
     lines += [
         ("document", screen.one_line(job.title)),
         ("task", job.task),
+        *(("asked", screen.one_line(question)) for question in job.questions),
         ("server", _server(job)),
     ]
     if job.figures.get("prompt_tokens") is not None:
@@ -118,21 +116,12 @@ def _server(job: Snapshot) -> str:
 @click.option("--timeout", type=float, metavar="S", help="Wait at most so many seconds.")
 def wait(job_id: str, timeout: float | None) -> int:
     """Wait for a job to end, showing its progress. Ctrl-C only detaches."""
-    end = _watch(job_id, timeout)
-    screen.say(_ending(end))
+    end = watch(job_id, timeout)
+    screen.say(ending(end))
     return exits.code_of_job(end.state, end.cause)
 
 
-def wait_and_print(job_id: str, timeout: float | None, as_json: bool) -> int:
-    """Wait for a job and print its answer. Returns the exit code."""
-    end = _watch(job_id, timeout)
-    if end.state != "SUCCEEDED":
-        screen.say(_ending(end))
-    _print_answer(end, as_json)
-    return exits.code_of_job(end.state, end.cause)
-
-
-def _watch(job_id: str, timeout: float | None) -> Snapshot:
+def watch(job_id: str, timeout: float | None) -> Snapshot:
     """The job's end. Raises `NotFinished`; an interrupt says how to come back."""
     from ktclient.submit import Job
 
@@ -150,7 +139,7 @@ def _watch(job_id: str, timeout: float | None) -> Snapshot:
     return now
 
 
-def _ending(job: Snapshot) -> str:
+def ending(job: Snapshot) -> str:
     took = f"job {job.id} {job.state.lower()} after {screen.duration(job.seconds())}"
     if job.state == "SUCCEEDED":
         return f"{took}; print its answer with: ktjob result {job.id}"
@@ -159,69 +148,10 @@ def _ending(job: Snapshot) -> str:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("-o", "--output", metavar="FILE", help="Write the answer there instead.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the text.")
-def result(job_id: str, output: str | None, as_json: bool) -> int:
-    """Print a job's answer. Of a failed job, what had arrived."""
-    with _job(job_id) as (store, job):
-        now = snapshot.take(store, job)
-        text = snapshot.answer(store, job)
-    if not now.is_finished:
-        raise NotFinished(
-            f"job {now.id} has not finished ({screen.activity(now)}); "
-            f"wait for it with: ktjob wait {now.id}"
-        )
-    if now.state != "SUCCEEDED":
-        screen.say(_ending(now))
-    if output is None:
-        _print_answer(now, as_json)
-    elif now.state == "SUCCEEDED":
-        _write(Path(output), text)
-        _remark(now)
-    else:
-        screen.say(f"{output} was not written")
-    return exits.code_of_job(now.state, now.cause)
-
-
-def _print_answer(job: Snapshot, as_json: bool) -> None:
-    with _job(job.id) as (store, row):
-        text = snapshot.answer(store, row)
-    if as_json:
-        screen.put(_json({**job.to_dict(), "text": text}))
-    elif text:
-        screen.put(text)
-    _remark(job)
-
-
-def _remark(job: Snapshot) -> None:
-    """What the reader of an answer must know about it."""
-    if job.is_truncated:
-        screen.say(f"note: cut off at {job.max_tokens:,} tokens; ask for more with --max-tokens")
-    if warning := job.figures.get("warning"):
-        screen.say(f"note: {warning}")
-    if job.is_by_embedded:
-        from server_bundle.embedded import NOTICE
-
-        screen.say(f"note: {NOTICE}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: the file never holds half an answer."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {path}: {error.strerror or error}") from None
-
-
-@click.command()
-@click.argument("job_id", metavar="ID")
 def logs(job_id: str) -> None:
     """Show what happened to a job, step by step, and what its worker logged."""
     settings = config.load()
-    with _job(job_id) as (store, job):
+    with job_by(job_id) as (store, job):
         events = store.events(job.id)
     for event in events:
         screen.put(f"{screen.local_time(event.at)}  {_told(event)}")
@@ -251,9 +181,9 @@ def cancel(job_id: str) -> int:
     job.cancel()
     job.wait(_CANCEL_SECONDS)
     now = job.status()
-    screen.say(_ending(now) if now.state != "CANCELLED" else f"job {job.id} cancelled")
+    screen.say(ending(now) if now.state != "CANCELLED" else f"job {job.id} cancelled")
     return exits.SUCCEEDED
 
 
-def _json(data: object) -> str:
+def json_text(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)

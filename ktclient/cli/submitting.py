@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from ktclient.cli import live, looking, screen
+from ktclient.cli import answering, live, looking, screen
 from ktclient.errors import KtjobError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ktclient import submit as service
     from ktclient.documents import Document
     from ktclient.forecast import Forecast
+    from ktclient.handover import Options
 
 
 _ASKED = (
     click.argument("file"),
     click.option("--summarize", is_flag=True, help="Ask for a summary (the default)."),
-    click.option("--ask", metavar="QUESTION", help="Ask a question about the document."),
+    click.option(
+        "--ask", multiple=True, metavar="QUESTION", help="Ask a question about it; may be repeated."
+    ),
+    click.option(
+        "--together", is_flag=True, help="Several --ask in one request: the document is read once."
+    ),
     click.option("--prompt", metavar="TEXT", help="Your own instruction, after the document."),
-    click.option("--max-tokens", type=int, metavar="N", help="Most tokens to answer (1024)."),
+    click.option(
+        "--max-tokens",
+        type=int,
+        metavar="N",
+        help="Most tokens to answer (1024; with --together 1024 for each question, in all).",
+    ),
     click.option("--model", metavar="NAME", help="The model's name, for servers with several."),
     click.option("--server", metavar="URL", help='A server\'s URL, or "embedded".'),
     click.option(
@@ -54,7 +63,8 @@ class Asked(TypedDict):
     """What the options say."""
 
     summarize: bool
-    ask: str | None
+    ask: tuple[str, ...]
+    together: bool
     prompt: str | None
     max_tokens: int | None
     model: str | None
@@ -64,19 +74,20 @@ class Asked(TypedDict):
     priority: int
 
 
-def options_of(given: Asked) -> service.Options:
+def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import submit as service
-    from ktclient import tasks
+    from ktclient import handover, tasks
 
-    most, attempts = given["max_tokens"], given["max_attempts"]
-    return service.Options(
-        task=tasks.task(given["summarize"], given["ask"], given["prompt"]),
-        max_tokens=service.MAX_TOKENS if most is None else most,
+    attempts = given["max_attempts"]
+    return handover.Options(
+        tasks=tasks.tasks(
+            given["summarize"], given["ask"], given["prompt"], as_one=given["together"]
+        ),
+        max_tokens=given["max_tokens"],
         timeout=given["timeout"],
         model=given["model"],
         server=given["server"],
-        max_attempts=service.MAX_ATTEMPTS if attempts is None else attempts,
+        max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],
     )
 
@@ -88,24 +99,31 @@ def submit(file: str, raw: bool, as_json: bool, wait: bool, **given: Unpack[Aske
     """Hand over FILE ("-" for standard input) and return at once.
 
     The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
-    it. Prints the job's id.
+    it. Prints the job's id; of several questions each job's, a line for each.
     """
-    from ktclient import config, documents
-    from ktclient import submit as service
+    from ktclient import config, documents, handover
 
-    options = options_of(given)
+    options, settings = options_of(given), config.load()
     document = documents.read(file, raw=raw)
     with _named_if_it_ends_early() as name, live.line() as line:
-        job, forecast = service.submit(document, options, config.load(), line.download, name)
+        handed = handover.hand_over(document, options, settings, line.download, name)
+    ids = [job_id for job_id, _ in handed]
     if not (wait or as_json):
-        screen.put(job.id)
-    _explain(job.id, document, options.task.kind.value, forecast)
+        screen.put("\n".join(ids))
+    _explain(handed, document, options)
     _warn_of_logout()
     if wait:
-        return looking.wait_and_print(job.id, None, as_json)
+        return answering.wait_and_print(ids, as_json=as_json)
     if as_json:
-        screen.put(json.dumps(job.status().to_dict(), ensure_ascii=False))
+        _print_records(ids)
     return 0
+
+
+def _print_records(ids: Sequence[str]) -> None:
+    from ktclient.submit import Job
+
+    records = [Job(job_id).status().to_dict() for job_id in ids]
+    screen.put(looking.json_text(records[0] if len(records) == 1 else records))
 
 
 @contextlib.contextmanager
@@ -136,11 +154,23 @@ def _warn_of_logout() -> None:
         screen.say(f"WARNING: logging out can kill this job's runner: {found}. Cure: {threat.cure}")
 
 
-def _explain(job_id: str, document: Document, task: str, forecast: Forecast) -> None:
+def _explain(handed: Sequence[tuple[str, Forecast]], document: Document, options: Options) -> None:
     title = screen.one_line(document.title)
-    screen.say(f"job {job_id}: {task} {title}, {forecast.count} tokens")
-    describe(document, forecast)
-    screen.say(f"  come back  ktjob wait {job_id}, then ktjob result {job_id}")
+    for (job_id, forecast), task in zip(handed, options.tasks, strict=True):
+        screen.say(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
+    before = [forecast for _, forecast in handed]
+    describe(document, max(before, key=lambda one: one.count.high))
+    warn_of_prefills(before)
+    for job_id, _ in handed:
+        screen.say(f"  come back  ktjob wait {job_id}, then ktjob result {job_id}")
+
+
+def warn_of_prefills(before: Sequence[Forecast]) -> None:
+    """What several questions cost, where the server reads the document for each anew."""
+    from ktclient import handover
+
+    if (costs := handover.repeated_prefills(before)) is not None:
+        screen.say(f"  note       {costs}")
 
 
 def describe(document: Document, forecast: Forecast) -> None:
@@ -165,5 +195,7 @@ def describe(document: Document, forecast: Forecast) -> None:
         screen.say(f"             {verdict.cure}")
     if forecast.expected is not None:
         screen.say(f"  time       {forecast.time}; given up after {forecast.deadline:,.0f} s")
+    for line in forecast.ahead.lines():
+        screen.say(f"  now        {line}")
     if forecast.doubt:
         screen.say(f"WARNING: {forecast.doubt}")

@@ -56,11 +56,6 @@ class Machine:
                 count += int(threads[1]) if threads else 1
         return count
 
-    def is_stopped(self, pid: int) -> bool:
-        """Whether a process was stopped by SIGSTOP, SIGTSTP or a debugger."""
-        state = re.search(r"^State:\t(\w)", self.read(f"proc/{pid}/status"), re.M)
-        return state is not None and state[1] in "Tt"
-
     def oom_score_adj(self, pid: int | str) -> int:
         """How much more (to 1000) or less the kernel likes to kill a process for memory."""
         text = self.read(f"proc/{pid}/oom_score_adj").strip()

@@ -54,16 +54,16 @@ def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
         yield ok("memory", f"nothing was killed for memory ({where})")
 
 
-def runner(settings: Settings, machine: Machine) -> Iterator[Finding]:
+def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     """Alive, missing or stopped."""
     waiting = 0
     if settings.state.database.exists():
         with Store.open(settings.state) as store:
             waiting = len(store.in_status(Status.QUEUED))
-    alive = identity.holder(settings.state.runner_lock)
-    if alive and machine.is_stopped(alive.pid):
-        found = f"the runner (process {alive.pid}) is stopped, and {waiting} jobs wait"
-        cure = f"kill -CONT {alive.pid} (or kill -9: the next ktjob command starts another)"
+    stopped = starting.stopped_runner(settings.state)
+    if stopped is not None:
+        found = f"the runner (process {stopped.pid}) is stopped, and {waiting} jobs wait"
+        cure = f"kill -CONT {stopped.pid} (or kill -9: the next ktjob command starts another)"
         yield fail("runner", found, cure)
     elif starting.is_runner_alive(settings.state):
         yield ok("runner", f"alive; {waiting} jobs wait")

@@ -29,6 +29,12 @@ class ServerFacts:
     has_prefix_cache: bool | None = None
     progress: Progress | None = None
     is_busy: bool | None = None
+    """Whether it worked for anybody when it was asked; also, unanswered, when it is overdue."""
+    running: int | None = None
+    """Requests that it served then. One whose prompt is still read counts in neither list of
+    sglang's: `is_busy` knows of it."""
+    waiting: int | None = None
+    """Requests in its queue then."""
 
 
 class Dialect(Protocol):

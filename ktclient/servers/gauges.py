@@ -49,6 +49,16 @@ class Gauges:
         self.source: str | None = None
         """Where the last reading came from."""
 
+    @property
+    def can_tell(self) -> bool:
+        """Whether it is worth asking."""
+        return self._facts.dialect == sglang.NAME
+
+    @property
+    def asks(self) -> bool:
+        """Whether a look is a question to the server, of which one process asks for all."""
+        return True
+
     def first(self) -> Reading | None:
         """Where the counter stands, and whether the server is idle. None when it tells nothing."""
         return self._ask(self._first)
@@ -57,8 +67,14 @@ class Gauges:
         """A later look; None when there was no answer."""
         return self._ask(self._metrics if self._has_metrics else self._loads)
 
+    def go_on(self, source: str) -> None:
+        """In place of `first`, where another has read before: counts of two sources do not
+        compare."""
+        self._has_metrics = source == METRICS
+        self.source = source
+
     def _ask(self, read: _Read) -> Reading | None:
-        if self._facts.dialect != sglang.NAME:
+        if not self.can_tell:
             return None
         try:
             with http.short_client(self._api_key, self._facts.url) as client:

@@ -41,22 +41,29 @@ class LlamaCpp:
             return known
         told = props.json()
         settings = told.get("default_generation_settings") or {}
-        silent = self.is_silent(http, facts.url)
+        running = _running(http, facts.url)
         return replace(
             known,
             window=count_of(settings.get("n_ctx")) or facts.window,
             max_running=count_of(told.get("total_slots")),
-            is_busy=None if silent is None else not silent,
+            is_busy=None if running is None else running > 0,
+            running=running,
         )
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
         """Every slot idle. Not to be asked more than every few seconds: at ten a second it no
         longer noticed that a client had gone."""
-        slots = http.get(f"{url}/slots")
-        if slots.status_code != 200:
-            return None
-        return not any(slot["is_processing"] for slot in slots.json())
+        running = _running(http, url)
+        return None if running is None else running == 0
 
     def abort(self, http: httpx2.Client, url: str, rid: str) -> bool:
         """It has no abort: it stops within a batch after the connection is closed."""
         return False
+
+
+def _running(http: httpx2.Client, url: str) -> int | None:
+    """Slots at work. Who waits for one is not told."""
+    slots = http.get(f"{url}/slots")
+    if slots.status_code != 200:
+        return None
+    return sum(bool(slot["is_processing"]) for slot in slots.json())

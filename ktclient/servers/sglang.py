@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 
@@ -66,7 +67,7 @@ class Sglang:
         known = told(facts, answer.json())
         if time.monotonic() - begun > _INSTANT_SECONDS:
             return replace(known, is_busy=True)
-        return replace(known, is_busy=_is_busy(http, facts.url, patience))
+        return _with_load(known, http, patience)
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
         """No request runs or waits and no token is in use. During chunked prefill the request is
@@ -124,15 +125,23 @@ def _page(names: str, info: Mapping[str, object]) -> int | None:
     return max(page or 1, DEEPSEEK_V4_PAGE) if bundled.is_deepseek_v4(names) else page
 
 
-def _is_busy(http: httpx2.Client, url: str, patience: float) -> bool | None:
+def _with_load(known: ServerFacts, http: httpx2.Client, patience: float) -> ServerFacts:
+    """What it works on now."""
     try:
         with one_question:
-            answer = http.get(f"{url}/v1/loads?include=core", timeout=patience)
+            answer = http.get(f"{known.url}/v1/loads?include=core", timeout=patience)
     except httpx2.TimeoutException:
-        return True
-    return _works(answer.json()) if answer.status_code == 200 else None
+        return replace(known, is_busy=True)
+    if answer.status_code != 200:
+        return known
+    body = answer.json()
+    running, waiting = (
+        sum(int(load[name]) for load in body["loads"])
+        for name in ("num_running_reqs", "num_waiting_reqs")
+    )
+    return replace(known, is_busy=_works(body), running=running, waiting=waiting)
 
 
-def _works(body: Mapping[str, list[Mapping[str, object]]]) -> bool:
+def _works(body: Mapping[str, list[Mapping[str, Any]]]) -> bool:
     names = ("num_running_reqs", "num_waiting_reqs", "num_used_tokens")
     return any(load[name] for load in body["loads"] for name in names)

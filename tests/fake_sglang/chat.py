@@ -90,7 +90,7 @@ class _Chat:
             self._refuse(refused, prompt.Prompt(body, "", 0, None))
             return
         self._wants_usage, self._is_streamed = asked.wants_usage, asked.is_streamed
-        text = prompt.words(self._site.options.answer)
+        text = prompt.words(prompt.answer(body, self._site.options))
         head = self._head
         request = Request(head.n, head.rid, asked.tokens, asked.max_tokens, text, asked.text)
         self._site.engine.submit(request)

@@ -49,6 +49,7 @@ class Options:
     log: Path | None
     log_ranks: int
     log_hybrid: bool
+    grammar: str
     fault: tuple[str, ...]
     require_key: str | None
     record: Path | None
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--waiting-timeout", type=float, default=-1.0, help="SGLANG_REQ_WAITING_TIMEOUT")
     add("--running-timeout", type=float, default=-1.0, help="SGLANG_REQ_RUNNING_TIMEOUT")
     add("--health-timeout", type=float, default=20.0, help="SGLANG_HEALTH_CHECK_TIMEOUT")
+    add("--grammar", choices=("xgrammar", "none"), default="xgrammar", help="--grammar-backend")
     add("--drain", action="store_true", help="on SIGTERM wait for requests, as sglang does")
     add("--log", type=Path, metavar="FILE", help="write the server's own log lines there")
     add("--log-ranks", type=int, default=0, help="prefix TP0 ..., and repeat lines per rank")

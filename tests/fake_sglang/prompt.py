@@ -82,7 +82,31 @@ def check(body: Json, options: Options) -> Prompt:
     tokens = max(1, options.count_tokens(text))
     max_tokens = body.get("max_completion_tokens") or body.get("max_tokens")
     _check_lengths(tokens, max_tokens, options)
+    if schema(body) is not None and options.grammar == "none":
+        # Not recorded; read: scheduler.py and constrained/grammar_manager.py.
+        message = (
+            "Grammar-based generation (json_schema, regex, ebnf, structural_tag) is not supported "
+            "when the server is launched with --grammar-backend none"
+        )
+        raise _refused(message, is_late=True)
     return Prompt(body, text, tokens, max_tokens)
+
+
+def schema(body: Json) -> Json | None:
+    """The JSON schema that the answer is to follow; None without one."""
+    wanted = body.get("response_format") or {}
+    if wanted.get("type") != "json_schema":
+        return None
+    found: Json = wanted["json_schema"]["schema"]
+    return found
+
+
+def answer(body: Json, options: Options) -> str:
+    """What is said: the set answer, as each string of an object where a schema asks for one."""
+    wanted = schema(body)
+    if wanted is None:
+        return options.answer
+    return json.dumps(dict.fromkeys(wanted["properties"], options.answer), ensure_ascii=False)
 
 
 def _check_lengths(tokens: int, max_tokens: int | None, options: Options) -> None:

@@ -93,6 +93,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _facts(self, path: str) -> Answer:
         options, engine = self.server.site.options, self.server.site.engine
+        if path in ("/server_info", "/v1/loads"):
+            self.server.site.journal.event("asked", path=path)
         if path == "/v1/models":
             return json_answer(200, wire.models(options))
         if path in ("/model_info", "/get_model_info"):
@@ -136,6 +138,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _metrics(self) -> None:
         site = self.server.site
+        site.journal.event("asked", path="/metrics")
         client = self._client
         client.start_stream(METRICS, "Content-Type")  # its case, as recorded
         client.write(wire.metrics(site.options, site.engine.gauges()))

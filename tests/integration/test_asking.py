@@ -13,7 +13,10 @@ from fake_sglang.process import fake_sglang
 
 from jobs.layout import StateDir
 from jobs.store import Store
+from ktclient import asking, config, errors, submit_long
+from ktclient.spec import JobSpec
 from ktclient.submit import Job
+from ktclient.tokens import Estimate
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -52,6 +55,50 @@ def test_another_question_needs_no_file(run: Run, tmp_path: Path) -> None:
         assert len({job.document for job in jobs}) == 1
         assert [job.priority for job in jobs] == [3, 3, 3]
         assert "What weather?" in jobs[1].spec
+
+
+STORY = "It was a dark and stormy night; the rain fell in torrents.\n" * 3_000
+
+
+def test_the_new_question_is_counted_with_the_document(tmp_path: Path, ktjob_home: Path) -> None:
+    """Exactly, as at submit; the weight is of the new question, not of the old one."""
+    question, settings = "Which of these words is the longest? " * 200, config.load()
+    with fake_sglang(tmp_path) as server:
+        first = submit_long(STORY, ask=question, server=server.url).id
+        second, before = asking.ask(first, "Who?", settings, 100)
+        again, _ = asking.ask(second, question, settings)
+    with Store.open(settings.state) as store:
+        jobs = [store.job(one) for one in (first, second, again)]
+    exact = before.count.tokens
+    assert before.count.exact and jobs[1].weight == exact + 100
+    assert jobs[2].weight == jobs[0].weight - 1024 + 100 > jobs[1].weight + 1_000
+    counts = [JobSpec.from_json(job.spec).counted for job in jobs]
+    assert counts[1] == Estimate(exact, exact, exact) and counts[0] == counts[2]
+
+
+def test_what_does_not_fit_is_refused_as_at_submit(tmp_path: Path, ktjob_home: Path) -> None:
+    """With the arithmetic, and nothing stored."""
+    settings = config.load()
+    with fake_sglang(tmp_path, "--pool", "50000") as server:
+        first = submit_long(STORY, server=server.url)
+        first.wait(60)
+        with pytest.raises(errors.DoesNotFit, match="KV pool is 50,000"):
+            asking.ask(first.id, "Who?", settings, 2_500)
+    with Store.open(settings.state) as store:
+        assert [job.id for job in store.newest(10)] == [first.id]
+
+
+def test_a_busy_server_is_not_waited_for(tmp_path: Path, ktjob_home: Path) -> None:
+    """It is in a chunk of ten minutes: the question is stored all the same, by what is known."""
+    with fake_sglang(tmp_path, "--prefill-seconds", "600", "--chunk", "1000000") as server:
+        first = submit_long(STORY, server=server.url)
+        server.wait_for_event("prefill_started", 60)
+        second = first.ask("Who?")
+        assert second.status().state == "QUEUED"
+        assert not server.events("prefill_ended")
+        second.cancel()
+        first.cancel()
+        assert first.wait(60).status().state == "CANCELLED"
 
 
 def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:

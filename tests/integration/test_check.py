@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fake_sglang.asking import start
 from fake_sglang.process import fake_sglang
+
+from ktclient import submit_long
 
 
 def check(command: list[str], path: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -66,3 +71,38 @@ def test_a_timeout_that_is_too_short_is_questioned(
 def test_no_server(ktjob_home: Path, ktjob_command: list[str], document: Path) -> None:
     """Exit code 6."""
     assert check(ktjob_command, document, "--server", "http://127.0.0.1:9").returncode == 6
+
+
+def test_a_server_that_serves_others_is_told(
+    tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
+) -> None:
+    """The time is for an idle one; an idle one is not called busy."""
+    slow = ("--rate", "1000", "--chunk", "64", "--tokens-per-char", "1000")
+    with fake_sglang(tmp_path, *slow) as server:
+        idle = check(ktjob_command, document, "--server", server.url, "--json")
+        with closing(start(server)):
+            told = check(ktjob_command, document, "--server", server.url)
+    ahead = json.loads(idle.stdout)["ahead"]
+    assert (ahead["is_busy"], ahead["running"], ahead["waiting"]) == (False, 0, 0)
+    assert "serves others now" in told.stderr and "for an idle server" in told.stderr
+
+
+def test_the_jobs_of_ones_own_are_told(
+    tmp_path: Path,
+    ktjob_home: Path,
+    ktjob_command: list[str],
+    document: Path,
+    until: Callable[..., object],
+) -> None:
+    """And not called others'; nor is the server asked, which they keep busy."""
+    with fake_sglang(tmp_path, "--rate", "1000", "--chunk", "64") as server:
+        job = submit_long(document, server=server.url)
+        until(lambda: job.status().phase == "prefill", seconds=60)
+        before = len(server.events("asked", path="/server_info"))
+        told = check(ktjob_command, document, "--server", server.url)
+        assert len(server.events("asked", path="/server_info")) == before
+        job.cancel()
+        job.wait(60)
+    assert "1 job of yours at work there" in told.stderr and job.id in told.stderr
+    assert "serves others" not in told.stderr
+    assert "KV pool is 964,864" in told.stderr, "remembered by its worker"

@@ -209,7 +209,7 @@ def test_ctrl_c_detaches_and_never_cancels(
     with fake_sglang(tmp_path, "--prefill-seconds", "2", "--answer", "Still here.") as server:
         command = [*ktjob_command, "submit", str(book), "--server", server.url, "--wait"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
-            server.wait_for_event("prefill_started")
+            server.wait_for_event("prefill_started", 60)
             waiting.send_signal(signal.SIGINT)
             _, said = waiting.communicate(timeout=30)
         assert waiting.returncode == 130

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from jobs import identity
@@ -48,6 +49,25 @@ def test_it_serves_only_this_machine_and_says_who_it_is(running: RunningServer) 
     assert running.url.startswith("http://127.0.0.1:")
     facts = probe.probe(running.url, None)
     assert (facts.dialect, facts.model, facts.window) == ("llama.cpp", embedded.MODEL, 8192)
+
+
+def test_its_survey_is_what_it_says_of_itself(running: RunningServer, until: Until) -> None:
+    """The window of a slot and the slots by /props; busy while one of /slots is, and only then."""
+    facts = probe.probe(running.url, None)
+    props = httpx2.get(f"{running.url}/props", trust_env=False).json()
+    slots = httpx2.get(f"{running.url}/slots", trust_env=False).json()
+    known = calls.survey(facts, None, 30)
+    assert known.window == props["default_generation_settings"]["n_ctx"] == slots[0]["n_ctx"]
+    assert known.max_running == props["total_slots"] == len(slots)
+    assert known.is_busy is any(slot["is_processing"] for slot in slots) is False
+    assert (known.has_prefix_cache, known.progress, known.pool) == (True, "stream", None)
+    message = "The ferry was late again this morning. " * 400
+    request = LongRequest(running.url, facts.model, message, 8, "0" * 32, {"return_progress": True})
+    with contextlib.closing(client.stream(request, 120)) as events:
+        while not isinstance(next(events), Prefilled):
+            continue
+        assert calls.survey(facts, None, 30).is_busy is True
+    until(lambda: calls.survey(facts, None, 30).is_busy is False)
 
 
 def test_it_counts_a_prompt_exactly_and_reports_its_prefill(running: RunningServer) -> None:

@@ -1,11 +1,13 @@
-"""A machine that is a folder of files, and what the doctor finds on it."""
+"""A machine that is a folder of files, and what the doctor finds on it; a tiny server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.tiny_server import Tiny
 
 from ktclient import config, doctor
 from ktclient.doctor import Finding, Machine
@@ -60,3 +62,16 @@ def look_at(look: Callable[..., list[Finding]]) -> Callable[..., Finding]:
         return found[0]
 
     return find
+
+
+@pytest.fixture
+def tiny() -> Iterator[Tiny]:
+    """A server of this test's own."""
+    with Tiny() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

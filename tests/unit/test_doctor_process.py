@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,16 +150,3 @@ def test_a_laptop_may_be_suspended(look: LookForAll) -> None:
     (finding,) = look("sleep", {**files, f"{supply}/BAT0/type": "Battery\n"})
     assert "BAT0" in finding.found
     assert "systemd-inhibit" in str(finding.cure)
-
-
-def test_a_runner_that_is_stopped(look_at: Look, state: StateDir) -> None:
-    """SIGSTOP: it holds its lock and does nothing."""
-    lock = identity.hold(state.runner_lock)
-    assert lock is not None
-    lock.sign()
-    status = f"proc/{os.getpid()}/status"
-    assert look_at("runner", {status: "State:\tS (sleeping)\n"}).severity is Severity.OK
-    finding = look_at("runner", {status: "State:\tT (stopped)\n"})
-    assert finding.severity is Severity.FAIL
-    assert finding.cure is not None and finding.cure.startswith(f"kill -CONT {os.getpid()}")
-    lock.release()

@@ -50,6 +50,19 @@ def test_a_submit_that_fails_leaves_nothing(state: StateDir) -> None:
     assert Database(state.database)["documents"].count == 0
 
 
+def test_of_several_jobs_all_are_stored_or_none(state: StateDir) -> None:
+    """In order, on one document, in one transaction."""
+    with Store.open(state) as store:
+        bad = NewJob("pool", "{}", b"text", "title", weight=0)
+        with pytest.raises(sqlite3.IntegrityError):
+            store.submit_all([new_job(), new_job(), bad], Capacity(slots=1))
+        assert store.newest(10) == [] and store.capacities() == {}
+        jobs = store.submit_all([new_job() for _ in range(3)], Capacity(slots=1))
+        assert store.in_status(Status.QUEUED) == jobs
+        assert [len(store.events(job.id)) for job in jobs] == [1, 1, 1]
+    assert Database(state.database)["documents"].count == 1
+
+
 def test_a_unique_start_of_an_id_is_an_id(state: StateDir) -> None:
     """Ids start with a letter, and the error for a shared start names the candidates."""
     with Store.open(state) as store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from ktclient import tasks
 from ktclient.errors import BadInput
 from ktclient.spec import VERSION, JobSpec
 from ktclient.tasks import Kind, Task
+from ktclient.tokens import Estimate
 
 ENGLISH = "It was the best of times, it was the worst of times."
 CHINESE = "满纸荒唐言,一把辛酸泪!都云作者痴,谁解其中味?"
@@ -126,3 +128,26 @@ def test_a_wish_of_a_newer_version_is_refused() -> None:
     newer |= {"version": VERSION + 1, "unheard_of": True}
     with pytest.raises(BadInput, match=f"newer ktjob .spec {VERSION + 1}"):
         JobSpec.from_json(json.dumps(newer))
+
+
+def test_the_count_and_the_single_questions_come_back_too() -> None:
+    """They travel with the task."""
+    full = replace(spec(Task(Kind.ASK, "1. a\n2. b", ("a", "b"))), counted=Estimate(9, 10, 11))
+    assert JobSpec.from_json(full.to_json()) == full
+
+
+def test_an_older_runner_can_perform_what_this_one_stores() -> None:
+    """Until now it took these fields and no other, and of the task its kind and its text."""
+    full = replace(spec(Task(Kind.ASK, "1. a\n2. b", ("a", "b"))), counted=Estimate(9, 10, 11))
+    stored = json.loads(full.to_json())
+    assert set(stored) == {"version", "task", "server", "model", "max_tokens", "timeout"}
+    assert stored["version"] == 1 and stored["task"]["kind"] in ("summarize", "ask", "prompt")
+    assert stored["task"]["text"] == "1. a\n2. b"
+
+
+def test_what_a_later_one_adds_and_can_be_left_out_is_left_out() -> None:
+    """Of the same version."""
+    stored = json.loads(spec(Task(Kind.SUMMARIZE)).to_json())
+    stored |= {"unheard_of": True}
+    stored["task"]["unheard_of"] = 1
+    assert JobSpec.from_json(json.dumps(stored)) == spec(Task(Kind.SUMMARIZE))

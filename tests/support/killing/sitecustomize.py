@@ -15,7 +15,7 @@ import signal
 import sys
 
 NAMES = {
-    "submit": ("jobs.store", "Store.submit"),
+    "submit": ("jobs.store", "Store.submit_all"),
     "ensure_runner": ("jobs.starting", "ensure_runner"),
     "lock": ("jobs.identity", "hold"),
     "sign": ("jobs.identity", "HeldLock.sign"),

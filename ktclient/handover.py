@@ -1,0 +1,175 @@
+"""What can be checked before a request is stored, and storing it: all jobs of a submit, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jobs.model import Capacity, NewJob
+from jobs.store import Store
+from ktclient import config, tasks, truth
+from ktclient import forecast as forecasts
+from ktclient.documents import Document
+from ktclient.errors import BadInput
+from ktclient.forecast import Forecast
+from ktclient.quoting import spoken
+from ktclient.servers import choose
+from ktclient.servers.choose import Target
+from ktclient.servers.dialect import ServerFacts
+from ktclient.spec import JobSpec
+from ktclient.tasks import Task
+from ktclient.tokens import Estimate
+from server_bundle import embedded
+
+MAX_TOKENS = 1024
+"""The deployment guide's figure for a summary; for each of several questions asked together."""
+MAX_ATTEMPTS = 2
+"""One more try by itself, when the worker or the server died; none for anything answered."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to ask what. One job per task, all on one document."""
+
+    tasks: tuple[Task, ...]
+    max_tokens: int | None = None
+    """Of each answer; None: `MAX_TOKENS`, for each question where a task asks several."""
+    timeout: float | None = None
+    model: str | None = None
+    server: str | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    priority: int = 0
+    patience: float = forecasts.LONG_PATIENCE_SECONDS
+    """Seconds that a busy server may take to tell about itself."""
+
+    def most(self, task: Task) -> int:
+        """Tokens of the answer to this task, at most."""
+        if self.max_tokens is not None:
+            return self.max_tokens
+        return MAX_TOKENS * max(1, len(task.questions))
+
+
+def hand_over(
+    document: Document,
+    options: Options,
+    settings: config.Settings,
+    on_progress: embedded.Progress = lambda what, done, total: None,
+    on_stored: Callable[[str], None] = lambda job_id: None,
+) -> list[tuple[str, Forecast]]:
+    """Check everything that can be checked now, store the jobs, make sure that the runner lives.
+    Returns their ids, in the order of their tasks.
+
+    `on_progress` is told about downloads, which happen here only when the embedded model's own
+    tokenizer is needed to say whether the document fits. `on_stored` is told each id as soon as
+    all jobs are on disk: from then on they run, whatever becomes of the caller.
+
+    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
+    `StoreUnusable`: nothing is stored then. Once they are stored it raises nothing: without a
+    runner the next command starts one.
+    """
+    before = forecast(document, options, settings, on_progress)
+    for one in before:
+        one.verdict.require()
+    body = document.text.encode()
+    new = [
+        _job(document.title, body, task, options, one, settings)
+        for task, one in zip(options.tasks, before, strict=True)
+    ]
+    with Store.open(settings.state) as store:
+        stored = store.submit_all(new, _capacity(store, before[0].target))
+    for job in stored:
+        on_stored(job.id)
+    truth.serve(settings.state)
+    return [(job.id, one) for job, one in zip(stored, before, strict=True)]
+
+
+def _job(
+    title: str,
+    body: bytes,
+    task: Task,
+    options: Options,
+    before: Forecast,
+    settings: config.Settings,
+) -> NewJob:
+    count, most = before.count, options.most(task)
+    counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
+    spec = JobSpec(
+        task=task,
+        server=before.target.server,
+        model=options.model or settings.model,
+        max_tokens=most,
+        timeout=before.deadline,
+        counted=counted,
+    )
+    return NewJob(
+        pool=before.target.server,
+        spec=spec.to_json(),
+        document=body,
+        title=title,
+        weight=count.high + most,
+        max_attempts=options.max_attempts,
+        priority=options.priority,
+    )
+
+
+def _check(options: Options) -> None:
+    if options.max_tokens is not None and options.max_tokens < 1:
+        raise BadInput(f"max_tokens must be at least 1, not {options.max_tokens}")
+    if options.max_attempts < 1:
+        raise BadInput(f"max_attempts must be at least 1, not {options.max_attempts}")
+    if options.timeout is not None and not 0 < options.timeout < float("inf"):
+        raise BadInput(f"timeout must be a number of seconds above 0, not {options.timeout}")
+
+
+def forecast(
+    document: Document,
+    options: Options,
+    settings: config.Settings,
+    on_progress: embedded.Progress = lambda what, done, total: None,
+) -> list[Forecast]:
+    """What `hand_over` looks at first, for each task, and nothing else: stores nothing. Raises the
+    same, but for `DoesNotFit`: the verdicts say it."""
+    _check(options)
+    target = choose.choose(settings, options.server, options.model)
+    longest = max(options.tasks, key=lambda task: len(task.text))
+    message, most = tasks.message(document.text, longest), options.most(longest)
+    target = forecasts.look(message, most, target, settings, on_progress, options.patience)
+    return [
+        forecasts.say(
+            tasks.message(document.text, task),
+            options.most(task),
+            options.timeout,
+            target,
+            settings,
+        )
+        for task in options.tasks
+    ]
+
+
+def repeated_prefills(before: Sequence[Forecast]) -> str | None:
+    """What several questions cost on a server that keeps no prefixes, in words; None where they
+    cost one prefill or nobody knows."""
+    facts = before[0].target.facts
+    if len(before) < 2 or facts is None or facts.has_prefix_cache is not False:
+        return None
+    times = [one.expected.seconds for one in before if one.expected is not None]
+    words = f", about {spoken(sum(times))} in all" if len(times) == len(before) else ""
+    return (
+        f"this server keeps no prefixes: it reads the document {len(before)} times{words}; "
+        "--together asks all in one request, and it is read once"
+    )
+
+
+def _capacity(store: Store, target: Target) -> Capacity:
+    """What the server may be given at once: as many as configured, else as it told, else one. What
+    it did not tell this time, because it was busy, it may have told before."""
+    facts = target.facts
+    known = store.capacities().get(target.server, Capacity()) if _is_untold(facts) else Capacity()
+    if facts is None or known.tokens is not None:
+        return Capacity(known.tokens, target.parallel or known.slots or 1, known.affinity)
+    slots = target.parallel or facts.max_running or 1
+    return Capacity(facts.pool, slots, bool(facts.has_prefix_cache))
+
+
+def _is_untold(facts: ServerFacts | None) -> bool:
+    return facts is None or facts.pool is None
