@@ -10,7 +10,7 @@ import click
 
 import ktclient
 from ktclient import config
-from ktclient.cli import exits, live, screen
+from ktclient.cli import exits, live, screen, server_explain
 
 if TYPE_CHECKING:
     from server_bundle.record import RunningServer
@@ -73,6 +73,9 @@ def _show(running: RunningServer, as_json: bool) -> None:
     screen.say(f"  process  {running.process.pid}, since {screen.local_time(running.started_at)}")
     screen.say(f"  idle     stops by itself after {screen.duration(running.idle_seconds)} unused")
     screen.say(f"  log      {running.log}")
+
+
+ktserver.add_command(server_explain.explain)
 
 
 def main() -> None:
