@@ -10,7 +10,7 @@ import click
 
 import ktclient
 from ktclient import config
-from ktclient.cli import exits, live, screen, server_explain
+from ktclient.cli import exits, live, screen, server_doctor, server_explain
 
 if TYPE_CHECKING:
     from server_bundle.record import RunningServer
@@ -75,6 +75,7 @@ def _show(running: RunningServer, as_json: bool) -> None:
     screen.say(f"  log      {running.log}")
 
 
+ktserver.add_command(server_doctor.doctor)
 ktserver.add_command(server_explain.explain)
 
 
