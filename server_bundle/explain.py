@@ -108,10 +108,7 @@ class _Reader:
 
     def read(self, line: Line) -> None:
         if line.is_start:
-            # What was said before its arguments were printed belongs to this start too, unless a
-            # server before it had already printed its own.
-            if self.stage != log_lines.ARGUMENTS:
-                self._forget()
+            self._begin()
             self.stage = line.stage
         if line.text.strip():
             self.last = line
@@ -122,6 +119,15 @@ class _Reader:
         else:
             self._look(line)
             self._follow_traceback(line)
+
+    def _begin(self) -> None:
+        """What was said before a server printed its arguments is its own, but for trouble with
+        arguments, unless one before it had already printed its own."""
+        before = self.found if self.stage == log_lines.ARGUMENTS else {}
+        self._forget()
+        self.found = {
+            name: one for name, one in before.items() if one.cause.stage != log_lines.ARGUMENTS
+        }
 
     def _look(self, line: Line) -> None:
         for trace in self._traces:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from server_bundle.doctor.case import Case
 from server_bundle.doctor.finding import Finding, error, note, ok, warning
+from server_bundle.doctor.machine import Machine
 
 _ABOUT = "cpu"
 _AVX512 = ("avx512f", "avx512bw")
@@ -18,10 +19,7 @@ def check(case: Case) -> Iterator[Finding]:
     text = case.machine.read("proc/cpuinfo")
     flags = set((re.search(r"^flags\s*: (.*)$", text, re.M) or ["", ""])[1].split())
     name = (re.search(r"^model name\s*: (.*)$", text, re.M) or ["", "unknown"])[1]
-    cores, nodes = (
-        physical_cores(text),
-        len(case.machine.names("sys/devices/system/node/node[0-9]*")),
-    )
+    cores, nodes = physical_cores(text), _nodes_with_processors(case.machine)
     best = next(
         (
             word
@@ -30,13 +28,19 @@ def check(case: Case) -> Iterator[Finding]:
         ),
         "no AVX2",
     )
-    counted = f"{_counted(cores, 'physical core')}, {_counted(nodes or 1, 'memory node')}"
+    counted = f"{_counted(cores, 'physical core')}, {_counted(nodes, 'memory node')}"
     yield ok(_ABOUT, f"{name}: {counted}, {best}")
     if case.uses_cpu_experts:
         yield from _instructions(case, flags)
         yield from _threads(case, cores)
-        yield from _nodes(case, nodes or 1)
-    yield from _numactl(case, nodes or 1)
+        yield from _nodes(case, nodes)
+    yield from _numactl(case, nodes)
+
+
+def _nodes_with_processors(machine: Machine) -> int:
+    """The memory of a GPU or of CXL may be a node too, and counts for nothing here."""
+    lists = machine.names("sys/devices/system/node/node[0-9]*/cpulist")
+    return sum(1 for path in lists if machine.read(path).strip()) or 1
 
 
 def physical_cores(cpuinfo: str) -> int:

@@ -162,3 +162,8 @@ def guide(model: Path, *more: str, **changes: Any) -> LaunchPlan:
     }
     fields["environment"] = {**fields["environment"], **changes.pop("environment", {})}
     return LaunchPlan(**{**fields, **changes})
+
+
+def listening(box: Recorded, address: str, port: int = 40001, table: str = "proc/net/tcp") -> None:
+    """A socket, by the kernel's table; its inode is 4711."""
+    box.files[table] += f"   0: {address}:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 4711 1 0\n"

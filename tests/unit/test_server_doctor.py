@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.machines import GIB, Recorded, guide, recorded, weights
+from support.machines import GIB, Recorded, guide, listening, recorded, weights
 
 from server_bundle import doctor
 from server_bundle.doctor import Finding, Severity
@@ -16,7 +16,7 @@ from server_bundle.launch_plan import LaunchPlan
 Change = Callable[[Recorded], object]
 SMI = "nvidia-smi --query-gpu"
 CPU, STATUS, MEMINFO = "proc/cpuinfo", "proc/self/status", "proc/meminfo"
-MOUNTS, LIMITS, TCP = "proc/self/mountinfo", "proc/self/limits", "proc/net/tcp"
+MOUNTS, LIMITS = "proc/self/mountinfo", "proc/self/limits"
 
 
 @pytest.fixture
@@ -48,10 +48,6 @@ def test_the_guides_own_machine_is_well(box: Recorded, model: Path) -> None:
     assert "driver 570.133.07 knows CUDA 12.8" in told
     assert "128 physical cores, 2 memory nodes, AVX-512" in told
     assert "3 files, 150.0 GiB, each as long as it says" in told
-
-
-def listening(box: Recorded, address: str, port: int = 40001, table: str = TCP) -> None:
-    box.files[table] += f"   0: {address}:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 4711 1 0\n"
 
 
 def no_program(name: str) -> Change:
@@ -366,62 +362,3 @@ def test_one_thing_wrong_in_the_plan_is_one_finding(
     (finding,) = trouble(box, guide(model, *more, **changes))
     assert (finding.about, finding.severity) == expected
     assert words in finding.found
-
-
-def test_who_has_the_port_is_named(box: Recorded, model: Path) -> None:
-    """A process by its command, and a server of ours as such."""
-    listening(box, "0100007F")
-    box.files["proc/4242/cmdline"] = "python\0-m\0http.server\0"
-    box.machine()
-    descriptor = box.root / "proc/4242/fd/5"
-    descriptor.parent.mkdir()
-    descriptor.symlink_to("socket:[4711]")
-    (finding,) = trouble(box, guide(model))
-    assert "process 4242: python -m http.server" in finding.found
-    box.ours = {4242: "deepseek-v4-flash-4x5090"}
-    (finding,) = trouble(box, guide(model))
-    assert "a server of ours: deepseek-v4-flash-4x5090 (process 4242)" in finding.found
-    assert "ktserver down" in finding.cure
-
-
-def test_a_port_elsewhere_is_free(box: Recorded, model: Path) -> None:
-    listening(box, "0100000A")
-    listening(box, "0100007F", port=40002)
-    assert trouble(box, guide(model)) == []
-
-
-def test_a_machine_with_nothing_says_so_plainly(tmp_path: Path, model: Path) -> None:
-    """This one, recorded: no GPU, no numactl, two cores, 24 GB."""
-    bare = recorded("no-gpu", tmp_path / "root")
-    found = doctor.examine(guide(model), bare.machine())
-    errors = {one.about: one.found for one in found if one.severity is Severity.ERROR}
-    assert errors["gpus"].startswith("no nvidia-smi")
-    assert errors["cpu"] == "no numactl"
-    assert errors["memory"].startswith("2")
-    assert errors["packages"]
-    assert "driver" not in errors
-    cpu = next(one for one in found if one.about == "cpu")
-    assert cpu.found == "AMD EPYC: 2 physical cores, 1 memory node, AVX-512"
-
-
-def test_an_empty_machine_raises_nothing(tmp_path: Path, model: Path) -> None:
-    """No file of the kernel can be read, and no program is there."""
-    empty = Recorded(tmp_path / "root", {}, {}, {"/": [0, 0], "/dev/shm": [0, 0]})
-    found = doctor.examine(guide(model), empty.machine())
-    assert not [one for one in found if "could not be looked at" in one.found]
-    assert any(one.severity is Severity.ERROR for one in found)
-
-
-def test_a_check_that_breaks_is_a_finding(box: Recorded, model: Path) -> None:
-    """The others are still told."""
-    del box.space["/dev/shm"]
-    found = doctor.examine(guide(model), box.machine())
-    assert [one.about for one in found if "could not be looked at" in one.found] == ["memory"]
-    assert {"disk", "weights", "port"} <= {one.about for one in found}
-
-
-def test_a_server_for_the_cpu_needs_no_gpu(tmp_path: Path, model: Path) -> None:
-    bare = recorded("no-gpu", tmp_path / "root")
-    plan = guide(model, argv=("python", "--device", "cpu", "--model", str(model)), prefix=())
-    found = doctor.examine(plan, bare.machine())
-    assert not {one.about for one in found} & {"gpus", "driver"}
