@@ -161,6 +161,17 @@ def test_what_is_not_known_is_said_with_the_exception() -> None:
     assert explain.explain([*lines, served]).went_on
 
 
+def test_news_of_another_processs_end_are_not_the_exception() -> None:
+    """Nor is an exception of a life before."""
+    told = ["Traceback (most recent call last):", '  File "x", line 1', "ValueError: why"]
+    news = ["Traceback (most recent call last):", '  File "x", line 1', "EOFError"]
+    exception = explain.explain([*told, *news]).exception
+    assert exception is not None
+    assert exception.text == "ValueError: why"
+    start = "[2026-05-11 13:45:08] server_args=ServerArgs(model_path='/m')"
+    assert explain.explain([start, *told, start]).exception is None
+
+
 def test_random_bytes_are_no_failure_and_none_of_ours() -> None:
     noise = random.Random(5).randbytes(200_000).decode("utf-8", "replace").split("\n")
     assert ids([*noise, "x" * 3_000_000]) == []

@@ -260,6 +260,13 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         "127.0.0.1:40001 is in use",
     ),
     (
+        "port by an old address in ipv6",
+        lambda box: listening(box, "0000000000000000FFFF00000100007F", table="proc/net/tcp6"),
+        "port",
+        Severity.ERROR,
+        "127.0.0.1:40001 is in use",
+    ),
+    (
         "few files",
         lambda box: box.change(LIMITS, "1048576", "4096   "),
         "limits",

@@ -50,6 +50,18 @@ def test_a_memory_node_without_processors_does_not_count(box: Recorded, model: P
     assert trouble(box, guide(model)) == []
 
 
+def test_the_innermost_mount_holds_the_weights(box: Recorded, model: Path) -> None:
+    """In whatever order the kernel lists them."""
+    inner = f"30 27 0:99 / {model.parent} rw,relatime - nfs4 nas:/models rw\n"
+    for mounts in (
+        inner + box.files["proc/self/mountinfo"],
+        box.files["proc/self/mountinfo"] + inner,
+    ):
+        box.files["proc/self/mountinfo"] = mounts
+        (finding,) = trouble(box, guide(model))
+        assert finding.found == "the weights are on nfs4 (nas:/models)"
+
+
 def test_a_port_elsewhere_is_free(box: Recorded, model: Path) -> None:
     listening(box, "0100000A")
     listening(box, "0100007F", port=40002)

@@ -116,6 +116,16 @@ def test_both_engines_and_neither(box: Recorded, model: Path) -> None:
     assert [one.found for one in trouble(box, guide(model, version=None))] == ["no sglang-kt"]
 
 
+def test_upstream_has_needs_of_its_own(box: Recorded, model: Path) -> None:
+    """Not those of the fork."""
+    gone = ("sglang_kt", "kt_kernel", "sgl_kernel", "flashinfer_python", "flashinfer_cubin")
+    box.inside(sglang="0.5.23", transformers="5.19.0", transformers_kt=None, tilelang=None)
+    box.inside(**dict.fromkeys(gone))
+    argv = ["/opt/venv/bin/python", "-m", "sglang.launch_server", "--model", str(model)]
+    plan = guide(model, engine="sglang", version="0.5.23", argv=(*argv, "--tp", "4"))
+    assert trouble(box, plan) == []
+
+
 def test_a_python_without_a_wheel_of_kt_kernel(box: Recorded, model: Path) -> None:
     """The guide's own: 3.10."""
     box.python("3.10.12")
