@@ -48,5 +48,7 @@ def parse(words: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
         elif found:
             found[-1] = (found[-1][0], (*found[-1][1], word))
         else:
-            raise PlanRefused(f"{word!r} is no flag of the server: after `--` come flags like --x 1")
+            raise PlanRefused(
+                f"{word!r} is no flag of the server: after `--` come flags like --x 1"
+            )
     return found

@@ -43,6 +43,7 @@ class KvPlan:
     """What is left for everything else: `available_gpu_mem` in the log, less what is reserved."""
     reserved_gib: float
     context: int
+    swa_ratio: float = SWA_RATIO
 
     @property
     def fits(self) -> bool:
@@ -55,17 +56,23 @@ class KvPlan:
         if self.context > self.pool:
             room = (
                 f"the pool of {self.pool:,} tokens is smaller than the context of "
-                f"{self.context:,}: a request of more than {safe_context(self.pool):,} tokens can "
-                "wait for ever and block all behind it"
+                f"{self.context:,}: {self._deadlock}"
             )
         elif not self.fits:
             room = (
-                f"the context of {self.context:,} fills the pool of {self.pool:,} tokens: a request "
-                f"of more than {safe_context(self.pool):,} can wait for ever and block all behind it"
+                f"the context of {self.context:,} fills the pool of {self.pool:,} tokens: "
+                f"{self._deadlock}"
             )
         else:
             room = f"the pool of {self.pool:,} tokens has room for the context of {self.context:,}"
         return f"{room}; {self._space}"
+
+    @property
+    def _deadlock(self) -> str:
+        return (
+            f"a request of more than {safe_context(self.pool):,} tokens can wait for ever and "
+            "block all behind it"
+        )
 
     @property
     def _space(self) -> str:
@@ -108,7 +115,7 @@ def plan(
     """All that follows from a fraction."""
     workspace = card.total_gib * (1 - fraction) - card.graphs_gib
     tokens = pool(card, fraction, swa_ratio, reserved_gib)
-    return KvPlan(fraction, tokens, workspace, reserved_gib, context)
+    return KvPlan(fraction, tokens, workspace, reserved_gib, context, swa_ratio)
 
 
 def safe_context(tokens: int) -> int:

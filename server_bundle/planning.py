@@ -17,6 +17,18 @@ from server_bundle.profile import LLAMA_CPP, Profile, Value
 ENTRY = "sglang_entry.py"
 _RESERVATION = "mxfp4-layerwise-reservation"
 _KEYS = ("--api-key", "--admin-api-key")
+_OPTIONS = {
+    "--host": "--host",
+    "--port": "--port",
+    "--model": "--model",
+    "--model-path": "--model",
+    "--served-model-name": "--served-model-name",
+    "--tensor-parallel-size": "--tensor-parallel-size",
+    "--tp-size": "--tensor-parallel-size",
+    "--context-length": "--context",
+    "--mem-fraction-static": "--mem-fraction",
+}
+"""Flags of the server that the plan must know: options of ours set them."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,9 @@ def _completed(profile: Profile, wish: Overrides) -> Overrides:
         engine=wish.engine or profile.engine,
         port=wish.port or profile.port,
         gpus=wish.gpus or profile.gpus,
-        served_name=wish.served_name or profile.served_name or wish.model.rstrip("/").split("/")[-1],
+        served_name=wish.served_name
+        or profile.served_name
+        or wish.model.rstrip("/").split("/")[-1],
         key_config=None if wish.as_guide else wish.key_config,
     )
 
@@ -116,8 +130,9 @@ def _refuse(profile: Profile, wish: Overrides) -> None:
     _refuse_extra(wish)
     if wish.host and not _is_loopback(wish.host) and wish.key_config is None:
         raise PlanRefused(
-            f"--host {wish.host} without a key lets everybody who reaches port {wish.port} use the "
-            "server. Set KTJOB_API_KEY or server.api_key_file, or stay on 127.0.0.1 and use a tunnel"
+            f"--host {wish.host} without a key lets everybody who reaches port {wish.port} use "
+            "the server. Set KTJOB_API_KEY or server.api_key_file, or stay on 127.0.0.1 and use a "
+            "tunnel"
         )
 
 
@@ -140,14 +155,17 @@ def _refuse_numbers(wish: Overrides) -> None:
         raise PlanRefused(f"--tensor-parallel-size {wish.gpus}: at least 1")
     if wish.mem_fraction is not None and not 0 < wish.mem_fraction < 1:
         raise PlanRefused(f"--mem-fraction {wish.mem_fraction}: a share, between 0 and 1")
-    if wish.context is not None and wish.context < 1:
-        raise PlanRefused(f"--context {wish.context}: at least 1 token")
+    if wish.context is not None and wish.context < 1024:
+        raise PlanRefused(f"--context {wish.context}: at least 1024 tokens")
 
 
 def _refuse_extra(wish: Overrides) -> None:
     for name, _ in arguments.parse(wish.extra):
-        # argparse takes unique beginnings of a flag as well
-        if len(name) > 4 and any(key.startswith(name) for key in _KEYS):
+        # argparse takes unique beginnings of a flag as well, so we do
+        option = next((ours for flag, ours in _OPTIONS.items() if flag.startswith(name)), None)
+        if option is not None:
+            raise PlanRefused(f"{name}: give {option} before the `--`, where the plan sees it")
+        if any(key.startswith(name) for key in _KEYS):
             raise PlanRefused(
                 f"{name}: every process list would show the key. Set KTJOB_API_KEY or "
                 "server.api_key_file: it then goes by a file that only you can read"
@@ -243,7 +261,9 @@ class _Draft:
     def tell(self) -> None:
         """Notes about the version, the machine and the guide."""
         if self.wish.version is None:
-            self.notes.insert(0, f"the version of {self.wish.engine} is unknown: its rules all hold")
+            self.notes.insert(
+                0, f"the version of {self.wish.engine} is unknown: its rules all hold"
+            )
         self.notes += [
             f"{rule.reason} ({rule.source})"
             for rule in self._rules()
@@ -283,16 +303,21 @@ class _Draft:
             port=int(self.args.value("--port") or 0),
             prefix=prefix,
             argv=(wish.python, *self._start(), *self.args.words()),
-            environment={
-                one.name: str(self._filled(one.value, None)) for one in profile.variables
-            },
+            environment={one.name: str(self._filled(one.value, None)) for one in profile.variables},
             context=int(context) if context else None,
             planned_pool=self._pool(),
-            warmup_tokens=profile.warmup_tokens,
+            warmup_tokens=self._warmup(int(context) if context else None),
             gpus=wish.gpus or 0,
             ready_seconds=profile.ready_seconds,
         )
         return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
+
+    def _warmup(self, context: int | None) -> int:
+        """Enough that the GPUs compute the experts, and no more than half of a short context."""
+        threshold = self.args.value("--kt-gpu-prefill-token-threshold") or ""
+        least = int(threshold) + kvplan.PAGE if threshold.isdigit() else 0
+        tokens = max(self.profile.warmup_tokens, least)
+        return min(tokens, context // 2) if context else tokens
 
     def _start(self) -> tuple[str, ...]:
         """A key comes by a file, which keeps it off the process list, and by an entry of ours,

@@ -18,8 +18,8 @@ MODULE = "sglang.launch_server"
 _SECRETS = ("api_key", "admin_api_key")
 
 
-def hide_keys(server_args: type[Any]) -> None:
-    """Let `repr` of the settings show no key."""
+def hide_keys(server_args: Any) -> None:
+    """Let `repr` of this class, the settings, show no key."""
     shown = server_args.__repr__
 
     def without_keys(self: Any) -> str:
@@ -30,7 +30,7 @@ def hide_keys(server_args: type[Any]) -> None:
                 text = text.replace(repr(key), "'***'")
         return text
 
-    server_args.__repr__ = without_keys  # type: ignore[method-assign]
+    server_args.__repr__ = without_keys
 
 
 def main() -> None:

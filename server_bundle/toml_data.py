@@ -15,4 +15,5 @@ def read(path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return content
