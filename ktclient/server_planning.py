@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ktclient.config import Settings
-from server_bundle import interpreter, key_file, machine_facts, planning, profile
-from server_bundle.planning import Overrides, Planned
+from server_bundle import interpreter, key_file, machine_facts, planning, profile, wishes
+from server_bundle.planning import Planned
+from server_bundle.wishes import Overrides
 
-_ENTRY = Path(planning.__file__).with_name(planning.ENTRY)
+_ENTRY = Path(wishes.__file__).with_name(wishes.ENTRY)
 
 
 @dataclass(frozen=True)

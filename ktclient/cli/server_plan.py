@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,8 @@ def describe(planned: Planned) -> str:
         lines += ["", "otherwise than the source has it:"]
         lines += [line for one in planned.differences for line in _difference(one)]
     if planned.notes:
-        lines += ["", *(f"note: {note}" for note in planned.notes)]
+        lines += ["", "notes:"]
+        lines += [line for one in planned.notes for line in _wrapped(one, " " * 4, "  - ")]
     return "\n".join([*lines, "", plan.script().rstrip("\n")])
 
 
@@ -143,5 +145,16 @@ def _kv(planned: Planned) -> list[str]:
 def _difference(one: Difference) -> list[str]:
     was = "-" if one.guide is None else one.guide
     now = "left out" if one.ours is None else one.ours
-    lines = [f"  {one.what}: {was} -> {now}", f"      {one.reason}"]
-    return [*lines, f"      {one.evidence}"] if one.evidence else lines
+    lines = [f"  {one.what}: {was} -> {now}", *_wrapped(one.reason, " " * 6)]
+    return [*lines, *_wrapped(f"({one.evidence})", " " * 6)] if one.evidence else lines
+
+
+def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width=100,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
