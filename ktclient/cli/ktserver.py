@@ -10,7 +10,15 @@ import click
 
 import ktclient
 from ktclient import config
-from ktclient.cli import exits, live, screen, server_doctor, server_explain
+from ktclient.cli import (
+    exits,
+    live,
+    screen,
+    server_doctor,
+    server_explain,
+    server_plan,
+    server_profiles,
+)
 
 if TYPE_CHECKING:
     from server_bundle.record import RunningServer
@@ -77,6 +85,8 @@ def _show(running: RunningServer, as_json: bool) -> None:
 
 ktserver.add_command(server_doctor.doctor)
 ktserver.add_command(server_explain.explain)
+ktserver.add_command(server_profiles.profiles)
+ktserver.add_command(server_plan.plan)
 
 
 def main() -> None:
