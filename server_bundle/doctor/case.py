@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from server_bundle.doctor import nvidia, safetensors, versions
+from server_bundle import version_rules
+from server_bundle.doctor import nvidia, safetensors
 from server_bundle.doctor.flags import Flags
 from server_bundle.doctor.inside import Inside, ask
 from server_bundle.doctor.machine import Machine
@@ -69,7 +70,7 @@ class Case:
 
     def is_older(self, version: str) -> bool:
         """Whether the engine is known to be older than this."""
-        return self.version is not None and versions.key(self.version) < versions.key(version)
+        return self.version is not None and version_rules.satisfies(self.version, f"<{version}")
 
     @property
     def uses_cpu_experts(self) -> bool:

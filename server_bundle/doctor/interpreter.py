@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from server_bundle.doctor import versions
+from server_bundle import version_rules
 from server_bundle.doctor.case import SGLANG_KT, Case
 from server_bundle.doctor.finding import Finding, error, note, ok, warning
 
@@ -50,6 +50,6 @@ def _engine(case: Case) -> Iterator[Finding]:
         installed = packages[engine]
         planned = case.plan.version
         yield ok(_ABOUT, f"{engine} {installed}")
-        if planned and versions.key(planned) != versions.key(installed):
+        if planned and version_rules.order(planned) != version_rules.order(installed):
             why = "the plan was made by the rules of another version"
             yield note(_ABOUT, f"planned for {engine} {planned}", why, "", "plan again")

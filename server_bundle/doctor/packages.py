@@ -1,115 +1,85 @@
-"""What the server needs beside itself, in its own interpreter: as data, with reasons."""
+"""What the server needs beside itself, in its own interpreter.
+
+Which versions: `version_rules` (versions.toml). Here is what a table does not say: when a package
+matters, and packages that share an import name or must be of one version.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from server_bundle.doctor import versions
+from server_bundle import version_rules
 from server_bundle.doctor.case import Case
 from server_bundle.doctor.finding import Finding, error, ok, warning
+from server_bundle.version_rules import Requirement
 
 _ABOUT = "packages"
-ALWAYS, CPU_EXPERTS, DEEPSEEK_V4, METRICS = "always", "cpu experts", "DeepSeek V4", "metrics"
-
-
-@dataclass(frozen=True)
-class Need:
-    """One package. `spec` is empty where any version will do."""
-
-    name: str
-    spec: str
-    when: str
-    is_fatal: bool
-    reason: str
-    source: str
-    engine: str = "sglang-kt"
-    before: str = ""
-    """Only for versions of the engine older than this."""
-    may_be_absent: bool = False
-
-
-NEEDS = (
-    Need("torch", "", ALWAYS, True, "No module named 'torch'", "METADATA", engine=""),
-    Need(
-        *("torch", "==2.9.1", CPU_EXPERTS, False),
-        "compiled parts of kt-kernel and sgl-kernel are for this one",
-        "kt-kernel METADATA",
-        may_be_absent=True,
-    ),
-    Need(
-        *("flashinfer-python", ">=0.6.9", DEEPSEEK_V4, True),
-        "DeepSeek-V4-Flash MXFP4 MoE requires it, although sglang-kt itself pins 0.6.3",
-        "KT-sglang #65; mxfp4_deepseek.py",
-    ),
-    Need(
-        *("tilelang", "", DEEPSEEK_V4, True),
-        "Cannot find model module. 'DeepseekV4ForCausalLM'",
-        "KT #1977",
-    ),
-    Need(
-        *("apache-tvm-ffi", "<0.1.12", DEEPSEEK_V4, True),
-        "newer ones abort together with tilelang: TypeAttr is already registered",
-        "KT #2045, sglang #34858",
-        may_be_absent=True,
-    ),
-    Need(
-        *("kt-kernel", "", CPU_EXPERTS, True),
-        "it computes the experts on the CPU",
-        "KT kt-kernel/README",
-    ),
-    Need(
-        *("sgl-kernel", "", ALWAYS, True),
-        "No module named 'sgl_kernel' (0.7 brings its own)",
-        "sglang-kt 0.6.2.post3 METADATA",
-        before="0.7.0",
-    ),
-    Need(
-        *("fastapi", "<0.137", METRICS, False),
-        "with --enable-metrics /v1/loads, by which progress is seen, answers HTTP 500",
-        "sglang #28887; seen with 0.165 and sglang-kt 0.7.2, 0.128 works",
-    ),
-)
+_FAMILY = "deepseek-v4"
+_MAY_BE_ABSENT = ("apache-tvm-ffi", "fastapi")
+"""Only a wrong version of these does harm: what needs them is missed by another check."""
+_TRANSFORMERS = ("transformers", "transformers-kt")
+_AS_PAIRS = (*_TRANSFORMERS, "flashinfer-cubin")
+"""Judged beside another one, below."""
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Nothing is said of an interpreter that could not be asked or has no server."""
     if case.inside.trouble or case.version is None:
         return
-    found = [finding for need in NEEDS if _applies(case, need) for finding in _judge(case, need)]
-    found += [*_transformers(case), *_same_versions(case)]
+    found = [*_absent(case), *_required(case), *_transformers(case), *_same_versions(case)]
     yield from found
     if not found:
         yield ok(_ABOUT, "what the server needs beside itself is there")
 
 
-def _applies(case: Case, need: Need) -> bool:
-    when = {
-        ALWAYS: True,
-        CPU_EXPERTS: case.uses_cpu_experts,
-        DEEPSEEK_V4: case.is_deepseek_v4,
-        METRICS: case.flags.has("--enable-metrics"),
-    }[need.when]
-    is_engine = need.engine in ("", case.plan.engine)
-    return when and is_engine and (not need.before or case.is_older(need.before))
+def _absent(case: Case) -> Iterator[Finding]:
+    packages = case.inside.packages
+    if "torch" not in packages:
+        cure = f"pip install {case.plan.engine}, which brings the one that it needs"
+        yield error(_ABOUT, "no torch", "No module named 'torch'", "METADATA", cure)
+    if case.is_fork and case.is_older("0.7.0") and "sgl-kernel" not in packages:
+        why = "No module named 'sgl_kernel' (sglang-kt 0.7 brings its own)"
+        cure = "pip install sgl-kernel==0.3.21"
+        yield error(_ABOUT, "no sgl-kernel", why, "sglang-kt 0.6.2.post3 METADATA", cure)
 
 
-def _judge(case: Case, need: Need) -> Iterator[Finding]:
-    installed = case.inside.packages.get(need.name)
-    if installed is None and need.may_be_absent:
-        return
-    if installed is not None and versions.holds(installed, need.spec):
-        return
-    seen = f"{need.name} {installed}" if installed else f"no {need.name}"
-    kind = error if need.is_fatal else warning
-    cure = f"{case.plan.python} -m pip install --no-deps '{need.name}{need.spec}'"
-    yield kind(_ABOUT, seen, need.reason, need.source, cure)
+def _required(case: Case) -> Iterator[Finding]:
+    family = _FAMILY if case.is_deepseek_v4 else ""
+    told: set[str] = set()
+    for need in version_rules.required_packages(case.plan.engine, case.version, family):
+        if need.package not in told and _matters(case, need) and not _is_met(case, need):
+            told.add(need.package)
+            yield _unmet(case, need)
+
+
+def _matters(case: Case, need: Requirement) -> bool:
+    if need.package in ("kt-kernel", "torch"):
+        return case.uses_cpu_experts and (
+            need.package != "torch" or "torch" in case.inside.packages
+        )
+    if need.package == "fastapi":
+        return case.flags.has("--enable-metrics")
+    return need.package not in _AS_PAIRS
+
+
+def _is_met(case: Case, need: Requirement) -> bool:
+    installed = case.inside.packages.get(need.package)
+    return need.package in _MAY_BE_ABSENT if installed is None else need.allows(installed)
+
+
+def _unmet(case: Case, need: Requirement) -> Finding:
+    installed = case.inside.packages.get(need.package)
+    seen = f"{need.package} {installed}" if installed else f"no {need.package}"
+    kind = error if need.severity == version_rules.FAIL else warning
+    # Without the dependencies: they pin what is mended here, or would exchange torch.
+    alone = "" if need.package == "torch" else "--no-deps "
+    cure = f"{case.plan.python} -m pip install {alone}'{need.package}{need.spec}'"
+    return kind(_ABOUT, seen, need.reason, need.source, cure)
 
 
 def _transformers(case: Case) -> Iterator[Finding]:
     """Two distributions with one import name."""
-    plain = case.inside.packages.get("transformers")
-    forked = case.inside.packages.get("transformers-kt")
+    plain, forked = (case.inside.packages.get(name) for name in _TRANSFORMERS)
     if plain is None and forked is None:
         why = "No module named 'transformers'"
         name = "transformers-kt" if case.is_fork else "transformers"
@@ -122,7 +92,7 @@ def _transformers(case: Case) -> Iterator[Finding]:
             "wheel METADATA",
             "pip uninstall -y transformers transformers-kt, then install the one that is wanted",
         )
-    elif plain and case.is_fork and versions.holds(plain, ">=5"):
+    elif plain and case.is_fork and version_rules.satisfies(plain, ">=5"):
         yield warning(
             _ABOUT,
             f"transformers {plain}",
@@ -138,6 +108,6 @@ def _same_versions(case: Case) -> Iterator[Finding]:
         pairs.append(("sglang-kt", "kt-kernel", "sglang-kt 0.7 asks for the kt-kernel of its own"))
     for name, other, why in pairs:
         one, two = case.inside.packages.get(name), case.inside.packages.get(other)
-        if one and two and versions.key(one) != versions.key(two):
+        if one and two and version_rules.order(one) != version_rules.order(two):
             cure = f"pip install --no-deps {other}=={one}"
             yield warning(_ABOUT, f"{name} {one} and {other} {two}", why, "METADATA", cure)

@@ -28,7 +28,9 @@ def check(case: Case) -> Iterator[Finding]:
     if number < _RESERVED:
         cure = "a port from 1024 on"
         yield warning(_ABOUT, f"port {number}", "only root may listen there", "ip(7)", cure)
-    if host not in ("127.0.0.1", "localhost", "::1") and not case.flags.has("--api-key"):
+    if host not in ("127.0.0.1", "localhost", "::1") and not case.flags.has(
+        "--api-key", "--config"
+    ):
         why = "whoever reaches this machine may use the server, and read its keys: /server_info "
         why += "tells them"
         yield note(_ABOUT, f"it will listen on {host}", why, "", "bind 127.0.0.1, and use ssh -L")

@@ -77,6 +77,24 @@ def test_what_starts_no_server_is_usage(command: list[str]) -> None:
     assert done.stderr.startswith("ktserver: this command starts no server that we know: no ")
 
 
+def test_without_a_server_to_look_at_it_is_usage() -> None:
+    assert run().returncode == 2
+    assert run("--profile", "nothing", "--model", "x").returncode == 2
+
+
+def test_a_profile_is_looked_at_as_it_would_be_planned(tmp_path: Path) -> None:
+    """The options of `ktserver plan`: this interpreter has no sglang-kt, wherever this runs."""
+    model = weights(tmp_path / "DeepSeek-V4-Flash")
+    done = run("--model", str(model), "--python", sys.executable, "--port", "40117")
+    assert done.returncode == 1
+    assert "ok     weights: 3 files, 150.0 GiB, each as long as it says\n" in done.stdout
+    assert (
+        "ok     environment: SGLANG_DSV4_MODE=2604, SGLANG_DSV4_2604_SUBMODE=2604B" in done.stdout
+    )
+    assert "ERROR  python: no sglang-kt\n" in done.stdout
+    assert "port: 127.0.0.1:40117" in done.stdout
+
+
 def test_findings_are_told_with_reason_and_cure(tmp_path: Path) -> None:
     """On this machine, whatever it is: no folder is an error anywhere, and exit code 1."""
     nowhere = tmp_path / "nowhere"
