@@ -172,6 +172,32 @@ def test_news_of_another_processs_end_are_not_the_exception() -> None:
     assert explain.explain([start, *told, start]).exception is None
 
 
+def test_the_fatal_come_first_and_then_the_earliest() -> None:
+    retract = lines_of(DATA / "failures/kv_pool_full.log")[2]
+    watchdog = "[2026-05-11 13:45:10] Scheduler watchdog timeout (self.watchdog_timeout=300, "
+    watchdog += "self.soft=False)"
+    damaged = "SafetensorError: Error while deserializing header: HeaderTooLarge"
+    assert ids([retract, watchdog, damaged]) == ["watchdog", "weights_damaged", "kv_pool_full"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "server_args=ServerArgs(model_path='/m', api_key='sk-secret', admin_api_key='sk-secret')",
+        "x.py: error: unrecognized arguments: --api-key sk-secret --admin-api-key=sk-secret",
+        "ValueError: Authorization: Bearer sk-secret",
+        "x" * 400 + " api_key='sk-" + "secret" * 40 + "', CUDA error: invalid device ordinal",
+    ],
+)
+def test_keys_are_not_shown(line: str) -> None:
+    """sglang writes its arguments into the log, keys in clear."""
+    lines = ["Traceback (most recent call last):", '  File "x", line 1', line]
+    explained = explain.explain(lines)
+    assert explained.last is not None
+    assert explained.last.text != line
+    assert "secret" not in repr(explained)
+
+
 def test_random_bytes_are_no_failure_and_none_of_ours() -> None:
     noise = random.Random(5).randbytes(200_000).decode("utf-8", "replace").split("\n")
     assert ids([*noise, "x" * 3_000_000]) == []
