@@ -62,6 +62,17 @@ def test_the_innermost_mount_holds_the_weights(box: Recorded, model: Path) -> No
         assert finding.found == "the weights are on nfs4 (nas:/models)"
 
 
+def test_a_tmp_that_runs_nothing(box: Recorded, model: Path) -> None:
+    """Matters only where sglang starts its schedulers by a script there."""
+    tmp = "31 27 0:98 / /tmp rw,nosuid,noexec - tmpfs tmpfs rw\n"
+    box.files["proc/self/mountinfo"] = tmp + box.files["proc/self/mountinfo"]
+    if model.is_relative_to("/tmp"):  # the weights are on it as well
+        box.files["proc/self/mountinfo"] += f"32 31 259:2 / {model.parent} rw - ext4 /dev/x rw\n"
+    assert trouble(box, guide(model)) == []
+    (finding,) = trouble(box, guide(model, "--numa-node", "0"))
+    assert (finding.about, finding.severity) == ("environment", Severity.WARNING)
+
+
 def test_a_port_elsewhere_is_free(box: Recorded, model: Path) -> None:
     listening(box, "0100000A")
     listening(box, "0100007F", port=40002)
