@@ -39,6 +39,16 @@ def script(name: str, version: str, *, as_guide: bool = False) -> str:
     return planning.make(one, wish(name, version, as_guide=as_guide), MACHINE).script()
 
 
+def differences(name: str, version: str) -> str:
+    """What a profile does otherwise than its source, as docs/server.md has it."""
+    planned = planning.work_out(profile.load(name), wish(name, version), MACHINE)
+    rows = ["| what | the guide | here | why | evidence |", "|---|---|---|---|---|"]
+    for one in planned.differences:
+        cells = (f"`{one.what}`", one.guide or "", one.ours or "left out", one.reason, one.evidence)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def _write() -> None:
     for name, text in scripts().items():
         (FOLDER / name).write_text(text)
