@@ -27,3 +27,15 @@ class ServerDidNotStart(NoServer):
     """The server process ended, or said nothing, before it was ready."""
 
     cause = "server_did_not_start"
+
+
+class NoSuchProfile(KtjobError):
+    """No profile has this name."""
+
+    cause = "no_such_profile"
+
+
+class PlanRefused(KtjobError):
+    """What was asked for contradicts itself, or would not run. Nothing was started."""
+
+    cause = "plan_refused"

@@ -10,7 +10,15 @@ import click
 
 import ktclient
 from ktclient import config
-from ktclient.cli import exits, live, screen
+from ktclient.cli import (
+    exits,
+    live,
+    screen,
+    server_doctor,
+    server_explain,
+    server_plan,
+    server_profiles,
+)
 
 if TYPE_CHECKING:
     from server_bundle.record import RunningServer
@@ -73,6 +81,12 @@ def _show(running: RunningServer, as_json: bool) -> None:
     screen.say(f"  process  {running.process.pid}, since {screen.local_time(running.started_at)}")
     screen.say(f"  idle     stops by itself after {screen.duration(running.idle_seconds)} unused")
     screen.say(f"  log      {running.log}")
+
+
+ktserver.add_command(server_doctor.doctor)
+ktserver.add_command(server_explain.explain)
+ktserver.add_command(server_profiles.profiles)
+ktserver.add_command(server_plan.plan)
 
 
 def main() -> None:

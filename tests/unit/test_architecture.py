@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("jobs", "server_bundle", "ktclient")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-PROCESS_SIDE_OF_JOBS = {"jobs", "jobs.detach", "jobs.identity", "jobs.errors"}
+PROCESS_SIDE_OF_JOBS = {"jobs", "jobs.cgroup", "jobs.detach", "jobs.identity", "jobs.errors"}
 """What server_bundle may use of jobs: processes and proof of life, never the store."""
 VALUES_OF_JOBS = {"jobs.clock", "jobs.model"}
 """Leaf modules of the standard library only; anyone may use them."""
@@ -112,7 +112,15 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
-        (("subprocess",), {"jobs.detach", "jobs.user_manager", "server_bundle.weights"}),
+        (
+            ("subprocess",),
+            {
+                "jobs.detach",
+                "jobs.user_manager",
+                "server_bundle.doctor.commands",
+                "server_bundle.weights",
+            },
+        ),
         (("fcntl",), {"jobs.identity"}),
     ],
 )

@@ -20,6 +20,8 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.NoSuchJob: 3,
     errors.JobCancelled: 4,
     errors.NotFinished: 5,
+    errors.NoSuchProfile: exits.USAGE,
+    errors.PlanRefused: exits.USAGE,
     errors.NoServer: 6,
     errors.ServerUnreachable: 6,
     errors.ConnectionRefused: 6,
