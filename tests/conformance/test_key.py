@@ -6,8 +6,8 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from conformance.conftest import KEY, Servers
 
+from conformance.conftest import KEY, Servers
 from ktclient.errors import Unauthorized
 from ktclient.servers import probe
 
