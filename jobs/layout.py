@@ -41,8 +41,13 @@ class StateDir:
 
     @property
     def server(self) -> Path:
-        """The folder of the server that we started for this state directory."""
+        """The folder of the embedded server."""
         return self.root / "server"
+
+    @property
+    def servers(self) -> Path:
+        """Where every other server of ours has a folder of its own, by name."""
+        return self.root / "servers"
 
     def worker_lock(self, job_id: str) -> Path:
         return self.root / "workers" / f"{job_id}.lock"

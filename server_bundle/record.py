@@ -39,6 +39,25 @@ class ServerFiles:
     def last_log(self) -> Path:
         return self.folder / "server.log.1"
 
+    @property
+    def plan(self) -> Path:
+        """What a server with a keeper was last started with."""
+        return self.folder / "plan.json"
+
+    @property
+    def wish(self) -> Path:
+        """What the keeper is told to do beside SIGTERM: for how many seconds to drain."""
+        return self.folder / "stop"
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file of ours (0600), whole or not at all."""
+    draft = path.with_name(path.name + ".draft")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(draft, path)
+
 
 @dataclass(frozen=True)
 class RunningServer:
@@ -56,9 +75,7 @@ class RunningServer:
 
 def write(files: ServerFiles, server: RunningServer) -> None:
     """Leave the note, whole or not at all."""
-    draft = files.record.with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(server), indent=1), encoding="utf-8")
-    os.replace(draft, files.record)
+    put(files.record, json.dumps(asdict(server), indent=1))
 
 
 def read(files: ServerFiles) -> RunningServer | None:

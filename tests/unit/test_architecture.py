@@ -112,7 +112,12 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
-        (("subprocess",), {"jobs.detach", "jobs.user_manager", "server_bundle.weights"}),
+        (
+            ("subprocess",),
+            {"jobs.detach", "jobs.user_manager", "server_bundle.child", "server_bundle.weights"},
+        ),
+        (("urllib.request",), {"server_bundle.wire"}),
+        (("ctypes",), {"server_bundle.child"}),
         (("fcntl",), {"jobs.identity"}),
     ],
 )
@@ -126,10 +131,16 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
     ("calls", "doors"),
     [
         (("os.fork", "os.setsid", "os.execvp"), {"jobs.detach"}),
-        (("os.kill", "os.killpg"), {"server_bundle.embedded"}),
+        (("os.kill", "os.killpg"), {"server_bundle.embedded", "server_bundle.family"}),
         (
             ("os.environ", "os.getenv"),
-            {"ktclient.config", "jobs.detach", "server_bundle.weights", "ktclient.cli.screen"},
+            {
+                "jobs.detach",
+                "ktclient.cli.screen",
+                "ktclient.config",
+                "server_bundle.keeper",
+                "server_bundle.weights",
+            },
         ),
         (("time.time",), set()),
     ],
