@@ -22,6 +22,8 @@ _STAGES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 _ORDER = [FIRST, *(name for name, _ in _STAGES)]
 _PREFIX = re.compile(r"^\[[^\]]*\d\d:\d\d:\d\d[^\]]*\] ")
+_OTHER_RANK = re.compile(r"^\[[^\]]*[A-Z]P[1-9]\d*\b")
+"""TP1, PP1 …: they repeat what rank 0 says."""
 _FIGURE = re.compile(r"(\w+)=([\d.]+)")
 _GRAPHS = re.compile(r"Capture .*cuda graph end.*?elapsed[:=] ?([\d.]+) ?s", re.IGNORECASE)
 _BAR = re.compile(r"(?:Loading safetensors|Capturing batches).*?(\d+)/(\d+)")
@@ -55,7 +57,7 @@ class StartUp:
                 self.stage, self.done, self.total = name, None, None
         if message.startswith("max_total_num_tokens="):
             self.figures.update({key: float(value) for key, value in _FIGURE.findall(message)})
-        elif found := _GRAPHS.search(message):
+        elif found := None if _OTHER_RANK.match(line) else _GRAPHS.search(message):
             spent = self.figures.get("cuda_graph_seconds", 0.0)
             self.figures["cuda_graph_seconds"] = round(spent + float(found[1]), 2)
         elif found := _BAR.search(message):

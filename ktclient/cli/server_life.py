@@ -279,7 +279,7 @@ def _tell_stopped(stopped: Stopped, url: str, jobs: list[str]) -> int:
     name, spent = stopped.server.name, screen.duration(stopped.seconds)
     screen.say(f"stopped {name!r} at {url} in {spent}")
     if stopped.killed:
-        screen.say(f"  {stopped.killed} processes had to be killed")
+        screen.say(f"  processes that had to be killed: {stopped.killed}")
     if stopped.ended is not None and stopped.ended.lost:
         rids = ", ".join(screen.one_line(rid) for rid in stopped.ended.lost)
         screen.say(f"  requests that were lost, by their rid: {rids}")
