@@ -46,7 +46,7 @@ class Snapshot:
     eta_seconds: float | None
     """Until the first word, from now on; None when nobody can say."""
     progress_source: str | None
-    """Where that comes from: stream, metrics, loads or history."""
+    """Where that comes from: log, stream, metrics, loads or history."""
     is_estimate: bool
     """Whether others share the server, so that progress and times are a guess."""
 

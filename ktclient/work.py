@@ -25,9 +25,8 @@ from ktclient.errors import (
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
-from ktclient.servers import calls, probe
+from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
-from ktclient.servers.gauges import Gauges
 from ktclient.spec import JobSpec
 from ktclient.watching import Watcher
 from server_bundle import embedded
@@ -89,7 +88,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    watcher = Watcher(Gauges(facts, key))
+    watcher = Watcher(own_log.gauges(facts, key, performing.state.server))
     reporter = Reporter(performing, expected.low, prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)

@@ -1,0 +1,76 @@
+r"""One line: when, from which rank, and the message.
+
+sglang writes `[YYYY-MM-DD HH:MM:SS] message`, with milliseconds under SGLANG_LOG_MS and with its
+ranks in front of the bracket's end: `DP0 PP0 ATTN_CP0 MOE_DP0 TP0 EP0`, those that it has
+(sglang-kt 0.7.2 utils/common.py:1216, managers/scheduler.py:3162). SGLANG_LOGGING_CONFIG_PATH
+replaces all of it; uvicorn and Python write lines of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+MOST_CHARACTERS = 8192
+"""Of a line; no message that is known here is half as long. A logged prompt is megabytes."""
+REPLICA = "DP"
+"""The rank that does not repeat what others say: each replica serves requests of its own."""
+
+_COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_STAMP = re.compile(
+    r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?((?: [A-Z][A-Z_]*\d{0,5})*)\] ?",
+    re.ASCII,
+)
+_RANK = re.compile(r"([A-Z_]+)(\d+)", re.ASCII)
+_BAR = ("it/s]", "s/it]", "B/s]")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`text`: the message. `at`: the server's local time. `ranks`: as written, `("TP", 0)` …;
+    empty for what is not one rank's. `is_stamped`: whether it has sglang's own prefix."""
+
+    text: str
+    at: datetime | None = None
+    ranks: tuple[tuple[str, int], ...] = ()
+    is_stamped: bool = False
+
+    @property
+    def replica(self) -> int:
+        """Of data parallel replicas; 0 where there is one."""
+        return dict(self.ranks).get(REPLICA, 0)
+
+    @property
+    def rank(self) -> tuple[int, ...]:
+        """Among the ranks of one replica, which all tell the same. The first is the lowest."""
+        return tuple(number for name, number in self.ranks if name != REPLICA)
+
+
+def read(raw: str) -> Line:
+    """Any text, with or without a line end."""
+    text = raw[:MOST_CHARACTERS].lstrip(
+        "\0"
+    )  # a file truncated under its writer begins with a hole
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
+    text = text.rstrip("\r\n").rpartition("\r")[2]
+    stamp = _STAMP.match(text) or _after_a_bar(text)
+    if stamp is None:
+        return Line(text)
+    ranks = tuple((name, int(number)) for name, number in _RANK.findall(stamp[3]))
+    return Line(text[stamp.end() :], _time(stamp[1], stamp[2]), ranks, is_stamped=True)
+
+
+def _after_a_bar(text: str) -> re.Match[str] | None:
+    """tqdm ends its bar without a line end, and the next message is glued to it."""
+    found = _STAMP.search(text)
+    return found if found and text[: found.start()].rstrip().endswith(_BAR) else None
+
+
+def _time(second: str, fraction: str | None) -> datetime | None:
+    try:
+        at = datetime.strptime(second, "%Y-%m-%d %H:%M:%S")
+    except ValueError:
+        return None  # a month 13
+    return at.replace(microsecond=int((fraction or "").ljust(6, "0")[:6]))

@@ -1,0 +1,117 @@
+"""Progress of a real job against a server of ours, read in its log."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+from support.own_server import recorded
+
+from jobs.layout import StateDir
+from ktclient import submit_long
+from ktclient.servers.own_log import LOG
+from server_bundle.serverlog.counting import PrefillCount
+
+Until = Callable[..., object]
+
+CHUNK = 4096
+TOKENS = 80_000
+PROMPT = "x" * int(TOKENS * 4.4)
+# Of these characters both sides count the same: 4.4 to a token.
+SERVER = ("--tokens-per-char", str(1 / 4.4), "--rate", "16000", "--log-ranks", "2")
+UPSTREAM = ("--flavour", "upstream")  # it leaves no ghost: a cancel is quick
+OFTEN = "ktclient.watching.METRICS_SECONDS=0.05,ktclient.reporting.WRITE_SECONDS=0.1"
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch, ktjob_home: Path) -> None:
+    """Looks twenty times a second at a prefill of five."""
+    support = Path(__file__).parents[1] / "support" / "killing"
+    monkeypatch.setenv("PYTHONPATH", str(support))
+    monkeypatch.setenv("KTJOB_CONSTANTS", OFTEN)
+
+
+def test_the_log_of_a_server_of_ours_is_read(tmp_path: Path, state: StateDir, until: Until) -> None:
+    """Although it has /metrics: whole chunks, counted once though two ranks write them, and to
+    the last token of the prompt."""
+    log = tmp_path / "log"
+    options = (*SERVER, "--metrics", "--log", str(log))
+    with (
+        fake_sglang(tmp_path, *options) as server,
+        recorded(state.server, server.url, log, server.process.pid),
+    ):
+        submit_long("before", server=server.url).wait(60)  # what it read is not ours
+        before = counted(log)
+        job = submit_long(PROMPT, server=server.url)
+        seen: list[int] = []
+
+        def looked() -> bool:
+            status = job.status()
+            if status.phase == "prefill" and status.done is not None:
+                seen.append(status.done)
+                assert status.progress_source == LOG and not status.is_estimate
+            return len(set(seen)) >= 3 or status.is_finished
+
+        until(looked, seconds=60)
+        command = [sys.executable, "-m", "ktclient", "status", job.id, "--json"]
+        told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        job.wait(60)
+        end = job.status().figures
+    assert told["progress_source"] == LOG and told["is_estimate"] is False
+    assert len(set(seen)) >= 3 and seen == sorted(seen)
+    assert all(done % CHUNK == 0 or done >= TOKENS for done in seen), seen
+    assert counted(log) - before == end["prompt_tokens"]
+
+
+def counted(log: Path) -> int:
+    """All that this server has prefilled."""
+    count = PrefillCount()
+    for line in log.read_text(encoding="utf-8").splitlines():
+        count.see(line)
+    return count.tokens
+
+
+def test_a_log_that_is_rotated_in_mid_prefill_is_followed(
+    tmp_path: Path, state: StateDir, until: Until
+) -> None:
+    """Renamed while the server, which opens it for each line, goes on in a new one."""
+    log = tmp_path / "log"
+    with (
+        fake_sglang(tmp_path, *SERVER, *UPSTREAM, "--log", str(log)) as server,
+        recorded(state.server, server.url, log, server.process.pid),
+    ):
+        job = submit_long(PROMPT, server=server.url)
+        until(lambda: (job.status().done or 0) >= CHUNK, seconds=60)
+        log.rename(tmp_path / "log.1")
+        at = job.status().done or 0
+        until(lambda: (job.status().done or 0) > at + 2 * CHUNK or job.status().is_finished)
+        told = job.status()
+        job.cancel()
+        job.wait(60)
+    assert told.phase == "prefill" and told.progress_source == LOG
+    assert told.done is not None and told.done % CHUNK == 0 and not told.is_estimate
+
+
+def test_beside_others_the_log_is_a_sum_too(tmp_path: Path, state: StateDir, until: Until) -> None:
+    """It names no request: marked as an estimate, as /metrics would be."""
+    log = tmp_path / "log"
+    with (
+        fake_sglang(tmp_path, *SERVER, *UPSTREAM, "--log", str(log)) as server,
+        recorded(state.server, server.url, log, server.process.pid),
+    ):
+        config = tmp_path / "config" / "config.toml"
+        config.parent.mkdir(exist_ok=True)
+        config.write_text(f'[server]\nurl = "{server.url}"\nparallel = 2\n')
+        first = submit_long(PROMPT * 2)
+        until(lambda: first.status().phase == "prefill", seconds=60)
+        second = submit_long("y" + PROMPT)
+        until(lambda: second.status().progress_source == LOG, seconds=60)
+        assert second.status().is_estimate and not first.status().is_estimate
+        for job in (second, first):
+            job.cancel()
+            job.wait(60)
