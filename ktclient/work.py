@@ -88,7 +88,7 @@ def _ask(performing: Performing, spec: JobSpec, settings: config.Settings) -> No
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    watcher = Watcher(own_log.gauges(facts, key, performing.state.server))
+    watcher = Watcher(own_log.gauges(facts, key, performing.state.servers))
     reporter = Reporter(performing, expected.low, prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
     events = client.stream(request, spec.timeout, pulse)

@@ -92,7 +92,7 @@ class KeptServer:
     start_seconds: float | None = None
     """From its start to READY."""
     figures: dict[str, float] = field(default_factory=dict)
-    """Told by its log: max_total_num_tokens, context_len, available_gpu_mem (GB) …"""
+    """Told by its log: pool, window, chunk … (`startup.StartUp`)."""
     warnings: tuple[str, ...] = ()
     """Lines of its log that somebody should know of."""
     restart_count: int = 0
@@ -103,13 +103,13 @@ class KeptServer:
     @property
     def pool(self) -> int | None:
         """The KV pool that it really has."""
-        found = self.figures.get("max_total_num_tokens")
+        found = self.figures.get("pool")
         return None if found is None else int(found)
 
     @property
     def window(self) -> int | None:
         """The context length that it really has."""
-        found = self.figures.get("context_len", self.context)
+        found = self.figures.get("window", self.context)
         return None if found is None else int(found)
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from jobs import identity
 from jobs.model import Identity
@@ -90,33 +88,3 @@ def read(files: ServerFiles) -> RunningServer | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # not written yet, or by another version
     return server if identity.is_same_process_alive(server.process) else None
-
-
-def at(folder: Path, url: str) -> RunningServer | None:
-    """The living server of ours that answers at this URL; None when it is not ours, or not here.
-
-    `folder` is one server's, or holds one for each. Where a name or an address of this machine is
-    meant the port tells: only one process listens there.
-    """
-    wanted = _place(url)
-    for one in (folder, *sorted(folder.glob("*/"))):
-        server = read(ServerFiles(one))
-        if server is not None and wanted is not None and _place(server.url) == wanted:
-            return server
-    return None
-
-
-def _place(url: str) -> tuple[str, int] | None:
-    """Host and port; every way to write this machine is the same. None for what is no URL."""
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        return None
-    port = port or (443 if parts.scheme == "https" else 80)
-    try:
-        address = ipaddress.ip_address(host)
-        is_here = address.is_loopback or address.is_unspecified
-    except ValueError:
-        is_here = host == "localhost"
-    return ("localhost" if is_here else host, port)

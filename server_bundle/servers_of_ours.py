@@ -6,6 +6,7 @@ A note proves nothing: its writer may be dead, and the machine may have been res
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +23,6 @@ from server_bundle.startup import StartUp
 STOPPED = "stopped"
 CRASHED = "crashed"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::")
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,23 @@ def log_of(servers: Path, url: str) -> Path | None:
 
 def is_same_place(one: str, other: str) -> bool:
     """Whether two URLs name the same port of the same machine."""
-    return _place(one) == _place(other)
+    place = _place(one)
+    return place is not None and place == _place(other)
 
 
-def _place(url: str) -> tuple[str, int | None]:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return ("loopback" if host in _LOOPBACK else host, parts.port)
+def _place(url: str) -> tuple[str, int] | None:
+    """Host and port; every way to write this machine is the same. None for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return None
+    if not host:
+        return None
+    port = port or (443 if parts.scheme == "https" else 80)
+    try:
+        address = ipaddress.ip_address(host)
+        is_here = address.is_loopback or address.is_unspecified
+    except ValueError:
+        is_here = host == "localhost"
+    return ("localhost" if is_here else host, port)

@@ -67,9 +67,9 @@ def show(server: KeptServer) -> None:
     lines = [
         ("model", f"{server.model}, profile {server.profile}, {engine}"),
         ("pool", _pool(server)),
-        ("chunk", _tokens(figures.get("chunked_prefill_size"), "chunked_prefill_size")),
+        ("chunk", _tokens(figures.get("chunk"), "chunked_prefill_size")),
         ("memory", _memory(figures)),
-        ("graphs", _seconds(figures.get("cuda_graph_seconds"), "to capture")),
+        ("graphs", _seconds(figures.get("graphs"), "to capture")),
         ("start-up", _seconds(server.start_seconds, "from start to READY")),
         ("process", _processes(server)),
         ("restart", _restarts(server)),
@@ -103,10 +103,9 @@ def _tokens(value: float | None, name: str) -> str:
 
 
 def _memory(figures: dict[str, float]) -> str:
-    for name in ("available_gpu_mem", "available_cpu_mem"):
-        if name in figures:
-            return f"{name}={figures[name]:g} GB"
-    return ""
+    if "available" not in figures:
+        return ""
+    return f"{figures['available']:g} GB left (sglang's available_gpu_mem)"
 
 
 def _seconds(value: float | None, what: str) -> str:

@@ -64,11 +64,11 @@ def test_started_read_warmed_and_stopped(lab: Lab) -> None:
     up = lab.up(plan)
     print(up.stderr)
     assert (up.returncode, up.stdout.strip()) == (0, plan.url)
-    for told in ("loading weights", "opening the port", "warmed up with", "pool (24,000 tokens)"):
+    for told in ("loading weights", "opening its port", "warmed up with", "pool (24,000 tokens)"):
         assert told in up.stderr
     note = lab.note("real")
     assert (note.pool, note.window) == (sglang_kt.POOL, sglang_kt.WINDOW)
-    assert note.figures["chunked_prefill_size"] == sglang_kt.CHUNK
+    assert note.figures["chunk"] == sglang_kt.CHUNK
     assert len(note.members) >= 3  # the server, its scheduler and its detokenizer
     told = json.loads(lab.run("status", "--json").stdout)
     assert told["state"] == "ready" and told["load"]["running"] == 0

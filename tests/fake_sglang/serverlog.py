@@ -48,7 +48,7 @@ class ServerLog:
 
     def shards(self, done: int, total: int) -> None:
         """A progress bar: no prefix, and its line ends by coming back to its start."""
-        share = f"{100 * done // total:3}% Completed | {done}/{total}"
+        share = f"{100 * done // total:3}% Completed | {done}/{total} [00:01<00:01,  1.00it/s]"
         self._raw(f"\rLoading safetensors checkpoint shards: {share}")
 
     def ends_bar(self) -> None:

@@ -33,12 +33,12 @@ def test_up_shows_the_stages_and_returns_when_it_answers(lab: Lab) -> None:
     plan = lab.plan(*DEEPSEEK, "--stage-seconds", "0.7", "--children", "2", "--metrics")
     up = lab.up(plan)
     assert (up.returncode, up.stdout) == (0, f"{plan.url}\n"), up.stderr
-    for stage in ("loading weights", "memory", "CUDA graphs"):
+    for stage in ("loading weights", "allocating the KV pool", "capturing graphs"):
         assert f"fake: {stage}" in up.stderr
     for figure in (
         "max_total_num_tokens=964,864, planned 964,864; context 1,048,576",
         "chunked_prefill_size=4,096",
-        "available_gpu_mem=58.31 GB",
+        "58.31 GB left (sglang's available_gpu_mem)",
         "5.45 s to capture",
         "warning: the KV pool (964,864 tokens) is smaller than the context (1,048,576)",
     ):
@@ -108,7 +108,7 @@ def test_a_start_that_fails_tells_its_last_words(lab: Lab, stage: str) -> None:
     """Exit code 6, the stage, the log's end, and none of its children left; status says crashed."""
     plan = lab.plan(*DEEPSEEK, "--die-at", stage, "--children", "2", "--strays", "1")
     up = lab.up(plan, "--restart", "on-failure")
-    names = {"weights": "loading weights", "graphs": "CUDA graphs", "port": "opening the port"}
+    names = {"weights": "loading weights", "graphs": "capturing graphs", "port": "opening its port"}
     assert (up.returncode, up.stdout) == (6, "")
     assert f"at {names[stage]}: SIGKILL" in up.stderr
     assert "CUDA out of memory" in up.stderr and str(lab.files().log) in up.stderr

@@ -108,20 +108,20 @@ def test_what_is_no_plan_is_told(text: str) -> None:
 
 def test_a_pool_as_planned_and_larger_than_the_context_raises_no_doubt() -> None:
     """Nor one that is 1% smaller than planned."""
-    figures = {"max_total_num_tokens": 100_000.0, "context_len": 65_536.0}
+    figures = {"pool": 100_000.0, "window": 65_536.0}
     assert pool_check.doubts(replace(NOTE, figures=figures, planned_pool=100_900)) == []
 
 
 def test_the_guides_own_pool_is_doubted() -> None:
     """964,864 tokens under a context of 1,048,576: the longest prompt that is ever started."""
-    figures = {"max_total_num_tokens": 964_864.0, "context_len": 1_048_576.0}
+    figures = {"pool": 964_864.0, "window": 1_048_576.0}
     (doubt,) = pool_check.doubts(replace(NOTE, figures=figures))
     assert "964,864" in doubt and "1,048,576" in doubt and "960,512" in doubt
 
 
 def test_a_pool_smaller_than_planned_is_doubted() -> None:
     """Something else sits in the GPUs' memory."""
-    figures = {"max_total_num_tokens": 500_000.0, "context_len": 65_536.0}
+    figures = {"pool": 500_000.0, "window": 65_536.0}
     (doubt,) = pool_check.doubts(replace(NOTE, figures=figures, planned_pool=964_864))
     assert "500,000" in doubt and "964,864" in doubt
 
@@ -133,6 +133,9 @@ def test_a_pool_smaller_than_planned_is_doubted() -> None:
         ("http://0.0.0.0:40001", "http://[::1]:40001", True),
         ("http://127.0.0.1:40001", "http://127.0.0.1:40002", False),
         ("http://10.0.0.1:40001", "http://127.0.0.1:40001", False),
+        ("http://10.0.0.1:40001", "http://10.0.0.1:40001/v1", True),
+        ("http://127.0.0.1:x", "http://127.0.0.1:x", False),
+        ("", "", False),
     ],
 )
 def test_places(one: str, other: str, same: bool) -> None:

@@ -13,6 +13,7 @@ GPU = """\
 [2026-05-10 10:00:00 TP0] Load weight begin. avail mem=30.59 GB
 [2026-05-10 10:00:00 TP1] Load weight begin. avail mem=30.59 GB
 [2026-05-10 10:00:01 TP0] Using kt_num_gpu_experts=10 per layer, total GPU experts: 430
+[2026-05-10 10:00:01 TP0] Generated KT GPU experts masks using 'uniform' strategy: 43 MoE layers
 [2026-05-10 10:01:00 TP0] Load weight end. elapsed=60 s, type=DeepseekV4ForCausalLM, mem usage=9 GB.
 [2026-05-10 10:01:01 TP0] DSv4 memory calculation: bytes_per_full_token=15955.85, full_token=964864
 [2026-05-10 10:01:02 TP0] DSv4 pool sizes: full=964864, swa=96486, c4=241216, c128=7538
@@ -40,22 +41,21 @@ def test_the_guides_deployment_stage_by_stage() -> None:
     start, stages = read(GPU)
     assert stages == [
         "loading weights",
-        "KT experts",
-        "memory",
-        "KV pools",
-        "CUDA graphs",
-        "opening the port",
+        "placing experts",
+        "allocating the KV pool",
+        "capturing graphs",
+        "opening its port",
         "ready",
     ]
     assert start.is_ready
     assert start.figures == {
-        "max_total_num_tokens": 964864.0,
-        "chunked_prefill_size": 4096.0,
-        "max_prefill_tokens": 4096.0,
-        "max_running_requests": 2.0,
-        "context_len": 1048576.0,
-        "available_gpu_mem": 5.34,
-        "cuda_graph_seconds": 5.45,
+        "pool": 964864.0,
+        "chunk": 4096.0,
+        "max_prefill": 4096.0,
+        "max_running": 2.0,
+        "window": 1048576.0,
+        "available": 5.34,
+        "graphs": 5.45,
     }
 
 
@@ -68,7 +68,7 @@ def test_recorded_logs(log: str, pool: int) -> None:
     assert start.stage == "starting" and not start.figures
     start, stages = read((DATA / log).read_text())
     assert start.is_ready and stages[-1] == "ready"
-    assert start.figures["max_total_num_tokens"] == pool
+    assert start.figures["pool"] == pool
 
 
 def test_upstreams_words_for_graphs() -> None:
@@ -77,15 +77,17 @@ def test_upstreams_words_for_graphs() -> None:
         "[2026-11-24 01:31:28] Capture target decode CUDA graph begin. backend=full, bs=[1, 2]\n"
         "Capturing batches (bs=8 avail_mem=73.18 GB):  25%|x | 1/4 [00:43<02:11, 43.87s/it]\n"
     )
-    assert (start.stage, start.done, start.total) == ("CUDA graphs", 1, 4)
+    assert (start.stage, start.done, start.total) == ("capturing graphs", 1, 4)
     start.read("[2026-11-24 01:32:14] Capture target decode CUDA graph end. elapsed=45.37 s, mem=1")
     start.read("[2026-11-24 01:32:15] Capture draft decode CUDA graph end. elapsed=1.5 s, mem=1")
-    assert start.figures["cuda_graph_seconds"] == 46.87
+    assert start.figures["graphs"] == 46.87
 
 
 def test_a_bar_tells_how_far_the_weights_are() -> None:
     """safetensors' own."""
-    start, _ = read("Loading safetensors checkpoint shards:  50% Completed | 23/46 [00:10<00:10]")
+    start, _ = read(
+        "Loading safetensors checkpoint shards:  50% Completed | 23/46 [00:10<00:10,  2.2it/s]"
+    )
     assert (start.stage, start.done, start.total) == ("loading weights", 23, 46)
 
 
