@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -44,9 +45,16 @@ class Ended:
     killed: int = 0
     """How many of its processes had to be killed."""
 
+    @property
+    def exit_status(self) -> int | None:
+        """As subprocess gives it: -9 for SIGKILL. None: nobody was there to see."""
+        return -signal.Signals[self.signal].value if self.signal else self.code
+
     def in_words(self) -> str:
         """For people. sglang ends itself by SIGKILL, after a drain and when a child of it failed
         (`kill_process_tree` in utils/common.py), so that signal alone says little."""
+        if self.exit_status is None:
+            return "nobody saw how"
         if self.signal == "SIGKILL" and not self.asked:
             return "SIGKILL, by itself after a child of it had failed or from outside (memory?)"
         return self.signal or f"exit code {self.code}"

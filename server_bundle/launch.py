@@ -13,7 +13,7 @@ from pathlib import Path
 
 from jobs import detach, identity
 from jobs.errors import DetachFailed
-from server_bundle import kept, plan_json, readiness, record, servers_of_ours
+from server_bundle import kept, last_words, plan_json, readiness, record, servers_of_ours
 from server_bundle.errors import AnotherServer, ServerDidNotStart, StillStarting
 from server_bundle.kept import KeptServer
 from server_bundle.launch_plan import LaunchPlan
@@ -144,7 +144,7 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
     while True:
         seen = servers_of_ours.look(files)
         if seen is None or not seen.is_running:
-            raise ServerDidNotStart(_last_words(files, seen))
+            raise ServerDidNotStart(_why(files, seen))
         running_for = _since(seen, began)
         on_look(seen, running_for)
         if seen.state == kept.READY and readiness.is_answering(seen.server.url, key):
@@ -166,14 +166,13 @@ def _since(seen: Seen, began: float) -> float:
     return time.monotonic() - began
 
 
-def _last_words(files: ServerFiles, seen: Seen | None) -> str:
-    """Why it is not there, and the end of its log."""
-    how = "the server ended as soon as it had started"
+def _why(files: ServerFiles, seen: Seen | None) -> str:
+    """How it ended and, by its log, why."""
+    how, ended = "the server ended as soon as it had started", None
     if seen is not None and seen.server.ended is not None:
         ended = seen.server.ended
         how = f"{seen.server.name!r} ended after {ended.seconds:,.0f} s, at {ended.stage}"
         how += " (it was told to stop)" if ended.asked else f": {ended.in_words()}"
     elif seen is not None:
         how = f"{seen.server.name!r} is gone: {seen.why}"
-    words = detach.tail(files.log).replace("\r", "\n")  # progress bars
-    return f"{how}. Its log, {files.log}, ends with:\n{words}"
+    return f"{how}.\n{last_words.told(files.log, ended)}"

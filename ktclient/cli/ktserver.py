@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import exits, server_life, server_look
+from ktclient.cli import exits, server_explain, server_life, server_look
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.TABLE)
@@ -23,6 +23,7 @@ for _command in (
     server_look.logs,
     server_life.restart,
     server_life.down,
+    server_explain.explain,
 ):
     ktserver.add_command(_command)
 

@@ -258,17 +258,21 @@ def _down(
             f"SIGKILL for what is left of {pids}"
         )
         return exits.SUCCEEDED, None
-    with live.line() as line:
-        stopped = stopping.down(
-            seen.files,
-            seconds,
-            lambda spent: line.start(
-                f"{name}: letting its requests end  {screen.duration(spent)} of {seconds:g}s",
-                f"{spent // 30:.0f}",
-                None,
-                None,
-            ),
-        )
+    try:
+        with live.line() as line:
+            stopped = stopping.down(
+                seen.files,
+                seconds,
+                lambda spent: line.start(
+                    f"{name}: letting its requests end  {screen.duration(spent)} of {seconds:g}s",
+                    f"{spent // 30:.0f}",
+                    None,
+                    None,
+                ),
+            )
+    except KeyboardInterrupt:
+        screen.say(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
+        return exits.INTERRUPTED, None
     if stopped is None:
         screen.say(f"{name!r} has just ended")
         return exits.SUCCEEDED, None

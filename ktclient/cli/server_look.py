@@ -14,7 +14,7 @@ from jobs import clock
 from ktclient import config, occupancy
 from ktclient.cli import exits, screen, server_named
 from ktclient.config import EMBEDDED, Settings
-from server_bundle import embedded, kept, readiness, servers_of_ours
+from server_bundle import embedded, kept, last_words, readiness, servers_of_ours
 
 if TYPE_CHECKING:
     from ktclient.occupancy import Load
@@ -96,6 +96,8 @@ def _show(one: Seen, load: Load | None, settings: Settings) -> None:
         about.append(f"up {screen.duration(clock.seconds_between(server.started_at, clock.now()))}")
     if one.why:
         about.append(one.why)
+    if one.state == servers_of_ours.CRASHED:
+        about.append(last_words.cause(Path(server.log), server.ended) or _look_yourself(server.log))
     screen.say(f"  {server.name:<8} {'; '.join(about)}")
     if load is not None:
         screen.say(f"  load     {_told(load, server.pool)}{_ours(settings, server.url)}")
@@ -103,6 +105,10 @@ def _show(one: Seen, load: Load | None, settings: Settings) -> None:
         pids = ", ".join(str(left.pid) for left in one.leftovers)
         screen.say(f"  left     processes {pids}; end them with: ktserver down {server.name}")
     server_named.show(server)
+
+
+def _look_yourself(log: str) -> str:
+    return f"cause unknown: ktserver explain {log}"
 
 
 def _told(load: Load, pool: int | None) -> str:

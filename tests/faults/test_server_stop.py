@@ -54,13 +54,20 @@ def test_down_lets_requests_end(lab: Lab) -> None:
     assert lab.run("status").returncode == 6
 
 
-def test_a_drain_is_bounded_and_tells_what_was_lost(lab: Lab) -> None:
-    """sglang waits for ever; its own last word names the requests."""
+def test_a_drain_is_bounded_and_tells_what_was_lost(lab: Lab, until: Until) -> None:
+    """sglang waits for ever; its own last word names the requests. Ctrl-C ends only the looking
+    on, and whoever says so later may want it sooner."""
     up(lab, *SLOW, *FAMILY)
     asking = threading.Thread(target=lambda: _failing(lambda: chat(lab.engine(), PROMPT, rid="r9")))
     asking.start()
     lab.engine().wait_for_event("prefill_started")
-    down = lab.run("down", "--timeout", "2")
+    with lab.starting("down", "--timeout", "600") as patient:
+        until(lambda: "remaining_rids=['r9']" in lab.log())
+        patient.send_signal(signal.SIGINT)
+        _, told = patient.communicate(timeout=60)
+    assert patient.returncode == 130 and "goes on ending" in told
+    assert lab.state_of() == "draining" and len(lab.living()) == 5
+    down = lab.run("down", "--timeout", "0.2")
     asking.join()
     assert down.returncode == 0 and "requests that were lost, by their rid: r9" in down.stderr
     assert "that had to be killed" in down.stderr
