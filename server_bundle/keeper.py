@@ -31,7 +31,7 @@ from server_bundle.startup import StartUp
 from server_bundle.waking import Wakes
 
 TICK_SECONDS = 0.5
-FAMILY_SECONDS = 5.0
+FAMILY_SECONDS = 2.0
 """Between two looks at who belongs to the server."""
 DRAIN_SECONDS = 60.0
 """For SIGTERM without a wish: from a shutdown, say."""
@@ -129,7 +129,7 @@ class Keeper:
                 self._begin_to_stop()
             status = child.reap().get(self._child.pid)
             self._read_log()
-            self._look_at_family(always=False)
+            self._look_at_family()
             if self._stop_by is not None and time.monotonic() >= self._stop_by and status is None:
                 self._end_family()
         self._child.ended(status)
@@ -161,6 +161,7 @@ class Keeper:
         if start.is_ready and self._ready_began is None:
             self._ready_began = time.monotonic()
             self._was_ready = True
+            self._looked = float("-inf")  # all of them are there by now
             spent = round(self._ready_began - self._began, 1)
             changes = {"ready_at": clock.now(), "start_seconds": spent}
             if self._note.state == kept.STARTING:
@@ -176,10 +177,10 @@ class Keeper:
 
     # -- its processes ----------------------------------------------------------------------
 
-    def _look_at_family(self, always: bool) -> None:
+    def _look_at_family(self) -> None:
         now = time.monotonic()
         pause = TICK_SECONDS if self._ready_began is None else FAMILY_SECONDS
-        if always or now - self._looked >= pause:
+        if now - self._looked >= pause:
             self._looked = now
             self._tell(members=tuple(family.members(self._note.members, os.getpid())))
 

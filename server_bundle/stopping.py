@@ -44,6 +44,8 @@ def down(files: ServerFiles, seconds: float, on_wait: OnWait) -> Stopped | None:
     if seen is None or not seen.is_there:
         return None
     began = time.monotonic()
+    # Before the server ends: who came after the keeper's last look is found through it.
+    known = family.members(servers_of_ours.known_processes(seen.server))
     if seen.is_kept:
         record.put(files.wish, f"{seconds:g}")
         family.signal_to(seen.server.keeper, signal.SIGTERM)
@@ -53,7 +55,7 @@ def down(files: ServerFiles, seconds: float, on_wait: OnWait) -> Stopped | None:
     told = server.ended if seen.is_kept and server.state == kept.ENDED else None
     if told is None and server.server is not None:
         _drain(server.server, seconds - (time.monotonic() - began), on_wait)
-    hit, immortal = family.kill(servers_of_ours.known_processes(server))
+    hit, immortal = family.kill([*known, *servers_of_ours.known_processes(server)])
     spent = time.monotonic() - began
     if told is None:
         _note_end(files, server, hit, spent)

@@ -40,7 +40,7 @@ def kill(lab: Lab, whom: str) -> None:
 
 def test_down_lets_requests_end(lab: Lab) -> None:
     """The answer arrives whole, and nothing of the family is left."""
-    up(lab, *FAMILY, "--drain", "--prefill-seconds", "2")
+    up(lab, *FAMILY, "--drain", "--prefill-seconds", "20", "--speed", "10")
     said = []
     asking = threading.Thread(target=lambda: said.append(chat(lab.engine(), "x").reason))
     asking.start()
@@ -80,11 +80,12 @@ def _failing(call: Callable[[], object]) -> None:
 
 
 def test_a_server_that_is_deaf_to_sigterm_is_killed(lab: Lab) -> None:
-    """In bounded time, also one that never finishes its start."""
+    """In bounded time. `ktserver` alone makes no job database."""
     up(lab, "--deaf", *FAMILY)
     assert lab.run("down", "--timeout", "0.5").returncode == 0
     assert lab.living() == []
     assert lab.run("down").stderr.startswith("'fake' does not run")
+    assert not lab.state.database.exists()
 
 
 def test_a_killed_server_leaves_nothing_behind_and_is_called_crashed(
@@ -253,10 +254,3 @@ def test_status_tells_busy_from_idle(lab: Lab, until: Until) -> None:
     until(lambda: json.loads(lab.run("status", "--json").stdout)["state"] == "busy", seconds=60)
     assert lab.run("down", "--timeout", "0").returncode == 0
     asking.join()
-
-
-def test_it_needs_no_job_store(lab: Lab) -> None:
-    """`ktserver` alone makes no database."""
-    up(lab)
-    assert lab.run("status").returncode == 0 and lab.run("down").returncode == 0
-    assert not lab.state.database.exists()
