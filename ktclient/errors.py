@@ -5,6 +5,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
+├── NoSuchProfile                   look up the name: ktserver profiles
+├── PlanRefused                     change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           nothing was asked: a job tries again for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -75,6 +77,8 @@ from server_bundle.errors import (
     AnotherServer,
     EmbeddedNotInstalled,
     NoServer,
+    NoSuchProfile,
+    PlanRefused,
     ServerDidNotStart,
     ServerInUse,
     StillStarting,
@@ -111,7 +115,9 @@ __all__ = [
     "ModelUnknown",
     "NoServer",
     "NoSuchJob",
+    "NoSuchProfile",
     "NotFinished",
+    "PlanRefused",
     "ProtocolError",
     "ProxyGaveUp",
     "ProxyRefused",

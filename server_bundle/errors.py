@@ -45,3 +45,15 @@ class ServerInUse(KtjobError):
     """Jobs of ours run on the server that was to be stopped."""
 
     cause = "server_in_use"
+
+
+class NoSuchProfile(KtjobError):
+    """No profile has this name."""
+
+    cause = "no_such_profile"
+
+
+class PlanRefused(KtjobError):
+    """What was asked for contradicts itself, or would not run. Nothing was started."""
+
+    cause = "plan_refused"

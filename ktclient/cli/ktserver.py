@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import exits, server_explain, server_life, server_look
+from ktclient.cli import (
+    exits,
+    server_explain,
+    server_life,
+    server_look,
+    server_plan,
+    server_profiles,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.TABLE)
@@ -24,6 +31,8 @@ for _command in (
     server_life.restart,
     server_life.down,
     server_explain.explain,
+    server_plan.plan,
+    server_profiles.profiles,
 ):
     ktserver.add_command(_command)
 

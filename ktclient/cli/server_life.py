@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient import config, occupancy
-from ktclient.cli import exits, live, screen, server_named
+from ktclient.cli import exits, live, screen, server_named, server_plan
 from ktclient.config import EMBEDDED, Settings
 from ktclient.errors import BadInput, ServerInUse
 from server_bundle import kept
@@ -28,25 +28,44 @@ _LONG_STAGE_SECONDS = 20.0
 """After so long in a stage its last log line is shown too."""
 
 
-def plan_from(options: dict[str, Any]) -> LaunchPlan | None:
-    """The plan that these options mean; None: the embedded server."""
+def plan_from(settings: Settings, options: dict[str, Any], is_dry: bool) -> LaunchPlan | None:
+    """The plan that these options mean, its key in its file; None: the embedded server."""
+    profile, plan_file = options.pop("profile"), options.pop("plan_file")
+    given = [name for name, value in options.items() if value]
+    if plan_file is not None:
+        if profile is not None or given:
+            raise BadInput("--plan FILE holds everything: leave --profile and its options out")
+        return _plan_in(plan_file)
+    if profile == EMBEDDED or (profile is None and not given):
+        if given:
+            raise BadInput(f"the embedded server takes no --{given[0].replace('_', '-')}")
+        return None
+    from ktclient import server_planning
+    from ktclient.server_planning import Wanted
+
+    if not options["model"]:
+        raise BadInput("--model DIR: which folder are the weights in?")
+    wanted = Wanted(profile=profile or server_plan.DEFAULT_PROFILE, **options)
+    planned = server_planning.work_out(wanted, settings)
+    for note in planned.notes:
+        screen.say(f"note: {note}")
+    if not is_dry:
+        server_planning.write_key(planned, settings)
+    return planned.plan
+
+
+def _plan_in(file: str) -> LaunchPlan:
     from server_bundle import plan_json
 
-    profile, plan_file = options["profile"], options["plan_file"]
-    if plan_file is not None:
-        if profile is not None:
-            raise BadInput("--plan and --profile: give one of them")
-        try:
-            return plan_json.load(Path(plan_file))
-        except (OSError, ValueError) as error:
-            raise BadInput(f"--plan {plan_file}: {error}") from None
-    if profile in (None, EMBEDDED):
-        return None
-    raise BadInput(f"--profile {profile}: there is no such profile")
+    try:
+        return plan_json.load(Path(file))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"--plan {file}: {error}") from None
 
 
 @click.command()
 @click.option("--profile", metavar="P", help="What to start; `embedded` when none is named.")
+@server_plan.planning_options
 @click.option("--plan", "plan_file", metavar="FILE", help="Start what `ktserver plan --json` told.")
 @click.option("--name", metavar="NAME", help="What to call it; the profile's name when not given.")
 @click.option(
@@ -73,7 +92,7 @@ def up(
     `ktserver down`. Ctrl-C ends the waiting, not the start.
     """
     settings = config.load()
-    plan = plan_from(options)
+    plan = plan_from(settings, options, dry_run)
     if plan is None:
         return _up_embedded(settings, dry_run, as_json)
     name = server_named.checked(name or plan.profile)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.asking import ask
+from fake_sglang.process import SCRIPT
 from support.serving import KTSERVER, Lab, free_port
 
 from jobs import identity
@@ -176,13 +177,41 @@ def test_dry_run_and_wrong_plans_start_nothing(lab: Lab, tmp_path: Path) -> None
         ("--plan", str(broken)),
         ("--plan", str(tmp_path / "none.json")),
         ("--plan", lab.file(plan), "--profile", "x"),
+        ("--plan", lab.file(plan), "--port", "7"),
+        ("--profile", "generic-sglang"),
+        ("--profile", "embedded", "--port", "7"),
         ("--plan", lab.file(plan), "--name", "../x"),
         ("--plan", lab.file(plan), "--name", "embedded"),
-        ("--profile", "no-such-profile"),
+        ("--profile", "no-such-profile", "--model", "m"),
     ):
         wrong = lab.run("up", *args)
         assert wrong.returncode == 2 and "Traceback" not in wrong.stderr, args
     assert not lab.state.servers.exists()
+
+
+def test_up_works_out_the_plan_itself(lab: Lab, tmp_path: Path) -> None:
+    """With the options of `ktserver plan`; the interpreter here is one that runs the double."""
+    lab.record().mkdir(parents=True)
+    double = f"exec {KTSERVER[0]} {SCRIPT} --log /dev/stderr --record {lab.record()}"
+    python = tmp_path / "python"
+    python.write_text(
+        "#!/bin/sh\n"
+        'while [ $# -gt 0 ]; do if [ "$1" = --port ]; then port=$2; fi; shift; done\n'
+        f'[ -n "$port" ] && {double} --port "$port"\n'
+    )
+    python.chmod(0o700)
+    port = str(free_port())
+    wanted = ("--profile", "generic-sglang", "--model", str(tmp_path), "--python", str(python))
+    wanted += ("--engine", "sglang-kt", "--engine-version", "0.7.2", "--port", port)
+    up = lab.run("up", *wanted, "--name", "fake", "--no-warm-up")
+    assert (up.returncode, up.stdout) == (0, f"http://127.0.0.1:{port}\n"), up.stderr
+    assert lab.note().profile == "generic-sglang"
+    shown = lab.run("plan", *wanted, "--json")
+    plan = tmp_path / "plan.json"
+    plan.write_text(shown.stdout)
+    again = lab.run("up", "--plan", str(plan), "--name", "fake")
+    assert again.returncode == 0 and "was started before" in again.stderr, again.stderr
+    assert lab.run("down").returncode == 0
 
 
 def test_no_key_reaches_record_log_or_the_servers_environment(
