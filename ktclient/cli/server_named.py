@@ -105,7 +105,7 @@ def _tokens(value: float | None, name: str) -> str:
 def _memory(figures: dict[str, float]) -> str:
     if "available" not in figures:
         return ""
-    return f"{figures['available']:g} GB left (sglang's available_gpu_mem)"
+    return f"{figures['available']:g} GB left (in its log: available_gpu_mem)"
 
 
 def _seconds(value: float | None, what: str) -> str:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,12 @@ def lab(state: StateDir) -> Lab:
 
 
 def test_up_shows_the_stages_and_returns_when_it_answers(lab: Lab) -> None:
-    """The URL alone on stdout; the figures that the guide says to check, and its doubtful pool."""
+    """The URL alone on stdout; the figures that the guide says to check, its doubtful pool, and
+    what makes every prefill slow."""
     plan = lab.plan(*DEEPSEEK, "--stage-seconds", "0.7", "--children", "2", "--metrics")
+    slow = "[2026-05-10 10:00:00 TP0] KT MXFP4 layerwise prefill disabled; using hybrid CPU/GPU MoE"
+    said = ("/bin/sh", "-c", f'echo "{slow}: out of memory"; exec "$@"', "sh", *plan.argv)
+    plan = replace(plan, argv=said)
     up = lab.up(plan)
     assert (up.returncode, up.stdout) == (0, f"{plan.url}\n"), up.stderr
     for stage in ("loading weights", "allocating the KV pool", "capturing graphs"):
@@ -39,8 +44,9 @@ def test_up_shows_the_stages_and_returns_when_it_answers(lab: Lab) -> None:
     for figure in (
         "max_total_num_tokens=964,864, planned 964,864; context 1,048,576",
         "chunked_prefill_size=4,096",
-        "58.31 GB left (sglang's available_gpu_mem)",
+        "58.31 GB left (in its log: available_gpu_mem)",
         "5.45 s to capture",
+        "warning: prefill will be very slow, for its log says: KT MXFP4 layerwise prefill disabled",
         "warning: the KV pool (964,864 tokens) is smaller than the context (1,048,576)",
     ):
         assert figure in up.stderr
