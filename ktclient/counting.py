@@ -115,8 +115,8 @@ def _with_template(count: int, by: str, template: int | None, doubt: str | None)
 
 
 def _by_folder(message: str, folder: Path, cache: Path) -> Count | None:
-    """By the tokenizer.json in this folder; None without one that can be used."""
-    path = folder / store.TOKENIZER
+    """By the vocabulary in this folder; None without one that can be used."""
+    path = store.file_in(folder)
     template = _template(folder)
     try:
         return _by(message, store.of_file(path, cache), f"{path}", template)

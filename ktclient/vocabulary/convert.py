@@ -2,9 +2,13 @@
 
 tiktoken merges any two neighbours whose bytes together are a token, by that token's rank;
 `tokenizers` merges only the pairs that are listed, in the list's order. The two agree on all text
-when every token, alone, is built by tiktoken's rule from listed pairs: two tokens that stand side
-by side were built as they would have been alone, so a pair that is not listed never comes up.
-`_check` sees to that token by token.
+when tiktoken's rule, on each token's bytes alone, takes only listed pairs: two tokens that stand
+side by side were built as they would have been alone, so a pair that is not listed never comes up.
+
+A token at which that rule never arrives - Llama 3 has some hundreds - is not built inside longer
+pieces either, by neither library. Only when a whole piece is looked up before it is merged, which
+tiktoken always does and `tokenizers` under `ignore_merges`, can it come up: it is kept then, and
+left out otherwise. `_unreachable` sees to all that token by token.
 """
 
 from __future__ import annotations
@@ -60,9 +64,13 @@ def _convert(described: Mapping[str, object], source: str) -> Ranks:
     pairs = list(_pairs(model["merges"]))
     tokens = _ranked(pairs)
     lacking = _lacking(model["vocab"])
-    if model.get("ignore_merges"):  # pieces are looked up whole first, as tiktoken always does
-        _check_all_merged(model["vocab"], tokens, set(marks))
-    _check(tokens, set(pairs))
+    looks_whole = bool(model.get("ignore_merges"))
+    if looks_whole:
+        _add_unmerged(tokens, model["vocab"], set(marks))
+    unreachable = _unreachable(tokens, set(pairs))
+    if not looks_whole:
+        kept = (token for token in tokens if token not in unreachable)
+        tokens = {token: rank for rank, token in enumerate(kept)}
     nfc = _is_nfc(described.get("normalizer"))
     return Ranks(source, split.pattern, split.border, nfc, marks, lacking, tokens)
 
@@ -125,21 +133,26 @@ def _lacking(vocab: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(sorted(missing))
 
 
-def _check_all_merged(
-    vocab: Mapping[str, int], tokens: Mapping[bytes, int], marks: set[str]
-) -> None:
+def _add_unmerged(tokens: dict[bytes, int], vocab: Mapping[str, int], marks: set[str]) -> None:
+    """What no merge makes is still found when it is a whole piece."""
     for token in vocab:
-        if token not in marks and _bytes(token) not in tokens:
-            raise NotConvertible(f"no merge makes its token {token!r}, yet whole pieces are tried")
+        if token not in marks:
+            tokens.setdefault(_bytes(token), len(tokens))
 
 
-def _check(tokens: Mapping[bytes, int], listed: set[Pair]) -> None:
+def _unreachable(tokens: Mapping[bytes, int], listed: set[Pair]) -> set[bytes]:
+    """The tokens that tiktoken never builds. Raises where it builds one otherwise than listed."""
+    found = set()
     for token in tokens:
         parts = [token[i : i + 1] for i in range(len(token))]
         while len(parts) > 1:
             rank, at = min(
                 (tokens.get(a + b, len(tokens)), i) for i, (a, b) in enumerate(pairwise(parts))
             )
-            if rank == len(tokens) or (parts[at], parts[at + 1]) not in listed:
+            if rank == len(tokens):
+                found.add(token)
+                break
+            if (parts[at], parts[at + 1]) not in listed:
                 raise NotConvertible(f"its token {token!r} is not built by its merges alone")
             parts[at : at + 2] = [parts[at] + parts[at + 1]]
+    return found

@@ -10,6 +10,7 @@ import tiktoken
 
 from ktclient.vocabulary.pattern import BORDERS
 from ktclient.vocabulary.ranks import Ranks
+from ktclient.vocabulary.slicing import slices
 
 _PART = 1 << 16
 """Characters per call: the list of tokens of a whole novel would be 30 MB."""
@@ -26,10 +27,12 @@ class Counter:
         self._nfc = ranks.nfc
         self._marks = ranks.marks
         self._lacking = set(ranks.lacking)
+        self._slices = ranks.slices
 
     def count(self, text: str) -> int:
         """Tokens of `text`, in which nothing is special."""
-        return sum(len(self.encode(part)) for part in self._parts(text))
+        whole = slices(text, *self._slices) if self._slices else [text]
+        return sum(len(self.encode(part)) for one in whole for part in self._parts(one))
 
     def encode(self, text: str) -> list[int]:
         """Tokens as ranks, not as the model's ids; `text` at once."""

@@ -71,6 +71,14 @@ _O200K = (
     rf"{_CONTRACTIONS}?"
     r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+"
 )
+_KIMI = (
+    r"[\p{Han}]+"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*"
+    rf"[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}&&[^\p{{Han}}]]+{_CONTRACTIONS}?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+"
+    rf"[\p{{Ll}}\p{{Lm}}\p{{Lo}}\p{{M}}&&[^\p{{Han}}]]*{_CONTRACTIONS}?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+)
 _SINGLE: Mapping[str, Split] = {
     regex + _TAIL: Split(_pattern(regex, _spaces()), LINE)
     for regex in (
@@ -143,6 +151,9 @@ def _deepseek() -> Split:
     return Split("|".join([_pattern("|".join(plain), spaces), *unmatched]), LINE)
 
 
+_TIKTOKEN: Mapping[str, Split] = {_KIMI + _TAIL: Split(_pattern(_KIMI, _spaces()), LINE)}
+"""Patterns that are tiktoken's to begin with."""
+
 _SEQUENCES: Mapping[tuple[str, ...], Split] = {
     _DEEPSEEK: _deepseek(),
     **{(regex,): split for regex, split in _SINGLE.items()},
@@ -163,6 +174,13 @@ def from_pre_tokenizer(described: object) -> Split:
     if split is None:
         raise NotConvertible(f"its pre-tokenizer, {_names(steps)}, splits in a way not known here")
     return split
+
+
+def from_tiktoken(pattern: str) -> Split:
+    """The split of a vocabulary that comes with tiktoken's pattern. Raises `NotConvertible`."""
+    if pattern not in _TIKTOKEN:
+        raise NotConvertible("it cuts text by a pattern not known here")
+    return _TIKTOKEN[pattern]
 
 
 def _steps(described: object) -> list[Mapping[str, object]]:

@@ -26,7 +26,7 @@ class Ranks:
     """Byte-level BPE: tokens by merge priority, and how text is cut before merging."""
 
     source: str
-    """sha256 of the tokenizer.json it was made from, in hex."""
+    """sha256 of what it was made from, in hex."""
     pattern: str
     border: str
     """Where text may be cut: a key of `pattern.BORDERS`."""
@@ -38,21 +38,24 @@ class Ranks:
     lacking: tuple[int, ...]
     """Bytes that the vocabulary has no token for: control characters that its makers never saw."""
     tokens: dict[bytes, int] = field(repr=False)
+    slices: tuple[int, int] | None = None
+    """Kimi's: how long a slice of text may be, and a run in it (see `slicing`)."""
 
 
 def to_bytes(ranks: Ranks) -> bytes:
     """The file's content."""
-    header = json.dumps(
-        {
-            "source": ranks.source,
-            "pattern": ranks.pattern,
-            "border": ranks.border,
-            "nfc": ranks.nfc,
-            "marks": ranks.marks,
-            "lacking": ranks.lacking,
-            "count": len(ranks.tokens),
-        }
-    ).encode()
+    described = {
+        "source": ranks.source,
+        "pattern": ranks.pattern,
+        "border": ranks.border,
+        "nfc": ranks.nfc,
+        "marks": ranks.marks,
+        "lacking": ranks.lacking,
+        "count": len(ranks.tokens),
+    }
+    if ranks.slices is not None:
+        described["slices"] = ranks.slices
+    header = json.dumps(described).encode()
     tokens = sorted(ranks.tokens, key=ranks.tokens.__getitem__)
     lengths = struct.pack(f"<{len(tokens)}H", *map(len, tokens))
     body = struct.pack("<I", len(header)) + header + lengths + b"".join(tokens)
@@ -80,4 +83,5 @@ def from_bytes(content: bytes) -> Ranks:
         marks=tuple(header["marks"]),
         lacking=tuple(header["lacking"]),
         tokens=dict(zip(tokens, range(header["count"]), strict=True)),
+        slices=(header["slices"][0], header["slices"][1]) if "slices" in header else None,
     )

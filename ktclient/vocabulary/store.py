@@ -8,22 +8,31 @@ import os
 import tempfile
 from pathlib import Path
 
-from ktclient.vocabulary import convert, ranks
+from ktclient.vocabulary import convert, kimi, ranks
 
 TOKENIZER = "tokenizer.json"
 
 
+def file_in(folder: Path) -> Path:
+    """The vocabulary of a model: its tokenizer.json or, as Kimi's, a tiktoken.model. May be
+    missing."""
+    tokenizer, model = folder / TOKENIZER, folder / kimi.MODEL
+    return model if model.exists() and not tokenizer.exists() else tokenizer
+
+
 def of_file(path: Path, cache: Path) -> ranks.Ranks:
-    """Ranks of this tokenizer.json. Raises `NotConvertible`, and OSError when it cannot be read.
+    """Ranks of such a file. Raises `NotConvertible`, and OSError when it cannot be read.
 
     A cache that cannot be written is no error; a damaged file in it is made anew.
     """
-    content = path.read_bytes()
-    kept = cache / "vocabularies" / f"{hashlib.sha256(content).hexdigest()}.ranks"
+    beside = (kimi.CODE, kimi.CONFIG) if path.name == kimi.MODEL else ()
+    contents = [path.read_bytes(), *((path.parent / name).read_bytes() for name in beside)]
+    digest = hashlib.sha256(b"\0".join(contents)).hexdigest()
+    kept = cache / "vocabularies" / f"{digest}.ranks"
     try:
         return ranks.from_bytes(kept.read_bytes())
     except (OSError, ranks.Damaged):
-        made = convert.convert(content)
+        made = kimi.convert(*contents) if beside else convert.convert(*contents)
     with contextlib.suppress(OSError):
         _write(kept, ranks.to_bytes(made))
     return made

@@ -179,18 +179,17 @@ def test_what_tiktoken_would_count_otherwise_is_refused(content: bytes, reason: 
         convert.convert(content)
 
 
-def test_a_token_that_no_merge_makes_is_dropped_or_refused() -> None:
+def test_a_token_that_no_merge_makes_counts_only_as_a_whole_piece() -> None:
     """Without ignore_merges it never comes up; with it, whole pieces are looked up first."""
     described = json.loads(changed())
     described["model"]["vocab"]["hello"] = 99_999
-    plain = convert.convert(json.dumps(described).encode())
-    assert b"hello" not in plain.tokens
-    assert Counter(plain).count("hello") == len(
-        Tokenizer.from_str(json.dumps(described)).encode("hello").ids
-    )
-    described["model"]["ignore_merges"] = True
-    with pytest.raises(NotConvertible, match="hello"):
-        convert.convert(json.dumps(described).encode())
+    for looks_whole in (False, True):
+        described["model"]["ignore_merges"] = looks_whole
+        content = json.dumps(described).encode()
+        made, oracle = convert.convert(content), Tokenizer.from_str(content.decode())
+        assert (b"hello" in made.tokens) is looks_whole
+        for text in ("hello", "hello!", "xhello", "hell", "hellohello", "say hello"):
+            assert Counter(made).count(text) == len(oracle.encode(text).ids), text
 
 
 def test_a_vocabulary_is_converted_once(tmp_path: Path) -> None:
