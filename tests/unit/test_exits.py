@@ -17,6 +17,8 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.DocumentUnusable: 2,
     errors.BadSetting: 2,
     errors.AmbiguousId: 2,
+    errors.NoSuchProfile: 2,
+    errors.PlanRefused: 2,
     errors.NoSuchJob: 3,
     errors.JobCancelled: 4,
     errors.NotFinished: 5,
