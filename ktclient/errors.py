@@ -51,6 +51,9 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
 ├── IllegalTransition               somebody else was first
 ├── DetachFailed                    the runner did not start: read its log
+├── AnotherServer                   stop the one that runs, or give another name or port
+├── ServerInUse                     wait for its jobs, or --force
+├── StillStarting                   wait longer
 └── StoreUnusable                   disk full, read-only, locked
     ├── StoreDamaged                not a database, or a broken one: put a backup back
     └── StoreTooNew                 written by a newer ktjob
@@ -71,17 +74,21 @@ from jobs.errors import (
     WorkerStopped,
 )
 from server_bundle.errors import (
+    AnotherServer,
     EmbeddedNotInstalled,
     NoServer,
     NoSuchProfile,
     PlanRefused,
     ServerDidNotStart,
+    ServerInUse,
+    StillStarting,
     WeightsUnavailable,
 )
 
 __all__ = [
     "AbortedByServer",
     "AmbiguousId",
+    "AnotherServer",
     "BadGateway",
     "BadInput",
     "BadSetting",
@@ -123,9 +130,11 @@ __all__ = [
     "ServerDidNotStart",
     "ServerDied",
     "ServerHung",
+    "ServerInUse",
     "ServerRefused",
     "ServerSilent",
     "ServerUnreachable",
+    "StillStarting",
     "StoreDamaged",
     "StoreTooNew",
     "StoreUnusable",

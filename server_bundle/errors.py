@@ -29,6 +29,24 @@ class ServerDidNotStart(NoServer):
     cause = "server_did_not_start"
 
 
+class StillStarting(KtjobError):
+    """The server takes longer to start than was to be waited for. It goes on."""
+
+    cause = "still_starting"
+
+
+class AnotherServer(KtjobError):
+    """The name or the port belongs to a server that runs already, with other settings."""
+
+    cause = "another_server"
+
+
+class ServerInUse(KtjobError):
+    """Jobs of ours run on the server that was to be stopped."""
+
+    cause = "server_in_use"
+
+
 class NoSuchProfile(KtjobError):
     """No profile has this name."""
 

@@ -46,6 +46,7 @@ _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
     (errors.PlanRefused, USAGE),
     (errors.JobCancelled, CANCELLED),
     (errors.NotFinished, NOT_FINISHED),
+    (errors.StillStarting, NOT_FINISHED),
     (errors.NoServer, NO_SERVER),
     (errors.DoesNotFit, DOES_NOT_FIT),
 )

@@ -117,10 +117,13 @@ def test_there_is_no_import_cycle() -> None:
             {
                 "jobs.detach",
                 "jobs.user_manager",
+                "server_bundle.child",
                 "server_bundle.doctor.commands",
                 "server_bundle.weights",
             },
         ),
+        (("urllib.request",), {"server_bundle.wire"}),
+        (("ctypes",), {"server_bundle.child"}),
         (("fcntl",), {"jobs.identity"}),
     ],
 )
@@ -134,10 +137,16 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
     ("calls", "doors"),
     [
         (("os.fork", "os.setsid", "os.execvp"), {"jobs.detach"}),
-        (("os.kill", "os.killpg"), {"server_bundle.embedded"}),
+        (("os.kill", "os.killpg"), {"server_bundle.embedded", "server_bundle.family"}),
         (
             ("os.environ", "os.getenv"),
-            {"ktclient.config", "jobs.detach", "server_bundle.weights", "ktclient.cli.screen"},
+            {
+                "jobs.detach",
+                "ktclient.cli.screen",
+                "ktclient.config",
+                "server_bundle.keeper",
+                "server_bundle.weights",
+            },
         ),
         (("time.time",), set()),
     ],
