@@ -242,7 +242,17 @@ def _prompt_tokens(url: str) -> float:
 def _down() -> list[Row]:
     began = time.monotonic()
     done = subprocess.run([*KTSERVER, "down"], check=False)
-    return [("ktserver down", f"exit {done.returncode}", f"{time.monotonic() - began:.1f} s")]
+    seconds = time.monotonic() - began
+    left = f"{seconds:.1f} s; GPU memory still used: {_gpu_memory()}"
+    return [("ktserver down", f"exit {done.returncode}", left)]
+
+
+def _gpu_memory() -> str:
+    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, stdout=subprocess.PIPE, text=True).stdout.strip()
+    except OSError:
+        return "unknown, there is no nvidia-smi"
 
 
 def _print(rows: list[Row]) -> None:
