@@ -18,6 +18,8 @@ _SHOWN = 300
 _EXCEPTION = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Failure|Warning)(?::.*)?$"
 )
+_SECRET = re.compile(r"(api_key=['\"]?|--(?:admin-)?api-key[= ]|Bearer )([^\s,'\")]+)")
+"""sglang writes its arguments into the log, keys in clear."""
 _OF_THE_LISTENER = ("EOFError", "KeyboardInterrupt", "BrokenPipeError", "ConnectionResetError")
 """What the main process says when a child has died: never the reason."""
 _ORDERLY = (log_lines.STOPPING,)
@@ -84,8 +86,9 @@ class _Trace:
 
 
 def _around(text: str, position: int) -> str:
+    hidden = _SECRET.sub(lambda found: found[1] + "\0" * len(found[2]), text)  # places stay
     start = 0 if position < _SHOWN else position - 20
-    cut = text[start : start + _SHOWN].strip()
+    cut = re.sub("\0+", "…", hidden[start : start + _SHOWN]).strip()
     return ("… " if start else "") + cut + (" …" if start + _SHOWN < len(text) else "")
 
 
@@ -108,10 +111,7 @@ class _Reader:
 
     def read(self, line: Line) -> None:
         if line.is_start:
-            # What was said before its arguments were printed belongs to this start too, unless a
-            # server before it had already printed its own.
-            if self.stage != log_lines.ARGUMENTS:
-                self._forget()
+            self._begin()
             self.stage = line.stage
         if line.text.strip():
             self.last = line
@@ -122,6 +122,15 @@ class _Reader:
         else:
             self._look(line)
             self._follow_traceback(line)
+
+    def _begin(self) -> None:
+        """What was said before a server printed its arguments is its own, but for trouble with
+        arguments, unless one before it had already printed its own."""
+        before = self.found if self.stage == log_lines.ARGUMENTS else {}
+        self._forget()
+        self.found = {
+            name: one for name, one in before.items() if one.cause.stage != log_lines.ARGUMENTS
+        }
 
     def _look(self, line: Line) -> None:
         for trace in self._traces:

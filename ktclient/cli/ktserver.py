@@ -7,6 +7,7 @@ import click
 import ktclient
 from ktclient.cli import (
     exits,
+    server_doctor,
     server_explain,
     server_life,
     server_look,
@@ -30,6 +31,7 @@ for _command in (
     server_look.logs,
     server_life.restart,
     server_life.down,
+    server_doctor.doctor,
     server_explain.explain,
     server_plan.plan,
     server_profiles.profiles,

@@ -99,6 +99,10 @@ def test_a_start_forgets_the_failure_before_it() -> None:
     healthy = [start, *lines_of(HEALTHY[0])]
     assert ids([*failed, *healthy]) == []
     assert ids([*healthy, *failed]) == ["port_in_use"]
+    refused = lines_of(DATA / "failures/bad_arguments.log")
+    assert ids([*refused, *healthy]) == []
+    warned = lines_of(DATA / "failures/driver_too_old.log")
+    assert ids([*warned, *healthy]) == ["driver_too_old"]
 
 
 def traced(rank: str, frame: str) -> list[str]:
@@ -157,6 +161,43 @@ def test_what_is_not_known_is_said_with_the_exception() -> None:
     assert explain.explain([*lines, served]).went_on
 
 
+def test_news_of_another_processs_end_are_not_the_exception() -> None:
+    """Nor is an exception of a life before."""
+    told = ["Traceback (most recent call last):", '  File "x", line 1', "ValueError: why"]
+    news = ["Traceback (most recent call last):", '  File "x", line 1', "EOFError"]
+    exception = explain.explain([*told, *news]).exception
+    assert exception is not None
+    assert exception.text == "ValueError: why"
+    start = "[2026-05-11 13:45:08] server_args=ServerArgs(model_path='/m')"
+    assert explain.explain([start, *told, start]).exception is None
+
+
+def test_the_fatal_come_first_and_then_the_earliest() -> None:
+    retract = lines_of(DATA / "failures/kv_pool_full.log")[2]
+    watchdog = "[2026-05-11 13:45:10] Scheduler watchdog timeout (self.watchdog_timeout=300, "
+    watchdog += "self.soft=False)"
+    damaged = "SafetensorError: Error while deserializing header: HeaderTooLarge"
+    assert ids([retract, watchdog, damaged]) == ["watchdog", "weights_damaged", "kv_pool_full"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "server_args=ServerArgs(model_path='/m', api_key='sk-secret', admin_api_key='sk-secret')",
+        "x.py: error: unrecognized arguments: --api-key sk-secret --admin-api-key=sk-secret",
+        "ValueError: Authorization: Bearer sk-secret",
+        "x" * 400 + " api_key='sk-" + "secret" * 40 + "', CUDA error: invalid device ordinal",
+    ],
+)
+def test_keys_are_not_shown(line: str) -> None:
+    """sglang writes its arguments into the log, keys in clear."""
+    lines = ["Traceback (most recent call last):", '  File "x", line 1', line]
+    explained = explain.explain(lines)
+    assert explained.last is not None
+    assert explained.last.text != line
+    assert "secret" not in repr(explained)
+
+
 def test_random_bytes_are_no_failure_and_none_of_ours() -> None:
     noise = random.Random(5).randbytes(200_000).decode("utf-8", "replace").split("\n")
     assert ids([*noise, "x" * 3_000_000]) == []
@@ -175,7 +216,7 @@ def test_a_long_log_takes_no_longer_than_its_reading() -> None:
     """Chatter is most of a log: 43 layers of 147 chunks are 6,321 lines for one long prompt."""
 
     def chatter() -> Iterator[str]:
-        for number in range(100_000):
+        for number in range(30_000):
             yield f"[2026-05-11 13:45:10 TP0] KT layerwise prefill: layer {number} compute = 3.1 ms"
 
     began = time.monotonic()
