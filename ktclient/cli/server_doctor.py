@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient import config
-from ktclient.cli import exits, screen, server_plan
+from ktclient.cli import exits, screen, server_check, server_plan
 from ktclient.cli.server_plan import DEFAULT_PROFILE
 from ktclient.errors import BadInput
 
 if TYPE_CHECKING:
-    from server_bundle.doctor import Finding, Machine
+    from server_bundle.doctor import Machine
     from server_bundle.launch_plan import LaunchPlan
-
-_WORDS = {"ok": "ok", "note": "note", "warning": "warn", "error": "ERROR"}
-_INDENT = " " * 7
 
 
 @click.command()
@@ -37,13 +34,13 @@ def doctor(as_json: bool, **given: Any) -> int:
     """
     from server_bundle import doctor as doctoring
 
-    machine = here()
+    machine = server_check.here()
     findings = doctoring.examine(_plan(given, machine), machine)
     if as_json:
         rows = [asdict(finding) for finding in findings]
         screen.put(json.dumps(rows, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None))
     else:
-        screen.put("\n".join(line for finding in findings for line in _told(finding)))
+        screen.put(server_check.in_words(findings))
     failed = any(finding.severity is doctoring.Severity.ERROR for finding in findings)
     return exits.FAILED if failed else exits.SUCCEEDED
 
@@ -61,25 +58,3 @@ def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
         return typed.plan_of(given["extra"], machine)
     except ValueError as error:
         raise BadInput(f"this command starts no server that we know: {error}") from None
-
-
-def here() -> Machine:
-    """This machine, and what of ours runs on it."""
-    from server_bundle import record
-    from server_bundle.doctor import Machine
-    from server_bundle.record import ServerFiles
-
-    embedded = record.read(ServerFiles(config.load().state.server))
-    ours = {embedded.process.pid: f"the embedded one, {embedded.url}"} if embedded else {}
-    return Machine(environment=dict(config.environment()), ours=ours)
-
-
-def _told(finding: Finding) -> list[str]:
-    found = screen.one_line(finding.found)
-    lines = [f"{_WORDS[finding.severity.value]:<5}  {finding.about}: {found}"]
-    if finding.reason:
-        source = f" ({finding.source})" if finding.source else ""
-        lines.append(f"{_INDENT}{screen.one_line(finding.reason)}{source}")
-    if finding.cure:
-        lines.append(f"{_INDENT}cure: {screen.one_line(finding.cure)}")
-    return lines

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient import config, occupancy
-from ktclient.cli import exits, live, screen, server_named, server_plan
+from ktclient.cli import exits, live, screen, server_check, server_named, server_plan
 from ktclient.config import EMBEDDED, Settings
 from ktclient.errors import BadInput, ServerInUse
 from server_bundle import kept
@@ -74,12 +74,14 @@ def _plan_in(file: str) -> LaunchPlan:
     default=kept.NO,
     help="Whether to start it again, ever more slowly, when it dies after it was ready; no.",
 )
+@click.option("--no-check", is_flag=True, help="Start it whatever `ktserver doctor` says.")
 @click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def up(
     name: str | None,
     restart: str,
+    no_check: bool,
     no_warm_up: bool,
     dry_run: bool,
     as_json: bool,
@@ -89,9 +91,11 @@ def up(
 
     Without a profile that is the embedded one: the first time this downloads its model (93 MB), and
     it stops by itself after half an hour without a request. Every other server stays until
-    `ktserver down`. Ctrl-C ends the waiting, not the start.
+    `ktserver down`. Ctrl-C ends the waiting, not the start. What `ktserver doctor` calls an ERROR
+    keeps it from being started, but not with --plan: that is taken as it is.
     """
     settings = config.load()
+    is_checked = not no_check and options["plan_file"] is None
     plan = plan_from(settings, options, dry_run)
     if plan is None:
         return _up_embedded(settings, dry_run, as_json)
@@ -100,7 +104,16 @@ def up(
         folder = settings.state.servers / name
         server_named.show_dry(plan, name, folder, restart, not no_warm_up)
         return exits.SUCCEEDED
+    if is_checked and not _is_there(settings, name):
+        server_check.require(plan)
     return _up(settings, name, plan, restart, _Manner(not no_warm_up, as_json))
+
+
+def _is_there(settings: Settings, name: str) -> bool:
+    from server_bundle import servers_of_ours
+
+    seen = servers_of_ours.look(servers_of_ours.files_of(settings.state.servers, name))
+    return seen is not None and seen.is_there
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,7 +115,9 @@ def _seconds(value: float | None, what: str) -> str:
 def _processes(server: KeptServer) -> str:
     pid = f"{server.server.pid}" if server.server else "none"
     since = f", since {screen.local_time(server.started_at)}" if server.started_at else ""
-    return f"{pid} of {len(server.members)}, keeper {server.keeper.pid}{since}"
+    others = len(server.members) - 1
+    more = f" and {others} more" if others > 0 else ""
+    return f"{pid}{more}, kept by {server.keeper.pid}{since}"
 
 
 def _restarts(server: KeptServer) -> str:

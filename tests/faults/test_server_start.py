@@ -19,6 +19,7 @@ from support.serving import KTSERVER, Lab, free_port
 
 from jobs import identity
 from jobs.layout import StateDir
+from ktclient.cli import exits
 from server_bundle import servers_of_ours
 
 Until = Callable[..., object]
@@ -209,7 +210,10 @@ def test_up_works_out_the_plan_itself(lab: Lab, tmp_path: Path) -> None:
     port = str(free_port())
     wanted = ("--profile", "generic-sglang", "--model", str(tmp_path), "--python", str(python))
     wanted += ("--engine", "sglang-kt", "--engine-version", "0.7.2", "--port", port)
-    up = lab.run("up", *wanted, "--name", "fake", "--no-warm-up")
+    refused = lab.run("up", *wanted, "--name", "fake")  # this machine has neither GPU nor weights
+    assert refused.returncode == exits.NO_SERVER and "ERROR  weights" in refused.stderr
+    assert "--no-check" in refused.stderr and not lab.files().folder.exists()
+    up = lab.run("up", *wanted, "--name", "fake", "--no-warm-up", "--no-check")
     assert (up.returncode, up.stdout) == (0, f"http://127.0.0.1:{port}\n"), up.stderr
     assert lab.note().profile == "generic-sglang"
     shown = lab.run("plan", *wanted, "--json")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.machines import recorded, weights
 
-from ktclient.cli import server_doctor
+from ktclient.cli import server_check
 from server_bundle import doctor
 from server_bundle.doctor import typed
 
@@ -116,7 +116,7 @@ def test_who_has_a_port_is_read_from_the_real_kernel(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         model = weights(tmp_path / "m", gib=0.001)
         words = ["python", "-m", "sglang.launch_server", "--device", "cpu", "--port", str(port)]
-        machine = server_doctor.here()
+        machine = server_check.here()
         plan = typed.plan_of([*words, "--model", str(model)], machine)
         found = [one for one in doctor.examine(plan, machine) if one.about == "port"]
         assert f"127.0.0.1:{port} is in use by process {os.getpid()}: " in found[0].found
