@@ -41,7 +41,7 @@ class StateDir:
 
     @property
     def server(self) -> Path:
-        """The folder of the server that we started for this state directory."""
+        """The folder of the embedded server."""
         return self.root / "server"
 
     def watch_lock(self, key: str) -> Path:
@@ -55,6 +55,11 @@ class StateDir:
     def question_lock(self, key: str) -> Path:
         """Held by whoever asks a pool's server something that it may leave unanswered for long."""
         return self.root / "watch" / f"{key}.question"
+
+    @property
+    def servers(self) -> Path:
+        """Where every other server of ours has a folder of its own, by name."""
+        return self.root / "servers"
 
     def worker_lock(self, job_id: str) -> Path:
         return self.root / "workers" / f"{job_id}.lock"

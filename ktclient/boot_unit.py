@@ -58,9 +58,9 @@ def _has_password(value: str) -> bool:
 
 def render(unit: BootUnit) -> str:
     """The unit file."""
-    argv = [unit.argv[0], *(_dollars(word) for word in unit.argv[1:])]
+    argv = [unit.argv[0], *(dollars(word) for word in unit.argv[1:])]
     environment = "\n".join(
-        f"Environment={_quoted(f'{name}={value}')}"
+        f"Environment={quoted(f'{name}={value}')}"
         for name, value in sorted(unit.environment.items())
     )
     return f"""{MARKER}
@@ -69,7 +69,7 @@ Description=ktjob: go on with waiting jobs
 
 [Service]
 Type=exec
-ExecStart={" ".join(_quoted(word) for word in argv)}
+ExecStart={" ".join(quoted(word) for word in argv)}
 # A runner leaves when it has had nothing to do for a minute: that is no failure. Requests run in
 # processes of their own, which outlive it, a stop of this unit, and each other.
 KillMode=process
@@ -111,12 +111,12 @@ def served(text: str) -> Served | None:
         return None
 
 
-def _dollars(word: str) -> str:
+def dollars(word: str) -> str:
     """Variables are expanded in all words but the program's."""
     return word.replace("$", "$$")
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """One word, exactly: C escapes in quotes, and % doubled against specifiers."""
     return '"' + "".join(_escaped(byte) for byte in word.encode(errors="surrogateescape")) + '"'
 

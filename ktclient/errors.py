@@ -5,6 +5,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
+├── NoSuchProfile                   look up the name: ktserver profiles
+├── PlanRefused                     change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           nothing was asked: a job tries again for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -49,6 +51,9 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
 ├── IllegalTransition               somebody else was first
 ├── DetachFailed                    the runner did not start: read its log
+├── AnotherServer                   stop the one that runs, or give another name or port
+├── ServerInUse                     wait for its jobs, or --force
+├── StillStarting                   wait longer
 └── StoreUnusable                   disk full, read-only, locked
     ├── StoreDamaged                not a database, or a broken one: put a backup back
     └── StoreTooNew                 written by a newer ktjob
@@ -69,15 +74,21 @@ from jobs.errors import (
     WorkerStopped,
 )
 from server_bundle.errors import (
+    AnotherServer,
     EmbeddedNotInstalled,
     NoServer,
+    NoSuchProfile,
+    PlanRefused,
     ServerDidNotStart,
+    ServerInUse,
+    StillStarting,
     WeightsUnavailable,
 )
 
 __all__ = [
     "AbortedByServer",
     "AmbiguousId",
+    "AnotherServer",
     "BadGateway",
     "BadInput",
     "BadSetting",
@@ -104,7 +115,9 @@ __all__ = [
     "ModelUnknown",
     "NoServer",
     "NoSuchJob",
+    "NoSuchProfile",
     "NotFinished",
+    "PlanRefused",
     "ProtocolError",
     "ProxyGaveUp",
     "ProxyRefused",
@@ -117,9 +130,11 @@ __all__ = [
     "ServerDidNotStart",
     "ServerDied",
     "ServerHung",
+    "ServerInUse",
     "ServerRefused",
     "ServerSilent",
     "ServerUnreachable",
+    "StillStarting",
     "StoreDamaged",
     "StoreTooNew",
     "StoreUnusable",

@@ -87,8 +87,8 @@ class Watcher:
             self._has_begun = True
         now = time.monotonic()
         every = LOADS_SECONDS if self._gauges.source == LOADS else METRICS_SECONDS
-        if now - self._asked_at < every:
-            return
+        if self._gauges.asks and now - self._asked_at < every:
+            return  # a log is read at every turn: that costs nobody anything
         self._asked_at = now
         reading = self._gauges.next() if self._has_begun else self._gauges.first()
         if reading is not None:

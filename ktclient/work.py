@@ -128,7 +128,7 @@ def _ask(
         aftermath.wait_for_silence(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    gauges = own_log.gauges(facts, key, performing.state.server)
+    gauges = own_log.gauges(facts, key, performing.state.servers)
     watcher = Watcher(gauges, OnePoller(performing.state, facts.url))
     reporter = Reporter(performing, _least(expected), prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))

@@ -27,3 +27,33 @@ class ServerDidNotStart(NoServer):
     """The server process ended, or said nothing, before it was ready."""
 
     cause = "server_did_not_start"
+
+
+class StillStarting(KtjobError):
+    """The server takes longer to start than was to be waited for. It goes on."""
+
+    cause = "still_starting"
+
+
+class AnotherServer(KtjobError):
+    """The name or the port belongs to a server that runs already, with other settings."""
+
+    cause = "another_server"
+
+
+class ServerInUse(KtjobError):
+    """Jobs of ours run on the server that was to be stopped."""
+
+    cause = "server_in_use"
+
+
+class NoSuchProfile(KtjobError):
+    """No profile has this name."""
+
+    cause = "no_such_profile"
+
+
+class PlanRefused(KtjobError):
+    """What was asked for contradicts itself, or would not run. Nothing was started."""
+
+    cause = "plan_refused"

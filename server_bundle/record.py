@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from jobs import identity
 from jobs.model import Identity
@@ -41,6 +39,25 @@ class ServerFiles:
     def last_log(self) -> Path:
         return self.folder / "server.log.1"
 
+    @property
+    def plan(self) -> Path:
+        """What a server with a keeper was last started with."""
+        return self.folder / "plan.json"
+
+    @property
+    def wish(self) -> Path:
+        """What the keeper is told to do beside SIGTERM: for how many seconds to drain."""
+        return self.folder / "stop"
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file of ours (0600), whole or not at all."""
+    draft = path.with_name(path.name + ".draft")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(draft, path)
+
 
 @dataclass(frozen=True)
 class RunningServer:
@@ -58,9 +75,7 @@ class RunningServer:
 
 def write(files: ServerFiles, server: RunningServer) -> None:
     """Leave the note, whole or not at all."""
-    draft = files.record.with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(server), indent=1), encoding="utf-8")
-    os.replace(draft, files.record)
+    put(files.record, json.dumps(asdict(server), indent=1))
 
 
 def read(files: ServerFiles) -> RunningServer | None:
@@ -73,34 +88,3 @@ def read(files: ServerFiles) -> RunningServer | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # not written yet, or by another version
     return server if identity.is_same_process_alive(server.process) else None
-
-
-def at(folder: Path, url: str) -> RunningServer | None:
-    """The living server of ours that answers at this URL; None when it is not ours, or not here.
-
-    `folder` is one server's, or holds one for each. Where a name or an address of this machine is
-    meant the port tells: only one process listens there.
-    """
-    wanted = _place(url)
-    below = sorted(one for one in folder.glob("*") if one.is_dir())
-    for one in (folder, *below):
-        server = read(ServerFiles(one))
-        if server is not None and wanted is not None and _place(server.url) == wanted:
-            return server
-    return None
-
-
-def _place(url: str) -> tuple[str, int] | None:
-    """Host and port; every way to write this machine is the same. None for what is no URL."""
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").lower(), parts.port
-    except ValueError:
-        return None
-    port = port or (443 if parts.scheme == "https" else 80)
-    try:
-        address = ipaddress.ip_address(host)
-        is_here = address.is_loopback or address.is_unspecified
-    except ValueError:
-        is_here = host == "localhost"
-    return ("localhost" if is_here else host, port)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
 from conformance import sglang_kt  # noqa: E402
-from support import memory_cgroup, processes, small_disk  # noqa: E402
+from support import memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
 
 from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
@@ -36,6 +36,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "mount": small_disk.missing,
     "login": login_lab.missing,
     "memcg": memory_cgroup.missing,
+    "unit_checker": unit_checker.missing,
 }
 """Marker -> what this machine lacks for it, or None."""
 ON_REQUEST: dict[str, Callable[[], str | None]] = {
@@ -65,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
     config.addinivalue_line("markers", "novels: wants the two whole novels in KTJOB_CORPUS")
     config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
+    config.addinivalue_line("markers", "unit_checker: needs systemd-analyze")
     config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")
 
 

@@ -42,8 +42,11 @@ _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
     (errors.NoSuchJob, NO_SUCH_JOB),
     (errors.AmbiguousId, USAGE),
     (errors.BadInput, USAGE),
+    (errors.NoSuchProfile, USAGE),
+    (errors.PlanRefused, USAGE),
     (errors.JobCancelled, CANCELLED),
     (errors.NotFinished, NOT_FINISHED),
+    (errors.StillStarting, NOT_FINISHED),
     (errors.NoServer, NO_SERVER),
     (errors.DoesNotFit, DOES_NOT_FIT),
 )

@@ -31,6 +31,10 @@ class Line:
         amount = f" {done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total > 1 else ""
         self._show(f"{what}{amount}", what, done, total)
 
+    def start(self, text: str, stage: str, done: int | None, total: int | None) -> None:
+        """Show how far the start of a server is."""
+        self._show(text, stage, done, total)
+
     def _show(self, text: str, phase: str, done: int | None, total: int | None) -> None:
         if self._status is not None:
             from rich.text import Text

@@ -17,7 +17,7 @@ from pathlib import Path
 from ktclient.servers import sglang
 from ktclient.servers.dialect import ServerFacts
 from ktclient.servers.gauges import Gauges, Reading
-from server_bundle import record
+from server_bundle import servers_of_ours
 from server_bundle.serverlog.counting import PrefillCount
 from server_bundle.serverlog.following import Follower
 
@@ -25,11 +25,11 @@ LOG = "log"
 
 
 def gauges(facts: ServerFacts, api_key: str | None, folder: Path) -> Gauges:
-    """The best that there is for this server. `folder`: where the records of our servers are."""
-    server = record.at(folder, facts.url) if facts.dialect == sglang.NAME else None
-    if server is None or not os.access(server.log, os.R_OK):
+    """The best that there is for this server. `folder`: where our servers have their folders."""
+    log = servers_of_ours.log_of(folder, facts.url) if facts.dialect == sglang.NAME else None
+    if log is None or not os.access(log, os.R_OK):
         return Gauges(facts, api_key)
-    return LogGauges(facts, api_key, Path(server.log))
+    return LogGauges(facts, api_key, log)
 
 
 class LogGauges(Gauges):

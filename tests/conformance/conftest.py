@@ -89,10 +89,14 @@ class Servers:
             "real": _real_sglang,
         }
 
+    def folder(self, name: str) -> Path:
+        """Where it leaves its files."""
+        return self._base / name
+
     def get(self, name: str) -> Server:
         """The server of this name, started first if need be."""
         if name not in self._started:
-            folder = self._base / name
+            folder = self.folder(name)
             folder.mkdir(mode=0o700)
             self._started[name] = self._starts[name](folder, self._stack)
         return self._started[name]

@@ -18,6 +18,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from server_bundle import key_file, sglang_entry
+
 VARIABLE = "KTJOB_REAL_SGLANG"
 VENV = os.environ.get(VARIABLE)
 """Read once: tests run without any variable of ktjob's."""
@@ -42,13 +44,13 @@ def not_asked_for() -> str | None:
     return f"{VARIABLE} names no virtual environment with the real sglang-kt"
 
 
-def command(venv: Path, port: int, key: str) -> list[str]:
+def command(venv: Path, port: int, key: Path) -> list[str]:
     """The deployment guide's flags, as far as a CPU has them, and in miniature."""
     model = str(venv / "model")
     return [
-        *(str(venv / "bin" / "python"), "-W", "ignore", "-m", "sglang.launch_server"),
+        *(str(venv / "bin" / "python"), "-W", "ignore", sglang_entry.__file__),
         *("--device", "cpu", "--attention-backend", "torch_native", "--load-format", "dummy"),
-        *("--host", "127.0.0.1", "--port", str(port), "--api-key", key),
+        *("--host", "127.0.0.1", "--port", str(port), "--config", str(key)),
         *("--model", model, "--served-model-name", "DeepSeek-V4-Flash"),
         *("--context-length", str(WINDOW), "--max-total-tokens", str(POOL)),
         *("--chunked-prefill-size", str(CHUNK), "--max-prefill-tokens", str(CHUNK)),
@@ -59,7 +61,8 @@ def command(venv: Path, port: int, key: str) -> list[str]:
 
 @contextlib.contextmanager
 def real_sglang(folder: Path, key: str) -> Iterator[str]:
-    """Its URL, once it answers. Its log is FOLDER/sglang.log."""
+    """Its URL, once it answers, with its key as `ktserver plan` gives it. Its log is
+    FOLDER/sglang.log."""
     assert VENV is not None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -67,7 +70,7 @@ def real_sglang(folder: Path, key: str) -> Iterator[str]:
     url, log = f"http://127.0.0.1:{port}", folder / "sglang.log"
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
-            command(Path(VENV), port, key),
+            command(Path(VENV), port, key_file.write(folder, key)),
             stdout=out,
             stderr=subprocess.STDOUT,
             env={**os.environ, **_OFFLINE},

@@ -11,6 +11,8 @@ from pathlib import Path
 from fake_sglang.faults import NAMES as FAULT_NAMES
 from fake_sglang.pace import Rate
 
+STAGES = ("weights", "kt", "memory", "pools", "graphs", "port", "ready")
+"""Of a start; `ready` is right after the last line of it."""
 SHORT_ANSWER = "The text tells a long story, and this is a short account of it."
 
 
@@ -50,6 +52,13 @@ class Options:
     log_ranks: int
     log_hybrid: bool
     grammar: str
+    stage_seconds: float
+    die_at: str | None
+    hang_at: str | None
+    children: int
+    strays: int
+    deaf: bool
+    flood: float
     fault: tuple[str, ...]
     require_key: str | None
     record: Path | None
@@ -136,6 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-hybrid", action="store_true", help="as DeepSeek V4 on GPUs logs")
     add("--health-seconds", type=float, default=0.0, help="the least time of /health; recorded: 1")
     add("--instant-loads", action="store_true", help="kt: /v1/loads waits for no chunk")
+    add("--stage-seconds", type=float, default=0.0, help="how long each stage of a start lasts")
+    add("--die-at", choices=STAGES, help="end there as sglang does when a child of it failed")
+    add("--hang-at", choices=STAGES, help="never get beyond it")
+    add("--children", type=int, default=0, help="schedulers: processes that outlive it")
+    add("--strays", type=int, default=0, help="such that leave for sessions of their own, too")
+    add("--deaf", action="store_true", help="SIGTERM does nothing")
+    add("--flood", type=float, default=0.0, help="numbered lines a second, once it serves")
     add("--fault", type=_faults, default=(), help="a comma list, one per chat request")
     add("--require-key", metavar="KEY", help="401 without this bearer token")
     add("--record", type=Path, metavar="DIR", help="write requests and events there")
@@ -144,7 +160,14 @@ def _parser() -> argparse.ArgumentParser:
 
 # Everything that lasts, and so shrinks with --speed.
 _TIMES = (
-    *("prefill_seconds", "token_seconds", "notice_seconds", "health_seconds", "health_timeout"),
+    *(
+        "stage_seconds",
+        "prefill_seconds",
+        "token_seconds",
+        "notice_seconds",
+        "health_seconds",
+        "health_timeout",
+    ),
     *("waiting_timeout", "running_timeout"),
 )
 

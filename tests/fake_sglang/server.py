@@ -21,6 +21,7 @@ from fake_sglang.faults import NOT_FOUND, UNAUTHORIZED, Answer, FaultPlan, json_
 from fake_sglang.journal import Journal
 from fake_sglang.options import Options, parse
 from fake_sglang.serverlog import ServerLog
+from fake_sglang.starting import Start
 
 # uvicorn closes an idle connection after 5 s: pooled clients meet a reset (facts/server.md 3).
 IDLE_SECONDS = 5.0
@@ -166,8 +167,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, options: Options) -> None:
-        journal, log = Journal(options.record), ServerLog(options)
+    def __init__(self, options: Options, log: ServerLog) -> None:
+        journal = Journal(options.record)
         engine = Engine(options, journal, log)
         self.site = Site(options, engine, journal, FaultPlan(options.fault), log)
         self.one_at_a_time = threading.Lock()
@@ -199,6 +200,8 @@ def _end_on_sigterm(server: Server) -> None:
     """At once, or with --drain as sglang does."""
 
     def end(signum: int, frame: FrameType | None) -> None:
+        if server.site.options.deaf:
+            return
         if not server.site.options.drain:
             raise SystemExit(0)
         if not server.is_draining:
@@ -211,11 +214,15 @@ def _end_on_sigterm(server: Server) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Serve until SIGTERM."""
     options = parse(argv)
-    with Server(options) as server:
+    log = ServerLog(options)
+    start = Start(options, log)
+    start.loads()
+    with start.binding(), Server(options, log) as server:
         _end_on_sigterm(server)
-        server.site.log.starts()
         server.site.engine.start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
+        start.serves()
         print(f"listening on {url}", flush=True)
-        server.site.log.line(f"INFO:     Uvicorn running on {url} (Press CTRL+C to quit)")
+        log.line(f"INFO:     Uvicorn running on {url} (Press CTRL+C to quit)")
+        start.goes_on()
         server.serve_forever(poll_interval=0.1)

@@ -42,33 +42,82 @@ class ServerLog:
         phrase = HTTPStatus(status).phrase
         self.line(f'INFO:     {peer[0]}:{peer[1]} - "{request_line}" {status} {phrase}')
 
-    def starts(self) -> None:
-        """From the weights to the port."""
-        options = self._options
+    def weights(self) -> None:
+        """The first stage that takes long."""
         self.line("Load weight begin. avail mem=78.50 GB", every_rank=True)
-        dtype = "dtype=torch.bfloat16, " if options.is_kt else ""
+
+    def shards(self, done: int, total: int) -> None:
+        """A progress bar: no prefix, and its line ends by coming back to its start."""
+        share = f"{100 * done // total:3}% Completed | {done}/{total} [00:01<00:01,  1.00it/s]"
+        self._raw(f"\rLoading safetensors checkpoint shards: {share}")
+
+    def ends_bar(self) -> None:
+        self._raw("\n")
+
+    def _raw(self, text: str) -> None:
+        if self._options.log is not None:
+            with self._lock, self._options.log.open("a", encoding="utf-8") as file:
+                file.write(text)
+
+    def weights_loaded(self) -> None:
+        dtype = "dtype=torch.bfloat16, " if self._options.is_kt else ""
         self.line(
             f"Load weight end. elapsed=0.60 s, type=LlamaForCausalLM, {dtype}"
             "avail mem=77.91 GB, mem usage=0.59 GB.",
             every_rank=True,
         )
+
+    def experts(self) -> None:
+        """kt_ep_wrapper.py:1656, 1796 (read)."""
+        self.line("Using kt_num_gpu_experts=10 per layer, total GPU experts: 430")
+        self.line(
+            "Generated KT GPU experts masks using 'uniform' strategy: 43 MoE layers x 10 = 430"
+        )
+
+    def pools(self) -> None:
+        options = self._options
         if options.log_hybrid:
-            self._starts_hybrid()
+            self.line(
+                f"DSv4 pool sizes: full={options.pool}, swa={int(options.pool * SWA_RATIO)}, "
+                f"c4={options.pool // 4}, c128={options.pool // 128}, c4_state=4096, "
+                "c128_state=4096",
+                every_rank=True,
+            )
         else:
             kind = "" if options.is_kt else "dtype: torch.bfloat16, "
             size = "K size: 0.12 GB, V size: 0.12 GB"
             self.line(f"KV Cache is allocated. {kind}#tokens: {options.pool}, {size}")
         self.line("Memory pool end. avail mem=58.44 GB", every_rank=True)
-        memory = "available_gpu_mem=58.31 GB" if options.log_hybrid or not options.is_kt else ""
+
+    def graphs_begin(self) -> None:
+        """model_runner.py:2202, 2216 (read)."""
+        self.line(
+            "Capture cuda graph begin. This can take up to several minutes. avail mem=5.61 GB",
+            every_rank=True,
+        )
+
+    def graphs_end(self) -> None:
+        self.line(
+            "Capture cuda graph end. Time elapsed: 5.45 s. mem usage=0.27 GB. avail mem=5.34 GB.",
+            every_rank=True,
+        )
+
+    def summary(self) -> None:
+        options = self._options
+        is_gpu = options.log_hybrid or not options.is_kt
+        memory = "available_gpu_mem=58.31 GB" if is_gpu else "available_cpu_mem=20.72 GB"
         self.line(
             f"max_total_num_tokens={options.pool}, chunked_prefill_size={options.chunk}, "
             f"max_prefill_tokens={options.chunk}, max_running_requests={options.max_running}, "
-            f"context_len={options.window}, {memory or 'available_cpu_mem=20.72 GB'}"
+            f"context_len={options.window}, {memory}"
         )
+
+    def ready(self) -> None:
         self.line("INFO:     Application startup complete.")
         self.line("The server is fired up and ready to roll!")
 
-    def _starts_hybrid(self) -> None:
+    def memory(self) -> None:
+        """Of DeepSeek V4 on GPUs."""
         pool = self._options.pool
         self.line(
             "Use compressed attention backend for DeepseekV4ForCausalLM, setting page_size to 256."
@@ -77,11 +126,6 @@ class ServerLog:
         self.line(
             "DSv4 memory calculation: bytes_per_full_token=15955.85, "
             f"available_bytes={gigabytes:.2f} GB, full_token={pool}",
-            every_rank=True,
-        )
-        self.line(
-            f"DSv4 pool sizes: full={pool}, swa={int(pool * SWA_RATIO)}, c4={pool // 4}, "
-            f"c128={pool // 128}, c4_state=4096, c128_state=4096",
             every_rank=True,
         )
 

@@ -43,7 +43,7 @@ def test_the_log_of_a_server_of_ours_is_read(tmp_path: Path, state: StateDir, un
     options = (*SERVER, "--metrics", "--log", str(log))
     with (
         fake_sglang(tmp_path, *options) as server,
-        recorded(state.server, server.url, log, server.process.pid),
+        recorded(state.servers / "fake", server.url, log, server.process.pid),
     ):
         submit_long("before", server=server.url).wait(60)  # what it read is not ours
         before = counted(log)
@@ -83,7 +83,7 @@ def test_a_log_that_is_rotated_in_mid_prefill_is_followed(
     log = tmp_path / "log"
     with (
         fake_sglang(tmp_path, *SERVER, *UPSTREAM, "--log", str(log)) as server,
-        recorded(state.server, server.url, log, server.process.pid),
+        recorded(state.servers / "fake", server.url, log, server.process.pid),
     ):
         job = submit_long(PROMPT, server=server.url)
         until(lambda: (job.status().done or 0) >= CHUNK, seconds=60)
@@ -102,7 +102,7 @@ def test_beside_others_the_log_is_a_sum_too(tmp_path: Path, state: StateDir, unt
     log = tmp_path / "log"
     with (
         fake_sglang(tmp_path, *SERVER, *UPSTREAM, "--log", str(log)) as server,
-        recorded(state.server, server.url, log, server.process.pid),
+        recorded(state.servers / "fake", server.url, log, server.process.pid),
     ):
         config = tmp_path / "config" / "config.toml"
         config.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A server that passes for one of ours: a record that names its process and log, a held lock."""
+"""A server that passes for one of ours: a note that names its process and log, a held lock."""
 
 from __future__ import annotations
 
@@ -8,28 +8,37 @@ from pathlib import Path
 
 from jobs import clock, identity
 from jobs.model import Identity
-from server_bundle import record
-from server_bundle.record import RunningServer, ServerFiles
+from server_bundle import kept
+from server_bundle.kept import KeptServer
+from server_bundle.record import ServerFiles
 
 
 @contextmanager
 def recorded(folder: Path, url: str, log: Path, pid: int) -> Iterator[Identity]:
-    """The lock is held by this process, as the server's would be by the server."""
+    """The lock is held by this process, which stands for the keeper."""
     files = ServerFiles(folder)
     folder.mkdir(parents=True, exist_ok=True)
     process = identity.of(pid)
     lock = identity.hold(files.lock)
     assert process is not None and lock is not None
-    running = RunningServer(
-        url=url,
+    note = KeptServer(
+        name=folder.name,
+        profile="test",
+        engine="sglang-kt",
+        version="0.7.2",
         model="DeepSeek-V4-Flash",
-        window=1_048_576,
-        started_at=clock.now(),
-        idle_seconds=0.0,
-        process=process,
+        url=url,
+        context=1_048_576,
+        planned_pool=None,
+        restart=kept.NO,
         log=str(log),
+        keeper=identity.mine(),
+        server=process,
+        members=(process,),
+        state=kept.READY,
+        started_at=clock.now(),
     )
-    record.write(files, running)
+    kept.write(files, note)
     try:
         yield process
     finally:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("jobs", "server_bundle", "ktclient")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-PROCESS_SIDE_OF_JOBS = {"jobs", "jobs.detach", "jobs.identity", "jobs.errors"}
+PROCESS_SIDE_OF_JOBS = {"jobs", "jobs.cgroup", "jobs.detach", "jobs.identity", "jobs.errors"}
 """What server_bundle may use of jobs: processes and proof of life, never the store."""
 VALUES_OF_JOBS = {"jobs.clock", "jobs.model"}
 """Leaf modules of the standard library only; anyone may use them."""
@@ -112,7 +112,18 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
-        (("subprocess",), {"jobs.detach", "jobs.user_manager", "server_bundle.weights"}),
+        (
+            ("subprocess",),
+            {
+                "jobs.detach",
+                "jobs.user_manager",
+                "server_bundle.child",
+                "server_bundle.doctor.commands",
+                "server_bundle.weights",
+            },
+        ),
+        (("urllib.request",), {"server_bundle.wire"}),
+        (("ctypes",), {"server_bundle.child"}),
         (("fcntl",), {"jobs.identity"}),
     ],
 )
@@ -126,10 +137,16 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
     ("calls", "doors"),
     [
         (("os.fork", "os.setsid", "os.execvp"), {"jobs.detach"}),
-        (("os.kill", "os.killpg"), {"server_bundle.embedded"}),
+        (("os.kill", "os.killpg"), {"server_bundle.embedded", "server_bundle.family"}),
         (
             ("os.environ", "os.getenv"),
-            {"ktclient.config", "jobs.detach", "server_bundle.weights", "ktclient.cli.screen"},
+            {
+                "jobs.detach",
+                "ktclient.cli.screen",
+                "ktclient.config",
+                "server_bundle.keeper",
+                "server_bundle.weights",
+            },
         ),
         (("time.time",), set()),
     ],

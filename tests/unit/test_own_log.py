@@ -16,7 +16,7 @@ from ktclient.servers import gauges, own_log
 from ktclient.servers.dialect import ServerFacts
 from ktclient.servers.gauges import LOADS, Gauges
 from ktclient.servers.own_log import LOG, LogGauges
-from server_bundle import record
+from server_bundle import servers_of_ours
 
 URL = "http://127.0.0.1:30000"
 CHUNK = (
@@ -39,13 +39,13 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "server"
+    return tmp_path / "servers"
 
 
 @pytest.fixture
 def ours(folder: Path, log: Path) -> Iterator[None]:
     """This very process stands for the server."""
-    with recorded(folder, URL, log, os.getpid()):
+    with recorded(folder / "one", URL, log, os.getpid()):
         yield
 
 
@@ -67,7 +67,7 @@ def ours(folder: Path, log: Path) -> Iterator[None]:
 def test_a_server_is_known_by_where_it_listens(
     ours: None, folder: Path, url: str, is_ours: bool
 ) -> None:
-    found = record.at(folder, url)
+    found = servers_of_ours.log_of(folder, url)
     assert (found is not None) is is_ours
     assert isinstance(own_log.gauges(facts(url), None, folder), LogGauges) is is_ours
 
@@ -76,23 +76,21 @@ def test_each_server_may_have_a_folder_of_its_own(tmp_path: Path, log: Path) -> 
     other = "http://127.0.0.1:30001"
     with (
         recorded(tmp_path / "servers" / "a", URL, log, os.getpid()),
-        recorded(tmp_path / "servers" / "b", other, log, os.getpid()),
+        recorded(tmp_path / "servers" / "b", other, log.with_suffix(".b"), os.getpid()),
     ):
-        found = record.at(tmp_path / "servers", other)
-    assert found is not None and found.url == other
-    assert record.at(tmp_path / "nowhere", other) is None
+        found = servers_of_ours.log_of(tmp_path / "servers", other)
+    assert found == log.with_suffix(".b")
+    assert servers_of_ours.log_of(tmp_path / "nowhere", other) is None
 
 
 def test_a_server_that_has_ended_is_not_ours_any_more(folder: Path, log: Path) -> None:
-    """Its port may be another's by now: the process or the lock tells."""
+    """Its port may be another's by now: processes tell, not the note. One without its keeper is."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    with recorded(folder, URL, log, child.pid):
-        assert record.at(folder, URL) is not None
-        child.communicate()
-        assert record.at(folder, URL) is None
-    with recorded(folder, URL, log, os.getpid()):
-        pass
-    assert record.at(folder, URL) is None
+    with recorded(folder / "one", URL, log, child.pid):
+        assert servers_of_ours.log_of(folder, URL) == log
+    assert servers_of_ours.log_of(folder, URL) == log
+    child.communicate()
+    assert servers_of_ours.log_of(folder, URL) is None
 
 
 def test_other_dialects_and_unreadable_logs_are_left(ours: None, folder: Path, log: Path) -> None:

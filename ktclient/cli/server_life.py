@@ -1,0 +1,360 @@
+"""`ktserver up`, `restart` and `down`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ktclient import config, occupancy
+from ktclient.cli import exits, live, screen, server_check, server_named, server_plan
+from ktclient.config import EMBEDDED, Settings
+from ktclient.errors import BadInput, ServerInUse
+from server_bundle import kept
+
+if TYPE_CHECKING:
+    from server_bundle.kept import KeptServer
+    from server_bundle.launch_plan import LaunchPlan
+    from server_bundle.record import ServerFiles
+    from server_bundle.servers_of_ours import Seen
+    from server_bundle.stopping import Stopped
+
+_LONG_STAGE_SECONDS = 20.0
+"""After so long in a stage its last log line is shown too."""
+
+
+def plan_from(settings: Settings, options: dict[str, Any], is_dry: bool) -> LaunchPlan | None:
+    """The plan that these options mean, its key in its file; None: the embedded server."""
+    profile, plan_file = options.pop("profile"), options.pop("plan_file")
+    given = [name for name, value in options.items() if value]
+    if plan_file is not None:
+        if profile is not None or given:
+            raise BadInput("--plan FILE holds everything: leave --profile and its options out")
+        return _plan_in(plan_file)
+    if profile == EMBEDDED or (profile is None and not given):
+        if given:
+            raise BadInput(f"the embedded server takes no --{given[0].replace('_', '-')}")
+        return None
+    from ktclient import server_planning
+    from ktclient.server_planning import Wanted
+
+    if not options["model"]:
+        raise BadInput("--model DIR: which folder are the weights in?")
+    wanted = Wanted(profile=profile or server_plan.DEFAULT_PROFILE, **options)
+    planned = server_planning.work_out(wanted, settings)
+    for note in planned.notes:
+        screen.say(f"note: {note}")
+    if not is_dry:
+        server_planning.write_key(planned, settings)
+    return planned.plan
+
+
+def _plan_in(file: str) -> LaunchPlan:
+    from server_bundle import plan_json
+
+    try:
+        return plan_json.load(Path(file))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"--plan {file}: {error}") from None
+
+
+@click.command()
+@click.option("--profile", metavar="P", help="What to start; `embedded` when none is named.")
+@server_plan.planning_options
+@click.option("--plan", "plan_file", metavar="FILE", help="Start what `ktserver plan --json` told.")
+@click.option("--name", metavar="NAME", help="What to call it; the profile's name when not given.")
+@click.option(
+    "--restart",
+    type=click.Choice([kept.NO, kept.ON_FAILURE]),
+    default=kept.NO,
+    help="Whether to start it again, ever more slowly, when it dies after it was ready; no.",
+)
+@click.option("--no-check", is_flag=True, help="Start it whatever `ktserver doctor` says.")
+@click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def up(
+    name: str | None,
+    restart: str,
+    no_check: bool,
+    no_warm_up: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Start a server, detached, wait until it is ready, and print its URL.
+
+    Without a profile that is the embedded one: the first time this downloads its model (93 MB), and
+    it stops by itself after half an hour without a request. Every other server stays until
+    `ktserver down`. Ctrl-C ends the waiting, not the start. What `ktserver doctor` calls an ERROR
+    keeps it from being started, but not with --plan: that is taken as it is.
+    """
+    settings = config.load()
+    is_checked = not no_check and options["plan_file"] is None
+    plan = plan_from(settings, options, dry_run)
+    if plan is None:
+        return _up_embedded(settings, dry_run, as_json)
+    name = server_named.checked(name or plan.profile)
+    if dry_run:
+        folder = settings.state.servers / name
+        server_named.show_dry(plan, name, folder, restart, not no_warm_up)
+        return exits.SUCCEEDED
+    if is_checked and not _is_there(settings, name):
+        server_check.require(plan)
+    return _up(settings, name, plan, restart, _Manner(not no_warm_up, as_json))
+
+
+def _is_there(settings: Settings, name: str) -> bool:
+    from server_bundle import servers_of_ours
+
+    seen = servers_of_ours.look(servers_of_ours.files_of(settings.state.servers, name))
+    return seen is not None and seen.is_there
+
+
+@dataclasses.dataclass(frozen=True)
+class _Manner:
+    is_warmed: bool
+    as_json: bool
+
+
+def _up_embedded(settings: Settings, dry_run: bool, as_json: bool) -> int:
+    from server_bundle import embedded
+
+    if dry_run:
+        running = embedded.status(settings.state.server)
+        screen.say("would start the embedded server" if running is None else "it runs already")
+        return exits.SUCCEEDED
+    with live.line() as line:
+        up_now = embedded.ensure_up(settings.state.server, settings.cache, line.download)
+    if as_json:
+        screen.put(json.dumps(asdict(up_now)))
+    else:
+        screen.put(up_now.url)
+        server_named.show_embedded(up_now)
+    return exits.SUCCEEDED
+
+
+def _up(settings: Settings, name: str, plan: LaunchPlan, restart: str, manner: _Manner) -> int:
+    from server_bundle import launch
+
+    settings.state.create()
+    begun = launch.begin(settings.state.servers, name, plan, restart)
+    if not begun.is_new:
+        screen.say(f"{name!r} was started before")
+    try:
+        server = _follow(begun.files, plan, settings.api_key)
+        if begun.is_new and manner.is_warmed:
+            server = _warmed(server, plan, settings.api_key)
+    except KeyboardInterrupt:
+        screen.say(
+            f"detached: {name!r} goes on. Follow it with `ktserver logs -f {name}`, look with "
+            f"`ktserver status`, stop it with `ktserver down {name}`"
+        )
+        return exits.INTERRUPTED
+    if manner.as_json:
+        screen.put(json.dumps(server.to_dict()))
+        return exits.SUCCEEDED
+    server_named.show(server)
+    screen.put(server.url)
+    return exits.SUCCEEDED
+
+
+def _follow(files: ServerFiles, plan: LaunchPlan, key: str | None) -> KeptServer:
+    from server_bundle import launch
+
+    with live.line() as line:
+        return launch.follow(files, key, plan.ready_seconds, _Stages(line).show)
+
+
+class _Stages:
+    """What a start is at; in a stage that takes long, the server's own last words."""
+
+    def __init__(self, line: live.Line) -> None:
+        self._line = line
+        self._stage, self._since = "", time.monotonic()
+
+    def show(self, seen: Seen, seconds: float) -> None:
+        server = seen.server
+        if server.stage != self._stage:
+            self._stage, self._since = server.stage, time.monotonic()
+        spent = time.monotonic() - self._since
+        share = f" {server.done:,} of {server.total:,}" if server.total else ""
+        text = f"{server.name}: {self._words(seen)}{share}  {screen.duration(seconds)}"
+        if spent > _LONG_STAGE_SECONDS:
+            text += f"  {_last_line(server)}"
+        stage = f"{seen.state} {server.stage} {spent // 60:.0f}"
+        self._line.start(text, stage, server.done, server.total)
+
+    def _words(self, seen: Seen) -> str:
+        if seen.state == kept.READY:
+            return "ready by its log; waiting until it answers"
+        return seen.server.stage if seen.state == kept.STARTING else seen.state
+
+
+def _last_line(server: KeptServer) -> str:
+    from jobs import detach
+
+    lines = detach.tail(Path(server.log), 600).splitlines()
+    return screen.one_line(lines[-1])[:100] if lines else ""
+
+
+def _warmed(server: KeptServer, plan: LaunchPlan, key: str | None) -> KeptServer:
+    """After its first forward: a failed one is a warning, the server runs."""
+    from server_bundle import readiness, servers_of_ours
+
+    began = time.monotonic()
+    screen.say(f"  warming up with {max(1, plan.warmup_tokens):,} tokens")
+    warm = readiness.warm_up(server.url, server.model, plan.warmup_tokens, key)
+    spent = screen.duration(time.monotonic() - began)
+    if warm.why:
+        screen.say(f"  warning: the warm-up went wrong after {spent}: {warm.why}")
+    else:
+        screen.say(f"  warmed up with {warm.tokens:,} tokens in {spent}")
+    told = servers_of_ours.read_log(server)
+    return dataclasses.replace(server, warnings=tuple(told.warnings))
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
+@click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def down(name: str | None, timeout: float | None, force: bool, dry_run: bool) -> int:
+    """Stop a server: SIGTERM, a bounded wait for its requests, then SIGKILL for all its processes.
+
+    NAME may be left out where there is only one.
+    """
+    settings = config.load()
+    seen = server_named.find(settings, name)
+    if seen is None:
+        return _down_embedded(settings, force, dry_run)
+    return _down(settings, seen, _seconds(timeout), force, dry_run)[0]
+
+
+def _seconds(timeout: float | None) -> float:
+    from server_bundle import stopping
+
+    if timeout is None:
+        return stopping.DRAIN_SECONDS
+    if not 0 <= timeout < 1e6:
+        raise BadInput(f"--timeout {timeout:g}: seconds, 0 or more")
+    return timeout
+
+
+def _down_embedded(settings: Settings, force: bool, dry_run: bool) -> int:
+    from server_bundle import embedded
+
+    running = embedded.status(settings.state.server)
+    if running is None:
+        screen.say("no server of ours runs")
+        return exits.SUCCEEDED
+    _lost(settings, EMBEDDED, EMBEDDED, force)
+    if dry_run:
+        screen.say(f"would stop {running.url}")
+        return exits.SUCCEEDED
+    stopped = embedded.down(settings.state.server)
+    screen.say(f"stopped {stopped.url}" if stopped else "it has just stopped")
+    return exits.SUCCEEDED
+
+
+def _lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
+    """Our jobs that lose their request. Raises `ServerInUse` unless forced."""
+    jobs = occupancy.jobs_on(settings.state, server)
+    if jobs and not force:
+        raise ServerInUse(
+            f"jobs {', '.join(jobs)} run on {name!r}, and what they have read so far would be read "
+            "again. Wait for them (ktjob wait), cancel them, or use --force"
+        )
+    return jobs
+
+
+def _down(
+    settings: Settings, seen: Seen, seconds: float, force: bool, dry_run: bool
+) -> tuple[int, Stopped | None]:
+    from server_bundle import stopping
+
+    name, url = seen.server.name, seen.server.url
+    if not seen.is_there:
+        screen.say(f"{name!r} does not run" + (f": {seen.why}" if seen.why else ""))
+        return exits.SUCCEEDED, None
+    jobs = _lost(settings, name, url, force) if seen.is_running else []
+    if dry_run:
+        pids = ", ".join(str(one.pid) for one in seen.server.members)
+        screen.say(
+            f"would stop {name!r} at {url}: SIGTERM, up to {seconds:g} s for its requests, then "
+            f"SIGKILL for what is left of {pids}"
+        )
+        return exits.SUCCEEDED, None
+    try:
+        with live.line() as line:
+            stopped = stopping.down(
+                seen.files,
+                seconds,
+                lambda spent: line.start(
+                    f"{name}: letting its requests end  {screen.duration(spent)} of {seconds:g}s",
+                    f"{spent // 30:.0f}",
+                    None,
+                    None,
+                ),
+            )
+    except KeyboardInterrupt:
+        screen.say(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
+        return exits.INTERRUPTED, None
+    if stopped is None:
+        screen.say(f"{name!r} has just ended")
+        return exits.SUCCEEDED, None
+    return _tell_stopped(stopped, url, jobs), stopped
+
+
+def _tell_stopped(stopped: Stopped, url: str, jobs: list[str]) -> int:
+    name, spent = stopped.server.name, screen.duration(stopped.seconds)
+    screen.say(f"stopped {name!r} at {url} in {spent}")
+    if stopped.killed:
+        screen.say(f"  processes that had to be killed: {stopped.killed}")
+    if stopped.ended is not None and stopped.ended.lost:
+        rids = ", ".join(screen.one_line(rid) for rid in stopped.ended.lost)
+        screen.say(f"  requests that were lost, by their rid: {rids}")
+    if jobs:
+        screen.say(f"  jobs that lost their request, if it had not ended: {', '.join(jobs)}")
+    if stopped.immortal:
+        pids = ", ".join(str(one.pid) for one in stopped.immortal)
+        screen.say(
+            f"  processes {pids} do not die: they wait in the kernel, for a driver or a disk"
+        )
+        return exits.FAILED
+    return exits.SUCCEEDED
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
+@click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
+@click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def restart(
+    name: str | None,
+    timeout: float | None,
+    force: bool,
+    no_warm_up: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Stop a server and start it again as it was started last, also after a crash."""
+    from server_bundle import launch
+
+    settings = config.load()
+    seen = server_named.find(settings, name)
+    if seen is None:
+        code = _down_embedded(settings, force, dry_run)
+        return code or _up_embedded(settings, dry_run, as_json)
+    plan, again = launch.last_plan(seen.files), seen.server.restart
+    code, _ = _down(settings, seen, _seconds(timeout), force, dry_run)
+    if code or dry_run:
+        return code
+    return _up(settings, seen.server.name, plan, again, _Manner(not no_warm_up, as_json))

@@ -1,0 +1,59 @@
+"""The server as a child of its keeper."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
+_GATE = 'read -r go || exit 125; exec "$@" </dev/null'
+"""Waits for a word before it becomes the server: if the keeper dies between the birth of its child
+and the note about it, the child ends too, instead of living on unknown to anybody."""
+
+
+class Child:
+    """One run of the server, in a session of its own, writing where we write."""
+
+    def __init__(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            ["/bin/sh", "-c", _GATE, "ktserver", *command],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            cwd=cwd,
+            env=environment,
+        )
+        self.pid = self._process.pid
+
+    def go(self) -> None:
+        """Let it become the server."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it was killed already; `reaped` tells
+            self._process.stdin.write(b"go\n")
+            self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def ended(self, status: int) -> None:
+        """Its end was seen by `reap`."""
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+
+
+def adopt_orphans() -> None:
+    """From now on what descends from us and loses its parent becomes our child (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap() -> dict[int, int]:
+    """Wait for all children that have ended: pid -> wait status."""
+    found: dict[int, int] = {}
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return found
+            found[pid] = status
+    return found

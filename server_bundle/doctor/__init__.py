@@ -1,0 +1,63 @@
+"""What would keep a planned server from starting, or make it slow: said before minutes of loading.
+
+Looks only: nothing is started, loaded or repaired. Each finding says what was seen, why that
+matters, where it is known from, and the cure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from server_bundle.doctor import (
+    checkpoint,
+    clock,
+    cpu,
+    disk,
+    driver,
+    environment,
+    gpus,
+    interpreter,
+    limits,
+    memory,
+    packages,
+    port,
+)
+from server_bundle.doctor.case import Case
+from server_bundle.doctor.finding import Finding, Severity, error
+from server_bundle.doctor.machine import Machine
+from server_bundle.launch_plan import LaunchPlan
+
+__all__ = ["Finding", "Machine", "Severity", "examine"]
+
+Check = Callable[[Case], Iterator[Finding]]
+
+
+def examine(plan: LaunchPlan, machine: Machine | None = None) -> list[Finding]:
+    """All findings at once. Raises nothing for a broken machine: what cannot be looked at is a
+    finding too."""
+    case = Case(plan, machine or Machine())
+    return [finding for about, check in _CHECKS for finding in _tried(about, check, case)]
+
+
+def _tried(about: str, check: Check, case: Case) -> Iterator[Finding]:
+    try:
+        yield from check(case)
+    except Exception as trouble:  # whatever is broken here, the other checks are still wanted
+        seen = f"could not be looked at: {trouble or type(trouble).__name__}"
+        yield error(about, seen, "a check of ours failed", "", "report it")
+
+
+_CHECKS: tuple[tuple[str, Check], ...] = (
+    ("gpus", gpus.check),
+    ("driver", driver.check),
+    ("environment", environment.check),
+    ("cpu", cpu.check),
+    ("memory", memory.check),
+    ("disk", disk.check),
+    ("weights", checkpoint.check),
+    ("python", interpreter.check),
+    ("packages", packages.check),
+    ("port", port.check),
+    ("limits", limits.check),
+    ("clock", clock.check),
+)

@@ -1,0 +1,90 @@
+"""One plan on one machine: what several checks need to know, looked up once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from server_bundle import version_rules
+from server_bundle.doctor import nvidia, safetensors
+from server_bundle.doctor.flags import Flags
+from server_bundle.doctor.inside import Inside, ask
+from server_bundle.doctor.machine import Machine
+from server_bundle.doctor.nvidia import Gpu
+from server_bundle.doctor.safetensors import Checkpoint
+from server_bundle.launch_plan import LaunchPlan
+
+SGLANG_KT = "sglang-kt"
+
+
+@dataclass(frozen=True)
+class Case:
+    """The plan, the machine, and what follows from both."""
+
+    plan: LaunchPlan
+    machine: Machine
+
+    @cached_property
+    def flags(self) -> Flags:
+        return Flags(self.plan.argv)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What the server's process will see."""
+        return {**self.machine.environment, **self.plan.environment}
+
+    @cached_property
+    def inside(self) -> Inside:
+        """The server's interpreter and what is installed there."""
+        return ask(self.machine, self.plan.python)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The weights' folder."""
+        return safetensors.look(self.plan.weights)
+
+    @cached_property
+    def gpus(self) -> list[Gpu]:
+        """Those that the server will see, in its order; none where nvidia-smi tells of none."""
+        listed = nvidia.gpus(self.machine)
+        return nvidia.visible(listed, self.environment.get("CUDA_VISIBLE_DEVICES"))
+
+    @property
+    def wants_gpus(self) -> int:
+        """How many the server will take."""
+        if self.flags.text("--device") == "cpu":
+            return 0
+        tensor = self.flags.whole("--tensor-parallel-size", "--tp-size", "--tp") or 1
+        pipeline = self.flags.whole("--pipeline-parallel-size", "--pp-size") or 1
+        return max(tensor * pipeline, min(self.plan.gpus, 1))
+
+    @cached_property
+    def version(self) -> str | None:
+        """Of the engine: what is installed, else what the plan says."""
+        return self.inside.packages.get(self.plan.engine) or self.plan.version
+
+    @property
+    def is_fork(self) -> bool:
+        """sglang-kt rather than sglang."""
+        return self.plan.engine == SGLANG_KT
+
+    def is_older(self, version: str) -> bool:
+        """Whether the engine is known to be older than this."""
+        return self.version is not None and version_rules.satisfies(self.version, f"<{version}")
+
+    @property
+    def uses_cpu_experts(self) -> bool:
+        """Whether experts are computed by kt-kernel."""
+        return self.flags.has("--kt-weight-path")
+
+    @property
+    def kt_method(self) -> str:
+        """Of the experts' weights; sglang-kt's own default where none is given."""
+        return (self.flags.text("--kt-method") or "AMXINT4").upper()
+
+    @property
+    def is_deepseek_v4(self) -> bool:
+        """By its configuration, else by how it is started."""
+        if self.checkpoint.architectures:
+            return "DeepseekV4ForCausalLM" in self.checkpoint.architectures
+        return "SGLANG_DSV4_MODE" in self.plan.environment

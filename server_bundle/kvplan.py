@@ -1,0 +1,150 @@
+"""How many tokens DeepSeek V4's KV pool holds, and what that means for a context. Pure.
+
+The arithmetic is sglang-kt 0.6.2.post3's own (model_executor/memory_profiler.py), on the model's
+shape: 44 layers with window attention, of which 21 also keep every fourth token and 20 every 128th.
+Nothing of the pool is split over GPUs: each of them holds all of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+PAGE = 256
+"""Tokens; sglang-kt sets it for this model (server_args.py:1203-1241)."""
+SWA_RATIO = 0.1
+"""--swa-full-tokens-ratio as sglang-kt sets it for this model."""
+ADMISSION = 4096 + PAGE
+"""Admission wants the prompt, at most 4,096 tokens of the answer, and a page to be free
+(managers/schedule_policy.py:54,763), the length check does not: sgl-project/sglang #28530."""
+
+_GIB = 1 << 30
+_LAYERS, _LAYERS_4, _LAYERS_128 = 44, 21, 20
+_ROPE, _NOPE, _INDEX, _WINDOW = 64, 448, 128, 128
+
+
+@dataclass(frozen=True)
+class Card:
+    """One GPU, in GiB: what is free before loading, after it, and what CUDA graphs take."""
+
+    total_gib: float
+    after_load_gib: float
+    graphs_gib: float
+
+
+@dataclass(frozen=True)
+class KvPlan:
+    """What one --mem-fraction-static gives."""
+
+    fraction: float
+    pool: int
+    """Tokens: `max_total_num_tokens` in the log."""
+    workspace_gib: float
+    """What is left for everything else: `available_gpu_mem` in the log, less what is reserved."""
+    reserved_gib: float
+    context: int
+    swa_ratio: float = SWA_RATIO
+
+    @property
+    def fits(self) -> bool:
+        """Whether no request that the length check accepts can wait for ever."""
+        return self.context <= safe_context(self.pool)
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if self.context > self.pool:
+            room = (
+                f"the pool of {self.pool:,} tokens is smaller than the context of "
+                f"{self.context:,}: {self._deadlock}"
+            )
+        elif not self.fits:
+            room = (
+                f"the context of {self.context:,} fills the pool of {self.pool:,} tokens: "
+                f"{self._deadlock}"
+            )
+        else:
+            room = f"the pool of {self.pool:,} tokens has room for the context of {self.context:,}"
+        return f"{room}; {self._space}"
+
+    @property
+    def _deadlock(self) -> str:
+        return (
+            f"a request of more than {safe_context(self.pool):,} tokens can wait for ever and "
+            "block all behind it"
+        )
+
+    @property
+    def _space(self) -> str:
+        left = f"{self.workspace_gib:.1f} GiB of workspace"
+        if self.workspace_gib < 1:
+            return f"{left} is too little: expect to run out of memory"
+        if self.workspace_gib < 4:
+            return f"{left} is tight, for edge cases only"
+        return f"{left} is enough"
+
+
+def bytes_per_token(swa_ratio: float = SWA_RATIO, is_speculative: bool = False) -> float:
+    """Bytes of one token of the pool on every GPU: 15,955.85 at 0.1."""
+    kv = _NOPE + _ROPE * 2 + 8
+    indexer = _INDEX + _INDEX // 128 * 4
+    ring_4, ring_128 = (16, 256) if is_speculative else (8, 128)
+    head = _NOPE + _ROPE
+    state_4 = ring_4 / _WINDOW * 2 * 2 * 4 * (head + _INDEX) * _LAYERS_4
+    state_128 = ring_128 / _WINDOW * 2 * 4 * head * _LAYERS_128
+    window = kv * _LAYERS + state_4 + state_128
+    compressed = kv * _LAYERS_4 / 4 + kv * _LAYERS_128 / 128 + indexer * _LAYERS_4 / 4
+    return swa_ratio * window + compressed
+
+
+def pool(
+    card: Card, fraction: float, swa_ratio: float = SWA_RATIO, reserved_gib: float = 0.0
+) -> int:
+    """Tokens that the KV pool holds; 0 when there is no room at all."""
+    free = card.after_load_gib - card.total_gib * (1 - fraction) - reserved_gib
+    return max(0, int(free * _GIB / bytes_per_token(swa_ratio)) // PAGE * PAGE)
+
+
+def plan(
+    card: Card,
+    fraction: float,
+    context: int,
+    swa_ratio: float = SWA_RATIO,
+    reserved_gib: float = 0.0,
+) -> KvPlan:
+    """All that follows from a fraction."""
+    workspace = card.total_gib * (1 - fraction) - card.graphs_gib
+    tokens = pool(card, fraction, swa_ratio, reserved_gib)
+    return KvPlan(fraction, tokens, workspace, reserved_gib, context, swa_ratio)
+
+
+def safe_context(tokens: int) -> int:
+    """The longest context that a pool of so many tokens cannot be deadlocked with."""
+    return max(0, (tokens - ADMISSION) // PAGE * PAGE)
+
+
+def pool_for(context: int) -> int:
+    """The smallest pool with room for a context."""
+    return math.ceil(context / PAGE) * PAGE + ADMISSION
+
+
+def fraction_for(
+    card: Card, tokens: int, swa_ratio: float = SWA_RATIO, reserved_gib: float = 0.0
+) -> float:
+    """The smallest --mem-fraction-static, to a thousandth, whose pool holds so many tokens. May
+    be more than 1: then no fraction does."""
+    need = math.ceil(tokens / PAGE) * PAGE * bytes_per_token(swa_ratio) / _GIB + reserved_gib
+    exact = 1 - (card.after_load_gib - need) / card.total_gib
+    found = math.ceil(exact * 1000) / 1000
+    while pool(card, found, swa_ratio, reserved_gib) < tokens:  # rounding of floats
+        found = round(found + 0.001, 3)
+    return found
+
+
+def layerwise_reservation_gib(experts: int, hidden: int, expert_hidden: int, gpus: int) -> float:
+    """GiB on each GPU that sglang-kt 0.7.0 and later keep out of the pool: two raw and two prepared
+    MXFP4 layers (0.7.2 layers/moe/kt_ep_wrapper.py:3429-3494, quantization/v4_marlin_moe.py:125).
+    Raw scales are 4 bytes for 32 numbers there, prepared ones 1 byte."""
+    numbers = 3 * experts * hidden * (expert_hidden // gpus)
+    raw, prepared = numbers // 2 + numbers // 32 * 4, numbers // 2 + numbers // 32
+    return 2 * (raw + prepared) / _GIB

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec python -m sglang.launch_server --host 127.0.0.1 --port 30000 --model /path/to/DeepSeek-V3.2 --kt-weight-path /path/to/DeepSeek-V3.2 --kt-cpuinfer 128 --kt-threadpool-count 2 --kt-num-gpu-experts 1 --attention-backend triton --trust-remote-code --mem-fraction-static 0.98 --chunked-prefill-size 4096 --max-running-requests 32 --max-total-tokens 40000 --served-model-name DeepSeek-V3.2 --enable-mixed-chunk --tensor-parallel-size 1 --enable-p2p-check --disable-shared-experts-fusion --kt-method AMXINT4 --enable-metrics

@@ -1,0 +1,4 @@
+#!/bin/sh
+export PYTORCH_ALLOC_CONF=expandable_segments:True
+export SGLANG_ENABLE_JIT_DEEPGEMM=0
+exec python -m sglang.launch_server --host 127.0.0.1 --port 30000 --model /path/to/GLM5 --kt-weight-path /path/to/GLM5 --kt-cpuinfer 128 --kt-threadpool-count 2 --kt-num-gpu-experts 30 --kt-method FP8 --kt-gpu-prefill-token-threshold 1024 --kt-enable-dynamic-expert-update --kt-expert-placement-strategy uniform --trust-remote-code --mem-fraction-static 0.75 --served-model-name GLM5 --enable-mixed-chunk --tensor-parallel-size 8 --enable-p2p-check --disable-shared-experts-fusion --chunked-prefill-size 16384 --max-running-requests 4 --max-total-tokens 128000 --attention-backend flashinfer --fp8-gemm-backend cutlass --kv-cache-dtype bf16 --tool-call-parser glm47 --reasoning-parser glm45 --watchdog-timeout 3000 --enable-metrics

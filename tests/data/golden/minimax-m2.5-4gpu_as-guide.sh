@@ -1,0 +1,2 @@
+#!/bin/sh
+exec python -m sglang.launch_server --host 0.0.0.0 --port 30005 --model /path/to/MiniMax-M2.5 --kt-weight-path /path/to/MiniMax-M2.5 --kt-cpuinfer 96 --kt-threadpool-count 2 --kt-num-gpu-experts 30 --kt-method FP8 --kt-gpu-prefill-token-threshold 400 --trust-remote-code --mem-fraction-static 0.94 --served-model-name MiniMax-M2.5 --enable-mixed-chunk --tensor-parallel-size 4 --enable-p2p-check --disable-shared-experts-fusion --chunked-prefill-size 32658 --max-total-tokens 50000 --attention-backend flashinfer

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec python -m sglang.launch_server --model-path /path/to/MiniMax-M3 --kt-weight-path /path/to/MiniMax-M3 --kt-method MXFP8 --kt-cpuinfer 128 --kt-threadpool-count 2 --kt-num-gpu-experts 40 --kt-gpu-prefill-token-threshold 500 --tp-size 8 --quantization mxfp8 --moe-runner-backend triton --trust-remote-code --host 127.0.0.1 --port 8000 --mem-fraction-static 0.55 --chunked-prefill-size 8192 --cuda-graph-max-bs 1 --tool-call-parser minimax-m3 --reasoning-parser minimax-m3 --served-model-name MiniMax-M3 --enable-metrics

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec python -m sglang.launch_server --host 0.0.0.0 --port 30005 --model /path/to/qwen3.5 --kt-weight-path /path/to/qwen3.5 --kt-cpuinfer 60 --kt-threadpool-count 2 --kt-num-gpu-experts 1 --kt-method BF16 --attention-backend triton --trust-remote-code --mem-fraction-static 0.98 --chunked-prefill-size 4096 --max-running-requests 32 --max-total-tokens 32000 --served-model-name qwen3.5 --enable-mixed-chunk --tensor-parallel-size 4 --enable-p2p-check --disable-shared-experts-fusion --disable-custom-all-reduce

@@ -1,0 +1,137 @@
+"""`ktserver plan` and `ktserver profiles` as they are typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import unit_checker
+
+from server_bundle import profile
+
+MAIN = "deepseek-v4-flash-4x5090"
+VERSION = ("--engine-version", "0.6.2.post3")
+
+
+def ktserver(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", "from ktclient.cli.ktserver import main; main()", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """A folder with a blank, as people have them."""
+    folder = tmp_path / "my weights" / "DeepSeek-V4-Flash"
+    folder.mkdir(parents=True)
+    return str(folder)
+
+
+def test_profiles_are_listed_and_shown(ktjob_home: Path) -> None:
+    """With and without `list`."""
+    listed = ktserver("profiles").stdout
+    assert listed == ktserver("profiles", "list").stdout
+    assert all(name in listed for name in profile.names())
+    shown = ktserver("profiles", "show", MAIN).stdout
+    for flag in profile.load(MAIN).flags:
+        assert f"\n{flag.name}" in shown
+    assert "did you mean" in ktserver("profiles", "show", MAIN[:-1], code=2).stderr
+
+
+def test_a_plan_for_people(ktjob_home: Path, model: str) -> None:
+    """The verdict, the guide's three rows, the differences and the script; nothing is written."""
+    told = ktserver("plan", "--model", model, *VERSION).stdout
+    assert "the pool of 964,864 tokens has room for the context of 960,512" in told
+    for figure in ("758,784", "1,067,776", "5.3 GiB", "<- this plan"):
+        assert figure in told
+    assert "--context-length: 1048576 -> 960512" in told
+    assert "#!/bin/sh" in told
+    assert not ktjob_home.exists() or list(ktjob_home.iterdir()) == []
+
+
+def test_the_script_runs_what_is_planned(ktjob_home: Path, model: str, tmp_path: Path) -> None:
+    """By sh itself: an interpreter that prints its arguments and variables stands in."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" "$SGLANG_DSV4_MODE"\n')
+    python.chmod(0o755)
+    options = ("plan", "--model", model, "--python", str(python), *VERSION)
+    script, plan = (
+        ktserver(*options, "--sh").stdout,
+        json.loads(ktserver(*options, "--json").stdout),
+    )
+    ran = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == [*plan["argv"][1:], "2604"]
+    assert model in plan["argv"]
+    assert plan["planned_pool"] == 964_864
+
+
+def test_as_the_guide_has_it(ktjob_home: Path, model: str) -> None:
+    """With the warning that belongs to it."""
+    told = ktserver("plan", "--model", model, "--as-guide", "--sh")
+    assert "numactl --interleave=all" in told.stdout
+    assert "--host 0.0.0.0" in told.stdout
+    assert "there is no key" in told.stderr
+
+
+def test_the_key_is_in_nothing_but_its_file(
+    ktjob_home: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is printed."""
+    monkeypatch.setenv("KTJOB_API_KEY", "k3y-of-mine")
+    file = ktjob_home / "server-key.yaml"
+    options = ("plan", "--model", model, "--host", "0.0.0.0", *VERSION)
+    assert "k3y-of-mine" not in ktserver(*options).stdout
+    assert not file.exists()
+    for form in ("--sh", "--json", "--systemd"):
+        told = ktserver(*options, form)
+        assert "k3y-of-mine" not in told.stdout + told.stderr
+        assert str(file) in told.stdout
+        assert file.stat().st_mode & 0o777 == 0o600
+        file.unlink()
+
+
+def test_refusals_exit_with_two(ktjob_home: Path, model: str) -> None:
+    """And say what to do."""
+    for words, said in (
+        (("--model", model, "--host", "0.0.0.0"), "KTJOB_API_KEY"),
+        (("--model", model, "--", "--api-key", "x"), "process list"),
+        (("--model", model, "--context", "1048576", "--mem-fraction", "0.7"), "wait for ever"),
+        (("--model", model, "--profile", "nothing"), "ktserver profiles"),
+        ((), "--model"),
+    ):
+        assert said in ktserver("plan", *words, code=2).stderr
+
+
+@pytest.mark.unit_checker
+def test_systemd_accepts_the_unit(
+    ktjob_home: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its own checker reads it, with a path that wants quoting and a key."""
+    monkeypatch.setenv("KTJOB_API_KEY", "k3y-of-mine")
+    odd = tmp_path / 'odd "100%" $HOME'
+    odd.mkdir()
+    unit = tmp_path / "model.service"
+    python = ("--python", sys.executable)
+    unit.write_text(ktserver("plan", "--model", str(odd), *python, "--systemd", *VERSION).stdout)
+    assert unit_checker.complaints(unit) == []
+    for line in ("KillMode=mixed", "TimeoutStopSec=90", "LimitMEMLOCK=infinity"):
+        assert line in unit.read_text()
+    assert "$$HOME" in unit.read_text()
+    assert "100%%" in unit.read_text()
+
+
+@pytest.mark.unit_checker
+def test_the_checker_is_no_dummy(tmp_path: Path) -> None:
+    """It notices a setting that there is not."""
+    unit = tmp_path / "model.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\nKillMood=mixed\n")
+    assert any("KillMood" in line for line in unit_checker.complaints(unit))

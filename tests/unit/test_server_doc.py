@@ -1,0 +1,53 @@
+"""docs/server.md says what the profile does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support import golden
+
+from server_bundle import kvplan, profile
+
+PAGE = (Path(__file__).parents[2] / "docs/server.md").read_text()
+MAIN = "deepseek-v4-flash-4x5090"
+GUIDE = {0.6: ("~759k", "~8.3 GB"), 0.7: ("964,864", "5.34 GB"), 0.75: ("~1.1M", "<4 GB")}
+
+
+def pools() -> str:
+    """The guide's table, with the plan's figures beside its own."""
+    facts = profile.load(MAIN).kv
+    assert facts is not None
+    plans = [kvplan.plan(facts.card, fraction, 1) for fraction in GUIDE]
+    return "\n".join(
+        f"| {one.fraction:g} | {one.pool:,} | {GUIDE[one.fraction][0]} "
+        f"| {kvplan.safe_context(one.pool):,} | {one.workspace_gib:.2f} GiB "
+        f"| {GUIDE[one.fraction][1]} |"
+        for one in plans
+    )
+
+
+def reserved() -> str:
+    facts = profile.load(MAIN).kv
+    assert facts is not None
+    held = kvplan.layerwise_reservation_gib(facts.experts, facts.hidden, facts.expert_hidden, 4)
+    assert f"{held:.2f} GiB" in PAGE
+    return f"{kvplan.pool(facts.card, 0.7, reserved_gib=held):,}"
+
+
+def test_every_difference_is_told() -> None:
+    """With its reason and evidence, word for word."""
+    assert golden.differences(MAIN, "0.6.2.post3") in PAGE
+
+
+def test_the_table_of_pools_is_the_plans() -> None:
+    """And so is the figure for newer versions."""
+    assert pools() in PAGE
+    assert f"0.7 then gives {reserved()} tokens" in PAGE
+
+
+def test_what_raises_the_fraction() -> None:
+    """The figure for the whole million."""
+    facts = profile.load(MAIN).kv
+    assert facts is not None
+    fraction = kvplan.fraction_for(facts.card, kvplan.pool_for(1_048_576))
+    assert f"raises the fraction to {fraction}" in PAGE
