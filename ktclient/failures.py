@@ -10,9 +10,9 @@ import email.utils
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 import httpx2
-import openai
 
 from ktclient import connections, error_bodies
 from ktclient.errors import (
@@ -36,6 +36,9 @@ from ktclient.errors import (
     WrongAddress,
 )
 from ktclient.quoting import quote, spoken
+
+if TYPE_CHECKING:
+    import openai
 
 _TOO_LONG = (
     "longer than the model's context length",  # sglang tokenizer_manager.py:761
@@ -95,11 +98,15 @@ def explain(
     `seconds` ago; `begun`: output or progress has come back."""
     if isinstance(error, KtjobError):
         return error
+    if isinstance(error, httpx2.HTTPError):
+        return connections.explain(error, url, sent=sent, seconds=seconds)
+    import openai  # half a second; only its own client raises what follows
+
     if isinstance(error, openai.APIStatusError):
         words, codes = _message(error), error_bodies.codes(error.body)
         headers = error.response.headers
         return _by_status(_Refusal(url, error.status_code, words, codes, seconds, headers))
-    if isinstance(error, (openai.APIConnectionError, httpx2.HTTPError)):
+    if isinstance(error, openai.APIConnectionError):
         return connections.explain(error, url, sent=sent, seconds=seconds)
     if isinstance(error, openai.APIError):
         return in_stream(error.body, url, begun=begun, seconds=seconds, told=error.message)

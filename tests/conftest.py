@@ -20,6 +20,7 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 # Whoever started us may have made us deaf to Ctrl-C (`pytest &` in a script): ours are not to be.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +106,17 @@ def test_what_has_arrived_is_on_disk_while_the_rest_is_being_written(
         with pytest.raises(errors.JobCancelled) as cancelled:
             job.result(20)
         assert cancelled.value.partial_text.startswith(first)
+
+
+def test_handing_over_needs_no_client_of_the_request(tmp_path: Path, ktjob_home: Path) -> None:
+    """openai takes half a second to import; the runner has it, submit does without."""
+    code = (
+        "import sys\n"
+        "from ktclient import submit_long\n"
+        "submit_long(sys.argv[1], server=sys.argv[2])\n"
+        "assert 'openai' not in sys.modules\n"
+    )
+    with fake_sglang(tmp_path) as server:
+        command = [sys.executable, "-c", code, "a word of it. " * 5_000, server.url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
