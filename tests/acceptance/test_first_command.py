@@ -63,7 +63,7 @@ def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_p
     """Every command and the Python example run as they stand; only what stands for the reader's
     own - the server's address, the book, the id - is put in."""
     readme = stranger.clone / "README.md"
-    first, tests, server, daily = blocks(readme, "sh")
+    first, tests, server, daily, serving = blocks(readme, "sh")
     done = stranger.paste(first)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) > 5, "no summary"
@@ -82,6 +82,7 @@ def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_p
         where, submit = server.splitlines()
         where = where.replace("http://127.0.0.1:40001", scripted.url)
         _run_daily(stranger, where, [submit, *daily.splitlines()])
+    _serve_without_a_gpu(stranger, serving.splitlines())
 
 
 def _check_what_it_said(said: str) -> None:
@@ -106,3 +107,23 @@ def _run_daily(stranger: Stranger, where: str, lines: list[str]) -> None:
         if command.startswith("ktjob submit"):
             job_id = done.stdout.strip()
     assert (stranger.clone / "answer.txt").read_text() == "It ends well.\n"
+
+
+def _serve_without_a_gpu(stranger: Stranger, lines: list[str]) -> None:
+    """Here nothing can be started: each command says so, and what to do. What they do where it can
+    is in tests/faults/test_server_*.py and tests/conformance."""
+    expected = {
+        "plan": (0, "--kt-weight-path"),
+        "doctor": (1, "ERROR  weights"),
+        "up": (6, "--no-check"),
+        "status": (6, "ktserver up"),
+        "explain": (0, "server.log"),  # that one left a log, of no failure
+        "down": (0, "no server of ours runs"),
+    }
+    assert [line.split()[1] for line in lines] == list(expected)
+    stranger.paste("ktserver down")  # the embedded one of the first command
+    for line in lines:
+        code, words = expected[line.split()[1]]
+        done = stranger.paste(line.partition("#")[0])
+        assert done.returncode == code, (line, done.stderr)
+        assert words in done.stdout + done.stderr, line

@@ -29,8 +29,8 @@ def real_plan() -> LaunchPlan:
     """As sglang_kt.command, without its key; the environment is the child's only."""
     assert sglang_kt.VENV is not None
     port = free_port()
-    command = sglang_kt.command(Path(sglang_kt.VENV), port, "")
-    at = command.index("--api-key")
+    command = sglang_kt.command(Path(sglang_kt.VENV), port, Path("none"))
+    at = command.index("--config")
     argv = (*command[:at], *command[at + 2 :])
     return LaunchPlan(
         profile="real",
