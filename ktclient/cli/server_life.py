@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,18 +29,21 @@ _LONG_STAGE_SECONDS = 20.0
 """After so long in a stage its last log line is shown too."""
 
 
-def plan_from(settings: Settings, options: dict[str, Any], is_dry: bool) -> LaunchPlan | None:
-    """The plan that these options mean, its key in its file; None: the embedded server."""
+def plan_from(
+    settings: Settings, options: dict[str, Any], is_dry: bool
+) -> tuple[LaunchPlan | None, Sequence[str]]:
+    """The plan that these options mean, its key in its file, and what is to be known of it; no plan
+    is the embedded server."""
     profile, plan_file = options.pop("profile"), options.pop("plan_file")
     given = [name for name, value in options.items() if value]
     if plan_file is not None:
         if profile is not None or given:
             raise BadInput("--plan FILE holds everything: leave --profile and its options out")
-        return _plan_in(plan_file)
+        return _plan_in(plan_file), ()
     if profile == EMBEDDED or (profile is None and not given):
         if given:
             raise BadInput(f"the embedded server takes no --{given[0].replace('_', '-')}")
-        return None
+        return None, ()
     from ktclient import server_planning
     from ktclient.server_planning import Wanted
 
@@ -47,11 +51,9 @@ def plan_from(settings: Settings, options: dict[str, Any], is_dry: bool) -> Laun
         raise BadInput("--model DIR: which folder are the weights in?")
     wanted = Wanted(profile=profile or server_plan.DEFAULT_PROFILE, **options)
     planned = server_planning.work_out(wanted, settings)
-    for note in planned.notes:
-        screen.say(f"note: {note}")
     if not is_dry:
         server_planning.write_key(planned, settings)
-    return planned.plan
+    return planned.plan, planned.notes
 
 
 def _plan_in(file: str) -> LaunchPlan:
@@ -96,17 +98,24 @@ def up(
     """
     settings = config.load()
     is_checked = not no_check and options["plan_file"] is None
-    plan = plan_from(settings, options, dry_run)
+    plan, notes = plan_from(settings, options, dry_run)
     if plan is None:
         return _up_embedded(settings, dry_run, as_json)
     name = server_named.checked(name or plan.profile)
     if dry_run:
+        _say(notes)
         folder = settings.state.servers / name
         server_named.show_dry(plan, name, folder, restart, not no_warm_up)
         return exits.SUCCEEDED
     if is_checked and not _is_there(settings, name):
         server_check.require(plan)
+    _say(notes)
     return _up(settings, name, plan, restart, _Manner(not no_warm_up, as_json))
+
+
+def _say(notes: Sequence[str]) -> None:
+    for note in notes:
+        screen.say(f"note: {note}")
 
 
 def _is_there(settings: Settings, name: str) -> bool:
