@@ -8,6 +8,7 @@ import ktclient
 from ktclient.cli import (
     exits,
     server_doctor,
+    server_down,
     server_explain,
     server_life,
     server_look,
@@ -30,7 +31,7 @@ for _command in (
     server_look.status,
     server_look.logs,
     server_life.restart,
-    server_life.down,
+    server_down.down,
     server_doctor.doctor,
     server_explain.explain,
     server_plan.plan,

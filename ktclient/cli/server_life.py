@@ -1,4 +1,4 @@
-"""`ktserver up`, `restart` and `down`."""
+"""`ktserver up` and `restart`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ktclient import config, occupancy
-from ktclient.cli import exits, live, screen, server_check, server_named, server_plan
+from ktclient import config
+from ktclient.cli import exits, live, screen, server_check, server_down, server_named, server_plan
 from ktclient.config import EMBEDDED, Settings
-from ktclient.errors import BadInput, ServerInUse
+from ktclient.errors import BadInput
 from server_bundle import kept
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from server_bundle.launch_plan import LaunchPlan
     from server_bundle.record import ServerFiles
     from server_bundle.servers_of_ours import Seen
-    from server_bundle.stopping import Stopped
 
 _LONG_STAGE_SECONDS = 20.0
 """After so long in a stage its last log line is shown too."""
@@ -232,117 +231,6 @@ def _warmed(server: KeptServer, plan: LaunchPlan, key: str | None) -> KeptServer
 @click.argument("name", required=False)
 @click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
 @click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def down(name: str | None, timeout: float | None, force: bool, dry_run: bool) -> int:
-    """Stop a server: SIGTERM, a bounded wait for its requests, then SIGKILL for all its processes.
-
-    NAME may be left out where there is only one.
-    """
-    settings = config.load()
-    seen = server_named.find(settings, name)
-    if seen is None:
-        return _down_embedded(settings, force, dry_run)
-    return _down(settings, seen, _seconds(timeout), force, dry_run)[0]
-
-
-def _seconds(timeout: float | None) -> float:
-    from server_bundle import stopping
-
-    if timeout is None:
-        return stopping.DRAIN_SECONDS
-    if not 0 <= timeout < 1e6:
-        raise BadInput(f"--timeout {timeout:g}: seconds, 0 or more")
-    return timeout
-
-
-def _down_embedded(settings: Settings, force: bool, dry_run: bool) -> int:
-    from server_bundle import embedded
-
-    running = embedded.status(settings.state.server)
-    if running is None:
-        screen.say("no server of ours runs")
-        return exits.SUCCEEDED
-    _lost(settings, EMBEDDED, EMBEDDED, force)
-    if dry_run:
-        screen.say(f"would stop {running.url}")
-        return exits.SUCCEEDED
-    stopped = embedded.down(settings.state.server)
-    screen.say(f"stopped {stopped.url}" if stopped else "it has just stopped")
-    return exits.SUCCEEDED
-
-
-def _lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
-    """Our jobs that lose their request. Raises `ServerInUse` unless forced."""
-    jobs = occupancy.jobs_on(settings.state, server)
-    if jobs and not force:
-        raise ServerInUse(
-            f"jobs {', '.join(jobs)} run on {name!r}, and what they have read so far would be read "
-            "again. Wait for them (ktjob wait), cancel them, or use --force"
-        )
-    return jobs
-
-
-def _down(
-    settings: Settings, seen: Seen, seconds: float, force: bool, dry_run: bool
-) -> tuple[int, Stopped | None]:
-    from server_bundle import stopping
-
-    name, url = seen.server.name, seen.server.url
-    if not seen.is_there:
-        screen.say(f"{name!r} does not run" + (f": {seen.why}" if seen.why else ""))
-        return exits.SUCCEEDED, None
-    jobs = _lost(settings, name, url, force) if seen.is_running else []
-    if dry_run:
-        pids = ", ".join(str(one.pid) for one in seen.server.members)
-        screen.say(
-            f"would stop {name!r} at {url}: SIGTERM, up to {seconds:g} s for its requests, then "
-            f"SIGKILL for what is left of {pids}"
-        )
-        return exits.SUCCEEDED, None
-    try:
-        with live.line() as line:
-            stopped = stopping.down(
-                seen.files,
-                seconds,
-                lambda spent: line.start(
-                    f"{name}: letting its requests end  {screen.duration(spent)} of {seconds:g}s",
-                    f"{spent // 30:.0f}",
-                    None,
-                    None,
-                ),
-            )
-    except KeyboardInterrupt:
-        screen.say(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
-        return exits.INTERRUPTED, None
-    if stopped is None:
-        screen.say(f"{name!r} has just ended")
-        return exits.SUCCEEDED, None
-    return _tell_stopped(stopped, url, jobs), stopped
-
-
-def _tell_stopped(stopped: Stopped, url: str, jobs: list[str]) -> int:
-    name, spent = stopped.server.name, screen.duration(stopped.seconds)
-    screen.say(f"stopped {name!r} at {url} in {spent}")
-    if stopped.killed:
-        screen.say(f"  processes that had to be killed: {stopped.killed}")
-    if stopped.ended is not None and stopped.ended.lost:
-        rids = ", ".join(screen.one_line(rid) for rid in stopped.ended.lost)
-        screen.say(f"  requests that were lost, by their rid: {rids}")
-    if jobs:
-        screen.say(f"  jobs that lost their request, if it had not ended: {', '.join(jobs)}")
-    if stopped.immortal:
-        pids = ", ".join(str(one.pid) for one in stopped.immortal)
-        screen.say(
-            f"  processes {pids} do not die: they wait in the kernel, for a driver or a disk"
-        )
-        return exits.FAILED
-    return exits.SUCCEEDED
-
-
-@click.command()
-@click.argument("name", required=False)
-@click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
-@click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
 @click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -360,10 +248,10 @@ def restart(
     settings = config.load()
     seen = server_named.find(settings, name)
     if seen is None:
-        code = _down_embedded(settings, force, dry_run)
+        code = server_down.stop_embedded(settings, force, dry_run)
         return code or _up_embedded(settings, dry_run, as_json)
     plan, again = launch.last_plan(seen.files), seen.server.restart
-    code, _ = _down(settings, seen, _seconds(timeout), force, dry_run)
+    code, _ = server_down.stop(settings, seen, server_down.drain_seconds(timeout), force, dry_run)
     if code or dry_run:
         return code
     return _up(settings, seen.server.name, plan, again, _Manner(not no_warm_up, as_json))
