@@ -96,6 +96,11 @@ class Keeper:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(_OURS)
         }
+        # As if its virtual environment was activated: kernels that are compiled at the first
+        # forward look for `ninja` there (torch.utils.cpp_extension: "Ninja is required").
+        programs = os.path.dirname(self._plan.python)
+        path = [programs, environment.get("PATH", os.defpath)]
+        environment["PATH"] = os.pathsep.join(filter(None, path))
         self._start, self._killed = StartUp(), 0
         self._began, self._ready_began = time.monotonic(), None
         self._child = Child(

@@ -247,6 +247,18 @@ def test_no_key_reaches_record_log_or_the_servers_environment(
     assert without.returncode == 0 and "set KTJOB_API_KEY" in without.stderr
 
 
+def test_the_server_finds_the_programs_beside_its_interpreter(lab: Lab) -> None:
+    """Without them nothing is compiled at the first forward: `ninja` is one of a venv's own."""
+    plan = lab.plan()
+    assert lab.up(plan, "--no-warm-up").returncode == 0
+    server = lab.note().server
+    assert server is not None
+    variables = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+    (path,) = (one for one in variables if one.startswith(b"PATH="))
+    beside = os.path.dirname(plan.python)
+    assert path == f"PATH={beside}{os.pathsep}{os.environ['PATH']}".encode()
+
+
 def test_the_embedded_one_stays_as_it_was(lab: Lab) -> None:
     """`--profile embedded` is no profile at all; both kinds are listed together."""
     dry = subprocess.run(
