@@ -45,6 +45,9 @@ def attempt(row: sqlite3.Row) -> Attempt:
         total=row["total"],
         unit=row["unit"],
         figures=json.loads(row["figures"]),
+        outcome=row["outcome"],
+        cause=row["cause"],
+        message=row["message"],
     )
 
 
