@@ -14,6 +14,7 @@ from ktclient.cli import (
     following,
     keeping,
     looking,
+    showing,
     submitting,
     unit,
 )
@@ -42,6 +43,7 @@ for _command in (
     looking.wait,
     following.follow,
     answering.result,
+    showing.show,
     looking.logs,
     looking.cancel,
     keeping.rm,

@@ -39,7 +39,7 @@ def status(job_id: str | None, as_json: bool) -> None:
     if job_id is not None:
         with job_by(job_id) as (store, job):
             one = snapshot.take(store, job)
-        screen.put(json_text(one.to_dict()) if as_json else _in_full(one))
+        screen.put(json_text(one.to_dict()) if as_json else in_full(one))
         return
     settings = config.load()
     jobs: list[Snapshot] = []
@@ -85,7 +85,8 @@ def _listed(jobs: list[Snapshot]) -> str:
     return screen.table([[row[i] for i in kept] for row in rows])
 
 
-def _in_full(job: Snapshot) -> str:
+def in_full(job: Snapshot) -> str:
+    """What a snapshot says, a line for each thing."""
     lines = [("job", job.id), ("state", job.state)]
     if not job.is_finished:
         lines.append(("doing", screen.activity(job)))
@@ -154,13 +155,14 @@ def logs(job_id: str) -> None:
     with job_by(job_id) as (store, job):
         events = store.events(job.id)
     for event in events:
-        screen.put(f"{screen.local_time(event.at)}  {_told(event)}")
+        screen.put(f"{screen.local_time(event.at)}  {told(event)}")
     log = settings.state.job_log(job.id)
     if log.exists() and (text := log.read_text(errors="replace").strip()):
         screen.put(f"-- {log}\n{text}")
 
 
-def _told(event: Event) -> str:
+def told(event: Event) -> str:
+    """An event in words."""
     if event.kind == "phase":
         return f"phase {event.data['phase']}"
     details = ", ".join(f"{name} {value}" for name, value in event.data.items())
