@@ -147,6 +147,9 @@ class Event:
     attempt: int
     kind: str
     data: dict[str, object]
+    job_id: str
+    seq: int
+    """Its place among the events of all jobs."""
 
 
 @dataclass(frozen=True)

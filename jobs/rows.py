@@ -52,7 +52,8 @@ def attempt(row: sqlite3.Row) -> Attempt:
 
 
 def event(row: sqlite3.Row) -> Event:
-    return Event(row["at"], row["attempt"], row["kind"], json.loads(row["data"]))
+    data = json.loads(row["data"])
+    return Event(row["at"], row["attempt"], row["kind"], data, row["job_id"], row["seq"])
 
 
 UNLIMITED = 2**62

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import click
 
@@ -121,13 +121,14 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     lines = [_field("attempt", f"{attempt.number}  {told}")]
     if attempt.message:
         lines.append(_field("", f"   {screen.one_line(attempt.message)} [{attempt.cause}]"))
-    figures = (f"{name} {_figure(value)}" for name, value in attempt.figures.items())
+    measured = {name: value for name, value in attempt.figures.items() if value is not None}
+    figures = (f"{name} {_figure(value)}" for name, value in measured.items() if name != "eta_at")
     lines += [_field("", f"   {figure}") for figure in figures]
     return lines
 
 
 def _figure(value: object) -> str:
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, (int, float)):
         return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
@@ -138,7 +139,8 @@ def _event_lines(told: _Told) -> list[str]:
     hidden = len(told.events) - _EVENTS
     lines = [_field("events", f"{hidden} earlier: ktjob logs {told.job.id}")] if hidden > 0 else []
     for event in told.events[-_EVENTS:]:
-        words = screen.one_line(looking.told(event))
+        told_above = {name: value for name, value in event.data.items() if name != "message"}
+        words = screen.one_line(looking.told(replace(event, data=told_above)))
         name = "" if lines else "events"
         lines.append(_field(name, f"{screen.local_time(event.at)}  {words}"))
     return lines
