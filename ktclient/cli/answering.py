@@ -42,12 +42,13 @@ def result(job_id: str, output: str | None, raw: bool, as_json: bool) -> int:
     return exits.code_of_job(now.state, now.cause)
 
 
-def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
+def wait_and_print(job_ids: Sequence[str], *, as_json: bool, quiet: bool = False) -> int:
     """Wait for jobs and print their answers, as each comes; under its question where there are
-    several. Returns the exit code of the first that did not succeed."""
+    several. `quiet`: no progress and no notes, only how a job failed. Returns the exit code of the
+    first that did not succeed."""
     codes, told = [], []
     for number, job_id in enumerate(job_ids, 1):
-        end = looking.watch(job_id, None)
+        end = looking.watch(job_id, None, is_silent=quiet)
         if end.state != "SUCCEEDED":
             screen.say(looking.ending(end))
         with looking.job_by(end.id) as (store, job):
@@ -55,12 +56,12 @@ def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
         codes.append(exits.code_of_job(end.state, end.cause))
         if as_json:
             told.append(_record(end, text))
-            remark(end, text)
         elif len(job_ids) == 1:
-            _print_answer(end, text, as_json=False, raw=False)
+            _print_text(end, text, raw=False)
         else:
             gap = "\n" if number > 1 else ""
             screen.put(f"{gap}{number}. {end.questions[0]}\n\n{text}")
+        if not quiet:
             remark(end, text)
     if as_json:
         screen.put(looking.json_text(told[0] if len(told) == 1 else told))
@@ -70,9 +71,14 @@ def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
 def _print_answer(job: Snapshot, text: str, *, as_json: bool, raw: bool) -> None:
     if as_json:
         screen.put(looking.json_text(_record(job, text)))
-    elif text:
-        screen.put(text if raw else _shown(job, text))
+    else:
+        _print_text(job, text, raw=raw)
     remark(job, text)
+
+
+def _print_text(job: Snapshot, text: str, *, raw: bool) -> None:
+    if text:
+        screen.put(text if raw else _shown(job, text))
 
 
 def _record(job: Snapshot, text: str) -> dict[str, object]:

@@ -122,14 +122,15 @@ def wait(job_id: str, timeout: float | None) -> int:
     return exits.code_of_job(end.state, end.cause)
 
 
-def watch(job_id: str, timeout: float | None) -> Snapshot:
-    """The job's end. Raises `NotFinished`; an interrupt says how to come back."""
+def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Snapshot:
+    """The job's end, with progress until then unless `is_silent`. Raises `NotFinished`; an
+    interrupt says how to come back."""
     from ktclient.submit import Job
 
     job = Job(job_id)
     now: Snapshot | None = None
     try:
-        with live.line() as line:
+        with live.line(is_silent=is_silent) as line:
             for now in job.watch(timeout):
                 if not now.is_finished:
                     line.job(now)

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ def events(ktjob_command: list[str], ktjob_home: Path) -> Iterator[Follow]:
 def next_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The next line of it, as what it says."""
     assert process.stdout is not None
+    patience = threading.Timer(60, process.kill)
+    patience.start()
     line = process.stdout.readline()
+    patience.cancel()
     assert line, process.communicate()
     found: dict[str, Any] = json.loads(line)
     return found
