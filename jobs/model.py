@@ -133,6 +133,10 @@ class Attempt:
     unit: str | None
     figures: dict[str, object]
     """What the work measured, as it reported it: token counts, seconds, model names."""
+    outcome: str | None = None
+    """How it ended; LOST too when another attempt followed."""
+    cause: str | None = None
+    message: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,9 @@ class Event:
     attempt: int
     kind: str
     data: dict[str, object]
+    job_id: str
+    seq: int
+    """Its place among the events of all jobs."""
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,15 @@ def attempt(row: sqlite3.Row) -> Attempt:
         total=row["total"],
         unit=row["unit"],
         figures=json.loads(row["figures"]),
+        outcome=row["outcome"],
+        cause=row["cause"],
+        message=row["message"],
     )
 
 
 def event(row: sqlite3.Row) -> Event:
-    return Event(row["at"], row["attempt"], row["kind"], json.loads(row["data"]))
+    data = json.loads(row["data"])
+    return Event(row["at"], row["attempt"], row["kind"], data, row["job_id"], row["seq"])
 
 
 UNLIMITED = 2**62

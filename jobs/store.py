@@ -158,6 +158,14 @@ class Store(Database):
         """What happened to a job, in order."""
         return self._values(rows.event, self._all("events", job_id=job_id))
 
+    def events_after(self, seq: int, limit: int, job_id: str | None = None) -> list[Event]:
+        """The first `limit` events after that one, of all jobs or of one, in order."""
+        if job_id is None:
+            found = self._all("events_after", after=seq, limit=limit)
+        else:
+            found = self._all("events_of_after", job_id=job_id, after=seq, limit=limit)
+        return self._values(rows.event, found)
+
     def document(self, sha256: str) -> bytes:
         """The body of a stored document."""
         body = self._scalar("document", sha256=sha256)

@@ -178,17 +178,26 @@ class Job:
     def stream(self) -> Iterator[str]:
         """The answer as it arrives, from its beginning, to its end. Raises like `result`. A
         second attempt begins again from the beginning."""
+        for _, text in self.heard():
+            if text:
+                yield text
+        self.result()
+
+    def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
+        """Like `watch`, each status with what of its attempt's answer arrived since the one before
+        it: from the beginning, or only `from_now` on. A second attempt begins again from the
+        beginning."""
         after, attempt = 0, 0
+        is_skipped = from_now
         for now in self.watch():
             if now.attempt != attempt:
                 after, attempt = 0, now.attempt
             with truth.told(self._settings.state) as store:
                 pieces = store.pieces(self.id, now.attempt, after)
-            for piece in pieces:
-                after = piece.seq
-                if piece.channel == "answer":
-                    yield piece.text
-        self.result()
+            after = pieces[-1].seq if pieces else after
+            text = "".join(piece.text for piece in pieces if piece.channel == "answer")
+            yield now, "" if is_skipped else text
+            is_skipped = False
 
 
 _ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {

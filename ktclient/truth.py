@@ -36,8 +36,12 @@ def serve(state: StateDir) -> None:
 def told(state: StateDir) -> Iterator[Store]:
     """An open store in which what is called RUNNING runs, and with a runner if jobs wait."""
     with Store.open(state) as store:
-        recovery.recover(store, state)
-        waiting = store.has(Status.QUEUED)
-        if waiting and not starting.is_runner_alive(state):
-            serve(state)
+        see_to(store, state)
         yield store
+
+
+def see_to(store: Store, state: StateDir) -> None:
+    """The same for a store that is open already."""
+    recovery.recover(store, state)
+    if store.has(Status.QUEUED) and not starting.is_runner_alive(state):
+        serve(state)

@@ -74,6 +74,12 @@ SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number;
 -- name: events
 SELECT * FROM events WHERE job_id = :job_id ORDER BY seq;
 
+-- name: events_after
+SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: events_of_after
+SELECT * FROM events WHERE job_id = :job_id AND seq > :after ORDER BY seq LIMIT :limit;
+
 -- name: document
 SELECT body FROM documents WHERE sha256 = :sha256;
 

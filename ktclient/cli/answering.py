@@ -36,18 +36,19 @@ def result(job_id: str, output: str | None, raw: bool, as_json: bool) -> int:
         _print_answer(now, text, as_json=as_json, raw=raw)
     elif now.state == "SUCCEEDED":
         _write(Path(output), text if raw else _shown(now, text))
-        _remark(now, text)
+        remark(now, text)
     else:
         screen.say(f"{output} was not written")
     return exits.code_of_job(now.state, now.cause)
 
 
-def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
+def wait_and_print(job_ids: Sequence[str], *, as_json: bool, quiet: bool = False) -> int:
     """Wait for jobs and print their answers, as each comes; under its question where there are
-    several. Returns the exit code of the first that did not succeed."""
+    several. `quiet`: no progress and no notes, only how a job failed. Returns the exit code of the
+    first that did not succeed."""
     codes, told = [], []
     for number, job_id in enumerate(job_ids, 1):
-        end = looking.watch(job_id, None)
+        end = looking.watch(job_id, None, is_silent=quiet)
         if end.state != "SUCCEEDED":
             screen.say(looking.ending(end))
         with looking.job_by(end.id) as (store, job):
@@ -55,13 +56,13 @@ def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
         codes.append(exits.code_of_job(end.state, end.cause))
         if as_json:
             told.append(_record(end, text))
-            _remark(end, text)
         elif len(job_ids) == 1:
-            _print_answer(end, text, as_json=False, raw=False)
+            _print_text(end, text, raw=False)
         else:
             gap = "\n" if number > 1 else ""
             screen.put(f"{gap}{number}. {end.questions[0]}\n\n{text}")
-            _remark(end, text)
+        if not quiet:
+            remark(end, text)
     if as_json:
         screen.put(looking.json_text(told[0] if len(told) == 1 else told))
     return next((code for code in codes if code != exits.SUCCEEDED), exits.SUCCEEDED)
@@ -70,9 +71,14 @@ def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
 def _print_answer(job: Snapshot, text: str, *, as_json: bool, raw: bool) -> None:
     if as_json:
         screen.put(looking.json_text(_record(job, text)))
-    elif text:
+    else:
+        _print_text(job, text, raw=raw)
+    remark(job, text)
+
+
+def _print_text(job: Snapshot, text: str, *, raw: bool) -> None:
+    if text:
         screen.put(text if raw else _shown(job, text))
-    _remark(job, text)
 
 
 def _record(job: Snapshot, text: str) -> dict[str, object]:
@@ -98,7 +104,7 @@ def _shown(job: Snapshot, text: str) -> str:
     return together.in_words(answers) if whole else text
 
 
-def _remark(job: Snapshot, text: str) -> None:
+def remark(job: Snapshot, text: str) -> None:
     """What the reader of an answer must know about it."""
     if len(job.questions) > 1:
         _remark_on_missing(job, text)

@@ -18,8 +18,9 @@ _PLAIN_STEP = 0.25
 class Line:
     """One line that says what happens now."""
 
-    def __init__(self, status: Status | None) -> None:
+    def __init__(self, status: Status | None, *, is_silent: bool = False) -> None:
         self._status = status
+        self._is_silent = is_silent
         self._said: tuple[str, int] | None = None
 
     def job(self, job: Snapshot) -> None:
@@ -36,6 +37,8 @@ class Line:
         self._show(text, stage, done, total)
 
     def _show(self, text: str, phase: str, done: int | None, total: int | None) -> None:
+        if self._is_silent:
+            return
         if self._status is not None:
             from rich.text import Text
 
@@ -48,10 +51,10 @@ class Line:
 
 
 @contextmanager
-def line() -> Iterator[Line]:
-    """A line for as long as the block runs."""
-    if not screen.is_interactive():
-        yield Line(None)
+def line(*, is_silent: bool = False) -> Iterator[Line]:
+    """A line for as long as the block runs; a silent one shows nothing."""
+    if is_silent or not screen.is_interactive():
+        yield Line(None, is_silent=is_silent)
         return
     from rich.console import Console
 

@@ -39,7 +39,7 @@ def status(job_id: str | None, as_json: bool) -> None:
     if job_id is not None:
         with job_by(job_id) as (store, job):
             one = snapshot.take(store, job)
-        screen.put(json_text(one.to_dict()) if as_json else _in_full(one))
+        screen.put(json_text(one.to_dict()) if as_json else in_full(one))
         return
     settings = config.load()
     jobs: list[Snapshot] = []
@@ -85,7 +85,8 @@ def _listed(jobs: list[Snapshot]) -> str:
     return screen.table([[row[i] for i in kept] for row in rows])
 
 
-def _in_full(job: Snapshot) -> str:
+def in_full(job: Snapshot) -> str:
+    """What a snapshot says, a line for each thing."""
     lines = [("job", job.id), ("state", job.state)]
     if not job.is_finished:
         lines.append(("doing", screen.activity(job)))
@@ -121,14 +122,15 @@ def wait(job_id: str, timeout: float | None) -> int:
     return exits.code_of_job(end.state, end.cause)
 
 
-def watch(job_id: str, timeout: float | None) -> Snapshot:
-    """The job's end. Raises `NotFinished`; an interrupt says how to come back."""
+def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Snapshot:
+    """The job's end, with progress until then unless `is_silent`. Raises `NotFinished`; an
+    interrupt says how to come back."""
     from ktclient.submit import Job
 
     job = Job(job_id)
     now: Snapshot | None = None
     try:
-        with live.line() as line:
+        with live.line(is_silent=is_silent) as line:
             for now in job.watch(timeout):
                 if not now.is_finished:
                     line.job(now)
@@ -154,13 +156,14 @@ def logs(job_id: str) -> None:
     with job_by(job_id) as (store, job):
         events = store.events(job.id)
     for event in events:
-        screen.put(f"{screen.local_time(event.at)}  {_told(event)}")
+        screen.put(f"{screen.local_time(event.at)}  {told(event)}")
     log = settings.state.job_log(job.id)
     if log.exists() and (text := log.read_text(errors="replace").strip()):
         screen.put(f"-- {log}\n{text}")
 
 
-def _told(event: Event) -> str:
+def told(event: Event) -> str:
+    """An event in words."""
     if event.kind == "phase":
         return f"phase {event.data['phase']}"
     details = ", ".join(f"{name} {value}" for name, value in event.data.items())

@@ -24,6 +24,11 @@ def put(text: str) -> None:
     print(safe(text) if sys.stdout.isatty() else text, flush=True)
 
 
+def pour(text: str) -> None:
+    """A stretch of data, on stdout: as `put`, without a line end of its own."""
+    print(safe(text) if sys.stdout.isatty() else text, end="", flush=True)
+
+
 def safe(text: str) -> str:
     """The text without characters that could steer a terminal: model output and file names are
     not ours. Line ends and tabs stay."""

@@ -95,7 +95,10 @@ def options_of(given: Asked) -> Options:
 @click.command()
 @asked
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
-def submit(file: str, raw: bool, as_json: bool, wait: bool, **given: Unpack[Asked]) -> int:
+@click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
+def submit(
+    file: str, raw: bool, as_json: bool, wait: bool, quiet: bool, **given: Unpack[Asked]
+) -> int:
     """Hand over FILE ("-" for standard input) and return at once.
 
     The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
@@ -105,15 +108,16 @@ def submit(file: str, raw: bool, as_json: bool, wait: bool, **given: Unpack[Aske
 
     options, settings = options_of(given), config.load()
     document = documents.read(file, raw=raw)
-    with _named_if_it_ends_early() as name, live.line() as line:
+    with _named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
         handed = handover.hand_over(document, options, settings, line.download, name)
     ids = [job_id for job_id, _ in handed]
     if not (wait or as_json):
         screen.put("\n".join(ids))
-    _explain(handed, document, options)
-    _warn_of_logout()
+    if not quiet:
+        _explain(handed, document, options)
+        _warn_of_logout()
     if wait:
-        return answering.wait_and_print(ids, as_json=as_json)
+        return answering.wait_and_print(ids, as_json=as_json, quiet=quiet)
     if as_json:
         _print_records(ids)
     return 0

@@ -67,6 +67,24 @@ def test_submit_prints_the_id_alone_and_result_the_answer_alone(
     assert (result.returncode, result.stdout) == (0, "A stormy night, at length.\n")
 
 
+def test_quiet_says_the_id_and_nothing_else(run: Run, book: Path, tmp_path: Path) -> None:
+    """For scripts; of a failure it does speak, and it keeps its code."""
+    options = ("--answer", "word " * 50, "--fault", "none,none,http_400_flat")
+    with fake_sglang(tmp_path, *options) as server:
+        where = ("--server", server.url)
+        submitted = run("submit", "-q", str(book), *where)
+        job_id = submitted.stdout.strip()
+        assert submitted.stdout == f"{job_id}\n" and len(job_id) == 8
+        assert (submitted.returncode, submitted.stderr) == (0, "")
+        assert run("wait", job_id).returncode == 0
+        waited = run("submit", "--quiet", str(book), *where, "--wait", "--max-tokens", "3")
+        assert (waited.returncode, waited.stderr) == (0, "") and "word word" in waited.stdout
+        failed = run("submit", "-q", str(book), *where, "--wait")
+        assert (failed.returncode, failed.stdout) == (1, "") and "failed" in failed.stderr
+    refused = run("submit", "-q", str(tmp_path / "nothing.txt"))
+    assert (refused.returncode, refused.stdout) == (2, "") and "there is no file" in refused.stderr
+
+
 def test_submit_and_wait_prints_the_answer(run: Run, book: Path, server: FakeServer) -> None:
     """One line to type, one answer to read; and one object in JSON."""
     done = run("submit", str(book), "--ask", "What weather?", "--wait")

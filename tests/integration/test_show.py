@@ -1,0 +1,119 @@
+"""`ktjob show`: attempts, events, figures, cause and next step, in words and in JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from fake_sglang.process import fake_sglang
+
+from jobs.layout import StateDir
+from jobs.model import Capacity, Identity, NewJob, Outcome
+from jobs.store import Store
+from ktclient import submit_long
+from ktclient.cli import next_steps
+from ktclient.cli.ktjob import ktjob
+from ktclient.cli.ktserver import ktserver
+from ktclient.spec import JobSpec
+from ktclient.tasks import task
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [*ktjob_command, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:
+    """Each attempt with its own end; the cause; what had arrived; the question asked once more."""
+    options = ("--fault", "cut_midway,cut_midway", "--answer", "one two three four")
+    with fake_sglang(tmp_path, *options) as server:
+        job = submit_long("text\n", ask="Who's there?", server=server.url, priority=7).wait(60)
+    told = json.loads(run("show", job.id[:6], "--json").stdout)
+    plain = json.loads(json.dumps(job.status().to_dict()))
+    assert {name: told[name] for name in plain} == plain
+    assert (told["schema"], told["state"], told["cause"]) == (1, "FAILED", "stream_cut")
+    assert told["instruction"].endswith("Who's there?") and told["priority"] == 7
+    assert [attempt["number"] for attempt in told["attempts"]] == [1, 2]
+    assert [attempt["outcome"] for attempt in told["attempts"]] == ["LOST", "FAILED"]
+    assert [attempt["cause"] for attempt in told["attempts"]] == ["stream_cut"] * 2
+    rids = [event["rid"] for event in server.events("request")]
+    assert [attempt["rid"] for attempt in told["attempts"]] == rids
+    kinds = [event["kind"] for event in told["events"]]
+    assert kinds[0] == "submitted" and kinds[-1] == "finished" and "queued again" in kinds
+    assert [step["command"] for step in told["next"]] == [
+        "ktserver explain --last",
+        f"ktjob result {job.id}",
+        f"ktjob ask {job.id} 'Who'\"'\"'s there?'",
+    ]
+    words = run("show", job.id).stdout
+    for said in (
+        "state      FAILED",
+        "before the answer was whole",
+        "attempt    2  ",
+        "asked      Who's there?",
+        "queued again",
+        f"next       ktjob result {job.id}",
+    ):
+        assert said in words, words
+
+
+def test_figures_and_the_next_step_of_a_job_that_went_well(run: Run, tmp_path: Path) -> None:
+    """What the server counted; and a longer answer, where this one was cut off."""
+    with fake_sglang(tmp_path, "--answer", "word " * 50) as server:
+        job = submit_long("text\n", ask="How many?", server=server.url, max_tokens=20).wait(60)
+    told = json.loads(run("show", job.id, "--json").stdout)
+    (attempt,) = told["attempts"]
+    assert attempt["figures"]["completion_tokens"] == 20 and attempt["ended_at"]
+    assert told["characters"] == len(job.result())
+    commands = [f"ktjob result {job.id}", f"ktjob ask {job.id} 'How many?' --max-tokens 40"]
+    assert [step["command"] for step in told["next"]] == commands
+    words = run("show", job.id).stdout
+    assert "completion_tokens 20" in words and "ktjob result" in words.splitlines()[-2]
+
+
+def test_a_job_that_waits_is_shown_too(run: Run, tmp_path: Path) -> None:
+    """No attempt yet; and an unknown one is 3."""
+    with fake_sglang(tmp_path, "--prefill-seconds", "600") as server:
+        first = submit_long("text\n", server=server.url)
+        server.wait_for_event("prefill_started", 60)
+        running = run("show", first.id)
+        first.cancel()
+        first.wait(60)
+    assert "running in" in running.stdout and f"ktjob follow {first.id}" in running.stdout
+    assert run("show", "zzz").returncode == 3
+
+
+@pytest.mark.parametrize("cause", [*next_steps.BY_CAUSE, "bug", "deadline_exceeded", None])
+def test_whatever_is_to_be_typed_next_can_be_typed(state: StateDir, cause: str | None) -> None:
+    """Every command named is one of ours, with options that it has."""
+    from ktclient import snapshot
+
+    spec = JobSpec(task(False, "Who?", None), "http://127.0.0.1:9", None, 100, 60.0).to_json()
+    with Store.open(state) as store:
+        job = store.submit(NewJob("pool", spec, b"text", "title"), Capacity(slots=1))
+        store.claim(job.id, Identity("boot", 1, 1))
+        store.finish(job.id, 1, Outcome.FAILED, cause, "it failed")
+        steps = next_steps.steps(snapshot.take(store, store.job(job.id)), has_text=True)
+    assert len(steps) == 3
+    for step in steps:
+        program, name, *rest = step.command.split()
+        group = {"ktjob": ktjob, "ktserver": ktserver}[program]
+        options = {
+            option
+            for parameter in group.commands[name].params
+            if isinstance(parameter, click.Option)
+            for option in parameter.opts
+        }
+        assert {word for word in rest if word.startswith("--")} <= options, step
