@@ -15,14 +15,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @submitting.asked
-def check(file: str, raw: bool, as_json: bool, **given: Unpack[submitting.Asked]) -> int:
+def check(
+    file: str,
+    raw: bool,
+    encoding: str | None,
+    as_json: bool,
+    **given: Unpack[submitting.Asked],
+) -> int:
     """Say whether FILE fits the server and how long it takes, without submitting it.
 
     Takes the options of `submit`. Exits with 0 when it fits, with 7 when it does not.
     """
     from ktclient import config, documents, handover
 
-    document = documents.read(file, raw=raw)
+    document = documents.read(file, raw=raw, encoding=encoding)
     with live.line() as line:
         before = handover.forecast(
             document, submitting.options_of(given), config.load(), line.download

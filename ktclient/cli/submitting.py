@@ -47,6 +47,11 @@ _ASKED = (
         "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
     ),
     click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
+    click.option(
+        "--encoding",
+        metavar="NAME",
+        help="The text's encoding: GB18030, Big5 … (UTF-8, else guessed).",
+    ),
     click.option("--raw", is_flag=True, help="Keep CRLF line ends and a byte order mark."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
@@ -95,7 +100,14 @@ def options_of(given: Asked) -> Options:
 @click.command()
 @asked
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
-def submit(file: str, raw: bool, as_json: bool, wait: bool, **given: Unpack[Asked]) -> int:
+def submit(
+    file: str,
+    raw: bool,
+    encoding: str | None,
+    as_json: bool,
+    wait: bool,
+    **given: Unpack[Asked],
+) -> int:
     """Hand over FILE ("-" for standard input) and return at once.
 
     The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
@@ -104,7 +116,7 @@ def submit(file: str, raw: bool, as_json: bool, wait: bool, **given: Unpack[Aske
     from ktclient import config, documents, handover
 
     options, settings = options_of(given), config.load()
-    document = documents.read(file, raw=raw)
+    document = documents.read(file, raw=raw, encoding=encoding)
     with _named_if_it_ends_early() as name, live.line() as line:
         handed = handover.hand_over(document, options, settings, line.download, name)
     ids = [job_id for job_id, _ in handed]
@@ -181,6 +193,8 @@ def describe(document: Document, forecast: Forecast) -> None:
     where = f"{target.server} ({target.why})"
     if target.is_embedded:
         where = f"the embedded {embedded.MODEL} ({target.why})"
+    if document.guessed:
+        screen.say(f"  read as    {document.guessed} (a guess); --encoding NAME overrides")
     if document.neutralised:
         screen.say(
             f"  note       {document.neutralised} chat-template marks in it were made harmless"

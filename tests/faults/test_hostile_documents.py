@@ -107,7 +107,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "NUL": (lambda path: path.write_bytes(b"text\0text"), "NUL"),
     "surrogate": (lambda path: path.write_bytes(b"\xed\xa0\x80"), "UTF-8"),
     "surrogate in UTF-16": (lambda path: path.write_bytes(b"\xff\xfea\x00\x00\xd8"), "UTF-16"),
-    "latin-1": (lambda path: path.write_bytes("café".encode("latin-1")), "iconv"),
+    "latin-1": (lambda path: path.write_bytes("café".encode("latin-1")), "--encoding"),
     "binary": (lambda path: path.write_bytes(bytes(range(256)) * 9), "not text"),
 }
 
