@@ -64,14 +64,14 @@ def read(
     path = Path(name)
     try:
         with path.open("rb") as file:
-            body = _bounded(file, _shown(name), os.fstat(file.fileno()).st_size)
+            body = _bounded(file, printable(name), os.fstat(file.fileno()).st_size)
     except IsADirectoryError:
-        raise DocumentUnusable(f"{_shown(name)} is a folder; name a text file in it") from None
+        raise DocumentUnusable(f"{printable(name)} is a folder; name a text file in it") from None
     except FileNotFoundError:
-        raise DocumentUnusable(f"there is no file {_shown(name)}") from None
+        raise DocumentUnusable(f"there is no file {printable(name)}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DocumentUnusable(f"cannot read {_shown(name)}: {reason}") from None
+        raise DocumentUnusable(f"cannot read {printable(name)}: {reason}") from None
     title = os.fsencode(path.name).decode(errors="replace")
     return from_bytes(body, title, raw=raw, encoding=encoding)
 
@@ -101,7 +101,7 @@ def _too_long(name: str, size: int) -> DocumentUnusable:
     )
 
 
-def _shown(name: str) -> str:
+def printable(name: str) -> str:
     """A file name as it can be told in one line: what is no character of one line is replaced."""
     text = os.fsencode(name).decode(errors="replace") or "''"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

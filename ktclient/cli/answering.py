@@ -42,9 +42,9 @@ def result(job_id: str, output: str | None, raw: bool, as_json: bool) -> int:
     return exits.code_of_job(now.state, now.cause)
 
 
-def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
-    """Wait for jobs and print their answers, as each comes; under its question where there are
-    several. Returns the exit code of the first that did not succeed."""
+def wait_and_print(job_ids: Sequence[str], *, as_json: bool, headings: Sequence[str] = ()) -> int:
+    """Wait for jobs and print their answers, as each comes; where there are several, under its
+    heading, else its question. Returns the exit code of the first that did not succeed."""
     codes, told = [], []
     for number, job_id in enumerate(job_ids, 1):
         end = looking.watch(job_id, None)
@@ -60,7 +60,8 @@ def wait_and_print(job_ids: Sequence[str], *, as_json: bool) -> int:
             _print_answer(end, text, as_json=False, raw=False)
         else:
             gap = "\n" if number > 1 else ""
-            screen.put(f"{gap}{number}. {end.questions[0]}\n\n{text}")
+            heading = headings[number - 1] if headings else end.questions[0]
+            screen.put(f"{gap}{number}. {heading}\n\n{_shown(end, text)}")
             _remark(end, text)
     if as_json:
         screen.put(looking.json_text(told[0] if len(told) == 1 else told))

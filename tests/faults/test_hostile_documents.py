@@ -95,7 +95,7 @@ def vanish(path: Path) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "folder": (Path.mkdir, "is a folder"),
+    "folder": (Path.mkdir, "no text file"),
     "loop": (lambda path: path.symlink_to(path), "cannot read"),
     "gone": (vanish, "there is no file"),
     "null device": (lambda path: path.symlink_to("/dev/null"), "is empty"),

@@ -108,7 +108,7 @@ def test_result_to_a_file_is_whole_or_not_at_all(
         (lambda path: None, "there is no file"),
         (lambda path: path.write_text(""), "is empty"),
         (lambda path: path.write_text(" \n\t\r\n"), "is empty"),
-        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.mkdir(), "no text file"),
         (lambda path: path.write_bytes(b"\x7fELF\x02\x01\x01\0\0\0"), "not text"),
         (lambda path: path.write_bytes("石头记".encode("gb18030")), "--encoding GB18030"),
     ],
