@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
@@ -12,6 +12,7 @@ from ktclient import forecast as forecasts
 from ktclient.documents import Document
 from ktclient.errors import BadInput, DoesNotFit
 from ktclient.forecast import Forecast
+from ktclient.manners import Manner
 from ktclient.quoting import spoken
 from ktclient.servers import choose
 from ktclient.servers.choose import Target
@@ -41,6 +42,7 @@ class Options:
     priority: int = 0
     patience: float = forecasts.LONG_PATIENCE_SECONDS
     """Seconds that a busy server may take to tell about itself."""
+    manner: Manner = field(default_factory=Manner)
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -121,6 +123,7 @@ def _job(
         max_tokens=most,
         timeout=before.deadline,
         counted=counted,
+        manner=options.manner,
     )
     return NewJob(
         pool=before.target.server,
@@ -164,12 +167,15 @@ def forecast_all(
     target = choose.choose(settings, options.server, options.model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
-    message, most = tasks.message(text, longest), options.most(longest)
+    message = options.manner.with_system(tasks.message(text, longest))
+    most = options.most(longest)
     target = forecasts.look(message, most, target, settings, on_progress, options.patience)
 
     def say(document: Document, task: Task) -> Forecast:
-        message = tasks.message(document.text, task)
-        return forecasts.say(message, options.most(task), options.timeout, target, settings)
+        message = options.manner.with_system(tasks.message(document.text, task))
+        is_one = options.manner.system is None
+        most = options.most(task)
+        return forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
 
     return [[say(document, task) for task in options.tasks] for document in documents]
 

@@ -44,6 +44,11 @@ _ASKED = (
         metavar="N",
         help="Most tokens to answer (1024; with --together 1024 for each question, in all).",
     ),
+    click.option("--system", metavar="TEXT", help="A system prompt, before the document."),
+    click.option("--temperature", type=float, metavar="X", help="0 to 2 (the server's own)."),
+    click.option(
+        "--thinking", type=click.Choice(["on", "off"]), help="Let the model think first, or not."
+    ),
     click.option("--model", metavar="NAME", help="The model's name, for servers with several."),
     click.option("--server", metavar="URL", help='A server\'s URL, or "embedded".'),
     click.option(
@@ -86,13 +91,17 @@ class Asked(TypedDict):
     timeout: float | None
     max_attempts: int | None
     priority: int
+    system: str | None
+    temperature: float | None
+    thinking: str | None
 
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import handover, tasks
+    from ktclient import handover, manners, tasks
 
     attempts = given["max_attempts"]
+    thinking = {"on": True, "off": False}.get(given["thinking"] or "")
     return handover.Options(
         tasks=tasks.tasks(
             given["summarize"], given["ask"], given["prompt"], as_one=given["together"]
@@ -103,6 +112,7 @@ def options_of(given: Asked) -> Options:
         server=given["server"],
         max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],
+        manner=manners.manner(given["system"], given["temperature"], thinking),
     )
 
 
