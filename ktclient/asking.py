@@ -19,8 +19,8 @@ def ask(
     timeout: float | None = None,
     on_progress: embedded.Progress = lambda what, done, total: None,
 ) -> tuple[str, Forecast]:
-    """A new job on the document of an old one: same server, same model, same limits unless given.
-    Returns its id, and what was found out before it was stored.
+    """A new job on the document of an old one: same server, same model, same manner, same limits
+    unless given. Returns its id, and what was found out before it was stored.
 
     `timeout` is in seconds. Counted and checked like any other request, but a busy server is not
     waited for: it is asked for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`,
@@ -40,5 +40,6 @@ def ask(
         max_attempts=old.max_attempts,
         priority=old.priority,
         patience=forecasts.PATIENCE_SECONDS,
+        manner=spec.manner,
     )
     return hand_over(document, options, settings, on_progress)[0]

@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 import openai
-from openai.types.chat import ChatCompletionChunk
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from ktclient import error_bodies, failures, http
 from ktclient.errors import (
@@ -51,6 +51,7 @@ class LongRequest:
     rid: str
     extras: dict[str, object] = field(default_factory=dict)
     api_key: str | None = field(default=None, repr=False)
+    system: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class _Exchange:
         )
         with api.chat.completions.create(
             model=request.model,
-            messages=[{"role": "user", "content": self._take_message()}],
+            messages=self._messages(),
             max_tokens=request.max_tokens,
             stream=True,
             stream_options={"include_usage": True},
@@ -240,6 +241,13 @@ class _Exchange:
             f"{url} answered with {quote(kind)} where a stream was asked for: is it an "
             "OpenAI-compatible server that streams?"
         )
+
+    def _messages(self) -> list[ChatCompletionMessageParam]:
+        system = self._request.system
+        first: list[ChatCompletionMessageParam] = (
+            [] if system is None else [{"role": "system", "content": system}]
+        )
+        return [*first, {"role": "user", "content": self._take_message()}]
 
     def _take_message(self) -> str:
         message, self._message = self._message, ""

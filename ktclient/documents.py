@@ -10,10 +10,11 @@ import codecs
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from ktclient import binaries, encodings
 from ktclient.errors import DocumentUnusable
 
 STDIN = "-"
@@ -48,25 +49,31 @@ class Document:
     """How many marks of chat templates the text held; they are data, and were made so."""
     line_ends: int = 0
     """How many CRs were dropped from its line ends."""
+    guessed: str = ""
+    """The encoding, where it had to be guessed."""
 
 
-def read(name: str, *, raw: bool = False, stdin: BinaryIO | None = None) -> Document:
-    """Read a file, or standard input for "-". Raises `DocumentUnusable`."""
+def read(
+    name: str, *, raw: bool = False, encoding: str | None = None, stdin: BinaryIO | None = None
+) -> Document:
+    """Read a file, or standard input for "-". Raises `DocumentUnusable`, and `BadInput` for an
+    encoding that there is not."""
     if name == STDIN:
         body = _bounded(stdin or _own_stdin(), "standard input")
-        return from_bytes(body, "standard input", raw=raw)
+        return from_bytes(body, "standard input", raw=raw, encoding=encoding)
     path = Path(name)
     try:
         with path.open("rb") as file:
-            body = _bounded(file, _shown(name), os.fstat(file.fileno()).st_size)
+            body = _bounded(file, printable(name), os.fstat(file.fileno()).st_size)
     except IsADirectoryError:
-        raise DocumentUnusable(f"{_shown(name)} is a folder; name a text file in it") from None
+        raise DocumentUnusable(f"{printable(name)} is a folder; name a text file in it") from None
     except FileNotFoundError:
-        raise DocumentUnusable(f"there is no file {_shown(name)}") from None
+        raise DocumentUnusable(f"there is no file {printable(name)}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DocumentUnusable(f"cannot read {_shown(name)}: {reason}") from None
-    return from_bytes(body, os.fsencode(path.name).decode(errors="replace"), raw=raw)
+        raise DocumentUnusable(f"cannot read {printable(name)}: {reason}") from None
+    title = os.fsencode(path.name).decode(errors="replace")
+    return from_bytes(body, title, raw=raw, encoding=encoding)
 
 
 def _own_stdin() -> BinaryIO:
@@ -94,23 +101,43 @@ def _too_long(name: str, size: int) -> DocumentUnusable:
     )
 
 
-def _shown(name: str) -> str:
+def printable(name: str) -> str:
     """A file name as it can be told in one line: what is no character of one line is replaced."""
     text = os.fsencode(name).decode(errors="replace") or "''"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def from_bytes(body: bytes, title: str, *, raw: bool = False) -> Document:
-    """Decode by the byte order mark, else as UTF-8. Raises `DocumentUnusable`."""
-    mark, encoding = next(
+def from_bytes(
+    body: bytes, title: str, *, raw: bool = False, encoding: str | None = None
+) -> Document:
+    """Decode as said, else by the byte order mark, else as UTF-8, else as is guessed. All of it or
+    nothing: no byte is dropped or replaced. Raises `DocumentUnusable`, and `BadInput` for an
+    encoding that there is not."""
+    if (format_name := binaries.name(body)) is not None:
+        cure = binaries.cure(format_name)
+        raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
+    mark, marked = next(
         ((mark, name) for mark, name in _MARKS if body.startswith(mark)), (b"", "utf-8")
     )
-    start = 0 if raw else len(mark)
+    start = 0 if raw or encoding is not None else len(mark)
     try:
-        text = body[start:].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise _undecodable(title, body, start + error.start, encoding) from None
+        text = body[start:].decode(encodings.check(encoding) if encoding is not None else marked)
+    except UnicodeError as error:  # not all of Python's codecs tell the place
+        place = start + error.start if isinstance(error, UnicodeDecodeError) else None
+        guessed = None if encoding is not None or mark else encodings.guess(body)
+        if guessed is None:
+            raise _undecodable(title, body, place, encoding or marked, encoding) from None
+        return _guessed(guessed, title, raw)
+    if "\0" in text and encoding is None and not mark:
+        guessed = encodings.guess(body)
+        if guessed is not None:
+            return _guessed(guessed, title, raw)
     return from_text(text, title, raw=raw)
+
+
+def _guessed(guess: tuple[str, str], title: str, raw: bool) -> Document:
+    name, text = guess
+    return replace(from_text(text, title, raw=raw), guessed=name)
 
 
 def from_text(text: str, title: str, *, raw: bool = False) -> Document:
@@ -144,15 +171,19 @@ def neutral(text: str) -> tuple[str, int]:
     return _TEMPLATE_MARK.subn(r"\g<0> ", text)
 
 
-def _undecodable(title: str, body: bytes, offset: int, encoding: str) -> DocumentUnusable:
-    if encoding == "utf-8" and (b"\0" in body[:8192] or _looks_binary(body[:8192])):
+def _undecodable(
+    title: str, body: bytes, offset: int | None, encoding: str, said: str | None
+) -> DocumentUnusable:
+    if (
+        said is None
+        and encoding == "utf-8"
+        and (b"\0" in body[:8192] or binaries.looks_binary(body))
+    ):
         return DocumentUnusable(f"{title} is not text: it looks like a binary file")
-    return DocumentUnusable(
-        f"{title} is not {encoding.upper()}: byte {body[offset]:#04x} at offset "
-        f"{offset:,}. Convert it first, for example: iconv -f GB18030 -t UTF-8"
+    where = "" if offset is None else f": byte {body[offset]:#04x} at offset {offset:,}"
+    cure = (
+        "Is it in another encoding, or damaged there? Nothing was left out, and nothing sent"
+        if said is not None
+        else "If it is text in another encoding, name it, for example: --encoding GB18030"
     )
-
-
-def _looks_binary(sample: bytes) -> bool:
-    controls = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in sample)
-    return controls * 20 > len(sample)
+    return DocumentUnusable(f"{title} is not {encoding.upper()}{where}. {cure}")

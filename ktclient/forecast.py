@@ -118,11 +118,20 @@ def look(
 
 
 def say(
-    message: str, max_tokens: int, timeout: float | None, target: Target, settings: Settings
+    message: str,
+    max_tokens: int,
+    timeout: float | None,
+    target: Target,
+    settings: Settings,
+    *,
+    is_one: bool = True,
 ) -> Forecast:
-    """The forecast for a message to a server that was looked at."""
+    """The forecast for a message to a server that was looked at. `is_one`: without a system prompt
+    before it; with one in the text, the count is exact but for the template around it."""
     rough = tokens.estimate(message)
     count = _count(message, rough, max_tokens, target, settings)
+    if count.exact and not is_one:
+        count = replace(count, exact=False, by=f"{count.by}, the system prompt with it")
     verdict = _verdict(count, max_tokens, _limits(target))
     belief, by = _belief(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
 from ktclient import config, tasks, truth
 from ktclient import forecast as forecasts
 from ktclient.documents import Document
-from ktclient.errors import BadInput
+from ktclient.errors import BadInput, DoesNotFit
 from ktclient.forecast import Forecast
+from ktclient.manners import Manner
 from ktclient.quoting import spoken
 from ktclient.servers import choose
 from ktclient.servers.choose import Target
@@ -29,7 +30,7 @@ MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Options:
-    """How to ask what. One job per task, all on one document."""
+    """How to ask what. One job per task and document."""
 
     tasks: tuple[Task, ...]
     max_tokens: int | None = None
@@ -41,6 +42,7 @@ class Options:
     priority: int = 0
     patience: float = forecasts.LONG_PATIENCE_SECONDS
     """Seconds that a busy server may take to tell about itself."""
+    manner: Manner = field(default_factory=Manner)
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -56,8 +58,19 @@ def hand_over(
     on_progress: embedded.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
 ) -> list[tuple[str, Forecast]]:
+    """`hand_over_all` of one document."""
+    return hand_over_all([document], options, settings, on_progress, on_stored)
+
+
+def hand_over_all(
+    documents: Sequence[Document],
+    options: Options,
+    settings: config.Settings,
+    on_progress: embedded.Progress = lambda what, done, total: None,
+    on_stored: Callable[[str], None] = lambda job_id: None,
+) -> list[tuple[str, Forecast]]:
     """Check everything that can be checked now, store the jobs, make sure that the runner lives.
-    Returns their ids, in the order of their tasks.
+    Returns their ids: those of the first document in the order of the tasks, then the next one's.
 
     `on_progress` is told about downloads, which happen here only when the embedded model's own
     tokenizer is needed to say whether the document fits. `on_stored` is told each id as soon as
@@ -67,20 +80,30 @@ def hand_over(
     `StoreUnusable`: nothing is stored then. Once they are stored it raises nothing: without a
     runner the next command starts one.
     """
-    before = forecast(document, options, settings, on_progress)
-    for one in before:
-        one.verdict.require()
-    body = document.text.encode()
-    new = [
-        _job(document.title, body, task, options, one, settings)
-        for task, one in zip(options.tasks, before, strict=True)
-    ]
+    before = forecast_all(documents, options, settings, on_progress)
+    new: list[NewJob] = []
+    for document, forecasts_of_it in zip(documents, before, strict=True):
+        _require(document, forecasts_of_it, is_alone=len(documents) == 1)
+        body = document.text.encode()
+        new += [
+            _job(document.title, body, task, options, one, settings)
+            for task, one in zip(options.tasks, forecasts_of_it, strict=True)
+        ]
+    each = [one for forecasts_of_it in before for one in forecasts_of_it]
     with Store.open(settings.state) as store:
-        stored = store.submit_all(new, _capacity(store, before[0].target))
+        stored = store.submit_all(new, _capacity(store, each[0].target))
     for job in stored:
         on_stored(job.id)
     truth.serve(settings.state)
-    return [(job.id, one) for job, one in zip(stored, before, strict=True)]
+    return [(job.id, one) for job, one in zip(stored, each, strict=True)]
+
+
+def _require(document: Document, before: Sequence[Forecast], *, is_alone: bool) -> None:
+    for one in before:
+        try:
+            one.verdict.require()
+        except DoesNotFit as error:
+            raise error if is_alone else DoesNotFit(f"{document.title}: {error}") from None
 
 
 def _job(
@@ -100,6 +123,7 @@ def _job(
         max_tokens=most,
         timeout=before.deadline,
         counted=counted,
+        manner=options.manner,
     )
     return NewJob(
         pool=before.target.server,
@@ -129,21 +153,31 @@ def forecast(
 ) -> list[Forecast]:
     """What `hand_over` looks at first, for each task, and nothing else: stores nothing. Raises the
     same, but for `DoesNotFit`: the verdicts say it."""
+    return forecast_all([document], options, settings, on_progress)[0]
+
+
+def forecast_all(
+    documents: Sequence[Document],
+    options: Options,
+    settings: config.Settings,
+    on_progress: embedded.Progress = lambda what, done, total: None,
+) -> list[list[Forecast]]:
+    """The same for several documents. The server is asked once, with patience for the longest."""
     _check(options)
     target = choose.choose(settings, options.server, options.model)
     longest = max(options.tasks, key=lambda task: len(task.text))
-    message, most = tasks.message(document.text, longest), options.most(longest)
+    text = max((document.text for document in documents), key=len)
+    message = options.manner.with_system(tasks.message(text, longest))
+    most = options.most(longest)
     target = forecasts.look(message, most, target, settings, on_progress, options.patience)
-    return [
-        forecasts.say(
-            tasks.message(document.text, task),
-            options.most(task),
-            options.timeout,
-            target,
-            settings,
-        )
-        for task in options.tasks
-    ]
+
+    def say(document: Document, task: Task) -> Forecast:
+        message = options.manner.with_system(tasks.message(document.text, task))
+        is_one = options.manner.system is None
+        most = options.most(task)
+        return forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
+
+    return [[say(document, task) for task in options.tasks] for document in documents]
 
 
 def repeated_prefills(before: Sequence[Forecast]) -> str | None:

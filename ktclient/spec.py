@@ -1,18 +1,20 @@
 """What a job stores besides its document: enough to perform it, and nothing secret.
 
 A runner of an older ktjob may take a job of a newer one, when both share a state directory. What
-it must not misread comes with a new `VERSION`. What it may do without, the count of the tokens and
-the single questions of several, lies inside of "task": every version so far takes what it knows
-from there and leaves the rest, while an unknown field beside "task" was an error until now. Such a
-runner estimates the count itself, and asks all questions in one prompt without a schema.
+it must not misread comes with a new `VERSION`. What it may do without, the count of the tokens,
+the single questions of several and the manner, lies inside of "task": every version so far takes
+what it knows from there and leaves the rest, while an unknown field beside "task" was an error
+until now. Such a runner estimates the count itself, asks all questions in one prompt without a
+schema, and asks without the system prompt, temperature and thinking that were wished for.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ktclient.errors import BadInput
+from ktclient.manners import Manner
 from ktclient.tasks import Kind, Task
 from ktclient.tokens import Estimate
 
@@ -34,11 +36,13 @@ class JobSpec:
     """Seconds for the whole request, from its start to its last token."""
     counted: Estimate | None = None
     """Tokens of the whole message, where they were counted; the same three times if exactly."""
+    manner: Manner = field(default_factory=Manner)
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
         if self.task.questions:
             task["questions"] = self.task.questions
+        task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
         stored = {
@@ -67,4 +71,5 @@ class JobSpec:
             max_tokens=data["max_tokens"],
             timeout=data["timeout"],
             counted=None if tokens is None else Estimate(*tokens),
+            manner=Manner.from_fields(task),
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jobs import model
-from ktclient import config, documents, handover, snapshot, tasks, together, truth
+from ktclient import config, documents, handover, manners, snapshot, tasks, together, truth
 from ktclient.documents import Document
 from ktclient.errors import (
     BadInput,
@@ -38,6 +38,10 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     raw: bool = False,
     max_attempts: int = MAX_ATTEMPTS,
     priority: int = 0,
+    encoding: str | None = None,
+    system: str | None = None,
+    temperature: float | None = None,
+    thinking: bool | None = None,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -47,15 +51,20 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     request; without it, twice the time that reading may take, and an hour at least. `server` is a
     URL or "embedded"; without it the configured one, else one that answers on this machine, else
     the embedded one. `raw` keeps CRLFs and a byte order mark.
+    `encoding` is that of a file; without it UTF-8, by its mark, or guessed.
     `max_attempts` counts tries that were sent: another follows by itself only when the worker or
     the server died, and only once the server has been seen to be done with the one before.
-    Jobs of a higher `priority` start first.
+    Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
+    `thinking` lets the model think first or not; what is None is not sent.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
     chosen = (tasks.task(summarize, ask, prompt),)
-    options = Options(chosen, max_tokens, timeout, model, server, max_attempts, priority)
-    return _handed(_document(document, raw), options)[0]
+    manner = manners.manner(system, temperature, thinking)
+    options = Options(
+        chosen, max_tokens, timeout, model, server, max_attempts, priority, manner=manner
+    )
+    return _handed(_document(document, raw, encoding), options)[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -70,6 +79,10 @@ def submit_questions(  # noqa: PLR0913 - as above
     raw: bool = False,
     max_attempts: int = MAX_ATTEMPTS,
     priority: int = 0,
+    encoding: str | None = None,
+    system: str | None = None,
+    temperature: float | None = None,
+    thinking: bool | None = None,
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -81,8 +94,11 @@ def submit_questions(  # noqa: PLR0913 - as above
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
     asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
-    options = Options(asked, max_tokens, timeout, model, server, max_attempts, priority)
-    return _handed(_document(document, raw), options)
+    manner = manners.manner(system, temperature, thinking)
+    options = Options(
+        asked, max_tokens, timeout, model, server, max_attempts, priority, manner=manner
+    )
+    return _handed(_document(document, raw, encoding), options)
 
 
 def _handed(document: Document, options: Options) -> list[Job]:
@@ -90,9 +106,9 @@ def _handed(document: Document, options: Options) -> list[Job]:
     return [Job(id_, settings) for id_, _ in handover.hand_over(document, options, settings)]
 
 
-def _document(given: str | os.PathLike[str], raw: bool) -> Document:
+def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) -> Document:
     if not isinstance(given, str):
-        return documents.read(os.fspath(given), raw=raw)
+        return documents.read(os.fspath(given), raw=raw, encoding=encoding)
     if _names_a_file(given):
         raise BadInput(f"{given!r} is the name of a file: pass pathlib.Path({given!r}) to read it")
     return documents.from_text(given, "text", raw=raw)

@@ -121,7 +121,7 @@ def _ask(
     request = _request(performing, facts, spec, settings)
     if with_schema:
         request.extras["response_format"] = together.response_format(spec.task.questions)
-    expected = spec.counted or tokens.estimate(request.message)
+    expected = spec.counted or tokens.estimate(spec.manner.with_system(request.message))
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
         most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
@@ -161,15 +161,19 @@ def _request(
     performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
     message = tasks.message(performing.document().decode(), spec.task)
-    _check_fit(performing, facts, message, spec, settings)
+    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings)
+    extras = calls.extras(facts, performing.rid, spec.manner.thinking)
+    if spec.manner.temperature is not None:
+        extras["temperature"] = spec.manner.temperature
     return LongRequest(
         url=facts.url,
         model=facts.model,
         message=message,
         max_tokens=spec.max_tokens,
         rid=performing.rid,
-        extras=calls.extras(facts, performing.rid),
+        extras=extras,
         api_key=settings.api_key,
+        system=spec.manner.system,
     )
 
 
@@ -225,7 +229,8 @@ def _check_fit(
     if exact is None:
         exact = attend(performing, lambda: calls.count(facts, key, message))
     prompt = size.low if exact is None else exact
-    fit.judge(prompt, spec.max_tokens, limits, exact=exact is not None).require()
+    is_exact = exact is not None and spec.manner.system is None
+    fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()
 
 
 def _least(size: tokens.Estimate) -> int:

@@ -42,10 +42,12 @@ def result(job_id: str, output: str | None, raw: bool, as_json: bool) -> int:
     return exits.code_of_job(now.state, now.cause)
 
 
-def wait_and_print(job_ids: Sequence[str], *, as_json: bool, quiet: bool = False) -> int:
-    """Wait for jobs and print their answers, as each comes; under its question where there are
-    several. `quiet`: no progress and no notes, only how a job failed. Returns the exit code of the
-    first that did not succeed."""
+def wait_and_print(
+    job_ids: Sequence[str], *, as_json: bool, quiet: bool = False, headings: Sequence[str] = ()
+) -> int:
+    """Wait for jobs and print their answers, as each comes; where there are several, under its
+    heading, else its question. `quiet`: no progress and no notes, only how a job failed. Returns
+    the exit code of the first that did not succeed."""
     codes, told = [], []
     for number, job_id in enumerate(job_ids, 1):
         end = looking.watch(job_id, None, is_silent=quiet)
@@ -60,7 +62,8 @@ def wait_and_print(job_ids: Sequence[str], *, as_json: bool, quiet: bool = False
             _print_text(end, text, raw=False)
         else:
             gap = "\n" if number > 1 else ""
-            screen.put(f"{gap}{number}. {end.questions[0]}\n\n{text}")
+            heading = headings[number - 1] if headings else end.questions[0]
+            screen.put(f"{gap}{number}. {heading}\n\n{_shown(end, text)}")
         if not quiet:
             remark(end, text)
     if as_json:

@@ -15,25 +15,37 @@ if TYPE_CHECKING:
 
 @click.command()
 @submitting.asked
-def check(file: str, raw: bool, as_json: bool, **given: Unpack[submitting.Asked]) -> int:
+def check(
+    files: tuple[str, ...],
+    join: bool,
+    raw: bool,
+    encoding: str | None,
+    as_json: bool,
+    **given: Unpack[submitting.Asked],
+) -> int:
     """Say whether FILE fits the server and how long it takes, without submitting it.
 
     Takes the options of `submit`. Exits with 0 when it fits, with 7 when it does not.
     """
-    from ktclient import config, documents, handover
+    from ktclient import collection, config, handover
 
-    document = documents.read(file, raw=raw)
+    options = submitting.options_of(given)
+    given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
+    documents = given_files.documents
     with live.line() as line:
-        before = handover.forecast(
-            document, submitting.options_of(given), config.load(), line.download
-        )
-    found = max(before, key=lambda one: one.count.high)  # of several questions, the longest
+        before = handover.forecast_all(documents, options, config.load(), line.download)
+    # Of several questions about a document, the longest.
+    found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
     if as_json:
-        screen.put(json.dumps(found.to_dict(), ensure_ascii=False))
+        told = [one.to_dict() for one in found]
+        screen.put(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False))
     else:
-        screen.put(f"{found.verdict.kind.value}: {found.count} tokens")
-        submitting.describe(document, found)
-        submitting.warn_of_prefills(before)
-        if found.expected is None:
-            screen.say(f"  time       {found.time}")
-    return exits.SUCCEEDED if found.verdict.fits else exits.DOES_NOT_FIT
+        for document, one in zip(documents, found, strict=True):
+            title = "" if len(documents) == 1 else f"  {screen.one_line(document.title)}"
+            screen.put(f"{one.verdict.kind.value}: {one.count} tokens{title}")
+        submitting.tell_passed_over(given_files)
+        submitting.describe_all(documents, [one for of_it in before for one in of_it])
+        if found[0].expected is None:
+            screen.say(f"  time       {found[0].time}")
+    fits = all(one.verdict.fits for one in found)
+    return exits.SUCCEEDED if fits else exits.DOES_NOT_FIT

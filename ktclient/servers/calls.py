@@ -8,6 +8,7 @@ import httpx2
 
 from ktclient import http, pulse
 from ktclient.errors import BadSetting
+from ktclient.manners import template_kwargs
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import Dialect, ServerFacts
 
@@ -16,9 +17,11 @@ _DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-def extras(facts: ServerFacts, rid: str) -> dict[str, object]:
-    """Fields to add to a chat request for this server."""
-    return _DIALECTS[facts.dialect].extras(rid)
+def extras(facts: ServerFacts, rid: str, thinking: bool | None = None) -> dict[str, object]:
+    """Fields to add to a chat request for this server. `thinking`, where it was said outright, is
+    sent to any server: one that knows no such field refuses it, and says so."""
+    fields = _DIALECTS[facts.dialect].extras(rid)
+    return fields if thinking is None else {**fields, **template_kwargs(thinking)}
 
 
 def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:

@@ -95,7 +95,7 @@ def vanish(path: Path) -> None:
 
 
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "folder": (Path.mkdir, "is a folder"),
+    "folder": (Path.mkdir, "no text file"),
     "loop": (lambda path: path.symlink_to(path), "cannot read"),
     "gone": (vanish, "there is no file"),
     "null device": (lambda path: path.symlink_to("/dev/null"), "is empty"),
@@ -107,7 +107,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "NUL": (lambda path: path.write_bytes(b"text\0text"), "NUL"),
     "surrogate": (lambda path: path.write_bytes(b"\xed\xa0\x80"), "UTF-8"),
     "surrogate in UTF-16": (lambda path: path.write_bytes(b"\xff\xfea\x00\x00\xd8"), "UTF-16"),
-    "latin-1": (lambda path: path.write_bytes("café".encode("latin-1")), "iconv"),
+    "latin-1": (lambda path: path.write_bytes("café".encode("latin-1")), "--encoding"),
     "binary": (lambda path: path.write_bytes(bytes(range(256)) * 9), "not text"),
 }
 

@@ -126,9 +126,9 @@ def test_result_to_a_file_is_whole_or_not_at_all(
         (lambda path: None, "there is no file"),
         (lambda path: path.write_text(""), "is empty"),
         (lambda path: path.write_text(" \n\t\r\n"), "is empty"),
-        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.mkdir(), "no text file"),
         (lambda path: path.write_bytes(b"\x7fELF\x02\x01\x01\0\0\0"), "not text"),
-        (lambda path: path.write_bytes("石头记".encode("gb18030")), "iconv"),
+        (lambda path: path.write_bytes("石头记".encode("gb18030")), "--encoding GB18030"),
     ],
 )
 def test_a_bad_document_is_one_clear_line_and_nothing_is_stored(
@@ -274,3 +274,20 @@ def test_model_output_cannot_steer_a_terminal(run: Run, book: Path, tmp_path: Pa
     with fake_sglang(tmp_path, "--answer", "plain \x1b[31mred\x1b[0m") as server:
         done = run("submit", str(book), "--server", server.url, "--wait")
     assert done.stdout == "plain \x1b[31mred\x1b[0m\n"
+
+
+def test_a_guessed_encoding_is_told_and_can_be_overruled(
+    run: Run, tmp_path: Path, server: FakeServer
+) -> None:
+    """On stderr at `submit` and `check`; the document is stored as what was read."""
+    text = (Path(__file__).parents[1] / "data/hongloumeng-opening.txt").read_text()
+    (tmp_path / "book.txt").write_bytes(text.encode("gb18030"))
+    told = "GB18030 (a guess); --encoding NAME overrides"
+    assert told in run("check", "book.txt").stderr
+    submitted = run("submit", "book.txt", "--wait")
+    assert (submitted.returncode, told in submitted.stderr) == (0, True)
+    assert "女娲氏" in server.requests()[-1]["messages"][0]["content"]
+    named = run("submit", "book.txt", "--encoding", "gb18030")
+    assert named.returncode == 0 and "guess" not in named.stderr
+    refused = run("submit", "book.txt", "--encoding", "klingon")
+    assert refused.returncode == 2 and "no encoding 'klingon'" in refused.stderr

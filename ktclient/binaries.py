@@ -1,0 +1,79 @@
+"""What is no text although somebody may take it for a document: named by its first bytes.
+
+The marks are those of the formats' own specifications, as file(1) knows them.
+"""
+
+from __future__ import annotations
+
+_PDF = "a PDF"
+_OFFICE = (
+    (b"word/", "a Word document (DOCX)"),
+    (b"xl/", "an Excel workbook (XLSX)"),
+    (b"ppt/", "a PowerPoint presentation (PPTX)"),
+    (b"application/epub+zip", "an EPUB book"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
+)
+"""What the first entries of a ZIP archive are called when it is a document."""
+_MARKS = (
+    (b"%PDF-", _PDF),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (DOC, XLS or PPT)"),
+    (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF87a", "a GIF image"),
+    (b"GIF89a", "a GIF image"),
+    (b"II*\0", "a TIFF image"),
+    (b"MM\0*", "a TIFF image"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\xfd7zXZ\0", "an xz file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x7fELF", "a binary program (ELF)"),
+    (b"SQLite format 3\0", "an SQLite database"),
+    (b"GGUF", "a GGUF model"),
+)
+_CURES = {
+    _PDF: "take its text out first: pdftotext FILE - | ktjob submit -",
+    "a gzip file": "unpack it first: zcat FILE | ktjob submit -",
+    "a bzip2 file": "unpack it first: bzcat FILE | ktjob submit -",
+    "an xz file": "unpack it first: xzcat FILE | ktjob submit -",
+    "a Zstandard file": "unpack it first: zstdcat FILE | ktjob submit -",
+}
+_DOCUMENT_CURE = "save it as text first, or: pandoc -t plain FILE | ktjob submit -"
+_LOOKED_AT = 8192
+
+
+def name(body: bytes) -> str | None:
+    """Which format it is, with its article; None where the first bytes name none."""
+    head = body[:_LOOKED_AT]
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "a WebP image"
+    if head[257:262] == b"ustar":
+        return "a tar archive"
+    found = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if found in ("a bzip2 file", "a GGUF model") and _is_ascii_line(head):
+        return None  # "BZhang wrote:"
+    if found == "a ZIP archive":
+        return next((name for inside, name in _OFFICE if inside in head), found)
+    return found
+
+
+def cure(format_name: str) -> str:
+    """What to do to have its text read."""
+    if format_name in _CURES:
+        return _CURES[format_name]
+    documents = {name for _, name in _OFFICE} | {"an old Office document (DOC, XLS or PPT)"}
+    return _DOCUMENT_CURE if format_name in documents else "only text can be submitted"
+
+
+def looks_binary(body: bytes) -> bool:
+    """By its control characters, where no format is known."""
+    sample = body[:_LOOKED_AT]
+    controls = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in sample)
+    return controls * 20 > len(sample)
+
+
+def _is_ascii_line(head: bytes) -> bool:
+    return head[:16].isascii() and head[:16].replace(b"\n", b" ").decode().isprintable()

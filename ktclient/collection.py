@@ -1,0 +1,139 @@
+"""Several documents of one submit: files, the text files of folders, all joined into one if wished.
+
+A file that was named must be readable; of a folder what is no text, empty or hidden is passed
+over, and the caller is told what. Text that cannot be decoded is never passed over.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from ktclient import binaries, documents, encodings
+from ktclient.documents import Document
+from ktclient.errors import BadInput, DocumentUnusable
+
+MOST_FILES = 1000
+"""More were named by mistake: `ktjob submit ~`."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
+_HEAD_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is to be submitted, in order; `passed_over` are the names of a folder's files that
+    are no text or empty."""
+
+    documents: tuple[Document, ...]
+    passed_over: tuple[str, ...] = ()
+
+
+def gather(
+    names: Sequence[str],
+    *,
+    join: bool = False,
+    raw: bool = False,
+    encoding: str | None = None,
+    stdin: BinaryIO | None = None,
+) -> Collection:
+    """Read all of them, folders to their depths in the order of names. `join` makes one document,
+    with a line above each file that names it. Raises `BadInput` and `DocumentUnusable`."""
+    if list(names).count(documents.STDIN) > 1:
+        raise BadInput("standard input (-) can be read only once")
+    found: list[Document] = []
+    passed_over: list[str] = []
+    size = 0
+    for name in names:
+        for path, title in _files(name):
+            if title is not None and not _is_text(path):
+                passed_over.append(title)
+                continue
+            if len(found) == MOST_FILES or len(passed_over) > 10 * MOST_FILES:
+                raise BadInput(f"these are more than {MOST_FILES:,} files; submit fewer at once")
+            document = documents.read(path, raw=raw, encoding=encoding, stdin=stdin)
+            found.append(document if title is None else replace(document, title=title))
+            size += len(document.text)
+            if size > documents.MOST_BYTES:
+                most = documents.MOST_BYTES // 1_000_000
+                raise BadInput(f"these are more than {most} MB of text; submit fewer at once")
+    if not found:
+        raise DocumentUnusable("there is no text file in these folders; nothing was sent")
+    return Collection((joined(found),) if join else tuple(found), tuple(passed_over))
+
+
+def joined(parts: Sequence[Document]) -> Document:
+    """One document of several, each under a line with its name, as head(1) writes it."""
+    names = [documents.neutral(documents.printable(part.title))[0] for part in parts]
+    text = "\n\n".join(
+        f"==> {name} <==\n\n{part.text}" for name, part in zip(names, parts, strict=True)
+    )
+    title = parts[0].title if len(parts) == 1 else f"{parts[0].title} and {len(parts) - 1} more"
+    return replace(
+        documents.from_text(text, title, raw=True),
+        neutralised=sum(part.neutralised for part in parts),
+        line_ends=sum(part.line_ends for part in parts),
+        guessed=", ".join(dict.fromkeys(part.guessed for part in parts if part.guessed)),
+    )
+
+
+def _files(name: str) -> Iterator[tuple[str, str | None]]:
+    """Path and title of each file that a name stands for; no title where it is the file's own."""
+    path = Path(name)
+    if name == documents.STDIN:
+        yield name, None
+    elif _URL.match(name) and not os.path.lexists(name):
+        raise BadInput(
+            f"{documents.printable(name)} is a URL, and ktjob fetches nothing; "
+            "fetch it yourself: curl -fsSL URL | ktjob submit -"
+        )
+    elif os.path.isdir(name):  # Path.is_dir raises for names that are too long
+        for file in _below(path):
+            yield str(file), _title(file, path)
+    else:
+        yield name, None
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Its regular files that are not hidden, a folder's content at the folder's place among the
+    names. Links to folders are not followed: they may lead back."""
+    left = [folder]
+    while left:
+        path = left.pop()
+        if path is not folder and (path.is_symlink() or not path.is_dir()):
+            if path.is_file():
+                yield path
+            continue
+        try:
+            names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+        except OSError as error:
+            shown = documents.printable(str(path))
+            raise DocumentUnusable(f"cannot read the folder {shown}: {error.strerror}") from None
+        left += [path / name for name in reversed(names)]
+
+
+def _title(file: Path, folder: Path) -> str:
+    """Its place in the folder, with the folder's name."""
+    title = Path(folder.resolve().name, file.relative_to(folder))
+    return os.fsencode(title).decode(errors="replace")
+
+
+def _is_text(name: str) -> bool:
+    """By the first bytes of a file: no known format, no control characters, more than blanks."""
+    try:
+        with Path(name).open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise DocumentUnusable(
+            f"cannot read {documents.printable(name)}: {error.strerror}"
+        ) from None
+    if not head.strip() or binaries.name(head) is not None:
+        return False
+    if head.startswith(_WIDE_MARKS) or encodings.guess(head) is not None:
+        return True
+    return b"\0" not in head and not binaries.looks_binary(head)

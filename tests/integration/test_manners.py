@@ -1,0 +1,85 @@
+"""System prompt, temperature and thinking on their way to the server, and in the count."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import FakeServer, fake_sglang
+
+from ktclient import submit_long
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+    (tmp_path / "a.txt").write_text("A story.")
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [*ktjob_command, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    with fake_sglang(tmp_path, "--answer", "Well.") as server:
+        monkeypatch.setenv("KTJOB_SERVER", server.url)
+        yield server
+
+
+FULL = ("--system", "You are terse.", "--temperature", "0.3", "--thinking", "on")
+
+
+def test_they_arrive_and_are_kept_for_another_question(run: Run, server: FakeServer) -> None:
+    """The system prompt first; without options the request is as it always was."""
+    job_id = run("submit", "a.txt", *FULL, "--ask", "Who?").stdout.strip()
+    assert run("wait", job_id).returncode == 0
+    assert run("ask", job_id, "Where?", "--wait").returncode == 0
+    assert run("submit", "a.txt", "--wait").returncode == 0
+    first, again, plain = server.requests()
+    for request in (first, again):
+        assert [one["role"] for one in request["messages"]] == ["system", "user"]
+        assert request["messages"][0]["content"] == "You are terse."
+        assert request["temperature"] == 0.3
+        assert request["chat_template_kwargs"] == {"thinking": True, "enable_thinking": True}
+    assert [one["role"] for one in plain["messages"]] == ["user"]
+    assert "temperature" not in plain and plain["chat_template_kwargs"] == {"thinking": False}
+
+
+def test_the_system_prompt_counts(run: Run, server: FakeServer) -> None:
+    """In tokens, and against the window."""
+    alone = json.loads(run("check", "a.txt", "--json").stdout)
+    long = json.loads(run("check", "a.txt", "--json", "--system", "word " * 10_000).stdout)
+    assert long["tokens"] - alone["tokens"] > 8_000
+    assert not long["exact"]
+
+
+@pytest.mark.parametrize(
+    "options", [("--temperature", "3"), ("--thinking", "maybe"), ("--system", " ")]
+)
+def test_what_makes_no_sense_is_refused(
+    run: Run, server: FakeServer, options: tuple[str, str]
+) -> None:
+    """Exit code 2, nothing stored."""
+    refused = run("submit", "a.txt", *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert json.loads(run("status", "--json").stdout) == []
+
+
+def test_from_python(ktjob_home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same by name."""
+    monkeypatch.setenv("KTJOB_HOME", str(ktjob_home))
+    job = submit_long("A story.", system="Be terse.", temperature=0.0, thinking=False)
+    assert job.result(timeout=60) == "Well."
+    (request,) = server.requests()
+    assert request["messages"][0] == {"role": "system", "content": "Be terse."}
+    assert request["temperature"] == 0.0
+    assert request["chat_template_kwargs"] == {"thinking": False, "enable_thinking": False}
