@@ -182,6 +182,10 @@ class Prefill:
             waits_for_others = self.shared is not None
             expected = None if waits_for_others else self.predicted()
             since = now - self._sent_at
+            if self.looks and self._done and expected and self.past.belief:
+                # At once far along: the server had the beginning in its cache.
+                expected = self.past.belief.estimate(self._done, total)
+                since = now - self._sent_at - self.looks[-1].seconds
         elif self.past.belief is None and len(seen) < _LEAST_LOOKS:
             return None
         else:

@@ -60,6 +60,15 @@ def test_it_counts_from_where_the_counter_stood() -> None:
     assert (shown.source, shown.is_estimate) == (METRICS, False)
 
 
+def test_what_the_server_had_in_its_cache_is_not_waited_for() -> None:
+    """The first that is told is nearly all of it: so is the time."""
+    prefill = alone(TOKENS, of_long())
+    before = prefill.now(100.1).eta
+    prefill.told(TOKENS - 20, TOKENS, 100.2)
+    after = prefill.now(100.2).eta
+    assert before is not None and before > 30 and after is not None and after < 1
+
+
 def test_the_speed_is_the_server_s_and_not_that_of_looking() -> None:
     """A chunk of 4,096 tokens every 4 s, looked at ten times a second."""
     prefill = alone()
