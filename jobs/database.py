@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Equal to the number of sql/NNNN_*.sql files (a test holds it to that)."""
 
 BUSY_SECONDS = 30.0

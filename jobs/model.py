@@ -29,7 +29,7 @@ class Outcome(str, Enum):
 TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
     {
         (Status.QUEUED, Status.RUNNING),  # a worker claims it
-        (Status.QUEUED, Status.FINISHED),  # cancelled before it ran
+        (Status.QUEUED, Status.FINISHED),  # cancelled before it ran, or it never may
         (Status.RUNNING, Status.FINISHED),  # the worker ends it, or recovery finds the worker dead
         (Status.RUNNING, Status.QUEUED),  # the attempt is proved dead and another is allowed
     }
@@ -61,6 +61,17 @@ class NewJob:
     """Tries in all: a second one only after the first is proved dead, never after an answer."""
     priority: int = 0
     """Higher goes first; among equals the older."""
+    label: str | None = None
+    """A word of the submitter's own."""
+    submit_key: str | None = None
+    """What is submitted again under the same key is the job that is there already."""
+    parent: str | None = None
+    """The id of the job of which this is a part, and under which name; each part is stored once."""
+    part: str | None = None
+    not_before: str | None = None
+    """Waits until then: UTC, ISO 8601."""
+    needs: tuple[str, ...] = ()
+    """Ids of jobs that must have succeeded first; it fails when one of them ends otherwise."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,11 @@ class Job:
     priority: int = 0
     seq: int = 0
     """Its place in the order of submission."""
+    label: str | None = None
+    submit_key: str | None = None
+    parent: str | None = None
+    part: str | None = None
+    not_before: str | None = None
 
     @property
     def state(self) -> str:

@@ -22,13 +22,15 @@ HowItDied = Callable[[int], str | None]
 
 
 def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: None) -> list[Job]:
-    """Close every running job whose worker is dead; return those that still run."""
+    """Close every running job whose worker is dead, and every waiting one that needs a job which
+    failed; return those that still run."""
     alive = []
     for job in store.in_status(Status.RUNNING):
         if is_worker_alive(state, job.id):
             alive.append(job)
         else:
             _close(store, job, how_it_died)
+    store.fail_doomed()
     return alive
 
 

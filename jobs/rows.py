@@ -28,6 +28,11 @@ def job(row: sqlite3.Row) -> Job:
         finished_at=row["finished_at"],
         priority=row["priority"],
         seq=row["seq"],
+        label=row["label"],
+        submit_key=row["submit_key"],
+        parent=row["parent"],
+        part=row["part"],
+        not_before=row["not_before"],
     )
 
 

@@ -172,6 +172,7 @@ class Runner:
             # In this order: a job that an orphan of the last runner claims in between counts in
             # both, and never in neither, which would let one too many start.
             queued = store.next_in_line()
+            is_any_queued = bool(queued) or store.has(Status.QUEUED)
             running = store.in_status(Status.RUNNING)
             capacities, warmth = store.capacities(), store.warmth()
         forked = set(self._children.values())
@@ -181,7 +182,7 @@ class Runner:
         waiting = [job for job in rested if job.id not in forked]
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
-        return bool(queued or running or self._children)
+        return bool(is_any_queued or running or self._children)
 
     def _fork_workers(self, chosen: Sequence[Job]) -> None:
         assert self._code is not None

@@ -42,13 +42,18 @@ class Store(Database):
         return self.submit_all([new], capacity)[0]
 
     def submit_all(self, new: Sequence[NewJob], capacity: Capacity) -> list[Job]:
-        """The same for several, in one transaction: all are stored, or none."""
+        """The same for several, in one transaction: all are stored, or none. What was stored before
+        under the same key, or as the same part, is not stored again, and returned as it is now.
+        Raises `NoSuchJob` when one needs a job that is not there."""
         at = clock.now()
         with self._transaction():
             ids = [self._insert(one, capacity, at) for one in new]
         return [self.job(job_id) for job_id in ids]
 
     def _insert(self, new: NewJob, capacity: Capacity, at: str) -> str:
+        known = self._stored(new)
+        if known is not None:
+            return known
         sha256 = hashlib.sha256(new.document).hexdigest()
         self._run("insert_document", sha256=sha256, body=new.document, at=at)
         self._run(
@@ -59,6 +64,22 @@ class Store(Database):
             affinity=capacity.affinity,
         )
         job_id = self._unused_id()
+        self._insert_job(job_id, new, sha256, at)
+        for needs in new.needs:
+            self.job(needs)
+            self._run("insert_prerequisite", job_id=job_id, needs=needs)
+        self._event(job_id, 0, at, "submitted", {"pool": new.pool})
+        return job_id
+
+    def _stored(self, new: NewJob) -> str | None:
+        """The job that this one is again, if it was stored before."""
+        if new.parent is not None:
+            found = self._scalar("part_of", parent=new.parent, part=new.part)
+        else:
+            found = self._scalar("job_by_key", key=new.submit_key)  # nothing equals NULL
+        return None if found is None else str(found)
+
+    def _insert_job(self, job_id: str, new: NewJob, sha256: str, at: str) -> None:
         self._run(
             "insert_job",
             id=job_id,
@@ -69,10 +90,13 @@ class Store(Database):
             document=sha256,
             max_attempts=new.max_attempts,
             priority=new.priority,
+            label=new.label,
+            submit_key=new.submit_key,
+            parent=new.parent,
+            part=new.part,
+            not_before=new.not_before,
             at=at,
         )
-        self._event(job_id, 0, at, "submitted", {"pool": new.pool})
-        return job_id
 
     def _unused_id(self) -> str:
         while True:
@@ -105,13 +129,21 @@ class Store(Database):
         return next((job for job in found if job.id == prefix), found[0])
 
     def newest(self, limit: int) -> list[Job]:
-        """The last `limit` jobs, newest first."""
+        """The last `limit` jobs, newest first, without those that are parts of others."""
         return self._values(rows.job, self._all("newest_jobs", limit=limit))
 
+    def parts(self, job_id: str) -> list[Job]:
+        """The jobs that are parts of this one, oldest first."""
+        return self._values(rows.job, self._all("parts", parent=job_id))
+
+    def needs(self, job_id: str) -> list[str]:
+        """Ids of the jobs that must have succeeded before this one starts."""
+        return [row["needs"] for row in self._all("prerequisites", job_id=job_id)]
+
     def next_in_line(self) -> list[Job]:
-        """The first that wait in each pool, by priority, then age; not all, where they are many:
+        """The first that may start now in each pool, by priority, then age; not all of many:
         those on the document of the pool's last job come before others of their priority."""
-        return self._values(rows.job, self._all("next_in_line", ahead=_AHEAD))
+        return self._values(rows.job, self._all("next_in_line", ahead=_AHEAD, now=clock.now()))
 
     def in_status(self, status: Status) -> list[Job]:
         """All jobs in a status, oldest first."""
@@ -127,7 +159,7 @@ class Store(Database):
 
     def warmth(self) -> dict[str, Warmth]:
         """What each pool with affinity has read last, once it has read anything."""
-        found = [row for row in self._all("warmth") if row["document"] is not None]
+        found = [row for row in self._all("warmth", now=clock.now()) if row["document"] is not None]
         return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
@@ -229,6 +261,20 @@ class Store(Database):
             self._edge("finish_attempt", id=job_id, number=number, at=at, outcome="LOST", **why)
             self._event(job_id, number, at, "queued again", why)
         return True
+
+    def fail_doomed(self) -> None:
+        """QUEUED to FINISHED, FAILED, for each job that needs one which did not succeed."""
+        while found := self._all("doomed"):
+            with self._transaction():
+                at = clock.now()
+                for row in found:
+                    message = (
+                        f"job {row['needs']}, which it was to start after, ended as "
+                        f"{row['outcome']}: submit this one again once that is mended"
+                    )
+                    how = {"cause": "prerequisite_failed", "message": message}
+                    if self._run("fail_queued_job", id=row["id"], at=at, **how):
+                        self._event(row["id"], 0, at, "finished", {"outcome": "FAILED", **how})
 
     def request_cancel(self, job_id: str) -> Job:
         """Finish a queued job as CANCELLED, or note the wish for a running one. Idempotent."""

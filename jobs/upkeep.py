@@ -92,7 +92,13 @@ class Upkeep(Store):
         """
         with self._transaction():
             job = self.job(job_id)
-            for query in ("remove_pieces", "remove_events", "remove_attempts"):
+            for query in (
+                "remove_pieces",
+                "remove_events",
+                "remove_attempts",
+                "remove_prerequisites",
+                "remove_tellings",
+            ):
                 self._run(query, id=job_id)
             if not self._run("remove_job", id=job_id):
                 raise not_ended(job_id)

@@ -11,8 +11,36 @@ ON CONFLICT (name) DO UPDATE SET capacity = excluded.capacity, slots = excluded.
                                  affinity = excluded.affinity;
 
 -- name: insert_job
-INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priority, created_at)
-VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :priority, :at);
+INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priority, label,
+                  submit_key, parent, part, not_before, created_at)
+VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :priority, :label,
+        :submit_key, :parent, :part, :not_before, :at);
+
+-- name: insert_prerequisite
+INSERT INTO prerequisites (job_id, needs) VALUES (:job_id, :needs) ON CONFLICT DO NOTHING;
+
+-- name: job_by_key
+SELECT id FROM jobs WHERE submit_key = :key;
+
+-- name: part_of
+SELECT id FROM jobs WHERE parent = :parent AND part = :part;
+
+-- name: parts
+SELECT * FROM jobs WHERE parent = :parent ORDER BY seq;
+
+-- name: prerequisites
+SELECT needs FROM prerequisites WHERE job_id = :job_id ORDER BY needs;
+
+-- name: doomed
+SELECT waiting.id AS id, needed.id AS needs, coalesce(needed.outcome, '') AS outcome
+FROM jobs AS waiting JOIN prerequisites ON job_id = waiting.id JOIN jobs AS needed ON needed.id = needs
+WHERE waiting.status = 'QUEUED' AND needed.status = 'FINISHED' AND needed.outcome <> 'SUCCEEDED'
+GROUP BY waiting.id ORDER BY waiting.seq;
+
+-- name: fail_queued_job
+UPDATE jobs SET status = 'FINISHED', outcome = 'FAILED', cause = :cause, message = :message,
+                finished_at = :at
+WHERE id = :id AND status = 'QUEUED';
 
 -- name: insert_event
 INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, :at, :kind, :data);
@@ -24,7 +52,7 @@ SELECT * FROM jobs WHERE id = :id;
 SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER BY id LIMIT 6;
 
 -- name: newest_jobs
-SELECT * FROM jobs ORDER BY seq DESC LIMIT :limit;
+SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit;
 
 -- name: next_in_line
 SELECT jobs.* FROM jobs JOIN (
@@ -36,7 +64,9 @@ SELECT jobs.* FROM jobs JOIN (
                (SELECT document FROM jobs WHERE jobs.pool = name AND started_at IS NOT NULL
                 ORDER BY started_at DESC, seq DESC LIMIT 1) AS warm
         FROM pools) USING (pool)
-    WHERE status = 'QUEUED') AS line USING (seq)
+    WHERE status = 'QUEUED' AND coalesce(not_before, '') <= :now AND NOT EXISTS (
+        SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
+        WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')) AS line USING (seq)
 -- The oldest is always among them, however many others are on a document that is warm.
 WHERE min(line.place, line.plain) <= :ahead ORDER BY priority DESC, seq;
 
@@ -55,6 +85,9 @@ SELECT name,
         ORDER BY started_at DESC, seq DESC LIMIT 1) AS document,
        (SELECT count(*) FROM jobs WHERE pool = name AND started_at IS NOT NULL AND seq > (
             SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED'
+                                       AND coalesce(not_before, '') <= :now AND NOT EXISTS (
+                SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
+                WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')
             ORDER BY priority DESC, seq LIMIT 1)) AS passes
 FROM pools WHERE affinity;
 
@@ -166,6 +199,12 @@ DELETE FROM events WHERE job_id = :id;
 
 -- name: remove_attempts
 DELETE FROM attempts WHERE job_id = :id;
+
+-- name: remove_prerequisites
+DELETE FROM prerequisites WHERE job_id = :id;
+
+-- name: remove_tellings
+DELETE FROM tellings WHERE job_id = :id;
 
 -- name: remove_job
 DELETE FROM jobs WHERE id = :id AND status = 'FINISHED';

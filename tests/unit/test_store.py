@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlite_utils import Database
 
-from jobs import database, identity, sql
+from jobs import clock, database, identity, sql
 from jobs.database import SCHEMA_VERSION
 from jobs.errors import AmbiguousId, NoSuchJob, StoreTooNew, StoreUnusable
 from jobs.layout import StateDir
-from jobs.model import Capacity, NewJob, Piece, Status
+from jobs.model import Capacity, NewJob, Outcome, Piece, Status
 from jobs.store import Store
 
 
@@ -177,3 +178,68 @@ def test_a_lock_held_for_too_long_is_told_with_its_own_cure(
         other.close()
         assert store.newest(5) == []
         store.submit(new_job(), Capacity(slots=1))
+
+
+def test_a_job_submitted_again_under_its_key_is_the_one_that_is_there(state: StateDir) -> None:
+    """Whoever did not hear that it was stored may submit it again."""
+    again = replace(new_job(), submit_key="once")
+    with Store.open(state) as store:
+        first = store.submit(again, Capacity(slots=1))
+        both = store.submit_all([again, replace(again, submit_key="twice")], Capacity(slots=1))
+        assert both[0].id == first.id != both[1].id
+        assert len(store.newest(10)) == 2 and len(store.events(first.id)) == 1
+
+
+def test_parts_of_a_job_are_stored_once_each_and_are_no_jobs_of_their_own(state: StateDir) -> None:
+    """Whoever makes them may die and begin again."""
+    with Store.open(state) as store:
+        whole = store.submit(new_job(), Capacity(slots=1))
+        parts = [replace(new_job(), parent=whole.id, part=str(number)) for number in (1, 2)]
+        made = store.submit_all(parts, Capacity(slots=1))
+        assert [job.id for job in store.submit_all(parts, Capacity(slots=1))] == [
+            job.id for job in made
+        ]
+        assert [job.part for job in store.parts(whole.id)] == ["1", "2"]
+        assert [job.id for job in store.newest(10)] == [whole.id]
+
+
+def test_a_job_waits_for_its_time(state: StateDir) -> None:
+    """Nobody is offered it before."""
+    with Store.open(state) as store:
+        store.submit(replace(new_job(), not_before=clock.ago(-3600)), Capacity(slots=1))
+        due = store.submit(replace(new_job(), not_before=clock.ago(1)), Capacity(slots=1))
+        assert [job.id for job in store.next_in_line()] == [due.id]
+
+
+def test_a_job_waits_for_those_it_needs(state: StateDir) -> None:
+    """Until all have succeeded."""
+    with Store.open(state) as store:
+        first, second = (store.submit(new_job(), Capacity(slots=9)) for _ in range(2))
+        after = store.submit(replace(new_job(), needs=(first.id, second.id)), Capacity(slots=9))
+        assert store.needs(after.id) == sorted([first.id, second.id])
+        for job in (first, second):
+            assert after.id not in [one.id for one in store.next_in_line()]
+            store.claim(job.id, identity.mine())
+            store.finish(job.id, 1, Outcome.SUCCEEDED, None, None)
+        assert [job.id for job in store.next_in_line()] == [after.id]
+
+
+def test_a_job_fails_with_what_it_needs_and_so_do_those_that_need_it(state: StateDir) -> None:
+    """It can never start; the message says which and what to do."""
+    with Store.open(state) as store:
+        first = store.submit(new_job(), Capacity(slots=9))
+        after = store.submit(replace(new_job(), needs=(first.id,)), Capacity(slots=9))
+        last = store.submit(replace(new_job(), needs=(after.id,)), Capacity(slots=9))
+        store.request_cancel(first.id)
+        store.fail_doomed()
+        ends = [store.job(job.id) for job in (after, last)]
+    assert [job.cause for job in ends] == ["prerequisite_failed"] * 2
+    assert first.id in (ends[0].message or "") and "CANCELLED" in (ends[0].message or "")
+
+
+def test_a_job_cannot_need_one_that_is_not_there(state: StateDir) -> None:
+    """Nothing is stored then."""
+    with Store.open(state) as store:
+        with pytest.raises(NoSuchJob):
+            store.submit(replace(new_job(), needs=("nothere",)), Capacity(slots=1))
+        assert store.newest(10) == []
