@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exits, live, screen, submitting
+from ktclient.cli import asked, describing, exits, live, screen
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
 @click.command()
-@submitting.asked
+@asked.asked
 def check(
     files: tuple[str, ...],
     join: bool,
     raw: bool,
     encoding: str | None,
     as_json: bool,
-    **given: Unpack[submitting.Asked],
+    **given: Unpack[asked.Asked],
 ) -> int:
     """Say whether FILE fits the server and how long it takes, without submitting it.
 
@@ -29,7 +29,7 @@ def check(
     """
     from ktclient import collection, config, handover
 
-    options = submitting.options_of(given)
+    options = asked.options_of(given)
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
     with live.line() as line:
@@ -43,8 +43,8 @@ def check(
         for document, one in zip(documents, found, strict=True):
             title = "" if len(documents) == 1 else f"  {screen.one_line(document.title)}"
             screen.put(f"{one.verdict.kind.value}: {one.count} tokens{title}")
-        submitting.tell_passed_over(given_files)
-        submitting.describe_all(documents, [one for of_it in before for one in of_it])
+        describing.tell_passed_over(given_files)
+        describing.describe_all(documents, [one for of_it in before for one in of_it])
         if found[0].expected is None:
             screen.say(f"  time       {found[0].time}")
     fits = all(one.verdict.fits for one in found)

@@ -93,7 +93,13 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
     for kind in kinds:
         again = "again" if issubclass(kind, errors.NEVER_ACCEPTED) else ""
         assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
-    assert set(told) == {"worker_died", "cancelled", "bug", "store_unusable"}
+    assert set(told) == {
+        "worker_died",
+        "cancelled",
+        "bug",
+        "store_unusable",
+        "prerequisite_failed",
+    }
 
 
 def test_no_guarantee_is_without_its_test() -> None:

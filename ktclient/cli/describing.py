@@ -1,0 +1,81 @@
+"""What people should know before they wait, a line for each thing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ktclient.cli import screen
+
+if TYPE_CHECKING:
+    from ktclient.collection import Collection
+    from ktclient.documents import Document
+    from ktclient.forecast import Forecast
+
+MOST_LINES = 8
+"""So many jobs or names are listed one by one."""
+
+
+def tell_passed_over(given: Collection) -> None:
+    """What of the folders is not sent, a line."""
+    names = [screen.one_line(name) for name in given.passed_over]
+    if names:
+        more = f" and {len(names) - MOST_LINES:,} more" if len(names) > MOST_LINES else ""
+        listed = ", ".join(names[:MOST_LINES])
+        screen.say(f"note: {len(names):,} passed over, no text or empty: {listed}{more}")
+
+
+def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> None:
+    """What people should know of them all, the server's part by the longest request. `before` are
+    all forecasts of the first document, then all of the next."""
+    for document in documents:
+        _note(document, is_alone=len(documents) == 1)
+    describe(max(before, key=lambda one: one.count.high))
+    warn_of_prefills(before[: len(before) // len(documents)])
+
+
+def warn_of_prefills(before: Sequence[Forecast]) -> None:
+    """What several questions cost, where the server reads the document for each anew."""
+    from ktclient import handover
+
+    if (costs := handover.repeated_prefills(before)) is not None:
+        screen.say(f"  note       {costs}")
+
+
+def _note(document: Document, *, is_alone: bool) -> None:
+    """How it was read, and what was changed in it."""
+    it = "it" if is_alone else screen.one_line(document.title)
+    if document.guessed:
+        name = "" if is_alone else f" {it}:"
+        screen.say(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
+    if document.neutralised:
+        screen.say(
+            f"  note       {document.neutralised} chat-template marks in {it} were made harmless"
+        )
+    if document.line_ends:
+        of_it = "" if is_alone else f" of {it}"
+        screen.say(
+            f"  note       {document.line_ends:,} CR LF line ends{of_it} were sent as LF alone"
+        )
+
+
+def describe(forecast: Forecast) -> None:
+    """What people should know before they wait, a line for each thing."""
+    from server_bundle import embedded
+
+    target = forecast.target
+    where = f"{target.server} ({target.why})"
+    if target.is_embedded:
+        where = f"the embedded {embedded.MODEL} ({target.why})"
+    screen.say(f"  runs on    {where}")
+    screen.say(f"  counted    {screen.one_line(forecast.count.by)}")
+    verdict = forecast.verdict
+    screen.say(f"  room       {verdict.kind.value}: {verdict.reason}")
+    if verdict.cure:
+        screen.say(f"             {verdict.cure}")
+    if forecast.expected is not None:
+        screen.say(f"  time       {forecast.time}; given up after {forecast.deadline:,.0f} s")
+    for line in forecast.ahead.lines():
+        screen.say(f"  now        {line}")
+    if forecast.doubt:
+        screen.say(f"WARNING: {forecast.doubt}")
