@@ -6,12 +6,13 @@ The only reader of the environment in this package. `docs/reference.md` has the 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.layout import StateDir
+from ktclient import config_file
+from ktclient.config_file import Table
 from ktclient.errors import BadSetting
 
 EMBEDDED = "embedded"
@@ -32,20 +33,25 @@ class Settings:
     api_key: str | None = field(repr=False)
     parallel: int | None
     """How many requests the server may be given at once."""
+    tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
+    """The tables of the configuration file, for those who know what is in them."""
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Read the environment and the configuration file. Raises `BadSetting`."""
-    config_file = _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
-    server = _server_table(config_file)
+    file = _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
+    tables = config_file.read(file)
+    server = tables["server"]
+    config_file.check_keys(server, _KNOWN_KEYS, "server", file)
     return Settings(
         state=StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state")),
         cache=_folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache"),
-        config_file=config_file,
-        server=environ.get("KTJOB_SERVER") or _text(server, "url", config_file),
-        model=environ.get("KTJOB_MODEL") or _text(server, "model", config_file),
-        api_key=_api_key(environ, server, config_file),
-        parallel=_parallel(server, config_file),
+        config_file=file,
+        server=environ.get("KTJOB_SERVER") or config_file.text(server, "url", "server", file),
+        model=environ.get("KTJOB_MODEL") or config_file.text(server, "model", "server", file),
+        api_key=_api_key(environ, server, file),
+        parallel=_parallel(server, file),
+        tables=tables,
     )
 
 
@@ -73,41 +79,10 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     return root / "ktjob"
 
 
-def _server_table(path: Path) -> dict[str, object]:
-    try:
-        if not path.exists():
-            return {}
-    except OSError as error:
-        raise BadSetting(f"{path} cannot be read: {error.strerror or error}") from None
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadSetting(f"{path} cannot be read: {error}") from error
-    table = content.get("server", {})
-    unknown = [key for key in content if key != "server"]
-    if not isinstance(table, dict):
-        raise BadSetting(f"{path}: [server] is a table, with url, model, api_key_file, parallel")
-    unknown += [f"server.{key}" for key in table if key not in _KNOWN_KEYS]
-    if unknown:
-        raise BadSetting(f"{path}: unknown setting {unknown[0]!r}; docs/reference.md has them all")
-    return table
-
-
-def _text(table: dict[str, object], key: str, path: Path) -> str | None:
-    value = table.get(key)
-    if value is None or isinstance(value, str):
-        return value
-    raise BadSetting(f"{path}: server.{key} must be text, not {value!r}")
-
-
-def _api_key(environ: Mapping[str, str], table: dict[str, object], path: Path) -> str | None:
+def _api_key(environ: Mapping[str, str], table: Table, path: Path) -> str | None:
     if environ.get("KTJOB_API_KEY"):
         return _usable_key(environ["KTJOB_API_KEY"], "KTJOB_API_KEY")
-    name = _text(table, "api_key_file", path)
+    name = config_file.text(table, "api_key_file", "server", path)
     if name is None:
         return None
     try:
@@ -127,7 +102,7 @@ def _usable_key(key: str, where: str) -> str:
     return key
 
 
-def _parallel(table: dict[str, object], path: Path) -> int | None:
+def _parallel(table: Table, path: Path) -> int | None:
     value = table.get("parallel")
     if value is None:
         return None

@@ -117,7 +117,7 @@ def test_a_configuration_that_cannot_be_looked_for_is_a_bad_setting() -> None:
         ('[server]\nurl = "a"\nurl = "b"\n', "cannot be read"),
         ('server = "http://a:1"', r"\[server\] is a table"),
         ("[[server]]\n", r"\[server\] is a table"),
-        ("[servers]\n", "unknown setting 'servers'"),
+        ("[severs]\n", "unknown setting 'severs'"),
         ('url = "http://a:1"\n', "unknown setting 'url'"),
         ('[server]\napi_key = "sk"\n', "unknown setting 'server.api_key'"),
         ("[server]\nurl = 40001\n", r"server\.url must be text, not 40001"),
