@@ -13,6 +13,7 @@ from ktclient import (
     aftermath,
     calibration,
     client,
+    conducting,
     config,
     fit,
     servers_known,
@@ -68,6 +69,10 @@ def prepare() -> None:
 def perform(performing: Performing) -> None:
     """Perform one job. Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when
     a cancel was wished for."""
+    kind = conducting.kind_of(performing.spec)
+    if kind is not None:
+        conducting.of(kind)(performing)
+        return
     spec = JobSpec.from_json(performing.spec)
     settings = config.load()
     for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout)):
