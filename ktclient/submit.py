@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ktclient import (
     handover,
     manners,
     snapshot,
+    structured,
     tasks,
     together,
     truth,
@@ -53,6 +54,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    schema: Mapping[str, object] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
@@ -70,6 +72,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     the server died, and only once the server has been seen to be done with the one before.
     Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
     `thinking` lets the model think first or not; what is None is not sent.
+    With `schema`, a JSON Schema, the answer is JSON that follows it: `Job.data()`.
     `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
     when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
     command line, "22:00" or "+2h".
@@ -77,7 +80,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
     options = Options(
-        (tasks.task(summarize, ask, prompt),),
+        _by_schema((tasks.task(summarize, ask, prompt),), schema),
         max_tokens,
         timeout,
         model,
@@ -106,6 +109,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    schema: Mapping[str, object] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
@@ -119,8 +123,9 @@ def submit_questions(  # noqa: PLR0913 - as above
     """
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
+    asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
     options = Options(
-        tasks.tasks(False, questions, None, as_one=together and len(questions) > 1),
+        _by_schema(asked, schema),
         max_tokens,
         timeout,
         model,
@@ -131,6 +136,12 @@ def submit_questions(  # noqa: PLR0913 - as above
         conditions=_conditions(label, after, at),
     )
     return _handed(_document(document, raw, encoding), options)
+
+
+def _by_schema(
+    asked: tuple[tasks.Task, ...], schema: Mapping[str, object] | None
+) -> tuple[tasks.Task, ...]:
+    return asked if schema is None else tasks.with_schema(asked, structured.checked(schema))
 
 
 def _conditions(
@@ -216,6 +227,12 @@ class Job:
         if len(questions) == 1:
             return [Answer(questions[0], text)]
         return together.split(text, questions)
+
+    def data(self, timeout: float | None = None) -> object:
+        """The JSON in the answer, waiting for it first: what `schema` asked for. None where there
+        is none in it. In what it does not follow the schema is in
+        `status().figures["schema_mismatch"]`. Raises like `result`."""
+        return structured.data_or_none(self.result(timeout))
 
     def ask(self, question: str) -> Job:
         """A new job with another question about the same document, to the same server. Raises what

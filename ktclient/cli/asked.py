@@ -26,6 +26,9 @@ _ASKED = (
     ),
     click.option("--prompt", metavar="TEXT", help="Your own instruction, after the document."),
     click.option(
+        "--schema", metavar="FILE", help="A JSON Schema: the answer is JSON that follows it."
+    ),
+    click.option(
         "--max-tokens",
         type=int,
         metavar="N",
@@ -84,6 +87,7 @@ class Asked(TypedDict):
     ask: tuple[str, ...]
     together: bool
     prompt: str | None
+    schema: str | None
     max_tokens: int | None
     model: str | None
     server: str | None
@@ -100,14 +104,17 @@ class Asked(TypedDict):
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import conditions, handover, manners, tasks
+    from ktclient import conditions, handover, manners, structured, tasks
 
     attempts = given["max_attempts"]
     thinking = {"on": True, "off": False}.get(given["thinking"] or "")
+    chosen = tasks.tasks(
+        given["summarize"], given["ask"], given["prompt"], as_one=given["together"]
+    )
+    if given["schema"] is not None:
+        chosen = tasks.with_schema(chosen, structured.read(given["schema"]))
     return handover.Options(
-        tasks=tasks.tasks(
-            given["summarize"], given["ask"], given["prompt"], as_one=given["together"]
-        ),
+        tasks=chosen,
         max_tokens=given["max_tokens"],
         timeout=given["timeout"],
         model=given["model"],
