@@ -36,7 +36,7 @@ def test_a_schema_is_read_from_a_file(tmp_path: Path) -> None:
         ('{"type": "objekt"}', "is no JSON Schema: 'objekt'"),
         ('{"type": "string", "pattern": "("}', "is no JSON Schema"),
         ('{"$ref": "https://example.org/person.json"}', "put that into it"),
-        ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', "'#/$defs/b', which is not in it"),
+        ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', r"'#/\$defs/b', which is not in it"),
         ('{"const": NaN}', "is no JSON"),
         ("[" * 100_000, "is no JSON|nested"),
         (json.dumps({"description": "x" * 100_001}), "more than 100,000 characters"),
