@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,10 +15,8 @@ from ktclient import (
     config,
     documents,
     handover,
-    manners,
     snapshot,
     structured,
-    tasks,
     together,
     truth,
 )
@@ -30,9 +29,10 @@ from ktclient.errors import (
     JobUnsuccessful,
     NotFinished,
 )
-from ktclient.handover import MAX_ATTEMPTS, MAX_TOKENS, Options
+from ktclient.handover import MAX_ATTEMPTS, Options
 from ktclient.snapshot import Snapshot
 from ktclient.together import Answer
+from ktclient.wish import Wish, resolved
 
 _LOOK_SECONDS = 0.2
 
@@ -43,7 +43,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     summarize: bool = False,
     ask: str | None = None,
     prompt: str | None = None,
-    max_tokens: int = MAX_TOKENS,
+    max_tokens: int | None = None,
     timeout: float | None = None,
     model: str | None = None,
     server: str | None = None,
@@ -55,6 +55,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     temperature: float | None = None,
     thinking: bool | None = None,
     schema: Mapping[str, object] | None = None,
+    template: str | None = None,
+    variables: Mapping[str, str] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
@@ -63,7 +65,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 
     `document` is the text itself, or a path object (`pathlib.Path`) of a file to read. Choose
     one of `summarize` (the default), `ask` (a question) and `prompt` (your own instruction,
-    after the document). `max_tokens` bounds the answer; `timeout` is in seconds for the whole
+    after the document), or name a `template`, with its `variables`. `max_tokens` bounds the answer,
+    1024 unless the template says; `timeout` is in seconds for the whole
     request; without it, twice the time that reading may take, and an hour at least. `server` is a
     URL or "embedded"; without it the configured one, else one that answers on this machine, else
     the embedded one. `raw` keeps CRLFs and a byte order mark.
@@ -79,18 +82,29 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
+    wish = Wish(
+        summarize=summarize,
+        ask=() if ask is None else (ask,),
+        prompt=prompt,
+        template=template,
+        variables=variables or {},
+        schema="" if schema is None else structured.checked(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
     options = Options(
-        _by_schema((tasks.task(summarize, ask, prompt),), schema),
-        max_tokens,
+        (),
+        None,
         timeout,
         model,
         server,
         max_attempts,
         priority,
-        manner=manners.manner(system, temperature, thinking),
         conditions=_conditions(label, after, at),
     )
-    return _handed(_document(document, raw, encoding), options)[0]
+    return _handed(_document(document, raw, encoding), _wished(options, wish))[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -123,25 +137,31 @@ def submit_questions(  # noqa: PLR0913 - as above
     """
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
-    asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
+    wish = Wish(
+        ask=questions,
+        together=together and len(questions) > 1,
+        schema="" if schema is None else structured.checked(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
     options = Options(
-        _by_schema(asked, schema),
-        max_tokens,
+        (),
+        None,
         timeout,
         model,
         server,
         max_attempts,
         priority,
-        manner=manners.manner(system, temperature, thinking),
         conditions=_conditions(label, after, at),
     )
-    return _handed(_document(document, raw, encoding), options)
+    return _handed(_document(document, raw, encoding), _wished(options, wish))
 
 
-def _by_schema(
-    asked: tuple[tasks.Task, ...], schema: Mapping[str, object] | None
-) -> tuple[tasks.Task, ...]:
-    return asked if schema is None else tasks.with_schema(asked, structured.checked(schema))
+def _wished(options: Options, wish: Wish) -> Options:
+    asked, manner, most = resolved(wish, config.load().config_file)
+    return replace(options, tasks=asked, manner=manner, max_tokens=most)
 
 
 def _conditions(

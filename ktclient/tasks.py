@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from ktclient import structured, together
-from ktclient.documents import neutral
+from ktclient.documents import neutral, printable
 from ktclient.errors import BadInput
 
 
@@ -33,6 +33,14 @@ class Task:
     """When one request asks several: each of them. `text` has them all."""
     schema: str = ""
     """A JSON Schema that the answer is to follow, as JSON."""
+    around_title: tuple[str, ...] = ()
+    """Of a prompt that names its document: the pieces around the name."""
+
+    def about(self, title: str) -> Task:
+        """The same for a document of this name."""
+        if not self.around_title:
+            return self
+        return replace(self, text=printable(title).join(self.around_title), around_title=())
 
 
 def task(summarize: bool, ask: str | None, prompt: str | None) -> Task:

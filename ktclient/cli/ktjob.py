@@ -17,6 +17,7 @@ from ktclient.cli import (
     looking,
     showing,
     submitting,
+    templating,
     unit,
 )
 
@@ -44,6 +45,7 @@ for _command in (
     looking.wait,
     following.follow,
     answering.result,
+    templating.templates,
     showing.show,
     looking.logs,
     eventing.events,
