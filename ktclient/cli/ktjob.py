@@ -18,6 +18,7 @@ from ktclient.cli import (
     retrying,
     showing,
     submitting,
+    templating,
     unit,
 )
 
@@ -45,6 +46,7 @@ for _command in (
     looking.wait,
     following.follow,
     answering.result,
+    templating.templates,
     showing.show,
     looking.logs,
     eventing.events,
