@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from datetime import datetime
 
 from jobs import conducting
@@ -87,8 +86,9 @@ def _write(performing: Performing, spec: BatchSpec, parts: list[Job]) -> None:
     files = ResultFiles(spec.results, spec.errors, spec.mode, performing.job_id)
     try:
         held = 0
-        for number, (line, is_error) in enumerate(_lines(performing, parts)):
-            files.write(line, is_error=is_error)
+        for number, part in enumerate(parts):
+            line = _line(performing, part)
+            files.write(line, is_error=not _is_answered(part))
             performing.output(f"\n{line}" if number else line)
             held += len(line)
             if held > _FLUSH_CHARACTERS:
@@ -107,13 +107,15 @@ def _write(performing: Performing, spec: BatchSpec, parts: list[Job]) -> None:
         files.drop()
 
 
-def _lines(performing: Performing, parts: list[Job]) -> Iterator[tuple[str, bool]]:
-    for part in parts:
-        if _is_answered(part):
-            yield batch_results.answered(part.part or "", _answer(performing, part)), False
-        else:
-            cause, message = part.cause or part.state.lower(), part.message or ""
-            yield batch_results.failed(part.id, part.part or "", cause, message), True
+def _line(performing: Performing, part: Job) -> str:
+    custom_id = part.part or ""
+    if not _is_answered(part):
+        cause, message = part.cause or part.state.lower(), part.message or ""
+        return batch_results.failed(part.id, custom_id, cause, message)
+    told = _answer(performing, part)
+    if warning := told.figures.get("warning"):
+        performing.figure(warning=f"{quote(custom_id)} (job {part.id}), perhaps others: {warning}")
+    return batch_results.answered(custom_id, told)
 
 
 def _answer(performing: Performing, part: Job) -> Answered:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ktclient.documents import printable
+from ktclient.documents import STDIN, printable
 from ktclient.errors import BadInput, ResultsUnwritable
 
 
@@ -17,9 +17,8 @@ class ResultFiles:
     """A draft beside each file, until `publish`. A trouble with them stops nothing before that."""
 
     def __init__(self, results: str, errors: str | None, mode: int, name: str) -> None:
-        self._files = [_Draft(Path(results), mode, name)]
-        if errors is not None:
-            self._files.append(_Draft(Path(errors), mode, name))
+        paths = [Path(path) for path in (results, errors) if path is not None]
+        self._files = [_Draft(path, mode, f"{name}.{at}") for at, path in enumerate(paths)]
 
     def write(self, line: str, *, is_error: bool) -> None:
         """Add a line: an error to the last file, which may be the only one."""
@@ -39,7 +38,7 @@ class ResultFiles:
 class _Draft:
     def __init__(self, path: Path, mode: int, name: str) -> None:
         self._path, self._mode = path, mode
-        self._draft = path.with_name(f".{path.name[:100]}.{name}")
+        self._draft = path.with_name(f".ktjob-{name}")
         self._file: TextIO | None = None
         self._trouble: OSError | None = None
         with self._kept():
@@ -102,6 +101,8 @@ def place(name: str, what: str) -> str:
     """The absolute path of a file to be written later, by another process. Raises `BadInput` where
     that cannot be."""
     shown = printable(name)
+    if name == STDIN:
+        raise BadInput(f"{what} go to a file; `ktjob result ID` prints them when they are there")
     if not name or "\0" in name:
         raise BadInput(f"{shown} is no name for a file of {what}")
     path = Path(os.path.realpath(name))

@@ -309,10 +309,7 @@ def _is_it(old: StoredJob, spec: BatchSpec, options: Options) -> bool:
 
 
 def _write_again(job_id: str, spec: BatchSpec, settings: config.Settings) -> None:
-    """The files of a batch that has ended, where they are no longer there."""
-    wanted = [path for path in (spec.results, spec.errors) if path is not None]
-    if all(os.path.exists(path) for path in wanted):
-        return
+    """The files of a batch that has ended: they may be gone, or another batch's by now."""
     with Store.open(settings.state) as store:
         job = store.job(job_id)
         text = snapshot.answer(store, job) if job.status is Status.FINISHED else ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exits, live, looking, screen, submitting
+from ktclient.cli import answering, exits, live, looking, screen, submitting
 from ktclient.quoting import spoken
 
 if TYPE_CHECKING:
@@ -122,4 +122,6 @@ def _tell_end(end: Snapshot, options: Options, *, quiet: bool) -> int:
             screen.say(f"all lines answered in {took}: {screen.one_line(options.results)}")
     else:
         screen.say(looking.ending(end))
+    if not quiet:
+        answering.remark(end, "")
     return exits.code_of_job(end.state, end.cause)

@@ -131,6 +131,8 @@ def test_a_line_that_fails_is_an_error_line_and_asked_again_on_purpose_only(
         results.unlink()
         known = submit_batch(file, output=results, server=server.url)
         assert known.id == failed.stdout.strip() and read(results) == lines
+        with pytest.raises(errors.BadInput, match="of a batch file"):
+            known.ask("Why?")
         with pytest.raises(errors.JobFailed) as told:
             known.result()
         assert told.value.partial_text == results.read_text().rstrip("\n")
@@ -200,7 +202,7 @@ def test_killed_and_run_again_it_asks_nothing_twice(
         assert again.stdout == told.stdout and "nothing is asked twice" in again.stderr
         assert Counter(asked(server)) == {f"{n}?": 1 for n in range(8)}
     assert [line["custom_id"] for line in read(results)] == [f"q{n}" for n in range(8)]
-    assert not list(tmp_path.glob(".results*"))
+    assert not list(tmp_path.glob(".ktjob*"))
 
 
 def _kill_a_waiting_command(args: list[str], until: Until) -> None:
@@ -249,6 +251,7 @@ def test_what_cannot_be_run_is_told_whole_and_stores_nothing(
             (tmp_path, "is a folder"),
             (tmp_path / "no" / "x", "there is no folder"),
             (Path("/dev/null"), "is no file"),
+            (Path("-"), "go to a file"),
         ):
             with pytest.raises(errors.BadInput, match=told):
                 submit_batch(file, output=output, server=server.url)
