@@ -21,7 +21,7 @@ from ktclient.tokens import Estimate
 
 VERSION = 2
 """A new one comes with a new schema of the database, so that no older runner takes such a job."""
-_NEW_KINDS = (Kind.REQUEST,)
+_NEW_KINDS = (Kind.REQUEST, Kind.BATCH)
 """Unknown to version 1."""
 
 

@@ -23,6 +23,8 @@ class Kind(str, Enum):
     PROMPT = "prompt"
     REQUEST = "request"
     """The document is a body of /v1/chat/completions (request_body.py)."""
+    BATCH = "batch"
+    """The document is many of them (batching.py), and each is a part of the job."""
 
 
 @dataclass(frozen=True)

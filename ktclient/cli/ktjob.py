@@ -8,6 +8,7 @@ import ktclient
 from ktclient.cli import (
     answering,
     asking,
+    batching,
     checking,
     doctoring,
     eventing,
@@ -42,6 +43,7 @@ for _command in (
     submitting.submit,
     checking.check,
     asking.ask,
+    batching.batch,
     looking.status,
     looking.wait,
     following.follow,
