@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Sequence
 
 from jobs import clock, rows, trouble
-from jobs.database import Database
+from jobs.browsing import Browsing
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import (
     Attempt,
@@ -32,7 +32,7 @@ _AHEAD = 100
 """How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
 
 
-class Store(Database):
+class Store(Browsing):
     """Jobs in one state directory."""
 
     # -- submitting -------------------------------------------------------------------------
@@ -128,10 +128,6 @@ class Store(Database):
             raise AmbiguousId(f"{prefix!r} is the start of several jobs ({ids}); give more of it")
         return next((job for job in found if job.id == prefix), found[0])
 
-    def newest(self, limit: int) -> list[Job]:
-        """The last `limit` jobs, newest first, without those that are parts of others."""
-        return self._values(rows.job, self._all("newest_jobs", limit=limit))
-
     def parts(self, job_id: str) -> list[Job]:
         """The jobs that are parts of this one, oldest first."""
         return self._values(rows.job, self._all("parts", parent=job_id))
@@ -197,6 +193,10 @@ class Store(Database):
         else:
             found = self._all("events_of_after", job_id=job_id, after=seq, limit=limit)
         return self._values(rows.event, found)
+
+    def last_event(self) -> int:
+        """The place of the last event of all jobs; 0 where there is none."""
+        return int(str(self._scalar("last_event")))
 
     def document(self, sha256: str) -> bytes:
         """The body of a stored document."""
