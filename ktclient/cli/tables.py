@@ -32,7 +32,6 @@ def of_jobs(
 ) -> list[str]:
     """Lines, titles first. `waits`: why a job waits, by id; `submitted`: with that column; `found`:
     what was searched for, for each job."""
-    running = [job.state == "RUNNING" for job in jobs]
     states = [STATE_STYLES.get(job.state, "") for job in jobs]
     name = _NAME if room is None or room >= 3 * _NAME else _NAME // 2
     columns = [
@@ -41,23 +40,16 @@ def of_jobs(
         Column("SUBMITTED", [_minute(job) if submitted else "" for job in jobs], 45),
         Column("PHASE", [_phase(job, waits.get(job.id, "")) for job in jobs], 80, least=18),
         Column("PROGRESS", [_progress(job) for job in jobs], 70),
-        Column("SPEED", [screen.speed(job) if job.state == "RUNNING" else "" for job in jobs], 20),
-        Column(
-            "ETA",
-            [
-                screen.remaining(job) if runs else ""
-                for job, runs in zip(jobs, running, strict=True)
-            ],
-            60,
-            is_right=True,
-        ),
+        Column("SPEED", list(map(screen.speed, jobs)), 20),
+        Column("ETA", list(map(screen.remaining, jobs)), 60, is_right=True),
         Column("IN", list(map(_read, jobs)), 40, is_right=True),
         Column("OUT", list(map(_written, jobs)), 35, is_right=True),
         Column("ELAPSED", [_elapsed(job) for job in jobs], 50, is_right=True),
         Column("SERVER", _servers(jobs), 30, least=12),
+        Column("PARENT", [job.parent or "" for job in jobs], 85),
         Column("LABEL", [job.label or "" for job in jobs], 55, least=8),
         Column("DOCUMENT", [job.title for job in jobs], 90, least=name, cut_in_middle=True),
-        Column("FOUND", list(found) or [""] * len(jobs), 95, least=24),
+        Column("FOUND", list(found) or [""] * len(jobs), 95, least=40),
     ]
     return drawn(columns, room, coloured=coloured)
 

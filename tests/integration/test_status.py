@@ -228,3 +228,29 @@ def test_looking_at_nothing_makes_nothing(tmp_path: Path) -> None:
     """Not even a folder; and in JSON it is an empty list."""
     done = subprocess.run([*KTJOB, "--json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [] and not (tmp_path / "state").exists()
+
+
+def test_lists_and_searches(store: Store, terminal: Callable[..., Terminal]) -> None:
+    """In a table as wide as the terminal, in JSON, and how many more there are."""
+    ids = put(store, *(f"{number}-红楼梦.txt" for number in range(5)), "other.txt")
+    ktjob = [*KTJOB[:-1], "list"]
+    done = subprocess.run(
+        [*ktjob, "--search", "红楼梦", "-n", "2", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+    assert [job["id"] for job in told] == [ids[4], ids[3]] and "… and 3 more" in done.stderr
+    assert told[0]["found"] == {"where": "document", "text": "4-红楼梦.txt"}
+    plain = subprocess.run(
+        [*ktjob, "--search", "红楼梦", "--state", "queued"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert plain.stdout.count("document: ") == 5 and not plain.stderr
+    none = subprocess.run([*ktjob, "--state", "ended"], capture_output=True, text=True, check=True)
+    assert (none.stdout, none.stderr) == ("", "no job matches\n")
+    for wrong in (["--state", "asleep"], ["--since", "soon"], ["--search", " "], ["-n", "-1"]):
+        assert subprocess.run([*ktjob, *wrong], capture_output=True, check=False).returncode == 2
