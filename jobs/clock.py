@@ -12,13 +12,13 @@ def now() -> str:
 
 def ago(seconds: float) -> str:
     """The time so many seconds ago, in the same form."""
-    return stored(datetime.now(timezone.utc) - timedelta(seconds=seconds))
+    return of(datetime.now(timezone.utc) - timedelta(seconds=seconds))
 
 
-def stored(moment: datetime) -> str:
-    """A moment, which knows its zone, in the same form."""
-    utc = moment.astimezone(timezone.utc)
-    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def of(moment: datetime) -> str:
+    """A moment with a zone, in the same form."""
+    then = moment.astimezone(timezone.utc)
+    return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds_between(start: str, end: str) -> float:

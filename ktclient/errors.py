@@ -46,6 +46,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   └── DeadlineExceeded            it took longer than its --timeout
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
 │   ├── JobFailed, JobCancelled, JobLost
+├── PartFailed                      mend what ended a part, then `ktjob retry`
+├── PartRestarted                   inside the worker: the whole begins anew with its part
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── WorkCancelled                   inside the worker: a cancel was wished for
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
@@ -67,6 +69,8 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    PartFailed,
+    PartRestarted,
     StoreDamaged,
     StoreTooNew,
     StoreUnusable,
@@ -117,6 +121,8 @@ __all__ = [
     "NoSuchJob",
     "NoSuchProfile",
     "NotFinished",
+    "PartFailed",
+    "PartRestarted",
     "PlanRefused",
     "ProtocolError",
     "ProxyGaveUp",

@@ -21,14 +21,12 @@ def moment(text: str, option: str, now: datetime | None = None) -> str:
     told = text.strip().lower()
     if told in _DAYS_AGO:
         day = (here - timedelta(days=_DAYS_AGO[told])).date()
-        return clock.stored(datetime(day.year, day.month, day.day).astimezone())
+        return clock.of(datetime(day.year, day.month, day.day).astimezone())
     if span := re.fullmatch(r"([0-9]{1,9})([smhdw])", told):
         ago = min(_LONGEST, timedelta(**{_UNITS[span[2]]: min(int(span[1]), 10**8)}))
-        return clock.stored(here - ago)
+        return clock.of(here - ago)
     try:
-        return clock.stored(
-            datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone()
-        )
+        return clock.of(datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone())
     except (ValueError, OverflowError, OSError):  # the last two: no zone reaches back that far
         raise BadInput(
             f"{option} {text}: write 2d, 12h or 30m for so long ago, yesterday, 2026-11-20, or "

@@ -16,11 +16,13 @@ from ktclient.errors import BadInput
 
 
 class Kind(str, Enum):
-    """The three ways to say what is wanted."""
+    """The three ways to say what is wanted of a document; or the document is a whole request."""
 
     SUMMARIZE = "summarize"
     ASK = "ask"
     PROMPT = "prompt"
+    REQUEST = "request"
+    """The document is a body of /v1/chat/completions (request_body.py)."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,25 @@ SELECT id FROM jobs WHERE parent = :parent AND part = :part;
 -- name: parts
 SELECT * FROM jobs WHERE parent = :parent ORDER BY seq;
 
+-- name: part_named
+SELECT * FROM jobs WHERE parent = :parent AND part = :part;
+
+-- name: tally
+SELECT count(*) AS total, coalesce(sum(status = 'QUEUED'), 0) AS queued,
+       coalesce(sum(status = 'RUNNING'), 0) AS running,
+       coalesce(sum(outcome IS 'SUCCEEDED'), 0) AS succeeded
+FROM jobs WHERE parent = :parent;
+
+-- name: open_parts
+SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq;
+
+-- name: hand_on_parts
+UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
+
+-- name: hand_on_tellings
+INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings
+WHERE job_id = :old;
+
 -- name: prerequisites
 SELECT needs FROM prerequisites WHERE job_id = :job_id ORDER BY needs;
 
@@ -229,14 +248,16 @@ UPDATE attempts SET figures = :figures
 WHERE job_id = :job_id AND number = :number AND ended_at IS NULL;
 
 -- name: finished_before
-SELECT * FROM jobs WHERE status = 'FINISHED' AND finished_at < :before ORDER BY finished_at, seq;
+SELECT * FROM jobs WHERE status = 'FINISHED' AND finished_at < :before AND parent IS NULL
+ORDER BY finished_at, seq;
 
 -- name: how_many
 SELECT count(*) AS jobs, coalesce(sum(status = 'FINISHED'), 0) AS finished,
-       min(CASE WHEN status = 'FINISHED' THEN finished_at END) AS oldest FROM jobs;
+       min(CASE WHEN status = 'FINISHED' THEN finished_at END) AS oldest FROM jobs
+WHERE parent IS NULL;
 
 -- name: sizes
-SELECT id, document, status,
+SELECT id, parent, document, status,
        (SELECT length(body) FROM documents WHERE sha256 = document) AS document_size,
        length(spec) + 1000 + (SELECT coalesce(sum(length(CAST(text AS BLOB)) + 50), 0) FROM pieces
                               WHERE job_id = id) AS own_size

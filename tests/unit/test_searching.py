@@ -132,7 +132,7 @@ def test_filters(state: StateDir) -> None:
     """Each alone and together; parts only on request."""
     with Store.open(state) as store:
         old = put(store, new("old", label="nightly-1"))
-        later = clock.stored(datetime.now(timezone.utc) + timedelta(hours=1))
+        later = clock.of(datetime.now(timezone.utc) + timedelta(hours=1))
         done = answered(store, new("done", label="Nightly-2"), "x")
         part = put(store, new("part", parent=old.id, part="1"))
 
@@ -172,9 +172,9 @@ def test_moments(text: str, stored: str) -> None:
 def test_days_begin_at_the_readers_midnight() -> None:
     """Yesterday, today and a date."""
     today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    assert past.moment("today", "--since") == clock.stored(today)
+    assert past.moment("today", "--since") == clock.of(today)
     date = datetime(2026, 11, 20).astimezone()
-    assert past.moment("2026-11-20", "--since") == clock.stored(date)
+    assert past.moment("2026-11-20", "--since") == clock.of(date)
     assert past.moment("Yesterday", "--since") < past.moment("today", "--since")
 
 
