@@ -67,6 +67,10 @@ class StateDir:
     def job_log(self, job_id: str) -> Path:
         return self.root / "logs" / f"{job_id}.log"
 
+    def told(self, job_id: str, number: int) -> Path:
+        """A job's answer, for a command that is told of its end, while that runs."""
+        return self.root / "told" / f"{job_id}.{number}.txt"
+
     def create(self) -> StateDir:
         """Make the folders. Raises `StoreUnusable` with the path when that is not possible."""
         try:

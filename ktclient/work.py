@@ -48,6 +48,7 @@ from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
 from ktclient.tasks import Kind
+from ktclient.telling import tell as tell
 from ktclient.watching import Watcher
 from server_bundle import embedded
 
