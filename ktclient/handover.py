@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import config, tasks, truth
+from ktclient import conditions, config, tasks, truth
 from ktclient import forecast as forecasts
+from ktclient.conditions import Conditions
 from ktclient.documents import Document
 from ktclient.errors import BadInput, DoesNotFit
 from ktclient.forecast import Forecast
@@ -43,6 +44,7 @@ class Options:
     patience: float = forecasts.LONG_PATIENCE_SECONDS
     """Seconds that a busy server may take to tell about itself."""
     manner: Manner = field(default_factory=Manner)
+    conditions: Conditions = field(default_factory=Conditions)
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -77,16 +79,17 @@ def hand_over_all(
     all jobs are on disk: from then on they run, whatever becomes of the caller.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
-    `StoreUnusable`: nothing is stored then. Once they are stored it raises nothing: without a
-    runner the next command starts one.
+    `StoreUnusable`, of jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored then.
+    Once they are stored it raises nothing: without a runner the next command starts one.
     """
+    needs = _needs(options, settings)
     before = forecast_all(documents, options, settings, on_progress)
     new: list[NewJob] = []
     for document, forecasts_of_it in zip(documents, before, strict=True):
         _require(document, forecasts_of_it, is_alone=len(documents) == 1)
         body = document.text.encode()
         new += [
-            _job(document.title, body, task, options, one, settings)
+            replace(_job(document.title, body, task, options, one, settings), needs=needs)
             for task, one in zip(options.tasks, forecasts_of_it, strict=True)
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
@@ -133,7 +136,17 @@ def _job(
         weight=count.high + most,
         max_attempts=options.max_attempts,
         priority=options.priority,
+        label=options.conditions.label,
+        not_before=options.conditions.not_before,
     )
+
+
+def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
+    """Ids of the jobs to start after. One that fails from now on is seen to by the runner."""
+    if not options.conditions.after:
+        return ()
+    with truth.told(settings.state) as store:
+        return conditions.needed(store, options.conditions.after)
 
 
 def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from jobs import model
-from ktclient import config, documents, handover, manners, snapshot, tasks, together, truth
+from ktclient import (
+    conditions,
+    config,
+    documents,
+    handover,
+    manners,
+    snapshot,
+    tasks,
+    together,
+    truth,
+)
 from ktclient.documents import Document
 from ktclient.errors import (
     BadInput,
@@ -42,6 +53,9 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    label: str | None = None,
+    after: Sequence[str | Job] = (),
+    at: str | datetime | None = None,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -56,13 +70,22 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     the server died, and only once the server has been seen to be done with the one before.
     Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
     `thinking` lets the model think first or not; what is None is not sent.
+    `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
+    when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
+    command line, "22:00" or "+2h".
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
-    chosen = (tasks.task(summarize, ask, prompt),)
-    manner = manners.manner(system, temperature, thinking)
     options = Options(
-        chosen, max_tokens, timeout, model, server, max_attempts, priority, manner=manner
+        (tasks.task(summarize, ask, prompt),),
+        max_tokens,
+        timeout,
+        model,
+        server,
+        max_attempts,
+        priority,
+        manner=manners.manner(system, temperature, thinking),
+        conditions=_conditions(label, after, at),
     )
     return _handed(_document(document, raw, encoding), options)[0]
 
@@ -83,6 +106,9 @@ def submit_questions(  # noqa: PLR0913 - as above
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    label: str | None = None,
+    after: Sequence[str | Job] = (),
+    at: str | datetime | None = None,
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -93,12 +119,26 @@ def submit_questions(  # noqa: PLR0913 - as above
     """
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
-    asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
-    manner = manners.manner(system, temperature, thinking)
     options = Options(
-        asked, max_tokens, timeout, model, server, max_attempts, priority, manner=manner
+        tasks.tasks(False, questions, None, as_one=together and len(questions) > 1),
+        max_tokens,
+        timeout,
+        model,
+        server,
+        max_attempts,
+        priority,
+        manner=manners.manner(system, temperature, thinking),
+        conditions=_conditions(label, after, at),
     )
     return _handed(_document(document, raw, encoding), options)
+
+
+def _conditions(
+    label: str | None, after: Sequence[str | Job], at: str | datetime | None
+) -> conditions.Conditions:
+    given = [after] if isinstance(after, (str, Job)) else after
+    ids = [one.id if isinstance(one, Job) else one for one in given]
+    return conditions.conditions(label, ids, at)
 
 
 def _handed(document: Document, options: Options) -> list[Job]:

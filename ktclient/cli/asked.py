@@ -48,6 +48,18 @@ _ASKED = (
         "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
     ),
     click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
+    click.option("--label", metavar="TEXT", help="A word of yours, to find it by."),
+    click.option(
+        "--after",
+        multiple=True,
+        metavar="ID",
+        help="Start once job ID has succeeded; may be repeated.",
+    ),
+    click.option(
+        "--at",
+        metavar="TIME",
+        help='Start then: "22:00", "tomorrow 3:00", "+2h", "2026-11-26 03:00"; local time.',
+    ),
     click.option(
         "--encoding",
         metavar="NAME",
@@ -78,6 +90,9 @@ class Asked(TypedDict):
     timeout: float | None
     max_attempts: int | None
     priority: int
+    label: str | None
+    after: tuple[str, ...]
+    at: str | None
     system: str | None
     temperature: float | None
     thinking: str | None
@@ -85,7 +100,7 @@ class Asked(TypedDict):
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import handover, manners, tasks
+    from ktclient import conditions, handover, manners, tasks
 
     attempts = given["max_attempts"]
     thinking = {"on": True, "off": False}.get(given["thinking"] or "")
@@ -100,4 +115,5 @@ def options_of(given: Asked) -> Options:
         max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],
         manner=manners.manner(given["system"], given["temperature"], thinking),
+        conditions=conditions.conditions(given["label"], given["after"], given["at"]),
     )

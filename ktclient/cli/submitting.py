@@ -107,6 +107,7 @@ def _explain(
         title = screen.one_line(document.title)
         screen.say(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
     describing.describe_all(documents, [forecast for _, forecast in handed])
+    describing.tell_conditions(options.conditions)
     if len(handed) > describing.MOST_LINES:
         screen.say("  come back  ktjob wait ID, then ktjob result ID, for each of them")
         return
