@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from datetime import datetime
 
-from ktclient import batching, config
+from ktclient import batching, conditions, config
 from ktclient.handover import MAX_ATTEMPTS, MAX_TOKENS
 from ktclient.submit import Job
 
@@ -21,6 +23,9 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     max_attempts: int = MAX_ATTEMPTS,
     priority: int = 0,
     retry_failed: bool = False,
+    label: str | None = None,
+    after: Sequence[str] = (),
+    at: str | datetime | None = None,
 ) -> Job:
     """Run a file of requests in OpenAI's Batch format; returns at once with a job for all of them.
 
@@ -29,7 +34,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     a request names, if the server has it, else what the server serves. Called again with the same
     `output`, also after a crash and with a file that was changed, it asks nothing twice: what was
     answered under a custom_id, to the same body, stays. Lines that failed stay too, unless
-    `retry_failed`.
+    `retry_failed`. `label`, `after` and `at` are as for `submit_long`.
 
     Raises the leaves of `ktclient.errors` named at `batching.hand_over`; nothing is stored then.
     `Job.result()` raises `JobFailed` when a line failed, with all results in `partial_text`.
@@ -44,6 +49,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
         max_attempts,
         priority,
         retry_failed,
+        conditions.conditions(label, after, at),
     )
     settings = config.load()
     _, handed = batching.hand_over(os.fspath(path), options, settings)

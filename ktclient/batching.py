@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobs.model import Job as StoredJob
@@ -22,6 +22,7 @@ from ktclient import (
     batch_file,
     batch_spec,
     batch_writing,
+    conditions,
     conducting,
     config,
     documents,
@@ -33,6 +34,7 @@ from ktclient import (
 from ktclient import forecast as forecasts
 from ktclient.batch_file import Line
 from ktclient.batch_spec import BatchSpec, Request
+from ktclient.conditions import Conditions
 from ktclient.errors import BadInput, DoesNotFit, PartFailed
 from ktclient.handover import MAX_ATTEMPTS, MAX_TOKENS
 from ktclient.request_body import Body
@@ -62,6 +64,7 @@ class Options:
     max_attempts: int = MAX_ATTEMPTS
     priority: int = 0
     retry_failed: bool = False
+    conditions: Conditions = field(default_factory=Conditions)
 
 
 @dataclass(frozen=True)
@@ -266,13 +269,16 @@ def _store(batch: Batch, spec: BatchSpec, options: Options, settings: config.Set
         title=batch.title,
         max_attempts=conducting.ATTEMPTS,
         priority=options.priority,
+        label=options.conditions.label,
+        not_before=options.conditions.not_before,
     )
     documents_of = {
         request.custom_id: hashlib.sha256(request.body).hexdigest() for request in batch.requests
     }
     outcomes = _HANDED_ON if options.retry_failed else _HANDED_ON | _ENDED_ITSELF
-    with truth.told(settings.state):
-        pass  # what is called running runs: a batch of which nobody takes care goes on
+    with truth.told(settings.state) as told:
+        # What is called running runs from here on, also a batch of which nobody takes care.
+        new = replace(new, needs=conditions.needed(told, options.conditions.after))
     with Successions.open(settings.state) as store:
         capacities = {
             conducting.POOL: conducting.CAPACITY,

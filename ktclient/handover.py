@@ -90,7 +90,7 @@ def hand_over_all(
         body = document.text.encode()
         new += [
             replace(_job(document.title, body, task, options, one, settings), needs=needs)
-            for task, one in zip(options.tasks, forecasts_of_it, strict=True)
+            for task, one in zip(_about(document, options), forecasts_of_it, strict=True)
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
     with Store.open(settings.state) as store:
@@ -191,7 +191,11 @@ def forecast_all(
         most = options.most(task)
         return forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
 
-    return [[say(document, task) for task in options.tasks] for document in documents]
+    return [[say(document, task) for task in _about(document, options)] for document in documents]
+
+
+def _about(document: Document, options: Options) -> list[Task]:
+    return [task.about(document.title) for task in options.tasks]
 
 
 def repeated_prefills(before: Sequence[Forecast]) -> str | None:

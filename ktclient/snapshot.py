@@ -51,6 +51,8 @@ class Snapshot:
     """Whether others share the server, so that progress and times are a guess."""
     questions: tuple[str, ...] = ()
     """What was asked: several when one request asks them together."""
+    has_schema: bool = False
+    """Whether the answer is to follow a JSON Schema."""
 
     @property
     def is_finished(self) -> bool:
@@ -113,6 +115,7 @@ def take(store: Store, job: Job) -> Snapshot:
         progress_source=str(live["progress_source"]) if live.get("progress_source") else None,
         is_estimate=live.get("shared") is not None,
         questions=tuple(asked),
+        has_schema="schema" in task,
     )
 
 

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
 )
 @click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0).")
+@click.option("--label", metavar="TEXT", help="A word of yours, to find it by.")
+@click.option(
+    "--after", multiple=True, metavar="ID", help="Start once job ID has succeeded; may be repeated."
+)
+@click.option("--at", metavar="TIME", help='Start then: "22:00", "+2h", "2026-11-26 03:00".')
 @click.option("--retry-failed", is_flag=True, help="Ask lines again that failed before.")
 @click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
@@ -49,6 +54,9 @@ def batch(  # noqa: PLR0913 - a command's options
     timeout: float | None,
     max_attempts: int | None,
     priority: int,
+    label: str | None,
+    after: tuple[str, ...],
+    at: str | None,
     retry_failed: bool,
     wait: bool,
     quiet: bool,
@@ -64,7 +72,7 @@ def batch(  # noqa: PLR0913 - a command's options
 
     The same command again, also after a crash or with lines mended, asks nothing twice.
     """
-    from ktclient import batching, config, handover
+    from ktclient import batching, conditions, config, handover
 
     options = batching.Options(
         results=output,
@@ -76,6 +84,7 @@ def batch(  # noqa: PLR0913 - a command's options
         max_attempts=handover.MAX_ATTEMPTS if max_attempts is None else max_attempts,
         priority=priority,
         retry_failed=retry_failed,
+        conditions=conditions.conditions(label, after, at),
     )
     settings = config.load()
     with submitting.named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:

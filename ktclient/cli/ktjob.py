@@ -19,6 +19,7 @@ from ktclient.cli import (
     retrying,
     showing,
     submitting,
+    templating,
     unit,
 )
 
@@ -47,6 +48,7 @@ for _command in (
     looking.wait,
     following.follow,
     answering.result,
+    templating.templates,
     showing.show,
     looking.logs,
     eventing.events,

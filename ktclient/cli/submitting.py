@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ktclient.documents import Document
     from ktclient.forecast import Forecast
     from ktclient.handover import Options
+    from ktclient.tasks import Task
+
+_MOST_HEADING = 200
 
 
 @click.command()
@@ -118,6 +121,12 @@ def _explain(
 def _headings(documents: Sequence[Document], options: Options) -> list[str]:
     """What each answer is to, where there are several documents."""
     return [
-        f"{screen.one_line(document.title)}: {task.text or task.kind.value}"
+        f"{screen.one_line(document.title)}: {_in_short(task)}"
         for document, task in itertools.product(documents, options.tasks)
     ]
+
+
+def _in_short(task: Task) -> str:
+    """The question; of a long prompt its beginning."""
+    words = screen.one_line(task.text) or task.kind.value
+    return words if len(words) <= _MOST_HEADING else words[: _MOST_HEADING - 1] + "…"

@@ -300,3 +300,20 @@ def test_a_real_server_answers_a_batch(
     assert all(said(line) for line in found)
     usages = [line["response"]["body"]["usage"] for line in found]
     assert all(0 < one["completion_tokens"] <= 8 < one["prompt_tokens"] for one in usages)
+
+
+def test_a_batch_waits_for_its_time_and_has_a_word_of_its_submitter(
+    tmp_path: Path, results: Path, ktjob_home: Path, until: Until
+) -> None:
+    """Stored whole at once, and asked later; what it is to start after must be able to succeed."""
+    file = batches.write(tmp_path / "r.jsonl", [request("a", "x?")])
+    with fake_sglang(tmp_path, *batches.WINDOWED) as server:
+        with pytest.raises(errors.NoSuchJob):
+            submit_batch(file, output=results, server=server.url, after=["nosuch"])
+        job = submit_batch(file, output=results, server=server.url, label="nightly", at="+2s")
+        with Store.open(StateDir(ktjob_home)) as store:
+            stored = store.job(job.id)
+        assert stored.label == "nightly" and stored.not_before is not None
+        assert job.wait(60).status().state == "SUCCEEDED"
+        with Store.open(StateDir(ktjob_home)) as store:
+            assert (store.job(job.id).started_at or "") >= stored.not_before
