@@ -207,7 +207,7 @@ def _whole_request(
         message="",
         max_tokens=spec.max_tokens,
         rid=performing.rid,
-        extras={**ours, **body.extras()},
+        extras={**ours, **body.extras(spec.max_tokens)},
         api_key=settings.api_key,
         messages=body.messages,
     )
