@@ -67,6 +67,11 @@ class StateDir:
     def job_log(self, job_id: str) -> Path:
         return self.root / "logs" / f"{job_id}.log"
 
+    @property
+    def opened(self) -> Path:
+        """Copies for people to look at, `ID.NAME.txt` each; made when they are asked for."""
+        return self.root / "opened"
+
     def create(self) -> StateDir:
         """Make the folders. Raises `StoreUnusable` with the path when that is not possible."""
         try:

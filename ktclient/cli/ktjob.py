@@ -16,8 +16,10 @@ from ktclient.cli import (
     keeping,
     listing,
     looking,
+    opening,
     overseeing,
     retrying,
+    schema,
     showing,
     submitting,
     unit,
@@ -48,6 +50,7 @@ for _command in (
     looking.wait,
     following.follow,
     answering.result,
+    opening.open_,
     showing.show,
     looking.logs,
     eventing.events,
@@ -58,6 +61,7 @@ for _command in (
     keeping.backup,
     doctoring.doctor,
     unit.install_unit,
+    schema.schema,
 ):
     ktjob.add_command(_command)
 
