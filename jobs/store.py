@@ -60,13 +60,7 @@ class Store(Browsing, Families):
             self._require_open(new.parent)
         sha256 = hashlib.sha256(new.document).hexdigest()
         self._run("insert_document", sha256=sha256, body=new.document, at=at)
-        self._run(
-            "set_capacity",
-            name=new.pool,
-            capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
-            slots=capacity.slots,
-            affinity=capacity.affinity,
-        )
+        self._set_capacity(new.pool, capacity)
         job_id = self._unused_id()
         self._insert_job(job_id, new, sha256, at)
         for needs in new.needs:
@@ -74,6 +68,15 @@ class Store(Browsing, Families):
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
         self._event(job_id, 0, at, "submitted", {"pool": new.pool})
         return job_id
+
+    def _set_capacity(self, pool: str, capacity: Capacity) -> None:
+        self._run(
+            "set_capacity",
+            name=pool,
+            capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
+            slots=capacity.slots,
+            affinity=capacity.affinity,
+        )
 
     def _stored(self, new: NewJob) -> str | None:
         """The job that this one is again, if it was stored before."""

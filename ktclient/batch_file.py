@@ -123,6 +123,8 @@ def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
         return Line(number, found["custom_id"], clean.to_bytes(), marks)
     except UnicodeEncodeError:
         return ["the body holds half a character (a lone surrogate)"]
+    except ValueError:
+        return ["the body holds a number that is too large"]
 
 
 def _no_number(name: str) -> object:

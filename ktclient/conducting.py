@@ -38,4 +38,6 @@ def of(kind: str) -> Perform:
 
 
 def _conductors() -> Mapping[str, Perform]:
-    return {}
+    from ktclient import batch_spec, batch_work
+
+    return {batch_spec.CONDUCT: batch_work.conduct}

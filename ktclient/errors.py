@@ -47,6 +47,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
 │   ├── JobFailed, JobCancelled, JobLost
 ├── PartFailed                      mend what ended a part, then `ktjob retry`
+├── ResultsUnwritable               mend what keeps the file from being written, then `ktjob retry`
 ├── PartRestarted                   inside the worker: the whole begins anew with its part
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── WorkCancelled                   inside the worker: a cancel was wished for
@@ -131,6 +132,7 @@ __all__ = [
     "RateLimited",
     "Redirected",
     "RequestFailed",
+    "ResultsUnwritable",
     "ServerBroke",
     "ServerBusy",
     "ServerDidNotStart",
@@ -370,6 +372,13 @@ class JobCancelled(JobUnsuccessful):
 
 class JobLost(JobUnsuccessful):
     cause = "job_lost"
+
+
+class ResultsUnwritable(KtjobError):
+    """The requests of a batch were asked, and the file of their results cannot be written. They are
+    kept: `ktjob result` has them."""
+
+    cause = "results_unwritable"
 
 
 class NotFinished(KtjobError):

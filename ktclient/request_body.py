@@ -35,8 +35,11 @@ class Body:
         return cls(json.loads(stored))
 
     def to_bytes(self) -> bytes:
-        """Compact, in the order of its fields: the same body is the same bytes."""
-        return json.dumps(self.fields, ensure_ascii=False, separators=(",", ":")).encode()
+        """Compact, in the order of its fields: the same body is the same bytes. Raises `ValueError`
+        for what is no JSON."""
+        return json.dumps(
+            self.fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        ).encode()
 
     @property
     def messages(self) -> tuple[dict[str, Any], ...]:

@@ -61,6 +61,8 @@ class Snapshot:
     """Whether others share the server, so that progress and times are a guess."""
     questions: tuple[str, ...] = ()
     """What was asked: several when one request asks them together."""
+    has_schema: bool = False
+    """Whether the answer is to follow a JSON Schema."""
     label: str | None = None
     """A word of the submitter's own."""
     parent: str | None = None
@@ -148,6 +150,7 @@ def _taken(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot
         progress_source=str(live["progress_source"]) if live.get("progress_source") else None,
         is_estimate=live.get("shared") is not None,
         questions=tuple(asked),
+        has_schema="schema" in task,
         label=job.label,
         parent=job.parent,
         part=job.part,

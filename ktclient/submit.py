@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,9 +15,8 @@ from ktclient import (
     config,
     documents,
     handover,
-    manners,
     snapshot,
-    tasks,
+    structured,
     together,
     truth,
 )
@@ -29,9 +29,10 @@ from ktclient.errors import (
     JobUnsuccessful,
     NotFinished,
 )
-from ktclient.handover import MAX_ATTEMPTS, MAX_TOKENS, Options
+from ktclient.handover import MAX_ATTEMPTS, Options
 from ktclient.snapshot import Snapshot
 from ktclient.together import Answer
+from ktclient.wish import Wish, resolved
 
 _LOOK_SECONDS = 0.2
 
@@ -42,7 +43,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     summarize: bool = False,
     ask: str | None = None,
     prompt: str | None = None,
-    max_tokens: int = MAX_TOKENS,
+    max_tokens: int | None = None,
     timeout: float | None = None,
     model: str | None = None,
     server: str | None = None,
@@ -53,6 +54,9 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    schema: Mapping[str, object] | None = None,
+    template: str | None = None,
+    variables: Mapping[str, str] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
@@ -61,7 +65,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 
     `document` is the text itself, or a path object (`pathlib.Path`) of a file to read. Choose
     one of `summarize` (the default), `ask` (a question) and `prompt` (your own instruction,
-    after the document). `max_tokens` bounds the answer; `timeout` is in seconds for the whole
+    after the document), or name a `template`, with its `variables`. `max_tokens` bounds the answer,
+    1024 unless the template says; `timeout` is in seconds for the whole
     request; without it, twice the time that reading may take, and an hour at least. `server` is a
     URL or "embedded"; without it the configured one, else one that answers on this machine, else
     the embedded one. `raw` keeps CRLFs and a byte order mark.
@@ -70,24 +75,36 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     the server died, and only once the server has been seen to be done with the one before.
     Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
     `thinking` lets the model think first or not; what is None is not sent.
+    With `schema`, a JSON Schema, the answer is JSON that follows it: `Job.data()`.
     `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
     when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
     command line, "22:00" or "+2h".
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
+    wish = Wish(
+        summarize=summarize,
+        ask=() if ask is None else (ask,),
+        prompt=prompt,
+        template=template,
+        variables=variables or {},
+        schema="" if schema is None else structured.checked(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
     options = Options(
-        (tasks.task(summarize, ask, prompt),),
-        max_tokens,
+        (),
+        None,
         timeout,
         model,
         server,
         max_attempts,
         priority,
-        manner=manners.manner(system, temperature, thinking),
         conditions=_conditions(label, after, at),
     )
-    return _handed(_document(document, raw, encoding), options)[0]
+    return _handed(_document(document, raw, encoding), _wished(options, wish))[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -106,6 +123,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    schema: Mapping[str, object] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
@@ -119,18 +137,31 @@ def submit_questions(  # noqa: PLR0913 - as above
     """
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
+    wish = Wish(
+        ask=questions,
+        together=together and len(questions) > 1,
+        schema="" if schema is None else structured.checked(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
     options = Options(
-        tasks.tasks(False, questions, None, as_one=together and len(questions) > 1),
-        max_tokens,
+        (),
+        None,
         timeout,
         model,
         server,
         max_attempts,
         priority,
-        manner=manners.manner(system, temperature, thinking),
         conditions=_conditions(label, after, at),
     )
-    return _handed(_document(document, raw, encoding), options)
+    return _handed(_document(document, raw, encoding), _wished(options, wish))
+
+
+def _wished(options: Options, wish: Wish) -> Options:
+    asked, manner, most = resolved(wish, config.load().config_file)
+    return replace(options, tasks=asked, manner=manner, max_tokens=most)
 
 
 def _conditions(
@@ -216,6 +247,12 @@ class Job:
         if len(questions) == 1:
             return [Answer(questions[0], text)]
         return together.split(text, questions)
+
+    def data(self, timeout: float | None = None) -> object:
+        """The JSON in the answer, waiting for it first: what `schema` asked for. None where there
+        is none in it. In what it does not follow the schema is in
+        `status().figures["schema_mismatch"]`. Raises like `result`."""
+        return structured.data_or_none(self.result(timeout))
 
     def ask(self, question: str) -> Job:
         """A new job with another question about the same document, to the same server. Raises what

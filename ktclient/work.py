@@ -17,15 +17,16 @@ from ktclient import (
     config,
     fit,
     servers_known,
+    sifting,
+    structured,
     surveying,
     tasks,
-    together,
     tokens,
     warm,
 )
 from ktclient.attending import attend, rest
 from ktclient.calibration import Measured
-from ktclient.client import Completed, LongRequest, StreamEvent, Text
+from ktclient.client import LongRequest, StreamEvent
 from ktclient.errors import (
     NEVER_ACCEPTED,
     AbortedByServer,
@@ -81,15 +82,16 @@ def perform(performing: Performing) -> None:
 
 
 def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
-    """With a schema for the answers to several questions; without one where the server has refused
+    """With a schema for the answer, where there is one; without it where the server has refused
     that, before it read anything."""
+    has_schema = tasks.response_format(spec.task) is not None
     try:
-        _ask(performing, spec, settings, with_schema=bool(spec.task.questions))
+        _ask(performing, spec, settings, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
         # sglang-kt then drops the words and tells of an abort after a prompt of one token.
         was_read = isinstance(error, AbortedByServer) and error.was_read
-        if not spec.task.questions or was_read:
+        if not has_schema or was_read:
             raise
         performing.note("asked again without a schema", reason=str(error))
         _ask(performing, spec, settings, with_schema=False)
@@ -127,7 +129,7 @@ def _ask(
     facts, key = _server(performing, spec, settings), settings.api_key
     request = _request(performing, facts, spec, settings)
     if with_schema:
-        request.extras["response_format"] = together.response_format(spec.task.questions)
+        request.extras["response_format"] = tasks.response_format(spec.task)
     expected = spec.counted or tokens.estimate(_text(performing, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
@@ -144,7 +146,9 @@ def _ask(
     with contextlib.closing(events), contextlib.closing(watcher):
         watcher.start()
         try:
-            _converse(performing, reporter, _in_earnest(events) if with_schema else events)
+            answer: list[str] = []
+            _converse(performing, reporter, sifting.overheard(sifting.in_earnest(events), answer))
+            _hold_to_schema(performing, spec.task.schema, answer)
             _learn(performing, spec, facts, prefill, reporter)
             return
         except DoesNotFit as error:
@@ -289,19 +293,12 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
             raise WorkCancelled("cancelled on request; the text until then is kept")
 
 
-def _in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
-    """Without a first word that no other follows: sglang-kt refuses a schema by running one token
-    of something else, which is no answer."""
-    held: Text | None = None
-    is_begun = False
-    for event in events:
-        if isinstance(event, Text) and not is_begun:
-            held, is_begun = event, True
-            continue
-        if held is not None and isinstance(event, (Text, Completed)):
-            yield held
-            held = None
-        yield event
+def _hold_to_schema(performing: Performing, schema: str, answer: list[str]) -> None:
+    """Say in what a whole answer does not follow its schema; it is kept all the same."""
+    wrong = structured.mismatch("".join(answer), schema) if schema else None
+    if wrong is not None:
+        performing.note("not by the schema", reason=wrong)
+        performing.figure(schema_mismatch=wrong)
 
 
 def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:

@@ -43,6 +43,13 @@ SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq
 -- name: hand_on_parts
 UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
 
+-- name: hand_on_part
+UPDATE jobs SET parent = :new WHERE id = :id;
+
+-- name: newest_marked
+SELECT * FROM jobs WHERE pool = :pool AND parent IS NULL AND instr(spec, :mark)
+ORDER BY seq DESC LIMIT 1;
+
 -- name: hand_on_tellings
 INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings
 WHERE job_id = :old;

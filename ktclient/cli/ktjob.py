@@ -8,6 +8,7 @@ import ktclient
 from ktclient.cli import (
     answering,
     asking,
+    batching,
     checking,
     doctoring,
     eventing,
@@ -22,6 +23,7 @@ from ktclient.cli import (
     schema,
     showing,
     submitting,
+    templating,
     unit,
 )
 
@@ -45,12 +47,14 @@ for _command in (
     submitting.submit,
     checking.check,
     asking.ask,
+    batching.batch,
     overseeing.status,
     listing.list_,
     looking.wait,
     following.follow,
     answering.result,
     opening.open_,
+    templating.templates,
     showing.show,
     looking.logs,
     eventing.events,

@@ -42,6 +42,10 @@ def in_full(job: Snapshot) -> str:
     if job.figures.get("prompt_tokens") is not None:
         read, written = job.figures["prompt_tokens"], job.figures["completion_tokens"]
         lines.append(("tokens", f"{read:,} read, {written:,} written"))
+    if job.figures.get("lines") is not None:
+        lines.append(
+            ("lines", f"{job.figures['lines']:,}, of which {job.figures['failed']:,} failed")
+        )
     lines.append(("submitted", screen.local_time(job.created_at)))
     if job.started_at:
         lines.append(("took" if job.is_finished else "running", screen.duration(job.seconds())))

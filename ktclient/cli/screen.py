@@ -124,11 +124,18 @@ def activity(job: Snapshot) -> str:
     parts = (
         phase,
         progress(job),
+        _failures(job),
         speed(job),
         f"first word in {left}" if left else "",
         duration(job.seconds()),
     )
     return "  ".join(part for part in parts if part)
+
+
+def _failures(job: Snapshot) -> str:
+    """Of a job of many requests, how many of them have failed so far."""
+    failed = job.figures.get("failed")
+    return f"{failed:,} failed" if isinstance(failed, int) and failed else ""
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

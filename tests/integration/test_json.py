@@ -22,6 +22,7 @@ from fake_sglang.process import fake_sglang
 from jobs.layout import StateDir
 from ktclient.cli.ktjob import ktjob as group
 from ktclient.snapshot import Snapshot
+from ktclient.tasks import Kind
 
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "ktclient/schema.json").read_text(encoding="utf-8")
@@ -77,7 +78,9 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     """All of its fields documented, none of the documented ones missing."""
     (tmp_path / "a.txt").write_text("It was a dark and stormy night. " * 20)
     (tmp_path / "b.txt").write_text("It was a bright day. " * 20)
-    with fake_sglang(tmp_path, "--answer", ANSWER, "--fault", "none,none,http_400_flat") as server:
+    with fake_sglang(
+        tmp_path, "--answer", ANSWER, "--fault", "none,none,none,http_400_flat"
+    ) as server:
         where = ("--server", server.url)
         assert len(run("check", "check", "a.txt", "b.txt", *where)) == 2
         asked = ("--ask", "Rain?", "--ask", "Who?", "--together", "--label", "nightly")
@@ -86,9 +89,13 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
         first = both["id"]
         second = run("job", "ask", first, "Why?")["id"]
         assert run("job", "wait", second)["state"] == "SUCCEEDED"
+        body = {"model": "m", "messages": [{"role": "user", "content": "Why?"}]}
+        line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+        (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+        run("job", "batch", "in.jsonl", "-o", "out.jsonl", "--wait", *where, codes=(0, 1))
         failed = run("result", "submit", "b.txt", "--wait", *where, codes=(1,))
     assert failed["state"] == "FAILED"
-    assert len(run("job", "status")) == 3
+    assert len(run("job", "status")) == 4
     assert run("job", "status", first)["label"] == "nightly"
     (found,) = run("list", "list", "--search", "nobody rained", "--label", "night*")
     assert found["found"]["where"] == "answer"
@@ -101,6 +108,8 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert run("doctor", "doctor", codes=(0, 1))[0]["about"]
     paths = run("open", "open", first)
     assert Path(paths["answer"]).read_text() == text and Path(paths["log"]).exists()
+    assert len(run("templates", "templates")) >= 3
+    assert run("templates", "templates", "minutes")["built_in"] is True
     assert run("removed", "gc", "--older-than", "9d")["removed"] == []
     assert run("removed", "rm", first, second)["removed"] == [first, second]
     assert not Path(paths["answer"]).exists() and not Path(paths["document"]).exists()
@@ -120,6 +129,8 @@ def test_the_schema_is_one_and_has_all_fields_of_a_job(ktjob_command: list[str])
     done = subprocess.run([*ktjob_command, "schema"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == SCHEMA
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    kinds = SCHEMA["$defs"]["job"]["properties"]["task"]["enum"]
+    assert kinds == [kind.value for kind in Kind]
     names = {field.name for field in fields(Snapshot)}
     assert set(SCHEMA["$defs"]["job"]["properties"]) == {"schema", *names}
 

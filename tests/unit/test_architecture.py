@@ -112,6 +112,7 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
+        (("jsonschema", "referencing"), {"ktclient.structured"}),
         (
             ("subprocess",),
             {

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletion
+from support import one_connection
 
-from ktclient import batch_file, batch_results
+from ktclient import batch_file, batch_results, client
 from ktclient.batch_results import Answered
+from ktclient.client import Completed, LongRequest, Text
 from ktclient.errors import DocumentUnusable
 from ktclient.request_body import Body
 
@@ -134,6 +136,7 @@ def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
         (b"\xff\xfe", "line 1: not UTF-8"),
         (line("x").replace('"Hello"', "NaN"), "NaN is no number"),
         ("[" * 100_000, "no JSON"),
+        (with_body(seed=5).replace("5", "1e999"), "a number that is too large"),
         (line(7), "custom_id is no string"),
         (line("i" * 513), "longer than 512"),
         (line("\ud800"), "half a character"),
@@ -161,12 +164,15 @@ def test_each_thing_that_cannot_be_asked_is_named(text: str | bytes, told: str) 
     assert told in refusal(text)
 
 
-def test_very_many_errors_are_counted_and_very_many_lines_refused() -> None:
+def test_very_many_errors_are_counted_and_very_many_lines_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A terminal is not flooded, and a limit is told."""
     told = refusal("x\n" * 1000)
     assert told.count("\n") == 101 and "and 900 more" in told
-    many = "".join(line(str(number)) for number in range(batch_file.MOST_LINES + 1))
-    assert "more than 50,000 requests" in refusal(many)
+    monkeypatch.setattr(batch_file, "MOST_LINES", 1000)
+    many = "".join(line(str(number)) for number in range(1001))
+    assert "line 1001: more than 1,000 requests" in refusal(many)
 
 
 def test_marks_of_templates_in_messages_are_data() -> None:
@@ -232,6 +238,27 @@ def test_an_error_is_written_as_documented() -> None:
     found = json.loads(batch_results.failed("k7", "request-3", "server_died", "It died."))
     assert found.keys() == EXPIRED.keys() and found["response"] is None
     assert found["error"] == {"code": "server_died", "message": "It died."}
+
+
+def test_calls_of_tools_come_through_a_stream() -> None:
+    """Bit by bit from a server, as output of their own; they are an answer, though without text."""
+    first = {"index": 0, "id": "c1", "function": {"name": "weather", "arguments": "{"}}
+    deltas = [
+        {"delta": {"role": "assistant", "content": "", "tool_calls": [first]}},
+        {"delta": {"tool_calls": [{"index": 0, "function": {"arguments": "}"}}]}},
+        {"delta": {}, "finish_reason": "tool_calls"},
+    ]
+    head = {"id": "0", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+    chunks = [{**head, "choices": [{"index": 0, **delta}]} for delta in deltas]
+    stream = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    behave = one_connection.replaying(200, "text/event-stream", stream.encode())
+    with one_connection.server(behave) as url:
+        events = list(client.stream(LongRequest(url, "m", "x", 8, "rid"), 60.0))
+    pieces = "".join(one.text for one in events if isinstance(one, Text))
+    assert {one.channel for one in events if isinstance(one, Text)} == {"tool_calls"}
+    assert isinstance(events[-1], Completed) and events[-1].finish_reason == "tool_calls"
+    (call,) = batch_results.merged(pieces)
+    assert call["function"] == {"name": "weather", "arguments": "{}"}
 
 
 def test_calls_of_tools_are_put_together_from_their_pieces() -> None:

@@ -99,6 +99,7 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
         "bug",
         "store_unusable",
         "prerequisite_failed",
+        "results_unwritable",
         "part_failed",
         "part_restarted",
     }
