@@ -18,8 +18,10 @@ from ktclient.cli import (
     listing,
     looking,
     notifying,
+    opening,
     overseeing,
     retrying,
+    schema,
     showing,
     submitting,
     templating,
@@ -52,6 +54,7 @@ for _command in (
     looking.wait,
     following.follow,
     answering.result,
+    opening.open_,
     templating.templates,
     showing.show,
     looking.logs,
@@ -64,6 +67,7 @@ for _command in (
     keeping.backup,
     doctoring.doctor,
     unit.install_unit,
+    schema.schema,
 ):
     ktjob.add_command(_command)
 

@@ -29,6 +29,7 @@ COMMANDS = [
     *(["status"], ["status", "{id}"], ["wait", "{id}"], ["result", "{id}"], ["logs", "{id}"]),
     *(["cancel", "{id}"], ["rm", "{id}"], ["gc", "--older-than", "0d"], ["gc"]),
     *(["gc", "--keep-size", "1"], ["backup", "{copy}"], ["doctor"]),
+    *(["list"], ["list", "--search", "words"], ["status", "--watch"], ["open", "{id}"]),
 ]
 
 
