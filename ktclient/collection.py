@@ -17,12 +17,15 @@ from typing import BinaryIO
 from ktclient import binaries, documents, encodings
 from ktclient.documents import Document
 from ktclient.errors import BadInput, DocumentUnusable
+from ktclient.formats import known
 
 MOST_FILES = 1000
 """More were named by mistake: `ktjob submit ~`."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _HEAD_BYTES = 8192
+MOST_TOLD = 8
+"""Of so many joined files is told how they were read."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def joined(parts: Sequence[Document]) -> Document:
         documents.from_text(text, title, raw=True),
         neutralised=sum(part.neutralised for part in parts),
         line_ends=sum(part.line_ends for part in parts),
+        read_as="; ".join(one.read_as for one in parts[:MOST_TOLD] if one.read_as),
         guessed=", ".join(dict.fromkeys(part.guessed for part in parts if part.guessed)),
     )
 
@@ -124,7 +128,8 @@ def _title(file: Path, folder: Path) -> str:
 
 
 def _is_text(name: str) -> bool:
-    """By the first bytes of a file: no known format, no control characters, more than blanks."""
+    """By the first bytes of a file: no format but those that can be read here, no control
+    characters, more than blanks."""
     try:
         with Path(name).open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -132,8 +137,10 @@ def _is_text(name: str) -> bool:
         raise DocumentUnusable(
             f"cannot read {documents.printable(name)}: {error.strerror}"
         ) from None
-    if not head.strip() or binaries.name(head) is not None:
+    if not head.strip():
         return False
+    if (format_name := binaries.name(head)) is not None:
+        return known.is_readable(format_name) and known.is_installed(format_name)
     if head.startswith(_WIDE_MARKS) or encodings.guess(head) is not None:
         return True
     return b"\0" not in head and not binaries.looks_binary(head)
