@@ -60,6 +60,19 @@ class DetachFailed(KtjobError):
     cause = "detach_failed"
 
 
+class PartFailed(KtjobError):
+    """A part of a job did not succeed, so the whole cannot; what others answered is kept."""
+
+    cause = "part_failed"
+
+
+class PartRestarted(KtjobError):
+    """A part began anew after some of its text was passed on, so the whole begins anew too."""
+
+    cause = "part_restarted"
+    may_try_again = True
+
+
 class WorkerStopped(KtjobError):
     """Raised in a worker that was told to stop: the attempt ends, the job may have another."""
 

@@ -15,6 +15,7 @@ from jobs import patience
 from jobs.errors import StoreUnusable, WorkCancelled
 from jobs.layout import StateDir
 from jobs.model import Attempt, Job, Piece
+from jobs.parts import Parts
 from jobs.store import Store
 
 MOST_LATE = 1000
@@ -36,6 +37,8 @@ class Performing:
         self._attempt = attempt
         self._job = job
         self.state = state
+        self.parts = Parts(store, job)
+        """What this work has others do."""
         self._waiting: list[Piece] = []
         self._seq = 0
         self._flushed_at = time.monotonic()
@@ -61,6 +64,11 @@ class Performing:
     @property
     def spec(self) -> str:
         return self._job.spec
+
+    @property
+    def job(self) -> Job:
+        """The job as it was when the attempt began."""
+        return self._job
 
     def document(self) -> bytes:
         """The document as it was stored at submit."""
@@ -136,6 +144,10 @@ class Performing:
         except StoreUnusable as error:
             self._note_trouble(error)
             return True
+
+    def is_cancel_wished(self) -> bool:
+        """Whether this job is to end. Raises `StoreUnusable`."""
+        return self._store.is_cancel_wished(self.job_id)
 
     def flush(self) -> bool:
         """Write all buffered output and progress now. False when the store cannot be used: it is

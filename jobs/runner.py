@@ -213,8 +213,15 @@ class Runner:
         for fd in (self._bell, self._wakeup, self._wakeup_write):
             os.close(fd)
         detach.redirect_streams(self._state.job_log(job_id))
-        if worker.work(self._state, job_id, self._perform):
+        if worker.work(self._state, job_id, self._perform, self._wake):
             starting.ensure_runner(self._state, self._work)
+
+    def _wake(self) -> None:
+        """For a worker whose work is done by others: without a runner they would never start."""
+        try:
+            starting.ensure_runner(self._state, self._work)
+        except DetachFailed as error:
+            _log(f"no runner could be started, trying again: {error}")
 
     def _hand_over(self) -> bool:
         """Leave to a runner of the code that is installed now; workers go on with the old. False

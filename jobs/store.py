@@ -10,8 +10,9 @@ import secrets
 from collections.abc import Sequence
 
 from jobs import clock, rows, trouble
-from jobs.database import Database
-from jobs.errors import AmbiguousId, NoSuchJob
+from jobs.browsing import Browsing
+from jobs.errors import AmbiguousId, IllegalTransition, NoSuchJob
+from jobs.families import Families
 from jobs.model import (
     Attempt,
     Capacity,
@@ -32,7 +33,7 @@ _AHEAD = 100
 """How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
 
 
-class Store(Database):
+class Store(Browsing, Families):
     """Jobs in one state directory."""
 
     # -- submitting -------------------------------------------------------------------------
@@ -44,7 +45,8 @@ class Store(Database):
     def submit_all(self, new: Sequence[NewJob], capacity: Capacity) -> list[Job]:
         """The same for several, in one transaction: all are stored, or none. What was stored before
         under the same key, or as the same part, is not stored again, and returned as it is now.
-        Raises `NoSuchJob` when one needs a job that is not there."""
+        Raises `NoSuchJob` when one needs a job that is not there, `IllegalTransition` for a new
+        part of a job that has ended or is to end."""
         at = clock.now()
         with self._transaction():
             ids = [self._insert(one, capacity, at) for one in new]
@@ -54,15 +56,11 @@ class Store(Database):
         known = self._stored(new)
         if known is not None:
             return known
+        if new.parent is not None:
+            self._require_open(new.parent)
         sha256 = hashlib.sha256(new.document).hexdigest()
         self._run("insert_document", sha256=sha256, body=new.document, at=at)
-        self._run(
-            "set_capacity",
-            name=new.pool,
-            capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
-            slots=capacity.slots,
-            affinity=capacity.affinity,
-        )
+        self._set_capacity(new.pool, capacity)
         job_id = self._unused_id()
         self._insert_job(job_id, new, sha256, at)
         for needs in new.needs:
@@ -71,6 +69,15 @@ class Store(Database):
         self._event(job_id, 0, at, "submitted", {"pool": new.pool})
         return job_id
 
+    def _set_capacity(self, pool: str, capacity: Capacity) -> None:
+        self._run(
+            "set_capacity",
+            name=pool,
+            capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
+            slots=capacity.slots,
+            affinity=capacity.affinity,
+        )
+
     def _stored(self, new: NewJob) -> str | None:
         """The job that this one is again, if it was stored before."""
         if new.parent is not None:
@@ -78,6 +85,11 @@ class Store(Database):
         else:
             found = self._scalar("job_by_key", key=new.submit_key)  # nothing equals NULL
         return None if found is None else str(found)
+
+    def _require_open(self, job_id: str) -> None:
+        job = self.job(job_id)
+        if job.status is Status.FINISHED or job.cancel_requested_at:
+            raise IllegalTransition(f"job {job_id} takes no more parts: it ended, or is to end")
 
     def _insert_job(self, job_id: str, new: NewJob, sha256: str, at: str) -> None:
         self._run(
@@ -127,14 +139,6 @@ class Store(Database):
             ids = ", ".join(job.id for job in found)
             raise AmbiguousId(f"{prefix!r} is the start of several jobs ({ids}); give more of it")
         return next((job for job in found if job.id == prefix), found[0])
-
-    def newest(self, limit: int) -> list[Job]:
-        """The last `limit` jobs, newest first, without those that are parts of others."""
-        return self._values(rows.job, self._all("newest_jobs", limit=limit))
-
-    def parts(self, job_id: str) -> list[Job]:
-        """The jobs that are parts of this one, oldest first."""
-        return self._values(rows.job, self._all("parts", parent=job_id))
 
     def needs(self, job_id: str) -> list[str]:
         """Ids of the jobs that must have succeeded before this one starts."""
@@ -198,6 +202,10 @@ class Store(Database):
             found = self._all("events_of_after", job_id=job_id, after=seq, limit=limit)
         return self._values(rows.event, found)
 
+    def last_event(self) -> int:
+        """The place of the last event of all jobs; 0 where there is none."""
+        return int(str(self._scalar("last_event")))
+
     def document(self, sha256: str) -> bytes:
         """The body of a stored document."""
         body = self._scalar("document", sha256=sha256)
@@ -242,13 +250,16 @@ class Store(Database):
     def finish(
         self, job_id: str, number: int, outcome: Outcome, cause: str | None, message: str | None
     ) -> None:
-        """RUNNING to FINISHED, for attempt `number` only. Raises `IllegalTransition`."""
+        """RUNNING to FINISHED, for attempt `number` only. What of its parts has not ended is
+        cancelled: nobody waits for it any more. Raises `IllegalTransition`."""
         how = {"outcome": outcome.value, "cause": cause, "message": message}
         with self._transaction():
             at = clock.now()
             self._edge("finish_job", id=job_id, number=number, at=at, **how)
             self._edge("finish_attempt", id=job_id, number=number, at=at, **how)
             self._event(job_id, number, at, "finished", {k: v for k, v in how.items() if v})
+            for part in self._open_parts(job_id):
+                self._cancel(part, at, "cancelled with the job that it is a part of")
 
     def requeue(self, job_id: str, number: int, cause: str, message: str) -> bool:
         """RUNNING to QUEUED for one more attempt, if attempt `number` is the current one, was not
@@ -277,15 +288,31 @@ class Store(Database):
                         self._event(row["id"], 0, at, "finished", {"outcome": "FAILED", **how})
 
     def request_cancel(self, job_id: str) -> Job:
-        """Finish a queued job as CANCELLED, or note the wish for a running one. Idempotent."""
+        """Finish a queued job as CANCELLED, or note the wish for a running one; the same for its
+        parts, whether or not anybody conducts them. Idempotent."""
         with self._transaction():
             at = clock.now()
-            message = "cancelled before it started"
-            if self._run("cancel_queued_job", id=job_id, at=at, message=message):
-                self._event(job_id, 0, at, "finished", {"outcome": "CANCELLED"})
-            elif self._run("wish_cancel", id=job_id, at=at):
-                self._event(job_id, self.job(job_id).attempt, at, "cancel wished", {})
+            self._cancel(job_id, at, "cancelled before it started")
+            for part in self._open_parts(job_id):
+                self._cancel(part, at, "cancelled with the job that it is a part of")
         return self.job(job_id)
+
+    def withdraw(self, job_id: str) -> None:
+        """Finish a part as CANCELLED if it is queued; what runs goes on."""
+        with self._transaction():
+            self._cancel_queued(job_id, clock.now(), "not started, because another part failed")
+
+    def _cancel(self, job_id: str, at: str, message: str) -> None:
+        if self._cancel_queued(job_id, at, message):
+            return
+        if self._run("wish_cancel", id=job_id, at=at):
+            self._event(job_id, self.job(job_id).attempt, at, "cancel wished", {})
+
+    def _cancel_queued(self, job_id: str, at: str, message: str) -> bool:
+        is_cancelled = self._run("cancel_queued_job", id=job_id, at=at, message=message) == 1
+        if is_cancelled:
+            self._event(job_id, 0, at, "finished", {"outcome": "CANCELLED"})
+        return is_cancelled
 
     # -- what a running attempt reports -----------------------------------------------------
 

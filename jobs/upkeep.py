@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jobs import clock, copying, detach, identity, rows
 from jobs.database import explained
@@ -69,40 +70,57 @@ class Upkeep(Store):
 
     def to_fit(self, size: int) -> list[str]:
         """Ids of finished jobs that have to go, first ended first, until all pages in use are
-        about `size` bytes; all of them where that is not enough."""
+        about `size` bytes; all of them where that is not enough. Parts go with their whole."""
         found = self._all("sizes")
         users = Counter(row["document"] for row in found)
-        left, ids = self.live_bytes(), []
+        families: dict[str, list[Any]] = {}
         for row in found:
+            families.setdefault(row["parent"] or row["id"], []).append(row)
+        left, ids = self.live_bytes(), []
+        for row in (row for row in found if row["parent"] is None):
             if left <= size:
                 break
-            if row["status"] != Status.FINISHED.value:
+            family = families[row["id"]]
+            if any(one["status"] != Status.FINISHED.value for one in family):
                 continue
             ids.append(row["id"])
-            left -= row["own_size"]
-            users[row["document"]] -= 1
-            if not users[row["document"]]:
-                left -= row["document_size"] or 0
+            for one in family:
+                left -= one["own_size"]
+                users[one["document"]] -= 1
+                if not users[one["document"]]:
+                    left -= one["document_size"] or 0
         return ids
 
-    def remove(self, job_id: str) -> None:
-        """Forget a finished job, its output and events, and its document if no other has it.
+    def remove(self, job_id: str) -> list[str]:
+        """Forget a finished job and its parts, their output and events, and their documents if no
+        other has them. Returns their ids.
 
-        Raises `IllegalTransition` for a job that has not ended, `NoSuchJob`.
+        Raises `IllegalTransition` for a part, and for a job that has not ended or of which a part
+        has not, `NoSuchJob`.
         """
         with self._transaction():
             job = self.job(job_id)
-            for query in (
-                "remove_pieces",
-                "remove_events",
-                "remove_attempts",
-                "remove_prerequisites",
-                "remove_tellings",
-            ):
-                self._run(query, id=job_id)
-            if not self._run("remove_job", id=job_id):
-                raise not_ended(job_id)
-            self._run("remove_document_if_unused", document=job.document)
+            if job.parent is not None:
+                raise is_part(job)
+            family = [*self.parts(job_id), job]
+            for one in family:
+                if one.status is not Status.FINISHED:
+                    raise not_ended(one.parent or one.id)
+                self._remove_one(one)
+        return [one.id for one in family]
+
+    def _remove_one(self, job: Job) -> None:
+        for query in (
+            "remove_pieces",
+            "remove_events",
+            "remove_attempts",
+            "remove_prerequisites",
+            "remove_tellings",
+        ):
+            self._run(query, id=job.id)
+        if not self._run("remove_job", id=job.id):
+            raise not_ended(job.id)
+        self._run("remove_document_if_unused", document=job.document)
 
     def backup(self, target: Path) -> None:
         """Copy the database as it is at one moment, while it is in use; whole or not at all.
@@ -162,12 +180,21 @@ def not_ended(job_id: str) -> IllegalTransition:
     )
 
 
+def is_part(job: Job) -> IllegalTransition:
+    """The error of whoever wants to forget a part of a job."""
+    return IllegalTransition(
+        f"job {job.id} is a part of {job.parent} and goes with it; nothing was removed. Remove all "
+        f"of it with: ktjob rm {job.parent}"
+    )
+
+
 def forget(state: StateDir, job_id: str) -> None:
-    """Remove a finished job with its files; its space is for new jobs until it is given back.
-    Raises `IllegalTransition` for one that has not ended, `NoSuchJob`."""
+    """Remove a finished job with its parts and files; its space is for new jobs until it is given
+    back. Raises what `Upkeep.remove` raises."""
     with Upkeep.open(state) as upkeep:
-        upkeep.remove(job_id)
-    _remove_files(state, job_id)
+        removed = upkeep.remove(job_id)
+    for one in removed:
+        _remove_files(state, one)
 
 
 def _remove_files(state: StateDir, job_id: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jobs import identity, recovery, signals
@@ -22,22 +23,26 @@ from jobs.errors import (
     WorkerStopped,
 )
 from jobs.layout import StateDir
-from jobs.model import Attempt, Outcome, Status
+from jobs.model import Outcome, Status
 from jobs.patience import say, until_done
 from jobs.performing import Perform, Performing
 from jobs.store import Store
 
 
-def work(state: StateDir, job_id: str, perform: Perform) -> bool:
+def work(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
     """Do one job in this process, from claim to finish. The lock is held until the process ends,
-    so that whoever finds it free knows that the worker is dead. Returns whether jobs wait."""
+    so that whoever finds it free knows that the worker is dead. Returns whether jobs wait. `wake`
+    makes sure that a runner lives, for the parts that the work may have others do."""
     told = signals.ToldToStop()
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
     try:
         with Store.open(state) as store:
-            _claim_and_perform(store, state, job_id, perform, told)
+            performing = _claimed(store, state, job_id)
+            if performing is not None:
+                performing.told, performing.parts.wake = told, wake
+                _perform_and_record(store, performing, perform)
             # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
             return not told.by and store.has(Status.QUEUED)
     except StoreUnusable as error:
@@ -45,23 +50,23 @@ def work(state: StateDir, job_id: str, perform: Perform) -> bool:
         raise
 
 
-def _claim_and_perform(
-    store: Store, state: StateDir, job_id: str, perform: Perform, told: signals.ToldToStop
-) -> None:
+def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
     try:
         attempt = store.claim(job_id, identity.mine())
     except IllegalTransition:
-        return  # another was first, or it was cancelled meanwhile
+        return None  # another was first, or it was cancelled meanwhile
     job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
     earlier = [one for one in attempts if one.number < attempt.number]
-    performing = _Stoppable(store, state, job, attempt, earlier)
-    performing.told = told
+    return _Stoppable(store, state, job, attempt, earlier)
+
+
+def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) -> None:
     ending = _ending_of(perform, performing)
     try:
         performing.settle()
-        until_done(lambda: _record(store, attempt, ending))
+        until_done(lambda: _record(store, performing, ending))
     except IllegalTransition as error:
-        say(f"attempt {attempt.number} of {job_id} was fenced off: {error}")
+        say(f"attempt {performing.number} of {performing.job_id} was fenced off: {error}")
 
 
 class _Stoppable(Performing):
@@ -94,8 +99,8 @@ def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
     return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
 
 
-def _record(store: Store, attempt: Attempt, ending: _Ending) -> None:
-    job_id, number = attempt.job_id, attempt.number
+def _record(store: Store, performing: Performing, ending: _Ending) -> None:
+    job_id, number = performing.job_id, performing.number
     if ending.outcome is Outcome.LOST:
         ending = _with_phase(store, ending, job_id)
     cause, message = ending.cause, ending.message

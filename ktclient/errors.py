@@ -46,6 +46,9 @@ KtjobError                          everything below; `.cause` is a short stable
 │   └── DeadlineExceeded            it took longer than its --timeout
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
 │   ├── JobFailed, JobCancelled, JobLost
+├── PartFailed                      mend what ended a part, then `ktjob retry`
+├── ResultsUnwritable               mend what keeps the file from being written, then `ktjob retry`
+├── PartRestarted                   inside the worker: the whole begins anew with its part
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── WorkCancelled                   inside the worker: a cancel was wished for
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
@@ -67,6 +70,8 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    PartFailed,
+    PartRestarted,
     StoreDamaged,
     StoreTooNew,
     StoreUnusable,
@@ -117,6 +122,8 @@ __all__ = [
     "NoSuchJob",
     "NoSuchProfile",
     "NotFinished",
+    "PartFailed",
+    "PartRestarted",
     "PlanRefused",
     "ProtocolError",
     "ProxyGaveUp",
@@ -125,6 +132,7 @@ __all__ = [
     "RateLimited",
     "Redirected",
     "RequestFailed",
+    "ResultsUnwritable",
     "ServerBroke",
     "ServerBusy",
     "ServerDidNotStart",
@@ -364,6 +372,13 @@ class JobCancelled(JobUnsuccessful):
 
 class JobLost(JobUnsuccessful):
     cause = "job_lost"
+
+
+class ResultsUnwritable(KtjobError):
+    """The requests of a batch were asked, and the file of their results cannot be written. They are
+    kept: `ktjob result` has them."""
+
+    cause = "results_unwritable"
 
 
 class NotFinished(KtjobError):

@@ -94,7 +94,7 @@ def hand_over_all(
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
     with Store.open(settings.state) as store:
-        stored = store.submit_all(new, _capacity(store, each[0].target))
+        stored = store.submit_all(new, capacity_of(store, each[0].target))
     for job in stored:
         on_stored(job.id)
     truth.serve(settings.state)
@@ -149,13 +149,14 @@ def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
         return conditions.needed(store, options.conditions.after)
 
 
-def _check(options: Options) -> None:
-    if options.max_tokens is not None and options.max_tokens < 1:
-        raise BadInput(f"max_tokens must be at least 1, not {options.max_tokens}")
-    if options.max_attempts < 1:
-        raise BadInput(f"max_attempts must be at least 1, not {options.max_attempts}")
-    if options.timeout is not None and not 0 < options.timeout < float("inf"):
-        raise BadInput(f"timeout must be a number of seconds above 0, not {options.timeout}")
+def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:
+    """Raises `BadInput` for numbers that make no sense."""
+    if max_tokens is not None and max_tokens < 1:
+        raise BadInput(f"max_tokens must be at least 1, not {max_tokens}")
+    if max_attempts < 1:
+        raise BadInput(f"max_attempts must be at least 1, not {max_attempts}")
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise BadInput(f"timeout must be a number of seconds above 0, not {timeout}")
 
 
 def forecast(
@@ -176,7 +177,7 @@ def forecast_all(
     on_progress: embedded.Progress = lambda what, done, total: None,
 ) -> list[list[Forecast]]:
     """The same for several documents. The server is asked once, with patience for the longest."""
-    _check(options)
+    check(options.max_tokens, options.max_attempts, options.timeout)
     target = choose.choose(settings, options.server, options.model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
@@ -211,7 +212,7 @@ def repeated_prefills(before: Sequence[Forecast]) -> str | None:
     )
 
 
-def _capacity(store: Store, target: Target) -> Capacity:
+def capacity_of(store: Store, target: Target) -> Capacity:
     """What the server may be given at once: as many as configured, else as it told, else one. What
     it did not tell this time, because it was busy, it may have told before."""
     facts = target.facts

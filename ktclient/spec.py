@@ -19,8 +19,10 @@ from ktclient.manners import Manner
 from ktclient.tasks import Kind, Task
 from ktclient.tokens import Estimate
 
-VERSION = 1
+VERSION = 2
 """A new one comes with a new schema of the database, so that no older runner takes such a job."""
+_NEW_KINDS = (Kind.REQUEST, Kind.BATCH)
+"""Unknown to version 1."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class JobSpec:
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
         stored = {
-            "version": VERSION,
+            "version": VERSION if self.task.kind in _NEW_KINDS else 1,
             "task": task,
             "server": self.server,
             "model": self.model,

@@ -16,11 +16,15 @@ from ktclient.errors import BadInput
 
 
 class Kind(str, Enum):
-    """The three ways to say what is wanted."""
+    """The three ways to say what is wanted of a document; or the document is a whole request."""
 
     SUMMARIZE = "summarize"
     ASK = "ask"
     PROMPT = "prompt"
+    REQUEST = "request"
+    """The document is a body of /v1/chat/completions (request_body.py)."""
+    BATCH = "batch"
+    """The document is many of them (batching.py), and each is a part of the job."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ktclient import (
     aftermath,
     calibration,
     client,
+    conducting,
     config,
     fit,
     servers_known,
@@ -42,9 +43,11 @@ from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
+from ktclient.request_body import Body
 from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
+from ktclient.tasks import Kind
 from ktclient.watching import Watcher
 from server_bundle import embedded
 
@@ -67,6 +70,10 @@ def prepare() -> None:
 def perform(performing: Performing) -> None:
     """Perform one job. Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when
     a cancel was wished for."""
+    kind = conducting.kind_of(performing.spec)
+    if kind is not None:
+        conducting.of(kind)(performing)
+        return
     spec = JobSpec.from_json(performing.spec)
     settings = config.load()
     for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout)):
@@ -123,7 +130,7 @@ def _ask(
     request = _request(performing, facts, spec, settings)
     if with_schema:
         request.extras["response_format"] = tasks.response_format(spec.task)
-    expected = spec.counted or tokens.estimate(spec.manner.with_system(request.message))
+    expected = spec.counted or tokens.estimate(_text(performing, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
         most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
@@ -164,8 +171,11 @@ def _ask(
 def _request(
     performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
+    if spec.task.kind is Kind.REQUEST:
+        return _whole_request(performing, facts, spec, settings)
     message = tasks.message(performing.document().decode(), spec.task)
-    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings)
+    is_one = spec.manner.system is None
+    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
     extras = calls.extras(facts, performing.rid, spec.manner.thinking)
     if spec.manner.temperature is not None:
         extras["temperature"] = spec.manner.temperature
@@ -179,6 +189,35 @@ def _request(
         api_key=settings.api_key,
         system=spec.manner.system,
     )
+
+
+def _whole_request(
+    performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+) -> LongRequest:
+    """A body as somebody else wrote it; what it does not say is as in every request of ours."""
+    body = Body.from_bytes(performing.document())
+    _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
+    ours = calls.extras(facts, performing.rid)
+    if body.tells_of_thinking:
+        ours.pop("chat_template_kwargs", None)
+    return LongRequest(
+        url=facts.url,
+        model=facts.model,
+        message="",
+        max_tokens=spec.max_tokens,
+        rid=performing.rid,
+        extras={**ours, **body.extras()},
+        api_key=settings.api_key,
+        messages=body.messages,
+    )
+
+
+def _text(performing: Performing, spec: JobSpec) -> str:
+    """All that the server reads, to be estimated where it was not counted."""
+    document = performing.document()
+    if spec.task.kind is Kind.REQUEST:
+        return Body.from_bytes(document).text
+    return spec.manner.with_system(tasks.message(document.decode(), spec.task))
 
 
 def _server(performing: Performing, spec: JobSpec, settings: config.Settings) -> ServerFacts:
@@ -218,6 +257,8 @@ def _check_fit(
     message: str,
     spec: JobSpec,
     settings: config.Settings,
+    *,
+    is_one: bool,
 ) -> None:
     """The last look before the request, by window, pool and page: counted where it was not, and it
     may be close."""
@@ -233,7 +274,7 @@ def _check_fit(
     if exact is None:
         exact = attend(performing, lambda: calls.count(facts, key, message))
     prompt = size.low if exact is None else exact
-    is_exact = exact is not None and spec.manner.system is None
+    is_exact = exact is not None and is_one
     fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()
 
 

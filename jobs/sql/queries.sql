@@ -28,6 +28,32 @@ SELECT id FROM jobs WHERE parent = :parent AND part = :part;
 -- name: parts
 SELECT * FROM jobs WHERE parent = :parent ORDER BY seq;
 
+-- name: part_named
+SELECT * FROM jobs WHERE parent = :parent AND part = :part;
+
+-- name: tally
+SELECT count(*) AS total, coalesce(sum(status = 'QUEUED'), 0) AS queued,
+       coalesce(sum(status = 'RUNNING'), 0) AS running,
+       coalesce(sum(outcome IS 'SUCCEEDED'), 0) AS succeeded
+FROM jobs WHERE parent = :parent;
+
+-- name: open_parts
+SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq;
+
+-- name: hand_on_parts
+UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
+
+-- name: hand_on_part
+UPDATE jobs SET parent = :new WHERE id = :id;
+
+-- name: newest_marked
+SELECT * FROM jobs WHERE pool = :pool AND parent IS NULL AND instr(spec, :mark)
+ORDER BY seq DESC LIMIT 1;
+
+-- name: hand_on_tellings
+INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings
+WHERE job_id = :old;
+
 -- name: prerequisites
 SELECT needs FROM prerequisites WHERE job_id = :job_id ORDER BY needs;
 
@@ -53,6 +79,54 @@ SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER B
 
 -- name: newest_jobs
 SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit;
+
+-- name: running_jobs
+SELECT * FROM jobs WHERE status = 'RUNNING' AND parent IS NULL ORDER BY started_at, seq LIMIT :limit;
+
+-- name: waiting_jobs
+SELECT * FROM jobs WHERE status = 'QUEUED' AND parent IS NULL
+ORDER BY priority DESC, seq LIMIT :limit;
+
+-- name: ended_jobs
+SELECT * FROM jobs WHERE status = 'FINISHED' AND parent IS NULL
+ORDER BY finished_at DESC, seq DESC LIMIT :limit;
+
+-- name: count_by_status
+SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
+
+-- name: count_parts_by_status
+SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status;
+
+-- name: listed_jobs
+SELECT * FROM jobs
+WHERE seq < :before AND (:parts OR parent IS NULL)
+      AND (:states = '[]' OR coalesce(outcome, status) IN (SELECT value FROM json_each(:states)))
+      AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
+      AND (:label IS NULL OR label GLOB :label) AND (:pool IS NULL OR instr(pool, :pool))
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: count_listed
+SELECT count(*) FROM jobs
+WHERE (:parts OR parent IS NULL)
+      AND (:states = '[]' OR coalesce(outcome, status) IN (SELECT value FROM json_each(:states)))
+      AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
+      AND (:label IS NULL OR label GLOB :label) AND (:pool IS NULL OR instr(pool, :pool));
+
+-- name: current_attempts
+SELECT attempts.* FROM jobs JOIN attempts ON attempts.job_id = jobs.id AND number = jobs.attempt
+WHERE jobs.id IN (SELECT value FROM json_each(:ids));
+
+-- name: needs_of
+SELECT job_id, needs, needed.id IS NULL OR needed.outcome IS 'SUCCEEDED' AS is_met
+FROM prerequisites LEFT JOIN jobs AS needed ON needed.id = needs
+WHERE job_id IN (SELECT value FROM json_each(:ids)) ORDER BY job_id, needs;
+
+-- name: texts
+-- SQLite keeps a subquery's order for group_concat (select.c, "omit-subquery ORDER BY", rule 6).
+SELECT job_id, (SELECT group_concat(text, '') FROM (
+    SELECT text FROM pieces WHERE job_id = attempts.job_id AND attempt = number
+                                  AND channel = :channel ORDER BY seq)) AS text
+FROM attempts WHERE job_id IN (SELECT value FROM json_each(:ids)) ORDER BY job_id, number;
 
 -- name: next_in_line
 SELECT jobs.* FROM jobs JOIN (
@@ -109,6 +183,9 @@ SELECT * FROM events WHERE job_id = :job_id ORDER BY seq;
 
 -- name: events_after
 SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: last_event
+SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: events_of_after
 SELECT * FROM events WHERE job_id = :job_id AND seq > :after ORDER BY seq LIMIT :limit;
@@ -178,14 +255,16 @@ UPDATE attempts SET figures = :figures
 WHERE job_id = :job_id AND number = :number AND ended_at IS NULL;
 
 -- name: finished_before
-SELECT * FROM jobs WHERE status = 'FINISHED' AND finished_at < :before ORDER BY finished_at, seq;
+SELECT * FROM jobs WHERE status = 'FINISHED' AND finished_at < :before AND parent IS NULL
+ORDER BY finished_at, seq;
 
 -- name: how_many
 SELECT count(*) AS jobs, coalesce(sum(status = 'FINISHED'), 0) AS finished,
-       min(CASE WHEN status = 'FINISHED' THEN finished_at END) AS oldest FROM jobs;
+       min(CASE WHEN status = 'FINISHED' THEN finished_at END) AS oldest FROM jobs
+WHERE parent IS NULL;
 
 -- name: sizes
-SELECT id, document, status,
+SELECT id, parent, document, status,
        (SELECT length(body) FROM documents WHERE sha256 = document) AS document_size,
        length(spec) + 1000 + (SELECT coalesce(sum(length(CAST(text AS BLOB)) + 50), 0) FROM pieces
                               WHERE job_id = id) AS own_size

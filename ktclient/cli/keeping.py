@@ -31,6 +31,8 @@ def rm(job_ids: tuple[str, ...]) -> None:
     for job in found:
         if job.status is not Status.FINISHED:
             raise upkeep.not_ended(job.id)
+        if job.parent is not None:
+            raise upkeep.is_part(job)
     for job_id in dict.fromkeys(job.id for job in found):
         upkeep.forget(state, job_id)
         screen.say(f"removed {job_id}")

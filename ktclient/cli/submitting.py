@@ -50,7 +50,7 @@ def submit(  # noqa: PLR0913 - a command's options
     options, settings = asked.options_of(given), config.load()
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
-    with _named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
+    with named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
         handed = handover.hand_over_all(documents, options, settings, line.download, name)
     ids = [job_id for job_id, _ in handed]
     if not (wait or as_json):
@@ -58,7 +58,7 @@ def submit(  # noqa: PLR0913 - a command's options
     if not quiet:
         describing.tell_passed_over(given_files)
         _explain(handed, documents, options)
-        _warn_of_logout()
+        warn_of_logout()
     if wait:
         headings = _headings(documents, options) if len(documents) > 1 else ()
         return answering.wait_and_print(ids, as_json=as_json, quiet=quiet, headings=headings)
@@ -75,7 +75,7 @@ def _print_records(ids: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
+def named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
     """Ctrl-C, or a runner that does not start, after the job was stored: say which it is, so that
     nobody submits it again and pays twice."""
     stored: list[str] = []
@@ -90,7 +90,7 @@ def _named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
         raise
 
 
-def _warn_of_logout() -> None:
+def warn_of_logout() -> None:
     """One line for whoever is about to log out in good faith: about the runner that lives."""
     from jobs import identity, logout
     from ktclient import config

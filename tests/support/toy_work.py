@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from jobs import conducting
 from jobs.errors import KtjobError, WorkCancelled
+from jobs.model import NewJob
 from jobs.performing import Performing
 
 
@@ -15,6 +19,9 @@ def perform(performing: Performing) -> None:
     spec = json.loads(performing.spec)
     if "acks" in spec:
         _tell(spec["acks"], performing, "begin")
+    if "parts" in spec:
+        _conduct(performing, spec)
+        return
     performing.enter("working")
     performing.output(spec.get("say", ""))
     while "until" in spec and not Path(spec["until"]).exists():
@@ -34,6 +41,32 @@ def perform(performing: Performing) -> None:
         raise KtjobError(spec["fail"])
     if "bug" in spec:
         raise ZeroDivisionError(spec["bug"])
+
+
+def _conduct(performing: Performing, spec: dict[str, Any]) -> None:
+    """Have the parts done at once, then pass the last one's words on, or say how they ended."""
+    performing.enter("parts")
+    names = [str(number) for number in range(1, len(spec["parts"]) + 1)]
+    part = NewJob("pool", "", b"", "part", 1, 2, performing.job.priority)
+    parts = [
+        replace(
+            part,
+            spec=json.dumps(one),
+            document=name.encode(),
+            parent=performing.job_id,
+            part=name,
+        )
+        for name, one in zip(names, spec["parts"], strict=True)
+    ]
+    conducting.add(performing, parts)
+    if spec.get("tolerant"):
+        ended = conducting.until_all_ended(performing, tolerant=True)
+        performing.output(" ".join(part.state for part in ended))
+    elif spec.get("pass_on"):
+        conducting.pass_on(performing, names[-1])
+    else:
+        ended = conducting.until_succeeded(performing)
+        performing.output("".join(performing.parts.answer(part) for part in ended))
 
 
 def _tell(path: str, performing: Performing, what: str) -> None:
