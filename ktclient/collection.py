@@ -22,6 +22,7 @@ from ktclient.formats import known
 MOST_FILES = 1000
 """More were named by mistake: `ktjob submit ~`."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_GLOB = re.compile(r"[*?\[]")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _HEAD_BYTES = 8192
 MOST_TOLD = 8
@@ -45,7 +46,8 @@ def gather(
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
 ) -> Collection:
-    """Read all of them, folders to their depths in the order of names. `join` makes one document,
+    """Read all of them, folders to their depths in the order of names, and what matches a pattern
+    that no shell has expanded. `join` makes one document,
     with a line above each file that names it. Raises `BadInput` and `DocumentUnusable`."""
     if list(names).count(documents.STDIN) > 1:
         raise BadInput("standard input (-) can be read only once")
@@ -96,11 +98,39 @@ def _files(name: str) -> Iterator[tuple[str, str | None]]:
             f"{documents.printable(name)} is a URL, and ktjob fetches nothing; "
             "fetch it yourself: curl -fsSL URL | ktjob submit -"
         )
+    elif _GLOB.search(name) and not os.path.lexists(name):
+        yield from _matching(name)
     elif os.path.isdir(name):  # Path.is_dir raises for names that are too long
         for file in _below(path):
             yield str(file), _title(file, path)
     else:
         yield name, None
+
+
+def _matching(pattern: str) -> Iterator[tuple[str, str | None]]:
+    """What a shell would have put in its place, in order; `**` is any depth of folders, without
+    links to such. Hidden ones are left out unless the pattern says them. A file whose own name is
+    such a pattern goes before."""
+    parts = Path(pattern).parts
+    first = next(place for place, part in enumerate(parts) if _GLOB.search(part))
+    wanted = [*parts[first:], *(["*"] if parts[-1] == "**" else [])]
+    try:
+        matched = list(Path(*parts[:first]).glob("/".join(wanted)))
+    except (ValueError, OSError) as error:
+        raise BadInput(f"{documents.printable(pattern)} is no pattern: {error}") from None
+    if not _is_hidden(wanted):
+        matched = [one for one in matched if not _is_hidden(one.parts[first:])]
+    if "**" in wanted:  # a folder's files are matched themselves
+        matched = [one for one in matched if not one.is_dir()]
+    found = sorted(map(str, matched))
+    if not found:
+        raise DocumentUnusable(f"no file matches {documents.printable(pattern)}")
+    for name in found:
+        yield from _files("./-" if name == documents.STDIN else name)
+
+
+def _is_hidden(parts: Sequence[str]) -> bool:
+    return any(part.startswith(".") for part in parts)
 
 
 def _below(folder: Path) -> Iterator[Path]:
