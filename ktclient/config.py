@@ -97,7 +97,7 @@ class Settings:
 def load(environ: Mapping[str, str] = os.environ, text: str | None = None) -> Settings:
     """Read the environment and the configuration file, or `text` in its place. A key that only a
     keyring or a named server's file holds is read when it is needed. Raises `BadSetting`."""
-    file = _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
+    file = path(environ)
     tables = config_file.read(file) if text is None else config_file.parse(text, file)
     default = named_servers.default(tables["server"], file)
     servers = named_servers.named(tables["servers"], file)
@@ -115,6 +115,11 @@ def load(environ: Mapping[str, str] = os.environ, text: str | None = None) -> Se
     if default.key is None or default.key.kind != keys.KEYRING:
         _ = settings.api_key  # what is wrong with it is told before anything is done
     return settings
+
+
+def path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the configuration file is, or would be. Raises `BadSetting`."""
+    return _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
 
 
 def environment() -> Mapping[str, str]:
