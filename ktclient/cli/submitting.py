@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import answering, asked, describing, live, looking, screen
+from ktclient.cli import answering, asked, defaults, describing, live, looking, screen
 from ktclient.errors import KtjobError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_HEADING = 200
 
 
-@click.command()
+@click.command(cls=defaults.WithDefaults)
 @asked.asked
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
