@@ -203,6 +203,8 @@ def _remove_files(state: StateDir, job_id: str) -> None:
     state.worker_lock(job_id).unlink(missing_ok=True)
     for copy in state.opened.glob(f"{job_id}.*"):
         copy.unlink(missing_ok=True)
+    for left in state.root.glob(f"told/{job_id}.*"):  # by a command that was killed
+        left.unlink(missing_ok=True)
 
 
 def sweep(state: StateDir) -> int:

@@ -9,7 +9,7 @@ import click
 
 from jobs import clock
 from jobs.model import Attempt, Event, Job
-from ktclient import config, snapshot
+from ktclient import conducting, config, snapshot
 from ktclient.cli import looking, next_steps, screen
 from ktclient.cli.next_steps import Step
 from ktclient.snapshot import Snapshot
@@ -85,7 +85,8 @@ def _in_words(told: _Told) -> str:
             f"{job.max_attempts} attempts; priority {job.priority}",
         )
     )
-    lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
+    if job.pool != conducting.POOL:
+        lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
     if told.characters:
         lines.append(_field("answer", f"{told.characters:,} characters"))
     lines.append(_field("log", told.log))
