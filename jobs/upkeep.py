@@ -201,10 +201,10 @@ def _remove_files(state: StateDir, job_id: str) -> None:
     state.job_log(job_id).unlink(missing_ok=True)
     # Safe to remove, unlike other locks: nobody ever takes a finished job's lock again.
     state.worker_lock(job_id).unlink(missing_ok=True)
-    for copy in state.opened.glob(f"{job_id}.*"):
-        copy.unlink(missing_ok=True)
     for left in state.root.glob(f"told/{job_id}.*"):  # by a command that was killed
         left.unlink(missing_ok=True)
+    for copy in state.opened.glob(f"{job_id}.*"):
+        copy.unlink(missing_ok=True)
 
 
 def sweep(state: StateDir) -> int:
