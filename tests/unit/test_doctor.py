@@ -80,7 +80,7 @@ def test_json_is_a_list_of_findings(tmp_path: Path) -> None:
     done = command("--json")
     findings = json.loads(done.stdout)
     assert {"logind", "state", "database", "server"} <= {one["about"] for one in findings}
-    assert all(set(one) == {"severity", "about", "found", "cure"} for one in findings)
+    assert all(set(one) == {"schema", "severity", "about", "found", "cure"} for one in findings)
     assert (done.returncode == 1) == any(one["severity"] == "fail" for one in findings)
 
 
