@@ -40,6 +40,8 @@ class Options:
     priority: int = 0
     retry_failed: bool = False
     conditions: Conditions = field(default_factory=Conditions)
+    tellings: tuple[tuple[str, str], ...] = ()
+    """Whom to tell how the whole ended: what `telling.wished` gives."""
 
     def most(self, body: Body) -> int:
         """Tokens of the answer to this request, at most."""
