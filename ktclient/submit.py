@@ -17,6 +17,7 @@ from ktclient import (
     handover,
     snapshot,
     structured,
+    telling,
     together,
     truth,
 )
@@ -60,6 +61,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -79,6 +82,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
     when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
     command line, "22:00" or "+2h".
+    `notify` names whom to notify of its end, `on_done` is a command to run then.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
@@ -103,6 +107,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         max_attempts,
         priority,
         conditions=conditions_of(label, after, at),
+        tellings=telling.wished(notify, on_done, config.load()),
     )
     return _handed(_document(document, raw, encoding), wished(options, wish))[0]
 
@@ -127,6 +132,8 @@ def submit_questions(  # noqa: PLR0913 - as above
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -155,6 +162,7 @@ def submit_questions(  # noqa: PLR0913 - as above
         max_attempts,
         priority,
         conditions=conditions_of(label, after, at),
+        tellings=telling.wished(notify, on_done, config.load()),
     )
     return _handed(_document(document, raw, encoding), wished(options, wish))
 
