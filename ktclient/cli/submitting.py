@@ -40,7 +40,8 @@ def submit(  # noqa: PLR0913 - a command's options
 ) -> int:
     """Hand over FILE ("-" for standard input) and return at once.
 
-    Several files are a job each, all stored or none; of a folder all its text files.
+    Several files are a job each, all stored or none; of a folder all its text files. PDF, DOCX,
+    PPTX, HTML and EPUB too, with pip install 'ktjob[documents]'.
 
     The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
     it. Prints the job's id; of several jobs each id, a line for each.
