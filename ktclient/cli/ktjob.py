@@ -10,9 +10,11 @@ from ktclient.cli import (
     asking,
     batching,
     checking,
+    completing,
     configuring,
     doctoring,
     eventing,
+    examples,
     exits,
     following,
     keeping,
@@ -69,11 +71,14 @@ for _command in (
     keeping.backup,
     configuring.config_,
     paths.paths,
+    completing.completion,
     doctoring.doctor,
     unit.install_unit,
     schema.schema,
 ):
     ktjob.add_command(_command)
+completing.attach(ktjob)
+examples.attach(ktjob, "ktjob")
 
 
 def main() -> None:

@@ -14,13 +14,7 @@ NAMES = ("state", "database", "log", "cache", "config")
 @click.argument("name", type=click.Choice(NAMES), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def paths(name: str | None, as_json: bool) -> None:
-    """Say where things are: all of it, or the path of NAME alone. Creates nothing.
-
-    \b
-    ktjob paths
-    sqlite-utils tables "$(ktjob paths database)"
-    tail "$(ktjob paths log)"
-    """
+    """Say where things are: all of it, or the path of NAME alone. Creates nothing."""
     settings = config.load()
     state = settings.state
     places = (state.root, state.database, state.runner_log, settings.cache, settings.config_file)
