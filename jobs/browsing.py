@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from jobs import rows
-from jobs.database import Database
+from jobs.database import Database, explained
 from jobs.model import Attempt, Job, Status
 
 END = 2**62
@@ -50,7 +50,8 @@ class Browsing(Database):
 
     def version(self) -> tuple[int, int]:
         """Another one after any commit, whoever made it."""
-        changed = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        with explained(self._path):
+            changed = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return int(changed), self._connection.total_changes
 
     def newest(self, limit: int) -> list[Job]:
@@ -73,7 +74,8 @@ class Browsing(Database):
         """How many jobs are in each status, without parts of others."""
         found = {Status(row["status"]): row["jobs"] for row in self._all("count_by_status")}
         for row in self._all("count_parts_by_status"):
-            found[Status(row["status"])] -= row["jobs"]
+            status = Status(row["status"])  # one may have changed since the other count
+            found[status] = max(0, found.get(status, 0) - row["jobs"])
         return found
 
     def listed(self, wanted: Filter, limit: int, before: int = END) -> list[Job]:

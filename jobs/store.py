@@ -25,6 +25,7 @@ from jobs.model import (
     Status,
     Warmth,
 )
+from jobs.outbox import Outbox
 
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
 _ID_CHARACTERS = "23456789" + _ID_LETTERS
@@ -33,7 +34,7 @@ _AHEAD = 100
 """How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
 
 
-class Store(Browsing, Families):
+class Store(Browsing, Families, Outbox):
     """Jobs in one state directory."""
 
     # -- submitting -------------------------------------------------------------------------
@@ -66,6 +67,7 @@ class Store(Browsing, Families):
         for needs in new.needs:
             self.job(needs)
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
+        self._insert_tellings(job_id, new.tellings)
         self._event(job_id, 0, at, "submitted", {"pool": new.pool})
         return job_id
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ktclient.batch_file import Line
 from ktclient.request_body import Body
 from ktclient.spec import VERSION, JobSpec
 from ktclient.tasks import Kind, Task
@@ -95,7 +96,7 @@ class BatchSpec:
     model: str | None
     max_tokens: int
     timeout: float
-    """The longest of any request."""
+    """The most of any request, both."""
     max_attempts: int
     """Of each request."""
 
@@ -127,13 +128,14 @@ class BatchSpec:
             max_attempts=found["max_attempts"],
         )
 
-    @property
-    def mark(self) -> str:
-        """What all batches that write this file have in their specs, and no other."""
-        return f'"results": {json.dumps(self.results, ensure_ascii=False)}, '
+
+def mark(results: str) -> str:
+    """What all batches that write this file have in their specs, and no other."""
+    return f'"results": {json.dumps(results, ensure_ascii=False)}, '
 
 
-def digest(requests: Iterable[Request]) -> str:
+def digest(requests: Iterable[Request | Line]) -> str:
+    """Of what is asked: custom_ids and bodies, in order."""
     found = hashlib.sha256()
     for request in requests:
         found.update(json.dumps(request.custom_id).encode() + b"\n" + request.body + b"\n")

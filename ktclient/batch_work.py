@@ -30,9 +30,8 @@ def conduct(performing: Performing) -> None:
     performing.enter("storing requests")
     names = _store(performing, spec)
     performing.enter("asking")
-    ended = conducting.until_all_ended(
-        performing, len(names), tolerant=True, look=_Teller(performing, len(names)).tell
-    )
+    tell = _Teller(performing, len(names), spec.results).tell
+    ended = conducting.until_all_ended(performing, len(names), tolerant=True, look=tell)
     performing.enter("writing results")
     parts = {part.part: part for part in ended}
     _write(performing, spec, [parts[name] for name in names])
@@ -70,15 +69,15 @@ def _part(performing: Performing, spec: BatchSpec, request: Request) -> NewJob:
 class _Teller:
     """Progress in lines, and how many failed so far."""
 
-    def __init__(self, performing: Performing, lines: int) -> None:
-        self._performing, self._lines = performing, lines
+    def __init__(self, performing: Performing, lines: int, results: str) -> None:
+        self._performing, self._lines, self._results = performing, lines, results
         self._failed = -1
 
     def tell(self, tally: Tally) -> None:
         self._performing.progress(tally.ended, self._lines, "lines")
         if tally.failed != self._failed:
             self._failed = tally.failed
-            self._performing.figure(lines=self._lines, failed=tally.failed)
+            self._performing.figure(lines=self._lines, failed=tally.failed, results=self._results)
 
 
 def _write(performing: Performing, spec: BatchSpec, parts: list[Job]) -> None:

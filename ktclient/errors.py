@@ -50,6 +50,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── ResultsUnwritable               mend what keeps the file from being written, then `ktjob retry`
 ├── PartRestarted                   inside the worker: the whole begins anew with its part
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
+├── NotTold                         nobody could be told how a job ended: tried again
 ├── WorkCancelled                   inside the worker: a cancel was wished for
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
 ├── IllegalTransition               somebody else was first
@@ -70,6 +71,7 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    NotTold,
     PartFailed,
     PartRestarted,
     StoreDamaged,
@@ -122,6 +124,7 @@ __all__ = [
     "NoSuchJob",
     "NoSuchProfile",
     "NotFinished",
+    "NotTold",
     "PartFailed",
     "PartRestarted",
     "PlanRefused",

@@ -45,6 +45,8 @@ class Options:
     """Seconds that a busy server may take to tell about itself."""
     manner: Manner = field(default_factory=Manner)
     conditions: Conditions = field(default_factory=Conditions)
+    tellings: tuple[tuple[str, str], ...] = ()
+    """Whom to tell how each job ended: what `telling.wished` gives."""
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -138,6 +140,7 @@ def _job(
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
+        tellings=options.tellings,
     )
 
 

@@ -84,9 +84,11 @@ class Body:
     def tells_of_thinking(self) -> bool:
         return any(name in self.fields for name in _THINKING)
 
-    def extras(self) -> dict[str, object]:
-        """The fields that are sent as they are."""
-        return {name: value for name, value in self.fields.items() if name not in _OURS}
+    def extras(self, max_tokens: int) -> dict[str, object]:
+        """The fields that are sent as they are; the newer name of max_tokens says the same."""
+        fields = {name: value for name, value in self.fields.items() if name not in _OURS}
+        newer = {"max_completion_tokens": max_tokens} if fields.get("max_completion_tokens") else {}
+        return {**fields, **newer}
 
     def neutralised(self) -> tuple[Body, int]:
         """Without marks of chat templates in the words of its messages, and how many there were:

@@ -15,6 +15,10 @@ SCHEMA = 1
 """Of all JSON that is printed. A field that is added does not change it; one that goes, or comes
 to mean something else, does."""
 
+NOT_ANSWERING = "not answering"
+"""The phase of a job whose server has not answered anybody for a minute; done and total are
+seconds."""
+
 
 @dataclass(frozen=True)
 class Snapshot:

@@ -18,6 +18,7 @@ from ktclient import (
     handover,
     snapshot,
     structured,
+    telling,
     together,
     truth,
 )
@@ -61,6 +62,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -80,6 +83,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
     when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
     command line, "22:00" or "+2h".
+    `notify` names whom to notify of its end, `on_done` is a command to run then.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
@@ -103,9 +107,10 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         server,
         max_attempts,
         priority,
-        conditions=_conditions(label, after, at),
+        conditions=conditions_of(label, after, at),
+        tellings=telling.wished(notify, on_done, config.load()),
     )
-    return _handed(_document(document, raw, encoding), _wished(options, wish))[0]
+    return _handed(_document(document, raw, encoding), wished(options, wish))[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -128,6 +133,8 @@ def submit_questions(  # noqa: PLR0913 - as above
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -155,19 +162,22 @@ def submit_questions(  # noqa: PLR0913 - as above
         server,
         max_attempts,
         priority,
-        conditions=_conditions(label, after, at),
+        conditions=conditions_of(label, after, at),
+        tellings=telling.wished(notify, on_done, config.load()),
     )
-    return _handed(_document(document, raw, encoding), _wished(options, wish))
+    return _handed(_document(document, raw, encoding), wished(options, wish))
 
 
-def _wished(options: Options, wish: Wish) -> Options:
+def wished(options: Options, wish: Wish) -> Options:
+    """The options with what is wanted. Raises `BadInput` and `BadSetting`."""
     asked, manner, most = resolved(wish, config.load().config_file)
     return replace(options, tasks=asked, manner=manner, max_tokens=most)
 
 
-def _conditions(
+def conditions_of(
     label: str | None, after: Sequence[str | Job], at: str | datetime | None
 ) -> conditions.Conditions:
+    """Of jobs and ids alike. Raises `BadInput`."""
     given = [after] if isinstance(after, (str, Job)) else after
     ids = [one.id if isinstance(one, Job) else one for one in given]
     return conditions.conditions(label, ids, at)

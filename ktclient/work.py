@@ -48,6 +48,7 @@ from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
 from ktclient.tasks import Kind
+from ktclient.telling import tell as tell
 from ktclient.watching import Watcher
 from server_bundle import embedded
 
@@ -206,7 +207,7 @@ def _whole_request(
         message="",
         max_tokens=spec.max_tokens,
         rid=performing.rid,
-        extras={**ours, **body.extras()},
+        extras={**ours, **body.extras(spec.max_tokens)},
         api_key=settings.key_for(spec.server),
         messages=body.messages,
     )

@@ -74,6 +74,13 @@ _ASKED = (
         help='Start then: "22:00", "tomorrow 3:00", "+2h", "2026-11-26 03:00"; local time.',
     ),
     click.option(
+        "--notify",
+        multiple=True,
+        metavar="NAME",
+        help="Whom to notify of its end, by a name of the configuration; may be repeated.",
+    ),
+    click.option("--on-done", metavar="CMD", help="A command to run when it has ended, however."),
+    click.option(
         "--encoding",
         metavar="NAME",
         help="The text's encoding: GB18030, Big5 … (UTF-8, else guessed).",
@@ -109,6 +116,8 @@ class Asked(TypedDict):
     label: str | None
     after: tuple[str, ...]
     at: str | None
+    notify: tuple[str, ...]
+    on_done: str | None
     system: str | None
     temperature: float | None
     thinking: str | None
@@ -116,7 +125,7 @@ class Asked(TypedDict):
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import conditions, config, handover, structured
+    from ktclient import conditions, config, handover, structured, telling
     from ktclient.wish import Wish, resolved
 
     wish = Wish(
@@ -132,7 +141,8 @@ def options_of(given: Asked) -> Options:
         thinking={"on": True, "off": False}.get(given["thinking"] or ""),
         max_tokens=given["max_tokens"],
     )
-    tasks, manner, max_tokens = resolved(wish, config.load().config_file)
+    settings = config.load()
+    tasks, manner, max_tokens = resolved(wish, settings.config_file)
     attempts = given["max_attempts"]
     return handover.Options(
         tasks=tasks,
@@ -144,6 +154,7 @@ def options_of(given: Asked) -> Options:
         priority=given["priority"],
         manner=manner,
         conditions=conditions.conditions(given["label"], given["after"], given["at"]),
+        tellings=telling.wished(given["notify"], given["on_done"], settings),
     )
 
 

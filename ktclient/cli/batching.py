@@ -10,7 +10,8 @@ from ktclient.cli import answering, exits, live, looking, screen, submitting
 from ktclient.quoting import spoken
 
 if TYPE_CHECKING:
-    from ktclient.batching import Batch, Handed, Options
+    from ktclient.batch_plan import Options
+    from ktclient.batching import Handed
     from ktclient.snapshot import Snapshot
 
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, metavar="RESULTS", help="The file to write.")
 @click.option("--errors", metavar="FILE", help="A file of its own for lines that failed.")
 @click.option(
-    "--max-tokens", type=int, metavar="N", help="For requests that name no max_tokens (1024)."
+    "--max-tokens", type=int, metavar="N", help="Most of any answer (as a line says, else 1024)."
 )
 @click.option(
     "--model", metavar="NAME", help="For all (what each names, if the server has it, else its own)."
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
 )
 @click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0).")
+@click.option("--label", metavar="TEXT", help="A word of yours, to find it by.")
+@click.option(
+    "--after", multiple=True, metavar="ID", help="Start once job ID has succeeded; may be repeated."
+)
+@click.option("--at", metavar="TIME", help='Start then: "22:00", "+2h", "2026-11-26 03:00".')
 @click.option("--retry-failed", is_flag=True, help="Ask lines again that failed before.")
 @click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
@@ -49,6 +55,9 @@ def batch(  # noqa: PLR0913 - a command's options
     timeout: float | None,
     max_attempts: int | None,
     priority: int,
+    label: str | None,
+    after: tuple[str, ...],
+    at: str | None,
     retry_failed: bool,
     wait: bool,
     quiet: bool,
@@ -64,26 +73,27 @@ def batch(  # noqa: PLR0913 - a command's options
 
     The same command again, also after a crash or with lines mended, asks nothing twice.
     """
-    from ktclient import batching, config, handover
+    from ktclient import batch_plan, batching, conditions, config, handover
 
-    options = batching.Options(
+    options = batch_plan.Options(
         results=output,
         errors=errors,
-        max_tokens=handover.MAX_TOKENS if max_tokens is None else max_tokens,
+        max_tokens=max_tokens,
         timeout=timeout,
         model=model,
         server=server,
         max_attempts=handover.MAX_ATTEMPTS if max_attempts is None else max_attempts,
         priority=priority,
         retry_failed=retry_failed,
+        conditions=conditions.conditions(label, after, at),
     )
     settings = config.load()
     with submitting.named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
-        checked, handed = batching.hand_over(file, options, settings, line.download, name)
+        handed = batching.hand_over(file, options, settings, line.download, name)
     if not as_json:
         screen.put(handed.job_id)
     if not quiet:
-        _explain(checked, handed, options)
+        _explain(handed, options)
         submitting.warn_of_logout()
     end = looking.watch(handed.job_id, None, is_silent=quiet) if wait else None
     if as_json:
@@ -93,12 +103,12 @@ def batch(  # noqa: PLR0913 - a command's options
     return exits.SUCCEEDED if end is None else _tell_end(end, options, quiet=quiet)
 
 
-def _explain(batch: Batch, handed: Handed, options: Options) -> None:
-    lines = len(batch.requests)
-    title = screen.one_line(batch.title)
-    screen.say(f"job {handed.job_id}: batch {title}, {lines:,} lines, ~{batch.tokens:,} tokens")
-    results = screen.one_line(options.results)
-    if not handed.is_new:
+def _explain(handed: Handed, options: Options) -> None:
+    results, batch = screen.one_line(options.results), handed.batch
+    title = screen.one_line(handed.title)
+    tokens = "" if batch is None else f", ~{batch.tokens:,} tokens"
+    screen.say(f"job {handed.job_id}: batch {title}, {handed.lines:,} lines{tokens}")
+    if batch is None:
         screen.say("  known      these requests were handed over before; nothing is asked twice")
         screen.say(f"  results    {results}; come back: ktjob wait {handed.job_id}")
         return

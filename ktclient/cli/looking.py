@@ -11,7 +11,7 @@ import click
 
 from ktclient import config, truth
 from ktclient.cli import exits, live, screen
-from ktclient.snapshot import Snapshot
+from ktclient.snapshot import SCHEMA, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +62,13 @@ def _server(job: Snapshot) -> str:
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--timeout", type=float, metavar="S", help="Wait at most so many seconds.")
-def wait(job_id: str, timeout: float | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def wait(job_id: str, timeout: float | None, as_json: bool) -> int:
     """Wait for a job to end, showing its progress. Ctrl-C only detaches."""
     end = watch(job_id, timeout)
     screen.say(ending(end))
+    if as_json:
+        screen.put(json_text(end.to_dict()))
     return exits.code_of_job(end.state, end.cause)
 
 
@@ -97,16 +100,27 @@ def ending(job: Snapshot) -> str:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-def logs(job_id: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def logs(job_id: str, as_json: bool) -> None:
     """Show what happened to a job, step by step, and what its worker logged."""
     settings = config.load()
     with job_by(job_id) as (store, job):
         events = store.events(job.id)
+    log = settings.state.job_log(job.id)
+    text = log.read_text(errors="replace").strip() if log.exists() else ""
+    if as_json:
+        record = {"schema": SCHEMA, "id": job.id, "log": str(log), "text": text}
+        screen.put(json_text({**record, "events": list(map(event_record, events))}))
+        return
     for event in events:
         screen.put(f"{screen.local_time(event.at)}  {told(event)}")
-    log = settings.state.job_log(job.id)
-    if log.exists() and (text := log.read_text(errors="replace").strip()):
+    if text:
         screen.put(f"-- {log}\n{text}")
+
+
+def event_record(event: Event) -> dict[str, object]:
+    """For JSON, beside its job."""
+    return {"at": event.at, "attempt": event.attempt, "kind": event.kind, "data": event.data}
 
 
 def told(event: Event) -> str:
@@ -119,7 +133,8 @@ def told(event: Event) -> str:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-def cancel(job_id: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cancel(job_id: str, as_json: bool) -> int:
     """End a job: a queued one at once, a running one within a few seconds."""
     from ktclient.submit import Job
 
@@ -127,11 +142,14 @@ def cancel(job_id: str) -> int:
     before = job.status()
     if before.is_finished:
         screen.say(f"job {job.id} had already ended: {before.state}")
-        return exits.SUCCEEDED
-    job.cancel()
-    job.wait(_CANCEL_SECONDS)
+    else:
+        job.cancel()
+        job.wait(_CANCEL_SECONDS)
     now = job.status()
-    screen.say(ending(now) if now.state != "CANCELLED" else f"job {job.id} cancelled")
+    if not before.is_finished:
+        screen.say(ending(now) if now.state != "CANCELLED" else f"job {job.id} cancelled")
+    if as_json:
+        screen.put(json_text(now.to_dict()))
     return exits.SUCCEEDED
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
-from ktclient.snapshot import Snapshot
+from ktclient.snapshot import NOT_ANSWERING, Snapshot
 
 _BAR_CELLS = 12
 _HARMLESS = "\n\t\u00ad\u200c\u200d"
@@ -112,7 +112,7 @@ def activity(job: Snapshot) -> str:
         "waiting": "waiting for the first token (silence is normal)",
         "decode": "writing",
     }
-    if job.phase == "not answering" and job.done is not None and not job.cancel_requested:
+    if job.phase == NOT_ANSWERING and job.done is not None and not job.cancel_requested:
         return (
             f"the server has not answered for {duration(job.done)}; still waiting, until "
             f"{duration(job.total or 0)}"

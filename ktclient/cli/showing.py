@@ -9,13 +9,11 @@ import click
 
 from jobs import clock
 from jobs.model import Attempt, Event, Job
-from ktclient import config, snapshot
+from ktclient import conducting, config, snapshot
 from ktclient.cli import looking, next_steps, screen
 from ktclient.cli.next_steps import Step
 from ktclient.snapshot import Snapshot
 
-SCHEMA = 1
-"""Of the JSON. Docs: reference.md."""
 _EVENTS = 20
 
 
@@ -57,7 +55,6 @@ def show(job_id: str, as_json: bool) -> None:
 def _record(told: _Told) -> dict[str, object]:
     spec = json.loads(told.job.spec)
     return {
-        "schema": SCHEMA,
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
         "model": spec["model"],
@@ -65,10 +62,7 @@ def _record(told: _Told) -> dict[str, object]:
         "characters": told.characters,
         "log": told.log,
         "attempts": [_attempt_record(attempt) for attempt in told.attempts],
-        "events": [
-            {"at": event.at, "attempt": event.attempt, "kind": event.kind, "data": event.data}
-            for event in told.events
-        ],
+        "events": list(map(looking.event_record, told.events)),
         "next": [asdict(step) for step in told.steps],
     }
 
@@ -91,7 +85,8 @@ def _in_words(told: _Told) -> str:
             f"{job.max_attempts} attempts; priority {job.priority}",
         )
     )
-    lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
+    if job.pool != conducting.POOL:
+        lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
     if told.characters:
         lines.append(_field("answer", f"{told.characters:,} characters"))
     lines.append(_field("log", told.log))

@@ -45,7 +45,7 @@ def of_jobs(
         Column("IN", list(map(_read, jobs)), 40, is_right=True),
         Column("OUT", list(map(_written, jobs)), 35, is_right=True),
         Column("ELAPSED", [_elapsed(job) for job in jobs], 50, is_right=True),
-        Column("SERVER", _servers(jobs), 30, least=12),
+        Column("SERVER", _servers(jobs), 30, least=24),
         Column("PARENT", [job.parent or "" for job in jobs], 85),
         Column("LABEL", [job.label or "" for job in jobs], 55, least=8),
         Column("DOCUMENT", [job.title for job in jobs], 90, least=name, cut_in_middle=True),

@@ -9,6 +9,7 @@ import click
 from ktclient import config
 from ktclient.cli import exits, screen
 from ktclient.errors import BadSetting
+from ktclient.snapshot import SCHEMA
 
 if TYPE_CHECKING:
     from ktclient.templates import Template
@@ -48,6 +49,7 @@ def templates(name: str | None, as_json: bool) -> int:
 
 def _record(one: Template) -> dict[str, object]:
     return {
+        "schema": SCHEMA,
         "name": one.name,
         "description": one.description,
         "path": str(one.path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -84,7 +85,7 @@ def test_each_line_is_answered_under_its_id_in_order(
     requests = [
         request("c", "three?", 3),
         request("a", "one?", 1, top_k=40, response_format={"type": "text"}),
-        request("b", "two?", None, max_completion_tokens=2),
+        request("b", "two?", None, max_completion_tokens=2, reasoning_effort="high"),
         request("红", "all?", None),
     ]
     requests[3]["body"]["messages"].insert(1, {"role": "assistant", "content": "<think>Hm."})
@@ -100,14 +101,16 @@ def test_each_line_is_answered_under_its_id_in_order(
     body = lines[0]["response"]["body"]
     assert body["model"] == "DeepSeek-V4-Flash" and body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + 3
-    assert "4 requests are for gpt-4o-mini" in done.stderr
-    assert "1 requests name no max_tokens: 1,024" in done.stderr and "1 chat-temp" in done.stderr
+    assert "4 lines name gpt-4o-mini" in done.stderr
+    assert "1 lines name no max_tokens: 1,024" in done.stderr and "1 chat-temp" in done.stderr
     assert len({one["rid"] for one in sent.values()}) == 4
     assert sent["one?"] | requests[1]["body"] == sent["one?"] | {"model": "gpt-4o-mini"}
     assert sent["one?"]["stream"] is True and sent["one?"]["model"] == "DeepSeek-V4-Flash"
     assert (sent["two?"]["max_tokens"], sent["two?"]["max_completion_tokens"]) == (2, 2)
     assert sent["all?"]["messages"][1]["content"] == "< think>Hm."
     assert sent["all?"]["max_tokens"] == 1024
+    assert sent["all?"]["chat_template_kwargs"] == {"thinking": False}
+    assert "chat_template_kwargs" not in sent["two?"]
     assert run("result", done.stdout.strip()).stdout == results.read_text()
     umask = os.umask(0o077)
     os.umask(umask)
@@ -281,6 +284,9 @@ def test_results_that_cannot_be_written_are_kept(
         again = submit_batch(file, output=folder / "r", server=server.url)
         assert again.wait(60).status().state == "SUCCEEDED"
         assert said(read(folder / "r")[0]) == batches.WORDS and len(asked(server)) == 1
+    (folder / "r").unlink()
+    known = submit_batch(file, output=folder / "r", server=server.url)  # which is gone
+    assert known.id == again.id and said(read(folder / "r")[0]) == batches.WORDS
 
 
 def test_a_real_server_answers_a_batch(
@@ -300,3 +306,25 @@ def test_a_real_server_answers_a_batch(
     assert all(said(line) for line in found)
     usages = [line["response"]["body"]["usage"] for line in found]
     assert all(0 < one["completion_tokens"] <= 8 < one["prompt_tokens"] for one in usages)
+
+
+def test_a_batch_waits_for_its_time_and_has_a_word_of_its_submitter(
+    tmp_path: Path, results: Path, ktjob_home: Path, until: Until
+) -> None:
+    """Stored whole at once, and asked later; what it is to start after must be able to succeed."""
+    lines = [request("a", "x?", 8, max_completion_tokens=7)]
+    file = batches.write(tmp_path / "r.jsonl", lines)
+    with fake_sglang(tmp_path, *batches.WINDOWED) as server:
+        at = functools.partial(submit_batch, file, output=results, server=server.url, max_tokens=2)
+        with pytest.raises(errors.NoSuchJob):
+            at(after=["nosuch"])
+        job = at(label="nightly", at="+2s")
+        with Store.open(StateDir(ktjob_home)) as store:
+            stored = store.job(job.id)
+        assert stored.label == "nightly" and stored.not_before is not None
+        assert job.wait(60).status().state == "SUCCEEDED"
+        with Store.open(StateDir(ktjob_home)) as store:
+            assert (store.job(job.id).started_at or "") >= stored.not_before
+        (sent,) = server.requests()
+    assert (sent["max_tokens"], sent["max_completion_tokens"]) == (2, 2)
+    assert said(read(results)[0]) == "one two "

@@ -254,3 +254,18 @@ def test_lists_and_searches(store: Store, terminal: Callable[..., Terminal]) -> 
     assert (none.stdout, none.stderr) == ("", "no job matches\n")
     for wrong in (["--state", "asleep"], ["--since", "soon"], ["--search", " "], ["-n", "-1"]):
         assert subprocess.run([*ktjob, *wrong], capture_output=True, check=False).returncode == 2
+
+
+def test_it_starts_without_the_drawing_library(store: Store) -> None:
+    """rich takes 30 ms to import: the live line of `wait` needs it, a table does not."""
+    put(store, "a.txt")
+    code = (
+        "import sys\n"
+        "from ktclient.cli.ktjob import ktjob\n"
+        "ktjob(sys.argv[1:], standalone_mode=False)\n"
+        "print({'rich', 'openai', 'jsonschema'} & set(sys.modules), file=sys.stderr)\n"
+    )
+    for command in (["status"], ["list"], ["list", "--search", "a"]):
+        argv = [sys.executable, "-c", code, *command]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        assert "a.txt" in done.stdout and done.stderr == "set()\n"

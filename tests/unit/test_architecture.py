@@ -114,12 +114,18 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
+        (("pypdfium2",), {"ktclient.formats.pdf"}),
+        (("mammoth",), {"ktclient.formats.docx"}),
+        (("pptx",), {"ktclient.formats.pptx"}),
+        (("markdownify",), {"ktclient.formats.html"}),
         (("jsonschema", "referencing"), {"ktclient.structured"}),
         (
             ("subprocess",),
             {
                 "jobs.detach",
                 "jobs.user_manager",
+                "ktclient.formats.child",
+                "ktclient.on_done",
                 "server_bundle.child",
                 "server_bundle.doctor.commands",
                 "server_bundle.weights",
@@ -128,6 +134,7 @@ def test_there_is_no_import_cycle() -> None:
         (("urllib.request",), {"server_bundle.wire"}),
         (("ctypes",), {"server_bundle.child"}),
         (("fcntl",), {"jobs.identity"}),
+        (("apprise",), {"ktclient.notifying"}),
     ],
 )
 def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[str]) -> None:
@@ -140,7 +147,10 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
     ("calls", "doors"),
     [
         (("os.fork", "os.setsid", "os.execvp"), {"jobs.detach"}),
-        (("os.kill", "os.killpg"), {"server_bundle.embedded", "server_bundle.family"}),
+        (
+            ("os.kill", "os.killpg"),
+            {"jobs.tellers", "server_bundle.embedded", "server_bundle.family"},
+        ),
         (
             ("os.environ", "os.getenv"),
             {

@@ -90,7 +90,7 @@ def test_what_is_not_known_is_kept_for_the_server() -> None:
     (one,) = batch_file.parse(line(body=body).encode(), "f")
     stored = Body.from_bytes(one.body)
     assert json.loads(one.body) == body and list(stored.fields) == list(body)
-    assert stored.extras() == {
+    assert stored.extras(7) == {
         name: body[name] for name in ("top_k", "response_format", "max_completion_tokens")
     }
     assert stored.max_tokens == 7
@@ -185,7 +185,7 @@ def test_marks_of_templates_in_messages_are_data() -> None:
     (one,) = batch_file.parse(written.encode(), "f")
     assert one.marks == 2
     assert Body.from_bytes(one.body).text == "a < |im_start|>\n\n< think>b"
-    assert Body.from_bytes(one.body).extras()["stop"] == ["<|im_end|>"]
+    assert Body.from_bytes(one.body).extras(8)["stop"] == ["<|im_end|>"]
 
 
 def test_files_are_read_and_what_is_no_file_is_told(tmp_path: Path) -> None:

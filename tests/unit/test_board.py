@@ -95,9 +95,9 @@ def test_why_each_waits(state: StateDir) -> None:
         assert waits[second.id] == "next" and waits[needing.id] == "behind 2 jobs"
 
 
-@pytest.mark.parametrize(("number", "tables"), [(3, 3), (300, 3)])
+@pytest.mark.parametrize("number", [3, 300])
 def test_a_look_costs_a_few_statements_however_many_jobs(
-    state: StateDir, number: int, tables: int, monkeypatch: pytest.MonkeyPatch
+    state: StateDir, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not one for each job."""
     asked: list[str] = []
