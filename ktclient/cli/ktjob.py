@@ -31,9 +31,11 @@ from ktclient.cli import (
     templating,
     unit,
 )
+from ktclient.cli.sections import Sections
 
 
 @click.group(
+    cls=Sections,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=exits.TABLE,
 )

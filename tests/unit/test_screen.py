@@ -9,6 +9,8 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ktclient.cli import live, screen
 from ktclient.snapshot import Snapshot
@@ -183,7 +185,7 @@ def starts_of(word: str, table: str) -> set[int]:
 
     def width(text: str) -> int:
         plain = (c for c in text if not unicodedata.combining(c))
-        return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain)
+        return sum(2 if unicodedata.east_asianwidth(c) in "WF" else 1 for c in plain)
 
     return {width(line[: line.index(word)]) for line in table.splitlines()}
 
@@ -206,7 +208,7 @@ def test_a_table_in_a_pipe_is_whole(
 
 
 @pytest.mark.parametrize("cell", ["y" * 100, "红" * 100, "y红" * 50])
-def test_a_table_on_a_terminal_is_cut_to_its_width(
+def test_a_table_on_a_terminal_is_cut_to_itswidth(
     monkeypatch: pytest.MonkeyPatch, cell: str
 ) -> None:
     """Visibly, and not in the middle of a wide character."""
@@ -215,7 +217,7 @@ def test_a_table_on_a_terminal_is_cut_to_its_width(
     head, line = screen.table([("ID", "DOCUMENT"), ("k7", cell)]).splitlines()
     assert head == "ID  DOCUMENT"
     assert line.endswith("…")
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in line)
+    wide = sum(unicodedata.east_asianwidth(c) in "WF" for c in line)
     assert 20 <= len(line) + wide <= 21
 
 
@@ -268,3 +270,20 @@ def test_speed_and_time_left_are_shown_and_an_estimate_is_marked() -> None:
     assert "512 tokens/s" in sure and "first word in 3m 05s" in sure and "~" not in sure
     assert "~512 tokens/s" in guess and "~3m 05s" in guess and "~ 25%" in guess
     assert "first word" not in screen.activity(job())
+
+
+@given(st.text(alphabet="ab 红", max_size=120), st.integers(20, 60))
+def test_a_wrapped_line_loses_no_word_and_fits(text: str, room: int) -> None:
+    """Between words only; a word that is longer than the terminal stays whole."""
+    line = f"  runs on    {text}"
+    broken = screen.wrapped(line, room)
+    assert broken.split() == line.split()
+    for one in broken.splitlines():
+        assert screen.width(one.rstrip()) <= room or len(one.split()) <= 3
+
+
+def test_what_follows_stands_under_the_second_column() -> None:
+    """So that the first one can be read down."""
+    broken = screen.wrapped("  runs on    a server that is far away", 26)
+    assert broken == "  runs on    a server that\n             is far away"
+    assert screen.wrapped("  room       fits", 80) == "  room       fits"
