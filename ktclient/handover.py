@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import config, tasks, truth
+from ktclient import beyond, conducting, config, tasks, truth
 from ktclient import forecast as forecasts
 from ktclient.documents import Document
 from ktclient.errors import BadInput, DoesNotFit
@@ -43,6 +43,7 @@ class Options:
     patience: float = forecasts.LONG_PATIENCE_SECONDS
     """Seconds that a busy server may take to tell about itself."""
     manner: Manner = field(default_factory=Manner)
+    split: beyond.Split = "auto"
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -90,8 +91,12 @@ def hand_over_all(
             for task, one in zip(options.tasks, forecasts_of_it, strict=True)
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
+    target = each[0].target
     with Store.open(settings.state) as store:
-        stored = store.submit_all(new, _capacity(store, each[0].target))
+        capacities = {target.server: _capacity(store, target)}
+        if any(one.split is not None for one in each):
+            capacities[conducting.POOL] = conducting.CAPACITY
+        stored = store.submit_all(new, capacities)
     for job in stored:
         on_stored(job.id)
     truth.serve(settings.state)
@@ -100,6 +105,8 @@ def hand_over_all(
 
 def _require(document: Document, before: Sequence[Forecast], *, is_alone: bool) -> None:
     for one in before:
+        if one.can_run:
+            continue
         try:
             one.verdict.require()
         except DoesNotFit as error:
@@ -124,7 +131,17 @@ def _job(
         timeout=before.deadline,
         counted=counted,
         manner=options.manner,
+        split=before.split,
     )
+    if before.split is not None:
+        return NewJob(
+            pool=conducting.POOL,
+            spec=spec.to_json(),
+            document=body,
+            title=title,
+            max_attempts=conducting.ATTEMPTS,
+            priority=options.priority,
+        )
     return NewJob(
         pool=before.target.server,
         spec=spec.to_json(),
@@ -141,6 +158,7 @@ def _check(options: Options) -> None:
         raise BadInput(f"max_tokens must be at least 1, not {options.max_tokens}")
     if options.max_attempts < 1:
         raise BadInput(f"max_attempts must be at least 1, not {options.max_attempts}")
+    beyond.check(options.split)
     if options.timeout is not None and not 0 < options.timeout < float("inf"):
         raise BadInput(f"timeout must be a number of seconds above 0, not {options.timeout}")
 
@@ -175,7 +193,13 @@ def forecast_all(
         message = options.manner.with_system(tasks.message(document.text, task))
         is_one = options.manner.system is None
         most = options.most(task)
-        return forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
+        one = forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
+        if not beyond.is_wanted(one, task, options.split):
+            return one
+        wish = beyond.Wish(
+            task, most, options.split, options.manner, options.timeout, options.max_attempts
+        )
+        return beyond.plan(one, document, wish, settings, on_progress)
 
     return [[say(document, task) for task in options.tasks] for document in documents]
 

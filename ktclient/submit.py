@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jobs import model
-from ktclient import config, documents, handover, manners, snapshot, tasks, together, truth
+from ktclient import beyond, config, documents, handover, manners, snapshot, tasks, together, truth
 from ktclient.documents import Document
 from ktclient.errors import (
     BadInput,
@@ -42,6 +42,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    split: beyond.Split = "auto",
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -55,14 +56,24 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     `max_attempts` counts tries that were sent: another follows by itself only when the worker or
     the server died, and only once the server has been seen to be done with the one before.
     Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
-    `thinking` lets the model think first or not; what is None is not sent.
+    `thinking` lets the model think first or not; what is None is not sent. `split`: a document that
+    is too long for one request is read in parts ("auto"), refused ("never"), or any longer than so
+    many tokens is read in parts of that size.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
     chosen = (tasks.task(summarize, ask, prompt),)
     manner = manners.manner(system, temperature, thinking)
     options = Options(
-        chosen, max_tokens, timeout, model, server, max_attempts, priority, manner=manner
+        chosen,
+        max_tokens,
+        timeout,
+        model,
+        server,
+        max_attempts,
+        priority,
+        manner=manner,
+        split=split,
     )
     return _handed(_document(document, raw, encoding), options)[0]
 
@@ -83,6 +94,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    split: beyond.Split = "auto",
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -96,7 +108,15 @@ def submit_questions(  # noqa: PLR0913 - as above
     asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
     manner = manners.manner(system, temperature, thinking)
     options = Options(
-        asked, max_tokens, timeout, model, server, max_attempts, priority, manner=manner
+        asked,
+        max_tokens,
+        timeout,
+        model,
+        server,
+        max_attempts,
+        priority,
+        manner=manner,
+        split=split,
     )
     return _handed(_document(document, raw, encoding), options)
 

@@ -47,6 +47,12 @@ _ASKED = (
     click.option(
         "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
     ),
+    click.option(
+        "--split",
+        default="auto",
+        metavar="HOW",
+        help="auto: in parts where it is too long for one request; never; or tokens of a part.",
+    ),
     click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
     click.option(
         "--encoding",
@@ -81,11 +87,12 @@ class Asked(TypedDict):
     system: str | None
     temperature: float | None
     thinking: str | None
+    split: str
 
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import handover, manners, tasks
+    from ktclient import beyond, handover, manners, tasks
 
     attempts = given["max_attempts"]
     thinking = {"on": True, "off": False}.get(given["thinking"] or "")
@@ -100,4 +107,5 @@ def options_of(given: Asked) -> Options:
         max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],
         manner=manners.manner(given["system"], given["temperature"], thinking),
+        split=beyond.parse(given["split"]),
     )

@@ -10,7 +10,8 @@ import click
 from jobs import clock
 from jobs.model import Attempt, Event, Job
 from ktclient import config, snapshot
-from ktclient.cli import looking, next_steps, screen
+from ktclient.cli import family_tree, looking, next_steps, screen
+from ktclient.cli.family_tree import Part
 from ktclient.cli.next_steps import Step
 from ktclient.snapshot import Snapshot
 
@@ -29,6 +30,7 @@ class _Told:
     events: list[Event]
     characters: int
     log: str
+    parts: list[Part]
 
     @property
     def steps(self) -> list[Step]:
@@ -50,6 +52,7 @@ def show(job_id: str, as_json: bool) -> None:
             events=store.events(job.id),
             characters=len(snapshot.answer(store, job)),
             log=str(settings.state.job_log(job.id)),
+            parts=family_tree.take(store, job),
         )
     screen.put(looking.json_text(_record(told)) if as_json else _in_words(told))
 
@@ -64,6 +67,9 @@ def _record(told: _Told) -> dict[str, object]:
         "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
+        "parent": told.job.parent,
+        "part": told.job.part,
+        "parts": [part.to_dict() for part in told.parts],
         "attempts": [_attempt_record(attempt) for attempt in told.attempts],
         "events": [
             {"at": event.at, "attempt": event.attempt, "kind": event.kind, "data": event.data}
@@ -91,10 +97,14 @@ def _in_words(told: _Told) -> str:
             f"{job.max_attempts} attempts; priority {job.priority}",
         )
     )
-    lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
+    if job.parent is not None:
+        lines.append(_field("part", f"{job.part} of job {job.parent}"))
+    if family_tree.plan_of(job) is None:
+        lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
     if told.characters:
         lines.append(_field("answer", f"{told.characters:,} characters"))
     lines.append(_field("log", told.log))
+    lines += ["", *family_tree.lines(told.parts)] if told.parts else []
     for attempt in told.attempts:
         lines += ["", *_attempt_lines(attempt)]
     lines += ["", *_event_lines(told), ""]
