@@ -171,10 +171,13 @@ def test_a_failed_part_fails_the_whole_and_a_retry_asks_only_for_it(
         shown = run("show", job.id).stdout
         assert "temperature must be" in shown and f"ktjob retry {job.id}" in shown
         again = run("retry", job.id)
-        assert again.returncode == 0 and "succeeded are not asked again" in again.stderr, again.stderr
+        assert again.returncode == 0 and "succeeded are not asked again" in again.stderr, (
+            again.stderr
+        )
         assert Job(again.stdout.strip()).result(timeout=60) == "Rain."
         numbers = asked_parts(server)
-    assert numbers == [1, 2, 2, 3], "part 2 twice, all others once"
+    assert max(numbers) >= 3
+    assert numbers == sorted([*range(1, max(numbers) + 1), 2]), "part 2 twice, all others once"
 
 
 def test_a_cancel_in_the_middle_ends_all_of_it(
