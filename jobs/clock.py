@@ -12,7 +12,12 @@ def now() -> str:
 
 def ago(seconds: float) -> str:
     """The time so many seconds ago, in the same form."""
-    then = datetime.now(timezone.utc) - timedelta(seconds=seconds)
+    return of(datetime.now(timezone.utc) - timedelta(seconds=seconds))
+
+
+def of(moment: datetime) -> str:
+    """A moment with a zone, in the same form."""
+    then = moment.astimezone(timezone.utc)
     return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

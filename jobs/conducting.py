@@ -42,20 +42,25 @@ def add(performing: Performing, parts: Sequence[NewJob]) -> list[Job]:
 
 
 def until_all_ended(
-    performing: Performing, total: int | None = None, *, tolerant: bool = False
+    performing: Performing,
+    total: int | None = None,
+    *,
+    tolerant: bool = False,
+    look: Callable[[Tally], None] = lambda tally: None,
 ) -> list[Job]:
     """Wait until all parts have ended, and return them, oldest first. The progress of the phase is
     how many have succeeded (`tolerant`: ended) of `total`, or of those that there are.
 
     Once one has failed, those that do not run are cancelled, unless `tolerant`: what others would
-    compute is for nothing until that is mended. Raises `WorkCancelled` when all have ended after a
-    cancel was wished for.
+    compute is for nothing until that is mended. `look` hears of each look. Raises `WorkCancelled`
+    when all have ended after a cancel was wished for.
     """
     watch = _Watch(performing)
     while True:
         tally = patiently(performing, performing.parts.tally)
         done = tally.ended if tolerant else tally.succeeded
         performing.progress(done, total or tally.total, "parts")
+        look(tally)
         _heed(performing)
         if tally.failed and tally.queued and not tolerant:
             patiently(performing, performing.parts.withdraw)

@@ -73,6 +73,12 @@ class PartRestarted(KtjobError):
     may_try_again = True
 
 
+class NotTold(KtjobError):
+    """Somebody could not be told how a job ended; it is tried again."""
+
+    cause = "not_told"
+
+
 class WorkerStopped(KtjobError):
     """Raised in a worker that was told to stop: the attempt ends, the job may have another."""
 

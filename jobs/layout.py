@@ -67,6 +67,15 @@ class StateDir:
     def job_log(self, job_id: str) -> Path:
         return self.root / "logs" / f"{job_id}.log"
 
+    def told(self, job_id: str, number: int) -> Path:
+        """A job's answer, for a command that is told of its end, while that runs."""
+        return self.root / "told" / f"{job_id}.{number}.txt"
+
+    @property
+    def opened(self) -> Path:
+        """Copies for people to look at, `ID.NAME.txt` each; made when they are asked for."""
+        return self.root / "opened"
+
     def create(self) -> StateDir:
         """Make the folders. Raises `StoreUnusable` with the path when that is not possible."""
         try:

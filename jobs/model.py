@@ -72,6 +72,8 @@ class NewJob:
     """Waits until then: UTC, ISO 8601."""
     needs: tuple[str, ...] = ()
     """Ids of jobs that must have succeeded first; it fails when one of them ends otherwise."""
+    tellings: tuple[tuple[str, str], ...] = ()
+    """Whom to tell how it ended: kind and target, as the work understands them."""
 
 
 @dataclass(frozen=True)

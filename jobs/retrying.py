@@ -39,12 +39,17 @@ class Retries(Store):
             max_attempts=old.max_attempts,
             priority=old.priority,
             label=old.label,
-            submit_key=f"retry of {old.id}",
+            submit_key=key(old.id),
         )
         known = self._stored(new)
         if known is not None:
             return known, False
         return self._insert(new, self.capacities()[old.pool], clock.now()), True
+
+
+def key(job_id: str) -> str:
+    """Of the one job that does once more what this one did not."""
+    return f"retry of {job_id}"
 
 
 def _require_unsuccessful(job: Job) -> None:

@@ -28,6 +28,7 @@ from jobs import (
     recovery,
     signals,
     starting,
+    tellers,
     upkeep,
     worker,
 )
@@ -36,6 +37,7 @@ from jobs.errors import DetachFailed, StoreTooNew, StoreUnusable
 from jobs.installed import LoadedCode
 from jobs.layout import StateDir
 from jobs.model import Job, Status
+from jobs.outbox import Telling
 from jobs.performing import Perform
 from jobs.postmortem import Postmortem
 from jobs.store import Store
@@ -62,6 +64,8 @@ class Runner:
         self._state = state
         self._work = work
         self._perform: Perform | None = None
+        self._tell: tellers.Tell | None = None
+        self._tellers = tellers.Tellers()
         self._code: LoadedCode | None = None
         self._is_outdated = False
         self._children: dict[int, str] = {}
@@ -110,6 +114,8 @@ class Runner:
         module, _, name = self._work.partition(":")
         loaded = importlib.import_module(module)
         self._perform = getattr(loaded, name)
+        # If it has a `tell` too, that is how people and programs hear of a job's end.
+        self._tell = getattr(loaded, "tell", None)
         # The work's own `prepare`, if it has one, builds what all its workers will need. It must
         # leave neither threads nor connections.
         getattr(loaded, "prepare", lambda: None)()
@@ -131,10 +137,12 @@ class Runner:
         self._leaving = True
 
     def _reap(self) -> None:
-        while self._children:
+        while self._children or self._tellers:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
+            if self._tellers.ended(pid):
+                continue
             self._postmortem.died(pid, status)
             job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
             if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
@@ -175,6 +183,8 @@ class Runner:
             is_any_queued = bool(queued) or store.has(Status.QUEUED)
             running = store.in_status(Status.RUNNING)
             capacities, warmth = store.capacities(), store.warmth()
+            due = store.due_tellings(tellers.MOST_AT_ONCE) if self._tell else []
+            is_owing = store.owes_tellings() and self._tell is not None
         forked = set(self._children.values())
         starting_now = [job for job in queued if job.id in forked]
         now = time.monotonic()
@@ -182,7 +192,9 @@ class Runner:
         waiting = [job for job in rested if job.id not in forked]
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
-        return bool(is_any_queued or running or self._children)
+        if not self._is_outdated:
+            self._tellers.send(due, self._be_teller)
+        return bool(is_any_queued or running or self._children or is_owing or self._tellers)
 
     def _fork_workers(self, chosen: Sequence[Job]) -> None:
         assert self._code is not None
@@ -203,9 +215,22 @@ class Runner:
         self._postmortem.born(pid)
         _log(f"worker {pid} takes {job.id}")
 
+    def _be_teller(self, telling: Telling) -> None:
+        """In the child: tell one."""
+        assert self._tell is not None
+        self._shed(telling.job_id)
+        tellers.deliver(self._state, telling, self._tell)
+
     def _be_worker(self, job_id: str) -> None:
-        """In the child: give back all that is the runner's, then work."""
-        assert self._lock is not None and self._perform is not None
+        """In the child: work."""
+        assert self._perform is not None
+        self._shed(job_id)
+        if worker.work(self._state, job_id, self._perform, self._wake):
+            starting.ensure_runner(self._state, self._work)
+
+    def _shed(self, job_id: str) -> None:
+        """In a child: give back all that is the runner's, and write to the job's log."""
+        assert self._lock is not None
         self._lock.release()
         for number in (signal.SIGCHLD, *signals.STOPPING):
             signal.signal(number, signal.SIG_DFL)
@@ -213,8 +238,6 @@ class Runner:
         for fd in (self._bell, self._wakeup, self._wakeup_write):
             os.close(fd)
         detach.redirect_streams(self._state.job_log(job_id))
-        if worker.work(self._state, job_id, self._perform, self._wake):
-            starting.ensure_runner(self._state, self._work)
 
     def _wake(self) -> None:
         """For a worker whose work is done by others: without a runner they would never start."""
@@ -253,7 +276,7 @@ class Runner:
         assert self._lock is not None
         self._lock.release()
         with Store.open(self._state) as store:
-            needed = store.has(Status.QUEUED)
+            needed = store.has(Status.QUEUED) or store.owes_tellings()
         if not needed:
             upkeep.checkpoint(self._state)
         if needed:

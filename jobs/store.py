@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from jobs import clock, rows, trouble
+from jobs.browsing import Browsing
 from jobs.errors import AmbiguousId, IllegalTransition, NoSuchJob
 from jobs.families import Families
 from jobs.model import (
@@ -24,6 +25,7 @@ from jobs.model import (
     Status,
     Warmth,
 )
+from jobs.outbox import Outbox
 
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
 _ID_CHARACTERS = "23456789" + _ID_LETTERS
@@ -32,7 +34,7 @@ _AHEAD = 100
 """How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
 
 
-class Store(Families):
+class Store(Browsing, Families, Outbox):
     """Jobs in one state directory."""
 
     # -- submitting -------------------------------------------------------------------------
@@ -71,6 +73,7 @@ class Store(Families):
         for needs in new.needs:
             self.job(needs)
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
+        self._insert_tellings(job_id, new.tellings)
         self._event(job_id, 0, at, "submitted", {"pool": new.pool})
         return job_id
 
@@ -145,10 +148,6 @@ class Store(Families):
             raise AmbiguousId(f"{prefix!r} is the start of several jobs ({ids}); give more of it")
         return next((job for job in found if job.id == prefix), found[0])
 
-    def newest(self, limit: int) -> list[Job]:
-        """The last `limit` jobs, newest first, without those that are parts of others."""
-        return self._values(rows.job, self._all("newest_jobs", limit=limit))
-
     def needs(self, job_id: str) -> list[str]:
         """Ids of the jobs that must have succeeded before this one starts."""
         return [row["needs"] for row in self._all("prerequisites", job_id=job_id)]
@@ -210,6 +209,10 @@ class Store(Families):
         else:
             found = self._all("events_of_after", job_id=job_id, after=seq, limit=limit)
         return self._values(rows.event, found)
+
+    def last_event(self) -> int:
+        """The place of the last event of all jobs; 0 where there is none."""
+        return int(str(self._scalar("last_event")))
 
     def document(self, sha256: str) -> bytes:
         """The body of a stored document."""

@@ -201,14 +201,19 @@ def _remove_files(state: StateDir, job_id: str) -> None:
     state.job_log(job_id).unlink(missing_ok=True)
     # Safe to remove, unlike other locks: nobody ever takes a finished job's lock again.
     state.worker_lock(job_id).unlink(missing_ok=True)
+    for left in state.root.glob(f"told/{job_id}.*"):  # by a command that was killed
+        left.unlink(missing_ok=True)
+    for copy in state.opened.glob(f"{job_id}.*"):
+        copy.unlink(missing_ok=True)
 
 
 def sweep(state: StateDir) -> int:
-    """Remove the logs and locks of jobs that are gone (left by a kill in `forget`), and drafts of
-    copies. Returns how many."""
+    """Remove the logs, locks and copies of jobs that are gone (left by a kill in `forget`), and
+    drafts of backups. Returns how many."""
     # Listed first, looked up after: whose file is there already had its job in the database.
     files = {path: path.stem for path in state.root.glob("workers/*.lock")}
     files.update({path: path.stem for path in state.root.glob("logs/*.log")})
+    files.update({path: path.name.partition(".")[0] for path in state.root.glob("opened/*.txt")})
     with Upkeep.open(state) as upkeep:
         gone = [path for path, job_id in files.items() if not upkeep.exists(job_id)]
     for path in state.root.glob(f".{state.database.name}.*.bak.*"):

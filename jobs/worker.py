@@ -31,7 +31,8 @@ from jobs.store import Store
 
 def work(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
     """Do one job in this process, from claim to finish. The lock is held until the process ends,
-    so that whoever finds it free knows that the worker is dead. Returns whether jobs wait. `wake`
+    so that whoever finds it free knows that the worker is dead. Returns whether there is more
+    to do: jobs that wait, ends to be told. `wake`
     makes sure that a runner lives, for the parts that the work may have others do."""
     told = signals.ToldToStop()
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
@@ -44,7 +45,7 @@ def work(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None
                 performing.told, performing.parts.wake = told, wake
                 _perform_and_record(store, performing, perform)
             # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
-            return not told.by and store.has(Status.QUEUED)
+            return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
     except StoreUnusable as error:
         say(f"giving up {job_id}: {error}")
         raise

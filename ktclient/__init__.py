@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ktclient import errors as errors
+    from ktclient.batches import submit_batch as submit_batch
     from ktclient.submit import Job as Job
     from ktclient.submit import submit_long as submit_long
     from ktclient.submit import submit_questions as submit_questions
 
 __version__ = "0.1.0"
-__all__ = ["Job", "__version__", "errors", "submit_long", "submit_questions"]
+__all__ = ["Job", "__version__", "errors", "submit_batch", "submit_long", "submit_questions"]
 
 _HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.submit")
+_HOMES["submit_batch"] = "ktclient.batches"
 
 
 def __getattr__(name: str) -> object:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ktclient import config, tasks, truth
 from ktclient import forecast as forecasts
 from ktclient.documents import Document
+from ktclient.errors import BadInput
 from ktclient.forecast import Forecast
 from ktclient.handover import Options, hand_over
 from ktclient.spec import JobSpec
+from ktclient.tasks import Kind
 from server_bundle import embedded
 
 
@@ -30,6 +32,8 @@ def ask(
     with truth.told(settings.state) as store:
         old = store.find(job_id)
         spec = JobSpec.from_json(old.spec)
+        if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
+            raise BadInput(f"job {old.id} is of a batch file and has no document to ask about")
         document = Document(old.title, store.document(old.document).decode())
     options = Options(
         tasks=(task,),

@@ -173,7 +173,8 @@ def _room(limits: fit.Limits, wish: Wish) -> _Room | None:
 
 def _words(wish: Wish) -> int:
     """Tokens of all that is said besides a part's own text, at most."""
-    asked = tokens.estimate(f"{wish.task.text}{wish.manner.system or ''}").high
+    said = f"{wish.task.text}{wish.task.schema}{wish.manner.system or ''}"
+    asked = tokens.estimate(said).high
     return asked + _AROUND
 
 
@@ -207,7 +208,7 @@ def _message(text: str, chunk: chunking.Chunk, task: Task, draft: Plan) -> str:
 
 def _time(found: Plan, target: Target, settings: Settings) -> estimate.Estimate | None:
     """To read all parts, one after another: a server that reads two at once reads each slower."""
-    belief, _ = forecasts.belief(target, settings)
+    belief, _ = forecasts.belief_of(target, settings)
     if belief is None:
         return None
     times = [belief.first_token(size.likely) for size in found.sizes]
@@ -219,5 +220,5 @@ def _time(found: Plan, target: Target, settings: Settings) -> estimate.Estimate 
 
 
 def _longest(found: Plan, target: Target, settings: Settings) -> estimate.Estimate | None:
-    belief, _ = forecasts.belief(target, settings)
+    belief, _ = forecasts.belief_of(target, settings)
     return None if belief is None else belief.first_token(found.largest)

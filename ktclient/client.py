@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
@@ -52,6 +53,8 @@ class LongRequest:
     extras: dict[str, object] = field(default_factory=dict)
     api_key: str | None = field(default=None, repr=False)
     system: str | None = field(default=None, repr=False)
+    messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """Whole messages, in place of `system` and `message`."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Prefilled:
 
 @dataclass(frozen=True)
 class Text:
-    """Output as it arrived; `channel` is "answer" or "reasoning"."""
+    """Output as it arrived; `channel` is "answer", "reasoning" or "tool_calls": a JSON list of
+    pieces of calls, a line each."""
 
     text: str
     channel: str = "answer"
@@ -125,6 +129,17 @@ def stream(
         exchange.hang_up()
 
 
+def _messages(request: LongRequest) -> list[ChatCompletionMessageParam]:
+    if request.messages:
+        # Whatever fields they have: they were written for a server, and it will judge them.
+        return [cast(ChatCompletionMessageParam, message) for message in request.messages]
+    system, message = request.system, request.message
+    first: list[ChatCompletionMessageParam] = (
+        [] if system is None else [{"role": "system", "content": system}]
+    )
+    return [*first, {"role": "user", "content": message}]
+
+
 def _felt(pulse: Pulse, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
     """What the pulse says after an event. It starts when the server has the whole request."""
     if isinstance(event, Sent):
@@ -146,8 +161,8 @@ class _Exchange:
     """The thread that talks, and the queue on which it reports."""
 
     def __init__(self, request: LongRequest) -> None:
-        self._message = request.message
-        self._request = replace(request, message="")
+        self._messages = _messages(request)
+        self._request = replace(request, message="", messages=())
         self._events: queue.SimpleQueue[StreamEvent | BaseException] = queue.SimpleQueue()
         self._socket: socket.socket | None = None
         self._hung_up = False
@@ -210,7 +225,7 @@ class _Exchange:
         )
         with api.chat.completions.create(
             model=request.model,
-            messages=self._messages(),
+            messages=self._take_messages(),
             max_tokens=request.max_tokens,
             stream=True,
             stream_options={"include_usage": True},
@@ -242,16 +257,9 @@ class _Exchange:
             "OpenAI-compatible server that streams?"
         )
 
-    def _messages(self) -> list[ChatCompletionMessageParam]:
-        system = self._request.system
-        first: list[ChatCompletionMessageParam] = (
-            [] if system is None else [{"role": "system", "content": system}]
-        )
-        return [*first, {"role": "user", "content": self._take_message()}]
-
-    def _take_message(self) -> str:
-        message, self._message = self._message, ""
-        return message
+    def _take_messages(self) -> list[ChatCompletionMessageParam]:
+        messages, self._messages = self._messages, []
+        return messages
 
     def _follow(self, chunks: openai.Stream[ChatCompletionChunk]) -> Completed:
         reason, said, usage = None, False, None
@@ -298,6 +306,10 @@ class _Exchange:
             if text:
                 self._events.put(Text(text, channel))
                 said = self._begun = True
+        if calls := getattr(delta, "tool_calls", None):
+            pieces = [call.model_dump(exclude_none=True, warnings=False) for call in calls]
+            self._events.put(Text(json.dumps(pieces) + "\n", "tool_calls"))
+            said = self._begun = True
         return said
 
     def _check_end(self, reason: str | None, said: bool, prompt_tokens: int | None) -> None:

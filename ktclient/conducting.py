@@ -40,6 +40,6 @@ def of(kind: str) -> Perform:
 
 
 def _conductors() -> Mapping[str, Perform]:
-    from ktclient import split_conductor
+    from ktclient import batch_spec, batch_work, split_conductor
 
-    return {SPLIT: split_conductor.conduct}
+    return {batch_spec.CONDUCT: batch_work.conduct, SPLIT: split_conductor.conduct}

@@ -47,8 +47,10 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
 │   ├── JobFailed, JobCancelled, JobLost
 ├── PartFailed                      mend what ended a part, then `ktjob retry`
+├── ResultsUnwritable               mend what keeps the file from being written, then `ktjob retry`
 ├── PartRestarted                   inside the worker: the whole begins anew with its part
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
+├── NotTold                         nobody could be told how a job ended: tried again
 ├── WorkCancelled                   inside the worker: a cancel was wished for
 ├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
 ├── IllegalTransition               somebody else was first
@@ -69,6 +71,7 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    NotTold,
     PartFailed,
     PartRestarted,
     StoreDamaged,
@@ -121,6 +124,7 @@ __all__ = [
     "NoSuchJob",
     "NoSuchProfile",
     "NotFinished",
+    "NotTold",
     "PartFailed",
     "PartRestarted",
     "PlanRefused",
@@ -131,6 +135,7 @@ __all__ = [
     "RateLimited",
     "Redirected",
     "RequestFailed",
+    "ResultsUnwritable",
     "ServerBroke",
     "ServerBusy",
     "ServerDidNotStart",
@@ -370,6 +375,13 @@ class JobCancelled(JobUnsuccessful):
 
 class JobLost(JobUnsuccessful):
     cause = "job_lost"
+
+
+class ResultsUnwritable(KtjobError):
+    """The requests of a batch were asked, and the file of their results cannot be written. They are
+    kept: `ktjob result` has them."""
+
+    cause = "results_unwritable"
 
 
 class NotFinished(KtjobError):

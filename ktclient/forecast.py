@@ -137,17 +137,31 @@ def say(
 ) -> Forecast:
     """The forecast for a message to a server that was looked at. `is_one`: without a system prompt
     before it; with one in the text, the count is exact but for the template around it."""
-    rough = tokens.estimate(message)
-    count = _count(message, rough, max_tokens, target, settings)
-    if count.exact and not is_one:
-        count = replace(count, exact=False, by=f"{count.by}, the system prompt with it")
-    verdict = _verdict(count, max_tokens, limits(target))
-    known, by = belief(target, settings)
-    expected = None if known is None else known.first_token(count.tokens)
+    count, verdict = weigh(message, max_tokens, target, settings, is_one=is_one)
+    belief, by = belief_of(target, settings)
+    expected = None if belief is None else belief.first_token(count.tokens)
     usual = estimate.LEAST_TIMEOUT_SECONDS if expected is None else estimate.timeout(expected)
     deadline = usual if timeout is None else timeout
     before = ahead.look(target.server, target.facts, settings)
     return Forecast(target, count, verdict, expected, by, deadline, before)
+
+
+def weigh(
+    message: str,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    *,
+    is_one: bool = True,
+    surplus: int = 0,
+) -> tuple[Count, fit.Verdict]:
+    """Only the count, and whether it fits, as of `say`: for very many messages to one server.
+    `surplus`: tokens that stand around the text in any case."""
+    count = _count(message, tokens.estimate(message), max_tokens, target, settings)
+    if count.exact and not is_one:
+        count = replace(count, exact=False, by=f"{count.by}, the system prompt with it")
+    count = replace(count, tokens=count.tokens + surplus)
+    return count, _verdict(count, max_tokens, limits(target))
 
 
 def limits(target: Target) -> fit.Limits:
@@ -204,7 +218,7 @@ def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
     return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
 
 
-def belief(target: Target, settings: Settings) -> tuple[estimate.Belief | None, str]:
+def belief_of(target: Target, settings: Settings) -> tuple[estimate.Belief | None, str]:
     """How long the server's prefills take, and who says so. The guide's figures are those of one
     model; for others no figure is better than a wrong one."""
     facts = target.facts

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import beyond, conducting, config, tasks, truth
+from ktclient import beyond, conditions, conducting, config, tasks, truth
 from ktclient import forecast as forecasts
+from ktclient.conditions import Conditions
 from ktclient.documents import Document
 from ktclient.errors import BadInput, DoesNotFit
 from ktclient.forecast import Forecast
@@ -44,6 +45,9 @@ class Options:
     """Seconds that a busy server may take to tell about itself."""
     manner: Manner = field(default_factory=Manner)
     split: beyond.Split = "auto"
+    conditions: Conditions = field(default_factory=Conditions)
+    tellings: tuple[tuple[str, str], ...] = ()
+    """Whom to tell how each job ended: what `telling.wished` gives."""
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -78,22 +82,23 @@ def hand_over_all(
     all jobs are on disk: from then on they run, whatever becomes of the caller.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
-    `StoreUnusable`: nothing is stored then. Once they are stored it raises nothing: without a
-    runner the next command starts one.
+    `StoreUnusable`, of jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored then.
+    Once they are stored it raises nothing: without a runner the next command starts one.
     """
+    needs = _needs(options, settings)
     before = forecast_all(documents, options, settings, on_progress)
     new: list[NewJob] = []
     for document, forecasts_of_it in zip(documents, before, strict=True):
         _require(document, forecasts_of_it, is_alone=len(documents) == 1)
         body = document.text.encode()
         new += [
-            _job(document.title, body, task, options, one, settings)
-            for task, one in zip(options.tasks, forecasts_of_it, strict=True)
+            replace(_job(document.title, body, task, options, one, settings), needs=needs)
+            for task, one in zip(_about(document, options), forecasts_of_it, strict=True)
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
     target = each[0].target
     with Store.open(settings.state) as store:
-        capacities = {target.server: _capacity(store, target)}
+        capacities = {target.server: capacity_of(store, target)}
         if any(one.split is not None for one in each):
             capacities[conducting.POOL] = conducting.CAPACITY
         stored = store.submit_all(new, capacities)
@@ -133,34 +138,37 @@ def _job(
         manner=options.manner,
         split=before.split,
     )
-    if before.split is not None:
-        return NewJob(
-            pool=conducting.POOL,
-            spec=spec.to_json(),
-            document=body,
-            title=title,
-            max_attempts=conducting.ATTEMPTS,
-            priority=options.priority,
-        )
+    is_split = before.split is not None
     return NewJob(
-        pool=before.target.server,
+        pool=conducting.POOL if is_split else before.target.server,
         spec=spec.to_json(),
         document=body,
         title=title,
-        weight=count.high + most,
-        max_attempts=options.max_attempts,
+        weight=1 if is_split else count.high + most,
+        max_attempts=conducting.ATTEMPTS if is_split else options.max_attempts,
         priority=options.priority,
+        label=options.conditions.label,
+        not_before=options.conditions.not_before,
+        tellings=options.tellings,
     )
 
 
-def _check(options: Options) -> None:
-    if options.max_tokens is not None and options.max_tokens < 1:
-        raise BadInput(f"max_tokens must be at least 1, not {options.max_tokens}")
-    if options.max_attempts < 1:
-        raise BadInput(f"max_attempts must be at least 1, not {options.max_attempts}")
-    beyond.check(options.split)
-    if options.timeout is not None and not 0 < options.timeout < float("inf"):
-        raise BadInput(f"timeout must be a number of seconds above 0, not {options.timeout}")
+def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
+    """Ids of the jobs to start after. One that fails from now on is seen to by the runner."""
+    if not options.conditions.after:
+        return ()
+    with truth.told(settings.state) as store:
+        return conditions.needed(store, options.conditions.after)
+
+
+def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:
+    """Raises `BadInput` for numbers that make no sense."""
+    if max_tokens is not None and max_tokens < 1:
+        raise BadInput(f"max_tokens must be at least 1, not {max_tokens}")
+    if max_attempts < 1:
+        raise BadInput(f"max_attempts must be at least 1, not {max_attempts}")
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise BadInput(f"timeout must be a number of seconds above 0, not {timeout}")
 
 
 def forecast(
@@ -181,7 +189,8 @@ def forecast_all(
     on_progress: embedded.Progress = lambda what, done, total: None,
 ) -> list[list[Forecast]]:
     """The same for several documents. The server is asked once, with patience for the longest."""
-    _check(options)
+    check(options.max_tokens, options.max_attempts, options.timeout)
+    beyond.check(options.split)
     target = choose.choose(settings, options.server, options.model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
@@ -201,7 +210,11 @@ def forecast_all(
         )
         return beyond.plan(one, document, wish, settings, on_progress)
 
-    return [[say(document, task) for task in options.tasks] for document in documents]
+    return [[say(document, task) for task in _about(document, options)] for document in documents]
+
+
+def _about(document: Document, options: Options) -> list[Task]:
+    return [task.about(document.title) for task in options.tasks]
 
 
 def repeated_prefills(before: Sequence[Forecast]) -> str | None:
@@ -218,7 +231,7 @@ def repeated_prefills(before: Sequence[Forecast]) -> str | None:
     )
 
 
-def _capacity(store: Store, target: Target) -> Capacity:
+def capacity_of(store: Store, target: Target) -> Capacity:
     """What the server may be given at once: as many as configured, else as it told, else one. What
     it did not tell this time, because it was busy, it may have told before."""
     facts = target.facts

@@ -12,10 +12,9 @@ from jobs.performing import Performing
 from ktclient.client import Completed, Prefilled, Sent, StreamEvent, Text
 from ktclient.progress import Prefill, Progress
 from ktclient.pulse import AnswersAgain, NotAnswering
+from ktclient.snapshot import NOT_ANSWERING
 from ktclient.watching import Watcher
 
-NOT_ANSWERING = "not answering"
-"""The phase in which a server answers no question; its progress counts the seconds."""
 WRITE_SECONDS = 2.0
 
 

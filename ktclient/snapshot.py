@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from jobs import clock
-from jobs.model import Job, Outcome, Status
+from jobs.browsing import Need
+from jobs.model import Attempt, Job, Outcome, Status
 from jobs.store import Store
+
+SCHEMA = 1
+"""Of all JSON that is printed. A field that is added does not change it; one that goes, or comes
+to mean something else, does."""
+
+NOT_ANSWERING = "not answering"
+"""The phase of a job whose server has not answered anybody for a minute; done and total are
+seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,21 @@ class Snapshot:
     """Whether others share the server, so that progress and times are a guess."""
     questions: tuple[str, ...] = ()
     """What was asked: several when one request asks them together."""
+    has_schema: bool = False
+    """Whether the answer is to follow a JSON Schema."""
+    label: str | None = None
+    """A word of the submitter's own."""
+    parent: str | None = None
+    """The id of the job of which this is a part, and under which name."""
+    part: str | None = None
+    not_before: str | None = None
+    """Waits until then."""
+    needs: tuple[str, ...] = ()
+    """Ids of jobs that must have succeeded first."""
+    waits_for: tuple[str, ...] = ()
+    """Those of them that have not."""
+    counted: tuple[int, ...] | None = None
+    """Tokens of the request as counted at submit: least, likely, most; all the same if exactly."""
 
     @property
     def is_finished(self) -> bool:
@@ -74,18 +99,30 @@ class Snapshot:
         return max(0.0, clock.seconds_between(self.started_at, end))
 
     def to_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON, as `schema.json` has it."""
+        return {"schema": SCHEMA, **asdict(self)}
 
 
 def take(store: Store, job: Job) -> Snapshot:
     """Read a job's record."""
+    return take_all(store, [job])[0]
+
+
+def take_all(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
+    """The same of several, in two statements however many they are."""
+    attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
+    return [_taken(job, attempts.get(job.id), needs.get(job.id, ())) for job in jobs]
+
+
+def _taken(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot:
     spec = json.loads(job.spec)
-    attempt = store.attempt(job) if job.status is not Status.QUEUED else None
+    if job.status is Status.QUEUED:
+        attempt = None
     figures = attempt.figures if attempt else {}
     live = figures if job.status is Status.RUNNING else {}
     task = spec["task"]
     asked = task.get("questions") or ([task["text"]] if task["kind"] == "ask" else [])
+    counted = task.get("tokens")
     return Snapshot(
         id=job.id,
         state=job.state,
@@ -113,6 +150,14 @@ def take(store: Store, job: Job) -> Snapshot:
         progress_source=str(live["progress_source"]) if live.get("progress_source") else None,
         is_estimate=live.get("shared") is not None,
         questions=tuple(asked),
+        has_schema="schema" in task,
+        label=job.label,
+        parent=job.parent,
+        part=job.part,
+        not_before=job.not_before,
+        needs=tuple(need.id for need in needs),
+        waits_for=tuple(need.id for need in needs if not need.is_met),
+        counted=None if counted is None else tuple(counted),
     )
 
 

@@ -5,13 +5,14 @@ it must not misread comes with a new `VERSION`. What it may do without, the coun
 the single questions of several and the manner, lies inside of "task": every version so far takes
 what it knows from there and leaves the rest, while an unknown field beside "task" was an error
 until now. Such a runner estimates the count itself, asks all questions in one prompt without a
-schema, and asks without the system prompt, temperature and thinking that were wished for.
+schema, and asks without the system prompt, temperature, thinking and schema that were wished for.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from ktclient.errors import BadInput
 from ktclient.manners import Manner
@@ -22,6 +23,8 @@ from ktclient.tokens import Estimate
 VERSION = 2
 """A new one comes with a new schema of the database, so that no older runner takes such a job. What
 1 can say is stored as 1; a document that is to be split is 2."""
+_NEW_KINDS = (Kind.REQUEST, Kind.BATCH)
+"""Unknown to version 1."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class JobSpec:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
         if self.task.questions:
             task["questions"] = self.task.questions
+        if self.task.schema:
+            task["schema"] = json.loads(self.task.schema)
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
         stored: dict[str, object] = {
-            "version": 1,
+            "version": VERSION if self.task.kind in _NEW_KINDS else 1,
             "task": task,
             "server": self.server,
             "model": self.model,
@@ -71,7 +76,7 @@ class JobSpec:
         task = data["task"]
         tokens = task.get("tokens")
         return cls(
-            task=Task(Kind(task["kind"]), task["text"], tuple(task.get("questions", ()))),
+            task=_task(task),
             server=data["server"],
             model=data["model"],
             max_tokens=data["max_tokens"],
@@ -80,3 +85,13 @@ class JobSpec:
             manner=Manner.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,
         )
+
+
+def _task(stored: dict[str, Any]) -> Task:
+    schema = stored.get("schema")
+    return Task(
+        kind=Kind(stored["kind"]),
+        text=stored["text"],
+        questions=tuple(stored.get("questions", ())),
+        schema="" if schema is None else json.dumps(schema, ensure_ascii=False),
+    )

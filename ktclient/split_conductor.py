@@ -25,6 +25,7 @@ READING, COMBINING, WRITING = "reading parts", "combining parts", "writing"
 ANSWER = "answer"
 """The name of the part that brings all together. Others are "3", of the text, and "2.1", the
 first of the second level."""
+_OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
 _INSTRUCTION_TOKENS = 256
 """More than what is said about the answers, and a chat template."""
 
@@ -111,10 +112,13 @@ class _Family:
         size = sum(item.tokens for item in items)
         document = split_words.combining_document(items, self._plan)
         task = split_words.combining_task(self._spec.task, self._plan, is_last=is_last)
-        about = tokens.estimate(task.text).high + _INSTRUCTION_TOKENS
+        said = f"{task.text}{self._spec.task.schema}{self._spec.manner.system or ''}"
+        about = tokens.estimate(said).high + _INSTRUCTION_TOKENS
         counted = Estimate(size // 2, size, size + about)
-        new = self._part(name, document, task, counted)
-        return new if not is_last else self._with_answer(new, self._spec.max_tokens)
+        if not is_last:
+            return self._part(name, document, task, counted)
+        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in words
+        return self._with_answer(self._part(name, document, asked, counted), self._spec.max_tokens)
 
     def _part(self, name: str, document: str, task: Task, counted: Estimate) -> NewJob:
         job = self._performing.job
@@ -158,7 +162,7 @@ class _Family:
             **sums,
             parts=len(self._plan.chunks),
             requests=len(jobs),
-            **{name: ending.get(name) for name in ("server", "model", "dialect", "finish_reason")},
+            **{name: ending.get(name) for name in _OF_THE_LAST},
             warning=self._warning(),
         )
 

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from jobs import model
-from ktclient import beyond, config, documents, handover, manners, snapshot, tasks, together, truth
+from ktclient import (
+    beyond,
+    conditions,
+    config,
+    documents,
+    handover,
+    snapshot,
+    structured,
+    telling,
+    together,
+    truth,
+)
 from ktclient.documents import Document
 from ktclient.errors import (
     BadInput,
@@ -18,9 +31,10 @@ from ktclient.errors import (
     JobUnsuccessful,
     NotFinished,
 )
-from ktclient.handover import MAX_ATTEMPTS, MAX_TOKENS, Options
+from ktclient.handover import MAX_ATTEMPTS, Options
 from ktclient.snapshot import Snapshot
 from ktclient.together import Answer
+from ktclient.wish import Wish, resolved
 
 _LOOK_SECONDS = 0.2
 
@@ -31,7 +45,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     summarize: bool = False,
     ask: str | None = None,
     prompt: str | None = None,
-    max_tokens: int = MAX_TOKENS,
+    max_tokens: int | None = None,
     timeout: float | None = None,
     model: str | None = None,
     server: str | None = None,
@@ -43,12 +57,21 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     temperature: float | None = None,
     thinking: bool | None = None,
     split: beyond.Split = "auto",
+    schema: Mapping[str, object] | None = None,
+    template: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    label: str | None = None,
+    after: Sequence[str | Job] = (),
+    at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
     `document` is the text itself, or a path object (`pathlib.Path`) of a file to read. Choose
     one of `summarize` (the default), `ask` (a question) and `prompt` (your own instruction,
-    after the document). `max_tokens` bounds the answer; `timeout` is in seconds for the whole
+    after the document), or name a `template`, with its `variables`. `max_tokens` bounds the answer,
+    1024 unless the template says; `timeout` is in seconds for the whole
     request; without it, twice the time that reading may take, and an hour at least. `server` is a
     URL or "embedded"; without it the configured one, else one that answers on this machine, else
     the embedded one. `raw` keeps CRLFs and a byte order mark.
@@ -56,26 +79,42 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     `max_attempts` counts tries that were sent: another follows by itself only when the worker or
     the server died, and only once the server has been seen to be done with the one before.
     Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
-    `thinking` lets the model think first or not; what is None is not sent. `split`: a document that
-    is too long for one request is read in parts ("auto"), refused ("never"), or any longer than so
-    many tokens is read in parts of that size.
+    `thinking` lets the model think first or not; what is None is not sent.
+    With `schema`, a JSON Schema, the answer is JSON that follows it: `Job.data()`.
+    `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
+    when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
+    command line, "22:00" or "+2h".
+    `notify` names whom to notify of its end, `on_done` is a command to run then.
+    `split`: a document that is too long for one request is read in parts ("auto"), refused
+    ("never"), or any longer than so many tokens is read in parts of that size.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
-    chosen = (tasks.task(summarize, ask, prompt),)
-    manner = manners.manner(system, temperature, thinking)
+    wish = Wish(
+        summarize=summarize,
+        ask=() if ask is None else (ask,),
+        prompt=prompt,
+        template=template,
+        variables=variables or {},
+        schema="" if schema is None else structured.checked(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
     options = Options(
-        chosen,
-        max_tokens,
+        (),
+        None,
         timeout,
         model,
         server,
         max_attempts,
         priority,
-        manner=manner,
+        conditions=_conditions(label, after, at),
+        tellings=telling.wished(notify, on_done, config.load()),
         split=split,
     )
-    return _handed(_document(document, raw, encoding), options)[0]
+    return _handed(_document(document, raw, encoding), _wished(options, wish))[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -95,6 +134,12 @@ def submit_questions(  # noqa: PLR0913 - as above
     temperature: float | None = None,
     thinking: bool | None = None,
     split: beyond.Split = "auto",
+    schema: Mapping[str, object] | None = None,
+    label: str | None = None,
+    after: Sequence[str | Job] = (),
+    at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -105,20 +150,41 @@ def submit_questions(  # noqa: PLR0913 - as above
     """
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
-    asked = tasks.tasks(False, questions, None, as_one=together and len(questions) > 1)
-    manner = manners.manner(system, temperature, thinking)
+    wish = Wish(
+        ask=questions,
+        together=together and len(questions) > 1,
+        schema="" if schema is None else structured.checked(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
     options = Options(
-        asked,
-        max_tokens,
+        (),
+        None,
         timeout,
         model,
         server,
         max_attempts,
         priority,
-        manner=manner,
+        conditions=_conditions(label, after, at),
+        tellings=telling.wished(notify, on_done, config.load()),
         split=split,
     )
-    return _handed(_document(document, raw, encoding), options)
+    return _handed(_document(document, raw, encoding), _wished(options, wish))
+
+
+def _wished(options: Options, wish: Wish) -> Options:
+    asked, manner, most = resolved(wish, config.load().config_file)
+    return replace(options, tasks=asked, manner=manner, max_tokens=most)
+
+
+def _conditions(
+    label: str | None, after: Sequence[str | Job], at: str | datetime | None
+) -> conditions.Conditions:
+    given = [after] if isinstance(after, (str, Job)) else after
+    ids = [one.id if isinstance(one, Job) else one for one in given]
+    return conditions.conditions(label, ids, at)
 
 
 def _handed(document: Document, options: Options) -> list[Job]:
@@ -196,6 +262,12 @@ class Job:
         if len(questions) == 1:
             return [Answer(questions[0], text)]
         return together.split(text, questions)
+
+    def data(self, timeout: float | None = None) -> object:
+        """The JSON in the answer, waiting for it first: what `schema` asked for. None where there
+        is none in it. In what it does not follow the schema is in
+        `status().figures["schema_mismatch"]`. Raises like `result`."""
+        return structured.data_or_none(self.result(timeout))
 
     def ask(self, question: str) -> Job:
         """A new job with another question about the same document, to the same server. Raises what

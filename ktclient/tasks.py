@@ -7,20 +7,24 @@ the document's share when the same text is asked about again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from ktclient import together
-from ktclient.documents import neutral
+from ktclient import structured, together
+from ktclient.documents import neutral, printable
 from ktclient.errors import BadInput
 
 
 class Kind(str, Enum):
-    """The three ways to say what is wanted."""
+    """The three ways to say what is wanted of a document; or the document is a whole request."""
 
     SUMMARIZE = "summarize"
     ASK = "ask"
     PROMPT = "prompt"
+    REQUEST = "request"
+    """The document is a body of /v1/chat/completions (request_body.py)."""
+    BATCH = "batch"
+    """The document is many of them (batching.py), and each is a part of the job."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,16 @@ class Task:
     text: str = ""
     questions: tuple[str, ...] = ()
     """When one request asks several: each of them. `text` has them all."""
+    schema: str = ""
+    """A JSON Schema that the answer is to follow, as JSON."""
+    around_title: tuple[str, ...] = ()
+    """Of a prompt that names its document: the pieces around the name."""
+
+    def about(self, title: str) -> Task:
+        """The same for a document of this name."""
+        if not self.around_title:
+            return self
+        return replace(self, text=printable(title).join(self.around_title), around_title=())
 
 
 def task(summarize: bool, ask: str | None, prompt: str | None) -> Task:
@@ -64,6 +78,22 @@ def tasks(
     return tuple(chosen) or (Task(Kind.SUMMARIZE),)
 
 
+def with_schema(chosen: Sequence[Task], schema: str) -> tuple[Task, ...]:
+    """The same tasks, their answers by that schema. Raises `BadInput`."""
+    if any(one.questions for one in chosen):
+        raise BadInput(
+            "--together has a schema of its own: ask one question, or leave --schema out"
+        )
+    return tuple(replace(one, schema=schema) for one in chosen)
+
+
+def response_format(task: Task) -> dict[str, object] | None:
+    """OpenAI's field for an answer in JSON; None where any text will do."""
+    if task.questions:
+        return together.response_format(task.questions)
+    return structured.response_format(task.schema) if task.schema else None
+
+
 def _is_text(text: str) -> bool:
     """Without halves of characters, which no encoding can carry."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
@@ -72,7 +102,10 @@ def _is_text(text: str) -> bool:
 def message(document: str, task: Task) -> str:
     """The user message: the document, a blank line, the instruction in the document's language."""
     # A question is pasted from somewhere too: a template's mark in it is as harmless as in a text.
-    return document + "\n\n" + neutral(_instruction(document, task))[0]
+    wanted = _instruction(document, task)
+    if task.schema:
+        wanted += "\n\n" + structured.instruction(task.schema, chinese=is_chinese(document))
+    return document + "\n\n" + neutral(wanted)[0]
 
 
 def _instruction(document: str, task: Task) -> str:

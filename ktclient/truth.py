@@ -43,5 +43,6 @@ def told(state: StateDir) -> Iterator[Store]:
 def see_to(store: Store, state: StateDir) -> None:
     """The same for a store that is open already."""
     recovery.recover(store, state)
-    if store.has(Status.QUEUED) and not starting.is_runner_alive(state):
+    is_needed = store.has(Status.QUEUED) or store.owes_tellings()
+    if is_needed and not starting.is_runner_alive(state):
         serve(state)

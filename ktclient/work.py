@@ -17,15 +17,16 @@ from ktclient import (
     config,
     fit,
     servers_known,
+    sifting,
+    structured,
     surveying,
     tasks,
-    together,
     tokens,
     warm,
 )
 from ktclient.attending import attend, rest
 from ktclient.calibration import Measured
-from ktclient.client import Completed, LongRequest, StreamEvent, Text
+from ktclient.client import LongRequest, StreamEvent
 from ktclient.errors import (
     NEVER_ACCEPTED,
     AbortedByServer,
@@ -42,9 +43,12 @@ from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
+from ktclient.request_body import Body
 from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
+from ktclient.tasks import Kind
+from ktclient.telling import tell as tell
 from ktclient.watching import Watcher
 from server_bundle import embedded
 
@@ -79,15 +83,16 @@ def perform(performing: Performing) -> None:
 
 
 def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
-    """With a schema for the answers to several questions; without one where the server has refused
+    """With a schema for the answer, where there is one; without it where the server has refused
     that, before it read anything."""
+    has_schema = tasks.response_format(spec.task) is not None
     try:
-        _ask(performing, spec, settings, with_schema=bool(spec.task.questions))
+        _ask(performing, spec, settings, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
         # sglang-kt then drops the words and tells of an abort after a prompt of one token.
         was_read = isinstance(error, AbortedByServer) and error.was_read
-        if not spec.task.questions or was_read:
+        if not has_schema or was_read:
             raise
         performing.note("asked again without a schema", reason=str(error))
         _ask(performing, spec, settings, with_schema=False)
@@ -125,8 +130,8 @@ def _ask(
     facts, key = _server(performing, spec, settings), settings.api_key
     request = _request(performing, facts, spec, settings)
     if with_schema:
-        request.extras["response_format"] = together.response_format(spec.task.questions)
-    expected = spec.counted or tokens.estimate(spec.manner.with_system(request.message))
+        request.extras["response_format"] = tasks.response_format(spec.task)
+    expected = spec.counted or tokens.estimate(_text(performing, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
     if performing.earlier:
         most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
@@ -142,7 +147,9 @@ def _ask(
     with contextlib.closing(events), contextlib.closing(watcher):
         watcher.start()
         try:
-            _converse(performing, reporter, _in_earnest(events) if with_schema else events)
+            answer: list[str] = []
+            _converse(performing, reporter, sifting.overheard(sifting.in_earnest(events), answer))
+            _hold_to_schema(performing, spec.task.schema, answer)
             _learn(performing, spec, facts, prefill, reporter)
             return
         except DoesNotFit as error:
@@ -165,8 +172,11 @@ def _ask(
 def _request(
     performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
+    if spec.task.kind is Kind.REQUEST:
+        return _whole_request(performing, facts, spec, settings)
     message = tasks.message(performing.document().decode(), spec.task)
-    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings)
+    is_one = spec.manner.system is None
+    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
     extras = calls.extras(facts, performing.rid, spec.manner.thinking)
     if spec.manner.temperature is not None:
         extras["temperature"] = spec.manner.temperature
@@ -180,6 +190,35 @@ def _request(
         api_key=settings.api_key,
         system=spec.manner.system,
     )
+
+
+def _whole_request(
+    performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+) -> LongRequest:
+    """A body as somebody else wrote it; what it does not say is as in every request of ours."""
+    body = Body.from_bytes(performing.document())
+    _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
+    ours = calls.extras(facts, performing.rid)
+    if body.tells_of_thinking:
+        ours.pop("chat_template_kwargs", None)
+    return LongRequest(
+        url=facts.url,
+        model=facts.model,
+        message="",
+        max_tokens=spec.max_tokens,
+        rid=performing.rid,
+        extras={**ours, **body.extras(spec.max_tokens)},
+        api_key=settings.api_key,
+        messages=body.messages,
+    )
+
+
+def _text(performing: Performing, spec: JobSpec) -> str:
+    """All that the server reads, to be estimated where it was not counted."""
+    document = performing.document()
+    if spec.task.kind is Kind.REQUEST:
+        return Body.from_bytes(document).text
+    return spec.manner.with_system(tasks.message(document.decode(), spec.task))
 
 
 def _server(performing: Performing, spec: JobSpec, settings: config.Settings) -> ServerFacts:
@@ -219,6 +258,8 @@ def _check_fit(
     message: str,
     spec: JobSpec,
     settings: config.Settings,
+    *,
+    is_one: bool,
 ) -> None:
     """The last look before the request, by window, pool and page: counted where it was not, and it
     may be close."""
@@ -234,7 +275,7 @@ def _check_fit(
     if exact is None:
         exact = attend(performing, lambda: calls.count(facts, key, message))
     prompt = size.low if exact is None else exact
-    is_exact = exact is not None and spec.manner.system is None
+    is_exact = exact is not None and is_one
     fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()
 
 
@@ -253,19 +294,12 @@ def _converse(performing: Performing, reporter: Reporter, events: Iterator[Strea
             raise WorkCancelled("cancelled on request; the text until then is kept")
 
 
-def _in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
-    """Without a first word that no other follows: sglang-kt refuses a schema by running one token
-    of something else, which is no answer."""
-    held: Text | None = None
-    is_begun = False
-    for event in events:
-        if isinstance(event, Text) and not is_begun:
-            held, is_begun = event, True
-            continue
-        if held is not None and isinstance(event, (Text, Completed)):
-            yield held
-            held = None
-        yield event
+def _hold_to_schema(performing: Performing, schema: str, answer: list[str]) -> None:
+    """Say in what a whole answer does not follow its schema; it is kept all the same."""
+    wrong = structured.mismatch("".join(answer), schema) if schema else None
+    if wrong is not None:
+        performing.note("not by the schema", reason=wrong)
+        performing.figure(schema_mismatch=wrong)
 
 
 def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:

@@ -45,6 +45,8 @@ ON_REQUEST: dict[str, Callable[[], str | None]] = {
     "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
 }
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
+LONG = {"test_kill_points.py", "test_one_poller.py", "test_progress_log.py"}
+"""Files whose tests take as long as those of tests/acceptance."""
 ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
     "&& sudo -E $(which pytest)"
@@ -93,13 +95,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The long tests evenly among the others: workers of pytest-xdist get a stretch each, and a
-    long one at the end of all would be waited for alone."""
-    long = [item for item in items if "acceptance" in item.path.parts]
-    short = [item for item in items if "acceptance" not in item.path.parts]
-    for number, item in enumerate(long):
-        short.insert(number * len(items) // len(long), item)
-    return short
+    """The long tests first: workers of pytest-xdist get a stretch each, at whose beginning these
+    are dealt out; one near the end of all would be waited for alone."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if _is_long(item)]
+    short = [item for item in items if not _is_long(item)]
+    dealt = [long[number::workers] for number in range(workers)]
+    borders = [len(items) * number // workers for number in range(workers + 1)]
+    ordered: list[pytest.Item] = []
+    for mine, border in zip(dealt, borders[1:], strict=True):
+        room = max(0, border - len(ordered) - len(mine))
+        ordered += [*mine, *short[:room]]
+        short = short[room:]
+    return ordered + short
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return "acceptance" in item.path.parts or item.path.name in LONG
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -43,6 +43,37 @@ SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq
 -- name: hand_on_parts
 UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
 
+-- name: hand_on_part
+UPDATE jobs SET parent = :new WHERE id = :id;
+
+-- name: newest_marked
+SELECT * FROM jobs WHERE pool = :pool AND parent IS NULL AND instr(spec, :mark)
+ORDER BY seq DESC LIMIT 1;
+
+-- name: insert_telling
+INSERT INTO tellings (job_id, kind, target) VALUES (:job_id, :kind, :target);
+
+-- name: due_tellings
+SELECT seq, job_id, kind, target, tries FROM tellings
+WHERE told_at IS NULL AND due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, seq LIMIT :limit;
+
+-- name: owes_tellings
+SELECT EXISTS (SELECT 1 FROM tellings WHERE told_at IS NULL AND due_at IS NOT NULL);
+
+-- name: tellings_in_trouble
+SELECT trouble FROM tellings WHERE job_id = :job_id AND trouble IS NOT NULL ORDER BY seq;
+
+-- name: begin_telling
+UPDATE tellings SET tries = tries + 1, due_at = :due_at
+WHERE seq = :seq AND tries = :tries AND told_at IS NULL AND due_at IS NOT NULL;
+
+-- name: note_telling
+INSERT INTO events (job_id, attempt, at, kind, data)
+SELECT id, attempt, :at, :kind, :data FROM jobs WHERE id = :job_id;
+
+-- name: end_telling
+UPDATE tellings SET due_at = :due_at, told_at = :told_at, trouble = :trouble WHERE seq = :seq;
+
 -- name: hand_on_tellings
 INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings
 WHERE job_id = :old;
@@ -72,6 +103,54 @@ SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER B
 
 -- name: newest_jobs
 SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit;
+
+-- name: running_jobs
+SELECT * FROM jobs WHERE status = 'RUNNING' AND parent IS NULL ORDER BY started_at, seq LIMIT :limit;
+
+-- name: waiting_jobs
+SELECT * FROM jobs WHERE status = 'QUEUED' AND parent IS NULL
+ORDER BY priority DESC, seq LIMIT :limit;
+
+-- name: ended_jobs
+SELECT * FROM jobs WHERE status = 'FINISHED' AND parent IS NULL
+ORDER BY finished_at DESC, seq DESC LIMIT :limit;
+
+-- name: count_by_status
+SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
+
+-- name: count_parts_by_status
+SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status;
+
+-- name: listed_jobs
+SELECT * FROM jobs
+WHERE seq < :before AND (:parts OR parent IS NULL)
+      AND (:states = '[]' OR coalesce(outcome, status) IN (SELECT value FROM json_each(:states)))
+      AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
+      AND (:label IS NULL OR label GLOB :label) AND (:pool IS NULL OR instr(pool, :pool))
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: count_listed
+SELECT count(*) FROM jobs
+WHERE (:parts OR parent IS NULL)
+      AND (:states = '[]' OR coalesce(outcome, status) IN (SELECT value FROM json_each(:states)))
+      AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
+      AND (:label IS NULL OR label GLOB :label) AND (:pool IS NULL OR instr(pool, :pool));
+
+-- name: current_attempts
+SELECT attempts.* FROM jobs JOIN attempts ON attempts.job_id = jobs.id AND number = jobs.attempt
+WHERE jobs.id IN (SELECT value FROM json_each(:ids));
+
+-- name: needs_of
+SELECT job_id, needs, needed.id IS NULL OR needed.outcome IS 'SUCCEEDED' AS is_met
+FROM prerequisites LEFT JOIN jobs AS needed ON needed.id = needs
+WHERE job_id IN (SELECT value FROM json_each(:ids)) ORDER BY job_id, needs;
+
+-- name: texts
+-- SQLite keeps a subquery's order for group_concat (select.c, "omit-subquery ORDER BY", rule 6).
+SELECT job_id, (SELECT group_concat(text, '') FROM (
+    SELECT text FROM pieces WHERE job_id = attempts.job_id AND attempt = number
+                                  AND channel = :channel ORDER BY seq)) AS text
+FROM attempts WHERE job_id IN (SELECT value FROM json_each(:ids)) ORDER BY job_id, number;
 
 -- name: next_in_line
 SELECT jobs.* FROM jobs JOIN (
@@ -128,6 +207,9 @@ SELECT * FROM events WHERE job_id = :job_id ORDER BY seq;
 
 -- name: events_after
 SELECT * FROM events WHERE seq > :after ORDER BY seq LIMIT :limit;
+
+-- name: last_event
+SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: events_of_after
 SELECT * FROM events WHERE job_id = :job_id AND seq > :after ORDER BY seq LIMIT :limit;

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from ktclient import snapshot, together
+from ktclient import snapshot, structured, together
 from ktclient.cli import exits, family_tree, looking, screen
 from ktclient.errors import BadInput, NotFinished
 from ktclient.snapshot import Snapshot
@@ -21,7 +22,7 @@ from ktclient.together import Answer
 @click.option(
     "--sources", is_flag=True, help="Then what its numbers stand for: the parts of the document."
 )
-@click.option("--raw", is_flag=True, help="Of several questions in one request: what came, as is.")
+@click.option("--raw", is_flag=True, help="What came, as it is, also where it can be taken apart.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the text.")
 def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: bool) -> int:
     """Print a job's answer. Of a failed job, what had arrived."""
@@ -96,6 +97,8 @@ def _record(job: Snapshot, text: str) -> dict[str, object]:
         record["answers"] = [
             {"question": answer.question, "answer": answer.text} for answer in _apart(job, text)
         ]
+    if job.has_schema:
+        record["data"] = structured.data_or_none(text)
     return record
 
 
@@ -104,7 +107,11 @@ def _apart(job: Snapshot, text: str) -> list[Answer]:
 
 
 def _shown(job: Snapshot, text: str) -> str:
-    """Each answer under its question; what cannot be taken apart is shown as it came."""
+    """Each answer under its question, JSON without what stands around it; what cannot be taken
+    apart is shown as it came."""
+    if job.has_schema and not structured.is_bare(text):
+        data = structured.data_or_none(text)
+        return text if data is None else json.dumps(data, ensure_ascii=False, indent=1)
     if len(job.questions) < 2:
         return text
     answers = _apart(job, text)
@@ -122,8 +129,9 @@ def remark(job: Snapshot, text: str) -> None:
         )
     if job.is_truncated:
         screen.say(f"note: cut off at {job.max_tokens:,} tokens; ask for more with --max-tokens")
-    if warning := job.figures.get("warning"):
-        screen.say(f"note: {warning}")
+    for name in ("warning", "schema_mismatch"):
+        if job.figures.get(name):
+            screen.say(f"note: {job.figures[name]}")
     if job.is_by_embedded:
         from server_bundle.embedded import NOTICE
 

@@ -26,6 +26,19 @@ _ASKED = (
     ),
     click.option("--prompt", metavar="TEXT", help="Your own instruction, after the document."),
     click.option(
+        "--template", metavar="NAME", help="A prompt of that name: ktjob templates lists them."
+    ),
+    click.option(
+        "-v",
+        "--var",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A variable of the template; may be repeated.",
+    ),
+    click.option(
+        "--schema", metavar="FILE", help="A JSON Schema: the answer is JSON that follows it."
+    ),
+    click.option(
         "--max-tokens",
         type=int,
         metavar="N",
@@ -54,6 +67,25 @@ _ASKED = (
         help="auto: in parts where it is too long for one request; never; or tokens of a part.",
     ),
     click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
+    click.option("--label", metavar="TEXT", help="A word of yours, to find it by."),
+    click.option(
+        "--after",
+        multiple=True,
+        metavar="ID",
+        help="Start once job ID has succeeded; may be repeated.",
+    ),
+    click.option(
+        "--at",
+        metavar="TIME",
+        help='Start then: "22:00", "tomorrow 3:00", "+2h", "2026-11-26 03:00"; local time.',
+    ),
+    click.option(
+        "--notify",
+        multiple=True,
+        metavar="NAME",
+        help="Whom to notify of its end, by a name of the configuration; may be repeated.",
+    ),
+    click.option("--on-done", metavar="CMD", help="A command to run when it has ended, however."),
     click.option(
         "--encoding",
         metavar="NAME",
@@ -78,12 +110,20 @@ class Asked(TypedDict):
     ask: tuple[str, ...]
     together: bool
     prompt: str | None
+    template: str | None
+    var: tuple[str, ...]
+    schema: str | None
     max_tokens: int | None
     model: str | None
     server: str | None
     timeout: float | None
     max_attempts: int | None
     priority: int
+    label: str | None
+    after: tuple[str, ...]
+    at: str | None
+    notify: tuple[str, ...]
+    on_done: str | None
     system: str | None
     temperature: float | None
     thinking: str | None
@@ -92,20 +132,50 @@ class Asked(TypedDict):
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import beyond, handover, manners, tasks
+    from ktclient import beyond, conditions, config, handover, structured, telling
+    from ktclient.wish import Wish, resolved
 
-    attempts = given["max_attempts"]
-    thinking = {"on": True, "off": False}.get(given["thinking"] or "")
-    return handover.Options(
-        tasks=tasks.tasks(
-            given["summarize"], given["ask"], given["prompt"], as_one=given["together"]
-        ),
+    wish = Wish(
+        summarize=given["summarize"],
+        ask=given["ask"],
+        prompt=given["prompt"],
+        together=given["together"],
+        template=given["template"],
+        variables=_variables(given["var"]),
+        schema="" if given["schema"] is None else structured.read(given["schema"]),
+        system=given["system"],
+        temperature=given["temperature"],
+        thinking={"on": True, "off": False}.get(given["thinking"] or ""),
         max_tokens=given["max_tokens"],
+    )
+    settings = config.load()
+    tasks, manner, max_tokens = resolved(wish, settings.config_file)
+    attempts = given["max_attempts"]
+    return handover.Options(
+        tasks=tasks,
+        max_tokens=max_tokens,
         timeout=given["timeout"],
         model=given["model"],
         server=given["server"],
         max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],
-        manner=manners.manner(given["system"], given["temperature"], thinking),
+        manner=manner,
+        conditions=conditions.conditions(given["label"], given["after"], given["at"]),
+        tellings=telling.wished(given["notify"], given["on_done"], settings),
         split=beyond.parse(given["split"]),
     )
+
+
+def _variables(given: tuple[str, ...]) -> dict[str, str]:
+    """Each NAME=VALUE; the value may hold more of "="."""
+    from ktclient.errors import BadInput
+
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name:
+            raise BadInput(f"--var is NAME=VALUE, not {one!r}")
+        if name in found:
+            raise BadInput(f"--var {name} is given twice")
+        found[name] = value
+    return found

@@ -29,6 +29,7 @@ def check(
     it does not.
     """
     from ktclient import collection, config, handover
+    from ktclient.snapshot import SCHEMA
 
     options = asked.options_of(given)
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
@@ -38,7 +39,7 @@ def check(
     # Of several questions about a document, the longest.
     found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
     if as_json:
-        told = [one.to_dict() for one in found]
+        told = [{"schema": SCHEMA, **one.to_dict()} for one in found]
         screen.put(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False))
     else:
         for document, one in zip(documents, found, strict=True):

@@ -9,6 +9,7 @@ from ktclient.cli import screen
 
 if TYPE_CHECKING:
     from ktclient.collection import Collection
+    from ktclient.conditions import Conditions
     from ktclient.documents import Document
     from ktclient.forecast import Forecast
     from ktclient.split_plan import Plan
@@ -33,6 +34,21 @@ def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> N
         _note(document, is_alone=len(documents) == 1)
     describe(max(before, key=lambda one: one.count.high))
     warn_of_prefills(before[: len(before) // len(documents)])
+
+
+def tell_conditions(given: Conditions) -> None:
+    """What it waits for before it may start."""
+    from datetime import datetime, timezone
+
+    from ktclient import moments
+
+    if given.after:
+        ids = ", ".join(screen.one_line(one) for one in given.after)
+        screen.say(f"  starts     once {ids} succeeded; fails if that does")
+    if given.at is not None:
+        left = (given.at - datetime.now(timezone.utc)).total_seconds()
+        wait = screen.duration(max(0.0, left))
+        screen.say(f"  starts     not before {moments.local(given.at)}, in {wait}")
 
 
 def warn_of_prefills(before: Sequence[Forecast]) -> None:

@@ -10,6 +10,7 @@ import click
 
 from ktclient import config
 from ktclient.cli import exits, screen
+from ktclient.snapshot import SCHEMA
 
 if TYPE_CHECKING:
     from ktclient.doctor import Finding
@@ -41,7 +42,13 @@ def _told(finding: Finding) -> str:
 
 def _json(findings: list[Finding]) -> str:
     rows = [
-        {"severity": one.severity.value, "about": one.about, "found": one.found, "cure": one.cure}
+        {
+            "schema": SCHEMA,
+            "severity": one.severity.value,
+            "about": one.about,
+            "found": one.found,
+            "cure": one.cure,
+        }
         for one in findings
     ]
     return json.dumps(rows, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)

@@ -10,6 +10,7 @@ import click
 
 from ktclient import config, truth
 from ktclient.cli import looking, screen
+from ktclient.snapshot import SCHEMA
 
 if TYPE_CHECKING:
     from jobs.layout import StateDir
@@ -47,12 +48,10 @@ def _put_after(store: Store, seq: int, job_id: str | None) -> int:
 
 def _line(event: Event) -> str:
     record = {
+        "schema": SCHEMA,
         "seq": event.seq,
         "job_id": event.job_id,
-        "attempt": event.attempt,
-        "at": event.at,
-        "kind": event.kind,
-        "data": event.data,
+        **looking.event_record(event),
     }
     return json.dumps(record, ensure_ascii=False)
 

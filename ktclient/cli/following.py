@@ -10,6 +10,7 @@ import click
 
 from ktclient import snapshot
 from ktclient.cli import answering, exits, live, looking, screen
+from ktclient.snapshot import NOT_ANSWERING
 
 if TYPE_CHECKING:
     from ktclient.snapshot import Snapshot
@@ -72,7 +73,8 @@ def _why(job_id: str, attempt: int) -> str:
 
 class _Page:
     """A line of progress while there is no text, then the text. The line stays beside the text
-    only where it is drawn on a terminal and the text goes elsewhere."""
+    only where it is drawn on a terminal and the text goes elsewhere; but a server that has not
+    answered for a minute is worth a line under the text too."""
 
     def __init__(self) -> None:
         self._drawn = ExitStack()
@@ -95,8 +97,10 @@ class _Page:
             self._has_text = True
         if now.is_finished:
             self._end_text()
-        elif self._stays or not self._has_text:
+        elif self._stays or not self._has_text or now.phase == NOT_ANSWERING:
             self._draw(now)
+        elif self._line is not None:
+            self._drop_line()
 
     def begin_anew(self, now: Snapshot, why: str) -> None:
         """Another attempt: what it writes is no continuation of the text so far."""
@@ -107,6 +111,8 @@ class _Page:
 
     def _draw(self, now: Snapshot) -> None:
         if self._line is None:
+            if self._has_text and screen.is_interactive() and not self._stays:
+                screen.say("")  # the line is drawn over, and the text's last one is not ours
             self._line = self._drawn.enter_context(live.line())
         self._line.job(now)
 

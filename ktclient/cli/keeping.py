@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from jobs.layout import StateDir
 from ktclient import config, truth
 from ktclient.cli import exits, screen
 from ktclient.errors import BadInput, NoSuchJob
+from ktclient.snapshot import SCHEMA
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -20,7 +23,8 @@ _LONGEST_DAYS = 36_500
 
 @click.command()
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-def rm(job_ids: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
     """Forget finished jobs: their documents, answers and logs. All of them or none."""
     from jobs import upkeep
     from jobs.model import Status
@@ -33,9 +37,12 @@ def rm(job_ids: tuple[str, ...]) -> None:
             raise upkeep.not_ended(job.id)
         if job.parent is not None:
             raise upkeep.is_part(job)
-    for job_id in dict.fromkeys(job.id for job in found):
+    ids = list(dict.fromkeys(job.id for job in found))
+    for job_id in ids:
         upkeep.forget(state, job_id)
         screen.say(f"removed {job_id}")
+    if as_json:
+        _put_removed(ids, dry_run=False)
     _give_back(state)
 
 
@@ -43,7 +50,8 @@ def rm(job_ids: tuple[str, ...]) -> None:
 @click.option("--older-than", metavar="AGE", help="Jobs that ended before: 12h, 30d, 8w.")
 @click.option("--keep-size", metavar="SIZE", help="The oldest, until the rest fits: 500MB, 2GB.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def gc(older_than: str | None, keep_size: str | None, dry_run: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bool) -> int:
     """Forget finished jobs, by age or until the database is small enough, and give their space
     back to the disk."""
     age = None if older_than is None else _age(older_than)
@@ -53,13 +61,22 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool) -> int:
         raise BadInput(_what_gc_needs(state))
     if not state.database.exists():
         screen.say("0 jobs removed: there is no database yet")
+        if as_json:
+            _put_removed([], dry_run=dry_run)
         return exits.SUCCEEDED
     ids = _old(state, age) if age is not None else []
-    _forget(state, ids, dry_run)
+    tell = (lambda job_id: None) if as_json else screen.put
+    _forget(state, ids, dry_run, tell)
     if size is not None:
-        ids += _shrink(state, size, ids, dry_run)
+        ids += _shrink(state, size, ids, dry_run, tell)
+    if as_json:
+        _put_removed(ids, dry_run=dry_run)
     screen.say(f"{len(ids)} jobs {'would be ' if dry_run else ''}removed")
     return exits.SUCCEEDED if dry_run else _tidy(state, size)
+
+
+def _put_removed(ids: list[str], *, dry_run: bool) -> None:
+    screen.put(json.dumps({"schema": SCHEMA, "removed": ids, "dry_run": dry_run}))
 
 
 def _what_gc_needs(state: StateDir) -> str:
@@ -83,7 +100,9 @@ def _old(state: StateDir, age: timedelta) -> list[str]:
         return store.finished_before(age.total_seconds())
 
 
-def _shrink(state: StateDir, size: int, gone: list[str], dry_run: bool) -> list[str]:
+def _shrink(
+    state: StateDir, size: int, gone: list[str], dry_run: bool, tell: Callable[[str], None]
+) -> list[str]:
     """Forget the oldest until the rest fits: by estimate, which is why it looks again."""
     from jobs import upkeep
 
@@ -91,13 +110,13 @@ def _shrink(state: StateDir, size: int, gone: list[str], dry_run: bool) -> list[
     while True:
         with upkeep.Upkeep.open(state) as store:
             ids = [one for one in store.to_fit(size) if one not in gone]
-        _forget(state, ids, dry_run)
+        _forget(state, ids, dry_run, tell)
         removed += ids
         if dry_run or not ids:
             return removed
 
 
-def _forget(state: StateDir, ids: list[str], dry_run: bool) -> None:
+def _forget(state: StateDir, ids: list[str], dry_run: bool, tell: Callable[[str], None]) -> None:
     from jobs import upkeep
 
     for job_id in ids:
@@ -106,7 +125,7 @@ def _forget(state: StateDir, ids: list[str], dry_run: bool) -> None:
                 upkeep.forget(state, job_id)
             except NoSuchJob:  # another gc was faster
                 continue
-        screen.put(job_id)
+        tell(job_id)
 
 
 def _tidy(state: StateDir, size: int | None) -> int:

@@ -1,4 +1,4 @@
-"""`ktjob status`, `wait`, `logs` and `cancel`: what becomes of jobs. Answers: answering.py."""
+"""`ktjob wait`, `logs` and `cancel`: what becomes of one job. Answers: answering.py."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobs import starting
-from ktclient import config, snapshot, truth
+from ktclient import config, truth
 from ktclient.cli import exits, live, screen
-from ktclient.snapshot import Snapshot
+from ktclient.snapshot import SCHEMA, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jobs.layout import StateDir
     from jobs.model import Event, Job
     from jobs.store import Store
 
-_NEWEST = 20
 _CANCEL_SECONDS = 30.0
 
 
@@ -29,60 +26,6 @@ _CANCEL_SECONDS = 30.0
 def job_by(prefix: str) -> Iterator[tuple[Store, Job]]:
     with truth.told(config.load().state) as store:
         yield store, store.find(prefix)
-
-
-@click.command()
-@click.argument("job_id", metavar="[ID]", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, or a list.")
-def status(job_id: str | None, as_json: bool) -> None:
-    """Show one job in full, or the last 20. A unique start of an id is enough."""
-    if job_id is not None:
-        with job_by(job_id) as (store, job):
-            one = snapshot.take(store, job)
-        screen.put(json_text(one.to_dict()) if as_json else in_full(one))
-        return
-    settings = config.load()
-    jobs: list[Snapshot] = []
-    if settings.state.database.exists():  # looking creates nothing
-        with truth.told(settings.state) as store:
-            jobs = [snapshot.take(store, job) for job in store.newest(_NEWEST)]
-    if as_json:
-        screen.put(json_text([job.to_dict() for job in jobs]))
-    elif jobs:
-        screen.put(_listed(jobs))
-        _warn_of_stopped_runner(settings.state, jobs)
-    else:
-        screen.say("no jobs yet; hand one over with: ktjob submit FILE --summarize")
-
-
-def _warn_of_stopped_runner(state: StateDir, jobs: list[Snapshot]) -> None:
-    stopped = starting.stopped_runner(state)
-    if stopped is not None and any(job.state == "QUEUED" for job in jobs):
-        screen.say(
-            f"the runner (process {stopped.pid}) is stopped and starts no jobs; let it go on with: "
-            f"kill -CONT {stopped.pid}"
-        )
-
-
-def _listed(jobs: list[Snapshot]) -> str:
-    rows = [("ID", "STATE", "PHASE", "PROGRESS", "SPEED", "FIRST WORD", "ELAPSED", "DOCUMENT")]
-    for job in jobs:
-        running = job.state == "RUNNING"
-        phase = "cancelling" if job.cancel_requested else job.phase or ""
-        rows.append(
-            (
-                job.id,
-                job.state,
-                phase if running else "",
-                screen.progress(job) if running else "",
-                screen.speed(job) if running else "",
-                screen.remaining(job) if running else "",
-                screen.duration(job.seconds()) if job.started_at else "",
-                screen.one_line(job.title),
-            )
-        )
-    kept = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
-    return screen.table([[row[i] for i in kept] for row in rows])
 
 
 def in_full(job: Snapshot) -> str:
@@ -99,6 +42,10 @@ def in_full(job: Snapshot) -> str:
     if job.figures.get("prompt_tokens") is not None:
         read, written = job.figures["prompt_tokens"], job.figures["completion_tokens"]
         lines.append(("tokens", f"{read:,} read, {written:,} written"))
+    if job.figures.get("lines") is not None:
+        lines.append(
+            ("lines", f"{job.figures['lines']:,}, of which {job.figures['failed']:,} failed")
+        )
     lines.append(("submitted", screen.local_time(job.created_at)))
     if job.started_at:
         lines.append(("took" if job.is_finished else "running", screen.duration(job.seconds())))
@@ -115,10 +62,13 @@ def _server(job: Snapshot) -> str:
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--timeout", type=float, metavar="S", help="Wait at most so many seconds.")
-def wait(job_id: str, timeout: float | None) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def wait(job_id: str, timeout: float | None, as_json: bool) -> int:
     """Wait for a job to end, showing its progress. Ctrl-C only detaches."""
     end = watch(job_id, timeout)
     screen.say(ending(end))
+    if as_json:
+        screen.put(json_text(end.to_dict()))
     return exits.code_of_job(end.state, end.cause)
 
 
@@ -150,16 +100,27 @@ def ending(job: Snapshot) -> str:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-def logs(job_id: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def logs(job_id: str, as_json: bool) -> None:
     """Show what happened to a job, step by step, and what its worker logged."""
     settings = config.load()
     with job_by(job_id) as (store, job):
         events = store.events(job.id)
+    log = settings.state.job_log(job.id)
+    text = log.read_text(errors="replace").strip() if log.exists() else ""
+    if as_json:
+        record = {"schema": SCHEMA, "id": job.id, "log": str(log), "text": text}
+        screen.put(json_text({**record, "events": list(map(event_record, events))}))
+        return
     for event in events:
         screen.put(f"{screen.local_time(event.at)}  {told(event)}")
-    log = settings.state.job_log(job.id)
-    if log.exists() and (text := log.read_text(errors="replace").strip()):
+    if text:
         screen.put(f"-- {log}\n{text}")
+
+
+def event_record(event: Event) -> dict[str, object]:
+    """For JSON, beside its job."""
+    return {"at": event.at, "attempt": event.attempt, "kind": event.kind, "data": event.data}
 
 
 def told(event: Event) -> str:
@@ -172,7 +133,8 @@ def told(event: Event) -> str:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-def cancel(job_id: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def cancel(job_id: str, as_json: bool) -> int:
     """End a job: a queued one at once, a running one within a few seconds."""
     from ktclient.submit import Job
 
@@ -180,11 +142,14 @@ def cancel(job_id: str) -> int:
     before = job.status()
     if before.is_finished:
         screen.say(f"job {job.id} had already ended: {before.state}")
-        return exits.SUCCEEDED
-    job.cancel()
-    job.wait(_CANCEL_SECONDS)
+    else:
+        job.cancel()
+        job.wait(_CANCEL_SECONDS)
     now = job.status()
-    screen.say(ending(now) if now.state != "CANCELLED" else f"job {job.id} cancelled")
+    if not before.is_finished:
+        screen.say(ending(now) if now.state != "CANCELLED" else f"job {job.id} cancelled")
+    if as_json:
+        screen.put(json_text(now.to_dict()))
     return exits.SUCCEEDED
 
 

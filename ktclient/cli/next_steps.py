@@ -73,6 +73,10 @@ def _again(job: Snapshot, why: str) -> Step:
         options = f" --max-tokens {2 * job.max_tokens}"
     elif job.cause == "deadline_exceeded":
         options = f" --timeout {2 * job.timeout:.0f}"
+    if job.task == "batch":
+        return Step(f"ktjob retry {job.id}", "asks only what was not answered")
+    if job.task == "request":
+        return Step("ktjob batch FILE -o RESULTS --retry-failed", why)
     if job.task == "ask" and len(job.questions) == 1:
         return Step(f"ktjob ask {job.id} {shlex.quote(job.questions[0])}{options}", why)
     asked = {"summarize": "--summarize", "prompt": "--prompt TEXT"}.get(job.task)

@@ -9,9 +9,13 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
-from ktclient.snapshot import Snapshot
+from ktclient.snapshot import NOT_ANSWERING, Snapshot
 
 _BAR_CELLS = 12
+_HARMLESS = "\n\t\u00ad\u200c\u200d"
+"""Of what Unicode calls control and format: line ends, tabs, soft hyphens, and the joiners without
+which Persian, Indic scripts and families of emoji fall apart."""
+_NO_PLACE = ("Mn", "Me", "Cf")
 
 
 def say(message: str) -> None:
@@ -31,10 +35,12 @@ def pour(text: str) -> None:
 
 def safe(text: str) -> str:
     """The text without characters that could steer a terminal: model output and file names are
-    not ours. Line ends and tabs stay."""
+    not ours."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        if character in _HARMLESS or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
         else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
@@ -71,10 +77,9 @@ def progress(job: Snapshot) -> str:
     if not job.total:
         return f"{done} {unit}"
     share = min(1.0, job.done / job.total)
-    filled = int(share * _BAR_CELLS)
     about = "~" if job.is_estimate else ""
-    bar = "█" * filled + "░" * (_BAR_CELLS - filled)
-    return f"{bar} {about}{share:4.0%}  {done} of {_amount(job.total, job.unit)[0]} {unit}"
+    total = _amount(job.total, job.unit)[0]
+    return f"{bar(share, _BAR_CELLS)} {about}{share:4.0%}  {done} of {total} {unit}"
 
 
 def speed(job: Snapshot) -> str:
@@ -107,7 +112,7 @@ def activity(job: Snapshot) -> str:
         "waiting": "waiting for the first token (silence is normal)",
         "decode": "writing",
     }
-    if job.phase == "not answering" and job.done is not None and not job.cancel_requested:
+    if job.phase == NOT_ANSWERING and job.done is not None and not job.cancel_requested:
         return (
             f"the server has not answered for {duration(job.done)}; still waiting, until "
             f"{duration(job.total or 0)}"
@@ -119,6 +124,7 @@ def activity(job: Snapshot) -> str:
     parts = (
         phase,
         progress(job),
+        _failures(job),
         speed(job),
         f"first word in {left}" if left else "",
         duration(job.seconds()),
@@ -126,34 +132,121 @@ def activity(job: Snapshot) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def _failures(job: Snapshot) -> str:
+    """Of a job of many requests, how many of them have failed so far."""
+    failed = job.figures.get("failed")
+    return f"{failed:,} failed" if isinstance(failed, int) and failed else ""
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns aligned by display width, cut to the terminal's when there is one."""
-    widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "  ".join(_padded(cell, size) for cell, size in zip(row, widths, strict=True))
+        "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
         for row in rows
     ]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return "\n".join(_cut(line.rstrip(), room) for line in lines)
+    most = room()
+    cut = (line if most is None else shortened(line, most) for line in map(str.rstrip, lines))
+    return "\n".join(cut)
 
 
-def _width(text: str) -> int:
-    seen = (character for character in text if not unicodedata.combining(character))
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in seen)
+def width(text: str) -> int:
+    """Places on a terminal: two of a wide character, none of an accent or a variation selector."""
+    if text.isascii():
+        return len(text)
+    seen = (one for one in text if unicodedata.category(one) not in _NO_PLACE)
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in seen)
 
 
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+def shortened(text: str, room: int, *, in_middle: bool = False) -> str:
+    """The text in so many places, with a sign where something was left out: at its end, or in its
+    middle, so that a name keeps its extension."""
+    if width(text) <= room:
+        return text
+    sign = _glyph("…", "~")
+    tail = "" if not in_middle else _from_end(text, (room - 1) // 3)
+    left = room - 1 - width(tail)
+    head = text[: max(0, left)]
+    while head and width(head) > left:
+        head = head[:-1]
+    return f"{head}{sign}{tail}"
 
 
-def _cut(line: str, room: int | None) -> str:
-    if room is None or _width(line) <= room:
-        return line
-    while line and _width(line) > room - 1:
-        line = line[:-1]
-    return line + "…"
+def _from_end(text: str, room: int) -> str:
+    tail = text[-room:] if room else ""
+    while tail and (width(tail) > room or unicodedata.category(tail[0]) in _NO_PLACE):
+        tail = tail[1:]
+    return tail
+
+
+def bar(share: float, cells: int) -> str:
+    """How much of a whole is there."""
+    filled = int(share * cells)
+    return _glyph("█", "#") * filled + _glyph("░", ".") * (cells - filled)
+
+
+def short(number: int) -> str:
+    """A number in four places or so: 812, 9.8K, 781K, 1.2M."""
+    for size, sign in ((1_000_000, "M"), (1_000, "K")):
+        if number >= size * 0.9995:
+            return (
+                f"{number / size:.1f}{sign}"
+                if number < size * 9.95
+                else f"{number / size:.0f}{sign}"
+            )
+    return str(number)
+
+
+def _glyph(glyph: str, plain: str) -> str:
+    """The glyph, where stdout's encoding has it."""
+    try:
+        glyph.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return plain
+    return glyph
+
+
+def room() -> int | None:
+    """The places of a line on the terminal that stdout is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def is_dumb() -> bool:
+    return os.environ.get("TERM") == "dumb"
 
 
 def is_interactive() -> bool:
     """Whether a live line may be drawn on stderr."""
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return sys.stderr.isatty() and not is_dumb()
+
+
+def can_redraw() -> bool:
+    """Whether stdout is a terminal on which what was drawn can be drawn again."""
+    return sys.stdout.isatty() and not is_dumb()
+
+
+def is_coloured() -> bool:
+    """Whether stdout is to have colours. NO_COLOR (no-color.org) wins over FORCE_COLOR
+    (force-color.org), and that over TERM=dumb and a pipe: the order of CPython's `_colorize`."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return can_redraw()
+
+
+STYLES = {"title": "1", "running": "1;36", "good": "32", "bad": "1;31", "odd": "35", "mark": "1"}
+"""Of the 16 colours that a terminal's theme makes readable on its own background: neither yellow,
+which is lost on white, nor blue and grey, which are on black. Each stands beside its word."""
+
+
+def painted(text: str, style: str) -> str:
+    """The text, which must be harmless already, in a style."""
+    if not style or not text:
+        return text
+    return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
+
+
+def put_painted(text: str) -> None:
+    """Lines made by `painted`, on stdout, as they are: all foreign in them is harmless."""
+    print(text, flush=True)

@@ -9,14 +9,12 @@ import click
 
 from jobs import clock
 from jobs.model import Attempt, Event, Job
-from ktclient import config, snapshot
+from ktclient import conducting, config, snapshot
 from ktclient.cli import family_tree, looking, next_steps, screen
 from ktclient.cli.family_tree import Part
 from ktclient.cli.next_steps import Step
 from ktclient.snapshot import Snapshot
 
-SCHEMA = 1
-"""Of the JSON. Docs: reference.md."""
 _EVENTS = 20
 
 
@@ -60,21 +58,15 @@ def show(job_id: str, as_json: bool) -> None:
 def _record(told: _Told) -> dict[str, object]:
     spec = json.loads(told.job.spec)
     return {
-        "schema": SCHEMA,
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
         "model": spec["model"],
         "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
-        "parent": told.job.parent,
-        "part": told.job.part,
         "parts": [part.to_dict() for part in told.parts],
         "attempts": [_attempt_record(attempt) for attempt in told.attempts],
-        "events": [
-            {"at": event.at, "attempt": event.attempt, "kind": event.kind, "data": event.data}
-            for event in told.events
-        ],
+        "events": list(map(looking.event_record, told.events)),
         "next": [asdict(step) for step in told.steps],
     }
 
@@ -99,7 +91,7 @@ def _in_words(told: _Told) -> str:
     )
     if job.parent is not None:
         lines.append(_field("part", f"{job.part} of job {job.parent}"))
-    if family_tree.plan_of(job) is None:
+    if job.pool != conducting.POOL:
         lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
     if told.characters:
         lines.append(_field("answer", f"{told.characters:,} characters"))

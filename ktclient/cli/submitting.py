@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ktclient.documents import Document
     from ktclient.forecast import Forecast
     from ktclient.handover import Options
+    from ktclient.tasks import Task
+
+_MOST_HEADING = 200
 
 
 @click.command()
@@ -47,7 +50,7 @@ def submit(  # noqa: PLR0913 - a command's options
     options, settings = asked.options_of(given), config.load()
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
-    with _named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
+    with named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
         handed = handover.hand_over_all(documents, options, settings, line.download, name)
     ids = [job_id for job_id, _ in handed]
     if not (wait or as_json):
@@ -55,7 +58,7 @@ def submit(  # noqa: PLR0913 - a command's options
     if not quiet:
         describing.tell_passed_over(given_files)
         _explain(handed, documents, options)
-        _warn_of_logout()
+        warn_of_logout()
     if wait:
         headings = _headings(documents, options) if len(documents) > 1 else ()
         return answering.wait_and_print(ids, as_json=as_json, quiet=quiet, headings=headings)
@@ -72,7 +75,7 @@ def _print_records(ids: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
+def named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
     """Ctrl-C, or a runner that does not start, after the job was stored: say which it is, so that
     nobody submits it again and pays twice."""
     stored: list[str] = []
@@ -87,7 +90,7 @@ def _named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
         raise
 
 
-def _warn_of_logout() -> None:
+def warn_of_logout() -> None:
     """One line for whoever is about to log out in good faith: about the runner that lives."""
     from jobs import identity, logout
     from ktclient import config
@@ -107,6 +110,7 @@ def _explain(
         title = screen.one_line(document.title)
         screen.say(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
     describing.describe_all(documents, [forecast for _, forecast in handed])
+    describing.tell_conditions(options.conditions)
     if len(handed) > describing.MOST_LINES:
         screen.say("  come back  ktjob wait ID, then ktjob result ID, for each of them")
         return
@@ -117,6 +121,12 @@ def _explain(
 def _headings(documents: Sequence[Document], options: Options) -> list[str]:
     """What each answer is to, where there are several documents."""
     return [
-        f"{screen.one_line(document.title)}: {task.text or task.kind.value}"
+        f"{screen.one_line(document.title)}: {_in_short(task)}"
         for document, task in itertools.product(documents, options.tasks)
     ]
+
+
+def _in_short(task: Task) -> str:
+    """The question; of a long prompt its beginning."""
+    words = screen.one_line(task.text) or task.kind.value
+    return words if len(words) <= _MOST_HEADING else words[: _MOST_HEADING - 1] + "…"

@@ -55,6 +55,17 @@ def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFact
     return parse(url, answer, model)
 
 
+def names(url: str, api_key: str | None) -> tuple[str, ...]:
+    """All models that the server names. Raises what `probe` raises."""
+    try:
+        with http.short_client(api_key, url) as client:
+            answer = client.get(f"{url}/v1/models")
+    except httpx2.HTTPError as error:
+        raise failures.explain(error, url, sent=False) from error
+    parse(url, answer, None)
+    return tuple(str(entry["id"]) for entry in _entries(answer))
+
+
 def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
     """What /v1/models said. Raises `Unauthorized`, `WrongAddress`, `Redirected`, `TlsFailed`,
     `ServerBusy`, `RateLimited`, `ServerBroke`."""

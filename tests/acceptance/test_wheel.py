@@ -39,7 +39,7 @@ def test_every_source_file_of_the_packages_is_in_it(wheel: zipfile.ZipFile) -> N
         path.relative_to(root).as_posix()
         for package in ("jobs", "ktclient", "server_bundle")
         for path in (root / package).rglob("*")
-        if path.suffix in {".py", ".sql", ".toml", ".typed"}
+        if path.suffix in {".json", ".py", ".sql", ".toml", ".typed"}
     }
     assert sources <= set(wheel.namelist())
 

@@ -75,19 +75,15 @@ def test_one_that_outgrows_the_pool_kills_the_fork(tmp_path: Path) -> None:
         assert chat(server, "x").reason == "length"
 
 
-def test_a_wedge_blocks_all_behind_it(tmp_path: Path) -> None:
+def test_a_wedge_blocks_all_behind_it(tmp_path: Path, until: Until) -> None:
     """A prompt between the two rules; upstream lets it in."""
     options = (*TOKENS, "--pool", "1000", "--health-timeout", "0.3")
-    with (
-        fake_sglang(tmp_path, *options) as server,
-        closing(send(server, 900, "big", 50)),
-        closing(send(server, 5, "small", 5)),
-    ):
-        server.wait_for_event("request", rid="small")
-        while load(server)["num_waiting_reqs"] < 2:  # told of before it is in the queue
-            continue
-        assert ask(server, "/health").status == 503
-        assert not server.events("prefill_started")
+    with fake_sglang(tmp_path, *options) as server, closing(send(server, 900, "big", 50)):
+        until(lambda: load(server)["num_waiting_reqs"] == 1)  # or the small one may be first
+        with closing(send(server, 5, "small", 5)):
+            until(lambda: load(server)["num_waiting_reqs"] == 2)
+            assert ask(server, "/health").status == 503
+            assert not server.events("prefill_started")
     with fake_sglang(tmp_path, "--flavour", "upstream", *options) as server:
         assert chat(server, "x" * 900, max_tokens=50).reason in ("stop", "length")
 

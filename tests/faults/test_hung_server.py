@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,3 +188,32 @@ def test_a_dead_server_behind_a_tunnel_that_stands_is_noticed(
             with pytest.raises(errors.JobFailed, match="tunnel"):
                 job.result(timeout=60)
     assert job.status().cause == "server_hung"
+
+
+def test_follow_says_so_under_the_text_too(
+    tmp_path: Path, state: StateDir, pace: Callable[[float], None], ktjob_command: list[str]
+) -> None:
+    """On stderr, while the text waits; stdout holds the text alone, to its end."""
+    pace(60.0)
+    words = " ".join(f"word{number}" for number in range(1, 31))
+    options = ("--answer", words, "--token-seconds", "0.2")
+    with fake_sglang(tmp_path, *options) as server, woken(server):
+        job = submit_long("text\n", server=server.url)
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            [*ktjob_command, "follow", job.id], stdout=pipe, stderr=pipe, text=True
+        ) as follow:
+            assert follow.stdout is not None and follow.stderr is not None
+            begun = follow.stdout.read(len("word1 word2 "))
+            stop(server)
+            patience = threading.Timer(60, follow.kill)
+            patience.start()
+            said = ""
+            while "the server has not answered for" not in said:
+                line = follow.stderr.readline()
+                assert line, said
+                said += line
+            os.kill(server.process.pid, signal.SIGCONT)
+            rest, _ = follow.communicate(timeout=60)
+            patience.cancel()
+        assert follow.returncode == 0 and begun + rest == words + "\n"

@@ -29,6 +29,7 @@ COMMANDS = [
     *(["status"], ["status", "{id}"], ["wait", "{id}"], ["result", "{id}"], ["logs", "{id}"]),
     *(["cancel", "{id}"], ["rm", "{id}"], ["gc", "--older-than", "0d"], ["gc"]),
     *(["gc", "--keep-size", "1"], ["backup", "{copy}"], ["doctor"]),
+    *(["list"], ["list", "--search", "words"], ["status", "--watch"], ["open", "{id}"]),
 ]
 
 
@@ -186,7 +187,8 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     queueing.submit(state, say="x", until=str(tmp_path / "never"))
     until(lambda: len(processes.of(state)) == 2)
     old = processes.of(state)
-    shutil.rmtree(state.root)
+    gone = state.root.rename(tmp_path / "gone")  # at once: they may write while it is emptied
+    shutil.rmtree(gone)
     until(lambda: not any(identity.is_same_process_alive(one) for one in old))
     assert not state.database.exists()
     state.create()

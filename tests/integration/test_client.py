@@ -49,6 +49,25 @@ def test_the_request_names_itself_and_says_what_it_wants(tmp_path: Path) -> None
     assert body["messages"] == [{"role": "user", "content": "长文" * 10}]
 
 
+def test_whole_messages_and_fields_of_others_go_as_they_are(tmp_path: Path) -> None:
+    """Several turns, parts, and fields that are not known here."""
+    messages = (
+        {"role": "system", "content": "Be brief.", "name": "boss"},
+        {"role": "user", "content": [{"type": "text", "text": "Hi", "x": 1}]},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "More"},
+    )
+    with fake_sglang(tmp_path) as server:
+        extras = {"top_k": 4, "tools": [{"type": "function"}], "temperature": 0.5}
+        request = LongRequest(server.url, "m", "", 64, "0" * 32, extras, messages=messages)
+        with contextlib.closing(client.stream(request, 30.0)) as events:
+            assert isinstance(list(events)[-1], Completed)
+        (body,) = server.requests()
+    assert body["messages"] == list(messages)
+    assert {name: body[name] for name in extras} == extras
+    assert body["stream"] is True and body["max_tokens"] == 64
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [

@@ -74,7 +74,7 @@ def test_of_one_job_until_its_end(events: Follow, tmp_path: Path, ktjob_home: Pa
         out, said = process.communicate(timeout=90)
     assert (process.returncode, said) == (0, "")
     told = [first, *map(json.loads, out.splitlines())]
-    assert set(first) == {"seq", "job_id", "attempt", "at", "kind", "data"}
+    assert set(first) == {"schema", "seq", "job_id", "attempt", "at", "kind", "data"}
     assert told[-1]["kind"] == "finished" and told[-1]["data"] == {"outcome": "SUCCEEDED"}
     with Store.open(StateDir(ktjob_home)) as store:
         stored = store.events(job.id)

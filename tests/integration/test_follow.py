@@ -134,12 +134,18 @@ def test_on_a_terminal_nothing_steers_it_and_the_line_makes_way(
         tmp_path, "--answer", "plain \x1b]0;evil\x07 end.", "--prefill-seconds", "1"
     ) as server:
         job = submit_long("text\n", server=server.url)
+        server.wait_for_event("prefill_started", seconds=60)
+        server.process.send_signal(signal.SIGSTOP)  # a prefill as long as the command's start
         ours, theirs = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
         command = [*ktjob_command, "follow", job.id]
         with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
             os.close(theirs)
-            shown = _all_of(ours)
+            shown = b""
+            while b"silence is normal" not in shown:
+                shown += os.read(ours, 65536)
+            server.process.send_signal(signal.SIGCONT)
+            shown += _all_of(ours)
             assert process.wait(60) == 0
     assert b"\x1b]0;evil" not in shown and b"end.\r\n" in shown
     assert shown.index(b"silence is normal") < shown.index(b"plain ") < shown.index(b"succeeded")

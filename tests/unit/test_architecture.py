@@ -112,11 +112,13 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
+        (("jsonschema", "referencing"), {"ktclient.structured"}),
         (
             ("subprocess",),
             {
                 "jobs.detach",
                 "jobs.user_manager",
+                "ktclient.on_done",
                 "server_bundle.child",
                 "server_bundle.doctor.commands",
                 "server_bundle.weights",
@@ -125,6 +127,7 @@ def test_there_is_no_import_cycle() -> None:
         (("urllib.request",), {"server_bundle.wire"}),
         (("ctypes",), {"server_bundle.child"}),
         (("fcntl",), {"jobs.identity"}),
+        (("apprise",), {"ktclient.notifying"}),
     ],
 )
 def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[str]) -> None:
@@ -137,7 +140,10 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
     ("calls", "doors"),
     [
         (("os.fork", "os.setsid", "os.execvp"), {"jobs.detach"}),
-        (("os.kill", "os.killpg"), {"server_bundle.embedded", "server_bundle.family"}),
+        (
+            ("os.kill", "os.killpg"),
+            {"jobs.tellers", "server_bundle.embedded", "server_bundle.family"},
+        ),
         (
             ("os.environ", "os.getenv"),
             {

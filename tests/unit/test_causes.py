@@ -141,7 +141,7 @@ def test_what_was_never_accepted_is_known() -> None:
     unseen is worth another attempt."""
     again = {kind.__name__ for kind in vars(errors).values() if getattr(kind, "may_try_again", 0)}
     of_requests = {"BadGateway", "StreamCut", "ServerDied", "LinkLost", "ServerHung"}
-    assert again == of_requests | {"WorkerStopped"}
+    assert again == of_requests | {"PartRestarted", "WorkerStopped"}
     assert not any(issubclass(errors.ProxyGaveUp, kind) for kind in errors.NEVER_ACCEPTED)
 
 

@@ -15,7 +15,7 @@ from ktclient.cli.ktserver import ktserver
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def commands() -> dict[str, click.Command]:
@@ -99,6 +99,7 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
         "bug",
         "store_unusable",
         "prerequisite_failed",
+        "results_unwritable",
         "part_failed",
         "part_restarted",
     }

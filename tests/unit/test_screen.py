@@ -72,7 +72,10 @@ def test_nothing_foreign_steers_a_terminal(steering: str) -> None:
     assert "\N{REPLACEMENT CHARACTER}" in shown
 
 
-@pytest.mark.parametrize("text", ["", "one\n\ttwo\n", "红楼梦: déjà vu 😀", "re\u0301sume\u0301"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "one\n\ttwo\n", "红楼梦: déjà vu 😀", "re\u0301sume\u0301", "می\u200cروم 👨\u200d👩"],
+)
 def test_text_stays_text(text: str) -> None:
     """Line ends, tabs and all languages."""
     assert screen.safe(text) == text

@@ -1,0 +1,86 @@
+"""Every command of the tutorial, the how-tos and the examples, as a reader types it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import FakeServer, fake_sglang
+from support import page as pages
+from support import processes
+
+from jobs.layout import StateDir
+
+ROOT = Path(__file__).parents[2]
+GUIDES = [
+    ROOT / "docs/tutorial.md",
+    *sorted(ROOT.glob("docs/howto/*.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
+]
+REASONS = {
+    "the README's test installs into a new environment",
+    "there are no four GPUs in CI",
+}
+"""Why a block may be left out; whoever needs another argues for it here."""
+
+
+def name_of(guide: Path) -> str:
+    return guide.stem if guide.stem != "README" else f"example-{guide.parent.name}"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A reader's folder and environment, and the server that answers at the pages' address."""
+
+    folder: Path
+    environment: dict[str, str]
+    server: FakeServer
+
+
+@pytest.fixture
+def desk(tmp_path: Path, model_cache: Path) -> Iterator[Desk]:
+    folder, home = tmp_path / "desk", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    shutil.copy(ROOT / "examples/report.txt", folder)
+    shutil.copy(ROOT / "examples/report.txt", folder / "very_long_document.txt")
+    (folder / "book.txt").write_text("Once upon a time there was a long book.\n" * 400)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KTJOB_")}
+    kept = {name: value for name, value in kept.items() if not name.startswith("XDG_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**kept, "HOME": str(home), "PATH": path, "KTJOB_CACHE": str(model_cache)}
+    with fake_sglang(tmp_path, "--answer", '{"answers": ["It ends well.", "All."]}') as server:
+        _point(folder / "examples", server)
+        yield Desk(folder, environment, server)
+        processes.end_all(StateDir(home / ".local/state/ktjob"))
+
+
+def _point(examples: Path, server: FakeServer) -> None:
+    """Scripts that name the guide's server ask the one that stands for it."""
+    for script in [*examples.glob("*/*.py"), *examples.glob("*/*.sh")]:
+        text = script.read_text(encoding="utf-8")
+        script.write_text(text.replace("http://localhost:40001", server.url), encoding="utf-8")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("guide", GUIDES, ids=name_of)
+def test_every_command_does_what_the_page_says(guide: Path, desk: Desk) -> None:
+    """It ends with the exit code that the page promises: 0 unless said otherwise."""
+    typed = pages.commands(guide)
+    assert typed
+    words = {"http://127.0.0.1:40001": desk.server.url}
+    with pages.Reader(desk.folder, desk.environment, words) as reader:
+        for command in typed:
+            reader.type(command)
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=name_of)
+def test_what_is_left_out_has_a_reason_that_was_argued_for(guide: Path) -> None:
+    """Nobody leaves a command out by the way."""
+    assert set(pages.not_run(guide)) <= REASONS

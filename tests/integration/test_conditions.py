@@ -1,0 +1,131 @@
+"""Jobs that wait: for a time, for other jobs; with a label, by real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import FakeServer, fake_sglang
+
+from jobs import starting
+from jobs.layout import StateDir
+from jobs.model import Job as Row
+from jobs.store import Store
+from ktclient import Job, errors, submit_long, submit_questions
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Until = Callable[..., object]
+
+
+@pytest.fixture
+def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+    (tmp_path / "a.txt").write_text("A story.")
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [*ktjob_command, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    with fake_sglang(tmp_path, "--answer", "Well.") as server:
+        monkeypatch.setenv("KTJOB_SERVER", server.url)
+        yield server
+
+
+def row(state: StateDir, job_id: str) -> Row:
+    with Store.open(state) as store:
+        return store.job(job_id)
+
+
+def test_a_job_starts_at_its_time_by_itself(
+    run: Run, server: FakeServer, state: StateDir, until: Until
+) -> None:
+    """Not before, and nobody has to type a command; what it waits for is said; one behind it that
+    may start is not held up."""
+    told = run("submit", "a.txt", "--at", "+6s", "--label", "nightly")
+    assert told.returncode == 0, told.stderr
+    waiting = told.stdout.strip()
+    assert "starts     not before 20" in told.stderr
+    behind = submit_long("Another story.")
+    assert behind.wait(60).status().state == "SUCCEEDED"
+    until(lambda: row(state, waiting).finished_at is not None, 60)
+    found = row(state, waiting)
+    assert (found.state, found.label) == ("SUCCEEDED", "nightly")
+    assert found.not_before is not None and found.started_at is not None
+    assert found.not_before <= found.started_at
+    with Store.open(state) as store:
+        assert store.job(behind.id).started_at < found.started_at  # type: ignore[operator]
+
+
+def test_a_runner_that_was_killed_while_a_job_waits(
+    server: FakeServer, state: StateDir, until: Until, kill_runner: Callable[[], int]
+) -> None:
+    """The next command's runner starts it in time."""
+    job = submit_long("A story.", at=datetime.now(timezone.utc) + timedelta(seconds=4))
+    kill_runner()
+    until(lambda: not starting.is_runner_alive(state))
+    assert job.status().state == "QUEUED"  # which has started another
+    until(lambda: row(state, job.id).finished_at is not None, 60)
+    assert row(state, job.id).state == "SUCCEEDED"
+
+
+def test_a_job_starts_after_others(run: Run, server: FakeServer, state: StateDir) -> None:
+    """After all of them, by the starts of their ids; from the command line and from Python."""
+    first, second = submit_questions("A story.", ["Who?", "Where?"], at="+2s")
+    told = run("submit", "a.txt", "--after", first.id[:7], "--after", second.id)
+    assert told.returncode == 0, told.stderr
+    assert f"starts     once {first.id[:7]}, {second.id} succeeded" in told.stderr
+    third = Job(told.stdout.strip())
+    fourth = submit_long("A story.", after=[third, first.id])
+    assert fourth.wait(60).status().state == "SUCCEEDED"
+    rows = [row(state, job.id) for job in (first, second, third, fourth)]
+    ended = [one.finished_at or "" for one in rows]
+    started = [one.started_at or "" for one in rows]
+    assert max(ended[:2]) <= started[2] and ended[2] <= started[3]
+    with Store.open(state) as store:
+        assert store.needs(third.id) == sorted((first.id, second.id))
+
+
+def test_what_cannot_come_is_told_at_once_or_when_it_is_known(
+    run: Run, server: FakeServer, state: StateDir
+) -> None:
+    """One that has failed is refused with its reason, and nothing stored; one that fails later
+    takes those after it along, each with the cause."""
+    doomed = submit_long("A story.", at="+1h")
+    second = submit_long("A story.", after=[doomed])
+    third = submit_long("A story.", after=[second])
+    doomed.cancel()
+    end = third.wait(60).status()
+    assert (end.state, end.cause) == ("FAILED", "prerequisite_failed")
+    assert end.message is not None and second.id in end.message
+    refused = run("submit", "a.txt", "--after", doomed.id)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"job {doomed.id}" in refused.stderr and "CANCELLED" in refused.stderr
+    assert run("submit", "a.txt", "--after", "nosuch").returncode == 3
+    with Store.open(state) as store:
+        assert len(store.newest(10)) == 3
+    assert server.requests() == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--at", "2020-01-01"), ("--at", "soon"), ("--label", "two\nlines"), ("--label", "")],
+)
+def test_what_makes_no_sense_is_refused(
+    run: Run, server: FakeServer, options: tuple[str, str]
+) -> None:
+    """Exit code 2, nothing stored."""
+    refused = run("submit", "a.txt", *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert json.loads(run("status", "--json").stdout) == []
+    with pytest.raises(errors.BadInput):
+        submit_long("A story.", **{options[0].removeprefix("--"): options[1]})  # type: ignore[arg-type]
