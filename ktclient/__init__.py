@@ -14,15 +14,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ktclient import errors as errors
     from ktclient.batches import submit_batch as submit_batch
+    from ktclient.several import submit_files as submit_files
     from ktclient.submit import Job as Job
     from ktclient.submit import submit_long as submit_long
     from ktclient.submit import submit_questions as submit_questions
 
 __version__ = "0.1.0"
-__all__ = ["Job", "__version__", "errors", "submit_batch", "submit_long", "submit_questions"]
+__all__ = [
+    "Job",
+    "__version__",
+    "errors",
+    "submit_batch",
+    "submit_files",
+    "submit_long",
+    "submit_questions",
+]
 
 _HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.submit")
 _HOMES["submit_batch"] = "ktclient.batches"
+_HOMES["submit_files"] = "ktclient.several"
 
 
 def __getattr__(name: str) -> object:

@@ -6,6 +6,7 @@ The marks are those of the formats' own specifications, as file(1) knows them.
 from __future__ import annotations
 
 _PDF = "a PDF"
+_OLD_OFFICE = "an old Office document (DOC, XLS or PPT)"
 _OFFICE = (
     (b"word/", "a Word document (DOCX)"),
     (b"xl/", "an Excel workbook (XLSX)"),
@@ -17,7 +18,7 @@ _OFFICE = (
 _MARKS = (
     (b"%PDF-", _PDF),
     (b"PK\x03\x04", "a ZIP archive"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (DOC, XLS or PPT)"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OLD_OFFICE),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF87a", "a GIF image"),
@@ -36,6 +37,7 @@ _MARKS = (
 )
 _CURES = {
     _PDF: "take its text out first: pdftotext FILE - | ktjob submit -",
+    "an Office document that is protected by a password": "save it without one",
     "a gzip file": "unpack it first: zcat FILE | ktjob submit -",
     "a bzip2 file": "unpack it first: bzcat FILE | ktjob submit -",
     "an xz file": "unpack it first: xzcat FILE | ktjob submit -",
@@ -43,6 +45,9 @@ _CURES = {
 }
 _DOCUMENT_CURE = "save it as text first, or: pandoc -t plain FILE | ktjob submit -"
 _LOOKED_AT = 8192
+_LIST_BYTES = 65_536
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+"""The stream that holds the document: [MS-OFFCRYPTO] 2.3.4.4."""
 
 
 def name(body: bytes) -> str | None:
@@ -56,7 +61,11 @@ def name(body: bytes) -> str | None:
     if found in ("a bzip2 file", "a GGUF model") and _is_ascii_line(head):
         return None  # "BZhang wrote:"
     if found == "a ZIP archive":
-        return next((name for inside, name in _OFFICE if inside in head), found)
+        # The list of all entries is at the end; of a file's beginning there is only the head.
+        looked_at = head + body[-_LIST_BYTES:]
+        return next((name for inside, name in _OFFICE if inside in looked_at), found)
+    if found == _OLD_OFFICE and _ENCRYPTED in body:
+        return "an Office document that is protected by a password"
     return found
 
 
@@ -64,7 +73,7 @@ def cure(format_name: str) -> str:
     """What to do to have its text read."""
     if format_name in _CURES:
         return _CURES[format_name]
-    documents = {name for _, name in _OFFICE} | {"an old Office document (DOC, XLS or PPT)"}
+    documents = {name for _, name in _OFFICE} | {_OLD_OFFICE}
     return _DOCUMENT_CURE if format_name in documents else "only text can be submitted"
 
 

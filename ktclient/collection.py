@@ -17,12 +17,16 @@ from typing import BinaryIO
 from ktclient import binaries, documents, encodings
 from ktclient.documents import Document
 from ktclient.errors import BadInput, DocumentUnusable
+from ktclient.formats import known
 
 MOST_FILES = 1000
 """More were named by mistake: `ktjob submit ~`."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_GLOB = re.compile(r"[*?\[]")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _HEAD_BYTES = 8192
+MOST_TOLD = 8
+"""Of so many joined files is told how they were read."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def gather(
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
 ) -> Collection:
-    """Read all of them, folders to their depths in the order of names. `join` makes one document,
+    """Read all of them, folders to their depths in the order of names, and what matches a pattern
+    that no shell has expanded. `join` makes one document,
     with a line above each file that names it. Raises `BadInput` and `DocumentUnusable`."""
     if list(names).count(documents.STDIN) > 1:
         raise BadInput("standard input (-) can be read only once")
@@ -78,6 +83,7 @@ def joined(parts: Sequence[Document]) -> Document:
         documents.from_text(text, title, raw=True),
         neutralised=sum(part.neutralised for part in parts),
         line_ends=sum(part.line_ends for part in parts),
+        read_as="; ".join(one.read_as for one in parts[:MOST_TOLD] if one.read_as),
         guessed=", ".join(dict.fromkeys(part.guessed for part in parts if part.guessed)),
     )
 
@@ -92,11 +98,39 @@ def _files(name: str) -> Iterator[tuple[str, str | None]]:
             f"{documents.printable(name)} is a URL, and ktjob fetches nothing; "
             "fetch it yourself: curl -fsSL URL | ktjob submit -"
         )
+    elif _GLOB.search(name) and not os.path.lexists(name):
+        yield from _matching(name)
     elif os.path.isdir(name):  # Path.is_dir raises for names that are too long
         for file in _below(path):
             yield str(file), _title(file, path)
     else:
         yield name, None
+
+
+def _matching(pattern: str) -> Iterator[tuple[str, str | None]]:
+    """What a shell would have put in its place, in order; `**` is any depth of folders, without
+    links to such. Hidden ones are left out unless the pattern says them. A file whose own name is
+    such a pattern goes before."""
+    parts = Path(pattern).parts
+    first = next(place for place, part in enumerate(parts) if _GLOB.search(part))
+    wanted = [*parts[first:], *(["*"] if parts[-1] == "**" else [])]
+    try:
+        matched = list(Path(*parts[:first]).glob("/".join(wanted)))
+    except (ValueError, OSError) as error:
+        raise BadInput(f"{documents.printable(pattern)} is no pattern: {error}") from None
+    if not _is_hidden(wanted):
+        matched = [one for one in matched if not _is_hidden(one.parts[first:])]
+    if "**" in wanted:  # a folder's files are matched themselves
+        matched = [one for one in matched if not one.is_dir()]
+    found = sorted(map(str, matched))
+    if not found:
+        raise DocumentUnusable(f"no file matches {documents.printable(pattern)}")
+    for name in found:
+        yield from _files("./-" if name == documents.STDIN else name)
+
+
+def _is_hidden(parts: Sequence[str]) -> bool:
+    return any(part.startswith(".") for part in parts)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -124,7 +158,8 @@ def _title(file: Path, folder: Path) -> str:
 
 
 def _is_text(name: str) -> bool:
-    """By the first bytes of a file: no known format, no control characters, more than blanks."""
+    """By the first bytes of a file: no format but those that can be read here, no control
+    characters, more than blanks."""
     try:
         with Path(name).open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -132,8 +167,10 @@ def _is_text(name: str) -> bool:
         raise DocumentUnusable(
             f"cannot read {documents.printable(name)}: {error.strerror}"
         ) from None
-    if not head.strip() or binaries.name(head) is not None:
+    if not head.strip():
         return False
+    if (format_name := binaries.name(head)) is not None:
+        return known.is_readable(format_name) and known.is_installed(format_name)
     if head.startswith(_WIDE_MARKS) or encodings.guess(head) is not None:
         return True
     return b"\0" not in head and not binaries.looks_binary(head)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ktclient import binaries, encodings
-from ktclient.errors import DocumentUnusable
+from ktclient.errors import BadInput, DocumentUnusable
+from ktclient.formats import child, known
 
 STDIN = "-"
 MOST_BYTES = 100_000_000
@@ -51,6 +52,8 @@ class Document:
     """How many CRs were dropped from its line ends."""
     guessed: str = ""
     """The encoding, where it had to be guessed."""
+    read_as: str = ""
+    """The format, how much it is and what read it, where it was no plain text."""
 
 
 def read(
@@ -114,8 +117,7 @@ def from_bytes(
     nothing: no byte is dropped or replaced. Raises `DocumentUnusable`, and `BadInput` for an
     encoding that there is not."""
     if (format_name := binaries.name(body)) is not None:
-        cure = binaries.cure(format_name)
-        raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
+        return _converted(body, format_name, title, raw=raw)
     mark, marked = next(
         ((mark, name) for mark, name in _MARKS if body.startswith(mark)), (b"", "utf-8")
     )
@@ -124,20 +126,51 @@ def from_bytes(
         text = body[start:].decode(encodings.check(encoding) if encoding is not None else marked)
     except UnicodeError as error:  # not all of Python's codecs tell the place
         place = start + error.start if isinstance(error, UnicodeDecodeError) else None
-        guessed = None if encoding is not None or mark else encodings.guess(body)
+        guessed = None if encoding is not None or mark else _as_declared(body)
         if guessed is None:
             raise _undecodable(title, body, place, encoding or marked, encoding) from None
-        return _guessed(guessed, title, raw)
+        return _plain(*guessed, title, raw)
     if "\0" in text and encoding is None and not mark:
         guessed = encodings.guess(body)
         if guessed is not None:
-            return _guessed(guessed, title, raw)
-    return from_text(text, title, raw=raw)
+            return _plain(*guessed, title, raw)
+    return _plain("", text, title, raw)
 
 
-def _guessed(guess: tuple[str, str], title: str, raw: bool) -> Document:
-    name, text = guess
-    return replace(from_text(text, title, raw=raw), guessed=name)
+def _as_declared(body: bytes) -> tuple[str, str] | None:
+    """As a web page says of itself, else as is guessed."""
+    name = known.declared_encoding(body)
+    if name is not None:
+        try:
+            return name.upper(), body.decode(encodings.check(name))
+        except (UnicodeError, BadInput):
+            pass
+    return encodings.guess(body)
+
+
+def _plain(guessed: str, text: str, title: str, raw: bool) -> Document:
+    """Text that was decoded; of a web page its words, unless raw."""
+    if raw or not known.is_html(text):
+        return replace(from_text(text, title, raw=raw), guessed=guessed)
+    if not known.is_installed(known.HTML):
+        as_it_is = replace(from_text(text, title, raw=raw), guessed=guessed)
+        return replace(as_it_is, read_as=f"HTML source; for its text alone: {known.INSTALL}")
+    found = _converted(text.encode(errors="replace"), known.HTML, title, raw=raw)
+    return replace(found, guessed=guessed)
+
+
+def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Document:
+    """The text in a document of another format. Raises `DocumentUnusable`."""
+    cure = binaries.cure(format_name)
+    if not known.is_readable(format_name):
+        raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
+    if not known.is_installed(format_name):
+        raise DocumentUnusable(
+            f"{title} is {format_name}, and its reader is not installed: {known.INSTALL}. Or {cure}"
+        )
+    found = child.read(body, known.short(format_name), title, MOST_BYTES)
+    about = f"{known.short(format_name)}, {found.about}, by {known.library(format_name)}"
+    return replace(from_text(found.text, title, raw=raw), read_as=about, line_ends=0)
 
 
 def from_text(text: str, title: str, *, raw: bool = False) -> Document:

@@ -110,11 +110,11 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         server,
         max_attempts,
         priority,
-        conditions=_conditions(label, after, at),
+        conditions=conditions_of(label, after, at),
         tellings=telling.wished(notify, on_done, config.load()),
         split=split,
     )
-    return _handed(_document(document, raw, encoding), _wished(options, wish))[0]
+    return _handed(_document(document, raw, encoding), wished(options, wish))[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -167,21 +167,23 @@ def submit_questions(  # noqa: PLR0913 - as above
         server,
         max_attempts,
         priority,
-        conditions=_conditions(label, after, at),
+        conditions=conditions_of(label, after, at),
         tellings=telling.wished(notify, on_done, config.load()),
         split=split,
     )
-    return _handed(_document(document, raw, encoding), _wished(options, wish))
+    return _handed(_document(document, raw, encoding), wished(options, wish))
 
 
-def _wished(options: Options, wish: Wish) -> Options:
+def wished(options: Options, wish: Wish) -> Options:
+    """The options with what is wanted. Raises `BadInput` and `BadSetting`."""
     asked, manner, most = resolved(wish, config.load().config_file)
     return replace(options, tasks=asked, manner=manner, max_tokens=most)
 
 
-def _conditions(
+def conditions_of(
     label: str | None, after: Sequence[str | Job], at: str | datetime | None
 ) -> conditions.Conditions:
+    """Of jobs and ids alike. Raises `BadInput`."""
     given = [after] if isinstance(after, (str, Job)) else after
     ids = [one.id if isinstance(one, Job) else one for one in given]
     return conditions.conditions(label, ids, at)

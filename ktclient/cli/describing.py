@@ -62,6 +62,9 @@ def warn_of_prefills(before: Sequence[Forecast]) -> None:
 def _note(document: Document, *, is_alone: bool) -> None:
     """How it was read, and what was changed in it."""
     it = "it" if is_alone else screen.one_line(document.title)
+    if document.read_as:
+        name = "" if is_alone else f" {it}:"
+        screen.say(f"  read as   {name} {document.read_as}")
     if document.guessed:
         name = "" if is_alone else f" {it}:"
         screen.say(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")

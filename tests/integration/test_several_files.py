@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import fake_sglang
 
+from ktclient import errors, submit_files
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -89,3 +91,21 @@ def test_all_are_stored_or_none(run: Run, tmp_path: Path) -> None:
     lines = checked.stdout.splitlines()
     assert checked.returncode == 7 and len(lines) == 2
     assert lines[0].endswith("  a.txt") and lines[1].endswith("  long.txt")
+
+
+def test_from_python_by_the_same_rules(run: Run, ktjob_home: Path, tmp_path: Path) -> None:
+    """Files, folders and patterns; a job for each file and question, or one for all joined."""
+    with fake_sglang(tmp_path, "--answer", "Well.") as server:
+        paths = [tmp_path / "a.txt", str(tmp_path / "in/*.txt"), str(tmp_path / "in/s*")]
+        jobs = submit_files(paths, ask=["Who?", "Where?"], server=server.url, label="all")
+        joined = submit_files(paths, join=True, ask="Who?", server=server.url)
+        assert [job.result(60) for job in (*jobs, *joined)] == ["Well."] * 7
+    told = [job.status() for job in jobs]
+    assert [(one.title, one.questions[0]) for one in told] == [
+        (title, question)
+        for title in ("a.txt", "b.txt", "sub/c.txt")
+        for question in ("Who?", "Where?")
+    ]
+    for wrong in ([], "a.txt", tmp_path / "a.txt", [tmp_path / "gone"]):
+        with pytest.raises(errors.BadInput):
+            submit_files(wrong, server=server.url)  # type: ignore[arg-type]

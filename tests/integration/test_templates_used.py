@@ -54,22 +54,17 @@ def test_each_document_is_asked_by_its_own_name(run: Run, server: FakeServer) ->
     assert {request["max_tokens"] for request in server.requests()} == {99}
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (("--template", "mine"), "--var who=…"),
-        (("--template", "gone"), "there are: chapters, mine, minutes, terms"),
-        (("--template", "mine", "-v", "who"), "--var is NAME=VALUE"),
-        (("--template", "mine", "-v", "who=a", "--var", "who=b"), "given twice"),
-        (("--template", "mine", "-v", "who=a", "--summarize"), "says what is wanted"),
-    ],
-)
-def test_what_cannot_be_filled_is_refused(
-    run: Run, server: FakeServer, options: tuple[str, ...], reason: str
-) -> None:
-    """Exit code 2, nothing stored."""
-    refused = run("submit", "a.txt", *options)
-    assert (refused.returncode, refused.stdout) == (2, "") and reason in refused.stderr
+def test_what_cannot_be_filled_is_refused(run: Run) -> None:
+    """Exit code 2, nothing stored, and no server asked."""
+    for reason, *options in (
+        ("--var who=…", "--template", "mine"),
+        ("there are: chapters, mine, minutes, terms", "--template", "gone"),
+        ("--var is NAME=VALUE", "--template", "mine", "-v", "who"),
+        ("given twice", "--template", "mine", "-v", "who=a", "--var", "who=b"),
+        ("says what is wanted", "--template", "mine", "-v", "who=a", "--summarize"),
+    ):
+        refused = run("submit", "a.txt", *options)
+        assert (refused.returncode, refused.stdout) == (2, "") and reason in refused.stderr
     assert json.loads(run("status", "--json").stdout) == []
 
 

@@ -112,12 +112,17 @@ def test_there_is_no_import_cycle() -> None:
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),
+        (("pypdfium2",), {"ktclient.formats.pdf"}),
+        (("mammoth",), {"ktclient.formats.docx"}),
+        (("pptx",), {"ktclient.formats.pptx"}),
+        (("markdownify",), {"ktclient.formats.html"}),
         (("jsonschema", "referencing"), {"ktclient.structured"}),
         (
             ("subprocess",),
             {
                 "jobs.detach",
                 "jobs.user_manager",
+                "ktclient.formats.child",
                 "ktclient.on_done",
                 "server_bundle.child",
                 "server_bundle.doctor.commands",

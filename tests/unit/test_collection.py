@@ -123,3 +123,39 @@ def test_what_was_done_to_the_parts_is_told_of_the_whole(tmp_path: Path) -> None
     assert (document.neutralised, document.line_ends, document.guessed) == (1, 2, "UTF-16LE")
     assert "<|im_end|>" not in document.text
     assert document.text.count("<==\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.txt", ["b.txt", "empty.txt"]),
+        ("a/[ot]*.md", ["one.md", "two.md"]),
+        ("a/t?o.md", ["two.md"]),
+        ("**/*.md", ["one.md", "two.md"]),
+        ("c/*", ["deep/er.txt"]),
+        ("c/**", ["er.txt"]),
+        (".hid*", [".hidden"]),
+        ("../notes/b*", ["b.txt"]),
+    ],
+)
+def test_a_pattern_that_no_shell_expanded(
+    notes: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, found: list[str]
+) -> None:
+    """Quoted, or from Python: what it matches, in order, folders as folders; each file once."""
+    (notes / "empty.txt").write_text("no longer")
+    monkeypatch.chdir(notes)
+    assert titles(collection.gather([pattern])) == found
+
+
+def test_a_pattern_that_matches_nothing_or_is_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is refused; a file of that very name is read."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DocumentUnusable, match=r"no file matches \*\.txt"):
+        collection.gather(["*.txt"])
+    Path("a[1].txt").write_text("one")
+    Path("a1.txt").write_text("another")
+    assert titles(collection.gather(["a[1].txt"])) == ["a[1].txt"]
+    Path("-").write_text("a dash")
+    assert titles(collection.gather(["?"])) == ["-"]

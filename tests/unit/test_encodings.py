@@ -139,11 +139,11 @@ def _zip(*names: str) -> bytes:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"%PDF-1.7\nall of it ASCII", "is a PDF, not text; .*pdftotext"),
+        (b"%PDF-1.7\nall of it ASCII", "is a damaged PDF"),
         (_zip("a.txt"), "a ZIP archive, not text"),
-        (_zip("[Content_Types].xml", "word/document.xml"), r"DOCX.*pandoc"),
+        (_zip("[Content_Types].xml", "word/document.xml"), "read as DOCX: is it damaged"),
         (_zip("[Content_Types].xml", "xl/workbook.xml"), "XLSX"),
-        (_zip("mimetype", "content.opf"), "EPUB"),
+        (_zip("mimetype", "content.opf"), "is damaged: it has no part META-INF/container.xml"),
         (gzip.compress(ENGLISH.encode()), "a gzip file.*zcat"),
         (b"\x89PNG\r\n\x1a\n", "a PNG image"),
         (b"\xff\xd8\xff\xe0", "a JPEG image"),
