@@ -104,7 +104,9 @@ def lines(parts: list[Part]) -> list[str]:
 
 def _level(parts: list[Part], level: int) -> str:
     done = sum(part.job.state == "SUCCEEDED" for part in parts)
-    what = "parts of the document" if level == 0 else f"brought together, level {level}"
+    what = f"brought together, level {level}"
+    if level == 0:
+        what = "parts" if parts[0].start is None else "parts of the document"
     if any(part.job.part == ANSWER for part in parts):
         what = "the answer"
     return f"{what}: {done:,} of {len(parts):,} done"

@@ -86,7 +86,7 @@ def _in_words(told: _Told) -> str:
         _field(
             "limits",
             f"{told.now.max_tokens:,} tokens to answer, {told.now.timeout:,.0f} s, "
-            f"{job.max_attempts} attempts; priority {job.priority}",
+            f"{_attempts(job)}; priority {job.priority}",
         )
     )
     if job.parent is not None:
@@ -102,6 +102,12 @@ def _in_words(told: _Told) -> str:
     lines += ["", *_event_lines(told), ""]
     lines += [_field("next", f"{step.command}    {step.why}") for step in told.steps]
     return "\n".join(lines)
+
+
+def _attempts(job: Job) -> str:
+    """A job that is read in parts asks nothing itself."""
+    plan = family_tree.plan_of(job)
+    return f"{job.max_attempts} attempts" if plan is None else f"{plan.attempts} attempts each part"
 
 
 def _field(name: str, text: str) -> str:

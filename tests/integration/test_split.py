@@ -86,6 +86,7 @@ def test_it_is_said_beforehand_done_and_told_where_from(
     tree = run("show", job["id"]).stdout
     assert f"parts of the document: {len(numbers)} of {len(numbers)} done" in tree
     assert "the answer: 1 of 1 done" in tree and "[1]" in tree
+    assert "2 attempts each part" in tree
     sources = run("result", job["id"], "--sources").stdout
     assert sources.startswith("It rained [2].\n\n[1] Chapter 1")
     assert f"characters {shown['parts'][1]['start']:,} to" in sources
@@ -205,3 +206,13 @@ def test_what_is_not_split_is_said(run: Run, tmp_path: Path) -> None:
     assert [one.returncode for one in (*wrong, shorter)] == [2, 2, 7]
     assert "512 at least" in wrong[0].stderr and "say auto, never" in wrong[1].stderr
     assert "Lower --max-tokens" in shorter.stderr
+
+
+def test_another_question_about_it_is_read_in_parts_too(tmp_path: Path, state: StateDir) -> None:
+    """By the stored document, with the attempts of a request and not of a conductor."""
+    with fake_sglang(tmp_path, *SMALL, "--prefill-seconds", "0.01", "--answer", "Rain.") as server:
+        first = submit_long(archive(6, 80), server=server.url)
+        second = first.ask("Does it rain?")
+        assert first.result(timeout=60) == second.result(timeout=60) == "Rain."
+        assert sum("Question: Does it rain?" in one for one in messages(server)) >= 3
+    assert {part.max_attempts for part in parts_of(state, second)} == {2}
