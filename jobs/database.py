@@ -69,6 +69,26 @@ class Database:
         """Like `open`, but None where nothing was ever submitted: looking creates nothing."""
         return cls.open(state) if state.database.exists() else None
 
+    @classmethod
+    def glance(cls, state: StateDir) -> Self | None:
+        """To read only, waiting for nobody; None where there is nothing, or of another schema.
+        Raises `StoreUnusable`."""
+        if not state.database.exists():
+            return None
+        with explained(state.database):
+            address = f"{state.database.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(address, uri=True, timeout=0.0, isolation_level=None)
+            connection.row_factory = sqlite3.Row
+            try:
+                is_ours = _version(connection) == SCHEMA_VERSION
+            except BaseException:
+                connection.close()
+                raise
+        if not is_ours:
+            connection.close()
+            return None
+        return cls(connection, state.database)
+
     def close(self) -> None:
         self._connection.close()
 

@@ -40,6 +40,8 @@ class Options:
     priority: int = 0
     retry_failed: bool = False
     conditions: Conditions = field(default_factory=Conditions)
+    tellings: tuple[tuple[str, str], ...] = ()
+    """Whom to tell how the whole ended: what `telling.wished` gives."""
 
     def most(self, body: Body) -> int:
         """Tokens of the answer to this request, at most."""
@@ -74,7 +76,7 @@ def prepare(
     body = Body.from_bytes(longest.body)
     most = options.most(body)
     target = forecasts.look(body.text, most, target, settings, on_progress)
-    naming = _Naming(target, options.model or settings.model, settings)
+    naming = _Naming(target, target.model, settings)
     scale = _Scale(target, options, settings)
     requests = tuple(scale.request(line, naming) for line in lines)
     if scale.too_long:
@@ -102,7 +104,7 @@ class _Naming:
 
     def __init__(self, target: Target, named: str | None, settings: config.Settings) -> None:
         self._named = named
-        key = None if target.is_embedded else settings.api_key
+        key = settings.key_for(target.server)
         self._known = probe.names(target.facts.url, key) if target.facts and not named else ()
         self._serves = target.facts.model if target.facts else embedded.MODEL
         self._others: Counter[str] = Counter()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import datetime
 
-from ktclient import batch_plan, batching, conditions, config
+from ktclient import batch_plan, batching, conditions, config, telling
 from ktclient.handover import MAX_ATTEMPTS
 from ktclient.submit import Job
 
@@ -26,6 +26,8 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     label: str | None = None,
     after: Sequence[str] = (),
     at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> Job:
     """Run a file of requests in OpenAI's Batch format; returns at once with a job for all of them.
 
@@ -34,12 +36,13 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     what each says, or 1024. Without `model` it is the one that a request names, if the server has
     it, else what the server serves. Called again with the same `output`, also after a crash and
     with a file that was changed, it asks nothing twice: what was answered under a custom_id, to the
-    same body, stays. Lines that failed stay too, unless `retry_failed`. `label`, `after` and `at`
-    are as for `submit_long`.
+    same body, stays. Lines that failed stay too, unless `retry_failed`. `label`, `after`, `at`,
+    `notify` and `on_done` are as for `submit_long`.
 
     Raises the leaves of `ktclient.errors` named at `batching.hand_over`; nothing is stored then.
     `Job.result()` raises `JobFailed` when a line failed, with all results in `partial_text`.
     """
+    settings = config.load()
     options = batch_plan.Options(
         os.fspath(output),
         None if errors is None else os.fspath(errors),
@@ -51,7 +54,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
         priority,
         retry_failed,
         conditions.conditions(label, after, at),
+        telling.wished(notify, on_done, settings),
     )
-    settings = config.load()
     handed = batching.hand_over(os.fspath(path), options, settings)
     return Job(handed.job_id, settings)

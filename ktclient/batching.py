@@ -130,6 +130,7 @@ def _store(
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
+        tellings=options.tellings,
     )
     with Successions.open(settings.state) as store:
         new = replace(new, needs=conditions.needed(store, options.conditions.after))

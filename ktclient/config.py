@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jobs.layout import StateDir
-from ktclient import config_file
+from ktclient import addresses, config_file, keys, named_servers
 from ktclient.config_file import Table
 from ktclient.errors import BadSetting
+from ktclient.named_servers import Server
 
-EMBEDDED = "embedded"
-"""The name that stands for our own embedded server wherever a server URL may stand."""
-
-_KNOWN_KEYS = {"url", "model", "api_key_file", "parallel"}
+EMBEDDED = named_servers.EMBEDDED
 
 
 @dataclass(frozen=True)
@@ -29,30 +27,99 @@ class Settings:
     cache: Path
     config_file: Path
     server: str | None
-    model: str | None
-    api_key: str | None = field(repr=False)
-    parallel: int | None
-    """How many requests the server may be given at once."""
+    """A URL, `EMBEDDED`, or the name of one of `servers`."""
+    environ: Mapping[str, str] = field(repr=False)
+    default: Server = field(default_factory=Server)
+    """`[server]`. Without a URL it is KTJOB_SERVER's, or any on this machine."""
+    servers: Mapping[str, Server] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
     """The tables of the configuration file, for those who know what is in them."""
 
+    @property
+    def model(self) -> str | None:
+        """The model of the server that is used when none is named."""
+        return self.model_of(self.meant(None) or self.default)
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read the environment and the configuration file. Raises `BadSetting`."""
-    file = _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
-    tables = config_file.read(file)
-    server = tables["server"]
-    config_file.check_keys(server, _KNOWN_KEYS, "server", file)
-    return Settings(
+    @property
+    def parallel(self) -> int | None:
+        """The same for how many requests it may be given at once."""
+        return (self.meant(None) or self.default).parallel
+
+    @property
+    def api_key(self) -> str | None:
+        """The key of `[server]`, and of servers that are started here. Raises `BadSetting`."""
+        return self._environment_key() or self._own_key(self.default)
+
+    def meant(self, named: str | None) -> Server | None:
+        """The server that is meant: one of the file's by its name, or any by its URL, else the
+        configured one. None where nobody said."""
+        said = named or self.server
+        if said is None:
+            return None
+        return self.servers[said] if said in self.servers else self.of_url(said)
+
+    def of_url(self, url: str) -> Server:
+        """What is configured for the server at a URL: a job knows its server by that alone."""
+        same = [one for one in self.servers.values() if addresses.is_same(one.url or "", url)]
+        if same:
+            return same[0]
+        return replace(self.default if self._is_default(url) else Server(), url=url)
+
+    def model_of(self, server: Server) -> str | None:
+        """The model to ask a server for; None: the first that it names."""
+        return self.environ.get("KTJOB_MODEL") or server.model
+
+    def key_for(self, url: str) -> str | None:
+        """The key that may be sent to a URL: that of the server there and no other's; of one that
+        has none KTJOB_API_KEY, which is for whichever server is meant. Raises `BadSetting`."""
+        if url == EMBEDDED:
+            return None
+        server = self.of_url(url)
+        if server.name in self.servers and server.key is not None:
+            return self._own_key(server)
+        return self._environment_key() or self._own_key(server)
+
+    def _is_default(self, url: str) -> bool:
+        if self.default.url is not None:
+            return self.default.url == url or addresses.is_same(self.default.url, url)
+        if self.server is not None and addresses.is_same(self.server, url):
+            return True
+        return url != EMBEDDED and addresses.is_local(url)
+
+    def _environment_key(self) -> str | None:
+        key = self.environ.get("KTJOB_API_KEY")
+        return keys.usable(key, "KTJOB_API_KEY") if key else None
+
+    def _own_key(self, server: Server) -> str | None:
+        return server.key.read(self.environ) if server.key else None
+
+
+def load(environ: Mapping[str, str] = os.environ, text: str | None = None) -> Settings:
+    """Read the environment and the configuration file, or `text` in its place. A key that only a
+    keyring or a named server's file holds is read when it is needed. Raises `BadSetting`."""
+    file = path(environ)
+    tables = config_file.read(file) if text is None else config_file.parse(text, file)
+    default = named_servers.default(tables["server"], file)
+    servers = named_servers.named(tables["servers"], file)
+    named_servers.require_alias(default, servers, file)
+    settings = Settings(
         state=StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state")),
         cache=_folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache"),
         config_file=file,
-        server=environ.get("KTJOB_SERVER") or config_file.text(server, "url", "server", file),
-        model=environ.get("KTJOB_MODEL") or config_file.text(server, "model", "server", file),
-        api_key=_api_key(environ, server, file),
-        parallel=_parallel(server, file),
+        server=environ.get("KTJOB_SERVER") or default.url,
+        environ=environ,
+        default=default,
+        servers=servers,
         tables=tables,
     )
+    if default.key is None or default.key.kind != keys.KEYRING:
+        _ = settings.api_key  # what is wrong with it is told before anything is done
+    return settings
+
+
+def path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the configuration file is, or would be. Raises `BadSetting`."""
+    return _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
 
 
 def environment() -> Mapping[str, str]:
@@ -77,35 +144,3 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     base = environ.get(xdg, "")
     root = Path(base) if Path(base).is_absolute() else Path.home() / fallback
     return root / "ktjob"
-
-
-def _api_key(environ: Mapping[str, str], table: Table, path: Path) -> str | None:
-    if environ.get("KTJOB_API_KEY"):
-        return _usable_key(environ["KTJOB_API_KEY"], "KTJOB_API_KEY")
-    name = config_file.text(table, "api_key_file", "server", path)
-    if name is None:
-        return None
-    try:
-        file = path.parent / Path(name).expanduser()
-        key = file.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError, RuntimeError) as error:
-        where = path.parent / name
-        raise BadSetting(f"{path}: server.api_key_file: {where} cannot be read: {error}") from None
-    return _usable_key(key, f"{path}: server.api_key_file")
-
-
-def _usable_key(key: str, where: str) -> str:
-    """The key without blanks around it. Its text is in no message."""
-    key = key.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise BadSetting(f"{where}: the key holds characters that no HTTP header can carry")
-    return key
-
-
-def _parallel(table: Table, path: Path) -> int | None:
-    value = table.get("parallel")
-    if value is None:
-        return None
-    if isinstance(value, int) and value is not True and value > 0:
-        return value
-    raise BadSetting(f"{path}: server.parallel must be a whole number above 0, not {value!r}")

@@ -1,6 +1,6 @@
 """The configuration file: read, its tables told apart, and what is wrong with it in words.
 
-What a table holds is the business of whoever uses it: `[server]` of config.py.
+What a table holds is the business of whoever uses it: `[server]` of named_servers.py.
 """
 
 from __future__ import annotations
@@ -21,16 +21,26 @@ def read(path: Path) -> dict[str, Table]:
     """Its tables, those that are not there empty. Raises `BadSetting`."""
     try:
         if not path.exists():
-            return {name: {} for name in TABLES}
+            return parse("", path)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadSetting(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise BadSetting(f"{path} cannot be read: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> dict[str, Table]:
+    """The same of a text that is, or is to be, in that file. Raises `BadSetting`."""
+    if not text:
+        return {name: {} for name in TABLES}
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        content = tomllib.loads(text)
+    except ValueError as error:
         raise BadSetting(f"{path} cannot be read: {error}") from error
     for name, table in content.items():
         if name not in TABLES:

@@ -81,13 +81,14 @@ def count(
 
     if facts is None:
         return roughly(message, "no server was asked")
-    folder = calls.model_folder(facts, settings.api_key) if http.is_local(facts.url) else None
+    key = settings.key_for(facts.url)
+    folder = calls.model_folder(facts, key) if http.is_local(facts.url) else None
     here = _by_folder(message, Path(folder), settings.cache) if folder else None
     if here is not None:
         return here
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
         return _by(message, bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
-    counted = calls.count(facts, settings.api_key, message) if may_ask else None
+    counted = calls.count(facts, key, message) if may_ask else None
     if counted is not None:
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))

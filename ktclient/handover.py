@@ -131,7 +131,7 @@ def _job(
     spec = JobSpec(
         task=task,
         server=before.target.server,
-        model=options.model or settings.model,
+        model=before.target.model,
         max_tokens=most,
         timeout=before.deadline,
         counted=counted,

@@ -7,14 +7,13 @@ which would lose the client's limits, proxies and TLS settings (openai-python #3
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 import httpx2
 
+from ktclient.addresses import is_local as is_local
 from ktclient.errors import BadSetting
 from ktclient.quoting import quote
 
@@ -171,16 +170,6 @@ def keep_alive(sock: socket.socket) -> None:
     ):
         if hasattr(socket, name):  # macOS names some of them otherwise
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def is_local(url: str) -> bool:
-    """Whether the server is on this machine: then no proxy from the environment applies."""
-    host = urlsplit(url).hostname or ""
-    try:
-        address = ipaddress.ip_address(host)
-        return address.is_loopback or address.is_unspecified  # servers print 0.0.0.0 as theirs
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _socket_of(stream: object) -> socket.socket | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ktclient import collection, config, documents, handover, structured
+from ktclient import collection, config, documents, handover, structured, telling
 from ktclient.errors import BadInput
 from ktclient.handover import MAX_ATTEMPTS, Options
 from ktclient.submit import Job, conditions_of, wished
@@ -39,6 +39,8 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     label: str | None = None,
     after: Sequence[str | Job] = (),
     at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
 ) -> list[Job]:
     """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
     them or none. Returns at once: a job for each file in order, and within it for each question of
@@ -63,6 +65,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
         thinking=thinking,
         max_tokens=max_tokens,
     )
+    settings = config.load()
     options = Options(
         (),
         None,
@@ -72,12 +75,12 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
         max_attempts,
         priority,
         conditions=conditions_of(label, after, at),
+        tellings=telling.wished(notify, on_done, settings),
     )
     names = [_name(path) for path in paths]
     given = collection.gather(names, join=join, raw=raw, encoding=encoding)
     for name in given.passed_over:
         logging.getLogger("ktjob").info("passed over, no text or empty: %s", name)
-    settings = config.load()
     handed = handover.hand_over_all(given.documents, wished(options, wish), settings)
     return [Job(job_id, settings) for job_id, _ in handed]
 

@@ -102,6 +102,12 @@ class Snapshot:
         """For JSON, as `schema.json` has it."""
         return {"schema": SCHEMA, **asdict(self)}
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from ktclient import display
+
+        return display.table(self.to_dict(), self.seconds())
+
 
 def take(store: Store, job: Job) -> Snapshot:
     """Read a job's record."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from jobs import model
 from ktclient import (
+    awaiting,
     beyond,
     conditions,
     config,
@@ -220,6 +221,10 @@ class Job:
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: what is true at this moment."""
+        return self.status()._repr_html_()
+
     def status(self) -> Snapshot:
         """What is true now: a job whose worker has died is not called running."""
         with truth.told(self._settings.state) as store:
@@ -256,6 +261,29 @@ class Job:
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
+
+    async def awaited(self, timeout: float | None = None) -> str:
+        """`result` for asyncio: the answer, waiting for it without holding up the event loop.
+        Raises like `result`; cancelling the task cancels the waiting, not the job."""
+        watcher = awaiting.Watcher(self.id, self._settings)
+        async for _ in watcher.looks(timeout):
+            continue
+        job, text = await watcher.answer()
+        if job.outcome is not model.Outcome.SUCCEEDED:
+            raise unsuccessful(job, text)
+        return text
+
+    async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
+        """`watch` for asyncio."""
+        async for now, _ in awaiting.Watcher(self.id, self._settings).looks(timeout):
+            yield now
+
+    async def astream(self) -> AsyncIterator[str]:
+        """`stream` for asyncio."""
+        async for _, text in awaiting.Watcher(self.id, self._settings).looks(None):
+            if text:
+                yield text
+        await self.awaited()
 
     def answers(self, timeout: float | None = None) -> list[Answer]:
         """The answer to each question of the job, in order, waiting for them first; none for a

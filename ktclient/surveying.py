@@ -37,7 +37,7 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
         return _best(probed, known)
     with contextlib.suppress(OSError):  # where questions are counted
         settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = _Server(settings.state, probed, settings.api_key, run, known).ask(patience)
+    found = _Server(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:
         _remember(settings.state, server, found, run)
     return _told(probed, known, found)

@@ -127,7 +127,7 @@ def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
 def _ask(
     performing: Performing, spec: JobSpec, settings: config.Settings, *, with_schema: bool
 ) -> None:
-    facts, key = _server(performing, spec, settings), settings.api_key
+    facts, key = _server(performing, spec, settings), settings.key_for(spec.server)
     request = _request(performing, facts, spec, settings)
     if with_schema:
         request.extras["response_format"] = tasks.response_format(spec.task)
@@ -187,7 +187,7 @@ def _request(
         max_tokens=spec.max_tokens,
         rid=performing.rid,
         extras=extras,
-        api_key=settings.api_key,
+        api_key=settings.key_for(spec.server),
         system=spec.manner.system,
     )
 
@@ -208,7 +208,7 @@ def _whole_request(
         max_tokens=spec.max_tokens,
         rid=performing.rid,
         extras={**ours, **body.extras(spec.max_tokens)},
-        api_key=settings.api_key,
+        api_key=settings.key_for(spec.server),
         messages=body.messages,
     )
 
@@ -225,7 +225,7 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
     """Find the server, starting the embedded one where that is what the job names."""
     if spec.server != config.EMBEDDED:
         performing.enter("connecting")
-        url, key = spec.server, settings.api_key
+        url, key = spec.server, settings.key_for(spec.server)
     else:
         performing.enter("preparing")
         running = embedded.ensure_up(performing.state.server, settings.cache, _telling(performing))
@@ -263,7 +263,7 @@ def _check_fit(
 ) -> None:
     """The last look before the request, by window, pool and page: counted where it was not, and it
     may be close."""
-    size, key = spec.counted or tokens.estimate(message), settings.api_key
+    size, key = spec.counted or tokens.estimate(message), settings.key_for(spec.server)
     limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # What others remember may be of a server that has since been started anew.

@@ -91,7 +91,11 @@ _ASKED = (
         metavar="NAME",
         help="The text's encoding: GB18030, Big5 … (UTF-8, else guessed).",
     ),
-    click.option("--raw", is_flag=True, help="Keep CRLF line ends and a byte order mark."),
+    click.option(
+        "--raw",
+        is_flag=True,
+        help="Keep CRLF line ends, a byte order mark, and the source of a web page.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
 

@@ -41,6 +41,13 @@ if TYPE_CHECKING:
     "--after", multiple=True, metavar="ID", help="Start once job ID has succeeded; may be repeated."
 )
 @click.option("--at", metavar="TIME", help='Start then: "22:00", "+2h", "2026-11-26 03:00".')
+@click.option(
+    "--notify",
+    multiple=True,
+    metavar="NAME",
+    help="Whom to notify of its end, by a name of the configuration; may be repeated.",
+)
+@click.option("--on-done", metavar="CMD", help="A command to run when it has ended, however.")
 @click.option("--retry-failed", is_flag=True, help="Ask lines again that failed before.")
 @click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
@@ -58,6 +65,8 @@ def batch(  # noqa: PLR0913 - a command's options
     label: str | None,
     after: tuple[str, ...],
     at: str | None,
+    notify: tuple[str, ...],
+    on_done: str | None,
     retry_failed: bool,
     wait: bool,
     quiet: bool,
@@ -73,8 +82,9 @@ def batch(  # noqa: PLR0913 - a command's options
 
     The same command again, also after a crash or with lines mended, asks nothing twice.
     """
-    from ktclient import batch_plan, batching, conditions, config, handover
+    from ktclient import batch_plan, batching, conditions, config, handover, telling
 
+    settings = config.load()
     options = batch_plan.Options(
         results=output,
         errors=errors,
@@ -86,8 +96,8 @@ def batch(  # noqa: PLR0913 - a command's options
         priority=priority,
         retry_failed=retry_failed,
         conditions=conditions.conditions(label, after, at),
+        tellings=telling.wished(notify, on_done, settings),
     )
-    settings = config.load()
     with submitting.named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
         handed = batching.hand_over(file, options, settings, line.download, name)
     if not as_json:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import asked, describing, exits, live, screen
+from ktclient.cli import asked, defaults, describing, exits, live, screen
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-@click.command()
+@click.command(cls=defaults.WithDefaults)
 @asked.asked
 def check(
     files: tuple[str, ...],

@@ -29,12 +29,12 @@ def doctor(as_json: bool) -> int:
     if as_json:
         screen.put(_json(findings))
     else:
-        screen.put("\n".join(_told(finding) for finding in findings))
+        screen.put("\n".join(told(finding) for finding in findings))
     failed = any(finding.severity is doctoring.Severity.FAIL for finding in findings)
     return exits.FAILED if failed else exits.SUCCEEDED
 
 
-def _told(finding: Finding) -> str:
+def told(finding: Finding) -> str:
     found = screen.one_line(finding.found)
     line = f"{_WORDS[finding.severity.value]:<4}  {finding.about}: {found}"
     return line if finding.cure is None else f"{line}\n{_INDENT}{screen.one_line(finding.cure)}"

@@ -10,8 +10,11 @@ from ktclient.cli import (
     asking,
     batching,
     checking,
+    completing,
+    configuring,
     doctoring,
     eventing,
+    examples,
     exits,
     following,
     keeping,
@@ -20,6 +23,7 @@ from ktclient.cli import (
     notifying,
     opening,
     overseeing,
+    paths,
     retrying,
     schema,
     showing,
@@ -65,11 +69,16 @@ for _command in (
     keeping.rm,
     keeping.gc,
     keeping.backup,
+    configuring.config_,
+    paths.paths,
+    completing.completion,
     doctoring.doctor,
     unit.install_unit,
     schema.schema,
 ):
     ktjob.add_command(_command)
+completing.attach(ktjob)
+examples.attach(ktjob, "ktjob")
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ import click
 
 import ktclient
 from ktclient.cli import (
+    completing,
+    examples,
     exits,
     server_doctor,
     server_down,
@@ -36,8 +38,11 @@ for _command in (
     server_explain.explain,
     server_plan.plan,
     server_profiles.profiles,
+    completing.completion,
 ):
     ktserver.add_command(_command)
+completing.attach(ktserver)
+examples.attach(ktserver, "ktserver")
 
 
 def main() -> None:

@@ -44,7 +44,10 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     else:
         text = log.read_text(errors="replace") if what == "log" and log.exists() else ""
         shown = {"answer": found.answer, "document": found.document, "log": text}[what]
-        click.echo_via_pager(screen.safe(shown))
+        if shown.strip():
+            click.echo_via_pager(screen.safe(shown))
+        else:
+            screen.say(f"the {what} of job {job.id} is empty")
     return exits.SUCCEEDED
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import answering, asked, describing, live, looking, screen
+from ktclient.cli import answering, asked, defaults, describing, live, looking, screen
 from ktclient.errors import KtjobError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_HEADING = 200
 
 
-@click.command()
+@click.command(cls=defaults.WithDefaults)
 @asked.asked
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
@@ -40,7 +40,8 @@ def submit(  # noqa: PLR0913 - a command's options
 ) -> int:
     """Hand over FILE ("-" for standard input) and return at once.
 
-    Several files are a job each, all stored or none; of a folder all its text files.
+    Several files are a job each, all stored or none; of a folder all its text files. PDF, DOCX,
+    PPTX, HTML and EPUB too, with pip install 'ktjob[documents]'.
 
     The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
     it. Prints the job's id; of several jobs each id, a line for each.

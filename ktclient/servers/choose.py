@@ -6,7 +6,8 @@ import socket
 from dataclasses import dataclass
 
 from ktclient.config import EMBEDDED, Settings
-from ktclient.errors import EmbeddedNotInstalled, NoServer, Redirected, WrongAddress
+from ktclient.errors import EmbeddedNotInstalled, HostUnknown, NoServer, Redirected, WrongAddress
+from ktclient.named_servers import Server
 from ktclient.servers.dialect import ServerFacts
 from server_bundle import embedded
 
@@ -24,6 +25,8 @@ class Target:
     facts: ServerFacts | None
     parallel: int | None
     """How many requests it may be given at once; None: as many as it says, else one."""
+    model: str | None = None
+    """The model that was asked for, by option or configuration."""
 
     @property
     def is_embedded(self) -> bool:
@@ -38,8 +41,8 @@ class Target:
 
 def choose(settings: Settings, named: str | None, model: str | None) -> Target:
     """The server to use. Raises `NoServer` and its leaves, `Unauthorized`, `WrongAddress`."""
-    server = named or settings.server
-    if server == EMBEDDED:
+    server = settings.meant(named)
+    if server is not None and server.url == EMBEDDED:
         return _embedded(settings, model, "as asked")
     if server is not None:
         return _external(settings, server, model, "as asked" if named else "as configured")
@@ -47,31 +50,41 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
         if _listens(port):
             try:
                 why = f"it answers on port {port}"
-                return _external(settings, f"http://127.0.0.1:{port}", model, why)
+                here = settings.of_url(f"http://127.0.0.1:{port}")
+                return _external(settings, here, model, why)
             except (NoServer, WrongAddress, Redirected):
                 continue  # something else listens there
     ports = " or ".join(str(port) for port in WELL_KNOWN_PORTS)
     return _embedded(settings, model, f"no server is configured or answers on port {ports}")
 
 
-def _external(settings: Settings, server: str, model: str | None, why: str) -> Target:
+def _external(settings: Settings, server: Server, model: str | None, why: str) -> Target:
     from ktclient.servers import probe
 
-    facts = probe.probe(probe.root_of(server), settings.api_key, model or settings.model)
-    return Target(facts.url, why, facts, settings.parallel)
+    assert server.url is not None
+    root, asked = probe.root_of(server.url), model or settings.model_of(server)
+    try:
+        facts = probe.probe(root, settings.key_for(root), asked)
+    except HostUnknown as error:
+        known = ", ".join(settings.servers)
+        if not known or server.name in settings.servers:
+            raise
+        raise HostUnknown(f"{error} The servers that config.toml names: {known}") from None
+    return Target(facts.url, why, facts, server.parallel, asked)
 
 
 def _embedded(settings: Settings, model: str | None, why: str) -> Target:
+    asked = model or settings.model_of(settings.of_url(EMBEDDED))
     running = embedded.status(settings.state.server)
     if running is not None:
         facts = ServerFacts(running.url, "llama.cpp", model or running.model, running.window)
-        return Target(EMBEDDED, why, facts, 1)
+        return Target(EMBEDDED, why, facts, 1, asked)
     if not embedded.is_installed():
         raise EmbeddedNotInstalled(
             f"no server: {why}, and the embedded server is not installed. Name one with "
             "--server URL (or KTJOB_SERVER), or: pip install 'ktjob[embedded]'"
         )
-    return Target(EMBEDDED, why, None, 1)
+    return Target(EMBEDDED, why, None, 1, asked)
 
 
 def _listens(port: int) -> bool:

@@ -2,44 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import httpx2
 
 from ktclient import error_bodies, failures, http
-from ktclient.errors import BadInput, ModelUnknown, ServerBusy, ServerRefused, WrongAddress
+from ktclient.addresses import root_of as root_of
+from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, WrongAddress
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import ServerFacts
 
 _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 """`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
-
-
-def root_of(url: str) -> str:
-    """A server's root from whatever people write: with or without /v1, with or without http://.
-
-    Raises `BadInput`.
-    """
-    if "@" in url:
-        raise BadInput("a server URL must not hold a key; set KTJOB_API_KEY instead")
-    text = url.strip()
-    if "://" not in text:
-        text = f"http://{text}"
-    text = text.rstrip("/")
-    if not _is_address(text):
-        raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
-    return text.removesuffix("/v1").rstrip("/")
-
-
-def _is_address(url: str) -> bool:
-    if not url.isprintable() or " " in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid
 
 
 def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFacts:

@@ -318,7 +318,8 @@ def test_a_batch_waits_for_its_time_and_has_a_word_of_its_submitter(
         at = functools.partial(submit_batch, file, output=results, server=server.url, max_tokens=2)
         with pytest.raises(errors.NoSuchJob):
             at(after=["nosuch"])
-        job = at(label="nightly", at="+2s")
+        told = tmp_path / "told"
+        job = at(label="nightly", at="+2s", on_done=f"echo $KTJOB_ID > {told}")
         with Store.open(StateDir(ktjob_home)) as store:
             stored = store.job(job.id)
         assert stored.label == "nightly" and stored.not_before is not None
@@ -328,3 +329,4 @@ def test_a_batch_waits_for_its_time_and_has_a_word_of_its_submitter(
         (sent,) = server.requests()
     assert (sent["max_tokens"], sent["max_completion_tokens"]) == (2, 2)
     assert said(read(results)[0]) == "one two "
+    until(lambda: told.exists() and told.read_text() == f"{job.id}\n")

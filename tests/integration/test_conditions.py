@@ -70,7 +70,7 @@ def test_a_runner_that_was_killed_while_a_job_waits(
     job = submit_long("A story.", at=datetime.now(timezone.utc) + timedelta(hours=1))
     kill_runner()
     until(lambda: not starting.is_runner_alive(state))
-    assert job.status().state == "QUEUED"  # which has started another
+    assert job.status().state == "QUEUED" and row(state, job.id).not_before  # starts another
     with contextlib.closing(sqlite3.connect(state.database)) as database, database:
         database.execute("UPDATE jobs SET not_before = ?", (clock.now(),))
     until(lambda: row(state, job.id).finished_at is not None, 60)

@@ -109,6 +109,8 @@ def test_there_is_no_import_cycle() -> None:
         (("httpx2",), {"ktclient.http", "ktclient.failures", "ktclient.connections"}),
         (("openai",), {"ktclient.client", "ktclient.failures", "ktclient.warm"}),
         (("xllamacpp",), {"server_bundle.embedded_process"}),
+        (("keyring",), {"ktclient.keys"}),
+        (("tomlkit",), {"ktclient.config_edit"}),
         (("tiktoken",), {"ktclient.vocabulary.counter"}),
         (("tokenizers",), {"ktclient.vocabulary.fallback"}),
         (("rich",), {"ktclient.cli.live"}),

@@ -119,7 +119,7 @@ def test_a_configuration_that_cannot_be_looked_for_is_a_bad_setting() -> None:
         ("[[server]]\n", r"\[server\] is a table"),
         ("[severs]\n", "unknown setting 'severs'"),
         ('url = "http://a:1"\n', "unknown setting 'url'"),
-        ('[server]\napi_key = "sk"\n', "unknown setting 'server.api_key'"),
+        ('[server]\napi_key = "sk"\n', r"server\.api_key: only \"keyring\" may stand here"),
         ("[server]\nurl = 40001\n", r"server\.url must be text, not 40001"),
         ('[server]\nmodel = ["m"]\n', r"server\.model must be text"),
         ("[server]\napi_key_file = true\n", r"server\.api_key_file must be text"),

@@ -80,7 +80,7 @@ def test_json_is_a_list_of_findings(tmp_path: Path) -> None:
     done = command("--json")
     findings = json.loads(done.stdout)
     assert {"logind", "state", "database", "server"} <= {one["about"] for one in findings}
-    assert all(set(one) == {"severity", "about", "found", "cure"} for one in findings)
+    assert all(set(one) == {"schema", "severity", "about", "found", "cure"} for one in findings)
     assert (done.returncode == 1) == any(one["severity"] == "fail" for one in findings)
 
 
@@ -98,5 +98,5 @@ def test_a_failure_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_path_cannot_steer_the_terminal() -> None:
     """One finding is one line, whatever a path holds."""
-    told = doctoring._told(Finding(Severity.WARN, "state", "a\nb\x1b[2J", "c\nd"))
+    told = doctoring.told(Finding(Severity.WARN, "state", "a\nb\x1b[2J", "c\nd"))
     assert told.splitlines() == ["warn  state: a b\N{REPLACEMENT CHARACTER}[2J", "      c d"]

@@ -1,0 +1,62 @@
+"""Server URLs as people write them, and what can be told from one without asking anybody."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from ktclient.errors import BadInput
+
+
+def root_of(url: str) -> str:
+    """A server's root from whatever people write: with or without /v1, with or without http://.
+
+    Raises `BadInput`.
+    """
+    if "@" in url:
+        raise BadInput("a server URL must not hold a key; set KTJOB_API_KEY instead")
+    text = url.strip()
+    if "://" not in text:
+        text = f"http://{text}"
+    text = text.rstrip("/")
+    if not _is_address(text):
+        raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
+    return text.removesuffix("/v1").rstrip("/")
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether both lead to one server, as far as their text tells. What is no address is none."""
+    try:
+        return _comparable(one) == _comparable(other)
+    except BadInput:
+        return False
+
+
+def is_local(url: str) -> bool:
+    """Whether the server is on this machine: then no proxy from the environment applies."""
+    try:
+        host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
+    except ValueError:  # no URL at all
+        return False
+    try:
+        address = ipaddress.ip_address(host)
+        return address.is_loopback or address.is_unspecified  # servers print 0.0.0.0 as theirs
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _comparable(url: str) -> tuple[str, str | None, int | None, str]:
+    parts = urlsplit(root_of(url))
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, parts.hostname, port, parts.path
+
+
+def _is_address(url: str) -> bool:
+    if not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid

@@ -1,0 +1,27 @@
+"""`ktjob paths`."""
+
+from __future__ import annotations
+
+import click
+
+from ktclient import config
+from ktclient.cli import looking, screen
+
+NAMES = ("state", "database", "log", "cache", "config")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(NAMES), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def paths(name: str | None, as_json: bool) -> None:
+    """Say where things are: all of it, or the path of NAME alone. Creates nothing."""
+    settings = config.load()
+    state = settings.state
+    places = (state.root, state.database, state.runner_log, settings.cache, settings.config_file)
+    found = {key: str(place) for key, place in zip(NAMES, places, strict=True)}
+    if name is not None:
+        screen.put(looking.json_text({name: found[name]}) if as_json else found[name])
+    elif as_json:
+        screen.put(looking.json_text(found))
+    else:
+        screen.put("\n".join(f"{key:<10} {place}" for key, place in found.items()))

@@ -1,0 +1,195 @@
+"""`ktjob config`, `ktjob paths`: as processes, with a real file, server and keyring."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+KEY = "sk-very-secret"
+
+BACKEND = '''
+import json, os
+from pathlib import Path
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    """A keyring in a file, for a test."""
+    priority = 1
+    file = Path(os.environ["TEST_KEYRING"])
+    def _all(self):
+        return json.loads(self.file.read_text()) if self.file.exists() else {}
+    def get_password(self, service, username):
+        return self._all().get(f"{service}/{username}")
+    def set_password(self, service, username, password):
+        self.file.write_text(json.dumps({**self._all(), f"{service}/{username}": password}))
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "config").mkdir()
+    return tmp_path / "config"
+
+
+@pytest.fixture
+def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+    def run(*args: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*ktjob_command, *args],
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            env={**os.environ, **environ},
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert KEY not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def test_show_says_where_each_value_comes_from(run: Run, folder: Path) -> None:
+    """Environment, file or default; a key only as set."""
+    (folder / "key").write_text(KEY)
+    (folder / "config.toml").write_text(
+        '[server]\nurl = "http://a:1"\nmodel = "m"\napi_key_file = "key"\n'
+        '[servers.b]\nurl = "http://b:1"\n[defaults]\nmax_tokens = 7\n'
+    )
+    done = run("config", "show", "--json", KTJOB_MODEL="other")
+    told = {one["name"]: (one["value"], one["origin"]) for one in json.loads(done.stdout)}
+    assert told["server.url"] == ("http://a:1", "config.toml")
+    assert told["server.model"] == ("other", "KTJOB_MODEL")
+    assert told["server.api_key"] == (f"set (file {folder / 'key'})", "config.toml")
+    assert told["server.parallel"] == (None, "default")
+    assert told["servers.b.url"] == ("http://b:1", "config.toml")
+    assert told["defaults.max_tokens"] == (7, "config.toml")
+    assert told["config"] == (str(folder), "KTJOB_CONFIG")
+    table = run("config", "show", KTJOB_API_KEY=KEY).stdout
+    assert "server.api_key" in table and "KTJOB_API_KEY" in table
+
+
+def test_check_asks_each_server(run: Run, folder: Path, tmp_path: Path) -> None:
+    """What it says, whether the key is taken, and who may read the key."""
+    with fake_sglang(tmp_path, "--require-key", KEY, "--window", "8192") as server:
+        key = folder / "key"
+        key.write_text(KEY)
+        key.chmod(0o600)
+        text = f'[servers.gpu1]\nurl = "{server.url}"\napi_key_file = "key"\n'
+        (folder / "config.toml").write_text(text)
+        good = run("config", "check")
+        assert good.returncode == 0, good.stdout
+        assert "8,192 tokens" in good.stdout and "key accepted" in good.stdout
+        key.chmod(0o644)
+        loose = run("config", "check")
+        assert loose.returncode == 1 and f"chmod 600 {key}" in loose.stdout
+        key.chmod(0o600)
+        (folder / "config.toml").write_text(text + 'model = "nobodys"\n')
+        unknown = run("config", "check")
+        assert unknown.returncode == 1 and "has no model 'nobodys'" in unknown.stdout
+        key.write_text("wrong")
+        assert "FAIL" in (refused := run("config", "check")).stdout and refused.returncode == 1
+    assert run("config", "check").returncode == 1, "nobody answers any more"
+    (folder / "config.toml").write_text("[defaults]\nnonsense = 1\n")
+    assert "defaults.nonsense" in run("config", "check").stderr
+
+
+def test_set_and_unset_keep_comments(run: Run, folder: Path) -> None:
+    """And refuse what makes no sense, with the file as it was."""
+    assert run("config", "init").returncode == 0
+    file = folder / "config.toml"
+    before = file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert run("config", "init").returncode == 2
+    assert run("config", "set", "servers.gpu1.url", "http://gpu1:1").returncode == 0
+    assert run("config", "set", "server.url", "gpu1").returncode == 0
+    assert run("config", "set", "defaults.max_tokens", "7").returncode == 0
+    text = file.read_text()
+    assert "max_tokens = 7\n" in text and '\nurl = "gpu1"\n' in text
+    assert all(line in text for line in before.splitlines() if line.startswith("#"))
+    for wrong in (
+        ("defaults.max_tokens", "many"),
+        ("server.parallel", "0"),
+        ("nonsense", "1"),
+        ("server.api_key", KEY),
+        ("server.url.x", "1"),
+    ):
+        done = run("config", "set", *wrong)
+        assert done.returncode == 2 and file.read_text() == text, wrong
+    assert run("config", "unset", "defaults.max_tokens").returncode == 0
+    assert "\nmax_tokens = 7" not in file.read_text()
+    assert (folder / "config.toml.old").read_text() == text
+    assert run("config", "unset", "defaults.max_tokens").returncode == 2
+
+
+def test_an_edit_that_makes_no_sense_is_not_put_in_place(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    """A good one is, and the file before is kept; also through a symbolic link."""
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("[defaults]\npriority = 1\n")
+    (folder / "config.toml").symlink_to(real)
+    done = run("config", "edit", EDITOR="sed -i s/priority/nonsense/")
+    assert done.returncode == 2 and "defaults.nonsense" in done.stderr
+    assert real.read_text() == "[defaults]\npriority = 1\n"
+    done = run("config", "edit", EDITOR="sed -i s/1/2/")
+    assert done.returncode == 0, done.stderr
+    assert real.read_text() == "[defaults]\npriority = 2\n"
+    assert (folder / "config.toml").is_symlink()
+    assert (tmp_path / "dotfiles.toml.old").read_text() == "[defaults]\npriority = 1\n"
+
+
+def test_a_key_in_the_keyring_reaches_its_server(run: Run, folder: Path, tmp_path: Path) -> None:
+    """Stored from standard input, read by the runner; never in a file of ours."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "test_backend.py").write_text(BACKEND)
+    environ = {
+        "PYTHON_KEYRING_BACKEND": "test_backend.Keyring",
+        "PYTHONPATH": str(tmp_path / "lib"),
+        "TEST_KEYRING": str(tmp_path / "keyring.json"),
+    }
+    (tmp_path / "a.txt").write_text("A story.")
+    with fake_sglang(tmp_path, "--require-key", KEY, "--answer", "Well.") as server:
+        (folder / "config.toml").write_text(f'[servers.gpu1]\nurl = "{server.url}"\n')
+        assert run("config", "key", "gpu2", typed=KEY, **environ).returncode == 2
+        stored = run("config", "key", "gpu1", typed=f"{KEY}\n", **environ)
+        assert stored.returncode == 0, stored.stderr
+        assert 'api_key = "keyring"' in (folder / "config.toml").read_text()
+        done = run("submit", "a.txt", "--server", "gpu1", "--wait", **environ)
+        assert done.stdout == "Well.\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        ("keyring.backends.fail.Keyring", "this machine has no keyring"),
+        ("keyring.backends.null.Keyring", "this machine's keyring forgets"),
+    ],
+)
+def test_a_machine_without_a_keyring_is_told_what_to_do(
+    run: Run, folder: Path, backend: str, told: str
+) -> None:
+    """And the file is as it was."""
+    (folder / "config.toml").write_text('[servers.gpu1]\nurl = "http://127.0.0.1:9"\n')
+    done = run("config", "key", "gpu1", typed=KEY, PYTHON_KEYRING_BACKEND=backend)
+    assert done.returncode == 2 and told in done.stderr and "api_key_file" in done.stderr
+    assert "api_key" not in (folder / "config.toml").read_text()
+
+
+def test_paths(run: Run, folder: Path, ktjob_home: Path) -> None:
+    """All of them, or one; nothing is created."""
+    found = json.loads(run("paths", "--json").stdout)
+    assert found["database"] == str(ktjob_home / "ktjob.db")
+    assert found["config"] == str(folder / "config.toml")
+    assert run("paths", "database").stdout == f"{ktjob_home / 'ktjob.db'}\n"
+    assert run("paths", "nothing").returncode == 2
+    assert not ktjob_home.exists()
