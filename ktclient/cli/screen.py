@@ -177,7 +177,7 @@ def width(text: str) -> int:
     if text.isascii():
         return len(text)
     seen = (one for one in text if unicodedata.category(one) not in _NO_PLACE)
-    return sum(2 if unicodedata.east_asianwidth(one) in "WF" else 1 for one in seen)
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in seen)
 
 
 def shortened(text: str, room: int, *, in_middle: bool = False) -> str:

@@ -185,7 +185,7 @@ def starts_of(word: str, table: str) -> set[int]:
 
     def width(text: str) -> int:
         plain = (c for c in text if not unicodedata.combining(c))
-        return sum(2 if unicodedata.east_asianwidth(c) in "WF" else 1 for c in plain)
+        return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain)
 
     return {width(line[: line.index(word)]) for line in table.splitlines()}
 
@@ -208,7 +208,7 @@ def test_a_table_in_a_pipe_is_whole(
 
 
 @pytest.mark.parametrize("cell", ["y" * 100, "红" * 100, "y红" * 50])
-def test_a_table_on_a_terminal_is_cut_to_itswidth(
+def test_a_table_on_a_terminal_is_cut_to_its_width(
     monkeypatch: pytest.MonkeyPatch, cell: str
 ) -> None:
     """Visibly, and not in the middle of a wide character."""
@@ -217,7 +217,7 @@ def test_a_table_on_a_terminal_is_cut_to_itswidth(
     head, line = screen.table([("ID", "DOCUMENT"), ("k7", cell)]).splitlines()
     assert head == "ID  DOCUMENT"
     assert line.endswith("…")
-    wide = sum(unicodedata.east_asianwidth(c) in "WF" for c in line)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in line)
     assert 20 <= len(line) + wide <= 21
 
 
