@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs import clock
 from jobs.database import Database
@@ -46,12 +46,12 @@ class Outbox(Database):
         """Whether any is due, now or later."""
         return bool(self._scalar("owes_tellings"))
 
-    def trouble_of_tellings(self, job_id: str) -> list[str]:
-        """Why what was to be told of this job was not, so far or for good."""
-        return [str(row["trouble"]) for row in self._all("tellings_in_trouble", job_id=job_id)]
-
     def begin_telling(self, telling: Telling) -> bool:
-        """Begin a try, for this process alone. False when another was first."""
+        """Begin a try, for this process alone. False when another was first, and when every one
+        who tried has died: then it is given up."""
+        if telling.tries >= MOST_TRIES:
+            self.end_telling(replace(telling, tries=telling.tries - 1), "who was to tell died")
+            return False
         again = clock.ago(-(MOST_SECONDS + _pause(telling.tries)))
         with self._transaction():
             return bool(
@@ -65,7 +65,12 @@ class Outbox(Database):
         told_at = at if trouble is None else None
         with self._transaction():
             self._run(
-                "end_telling", seq=telling.seq, due_at=due_at, told_at=told_at, trouble=trouble
+                "end_telling",
+                seq=telling.seq,
+                tries=telling.tries + 1,
+                due_at=due_at,
+                told_at=told_at,
+                trouble=trouble,
             )
             data: dict[str, object] = {"kind": telling.kind, "try": telling.tries + 1}
             if trouble is not None:

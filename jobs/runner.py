@@ -192,9 +192,15 @@ class Runner:
         waiting = [job for job in rested if job.id not in forked]
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
+        self._send_tellers(due)
+        return bool(is_any_queued or running or self._children or is_owing or self._tellers)
+
+    def _send_tellers(self, due: Sequence[Telling]) -> None:
+        assert self._code is not None
+        if due and self._code.has_changed():
+            self._is_outdated = True
         if not self._is_outdated:
             self._tellers.send(due, self._be_teller)
-        return bool(is_any_queued or running or self._children or is_owing or self._tellers)
 
     def _fork_workers(self, chosen: Sequence[Job]) -> None:
         assert self._code is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from jobs import clock, rows, trouble
 from jobs.browsing import Browsing
@@ -43,14 +43,20 @@ class Store(Browsing, Families, Outbox):
         """Store the document and the job in one transaction and return the job, QUEUED."""
         return self.submit_all([new], capacity)[0]
 
-    def submit_all(self, new: Sequence[NewJob], capacity: Capacity) -> list[Job]:
-        """The same for several, in one transaction: all are stored, or none. What was stored before
-        under the same key, or as the same part, is not stored again, and returned as it is now.
-        Raises `NoSuchJob` when one needs a job that is not there, `IllegalTransition` for a new
-        part of a job that has ended or is to end."""
+    def submit_all(
+        self, new: Sequence[NewJob], capacity: Capacity | Mapping[str, Capacity]
+    ) -> list[Job]:
+        """The same for several, in one transaction: all are stored, or none. The capacity is that
+        of their pools, or of each by its name, also of pools in which none of them waits. What was
+        stored before under the same key, or as the same part, is returned as it is now. Raises
+        `NoSuchJob` when one needs a job that is not there, `IllegalTransition` for a new part of a
+        job that has ended or is to end."""
         at = clock.now()
+        known = capacity if isinstance(capacity, Mapping) else {one.pool: capacity for one in new}
         with self._transaction():
-            ids = [self._insert(one, capacity, at) for one in new]
+            ids = [self._insert(one, known[one.pool], at) for one in new]
+            for pool in known.keys() - {one.pool for one in new}:
+                self._set_capacity(pool, known[pool])
         return [self.job(job_id) for job_id in ids]
 
     def _insert(self, new: NewJob, capacity: Capacity, at: str) -> str:

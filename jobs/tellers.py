@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
@@ -20,6 +21,8 @@ MOST_AT_ONCE = 4
 """So many hanging ones do not keep others from being told."""
 REST_SECONDS = 5.0
 """Before one is sent out again that died without a note: no hot loop."""
+GRACE_SECONDS = 30.0
+"""For a messenger to end by itself after its time is up."""
 LONGEST_TROUBLE = 500
 
 Tell = Callable[[StateDir, Telling], None]
@@ -42,6 +45,7 @@ class Tellers:
 
     def send(self, due: Sequence[Telling], child: Callable[[Telling], None]) -> None:
         """Fork a messenger for each that has none. Raises `OSError` without room for one."""
+        self._end_overdue()
         under_way = {telling.seq for telling in self._children.values()}
         now = time.monotonic()
         for telling in due:
@@ -50,6 +54,13 @@ class Tellers:
                 continue
             self._sent_at[telling.seq] = now
             self._children[detach.fork_child(functools.partial(child, telling))] = telling
+
+    def _end_overdue(self) -> None:
+        """With all that they started: an alarm in the child may have been swallowed."""
+        for pid, telling in self._children.items():
+            if time.monotonic() - self._sent_at[telling.seq] > outbox.MOST_SECONDS + GRACE_SECONDS:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
 
 
 def deliver(state: StateDir, telling: Telling, tell: Tell) -> None:

@@ -41,7 +41,7 @@ def ask(
         timeout=spec.timeout if timeout is None else timeout,
         model=spec.model,
         server=spec.server,
-        max_attempts=old.max_attempts,
+        max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         priority=old.priority,
         patience=forecasts.PATIENCE_SECONDS,
         manner=spec.manner,

@@ -19,6 +19,8 @@ CAPACITY = Capacity(slots=32)
 """Each is a process that sleeps. Conductors conduct none of their own kind, or they would wait for
 one another."""
 ATTEMPTS = conducting.ATTEMPTS
+SPLIT = "split"
+"""The kind of a job whose document is too long for one request."""
 VERSION = 2
 """Of their specs: who knows only 1 is not to take one for a request."""
 
@@ -38,6 +40,6 @@ def of(kind: str) -> Perform:
 
 
 def _conductors() -> Mapping[str, Perform]:
-    from ktclient import batch_spec, batch_work
+    from ktclient import batch_spec, batch_work, split_conductor
 
-    return {batch_spec.CONDUCT: batch_work.conduct}
+    return {batch_spec.CONDUCT: batch_work.conduct, SPLIT: split_conductor.conduct}

@@ -15,26 +15,28 @@ from ktclient.errors import BadInput, BadSetting
 
 EXAMPLE = """\
 # ktjob's configuration; `ktjob config show` says what holds, `ktjob config check` tries it.
-
-# The server that is used when none is named.
-[server]
-# url = "http://127.0.0.1:40001"   # or "embedded", or the name of one below
-# model = "DeepSeek-V4-Flash"      # for servers with several
-# parallel = 1                     # requests at once; without it as the server says
-# api_key_file = "key"             # beside this file, chmod 600
-# api_key_env = "MY_KEY"           # or the variable that holds it
-# api_key = "keyring"              # or: ktjob config key default
-
-# Others: ktjob submit FILE --server gpu1
-# [servers.gpu1]
+#
+# [server]                         the server that is used when none is named
+# url = "http://127.0.0.1:40001"   or "embedded", or the name of one of [servers]
+# model = "DeepSeek-V4-Flash"      for servers with several
+# parallel = 1                     requests at once; without it as the server says
+# api_key_file = "key"             beside this file, chmod 600
+# api_key_env = "MY_KEY"           or the variable that holds it
+# api_key = "keyring"              or: ktjob config key default
+#
+# [servers.gpu1]                   another: ktjob submit FILE --server gpu1
 # url = "https://gpu1.example"
-# api_key = "keyring"              # or: ktjob config key gpu1
-
-# What options of `ktjob submit` and `ktjob check` say where you say nothing.
-[defaults]
-# max_tokens = 1024
+# api_key = "keyring"              stored with: ktjob config key gpu1
+#
+# [defaults]                       what options of submit and check say where you say nothing
+# max_tokens = 2048
 # label = "mine"
+
+[server]
+
+[defaults]
 """
+# No comments in the tables: tomlkit puts a new key after them, under the next table's words.
 
 
 Check = Callable[[config.Settings], object]

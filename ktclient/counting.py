@@ -100,11 +100,43 @@ def roughly(message: str, why: str) -> Count:
     return Count(tokens.estimate(message).likely, False, f"an estimate: {why}", is_rough=True)
 
 
-def _by(message: str, vocabulary: ranks.Ranks, by: str, template: int | None) -> Count:
-    from ktclient.vocabulary.counter import Counter
+class Exact:
+    """A vocabulary that is had here, ready to count many stretches of text."""
 
-    counter: Counter = Counter(vocabulary)
-    return _with_template(counter.count(message), by, template, counter.doubts(message))
+    def __init__(self, vocabulary: ranks.Ranks, by: str, template: int | None) -> None:
+        from ktclient.vocabulary.counter import Counter
+
+        self._counter: Counter = Counter(vocabulary)
+        self._by, self._template = by, template
+
+    def tokens(self, text: str) -> int:
+        """Of a stretch of text, without a template."""
+        return self._counter.count(text)
+
+    def count(self, message: str) -> Count:
+        """Of a whole message."""
+        doubt = self._counter.doubts(message)
+        return _with_template(self.tokens(message), self._by, self._template, doubt)
+
+
+def exact(facts: ServerFacts, settings: Settings) -> Exact | None:
+    """The server's vocabulary, where it can be had here and counts quickly."""
+    from ktclient.servers import calls
+
+    folder = calls.model_folder(facts, settings.api_key) if http.is_local(facts.url) else None
+    if folder:
+        path = store.file_in(Path(folder))
+        try:
+            return Exact(store.of_file(path, settings.cache), str(path), _template(Path(folder)))
+        except (OSError, NotConvertible):
+            pass  # the next best
+    if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
+        return Exact(bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+    return None
+
+
+def _by(message: str, vocabulary: ranks.Ranks, by: str, template: int | None) -> Count:
+    return Exact(vocabulary, by, template).count(message)
 
 
 def _with_template(count: int, by: str, template: int | None, doubt: str | None) -> Count:

@@ -12,6 +12,7 @@ from ktclient.config import Settings
 from ktclient.counting import Count
 from ktclient.quoting import spoken
 from ktclient.servers.choose import Target
+from ktclient.split_plan import Plan
 from ktclient.vocabulary import bundled
 from server_bundle import embedded
 
@@ -41,11 +42,18 @@ class Forecast:
     by: str
     deadline: float
     ahead: Ahead = field(default_factory=Ahead)
+    split: Plan | None = None
+    """How it is read in parts, where it is to be: `expected` is then of all, `deadline` of each."""
+
+    @property
+    def can_run(self) -> bool:
+        """In one piece or in parts."""
+        return self.verdict.fits or self.split is not None
 
     @property
     def doubt(self) -> str | None:
         """Why the deadline is too near, and the one that would do."""
-        if self.expected is None or self.deadline >= self.expected.high:
+        if self.split is not None or self.expected is None or self.deadline >= self.expected.high:
             return None
         return (
             f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
@@ -78,6 +86,7 @@ class Forecast:
             "timeout": self.deadline,
             "warning": self.doubt,
             "ahead": asdict(self.ahead),
+            "split": None if self.split is None else self.split.to_dict(),
         }
 
 
@@ -152,10 +161,11 @@ def weigh(
     if count.exact and not is_one:
         count = replace(count, exact=False, by=f"{count.by}, the system prompt with it")
     count = replace(count, tokens=count.tokens + surplus)
-    return count, _verdict(count, max_tokens, _limits(target))
+    return count, _verdict(count, max_tokens, limits(target))
 
 
-def _limits(target: Target) -> fit.Limits:
+def limits(target: Target) -> fit.Limits:
+    """What its server can hold."""
     facts = target.facts
     if facts is None:
         return fit.Limits(target.window)
@@ -164,8 +174,8 @@ def _limits(target: Target) -> fit.Limits:
 
 def _is_close(rough: tokens.Estimate, max_tokens: int, target: Target) -> bool:
     """Whether only a count can say if it fits."""
-    limits = _limits(target)
-    least = min((size for size in (limits.window, limits.pool) if size), default=None)
+    known = limits(target)
+    least = min((size for size in (known.window, known.pool) if size), default=None)
     if least is None or rough.low > least * _HOPELESS:
         return False
     return (rough.high + max_tokens) * _CLOSE > least

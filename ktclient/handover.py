@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import conditions, config, submit_keys, tasks, truth
+from ktclient import beyond, conditions, conducting, config, submit_keys, tasks, truth
 from ktclient import forecast as forecasts
 from ktclient.conditions import Conditions
 from ktclient.documents import Document
@@ -44,6 +44,7 @@ class Options:
     patience: float = forecasts.LONG_PATIENCE_SECONDS
     """Seconds that a busy server may take to tell about itself."""
     manner: Manner = field(default_factory=Manner)
+    split: beyond.Split = "auto"
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
     """Whom to tell how each job ended: what `telling.wished` gives."""
@@ -99,8 +100,12 @@ def hand_over_all(
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
     new = _keyed(new, options)
+    target = each[0].target
     with Store.open(settings.state) as store:
-        stored = store.submit_all(new, capacity_of(store, each[0].target))
+        capacities = {target.server: capacity_of(store, target)}
+        if any(one.split is not None for one in each):
+            capacities[conducting.POOL] = conducting.CAPACITY
+        stored = store.submit_all(new, capacities)
     if options.submit_key is not None:  # another may have been first with another document
         known = options.submit_key, documents, options.tasks, options.manner
         submit_keys.known(*known, settings)
@@ -121,6 +126,8 @@ def _keyed(new: list[NewJob], options: Options) -> list[NewJob]:
 
 def _require(document: Document, before: Sequence[Forecast], *, is_alone: bool) -> None:
     for one in before:
+        if one.can_run:
+            continue
         try:
             one.verdict.require()
         except DoesNotFit as error:
@@ -145,14 +152,16 @@ def _job(
         timeout=before.deadline,
         counted=counted,
         manner=options.manner,
+        split=before.split,
     )
+    is_split = before.split is not None
     return NewJob(
-        pool=before.target.server,
+        pool=conducting.POOL if is_split else before.target.server,
         spec=spec.to_json(),
         document=body,
         title=title,
-        weight=count.high + most,
-        max_attempts=options.max_attempts,
+        weight=1 if is_split else count.high + most,
+        max_attempts=conducting.ATTEMPTS if is_split else options.max_attempts,
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
@@ -197,6 +206,7 @@ def forecast_all(
 ) -> list[list[Forecast]]:
     """The same for several documents. The server is asked once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
+    beyond.check(options.split)
     target = choose.choose(settings, options.server, options.model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
@@ -208,7 +218,13 @@ def forecast_all(
         message = options.manner.with_system(tasks.message(document.text, task))
         is_one = options.manner.system is None
         most = options.most(task)
-        return forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
+        one = forecasts.say(message, most, options.timeout, target, settings, is_one=is_one)
+        if not beyond.is_wanted(one, task, options.split):
+            return one
+        wish = beyond.Wish(
+            task, most, options.split, options.manner, options.timeout, options.max_attempts
+        )
+        return beyond.plan(one, document, wish, settings, on_progress)
 
     return [[say(document, task) for task in _about(document, options)] for document in documents]
 

@@ -17,6 +17,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from ktclient.config import Settings
 from ktclient.errors import BadInput, BadSetting, NotTold
@@ -28,7 +29,7 @@ ALWAYS = "always"
 DESKTOP = "desktop"
 _BUILT_IN = {DESKTOP: ["dbus://"]}
 """Names that need no configuration, on a machine with a desktop and dbus-python."""
-_SHORTEST_SECRET = 5
+_SHORTEST_SECRET = 3
 
 
 def always(settings: Settings) -> list[str]:
@@ -128,7 +129,8 @@ def _texts(name: str, settings: Settings) -> list[str]:
 def _without_secrets(words: str, name: str, settings: Settings) -> str:
     """What apprise said, without anything of the addresses."""
     for address in _addresses(name, settings):
-        for part in [address, *re.split(r"[/:@?&=]+", address)]:
+        parts = [address, *re.split(r"[/:@?&=]+", address)]
+        for part in [*parts, *map(unquote, parts)]:
             if len(part) >= _SHORTEST_SECRET:
                 words = words.replace(part, "***")
     return words

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jobs.layout import StateDir
 from jobs.model import Status
-from ktclient import truth
+from ktclient import conducting, truth
 from ktclient.config import EMBEDDED
 from server_bundle import servers_of_ours, wire
 
@@ -33,7 +33,8 @@ def jobs_on(state: StateDir, server: str) -> list[str]:
         return []
     with truth.told(state) as store:
         running = store.in_status(Status.RUNNING)
-    return [job.id for job in running if _is_on(str(json.loads(job.spec)["server"]), server)]
+    asking = [job for job in running if job.pool != conducting.POOL]  # their parts ask
+    return [job.id for job in asking if _is_on(str(json.loads(job.spec)["server"]), server)]
 
 
 def _is_on(one: str, server: str) -> bool:

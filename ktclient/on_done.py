@@ -57,5 +57,6 @@ def _carried(value: str) -> str:
 
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(mode=0o700, exist_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(opened, "w", encoding="utf-8", errors="replace", newline="") as out:
         out.write(text)

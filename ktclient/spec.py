@@ -16,11 +16,13 @@ from typing import Any
 
 from ktclient.errors import BadInput
 from ktclient.manners import Manner
+from ktclient.split_plan import Plan
 from ktclient.tasks import Kind, Task
 from ktclient.tokens import Estimate
 
 VERSION = 2
-"""A new one comes with a new schema of the database, so that no older runner takes such a job."""
+"""A new one comes with a new schema of the database, so that no older runner takes such a job. What
+1 can say is stored as 1; a document that is to be split is 2."""
 _NEW_KINDS = (Kind.REQUEST, Kind.BATCH)
 """Unknown to version 1."""
 
@@ -40,6 +42,8 @@ class JobSpec:
     counted: Estimate | None = None
     """Tokens of the whole message, where they were counted; the same three times if exactly."""
     manner: Manner = field(default_factory=Manner)
+    split: Plan | None = None
+    """How the document is read in parts: the job conducts them, and asks nothing itself."""
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
@@ -50,7 +54,7 @@ class JobSpec:
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
-        stored = {
+        stored: dict[str, object] = {
             "version": VERSION if self.task.kind in _NEW_KINDS else 1,
             "task": task,
             "server": self.server,
@@ -58,6 +62,8 @@ class JobSpec:
             "max_tokens": self.max_tokens,
             "timeout": self.timeout,
         }
+        if self.split is not None:
+            stored |= {"version": VERSION, "conduct": "split", "split": self.split.to_fields()}
         return json.dumps(stored, ensure_ascii=False)
 
     @classmethod
@@ -77,6 +83,7 @@ class JobSpec:
             timeout=data["timeout"],
             counted=None if tokens is None else Estimate(*tokens),
             manner=Manner.from_fields(task),
+            split=Plan.from_fields(data["split"]) if "split" in data else None,
         )
 
 

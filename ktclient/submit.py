@@ -12,6 +12,7 @@ from pathlib import Path
 from jobs import model
 from ktclient import (
     awaiting,
+    beyond,
     conditions,
     config,
     documents,
@@ -56,6 +57,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    split: beyond.Split = "auto",
     schema: Mapping[str, object] | None = None,
     template: str | None = None,
     variables: Mapping[str, str] | None = None,
@@ -84,6 +86,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
     command line, "22:00" or "+2h".
     `notify` names whom to notify of its end, `on_done` is a command to run then.
+    `split`: a document that is too long for one request is read in parts ("auto"), refused
+    ("never"), or any longer than so many tokens is read in parts of that size.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
@@ -109,6 +113,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         priority,
         conditions=conditions_of(label, after, at),
         tellings=telling.wished(notify, on_done, config.load()),
+        split=split,
     )
     return _handed(_document(document, raw, encoding), wished(options, wish))[0]
 
@@ -129,6 +134,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    split: beyond.Split = "auto",
     schema: Mapping[str, object] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
@@ -164,6 +170,7 @@ def submit_questions(  # noqa: PLR0913 - as above
         priority,
         conditions=conditions_of(label, after, at),
         tellings=telling.wished(notify, on_done, config.load()),
+        split=split,
     )
     return _handed(_document(document, raw, encoding), wished(options, wish))
 

@@ -109,15 +109,15 @@ def message(document: str, task: Task) -> str:
 
 
 def _instruction(document: str, task: Task) -> str:
+    if task.kind is Kind.PROMPT:
+        return task.text
     chinese = is_chinese(document)
     if task.questions:
         return together.instruction(task.questions, chinese=chinese)
     if task.kind is Kind.SUMMARIZE:
         return "请总结上文。" if chinese else "Please summarize the text above."
-    if task.kind is Kind.ASK:
-        lead = "请根据上文回答:" if chinese else "Answer from the text above: "
-        return lead + task.text
-    return task.text
+    lead = "请根据上文回答:" if chinese else "Answer from the text above: "
+    return lead + task.text
 
 
 def is_chinese(text: str) -> bool:

@@ -60,9 +60,6 @@ WHERE told_at IS NULL AND due_at IS NOT NULL AND due_at <= :now ORDER BY due_at,
 -- name: owes_tellings
 SELECT EXISTS (SELECT 1 FROM tellings WHERE told_at IS NULL AND due_at IS NOT NULL);
 
--- name: tellings_in_trouble
-SELECT trouble FROM tellings WHERE job_id = :job_id AND trouble IS NOT NULL ORDER BY seq;
-
 -- name: begin_telling
 UPDATE tellings SET tries = tries + 1, due_at = :due_at
 WHERE seq = :seq AND tries = :tries AND told_at IS NULL AND due_at IS NOT NULL;
@@ -72,7 +69,8 @@ INSERT INTO events (job_id, attempt, at, kind, data)
 SELECT id, attempt, :at, :kind, :data FROM jobs WHERE id = :job_id;
 
 -- name: end_telling
-UPDATE tellings SET due_at = :due_at, told_at = :told_at, trouble = :trouble WHERE seq = :seq;
+UPDATE tellings SET due_at = :due_at, told_at = :told_at, trouble = :trouble
+WHERE seq = :seq AND tries = :tries;
 
 -- name: hand_on_tellings
 INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings

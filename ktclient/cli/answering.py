@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ktclient import snapshot, structured, together
-from ktclient.cli import exits, looking, screen
+from ktclient.cli import exits, family_tree, looking, screen
 from ktclient.errors import BadInput, NotFinished
 from ktclient.snapshot import Snapshot
 from ktclient.together import Answer
@@ -19,13 +19,18 @@ from ktclient.together import Answer
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("-o", "--output", metavar="FILE", help="Write the answer there instead.")
+@click.option(
+    "--sources", is_flag=True, help="Then what its numbers stand for: the parts of the document."
+)
 @click.option("--raw", is_flag=True, help="What came, as it is, also where it can be taken apart.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the text.")
-def result(job_id: str, output: str | None, raw: bool, as_json: bool) -> int:
+def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: bool) -> int:
     """Print a job's answer. Of a failed job, what had arrived."""
     with looking.job_by(job_id) as (store, job):
         now = snapshot.take(store, job)
         text = snapshot.answer(store, job)
+    if sources and text and not as_json:
+        text = "\n\n".join([text, "\n".join(family_tree.sources(job))]).rstrip("\n")
     if not now.is_finished:
         raise NotFinished(
             f"job {now.id} has not finished ({screen.activity(now)}); "
@@ -118,6 +123,10 @@ def remark(job: Snapshot, text: str) -> None:
     """What the reader of an answer must know about it."""
     if len(job.questions) > 1:
         _remark_on_missing(job, text)
+    if parts := job.figures.get("parts"):
+        screen.say(
+            f"note: read in {parts} parts, [n]; which they are: ktjob result {job.id} --sources"
+        )
     if job.is_truncated:
         screen.say(f"note: cut off at {job.max_tokens:,} tokens; ask for more with --max-tokens")
     for name in ("warning", "schema_mismatch"):

@@ -60,6 +60,12 @@ _ASKED = (
     click.option(
         "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
     ),
+    click.option(
+        "--split",
+        default="auto",
+        metavar="HOW",
+        help="auto: in parts where it is too long for one request; never; or tokens of a part.",
+    ),
     click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
     click.option("--label", metavar="TEXT", help="A word of yours, to find it by."),
     click.option(
@@ -125,11 +131,12 @@ class Asked(TypedDict):
     system: str | None
     temperature: float | None
     thinking: str | None
+    split: str
 
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import conditions, config, handover, structured, telling
+    from ktclient import beyond, conditions, config, handover, structured, telling
     from ktclient.wish import Wish, resolved
 
     wish = Wish(
@@ -159,6 +166,7 @@ def options_of(given: Asked) -> Options:
         manner=manner,
         conditions=conditions.conditions(given["label"], given["after"], given["at"]),
         tellings=telling.wished(given["notify"], given["on_done"], settings),
+        split=beyond.parse(given["split"]),
     )
 
 

@@ -25,7 +25,8 @@ def check(
 ) -> int:
     """Say whether FILE fits the server and how long it takes, without submitting it.
 
-    Takes the options of `submit`. Exits with 0 when it fits, with 7 when it does not.
+    Takes the options of `submit`. Exits with 0 when it fits, in one piece or in parts, with 7 when
+    it does not.
     """
     from ktclient import collection, config, handover
     from ktclient.snapshot import SCHEMA
@@ -48,5 +49,5 @@ def check(
         describing.describe_all(documents, [one for of_it in before for one in of_it])
         if found[0].expected is None:
             screen.say(f"  time       {found[0].time}")
-    fits = all(one.verdict.fits for one in found)
+    fits = all(one.can_run for one in found)
     return exits.SUCCEEDED if fits else exits.DOES_NOT_FIT

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ktclient.conditions import Conditions
     from ktclient.documents import Document
     from ktclient.forecast import Forecast
+    from ktclient.split_plan import Plan
 
 MOST_LINES = 8
 """So many jobs or names are listed one by one."""
@@ -90,11 +91,30 @@ def describe(forecast: Forecast) -> None:
     screen.say(f"  counted    {screen.one_line(forecast.count.by)}")
     verdict = forecast.verdict
     screen.say(f"  room       {verdict.kind.value}: {verdict.reason}")
-    if verdict.cure:
+    if forecast.split is not None:
+        _describe_split(forecast.split)
+    elif verdict.cure:
         screen.say(f"             {verdict.cure}")
     if forecast.expected is not None:
-        screen.say(f"  time       {forecast.time}; given up after {forecast.deadline:,.0f} s")
+        each = "each part " if forecast.split is not None else ""
+        screen.say(f"  time       {forecast.time}; {each}given up after {forecast.deadline:,.0f} s")
     for line in forecast.ahead.lines():
         screen.say(f"  now        {line}")
     if forecast.doubt:
         screen.say(f"WARNING: {forecast.doubt}")
+
+
+def _describe_split(plan: Plan) -> None:
+    """Loudly: it takes more requests than one, and it is another kind of reading."""
+    levels = plan.levels
+    more = plan.total - len(plan.chunks)
+    through = f" on {len(levels)} levels" if len(levels) > 1 else ""
+    screen.say(
+        f"  SPLIT      read in {len(plan.chunks):,} parts of up to {plan.largest:,} tokens, each a "
+        f"request with {plan.answer:,} tokens to answer; then {more:,} more{through} to make one "
+        "answer of theirs, which names parts by number: [3]"
+    )
+    screen.say(
+        "             That is no reading in one piece: no part knows another, and what only the "
+        "whole shows may be missed. --split never refuses instead"
+    )

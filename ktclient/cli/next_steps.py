@@ -53,6 +53,9 @@ def steps(job: Snapshot, *, has_text: bool) -> list[Step]:
         longer = [_again(job, "a longer answer")] if job.is_truncated else []
         return [Step(f"ktjob result {job.id}", "the answer"), *longer]
     kept = [Step(f"ktjob result {job.id}", "what had arrived")] if has_text else []
+    retry = Step(f"ktjob retry {job.id}", "the same once more, without asking again what succeeded")
+    if job.cause == "part_failed":
+        return [Step(f"ktjob show {job.id}", "which part failed, and why"), *kept, retry]
     if job.state == "CANCELLED":
         return [*kept, _again(job, "the same once more")]
     command, why = BY_CAUSE.get(job.cause or "", _LOGS)

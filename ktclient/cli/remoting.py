@@ -10,6 +10,7 @@ import click
 
 from ktclient import config, remote, ssh
 from ktclient.cli import answering, exits, hearing, looking, outgoing, screen
+from ktclient.cli.sections import Sections
 from ktclient.errors import BadInput, HostTrouble
 
 HERE = ("completion", "at-your-service")
@@ -18,7 +19,7 @@ _ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Not run again when the link broke after they were sent: who asks twice pays twice."""
 
 
-class Ktjob(click.Group):
+class Ktjob(Sections):
     """The group, whose commands run elsewhere with --host."""
 
     def invoke(self, context: click.Context) -> object:

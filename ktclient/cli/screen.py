@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -15,12 +16,33 @@ _BAR_CELLS = 12
 _HARMLESS = "\n\t\u00ad\u200c\u200d"
 """Of what Unicode calls control and format: line ends, tabs, soft hyphens, and the joiners without
 which Persian, Indic scripts and families of emoji fall apart."""
+_FIRST_COLUMN = re.compile(r" {2,}(?:[a-z]+(?: [a-z]+)? {2,})?")
 _NO_PLACE = ("Mn", "Me", "Cf")
 
 
 def say(message: str) -> None:
     """A line for people, on stderr: stdout carries data only."""
-    print(safe(message), file=sys.stderr, flush=True)
+    text = safe(message)
+    if sys.stderr.isatty():
+        room = shutil.get_terminal_size().columns
+        text = "\n".join(wrapped(line, room) for line in text.split("\n"))
+    print(text, file=sys.stderr, flush=True)
+
+
+def wrapped(line: str, room: int) -> str:
+    """A line broken between words, what follows under its second column where it has one."""
+    if width(line) <= room:
+        return line
+    head = _FIRST_COLUMN.match(line)
+    indent = len(head[0]) if head else 0
+    lines = [line[:indent]]
+    for word in line[indent:].split(" "):
+        is_first = len(lines[-1]) == indent
+        if not is_first and width(f"{lines[-1]} {word}") > room:
+            lines.append(" " * indent)
+            is_first = True
+        lines[-1] += word if is_first else f" {word}"
+    return "\n".join(lines)
 
 
 def put(text: str) -> None:

@@ -10,7 +10,8 @@ import click
 from jobs import clock
 from jobs.model import Attempt, Event, Job
 from ktclient import conducting, config, snapshot
-from ktclient.cli import looking, next_steps, screen
+from ktclient.cli import family_tree, looking, next_steps, screen
+from ktclient.cli.family_tree import Part
 from ktclient.cli.next_steps import Step
 from ktclient.snapshot import Snapshot
 
@@ -27,6 +28,7 @@ class _Told:
     events: list[Event]
     characters: int
     log: str
+    parts: list[Part]
 
     @property
     def steps(self) -> list[Step]:
@@ -48,6 +50,7 @@ def show(job_id: str, as_json: bool) -> None:
             events=store.events(job.id),
             characters=len(snapshot.answer(store, job)),
             log=str(settings.state.job_log(job.id)),
+            parts=family_tree.take(store, job),
         )
     screen.put(looking.json_text(_record(told)) if as_json else _in_words(told))
 
@@ -61,6 +64,7 @@ def _record(told: _Told) -> dict[str, object]:
         "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
+        "parts": [part.to_dict() for part in told.parts],
         "attempts": [_attempt_record(attempt) for attempt in told.attempts],
         "events": list(map(looking.event_record, told.events)),
         "next": [asdict(step) for step in told.steps],
@@ -82,19 +86,28 @@ def _in_words(told: _Told) -> str:
         _field(
             "limits",
             f"{told.now.max_tokens:,} tokens to answer, {told.now.timeout:,.0f} s, "
-            f"{job.max_attempts} attempts; priority {job.priority}",
+            f"{_attempts(job)}; priority {job.priority}",
         )
     )
+    if job.parent is not None:
+        lines.append(_field("part", f"{job.part} of job {job.parent}"))
     if job.pool != conducting.POOL:
         lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
     if told.characters:
         lines.append(_field("answer", f"{told.characters:,} characters"))
     lines.append(_field("log", told.log))
+    lines += ["", *family_tree.lines(told.parts)] if told.parts else []
     for attempt in told.attempts:
         lines += ["", *_attempt_lines(attempt)]
     lines += ["", *_event_lines(told), ""]
     lines += [_field("next", f"{step.command}    {step.why}") for step in told.steps]
     return "\n".join(lines)
+
+
+def _attempts(job: Job) -> str:
+    """A job that is read in parts asks nothing itself."""
+    plan = family_tree.plan_of(job)
+    return f"{job.max_attempts} attempts" if plan is None else f"{plan.attempts} attempts each part"
 
 
 def _field(name: str, text: str) -> str:

@@ -50,8 +50,9 @@ def test_what_the_pool_cannot_hold(
 ) -> None:
     """Exit code 7, with the arithmetic; submit refuses it for the same reason."""
     with fake_sglang(tmp_path, "--pool", "20000") as server:
-        told = check(ktjob_command, document, "--server", server.url)
-        command = [*ktjob_command, "submit", str(document), "--server", server.url]
+        never = ("--server", server.url, "--split", "never")
+        told = check(ktjob_command, document, *never)
+        command = [*ktjob_command, "submit", str(document), *never]
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (told.returncode, refused.returncode) == (7, 7)
     assert told.stdout.startswith("split: ")

@@ -76,7 +76,7 @@ def test_all_are_stored_or_none(run: Run, tmp_path: Path) -> None:
     """A file that is missing, that does not fit, a URL: exit code, words, and an empty store."""
     (tmp_path / "long.txt").write_text("word " * 200_000)
     with fake_sglang(tmp_path, "--window", "60000") as server:
-        options = ("--server", server.url)
+        options = ("--server", server.url, "--split", "never")
         done = [
             run("submit", "a.txt", last, *options)
             for last in ("gone.txt", "long.txt", "https://example.org/")

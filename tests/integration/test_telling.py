@@ -7,6 +7,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from support import processes
 
-from jobs import identity
+from jobs import identity, outbox
 from jobs.layout import StateDir
-from jobs.model import Event
+from jobs.model import Capacity, Event, NewJob
 from jobs.store import Store
 from ktclient import Job, submit_long
 from ktclient.errors import BadInput
@@ -206,3 +207,20 @@ def test_notify_tries_a_name(endpoint: Endpoint, ktjob_command: list[str]) -> No
     endpoint.refusals = 9
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 1 and "503" in done.stderr and SECRET not in done.stderr
+
+
+def test_whose_messengers_all_die_is_given_up(state: StateDir) -> None:
+    """Killed each time before it could note anything: nobody tries for ever."""
+    with Store.open(state) as store:
+        new = NewJob("pool", "{}", b"text", "title", tellings=(("command", "x"),))
+        job = store.submit(new, Capacity(slots=1))
+        store.request_cancel(job.id)
+        (telling,) = store.due_tellings(9)
+        for tries in range(outbox.MOST_TRIES):
+            assert store.begin_telling(replace(telling, tries=tries))
+            assert not store.begin_telling(replace(telling, tries=tries)), "by one alone"
+        store.end_telling(telling, None)
+        assert store.owes_tellings(), "one who comes late changes nothing"
+        assert not store.begin_telling(replace(telling, tries=outbox.MOST_TRIES))
+        assert not store.owes_tellings()
+        assert store.events(job.id)[-1].data["again"] == "given up"

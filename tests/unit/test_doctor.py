@@ -98,5 +98,5 @@ def test_a_failure_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_path_cannot_steer_the_terminal() -> None:
     """One finding is one line, whatever a path holds."""
-    told = doctoring._told(Finding(Severity.WARN, "state", "a\nb\x1b[2J", "c\nd"))
+    told = doctoring.told(Finding(Severity.WARN, "state", "a\nb\x1b[2J", "c\nd"))
     assert told.splitlines() == ["warn  state: a b\N{REPLACEMENT CHARACTER}[2J", "      c d"]

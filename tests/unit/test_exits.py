@@ -71,6 +71,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.PartRestarted: 1,
     errors.NotTold: 1,
     errors.ResultsUnwritable: 1,
+    errors.NotTold: 1,
     errors.WorkCancelled: 1,
     errors.WorkerStopped: 1,
     errors.IllegalTransition: 1,

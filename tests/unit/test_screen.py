@@ -9,6 +9,8 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ktclient.cli import live, screen
 from ktclient.snapshot import Snapshot
@@ -268,3 +270,20 @@ def test_speed_and_time_left_are_shown_and_an_estimate_is_marked() -> None:
     assert "512 tokens/s" in sure and "first word in 3m 05s" in sure and "~" not in sure
     assert "~512 tokens/s" in guess and "~3m 05s" in guess and "~ 25%" in guess
     assert "first word" not in screen.activity(job())
+
+
+@given(st.text(alphabet="ab 红", max_size=120), st.integers(20, 60))
+def test_a_wrapped_line_loses_no_word_and_fits(text: str, room: int) -> None:
+    """Between words only; a word that is longer than the terminal stays whole."""
+    line = f"  runs on    {text}"
+    broken = screen.wrapped(line, room)
+    assert broken.split() == line.split()
+    for one in broken.splitlines():
+        assert screen.width(one.rstrip()) <= room or len(one.split()) <= 3
+
+
+def test_what_follows_stands_under_the_second_column() -> None:
+    """So that the first one can be read down."""
+    broken = screen.wrapped("  runs on    a server that is far away", 26)
+    assert broken == "  runs on    a server that\n             is far away"
+    assert screen.wrapped("  room       fits", 80) == "  room       fits"
