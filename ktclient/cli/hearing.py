@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 import sys
 
 from ktclient.cli import screen
 from ktclient.remote import Hearing
+
+_COMMAND = re.compile(rb"\bktjob (wait|result|follow|show|cancel|retry|ask|status|submit|logs)\b")
 
 
 class _Text:
@@ -26,6 +29,17 @@ class _Text:
 def said(data: bytes) -> None:
     """Messages for people; the far side sends whole lines."""
     print(screen.safe(data.decode(errors="replace")), file=sys.stderr, end="", flush=True)
+
+
+class Said:
+    """The same, with the commands that it names as they are typed here."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def __call__(self, data: bytes) -> None:
+        named = rf"ktjob --host {self._host} \1"
+        said(_COMMAND.sub(named.encode(), data))
 
 
 def nothing(data: bytes) -> None:

@@ -49,6 +49,7 @@ class _Remote:
     def __init__(self, host: ssh.Host, context: click.Context) -> None:
         self._host, self._context = host, context
         self._given = context.params
+        self._is_typed = context.find_root().params["host"] is not None
 
     def run(self, name: str, rest: list[str]) -> int:
         if name in ("submit", "check"):
@@ -86,6 +87,8 @@ class _Remote:
         is_repeatable: bool = True,
         known: str = "",
     ) -> int:
+        if heard.said is hearing.said and self._is_typed:
+            heard.said = hearing.Said(self._host.name)
         argv = ["--host", "", *argv]  # meant for that machine, whatever KTJOB_HOST says there
         if any("\0" in word for word in argv):
             raise BadInput("an argument holds a NUL character")

@@ -119,6 +119,8 @@ def _ssh_config(lab: Lab) -> Path:
         "StrictHostKeyChecking": "no",
         "UserKnownHostsFile": lab.folder / "known_hosts",
         "LogLevel": "ERROR",
+        "ConnectTimeout": 5,
+        "ServerAliveInterval": 1,  # the user's own: it counts, not ours
     }
     path.write_text("Host gpu1\n" + "".join(f"  {k} {v}\n" for k, v in options.items()))
     return path
@@ -241,3 +243,21 @@ def test_follow_goes_on_where_it_was(box: Box, tmp_path: Path) -> None:
     assert process.returncode == 0, said
     assert got.decode() + out == WORDS + "\n"
     assert "trying again" in said
+
+
+def test_wait_outlives_a_network_that_goes_and_comes_back(box: Box, tmp_path: Path) -> None:
+    """As asleep: no packet of farewell. It is noticed, said once, and the job's end is heard."""
+    text = tmp_path / "text.txt"
+    text.write_text("A dark night.\n")
+    submitted = box.run(*box.submit(str(text)))
+    job_id = submitted.stdout.strip()
+    assert f"ktjob --host gpu1 wait {job_id}" in submitted.stderr
+    process = box.start("--host", "gpu1", "wait", job_id)
+    until(lambda: bool(box.lab.session_commands()), "it waits there", 60)
+    box.lab.cut_link()
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any("trying again" in line for line in lines)
+    box.lab.restore_link()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0 and "succeeded" in said and "trying again" not in said
