@@ -261,3 +261,15 @@ def test_wait_outlives_a_network_that_goes_and_comes_back(box: Box, tmp_path: Pa
     box.lab.restore_link()
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0 and "succeeded" in said and "trying again" not in said
+
+
+def test_a_cut_between_the_storing_and_the_answer_doubles_nothing(box: Box, tmp_path: Path) -> None:
+    """The moment that matters: the job is stored, a runner is being started, nobody has heard."""
+    text = tmp_path / "text.txt"
+    text.write_text("A dark night.\n")
+    process = box.start(*box.submit(str(text)))
+    until(lambda: bool(ids_of(box)), "it is stored", 60, every=0.005)
+    box.lab.kill_sessions()
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 0 and "trying again" in said, said
+    assert out.split() == ids_of(box)
