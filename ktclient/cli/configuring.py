@@ -10,6 +10,7 @@ import click
 from ktclient import config, config_file
 from ktclient.cli import defaults, doctoring, exits, looking, screen
 from ktclient.errors import BadInput, BadSetting
+from ktclient.snapshot import SCHEMA
 
 
 @click.group("config")
@@ -34,7 +35,7 @@ def show(ctx: click.Context, as_json: bool) -> None:
     settings = _checked(ctx, config.load())
     found = config_origins.origins(settings)
     if as_json:
-        screen.put(looking.json_text([asdict(one) for one in found]))
+        screen.put(looking.json_text([{"schema": SCHEMA, **asdict(one)} for one in found]))
         return
     rows = [("SETTING", "VALUE", "FROM")]
     for one in found:
@@ -44,17 +45,22 @@ def show(ctx: click.Context, as_json: bool) -> None:
 
 
 @config_.command()
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 @click.pass_context
-def check(ctx: click.Context) -> int:
+def check(ctx: click.Context, as_json: bool) -> int:
     """Try the configuration: the file, the keys and who may read them, and each server. Exits with
     1 where something is wrong."""
     from ktclient import config_check
     from ktclient.doctor.finding import Severity
 
-    settings, failed = _checked(ctx, config.load()), False
-    for finding in config_check.examine(settings):
-        screen.put(doctoring.told(finding))
-        failed |= finding.severity is Severity.FAIL
+    findings = []
+    for finding in config_check.examine(_checked(ctx, config.load())):
+        findings.append(finding)
+        if not as_json:  # at once: a server may take seconds to answer
+            screen.put(doctoring.told(finding))
+    if as_json:
+        screen.put(doctoring.json_of(findings))
+    failed = any(finding.severity is Severity.FAIL for finding in findings)
     return exits.FAILED if failed else exits.SUCCEEDED
 
 

@@ -27,7 +27,7 @@ def doctor(as_json: bool) -> int:
 
     findings = doctoring.examine(config.load())
     if as_json:
-        screen.put(_json(findings))
+        screen.put(json_of(findings))
     else:
         screen.put("\n".join(told(finding) for finding in findings))
     failed = any(finding.severity is doctoring.Severity.FAIL for finding in findings)
@@ -40,7 +40,7 @@ def told(finding: Finding) -> str:
     return line if finding.cure is None else f"{line}\n{_INDENT}{screen.one_line(finding.cure)}"
 
 
-def _json(findings: list[Finding]) -> str:
+def json_of(findings: list[Finding]) -> str:
     rows = [
         {
             "schema": SCHEMA,

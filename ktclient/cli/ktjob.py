@@ -47,8 +47,8 @@ def ktjob(host: str | None) -> None:
 
     \b
     ktjob submit report.txt --summarize --wait
-    ktjob submit book.txt --ask "Who dies?"      returns at once; log out if you like
-    ktjob status                                 what runs, what waits, what is done
+    ktjob submit book.txt --ask "Who dies?"     returns at once; then log out
+    ktjob status                                what runs, waits, and is done
     """
 
 

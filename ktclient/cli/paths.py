@@ -6,6 +6,7 @@ import click
 
 from ktclient import config
 from ktclient.cli import looking, screen
+from ktclient.snapshot import SCHEMA
 
 NAMES = ("state", "database", "log", "cache", "config")
 
@@ -20,8 +21,10 @@ def paths(name: str | None, as_json: bool) -> None:
     places = (state.root, state.database, state.runner_log, settings.cache, settings.config_file)
     found = {key: str(place) for key, place in zip(NAMES, places, strict=True)}
     if name is not None:
-        screen.put(looking.json_text({name: found[name]}) if as_json else found[name])
-    elif as_json:
-        screen.put(looking.json_text(found))
+        found = {name: found[name]}
+    if as_json:
+        screen.put(looking.json_text({"schema": SCHEMA, **found}))
+    elif name is not None:
+        screen.put(found[name])
     else:
         screen.put("\n".join(f"{key:<10} {place}" for key, place in found.items()))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from ktclient import config, truth
-from ktclient.cli import screen
+from ktclient import config, snapshot, truth
+from ktclient.cli import looking, screen
 
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-def retry(job_id: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def retry(job_id: str, as_json: bool) -> None:
     """Do a job that failed, was lost or cancelled once more, as a new job; prints its id.
 
     Of a job of many parts only those are asked again that did not succeed.
@@ -24,7 +25,12 @@ def retry(job_id: str) -> None:
         new = store.retry(old.id)
         kept = store.tally(new.id).succeeded
     truth.serve(settings.state)
-    screen.put(new.id)
+    if as_json:
+        with truth.told(settings.state) as store:
+            told = snapshot.take(store, store.job(new.id)).to_dict()
+        screen.put(looking.json_text(told))
+    else:
+        screen.put(new.id)
     parts = f"; {kept} parts that succeeded are not asked again" if kept else ""
     screen.say(f"job {new.id} does what {old.id} did not{parts}")
     screen.say(f"  come back  ktjob wait {new.id}, then ktjob result {new.id}")

@@ -52,6 +52,9 @@ def desk(tmp_path: Path, model_cache: Path) -> Iterator[Desk]:
     shutil.copy(ROOT / "examples/report.txt", folder)
     shutil.copy(ROOT / "examples/report.txt", folder / "very_long_document.txt")
     shutil.copy(ROOT / "examples/batch/requests.jsonl", folder)
+    (folder / "archive").mkdir()
+    for year in range(1990, 1993):
+        shutil.copy(ROOT / "examples/report.txt", folder / f"archive/{year}.txt")
     (folder / "book.txt").write_text("Once upon a time there was a long book.\n" * 400)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KTJOB_")}
     kept = {name: value for name, value in kept.items() if not name.startswith("XDG_")}

@@ -106,6 +106,11 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert run("logs", "logs", failed["id"])["id"] == failed["id"]
     assert run("job", "cancel", first)["state"] == "SUCCEEDED"
     assert run("doctor", "doctor", codes=(0, 1))[0]["about"]
+    assert run("doctor", "config", "check")[0]["about"] == "file"
+    assert run("setting", "config", "show")[0]["name"] == "server.url"
+    assert run("paths", "paths")["state"] and "log" not in run("paths", "paths", "database")
+    again = run("job", "retry", failed["id"])["id"]
+    run("job", "cancel", again)
     paths = run("open", "open", first)
     assert Path(paths["answer"]).read_text() == text and Path(paths["log"]).exists()
     assert len(run("templates", "templates")) >= 3
