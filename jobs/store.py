@@ -138,6 +138,11 @@ class Store(Browsing, Families, Outbox):
         """Whether there is a job with exactly this id."""
         return self._one("job_by_id", id=job_id) is not None
 
+    def by_key(self, key: str) -> Job | None:
+        """The job that was submitted under this key."""
+        found = self._scalar("job_by_key", key=key)
+        return None if found is None else self.job(str(found))
+
     def find(self, prefix: str) -> Job:
         """The job whose id starts so. Raises `NoSuchJob` and `AmbiguousId`."""
         found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if prefix else [])

@@ -72,6 +72,17 @@ def gather(
     return Collection((joined(found),) if join else tuple(found), tuple(passed_over))
 
 
+def files_of(name: str) -> Iterator[tuple[str, str | None]]:
+    """Path and title of each file that a name stands for; no title where it is the file's own.
+    Nothing is read. Raises `BadInput` and `DocumentUnusable`."""
+    yield from _files(name)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file of a folder is taken. Raises `DocumentUnusable`."""
+    return _is_text(name)
+
+
 def joined(parts: Sequence[Document]) -> Document:
     """One document of several, each under a line with its name, as head(1) writes it."""
     names = [documents.neutral(documents.printable(part.title))[0] for part in parts]

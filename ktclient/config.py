@@ -127,6 +127,11 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
+def default_host(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The machine on which commands are meant to run; None: this one."""
+    return environ.get("KTJOB_HOST") or None
+
+
 def user_units(environ: Mapping[str, str] = os.environ) -> Path:
     """Where systemd looks for the units that a user wrote himself (systemd.unit(5))."""
     base = environ.get("XDG_CONFIG_HOME", "")

@@ -49,6 +49,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── PartFailed                      mend what ended a part, then `ktjob retry`
 ├── ResultsUnwritable               mend what keeps the file from being written, then `ktjob retry`
 ├── PartRestarted                   inside the worker: the whole begins anew with its part
+├── HostTrouble                     the machine of --host: reach it, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── NotTold                         nobody could be told how a job ended: tried again
 ├── WorkCancelled                   inside the worker: a cancel was wished for
@@ -110,6 +111,7 @@ __all__ = [
     "EmptyAnswer",
     "EmptyStream",
     "ErrorInStream",
+    "HostTrouble",
     "HostUnknown",
     "HostUnreachable",
     "IllegalTransition",
@@ -382,6 +384,12 @@ class ResultsUnwritable(KtjobError):
     kept: `ktjob result` has them."""
 
     cause = "results_unwritable"
+
+
+class HostTrouble(KtjobError):
+    """Another machine that was named with --host cannot be reached, or has no ktjob for us."""
+
+    cause = "host_trouble"
 
 
 class NotFinished(KtjobError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import beyond, conditions, conducting, config, tasks, truth
+from ktclient import beyond, conditions, conducting, config, submit_keys, tasks, truth
 from ktclient import forecast as forecasts
 from ktclient.conditions import Conditions
 from ktclient.documents import Document
@@ -48,6 +48,9 @@ class Options:
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
     """Whom to tell how each job ended: what `telling.wished` gives."""
+
+    submit_key: str | None = None
+    """What was submitted under it before is not stored again (submit_keys.py)."""
 
     def most(self, task: Task) -> int:
         """Tokens of the answer to this task, at most."""
@@ -96,16 +99,29 @@ def hand_over_all(
             for task, one in zip(_about(document, options), forecasts_of_it, strict=True)
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
+    new = _keyed(new, options)
     target = each[0].target
     with Store.open(settings.state) as store:
         capacities = {target.server: capacity_of(store, target)}
         if any(one.split is not None for one in each):
             capacities[conducting.POOL] = conducting.CAPACITY
         stored = store.submit_all(new, capacities)
+    if options.submit_key is not None:  # another may have been first with another document
+        known = options.submit_key, documents, options.tasks, options.manner
+        submit_keys.known(*known, settings)
     for job in stored:
         on_stored(job.id)
     truth.serve(settings.state)
     return [(job.id, one) for job, one in zip(stored, each, strict=True)]
+
+
+def _keyed(new: list[NewJob], options: Options) -> list[NewJob]:
+    if options.submit_key is None:
+        return new
+    key = submit_keys.check(options.submit_key)
+    return [
+        replace(one, submit_key=submit_keys.of_job(key, number)) for number, one in enumerate(new)
+    ]
 
 
 def _require(document: Document, before: Sequence[Forecast], *, is_alone: bool) -> None:

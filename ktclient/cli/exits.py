@@ -85,6 +85,13 @@ def run(command: click.Command, name: str) -> None:
     sys.exit(_code_of_run(lambda: command.main(prog_name=name, standalone_mode=False), name))
 
 
+def code_of_command(command: click.Command, name: str, argv: list[str]) -> int:
+    """Run a command line that came from elsewhere. Returns its code."""
+    return _code_of_run(
+        lambda: command.main(args=argv, prog_name=name, standalone_mode=False), name
+    )
+
+
 def _code_of_run(call: Callable[[], object], name: str) -> int:
     try:
         code = call()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient import snapshot
-from ktclient.cli import answering, exits, live, looking, screen
+from ktclient.cli import answering, exits, live, looking, marks, screen
 from ktclient.snapshot import NOT_ANSWERING
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def follow(job_id: str, tail: bool) -> int:
 
 def _put_whole(end: Snapshot) -> None:
     if text := _answer(end):
+        marks.attempt(end.attempt)
         screen.put(text)
 
 
@@ -54,13 +55,18 @@ def _answer(end: Snapshot) -> str:
 
 def _followed(job: Job, tail: bool) -> Snapshot:
     """Show all until the end, which is returned."""
-    attempt = 0
+    attempt, is_live = 0, False
     with _Page() as page:
         for now, text in job.heard(from_now=tail):
             if attempt and now.attempt != attempt:
                 page.begin_anew(now, _why(job.id, attempt))
+            if now.attempt != attempt:
+                marks.attempt(now.attempt)
             attempt = now.attempt
             page.show(now, text)
+            if not is_live:
+                marks.live()
+            is_live = True
     return now
 
 

@@ -24,23 +24,25 @@ from ktclient.cli import (
     opening,
     overseeing,
     paths,
+    remoting,
     retrying,
     schema,
+    serving,
     showing,
     submitting,
     templating,
     unit,
 )
-from ktclient.cli.sections import Sections
 
 
 @click.group(
-    cls=Sections,
+    cls=remoting.Ktjob,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=exits.TABLE,
 )
+@click.option("--host", metavar="NAME", help="Run the command on that machine, over your ssh.")
 @click.version_option(ktclient.__version__, prog_name="ktjob")
-def ktjob() -> None:
+def ktjob(host: str | None) -> None:
     """Long requests to self-hosted LLMs that never get lost.
 
     \b
@@ -77,6 +79,7 @@ for _command in (
     doctoring.doctor,
     unit.install_unit,
     schema.schema,
+    serving.at_your_service,
 ):
     ktjob.add_command(_command)
 completing.attach(ktjob)

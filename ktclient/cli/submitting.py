@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ktclient.cli.asked import Asked
+    from ktclient.config import Settings
     from ktclient.documents import Document
     from ktclient.forecast import Forecast
     from ktclient.handover import Options
@@ -26,6 +28,11 @@ _MOST_HEADING = 200
 
 @click.command(cls=defaults.WithDefaults)
 @asked.asked
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="Submitted again under the same KEY it is the same job: for scripts that may run twice.",
+)
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
 def submit(  # noqa: PLR0913 - a command's options
@@ -34,6 +41,7 @@ def submit(  # noqa: PLR0913 - a command's options
     raw: bool,
     encoding: str | None,
     as_json: bool,
+    key: str | None,
     wait: bool,
     quiet: bool,
     **given: Unpack[Asked],
@@ -51,14 +59,21 @@ def submit(  # noqa: PLR0913 - a command's options
     options, settings = asked.options_of(given), config.load()
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
-    with named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
-        handed = handover.hand_over_all(documents, options, settings, line.download, name)
-    ids = [job_id for job_id, _ in handed]
+    handed: list[tuple[str, Forecast]] = []
+    ids = [] if key is None else _known(key, documents, options, settings)
+    if not ids:
+        options = replace(options, submit_key=key)
+        with named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
+            handed = handover.hand_over_all(documents, options, settings, line.download, name)
+        ids = [job_id for job_id, _ in handed]
     if not (wait or as_json):
         screen.put("\n".join(ids))
     if not quiet:
         describing.tell_passed_over(given_files)
-        _explain(handed, documents, options)
+        if handed:
+            _explain(handed, documents, options)
+        else:
+            screen.say(f"known: stored before under the key {key!r}; nothing is asked twice")
         warn_of_logout()
     if wait:
         headings = _headings(documents, options) if len(documents) > 1 else ()
@@ -66,6 +81,15 @@ def submit(  # noqa: PLR0913 - a command's options
     if as_json:
         _print_records(ids)
     return 0
+
+
+def _known(
+    key: str, documents: Sequence[Document], options: Options, settings: Settings
+) -> list[str]:
+    from ktclient import submit_keys
+
+    key = submit_keys.check(key)
+    return submit_keys.known(key, documents, options.tasks, options.manner, settings)
 
 
 def _print_records(ids: Sequence[str]) -> None:

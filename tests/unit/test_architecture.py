@@ -124,6 +124,7 @@ def test_there_is_no_import_cycle() -> None:
             {
                 "jobs.detach",
                 "jobs.user_manager",
+                "ktclient.ssh",
                 "ktclient.formats.child",
                 "ktclient.on_done",
                 "server_bundle.child",

@@ -66,6 +66,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.JobFailed: 1,
     errors.JobLost: 1,
     errors.PartFailed: 1,
+    errors.HostTrouble: 1,
     errors.NotTold: 1,
     errors.PartRestarted: 1,
     errors.NotTold: 1,

@@ -1,0 +1,102 @@
+"""What goes over the wire between two ktjobs: frames of a kind, a length and a body.
+
+Nothing is understood before it is whole: a stream that ends early raises `Cut`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from typing import IO
+
+PROTOCOL = 1
+MAGIC = b"\nktjob at your service\n"
+"""Comes first from the far side; before it there is what login shells print (`.bashrc`)."""
+_MOST_NOISE = 1 << 16
+BLOCK = 1 << 16
+_MOST = 1 << 22
+_HEAD = struct.Struct(">cI")
+
+HELLO, REQUEST, DATA, END, GO = b"V", b"H", b"D", b"E", b"G"
+OUT, SAID, MARK, EXIT = b"O", b"S", b"M", b"X"
+
+
+class Cut(Exception):
+    """The stream ended, or is not one of ours."""
+
+
+def write(stream: IO[bytes], kind: bytes, body: bytes = b"") -> None:
+    """One frame."""
+    stream.write(_HEAD.pack(kind, len(body)) + body)
+    stream.flush()
+
+
+def write_record(stream: IO[bytes], kind: bytes, record: dict[str, object]) -> None:
+    """One frame of JSON; what is no character of a file name stays what it is."""
+    write(stream, kind, json.dumps(record).encode())
+
+
+def read(stream: IO[bytes]) -> tuple[bytes, bytes]:
+    """The next frame. Raises `Cut`."""
+    kind, length = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    if length > _MOST:
+        raise Cut(f"a frame of {length} bytes")
+    return kind, _exactly(stream, length)
+
+
+def record(body: bytes) -> dict[str, object]:
+    """A frame's JSON. Raises `Cut`."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        raise Cut("a frame that is no JSON") from None
+    if not isinstance(found, dict):
+        raise Cut("a frame that is no record")
+    return found
+
+
+def skip_noise(stream: IO[bytes]) -> None:
+    """Read up to the far side's first word. Raises `Cut` where it does not come."""
+    seen = b"\n"
+    while not seen.endswith(MAGIC):
+        byte = stream.read(1)
+        if not byte or len(seen) > _MOST_NOISE:
+            raise Cut("the far side did not begin")
+        seen += byte
+
+
+def send_file(stream: IO[bytes], source: IO[bytes]) -> None:
+    """Its content in bounded memory, then its length and sha256: of what was really read."""
+    digest, length = hashlib.sha256(), 0
+    while block := source.read(BLOCK):
+        digest.update(block)
+        length += len(block)
+        write(stream, DATA, block)
+    write_record(stream, END, {"length": length, "sha256": digest.hexdigest()})
+
+
+def receive_file(stream: IO[bytes], target: IO[bytes]) -> None:
+    """The other end of `send_file`. Raises `Cut` unless all of it came."""
+    digest, length = hashlib.sha256(), 0
+    while True:
+        kind, body = read(stream)
+        if kind == END:
+            if record(body) != {"length": length, "sha256": digest.hexdigest()}:
+                raise Cut("a file that did not come as it was sent")
+            return
+        if kind != DATA:
+            raise Cut("no content of a file")
+        digest.update(body)
+        length += len(body)
+        target.write(body)
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytes:
+    found = b""
+    while len(found) < length:
+        more = stream.read(length - len(found))
+        if not more:
+            raise Cut("the stream ended within a frame" if found or length else "it ended")
+        found += more
+    return found
