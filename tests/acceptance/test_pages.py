@@ -62,8 +62,10 @@ def desk(tmp_path: Path, model_cache: Path) -> Iterator[Desk]:
     environment = {**kept, "HOME": str(home), "PATH": path, "KTJOB_CACHE": str(model_cache)}
     with fake_sglang(tmp_path, "--answer", '{"answers": ["It ends well.", "All."]}') as server:
         _point(folder / "examples", server)
+        _stand_for_gpu1(tmp_path, environment, server)
         yield Desk(folder, environment, server)
-        processes.end_all(StateDir(home / ".local/state/ktjob"))
+        for one in (home, tmp_path / "far"):
+            processes.end_all(StateDir(one / ".local/state/ktjob"))
 
 
 def _point(examples: Path, server: FakeServer) -> None:
@@ -71,6 +73,27 @@ def _point(examples: Path, server: FakeServer) -> None:
     for script in [*examples.glob("*/*.py"), *examples.glob("*/*.sh")]:
         text = script.read_text(encoding="utf-8")
         script.write_text(text.replace("http://localhost:40001", server.url), encoding="utf-8")
+
+
+def _stand_for_gpu1(folder: Path, environment: dict[str, str], server: FakeServer) -> None:
+    """An `ssh` that leads to another home of this machine, where the rest is the real far side.
+    Over a real sshd: test_remote.py."""
+    far, here = folder / "far", Path(environment["HOME"]) / ".config/ktjob"
+    for home, table in (
+        (far / ".config/ktjob", f'[server]\nurl = "{server.url}"\n'),
+        (here, f'[hosts.gpu1]\nktjob = "{Path(sys.executable).parent}/ktjob"\n'),
+    ):
+        home.mkdir(parents=True)
+        (home / "config.toml").write_text(table)
+    programs = folder / "programs"
+    programs.mkdir()
+    ssh = programs / "ssh"
+    ssh.write_text(
+        '#!/bin/sh\n[ "$1" = -G ] && exit 0\nfor command; do :; done\n'
+        f'unset KTJOB_HOST\nHOME={far} exec sh -c "$command"\n'
+    )
+    ssh.chmod(0o755)
+    environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
 
 
 @pytest.mark.timeout(300)
