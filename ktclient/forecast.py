@@ -66,7 +66,8 @@ class Forecast:
         if self.expected is None:
             return self.by
         low, high = spoken(self.expected.low), spoken(self.expected.high)
-        return f"about {spoken(self.expected.seconds)} to read ({low} to {high}), {self.by}"
+        between = f" ({low} to {high})" if low != high else ""
+        return f"about {spoken(self.expected.seconds)} to read{between}, {self.by}"
 
     def to_dict(self) -> dict[str, object]:
         """For --json: tokens and seconds; null is unknown."""

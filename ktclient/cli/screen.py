@@ -16,7 +16,7 @@ _BAR_CELLS = 12
 _HARMLESS = "\n\t\u00ad\u200c\u200d"
 """Of what Unicode calls control and format: line ends, tabs, soft hyphens, and the joiners without
 which Persian, Indic scripts and families of emoji fall apart."""
-_FIRST_COLUMN = re.compile(r" {2,}(?:[a-z]+(?: [a-z]+)? {2,})?")
+_FIRST_COLUMN = re.compile(r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?")
 _NO_PLACE = ("Mn", "Me", "Cf")
 
 
