@@ -214,6 +214,7 @@ def test_follow_says_so_under_the_text_too(
                 assert line, said
                 said += line
             os.kill(server.process.pid, signal.SIGCONT)
-            rest, _ = follow.communicate(timeout=60)
+            rest = follow.stdout.read()  # communicate() passes over what read() has buffered
+            follow.wait(60)
             patience.cancel()
         assert follow.returncode == 0 and begun + rest == words + "\n"
