@@ -38,8 +38,8 @@ class Said:
         self._host = host
 
     def __call__(self, data: bytes) -> None:
-        named = rf"ktjob --host {self._host} \1"
-        said(_COMMAND.sub(named.encode(), data))
+        named = f"ktjob --host {self._host} ".encode()
+        said(_COMMAND.sub(lambda found: named + found[1], data))
 
 
 def nothing(data: bytes) -> None:
