@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -52,4 +53,7 @@ def _help(command: click.Command, path: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page() + "\n", encoding="utf-8")
+    if sys.argv[1:] == ["-"]:
+        print(page())
+    else:
+        PAGE.write_text(page() + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -30,6 +31,11 @@ from support import memory_cgroup, processes, small_disk, unit_checker  # noqa: 
 from jobs import identity  # noqa: E402
 from jobs.layout import StateDir  # noqa: E402
 from server_bundle import weights  # noqa: E402
+
+# Examples take longer beside other tests. "few": for what runs a second time, on another Python.
+settings.register_profile("ours", deadline=None)
+settings.register_profile("few", deadline=None, max_examples=15)
+settings.load_profile("ours")
 
 NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
 NEEDS: dict[str, Callable[[], str | None]] = {

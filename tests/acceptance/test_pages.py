@@ -61,6 +61,9 @@ def desk(tmp_path: Path, model_cache: Path) -> Iterator[Desk]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**kept, "HOME": str(home), "PATH": path, "KTJOB_CACHE": str(model_cache)}
     with fake_sglang(tmp_path, "--answer", '{"answers": ["It ends well.", "All."]}') as server:
+        # A page that names no server would have the embedded model answer. That it does is the
+        # business of test_first_command.py, and takes a minute of two cores.
+        environment["KTJOB_SERVER"] = server.url
         _point(folder / "examples", server)
         _stand_for_gpu1(tmp_path, environment, server)
         yield Desk(folder, environment, server)

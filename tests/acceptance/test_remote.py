@@ -22,7 +22,7 @@ from acceptance.ssh_lab import SERVER_ADDRESS, Lab, ssh_lab, until
 from jobs.layout import StateDir
 from jobs.store import Store
 
-CUTS = int(os.environ.get("KTJOB_TEST_CUTS", "6"))
+CUTS = int(os.environ.get("KTJOB_TEST_CUTS", "3"))
 WORDS = " ".join(f"word{number}" for number in range(1, 61))
 pytestmark = pytest.mark.netns
 

@@ -19,6 +19,8 @@ GROUPS = {"ktjob": ktjob, "ktserver": ktserver}
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
     for short, command in group.commands.items():
+        if command.hidden:
+            continue
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {short}")
         else:
