@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ktclient import errors as errors
     from ktclient.batches import submit_batch as submit_batch
+    from ktclient.far import FarJob as FarJob
     from ktclient.several import submit_files as submit_files
     from ktclient.submit import Job as Job
     from ktclient.submit import submit_long as submit_long
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "FarJob",
     "Job",
     "__version__",
     "errors",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 _HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.submit")
+_HOMES["FarJob"] = "ktclient.far"
 _HOMES["submit_batch"] = "ktclient.batches"
 _HOMES["submit_files"] = "ktclient.several"
 

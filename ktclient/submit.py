@@ -1,43 +1,27 @@
-"""Handing a long request over, and the handle on what becomes of it."""
+"""Handing a long request over."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from jobs import model
 from ktclient import (
-    awaiting,
     beyond,
     conditions,
     config,
     documents,
     handover,
-    snapshot,
     structured,
     telling,
-    together,
-    truth,
 )
 from ktclient.documents import Document
-from ktclient.errors import (
-    BadInput,
-    JobCancelled,
-    JobFailed,
-    JobLost,
-    JobUnsuccessful,
-    NotFinished,
-)
+from ktclient.errors import BadInput
 from ktclient.handover import MAX_ATTEMPTS, Options
-from ktclient.snapshot import Snapshot
-from ktclient.together import Answer
+from ktclient.job import Job as Job
 from ktclient.wish import Wish, resolved
-
-_LOOK_SECONDS = 0.2
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
@@ -66,6 +50,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     at: str | datetime | None = None,
     notify: Sequence[str] = (),
     on_done: str | None = None,
+    host: str | None = None,
 ) -> Job:
     """Submit one document and return at once; a detached process does the rest.
 
@@ -86,11 +71,16 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
     command line, "22:00" or "+2h".
     `notify` names whom to notify of its end, `on_done` is a command to run then.
+    With a `host` the document goes to that machine over ssh and the job is there: `FarJob`.
     `split`: a document that is too long for one request is read in parts ("auto"), refused
     ("never"), or any longer than so many tokens is read in parts of that size.
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
+    if host is not None:
+        from ktclient import far
+
+        return far.submit(host, document, locals())[0]
     wish = Wish(
         summarize=summarize,
         ask=() if ask is None else (ask,),
@@ -141,6 +131,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     at: str | datetime | None = None,
     notify: Sequence[str] = (),
     on_done: str | None = None,
+    host: str | None = None,
 ) -> list[Job]:
     """Ask several questions about one document and return at once: one job each, in order, all of
     them stored or none. A server with a prefix cache reads the document once for all.
@@ -151,6 +142,10 @@ def submit_questions(  # noqa: PLR0913 - as above
     """
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
+    if host is not None:
+        from ktclient import far
+
+        return list(far.submit(host, document, locals()))
     wish = Wish(
         ask=questions,
         together=together and len(questions) > 1,
@@ -208,145 +203,3 @@ def _names_a_file(text: str) -> bool:
         return len(text) < 1000 and "\n" not in text and Path(text).is_file()
     except (OSError, ValueError):  # too long for a name, or with characters that no name has
         return False
-
-
-class Job:
-    """A handle on a submitted job. Holds nothing but its id: make one from an id at any time."""
-
-    def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
-        self._settings = settings or config.load()
-        with truth.told(self._settings.state) as store:
-            self.id: str = store.find(job_id).id
-
-    def __repr__(self) -> str:
-        return f"Job({self.id!r})"
-
-    def _repr_html_(self) -> str:
-        """For notebooks: what is true at this moment."""
-        return self.status()._repr_html_()
-
-    def status(self) -> Snapshot:
-        """What is true now: a job whose worker has died is not called running."""
-        with truth.told(self._settings.state) as store:
-            return snapshot.take(store, store.job(self.id))
-
-    def wait(self, timeout: float | None = None) -> Job:
-        """Return when the job has ended, however. Raises `NotFinished` after `timeout` seconds;
-        the job goes on."""
-        for _ in self.watch(timeout):
-            continue
-        return self
-
-    def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
-        """Like `wait`, yielding the status several times a second; the last one is the end."""
-        give_up = None if timeout is None else time.monotonic() + timeout
-        while True:
-            now = self.status()
-            yield now
-            if now.is_finished:
-                return
-            if give_up is not None and time.monotonic() >= give_up:
-                raise NotFinished(
-                    f"job {self.id} has not finished within {timeout:g} s; it goes on"
-                )
-            time.sleep(_LOOK_SECONDS)  # SQLite has no event for another process's commit
-
-    def result(self, timeout: float | None = None) -> str:
-        """The answer, waiting for it first. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
-        the text until then in `partial_text`, and `NotFinished` after `timeout` seconds."""
-        self.wait(timeout)
-        with truth.told(self._settings.state) as store:
-            job = store.job(self.id)
-            text = snapshot.answer(store, job)
-        if job.outcome is not model.Outcome.SUCCEEDED:
-            raise unsuccessful(job, text)
-        return text
-
-    async def awaited(self, timeout: float | None = None) -> str:
-        """`result` for asyncio: the answer, waiting for it without holding up the event loop.
-        Raises like `result`; cancelling the task cancels the waiting, not the job."""
-        watcher = awaiting.Watcher(self.id, self._settings)
-        async for _ in watcher.looks(timeout):
-            continue
-        job, text = await watcher.answer()
-        if job.outcome is not model.Outcome.SUCCEEDED:
-            raise unsuccessful(job, text)
-        return text
-
-    async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
-        """`watch` for asyncio."""
-        async for now, _ in awaiting.Watcher(self.id, self._settings).looks(timeout):
-            yield now
-
-    async def astream(self) -> AsyncIterator[str]:
-        """`stream` for asyncio."""
-        async for _, text in awaiting.Watcher(self.id, self._settings).looks(None):
-            if text:
-                yield text
-        await self.awaited()
-
-    def answers(self, timeout: float | None = None) -> list[Answer]:
-        """The answer to each question of the job, in order, waiting for them first; none for a
-        summary or a prompt. One that did not come whole has no `text`. Raises like `result`."""
-        text, questions = self.result(timeout), self.status().questions
-        if len(questions) == 1:
-            return [Answer(questions[0], text)]
-        return together.split(text, questions)
-
-    def data(self, timeout: float | None = None) -> object:
-        """The JSON in the answer, waiting for it first: what `schema` asked for. None where there
-        is none in it. In what it does not follow the schema is in
-        `status().figures["schema_mismatch"]`. Raises like `result`."""
-        return structured.data_or_none(self.result(timeout))
-
-    def ask(self, question: str) -> Job:
-        """A new job with another question about the same document, to the same server. Raises what
-        `submit_long` raises, and `StoreDamaged` where the document is gone."""
-        from ktclient import asking
-
-        job_id, _ = asking.ask(self.id, question, self._settings)
-        return Job(job_id, self._settings)
-
-    def cancel(self) -> Snapshot:
-        """Wish for the job's end. A queued job ends at once, a running one within a second or
-        two; `wait` for it. Harmless when it has ended."""
-        with truth.told(self._settings.state) as store:
-            return snapshot.take(store, store.request_cancel(self.id))
-
-    def stream(self) -> Iterator[str]:
-        """The answer as it arrives, from its beginning, to its end. Raises like `result`. A
-        second attempt begins again from the beginning."""
-        for _, text in self.heard():
-            if text:
-                yield text
-        self.result()
-
-    def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
-        """Like `watch`, each status with what of its attempt's answer arrived since the one before
-        it: from the beginning, or only `from_now` on. A second attempt begins again from the
-        beginning."""
-        after, attempt = 0, 0
-        is_skipped = from_now
-        for now in self.watch():
-            if now.attempt != attempt:
-                after, attempt = 0, now.attempt
-            with truth.told(self._settings.state) as store:
-                pieces = store.pieces(self.id, now.attempt, after)
-            after = pieces[-1].seq if pieces else after
-            text = "".join(piece.text for piece in pieces if piece.channel == "answer")
-            yield now, "" if is_skipped else text
-            is_skipped = False
-
-
-_ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {
-    model.Outcome.FAILED: JobFailed,
-    model.Outcome.CANCELLED: JobCancelled,
-    model.Outcome.LOST: JobLost,
-}
-
-
-def unsuccessful(job: model.Job, partial_text: str) -> JobUnsuccessful:
-    """The error that tells how a job ended."""
-    assert job.outcome is not None
-    kind = _ENDINGS[job.outcome]
-    return kind(f"job {job.id} {job.state.lower()}: {job.message}", partial_text)

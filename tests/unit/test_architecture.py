@@ -126,6 +126,7 @@ def test_there_is_no_import_cycle() -> None:
                 "jobs.user_manager",
                 "ktclient.ssh",
                 "ktclient.formats.child",
+                "ktclient.far",
                 "ktclient.on_done",
                 "server_bundle.child",
                 "server_bundle.doctor.commands",
