@@ -71,7 +71,10 @@ def test_of_one_job_until_its_end(events: Follow, tmp_path: Path, ktjob_home: Pa
         process = events(job.id[:6], "--follow")
         first = next_of(process)
         assert (first["kind"], first["job_id"], first["attempt"]) == ("submitted", job.id, 0)
-        out, said = process.communicate(timeout=90)
+        assert process.stdout is not None and process.stderr is not None
+        out = process.stdout.read()  # communicate() passes over what readline() has buffered
+        said = process.stderr.read()
+        process.wait(90)
     assert (process.returncode, said) == (0, "")
     told = [first, *map(json.loads, out.splitlines())]
     assert set(first) == {"schema", "seq", "job_id", "attempt", "at", "kind", "data"}

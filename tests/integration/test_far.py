@@ -16,6 +16,7 @@ from support import processes
 from jobs.layout import StateDir
 from jobs.store import Store
 from ktclient import FarJob, errors, submit_long, submit_questions
+from ktclient.remote_frames import PROTOCOL
 
 ANSWER = "It ends\nwell, in the end."
 
@@ -106,3 +107,21 @@ def test_errors_are_those_of_a_job_here(far: StateDir, server: FakeServer) -> No
         later.wait(0.1)
     with pytest.raises(errors.HostTrouble, match="no ktjob"):
         submit_long("x", host="gpu2")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "cure"), [(PROTOCOL + 1, "update it here"), (PROTOCOL - 1, "update it on gpu1")]
+)
+def test_two_that_do_not_understand_each_other_say_so(
+    far: StateDir, tmp_path: Path, protocol: int, cure: str
+) -> None:
+    """Before anything is sent; and which of them is to be updated."""
+    hello = {"protocol": protocol, "version": "9.9"}
+    script = (
+        f"#!{sys.executable}\nimport sys\nfrom ktclient import remote_frames as frames\n"
+        "sys.stdout.buffer.write(frames.MAGIC)\n"
+        f"frames.write_record(sys.stdout.buffer, frames.HELLO, {hello})\n"
+    )
+    (tmp_path / "far/ktjob").write_text(script)
+    with pytest.raises(errors.HostTrouble, match=cure):
+        submit_long("x", host="gpu1")
