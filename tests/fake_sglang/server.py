@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -9,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import Any
@@ -60,7 +62,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         path = self.path.partition("?")[0]
         if path == "/v1/chat/completions":
-            serve_chat(self.server.site, self._client, raw)
+            with self.server.writing():
+                serve_chat(self.server.site, self._client, raw)
         elif path == "/abort_request":
             self._abort(raw)
         elif path in ("/tokenize", "/v1/tokenize"):
@@ -174,7 +177,21 @@ class Server(ThreadingHTTPServer):
         self.one_at_a_time = threading.Lock()
         self.is_well = True
         self.is_draining = False
+        self._writers = 0
+        self._last_words = threading.Condition()
         super().__init__(("127.0.0.1", options.port), Handler)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """While an answer is on its way to its client."""
+        with self._last_words:
+            self._writers += 1
+        try:
+            yield
+        finally:
+            with self._last_words:
+                self._writers -= 1
+                self._last_words.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no error of the server."""
@@ -193,6 +210,9 @@ class Server(ThreadingHTTPServer):
             site.log.line("Signal SIGTERM received while health check failed. Force exiting.")
         else:
             site.log.drains([])
+            # The real one looks every 5 s: the last words of an answer are long out by then.
+            with self._last_words:
+                self._last_words.wait_for(lambda: not self._writers, timeout=5)
         os._exit(0)
 
 
