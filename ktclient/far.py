@@ -50,6 +50,12 @@ _WORDS = (
     *("priority", "encoding", "system", "temperature", "label", "on_done", "split"),
 )
 
+KNOWN = {
+    *(*_FLAGS, *_WORDS, "document", "host", "ask", "questions", "after", "notify", "variables"),
+    *("thinking", "at", "schema"),
+}
+"""What may be given; whatever else is refused, and never left out in silence."""
+
 
 class FarJob(Job):
     """A job on the machine `host`; the same as `Job`, but for `heard`. Whatever it asks for takes a
@@ -193,7 +199,12 @@ def submit(
 
 
 def _options(given: Mapping[str, object], folder: str) -> list[str]:
-    words = [f"--{name}" for name in _FLAGS if given.get(name)]
+    if unknown := sorted(given.keys() - KNOWN):
+        raise BadInput(f"{unknown[0]} cannot be given to another machine")
+    questions = given.get("questions")
+    is_alone = isinstance(questions, Sequence) and len(questions) < 2
+    flags = [name for name in _FLAGS if given.get(name) and not (name == "together" and is_alone)]
+    words = [f"--{name}" for name in flags]
     for name in _WORDS:
         if given.get(name) is not None:
             words.append(f"--{name.replace('_', '-')}={given[name]}")

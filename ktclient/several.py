@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from ktclient import collection, config, documents, handover, structured, telling
+from ktclient import beyond, collection, config, documents, handover, structured, telling
 from ktclient.errors import BadInput
 from ktclient.handover import MAX_ATTEMPTS, Options
 from ktclient.submit import Job, conditions_of, wished
@@ -35,6 +35,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    split: beyond.Split = "auto",
     schema: Mapping[str, object] | None = None,
     label: str | None = None,
     after: Sequence[str | Job] = (),
@@ -76,6 +77,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
         priority,
         conditions=conditions_of(label, after, at),
         tellings=telling.wished(notify, on_done, settings),
+        split=split,
     )
     names = [_name(path) for path in paths]
     given = collection.gather(names, join=join, raw=raw, encoding=encoding)

@@ -77,10 +77,11 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 
     Raises the leaves of `ktclient.errors` named at `hand_over`; nothing is stored then.
     """
+    given = {**locals()}
     if host is not None:
         from ktclient import far
 
-        return far.submit(host, document, locals())[0]
+        return far.submit(host, document, given)[0]
     wish = Wish(
         summarize=summarize,
         ask=() if ask is None else (ask,),
@@ -140,12 +141,13 @@ def submit_questions(  # noqa: PLR0913 - as above
     `max_tokens` bounds the answer of each job; without it 1024 for each question. The rest is as
     for `submit_long`, also what it raises; `BadInput` too for no question at all.
     """
+    given = {**locals()}
     if isinstance(questions, str) or not questions:
         raise BadInput("questions must be a list of at least one question")
     if host is not None:
         from ktclient import far
 
-        return list(far.submit(host, document, locals()))
+        return list(far.submit(host, document, given))
     wish = Wish(
         ask=questions,
         together=together and len(questions) > 1,

@@ -140,7 +140,8 @@ def until_read(desk: Desk, job: str) -> None:
     while time.monotonic() < give_up:
         if (json.loads(desk.quiet("status", job, "--json"))["done"] or 0) > 100:
             return
-        time.sleep(0.5)
+        time.sleep(0.5)  # a status is a process of half a second: no event tells of progress
+    raise TimeoutError(f"{job} did not get on within {PATIENCE} s")
 
 
 def main(out: Path) -> None:

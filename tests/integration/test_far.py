@@ -5,6 +5,7 @@ machine, where the rest is the real far side; over a real sshd the commands are 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from support import processes
 from jobs.layout import StateDir
 from jobs.store import Store
 from ktclient import FarJob, errors, submit_long, submit_questions
+from ktclient import far as far_jobs
 from ktclient.remote_frames import PROTOCOL
 
 ANSWER = "It ends\nwell, in the end."
@@ -73,6 +75,8 @@ def test_a_job_of_another_machine_is_a_job(
 
 def test_all_that_is_given_goes_along(far: StateDir, server: FakeServer) -> None:
     """A text, several questions, a schema, a time, the job to start after."""
+    (alone,) = submit_questions("x", ["Who?"], together=True, server=server.url, host="gpu1")
+    assert alone.result() == ANSWER
     first, second = submit_questions(
         "A dark\nnight.",
         ["Who?", "Why?; $(true)"],
@@ -90,6 +94,14 @@ def test_all_that_is_given_goes_along(far: StateDir, server: FakeServer) -> None
     assert first.cancel().state == "CANCELLED"
     with pytest.raises(errors.JobCancelled, match="cancelled"):
         first.result()
+
+
+def test_nothing_that_can_be_given_is_left_out() -> None:
+    """Whoever adds an argument teaches it to go along, or it is refused by its name."""
+    for call in (submit_long, submit_questions):
+        assert set(inspect.signature(call).parameters) <= far_jobs.KNOWN
+    with pytest.raises(errors.BadInput, match="colour"):
+        far_jobs.submit("gpu1", "x", {"colour": "red"})
 
 
 def test_errors_are_those_of_a_job_here(far: StateDir, server: FakeServer) -> None:
