@@ -44,7 +44,7 @@ from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
 from ktclient.request_body import Body
-from ktclient.servers import calls, own_log, probe
+from ktclient.servers import calls, coming, own_log, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
 from ktclient.tasks import Kind
@@ -77,7 +77,7 @@ def perform(performing: Performing) -> None:
         return
     spec = JobSpec.from_json(performing.spec)
     settings = config.load()
-    for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout)):
+    for turn in _turns(performing, spec):
         with turn:
             _ask_somehow(performing, spec, settings)
 
@@ -98,10 +98,18 @@ def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Setting
         _ask(performing, spec, settings, with_schema=False)
 
 
-def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
+def _turns(performing: Performing, spec: JobSpec) -> tenacity.Retrying:
     """Ask again, for a while, what no server has accepted yet: it is starting, or full. Whatever
     was accepted is never asked again here."""
     doubling = tenacity.wait_exponential(min=1, max=LONGEST_PAUSE_SECONDS)
+    patience = min(PATIENCE_SECONDS, spec.timeout)
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        """A server that `ktserver` is starting has its own bounds, and is waited for."""
+        spent = state.seconds_since_start or 0.0
+        if spent < patience:
+            return False
+        return spent >= spec.timeout or coming.at(performing.state.servers, spec.server) is None
 
     def pause(state: tenacity.RetryCallState) -> float:
         """As the server says, where it does; but not beyond our patience."""
@@ -117,7 +125,7 @@ def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
         wait=pause,
-        stop=tenacity.stop_after_delay(patience),
+        stop=is_over,
         sleep=lambda seconds: rest(performing, seconds),
         before_sleep=say_why,
         reraise=True,
