@@ -21,6 +21,7 @@ from ktclient.errors import (
     HostUnreachable,
     KtjobError,
     LinkLost,
+    ProtocolError,
     ProxyRefused,
     ServerSilent,
     StreamCut,
@@ -47,6 +48,9 @@ what an https port says to plain http (h11 _receivebuffer.py, is_next_line_obvio
 _BYTES = re.compile(r"bytearray\(b?['\"](.*)['\"]\)")
 _CLOSED = ("peer closed connection", "Server disconnected")
 """httpcore's words for an orderly end too early, with and without a beginning of an answer."""
+_IN_BODY = "illegal chunk"
+"""h11's words for a body whose frame is broken; the head was HTTP."""
+_MANGLED = (httpx2.RemoteProtocolError, httpx2.DecodingError)
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _TIMEOUTS = (httpx2.ReadTimeout, httpx2.WriteTimeout)
@@ -55,7 +59,7 @@ _TIMEOUTS = (httpx2.ReadTimeout, httpx2.WriteTimeout)
 def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0) -> KtjobError:
     """Our error for a connection to `url` that failed. `sent`: the whole request had gone out,
     `seconds` ago."""
-    causes = list(_chain(error))
+    causes = list(chain(error))
     system = next((one for one in causes if isinstance(one, OSError)), None)
     reason = _reason(causes, system)
     if isinstance(system, ssl.SSLError) and not sent:
@@ -63,13 +67,16 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
     if any(isinstance(one, httpx2.RemoteProtocolError) for one in causes):
         if _TLS_ALERT in reason:
             return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
-        if "illegal" in reason:
-            found = _BYTES.search(reason)
-            said = found[1] if found else reason
+        if "illegal" in reason and _IN_BODY not in reason:
             return WrongAddress(
-                f"what answers at {url} does not speak HTTP ({said}): it is another "
+                f"what answers at {url} does not speak HTTP ({_said(reason)}): it is another "
                 "service's port. Correct the port in --server URL."
             )
+    if sent and any(isinstance(one, _MANGLED) for one in causes) and not _is_end(causes):
+        return ProtocolError(
+            f"the answer of {url} came mangled ({_said(reason)}): whatever is between, a proxy "
+            "most likely, breaks it. Go to the server directly."
+        )
     return _cut(system, url, reason, seconds) if sent else _unsent(causes, system, url, reason)
 
 
@@ -145,12 +152,22 @@ def _reason(causes: list[BaseException], system: OSError | None) -> str:
     if system is not None and system.strerror:
         return quote(system.strerror)
     said = (quote(str(one)) for one in reversed(causes))
-    if any(words.startswith(_CLOSED) for words in map(str, causes)):
+    if _is_end(causes):
         return "closed from the other side"
     return next((words for words in said if words), type(causes[-1]).__name__)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _is_end(causes: list[BaseException]) -> bool:
+    return any(words.startswith(_CLOSED) for words in map(str, causes))
+
+
+def _said(reason: str) -> str:
+    """h11 shows what it did not understand as Python."""
+    found = _BYTES.search(reason)
+    return found[1] if found else reason
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it came from, from the outside in; httpcore hides the system's own."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

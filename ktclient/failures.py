@@ -7,10 +7,12 @@ it a retry may cost half an hour.
 from __future__ import annotations
 
 import email.utils
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -24,6 +26,7 @@ from ktclient.errors import (
     ModelUnknown,
     ProtocolError,
     ProxyGaveUp,
+    ProxyRefused,
     QueueTimedOut,
     RateLimited,
     Redirected,
@@ -59,6 +62,8 @@ _ANSWER_TOO_LONG = (
     "max_tokens is too large",  # OpenAI, vLLM
     "max_tokens must be at least 1, got -",  # vLLM #4667: what is left of the window
 )
+_NO_BODY = re.compile(r"Error code: \d+")
+"""openai's words for a status without a body."""
 _PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
 """nginx's and Go's words to plain http on their TLS port, each with a 400."""
 _NO_MODEL = ("not exist", "not found", "not_found", "unknown", "invalid", "not loaded")
@@ -99,6 +104,8 @@ def explain(
     if isinstance(error, KtjobError):
         return error
     if isinstance(error, httpx2.HTTPError):
+        if (answer := _refused(error)) is not None:
+            return _by_status(_Refusal(url, answer.status_code, "", "", seconds, answer.headers))
         return connections.explain(error, url, sent=sent, seconds=seconds)
     import openai  # half a second; only its own client raises what follows
 
@@ -110,12 +117,19 @@ def explain(
         return connections.explain(error, url, sent=sent, seconds=seconds)
     if isinstance(error, openai.APIError):
         return in_stream(error.body, url, begun=begun, seconds=seconds, told=error.message)
-    if isinstance(error, (openai.OpenAIError, ValueError)):
+    if isinstance(error, (openai.OpenAIError, ValueError, RecursionError)):
         return ProtocolError(
             f"{url} answered with something that is not its protocol ({_words(error)}). Is it an "
             "OpenAI-compatible server, with no proxy in between that changes answers?"
         )
     raise error
+
+
+def _refused(error: httpx2.HTTPError) -> httpx2.Response | None:
+    """The refusal whose body could not be read, where that is what failed: its number has come,
+    and is an answer."""
+    found = (one for one in connections.chain(error) if isinstance(one, httpx2.HTTPStatusError))
+    return next((one.response for one in found), None)
 
 
 def by_answer(url: str, answer: httpx2.Response) -> KtjobError:
@@ -179,9 +193,12 @@ def _by_number(refusal: _Refusal) -> KtjobError:
     if 300 <= status < 400:
         return _redirected(refusal)
     kind, cure = _CURES.get(status, _SERVERS_FAULT if status >= 500 else _REQUESTS_FAULT)
-    return kind(cure.format(at=refusal.url, time=spoken(refusal.seconds)) + f" ({refusal})")
+    host, time = urlsplit(refusal.url).hostname, spoken(refusal.seconds)
+    return kind(cure.format(at=refusal.url, host=host, time=time) + f" ({refusal})")
 
 
+NO_SERVER_BEHIND = (502, 520, 521, 522, 523, 530)
+"""502, and Cloudflare's: its codes tell how it lost the server, 530 that its tunnel is down."""
 _REQUESTS_FAULT = (ServerRefused, "the server at {at} calls the request wrong; it was not computed")
 _SERVERS_FAULT = (ServerBroke, "the server at {at} failed; its log says why")
 _KEY: tuple[type[RequestFailed], str] = (
@@ -193,7 +210,11 @@ _GAVE_UP: tuple[type[RequestFailed], str] = (
     "a proxy before {at} gave up after {time}, while the server may still compute: raise its "
     "timeout (nginx: proxy_read_timeout 3600s), or go direct",
 )
-_CURES: Mapping[int, tuple[type[RequestFailed], str]] = {
+_LOST: tuple[type[RequestFailed], str] = (
+    BadGateway,
+    "a proxy before {at} lost the server behind it, or never reached it: the server's log says why",
+)
+_CURES: Mapping[int, tuple[type[KtjobError], str]] = {
     401: _KEY,
     403: _KEY,
     404: (
@@ -201,17 +222,18 @@ _CURES: Mapping[int, tuple[type[RequestFailed], str]] = {
         "there is no /v1/chat/completions at {at}: give the URL without a path, like "
         "http://host:40001",
     ),
+    407: (
+        ProxyRefused,
+        "no server answers at {at}: the proxy that the environment names wants to know who asks. "
+        "Write HTTP_PROXY (HTTPS_PROXY) as http://user:password@proxy:port, or set NO_PROXY={host}",
+    ),
     408: _GAVE_UP,
     413: (
         BodyTooLarge,
         "a proxy before {at} takes no body so large: raise its limit (nginx: "
         "client_max_body_size 64m), or go direct",
     ),
-    502: (
-        BadGateway,
-        "a proxy before {at} lost the server behind it, or never reached it: the server's log says "
-        "why",
-    ),
+    **dict.fromkeys(NO_SERVER_BEHIND, _LOST),
     504: _GAVE_UP,
     524: _GAVE_UP,  # Cloudflare's 504
 }
@@ -268,7 +290,7 @@ def _unavailable(refusal: _Refusal) -> RequestFailed:
             "when it is less busy, or raise SGLANG_REQ_WAITING_TIMEOUT there"
         )
     if not busy and (refusal.seconds > _QUICK_SECONDS or refusal.says("disconnect/reset")):
-        kind, cure = _CURES[502]
+        kind, cure = _LOST
         return kind(cure.format(at=url) + f" ({refusal})")
     return ServerBusy(
         f"the server at {url} {busy or 'takes no requests now'}; try later ({refusal})"
@@ -285,7 +307,8 @@ def _redirected(refusal: _Refusal) -> Redirected:
 
 
 def _message(error: openai.APIError) -> str:
-    return error_bodies.words(error.body) or quote(str(error))
+    said = error_bodies.words(error.body) or quote(str(error))
+    return "" if _NO_BODY.fullmatch(said) else said
 
 
 def _words(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from ktclient.addresses import root_of as root_of
 from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, WrongAddress
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.numbers import count_of
 
 _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 """`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
@@ -42,7 +43,10 @@ def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
     """What /v1/models said. Raises `Unauthorized`, `WrongAddress`, `Redirected`, `TlsFailed`,
     `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
-    if status in (502, 504):  # nothing was asked yet, so nothing is lost by waiting
+    if status in (
+        *failures.NO_SERVER_BEHIND,
+        504,
+    ):  # nothing was asked yet, so nothing is lost by waiting
         raise ServerBusy(
             f"a proxy answers at {url}, but no server behind it (HTTP {status}); start that, or "
             "wait until it is up"
@@ -84,5 +88,5 @@ def _facts(url: str, entries: list[dict[str, object]], model: str | None) -> Ser
         url=url,
         dialect=_OWNERS.get(str(entry.get("owned_by")), plain.NAME),
         model=model or str(entry["id"]),
-        window=window if isinstance(window, int) and window is not True else None,
+        window=count_of(window),
     )
