@@ -15,13 +15,17 @@ def root_of(url: str) -> str:
     """
     if "@" in url:
         raise BadInput("a server URL must not hold a key; set KTJOB_API_KEY instead")
+    if "?" in url or "#" in url:  # whatever follows may be a key too, and no path can be added
+        raise BadInput("a server URL ends with its path, without ? or #; keys go to KTJOB_API_KEY")
     text = url.strip()
     if "://" not in text:
         text = f"http://{text}"
     text = text.rstrip("/")
     if not _is_address(text):
         raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
-    return text.removesuffix("/v1").rstrip("/")
+    parts = urlsplit(text)
+    origin = f"{parts.scheme}://{parts.netloc.lower()}"  # one server is one pool, however written
+    return f"{origin}{parts.path}".removesuffix("/v1").rstrip("/")
 
 
 def is_same(one: str, other: str) -> bool:
@@ -57,6 +61,7 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
+        host = (parts.hostname or "").encode("idna")  # "a..b" and the like are no names
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid
+    return parts.scheme in ("http", "https") and bool(host) and port_is_valid

@@ -9,11 +9,13 @@ import errno
 import re
 import socket
 import ssl
+import urllib.request
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx2
 
+from ktclient.addresses import is_local
 from ktclient.errors import (
     ConnectionBroke,
     ConnectionRefused,
@@ -72,7 +74,7 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
                 f"what answers at {url} does not speak HTTP ({_said(reason)}): it is another "
                 "service's port. Correct the port in --server URL."
             )
-    if sent and any(isinstance(one, _MANGLED) for one in causes) and not _is_end(causes):
+    if any(isinstance(one, _MANGLED) for one in causes) and not _is_end(causes):
         return ProtocolError(
             f"the answer of {url} came mangled ({_said(reason)}): whatever is between, a proxy "
             "most likely, breaks it. Go to the server directly."
@@ -90,6 +92,14 @@ def _unsent(
             f"no server answers at {url}: the proxy that the environment names does not lead there "
             f"({reason}). Set NO_PROXY={host}, or mend HTTPS_PROXY."
         )
+    late = any(isinstance(one, httpx2.ConnectTimeout) for one in causes)
+    proxy = _proxy_for(url)
+    if proxy and (late or isinstance(system, (socket.gaierror, ConnectionRefusedError))):
+        return ProxyRefused(
+            f"no server answers at {url}: the proxy that the environment names for it, {proxy}, "
+            f"is not there ({reason}). Start it, mend HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or set "
+            f"NO_PROXY={host} to go direct."
+        )
     if isinstance(system, socket.gaierror):
         return HostUnknown(
             f"there is no host {host}: the name could not be looked up ({reason}). Correct it in "
@@ -102,7 +112,6 @@ def _unsent(
             f"{url} takes connections but neither reads nor answers ({reason}): it is loading, "
             "overloaded or hung. Its log says which."
         )
-    late = any(isinstance(one, httpx2.ConnectTimeout) for one in causes)
     if late or (system is not None and system.errno in _NO_WAY):
         return HostUnreachable(
             f"{url} cannot be reached ({reason}); nothing was sent. Is the machine up, its "
@@ -113,6 +122,16 @@ def _unsent(
         "computed. It is restarting, or a proxy in between takes no body so large, or it wants "
         "https://."
     )
+
+
+def _proxy_for(url: str) -> str | None:
+    """Host and port of the proxy that goes before a server; never its user and password."""
+    parts = urlsplit(url)
+    named = urllib.request.getproxies_environment()
+    proxy = named.get(parts.scheme) or named.get("all")
+    if not proxy or is_local(url) or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return quote(proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")) or None
 
 
 def _cut(system: OSError | None, url: str, reason: str, seconds: float) -> KtjobError:

@@ -136,7 +136,7 @@ def by_answer(url: str, answer: httpx2.Response) -> KtjobError:
     """Our error for a short question that was answered with anything but 200."""
     try:
         body: object = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = answer.text
     words, codes = error_bodies.words(body), error_bodies.codes(body)
     return _by_status(_Refusal(url, answer.status_code, words, codes, 0.0, answer.headers))

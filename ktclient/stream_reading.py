@@ -158,4 +158,5 @@ def _count(whole: object, name: str) -> int | None:
 
 def _shown(chunk: Any) -> str:
     dump = getattr(chunk, "model_dump", None)
-    return quote(repr(dump(exclude_none=True, warnings=False) if dump else chunk))
+    told = dump(exclude_none=True, warnings=False) if dump else chunk
+    return quote(json.dumps(told, ensure_ascii=False, default=str))

@@ -124,6 +124,32 @@ def test_a_server_is_asked_again_when_it_said(state: StateDir, gateway: Gateway)
     assert job.status().attempt == 1
 
 
+def test_an_answer_that_said_why_it_ended_is_whole(state: StateDir, gateway: Gateway) -> None:
+    """The line breaks before counts and closing mark: nothing is asked again for those."""
+    gateway.answers = [(200, {"content-type": EVENTS, "content-length": "9999"}, stream(WORD))]
+    job = submit_long("text", server=gateway.url)
+    assert job.result(timeout=60) == "Whole."
+    assert len(gateway.asked_at) == job.status().attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ((200, {"content-type": EVENTS, "content-encoding": "gzip"}, b"no gzip"), "protocol_error"),
+        ((401, {"content-length": "9999"}, b"{"), "unauthorized"),
+    ],
+)
+def test_an_answer_that_comes_mangled_is_never_asked_again(
+    state: StateDir, gateway: Gateway, answer: tuple[int, dict[str, str], bytes], cause: str
+) -> None:
+    """Nobody died, and it would come mangled again."""
+    gateway.answers = [answer]
+    job = submit_long("text", server=gateway.url, max_attempts=5)
+    with pytest.raises(errors.JobFailed):
+        job.result(timeout=60)
+    assert (job.status().cause, len(gateway.asked_at)) == (cause, 1)
+
+
 def test_a_request_that_a_proxy_redirects_tells_where_to(state: StateDir, gateway: Gateway) -> None:
     """And is not sent there."""
     gateway.answers = [(307, {"location": f"{gateway.url}/elsewhere"}, b"")]
