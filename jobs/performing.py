@@ -29,11 +29,19 @@ class Performing:
     """One attempt in progress, fenced by its number: after another took over, writes fail."""
 
     def __init__(
-        self, store: Store, state: StateDir, job: Job, attempt: Attempt, earlier: Sequence[Attempt]
+        self,
+        store: Store,
+        state: StateDir,
+        job: Job,
+        attempt: Attempt,
+        earlier: Sequence[Attempt],
+        repeated: Sequence[Attempt] = (),
     ) -> None:
         self._store = store
         self.earlier = earlier
         """The attempts before this one, all dead here; not necessarily on their server."""
+        self.repeated = repeated
+        """Those of the jobs that this one does once more."""
         self._attempt = attempt
         self._job = job
         self.state = state

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from jobs import identity, recovery, signals
+from jobs import identity, lineage, recovery, signals
 from jobs.errors import (
     IllegalTransition,
     KtjobError,
@@ -58,7 +58,8 @@ def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
         return None  # another was first, or it was cancelled meanwhile
     job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
     earlier = [one for one in attempts if one.number < attempt.number]
-    return _Stoppable(store, state, job, attempt, earlier)
+    repeated = until_done(lambda: lineage.attempts_before(store, job))
+    return _Stoppable(store, state, job, attempt, earlier, repeated)
 
 
 def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) -> None:

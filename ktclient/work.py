@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Iterator
 
 import tenacity
@@ -33,6 +34,7 @@ from ktclient.errors import (
     DeadlineExceeded,
     DoesNotFit,
     KtjobError,
+    LinkLost,
     ProxyGaveUp,
     RateLimited,
     ServerRefused,
@@ -76,18 +78,23 @@ def perform(performing: Performing) -> None:
         conducting.of(kind)(performing)
         return
     spec = JobSpec.from_json(performing.spec)
-    settings = config.load()
-    for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout)):
+    settings, left_behind = config.load(), aftermath.LeftBehind(performing)
+    for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout), spec.timeout):
         with turn:
-            _ask_somehow(performing, spec, settings)
+            _ask_somehow(performing, spec, settings, left_behind)
 
 
-def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
+def _ask_somehow(
+    performing: Performing,
+    spec: JobSpec,
+    settings: config.Settings,
+    left_behind: aftermath.LeftBehind,
+) -> None:
     """With a schema for the answer, where there is one; without it where the server has refused
     that, before it read anything."""
     has_schema = tasks.response_format(spec.task) is not None
     try:
-        _ask(performing, spec, settings, with_schema=has_schema)
+        _ask(performing, spec, settings, left_behind, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
         # sglang-kt then drops the words and tells of an abort after a prompt of one token.
@@ -95,19 +102,28 @@ def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Setting
         if not has_schema or was_read:
             raise
         performing.note("asked again without a schema", reason=str(error))
-        _ask(performing, spec, settings, with_schema=False)
+        _ask(performing, spec, settings, left_behind, with_schema=False)
 
 
-def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
-    """Ask again, for a while, what no server has accepted yet: it is starting, or full. Whatever
-    was accepted is never asked again here."""
+def _turns(performing: Performing, patience: float, longest: float) -> tenacity.Retrying:
+    """Ask again what no server has accepted yet: it is starting, or full. For `patience` seconds
+    since it first refused, and as long as it says itself when to come back, up to `longest`.
+    Whatever was accepted is never asked again here."""
     doubling = tenacity.wait_exponential(min=1, max=LONGEST_PAUSE_SECONDS)
+    refused_at = 0.0
 
-    def pause(state: tenacity.RetryCallState) -> float:
-        """As the server says, where it does; but not beyond our patience."""
+    def told(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        told = error.retry_after if isinstance(error, RateLimited) else None
-        return max(doubling(state), min(told or 0.0, patience))
+        return (error.retry_after or 0.0) if isinstance(error, RateLimited) else 0.0
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        """By the first refusal: what came before it, such as a wait in its queue, is no refusal."""
+        nonlocal refused_at
+        now = time.monotonic()
+        if state.attempt_number == 1:
+            refused_at = now
+        waited, due = now - refused_at, told(state)
+        return waited + due > longest if due else waited >= patience
 
     def say_why(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -116,8 +132,8 @@ def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
-        wait=pause,
-        stop=tenacity.stop_after_delay(patience),
+        wait=lambda state: max(doubling(state), told(state)),
+        stop=is_over,
         sleep=lambda seconds: rest(performing, seconds),
         before_sleep=say_why,
         reraise=True,
@@ -125,7 +141,12 @@ def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
 
 
 def _ask(
-    performing: Performing, spec: JobSpec, settings: config.Settings, *, with_schema: bool
+    performing: Performing,
+    spec: JobSpec,
+    settings: config.Settings,
+    left_behind: aftermath.LeftBehind,
+    *,
+    with_schema: bool,
 ) -> None:
     facts, key = _server(performing, spec, settings), settings.key_for(spec.server)
     request = _request(performing, facts, spec, settings)
@@ -133,9 +154,8 @@ def _ask(
         request.extras["response_format"] = tasks.response_format(spec.task)
     expected = spec.counted or tokens.estimate(_text(performing, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
-    if performing.earlier:
-        most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
-        aftermath.wait_for_silence(performing, facts, key, most)
+    most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
+    left_behind.end(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
     gauges = own_log.gauges(facts, key, performing.state.servers)
@@ -155,8 +175,12 @@ def _ask(
         except DoesNotFit as error:
             servers_known.refute(performing, spec.server, facts.model, str(error))
             raise
+        except LinkLost:
+            aftermath.abort_unheard(performing, facts, key)
+            raise
         except StreamCut as error:
             seconds = reporter.seconds_since_sent()
+            aftermath.abort_unheard(performing, facts, key)
             raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
         except (WorkCancelled, DeadlineExceeded, ProxyGaveUp) as error:
             if reporter.sent_at is None:

@@ -136,7 +136,7 @@ def test_there_is_no_import_cycle() -> None:
         (
             ("urllib.request",),
             {"server_bundle.wire", "ktclient.connections"},
-        ),  # which proxy applies
+        ),
         (("ctypes",), {"server_bundle.child"}),
         (("fcntl",), {"jobs.identity"}),
         (("apprise",), {"ktclient.notifying"}),
