@@ -40,6 +40,7 @@ OVERPOOL = (
 )
 """Whole, as recorded (sglang 0.5.17, overpool_one): looks like success to a careless client."""
 EVENTS = "text/event-stream; charset=utf-8"
+TOO_LONG = "the request exceeds the available context size"
 NESTED = "[" * 99_999
 JSON, HTML = "application/json", "text/html"
 
@@ -119,6 +120,14 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
     "an error event": (
         *(200, EVENTS, WORD + 'event: error\ndata: {"message": "oops"}\n\n'),
         *(errors.ErrorInStream, "oops"),
+    ),
+    "llama.cpp's error line": (
+        *(200, EVENTS, WORD + 'error: {"code":500,"message":"no slot","type":"server_error"}\n\n'),
+        *(errors.ErrorInStream, "no slot"),
+    ),
+    "the same, before a word": (
+        *(200, EVENTS, f"error: {json.dumps({'code': 400, 'message': TOO_LONG})}\n\n"),
+        *(errors.DoesNotFit, "shorten it"),
     ),
     "no text for text": (200, EVENTS, chunk(delta={"content": 5}), errors.ProtocolError, "chat co"),
     "nested without end": (200, EVENTS, f"data: {NESTED}\n\n", errors.ProtocolError, "protocol"),
