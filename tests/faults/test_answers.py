@@ -128,7 +128,7 @@ def test_a_server_is_asked_again_when_it_said(
     state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not sooner than its Retry-After, though our own patience is shorter; the same attempt."""
-    paced(monkeypatch, "ktclient.work:PATIENCE_SECONDS=1.0")
+    paced(monkeypatch, "ktclient.turns:PATIENCE_SECONDS=1.0")
     gateway.answers = [(429, {"retry-after": "3"}, b'{"error":"slow down"}'), WHOLE]
     job = submit_long("text", server=gateway.url)
     assert job.result(timeout=60) == "Whole."
