@@ -9,6 +9,8 @@ import tenacity
 from jobs.performing import Performing
 from ktclient.attending import rest
 from ktclient.errors import NEVER_ACCEPTED, RateLimited
+from ktclient.servers import coming
+from ktclient.spec import JobSpec
 
 PATIENCE_SECONDS = 600.0
 """How long a job waits for a server that accepts nothing: the guide's takes 80 s to start,
@@ -16,10 +18,11 @@ KTransformers' own tutorial says 4 to 5 minutes."""
 LONGEST_PAUSE_SECONDS = 15.0
 
 
-def turns(performing: Performing, longest: float) -> tenacity.Retrying:
-    """While it is starting, or full: for `PATIENCE_SECONDS` since it first refused, and as long as
-    it says itself when to come back; never for more than `longest`."""
-    patience = min(PATIENCE_SECONDS, longest)
+def turns(performing: Performing, spec: JobSpec) -> tenacity.Retrying:
+    """While it is starting, or full: for `PATIENCE_SECONDS` since it first refused; within the
+    job's timeout also as long as it says itself when to come back, or `ktserver` is starting it,
+    which has bounds of its own."""
+    patience = min(PATIENCE_SECONDS, spec.timeout)
     doubling = tenacity.wait_exponential(min=1, max=LONGEST_PAUSE_SECONDS)
     refused_at = 0.0
 
@@ -34,7 +37,9 @@ def turns(performing: Performing, longest: float) -> tenacity.Retrying:
         if state.attempt_number == 1:
             refused_at = now
         waited, due = now - refused_at, told(state)
-        return waited + due > longest if due else waited >= patience
+        if due or waited < patience:
+            return waited + due > spec.timeout
+        return waited >= spec.timeout or coming.at(performing.state.servers, spec.server) is None
 
     def say_why(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -66,7 +66,7 @@ def perform(performing: Performing) -> None:
         return
     spec = JobSpec.from_json(performing.spec)
     settings, left_behind = config.load(), aftermath.LeftBehind(performing)
-    for turn in turns(performing, spec.timeout):
+    for turn in turns(performing, spec):
         with turn:
             _ask_somehow(performing, spec, settings, left_behind)
 

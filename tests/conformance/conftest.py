@@ -45,13 +45,13 @@ class Server:
 Start = Callable[[Path, contextlib.ExitStack], Server]
 
 
-def _double(flavour: str) -> Start:
+def _double(flavour: str, speed: int = 8) -> Start:
     def start(folder: Path, stack: contextlib.ExitStack) -> Server:
         options = (
             *("--flavour", flavour, "--require-key", KEY, "--rate", "4000:1500@16000"),
             *("--window", str(sglang_kt.WINDOW), "--pool", str(sglang_kt.POOL)),
             *("--chunk", str(sglang_kt.CHUNK), "--max-running", str(sglang_kt.RUNNING)),
-            *("--page", "1", "--real-notice", "--speed", "8"),
+            *("--page", "1", "--real-notice", "--speed", str(speed)),
         )
         server = stack.enter_context(fake_sglang(folder, *options))
         facts = probe.probe(server.url, KEY)
@@ -85,6 +85,8 @@ class Servers:
         self._starts: dict[str, Start] = {
             "kt": _double("kt"),
             "upstream": _double("upstream"),
+            "kt, slow": _double("kt", 3),
+            "upstream, slow": _double("upstream", 3),
             "llama.cpp": _llama(cache),
             "real": _real_sglang,
         }

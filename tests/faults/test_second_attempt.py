@@ -21,6 +21,18 @@ Until = Callable[..., object]
 # 4,096-token chunks of a 20,480-token prompt: five steps of a prefill of two seconds.
 PROMPT = "x" * 81_920
 PREFILL = ("--prefill-seconds", "2")
+KILLING = Path(__file__).parents[1] / "support" / "killing"
+AT_ONCE = (
+    "jobs.runner.REST_SECONDS=0.05,jobs.runner.TICK_SECONDS=0.1,ktclient.aftermath.LOOK_SECONDS=0.1"
+)
+"""Otherwise a job rests for longer than such a ghost lasts, and anybody's patience would do."""
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another attempt begins as soon as the first is known to be dead."""
+    monkeypatch.setenv("PYTHONPATH", str(KILLING))
+    monkeypatch.setenv("KTJOB_CONSTANTS", AT_ONCE)
 
 
 def submit(server: FakeServer, **options: object) -> Job:
@@ -45,7 +57,7 @@ def notes_of(state: StateDir, job: Job, kind: str) -> list[dict[str, object]]:
 
 
 def test_a_second_prefill_waits_for_the_ghost_of_the_first(
-    tmp_path: Path, state: StateDir, until: Until
+    tmp_path: Path, state: StateDir, until: Until, at_once: None
 ) -> None:
     """The worker dies in mid-prefill. sglang-kt computes on: the next attempt asks only once the
     server has fallen silent, under a new name, and the answer is whole."""
@@ -53,6 +65,8 @@ def test_a_second_prefill_waits_for_the_ghost_of_the_first(
         job = submit(server)
         server.wait_for_event("prefill_started")
         os.kill(worker_of(state, job).pid, signal.SIGKILL)
+        until(lambda: str(job.status().phase).startswith("waiting for the last attempt"))
+        assert not server.events("finished"), "it begins while the ghost is there"
         assert job.result(timeout=60) == "Whole."
         first, second = server.events("request")
         (ghost, *_) = server.events("finished")
@@ -64,7 +78,7 @@ def test_a_second_prefill_waits_for_the_ghost_of_the_first(
 
 
 def test_a_server_that_stops_at_once_is_asked_again_at_once(
-    tmp_path: Path, state: StateDir, until: Until
+    tmp_path: Path, state: StateDir, at_once: None
 ) -> None:
     """Upstream frees an aborted prefill within a chunk."""
     options = (*PREFILL, "--flavour", "upstream", "--answer", "Whole.")
