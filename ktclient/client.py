@@ -21,7 +21,7 @@ import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from ktclient import error_bodies, failures, http
-from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
+from ktclient.errors import DeadlineExceeded, KtjobError, ProtocolError, ServerHung, WebPage
 from ktclient.pulse import AnswersAgain, NotAnswering, Pulse
 from ktclient.quoting import quote, spoken
 from ktclient.stream_events import Completed as Completed
@@ -36,6 +36,9 @@ _HANG_UP_SECONDS = 1.0
 """How long hanging up waits for the thread that reads: one that still connects cannot be woken,
 and ends by itself."""
 _ERROR_BODY_BYTES = 65_536
+AFTER_END_SECONDS = 60.0
+"""How long counts and a closing mark are waited for, when the server has said why it ended: whoever
+forgets to close must not hold up a whole answer until its deadline."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class _Exchange:
         self._hung_up = False
         self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
         self._sent_at: float | None = None
+        self._heard_at = time.monotonic()
         self._reader = StreamReader(request.url, self._events.put)
 
     def start(self) -> None:
@@ -135,9 +139,21 @@ class _Exchange:
 
     def next_event(self, seconds: float) -> StreamEvent | BaseException:
         try:
-            return self._events.get(timeout=seconds)
+            event = self._events.get(timeout=seconds)
         except queue.Empty:
-            return Quiet()
+            return self._left_open() or Quiet()
+        self._heard_at = time.monotonic()
+        return event
+
+    def _left_open(self) -> Completed | BaseException | None:
+        """The end of an answer after which nothing more comes, not even the end of the line."""
+        is_late = time.monotonic() - self._heard_at > AFTER_END_SECONDS
+        if not (is_late and self._reader.has_ended):
+            return None
+        try:
+            return self._reader.end()
+        except KtjobError as error:
+            return error
 
     def explain(self, error: BaseException) -> BaseException:
         """What ended it, as a leaf of our tree."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 
 import pytest
 from hypothesis import given
@@ -106,6 +107,22 @@ def test_the_line_may_break_after_the_reason_to_end(head: bytes, raw: bytes) -> 
     """Only counts and a mark were still to come: the same prompt is not read once more for them."""
     kind = b"" if b"Type" in head else HEAD.partition(b"\r\n")[2]
     assert text_of(answer_to(raw, b"HTTP/1.1 200 X\r\n" + kind + head)) == "Whole."
+
+
+def test_a_line_that_stays_open_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts and closing mark never come; while there is no reason to end, it is waited for."""
+    monkeypatch.setattr(client, "AFTER_END_SECONDS", 0.1)
+
+    def behave(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(HEAD + b"\r\n" + WHOLE)
+        time.sleep(0.5)
+        connection.sendall(STOP)
+        connection.recv(1)  # until the other side hangs up
+
+    with server(behave) as url:
+        events = list(client.stream(LongRequest(url, "m", "text", 8, "rid"), 60.0))
+    assert text_of(events) == "Whole." and isinstance(events[-1], Completed)
 
 
 @pytest.mark.parametrize(
