@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 
-from ktclient import error_bodies, failures, http
+from ktclient import error_bodies, failures, http, refusals
 from ktclient.addresses import root_of as root_of
 from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, WrongAddress
 from ktclient.servers import llamacpp, plain, sglang
@@ -44,7 +44,7 @@ def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
     `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
     if status in (
-        *failures.NO_SERVER_BEHIND,
+        *refusals.NO_SERVER_BEHIND,
         504,
     ):  # nothing was asked yet, so nothing is lost by waiting
         raise ServerBusy(
