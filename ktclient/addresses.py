@@ -24,8 +24,9 @@ def root_of(url: str) -> str:
     if not _is_address(text):
         raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
     parts = urlsplit(text)
-    origin = f"{parts.scheme}://{parts.netloc.lower()}"  # one server is one pool, however written
-    return f"{origin}{parts.path}".removesuffix("/v1").rstrip("/")
+    # One server is one pool, however it is written; a network card's name ("%25Eth0") is its own.
+    place = parts.netloc if "%" in parts.netloc else parts.netloc.lower()
+    return f"{parts.scheme}://{place}{parts.path}".removesuffix("/v1").rstrip("/")
 
 
 def is_same(one: str, other: str) -> bool:
@@ -61,7 +62,15 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
-        host = (parts.hostname or "").encode("idna")  # "a..b" and the like are no names
+        host_is_valid = _is_host(parts.hostname or "")
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(host) and port_is_valid
+    return parts.scheme in ("http", "https") and host_is_valid and port_is_valid
+
+
+def _is_host(name: str) -> bool:
+    """Whether it can be looked up; of "a..b" and the like the system's own look-up makes an error
+    of another kind. Raises `UnicodeError`, which is a `ValueError`."""
+    if not name.isascii():
+        name = name.encode("idna").decode()
+    return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
