@@ -249,6 +249,8 @@ def explained(path: Path) -> Iterator[None]:
         if "illegal transition" in str(error):
             raise IllegalTransition(str(error)) from error
         raise
+    except sqlite3.ProgrammingError:
+        raise  # what no database takes: no waiting makes room for that
     except sqlite3.DatabaseError as error:
         raise trouble.of_sqlite(error, path) from error
     except OSError as error:
