@@ -15,13 +15,18 @@ def root_of(url: str) -> str:
     """
     if "@" in url:
         raise BadInput("a server URL must not hold a key; set KTJOB_API_KEY instead")
+    if "?" in url or "#" in url:  # whatever follows may be a key too, and no path can be added
+        raise BadInput("a server URL ends with its path, without ? or #; keys go to KTJOB_API_KEY")
     text = url.strip()
     if "://" not in text:
         text = f"http://{text}"
     text = text.rstrip("/")
     if not _is_address(text):
         raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
-    return text.removesuffix("/v1").rstrip("/")
+    parts = urlsplit(text)
+    # One server is one pool, however it is written; a network card's name ("%25Eth0") is its own.
+    place = parts.netloc if "%" in parts.netloc else parts.netloc.lower()
+    return f"{parts.scheme}://{place}{parts.path}".removesuffix("/v1").rstrip("/")
 
 
 def is_same(one: str, other: str) -> bool:
@@ -57,6 +62,15 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
+        host_is_valid = _is_host(parts.hostname or "")
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid
+    return parts.scheme in ("http", "https") and host_is_valid and port_is_valid
+
+
+def _is_host(name: str) -> bool:
+    """Whether it can be looked up; of "a..b" and the like the system's own look-up makes an error
+    of another kind. Raises `UnicodeError`, which is a `ValueError`."""
+    if not name.isascii():
+        name = name.encode("idna").decode()
+    return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
