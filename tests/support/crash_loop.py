@@ -34,6 +34,7 @@ from jobs import (
     signals,
     starting,
     tellers,
+    tenure,
 )
 from jobs.database import Database
 from jobs.errors import DetachFailed
@@ -185,7 +186,7 @@ def _serve(state: StateDir) -> int:
 def _quicken() -> None:
     """Pauses that protect a machine from a hot loop, and the waits for what may come."""
     runner.REST_SECONDS, runner.TICK_SECONDS = 0.02, 0.1
-    runner.IDLE_SECONDS, runner.TAKEOVER_SECONDS = 0.01, 0.5
+    runner.IDLE_SECONDS, tenure.TAKEOVER_SECONDS = 0.01, 0.5
     conducting.LOOK_SECONDS, conducting.WAKE_SECONDS = 0.02, 0.2
     tellers.REST_SECONDS, outbox.MOST_SECONDS = 0.02, 0.5
     outbox.FIRST_PAUSE_SECONDS, outbox.MOST_TRIES = 1e-6, 12
