@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from ktclient.errors import BadInput
 
+_LOCALHOST, _LOOPBACK = "localhost", "127.0.0.1"
+
 
 def root_of(url: str) -> str:
     """A server's root from whatever people write: with or without /v1, with or without http://.
@@ -37,6 +39,16 @@ def is_same(one: str, other: str) -> bool:
         return False
 
 
+def by_number(url: str) -> str | None:
+    """The same root with 127.0.0.1 for localhost: one server is one pool, and a job finds it there
+    by either name. None for any other host, and for https, whose certificate has the name."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname != _LOCALHOST:
+        return None
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"http://{_LOOPBACK}{port}{parts.path}"
+
+
 def is_local(url: str) -> bool:
     """Whether the server is on this machine: then no proxy from the environment applies."""
     try:
@@ -47,13 +59,14 @@ def is_local(url: str) -> bool:
         address = ipaddress.ip_address(host)
         return address.is_loopback or address.is_unspecified  # servers print 0.0.0.0 as theirs
     except ValueError:
-        return host.lower() == "localhost"
+        return host.lower() == _LOCALHOST
 
 
 def _comparable(url: str) -> tuple[str, str | None, int | None, str]:
     parts = urlsplit(root_of(url))
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    return parts.scheme, parts.hostname, port, parts.path
+    host = _LOOPBACK if parts.hostname == _LOCALHOST else parts.hostname
+    return parts.scheme, host, port, parts.path
 
 
 def _is_address(url: str) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from ktclient import addresses
 from ktclient.config import EMBEDDED, Settings
 from ktclient.errors import (
     ConnectionRefused,
@@ -82,7 +84,7 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
     from ktclient.servers import probe
 
     assert server.url is not None
-    root, asked = probe.root_of(server.url), model or settings.model_of(server)
+    root, asked = _root(server.url), model or settings.model_of(server)
     try:
         facts = probe.probe(root, settings.key_for(root), asked)
     except HostUnknown as error:
@@ -98,6 +100,13 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
             raise
         return _awaited(soon, why, server, asked)
     return Target(facts.url, why, facts, server.parallel, asked)
+
+
+def _root(url: str) -> str:
+    """Of a server on this machine by number, if it listens there: some listen on ::1 alone."""
+    root = addresses.root_of(url)
+    numbered = addresses.by_number(root)
+    return numbered if numbered and _listens(urlsplit(numbered).port or 80) else root
 
 
 def _awaited(soon: Coming, why: str, server: Server, model: str | None) -> Target:

@@ -29,7 +29,7 @@ class Coming:
 def at(servers: Path, url: str) -> Coming | None:
     """The one that will listen at this URL. `servers`: where our servers have their folders."""
     found = (one for one in _all(servers) if servers_of_ours.is_same_place(one.server.url, url))
-    return next((_coming(one, url) for one in found), None)
+    return next((_coming(one) for one in found), None)
 
 
 def on_port(servers: Path, ports: tuple[int, ...]) -> Coming | None:
@@ -54,12 +54,12 @@ def _all(servers: Path) -> list[Seen]:
     return [one for one in servers_of_ours.all_of(servers) if one.state in _ON_THEIR_WAY]
 
 
-def _coming(one: Seen, url: str) -> Coming:
+def _coming(one: Seen) -> Coming:
     server = one.server
     dialect = sglang.NAME if server.engine.startswith("sglang") else plain.NAME
     pool = server.pool or server.planned_pool
     what = "to be started again" if one.state == kept.WAITING else f"starting ({server.stage})"
     return Coming(
-        ServerFacts(url, dialect, server.model, server.context, pool),
+        ServerFacts(server.url, dialect, server.model, server.context, pool),
         f"your server {server.name!r} is {what}, and the job waits for it",
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.tiny_server import Tiny
 
-from ktclient import errors
-from ktclient.servers import probe
+from ktclient import addresses, config, errors
+from ktclient.servers import choose, probe
 from ktclient.servers.dialect import ServerFacts
 
 RECORDED = Path(__file__).resolve().parents[1] / "data" / "sglang"
@@ -88,6 +88,20 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(written: str) -> None:
     with pytest.raises(errors.BadInput) as refused:
         probe.root_of(written)
     assert "secret" not in str(refused.value)
+
+
+def test_a_server_here_is_one_pool_by_name_and_by_number(tiny: Tiny, tmp_path: Path) -> None:
+    """Two pools would overfill it. By its name where it does not listen by number, and where a
+    certificate has the name."""
+    tiny.say("/v1/models", LLAMACPP)
+    settings = config.load({"KTJOB_HOME": str(tmp_path), "KTJOB_CONFIG": str(tmp_path / "none")})
+    named = tiny.url.replace("127.0.0.1", "localhost")
+    for url in (named, f"{named}/v1", tiny.url):
+        assert choose.choose(settings, url, None).server == tiny.url
+    assert addresses.is_same(named, tiny.url), "one server, one key"
+    assert addresses.by_number("https://localhost:1") is None
+    with pytest.raises(errors.ConnectionRefused, match="localhost:9"):
+        choose.choose(settings, "http://localhost:9", None)
 
 
 @pytest.mark.parametrize(
