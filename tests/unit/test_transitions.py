@@ -135,3 +135,16 @@ def test_a_cancel_that_is_wished_for_allows_no_further_attempt(
         recovery.recover(store, state)  # no worker holds its lock
         assert store.job(again.id).state == "CANCELLED"
         assert not requeue(store, again.id, number, "worker_died", "x")
+
+
+@pytest.mark.parametrize("capacity", [Capacity(slots=1), Capacity(tokens=10)])
+def test_a_worker_that_claims_late_finds_its_pool_full(state: StateDir, capacity: Capacity) -> None:
+    """Its runner was killed after the fork, and the next one has started another job since."""
+    with Store.open(state) as store:
+        new = NewJob("full", "{}", b"text", "title", weight=6)
+        first, late = store.submit_all([new, new], capacity)
+        number = store.claim(first.id, identity.mine()).number
+        with pytest.raises(IllegalTransition):
+            store.claim(late.id, identity.mine())
+        store.finish(first.id, number, Outcome.SUCCEEDED, None, None)
+        assert store.claim(late.id, identity.mine()).number == 1
