@@ -37,7 +37,7 @@ from jobs.outbox import Telling
 from jobs.performing import Perform
 from jobs.postmortem import Postmortem
 from jobs.store import Store
-from jobs.tenure import Tenure, log
+from jobs.tenure import Tenure, Tidy, log
 
 IDLE_SECONDS = 60.0
 """How long a runner with nothing to do stays, so that a next submit finds it warm."""
@@ -58,6 +58,7 @@ class Runner:
         self._work = work
         self._perform: Perform | None = None
         self._tell: tellers.Tell | None = None
+        self._tidy: Tidy = lambda state: None
         self._tellers = tellers.Tellers()
         self._code: LoadedCode | None = None
         self._is_outdated = False
@@ -81,7 +82,7 @@ class Runner:
             self._reap()
             if self._serve_once():
                 self._busy_at = time.monotonic()
-            elif self._is_idle() and self._tenure.leave_unless_needed():
+            elif self._is_idle() and self._tenure.leave_unless_needed(self._tidy):
                 break
             if self._is_outdated and self._hand_over():
                 break
@@ -94,6 +95,8 @@ class Runner:
         self._perform = getattr(loaded, name)
         # If it has a `tell` too, that is how people and programs hear of a job's end.
         self._tell = getattr(loaded, "tell", None)
+        # And a `tidy`, for what it keeps in the state directory while there is anything to do.
+        self._tidy = getattr(loaded, "tidy", self._tidy)
         # The work's own `prepare`, if it has one, builds what all its workers will need. It must
         # leave neither threads nor connections.
         getattr(loaded, "prepare", lambda: None)()

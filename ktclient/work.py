@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Iterator
 
+from jobs.layout import StateDir
 from jobs.performing import Performing
 from ktclient import (
     aftermath,
@@ -14,6 +15,7 @@ from ktclient import (
     composing,
     conducting,
     config,
+    lent_keys,
     servers_known,
     sifting,
     structured,
@@ -57,6 +59,11 @@ def prepare() -> None:
     warm.warm()
 
 
+def tidy(state: StateDir) -> None:
+    """Called in the runner when nothing is left to be done."""
+    lent_keys.sweep(state)
+
+
 def perform(performing: Performing) -> None:
     """Perform one job. Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when
     a cancel was wished for."""
@@ -65,7 +72,8 @@ def perform(performing: Performing) -> None:
         conducting.of(kind)(performing)
         return
     spec = JobSpec.from_json(performing.spec)
-    settings, left_behind = config.load(), aftermath.LeftBehind(performing)
+    settings = config.load(lent=lent_keys.of(performing.state, spec.server))
+    left_behind = aftermath.LeftBehind(performing)
     for turn in turns(performing, spec):
         with turn:
             _ask_somehow(performing, spec, settings, left_behind)
