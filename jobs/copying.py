@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from pathlib import Path
 
 from jobs import trouble
-from jobs.errors import StoreDamaged, StoreUnusable
+from jobs.errors import StoreUnusable
 
 
 def copy(source: Path, target: Path) -> None:
@@ -30,11 +31,13 @@ def copy(source: Path, target: Path) -> None:
         os.replace(draft, target)
         _sync(target.parent)
     except OSError as error:
-        raise _failed(target, trouble.of_system(error, target)) from error
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        told = "its disk is full" if is_full else error.strerror or str(error)
+        raise _failed(target, _not_there(source, told)) from error
     except sqlite3.Error as error:
-        reason = trouble.of_sqlite(error, target)
-        if isinstance(reason, StoreDamaged):
-            reason = trouble.damaged(str(error), source)
+        reason = trouble.of_sqlite(error, source)
+        if "is full" in str(error):  # only the copy is written to
+            reason = _not_there(source, "its disk is full")
         raise _failed(target, reason) from error
     finally:
         with contextlib.suppress(OSError):
@@ -43,6 +46,14 @@ def copy(source: Path, target: Path) -> None:
 
 def _failed(target: Path, reason: StoreUnusable) -> StoreUnusable:
     return type(reason)(f"no backup was made at {target}: {reason}")
+
+
+def _not_there(source: Path, told: str) -> StoreUnusable:
+    """Of the place for the copy, which need not be the state directory: its cures are others."""
+    size = f"{source.stat().st_size / 1e6:,.1f} MB" if source.exists() else "room"
+    return StoreUnusable(
+        f"{told}. It needs a folder that is there and yours to write to, and {size} free there"
+    )
 
 
 def _fill(draft: Path, source: Path) -> None:

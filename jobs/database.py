@@ -53,7 +53,7 @@ class Database:
 
         Raises `StoreUnusable` (not writable, locked, disk full) and its leaves.
         """
-        if not state.database.exists():
+        if not state.has_database():
             _refuse_network(state)
         state.create()
         with explained(state.database):
@@ -68,13 +68,13 @@ class Database:
     @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
         """Like `open`, but None where nothing was ever submitted: looking creates nothing."""
-        return cls.open(state) if state.database.exists() else None
+        return cls.open(state) if state.has_database() else None
 
     @classmethod
     def glance(cls, state: StateDir) -> Self | None:
         """To read only, waiting for nobody; None where there is nothing, or of another schema.
         Raises `StoreUnusable`."""
-        if not state.database.exists():
+        if not state.has_database():
             return None
         with explained(state.database):
             address = f"{state.database.absolute().as_uri()}?mode=ro"

@@ -19,6 +19,17 @@ class StateDir:
     def database(self) -> Path:
         return self.root / "ktjob.db"
 
+    def has_database(self) -> bool:
+        """Whether a job was ever stored here. Raises `StoreUnusable` where that cannot be seen:
+        in another user's folder `Path.exists` says no, or raises what nobody expects."""
+        try:
+            self.database.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise trouble.of_system(error, self.root) from error
+        return True
+
     def schema_backup(self, version: int) -> Path:
         """The copy that is kept when a database of an older schema is migrated."""
         return self.root / f"{self.database.name}.schema-{version}.bak"

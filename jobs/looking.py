@@ -18,8 +18,9 @@ class Looking(Database):
 
     def job(self, job_id: str) -> Job:
         """The job with exactly this id. Raises `NoSuchJob`."""
-        for job in self._values(rows.job, self._all("job_by_id", id=job_id)):
-            return job
+        if job_id.isascii():  # what was typed may be no text at all, which SQLite does not take
+            for job in self._values(rows.job, self._all("job_by_id", id=job_id)):
+                return job
         raise NoSuchJob(f"there is no job {job_id!r}; `ktjob status` lists them")
 
     def exists(self, job_id: str) -> bool:
@@ -33,7 +34,8 @@ class Looking(Database):
 
     def find(self, prefix: str) -> Job:
         """The job whose id starts so. Raises `NoSuchJob` and `AmbiguousId`."""
-        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if prefix else [])
+        is_one = prefix and prefix.isascii()
+        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
         if not found:
             raise NoSuchJob(f"there is no job {prefix!r}; `ktjob status` lists them")
         if len(found) > 1 and all(job.id != prefix for job in found):

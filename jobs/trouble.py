@@ -18,7 +18,9 @@ LEAST_FREE_BYTES = 256 * 1024
 
 _ELSEWHERE = "point KTJOB_HOME at a writable folder on a local disk"
 _CURES = {
-    "full": "its disk is full. Nothing was stored. Free some space: `ktjob gc` says how",
+    "full": (
+        "its disk is full. Nothing was stored. Free a megabyte there; then `ktjob gc` can free more"
+    ),
     "read-only": f"it is read-only. Mount it for writing, or {_ELSEWHERE}",
     "not ours": f"we may not write there. Make it yours (chown, chmod), or {_ELSEWHERE}",
     "locked": (

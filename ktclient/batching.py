@@ -98,7 +98,7 @@ def hand_over(
 def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
     """The job that has done all that is wished for, or is at it. Raises `BadInput` when it is at
     something else."""
-    if not settings.state.database.exists():
+    if not settings.state.has_database():
         return None
     with truth.told(settings.state):
         pass  # a batch of which nobody takes care any more goes on from here

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ktclient import config
+from ktclient import config, typed
 from ktclient.errors import BadInput, BadSetting
 
 EXAMPLE = """\
@@ -65,6 +65,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
     from tomlkit.exceptions import TOMLKitError
 
     file = settings.config_file
+    typed.text(value, f"the value of {name}")
     try:
         document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
         *tables, last = name.split(".")

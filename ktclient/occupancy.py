@@ -29,7 +29,7 @@ class Load:
 
 def jobs_on(state: StateDir, server: str) -> list[str]:
     """The ids of our running jobs whose request this server has: a URL, or `embedded`."""
-    if not state.database.exists():
+    if not state.has_database():
         return []
     with truth.told(state) as store:
         running = store.in_status(Status.RUNNING)

@@ -136,7 +136,7 @@ class Asked(TypedDict):
 
 def options_of(given: Asked) -> Options:
     """What was asked, with defaults."""
-    from ktclient import beyond, conditions, config, handover, structured, telling
+    from ktclient import beyond, conditions, config, handover, structured, telling, typed
     from ktclient.wish import Wish, resolved
 
     wish = Wish(
@@ -159,7 +159,7 @@ def options_of(given: Asked) -> Options:
         tasks=tasks,
         max_tokens=max_tokens,
         timeout=given["timeout"],
-        model=given["model"],
+        model=typed.text(given["model"], "--model"),
         server=given["server"],
         max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import answering, live, looking, screen
+from ktclient.cli import answering, live, looking, screen, submitting
 
 
 @click.command()
@@ -34,7 +34,8 @@ def ask(
         screen.say(f"WARNING: {forecast.doubt}")
     if wait:
         return answering.wait_and_print([new], as_json=as_json)
-    screen.put(looking.json_text(Job(new, settings).status().to_dict()) if as_json else new)
+    told = looking.json_text(Job(new, settings).status().to_dict()) if as_json else new
+    submitting.put_named(told, [new])
     screen.say(f"job {new}: {forecast.count} tokens")
     screen.say(f"come back with: ktjob wait {new}, then ktjob result {new}")
     return 0

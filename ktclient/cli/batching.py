@@ -101,7 +101,7 @@ def batch(  # noqa: PLR0913 - a command's options
     with submitting.named_if_it_ends_early() as name, live.line(is_silent=quiet) as line:
         handed = batching.hand_over(file, options, settings, line.download, name)
     if not as_json:
-        screen.put(handed.job_id)
+        submitting.put_named(handed.job_id, [handed.job_id])
     if not quiet:
         _explain(handed, options)
         submitting.warn_of_logout()

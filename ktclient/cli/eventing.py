@@ -33,7 +33,7 @@ def events(job_id: str | None, follow: bool) -> None:
             job_id = job.id
     if follow:
         _follow(state, job_id)
-    elif state.database.exists():  # looking creates nothing
+    elif state.has_database():  # looking creates nothing
         with truth.told(state) as store:
             _put_after(store, 0, job_id)
 
@@ -59,7 +59,7 @@ def _line(event: Event) -> str:
 def _follow(state: StateDir, job_id: str | None) -> None:
     """Wait for a store where there is none, and for another one where it was removed."""
     while True:
-        if state.database.exists():
+        if state.has_database():
             with truth.told(state) as store:
                 if _followed(store, state, job_id):
                     return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,7 +10,7 @@ import click
 
 from jobs.model import Outcome
 from ktclient import errors
-from ktclient.cli import screen
+from ktclient.cli import screen, streams
 
 SUCCEEDED = 0
 FAILED = 1
@@ -79,9 +77,7 @@ def _codes_by_cause() -> dict[str, int]:
 
 def run(command: click.Command, name: str) -> None:
     """Run a command line: errors become one line on stderr and a code, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show 红楼梦 is no failure
+    streams.prepare()
     sys.exit(_code_of_run(lambda: command.main(prog_name=name, standalone_mode=False), name))
 
 
@@ -104,8 +100,15 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
     except errors.KtjobError as error:
         screen.say(f"{name}: {error}")
         return code_of(error)
-    except BrokenPipeError:
-        # Whoever read us has left. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read us has left
+        streams.silence(sys.stdout)
+        return FAILED
+    except OSError as error:
+        if not streams.is_lost(error):
+            raise
+        streams.silence(sys.stdout)
+        screen.say(
+            f"{name}: what it prints cannot be written ({error.strerror}); jobs are not harmed"
+        )
         return FAILED
     return code if isinstance(code, int) else SUCCEEDED

@@ -59,7 +59,7 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
     state = config.load().state
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
-    if not state.database.exists():
+    if not state.has_database():
         screen.say("0 jobs removed: there is no database yet")
         if as_json:
             _put_removed([], dry_run=dry_run)
@@ -83,7 +83,7 @@ def _what_gc_needs(state: StateDir) -> str:
     from jobs import upkeep
 
     needs = "say which jobs to forget: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
-    if not state.database.exists():
+    if not state.has_database():
         return f"{needs}. There is no database yet"
     with upkeep.Upkeep.open(state) as store:
         held = store.holdings()
@@ -158,10 +158,10 @@ def _age(text: str) -> timedelta:
     told = re.fullmatch(r"([0-9]{1,9})([mhdw])", text.strip())
     if told is None:
         raise BadInput(f"--older-than {text}: write a number with m, h, d or w, such as 30d")
-    age = timedelta(**{_UNITS[told[2]]: int(told[1])})
-    if age.days > _LONGEST_DAYS:
+    unit = timedelta(**{_UNITS[told[2]]: 1})
+    if int(told[1]) > timedelta(days=_LONGEST_DAYS) / unit:
         raise BadInput(f"--older-than {text}: that is more than a century")
-    return age
+    return int(told[1]) * unit
 
 
 def _size(text: str) -> int:
@@ -177,8 +177,10 @@ def backup(file: str) -> None:
     """Copy the job database to FILE, while it is in use."""
     from jobs import upkeep
 
+    if file == "-":
+        raise BadInput("a database is not written to standard output; name a file, or ./-")
     state = config.load().state
-    if not state.database.exists():
+    if not state.has_database():
         raise BadInput(f"there is nothing to copy: {state.database} is made by the first job")
     with upkeep.Upkeep.open(state) as store:
         store.backup(Path(file).absolute())

@@ -54,14 +54,14 @@ def list_(  # noqa: PLR0913 - a command's options
     case, and shows where it found the words.
     """
     from jobs.browsing import Filter
-    from ktclient import past
+    from ktclient import past, typed
 
     wanted = Filter(
         states=_states(states),
         since=None if since is None else past.moment(since, "--since"),
         until=None if until is None else past.moment(until, "--until"),
-        label=label,
-        pool=server,
+        label=typed.text(label, "--label"),
+        pool=typed.text(server, "--server"),
         parts=parts,
     )
     found = _listing(wanted, search, limit or None)
@@ -90,7 +90,7 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
 
     words = None if search is None else searching.Words(search)
     state = config.load().state
-    if not state.database.exists():  # looking creates nothing
+    if not state.has_database():  # looking creates nothing
         return searching.Listing([], [], 0)
     with truth.told(state) as store:
         return searching.listing(store, wanted, words, most)

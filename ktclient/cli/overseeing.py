@@ -53,7 +53,7 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
 def _show(state: StateDir, as_json: bool) -> None:
     now: Board | None = None
-    if state.database.exists():  # looking creates nothing
+    if state.has_database():  # looking creates nothing
         with truth.told(state) as store:
             now = board.look(store, _ROWS)
     if as_json:
@@ -161,7 +161,7 @@ def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
     """Show the store a couple of times a second until `show` says that it is enough. Waits for one
     where there is none, and for another where it was removed."""
     while True:
-        if not state.database.exists():
+        if not state.has_database():
             show(None)
             time.sleep(_DRAW_SECONDS)
             continue

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
+from ktclient.cli import streams
 from ktclient.snapshot import NOT_ANSWERING, Snapshot
 
 _BAR_CELLS = 12
@@ -26,7 +27,12 @@ def say(message: str) -> None:
     if sys.stderr.isatty():
         room = shutil.get_terminal_size().columns
         text = "\n".join(wrapped(line, room) for line in text.split("\n"))
-    print(text, file=sys.stderr, flush=True)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError as error:  # words for people on a full disk: no reason to end
+        if not streams.is_lost(error):
+            raise
+        streams.silence(sys.stderr)
 
 
 def wrapped(line: str, room: int) -> str:

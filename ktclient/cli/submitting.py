@@ -67,7 +67,7 @@ def submit(  # noqa: PLR0913 - a command's options
             handed = handover.hand_over_all(documents, options, settings, line.download, name)
         ids = [job_id for job_id, _ in handed]
     if not (wait or as_json):
-        screen.put("\n".join(ids))
+        put_named("\n".join(ids), ids)
     if not quiet:
         describing.tell_passed_over(given_files)
         if handed:
@@ -96,7 +96,15 @@ def _print_records(ids: Sequence[str]) -> None:
     from ktclient.submit import Job
 
     records = [Job(job_id).status().to_dict() for job_id in ids]
-    screen.put(looking.json_text(records[0] if len(records) == 1 else records))
+    put_named(looking.json_text(records[0] if len(records) == 1 else records), ids)
+
+
+def put_named(text: str, ids: Sequence[str]) -> None:
+    """Print what says which jobs were stored; where that is not possible, name them on stderr."""
+    with named_if_it_ends_early() as name:
+        for job_id in ids:
+            name(job_id)
+        screen.put(text)
 
 
 @contextlib.contextmanager
@@ -106,7 +114,7 @@ def named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
     stored: list[str] = []
     try:
         yield stored.append
-    except (KeyboardInterrupt, KtjobError):
+    except (KeyboardInterrupt, KtjobError, OSError):  # OSError: the id could not be printed
         for job_id in stored:
             screen.say(
                 f"job {job_id} is stored and will run all the same; "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from jobs import trouble
 from ktclient.config import Settings
 from ktclient.doctor import login, process, server, storage
 from ktclient.doctor.finding import Finding, Severity
@@ -32,6 +33,11 @@ def examine(settings: Settings, machine: Machine | None = None) -> list[Finding]
 def _tried(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
     try:
         yield from check(settings, machine)
+    except OSError as error:  # mostly a state directory of somebody else's: told once
+        root = settings.state.root
+        is_ours = str(error.filename).startswith(f"{root}/")
+        found = str(trouble.of_system(error, root)) if is_ours else str(error)
+        yield Finding(Severity.FAIL, about, found)
     except Exception as error:  # whatever is broken here, the other checks are still wanted
         yield Finding(Severity.FAIL, about, str(error) or type(error).__name__)
 

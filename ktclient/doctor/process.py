@@ -57,7 +57,7 @@ def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
 def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     """Alive, missing or stopped."""
     waiting = 0
-    if settings.state.database.exists():
+    if settings.state.has_database():
         with Store.open(settings.state) as store:
             waiting = len(store.in_status(Status.QUEUED))
     stopped = starting.stopped_runner(settings.state)

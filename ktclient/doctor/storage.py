@@ -100,7 +100,7 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
     from jobs.upkeep import Upkeep
 
     path = settings.state.database
-    if not path.exists():
+    if not settings.state.has_database():
         yield ok("database", f"{path} is made by the first job")
         return
     with Upkeep.open(settings.state) as upkeep:
@@ -108,7 +108,8 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
             problems = upkeep.problems()
         except KtjobError as error:
             problems = [str(error)]
-    cure = f"keep a copy of {path} and its -wal, then put a backup (ktjob backup) in its place"
+    cure = f"move {path} and its -wal and -shm away (all three), then put a backup (ktjob backup) "
+    cure += "in its place"
     for problem in problems:
         yield fail("database", f"{path}: {problem}", cure)
     if not problems:
@@ -122,7 +123,7 @@ def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
     from jobs.store import Store
 
     newest = ""
-    if settings.state.database.exists():
+    if settings.state.has_database():
         with Store.open(settings.state) as store:
             for job in store.newest(_NEWEST):
                 times = (job.created_at, job.started_at, job.finished_at)

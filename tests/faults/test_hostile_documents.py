@@ -17,7 +17,9 @@ import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
 from jobs.layout import StateDir
-from ktclient import submit_long
+from ktclient import config, submit_long
+from ktclient.cli import exits
+from ktclient.cli.ktjob import ktjob
 
 ANSWER = "plain \x1b]0;owned\x07\x1b[31mred\u202e <|im_start|> </think> end."
 PTY = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))"
@@ -81,6 +83,26 @@ def test_any_name_is_a_name(run: Run, tmp_path: Path, server: FakeServer) -> Non
     assert len(listed.strip().splitlines()) == 1 + len(NAMES)
     assert not any(unicodedata.category(c) in ("Cc", "Cf") and c != "\n" for c in listed)
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["status", "k\udcff"], 3),
+        (["rm", "k\udcff"], 3),
+        (["list", "--label", "\udcff"], 2),
+        (["submit", __file__, "--model", "\udcff"], 2),
+        (["submit", __file__, "--after", "\udcff"], 3),
+        (["config", "set", "server.model", "\udcff"], 2),
+    ],
+)
+def test_bytes_that_are_no_text_are_no_id_and_no_setting(
+    argv: list[str], code: int, state: StateDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Python hands them over: halves of surrogates, which neither SQLite nor a file takes."""
+    assert exits.code_of_command(ktjob, "ktjob", argv) == code
+    assert capsys.readouterr().err.startswith("ktjob: ")
+    assert not config.path().exists()
 
 
 def test_a_name_that_looks_like_an_option_is_explained(run: Run, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from fake_sglang.process import FakeServer, fake_sglang
 
 from jobs import identity
 from jobs.layout import StateDir
+from jobs.upkeep import Upkeep
 from ktclient import Job
 
 KILLING = Path(__file__).parents[1] / "support" / "killing"
@@ -125,6 +126,44 @@ def test_submit_into_a_closed_pipe_has_submitted(
     assert process.wait(60) == 1 and "Traceback" not in err
     (job_id,) = jobs_of(ktjob_command)
     assert Job(job_id).result(timeout=60).strip()
+
+
+def test_streams_that_are_closed_or_on_a_full_disk_cost_no_job(
+    submit: Callable[..., subprocess.Popen[str]], state: StateDir, ktjob_command: list[str]
+) -> None:
+    """A daemon's closed streams are nothing to write to; an id that cannot be printed is said on
+    the other stream; words for people that cannot be printed are no failure. No file of ours takes
+    the number of a closed stream, and so nothing is printed into one."""
+    first = submit()
+    first.communicate(timeout=60)
+    words = first.args
+    assert isinstance(words, list)
+    shell = ["bash", "-c"]
+
+    def ended(streams: str) -> tuple[int, str, str, list[str]]:
+        before = set(jobs_of(ktjob_command))
+        done = subprocess.run(
+            [*shell, f'"$@" {streams}', "ktjob", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, (streams, done.stderr)
+        new = set(jobs_of(ktjob_command)) - before
+        return done.returncode, done.stdout.strip(), done.stderr, sorted(new)
+
+    code, _, err, (job_id,) = ended(">/dev/full")
+    assert code == 1 and f"job {job_id} is stored" in err and "No space left" in err
+    code, out, _, (job_id,) = ended("2>/dev/full")
+    assert code == 0 and out == job_id
+    code, out, _, (job_id,) = ended("2>&-")
+    assert code == 0 and out == job_id
+    code, _, _, (job_id,) = ended("<&- >&- 2>&-")
+    assert code == 0
+    assert Job(job_id).result(timeout=60).strip()
+    with Upkeep.open(state) as store:
+        assert store.problems() == []
 
 
 def test_a_wait_is_suspended_interrupted_and_ended_without_touching_the_job(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,47 @@ def test_something_in_the_way(
     assert str(tmp_path / "home") in str(refused.value)
     if kind.endswith("ktjob.db"):
         every_command(root, "k7", "KTJOB_HOME")
+
+
+def test_a_state_directory_that_cannot_be_looked_into(
+    tmp_path: Path, ktjob_command: list[str]
+) -> None:
+    """In another user's folder, a loop of links, a name that is too long: never taken for one that
+    is not there yet, and told with the cure."""
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    long = tmp_path / ("n" * 300)
+    for root in (tmp_path / "a", long):
+        with pytest.raises(StoreUnusable, match="KTJOB_HOME"):
+            Store.open_if_any(StateDir(root))
+    with _somebody_elses(tmp_path / "theirs") as theirs:
+        with pytest.raises(StoreUnusable, match=r"Permission denied.*KTJOB_HOME"):
+            Store.open_if_any(StateDir(theirs / "state"))
+        with pytest.raises(StoreUnusable, match="Permission denied"):
+            Store.open(StateDir(theirs / "state"))
+    for command in (["status"], ["gc", "--older-than", "0d"], ["doctor"]):
+        env = {**os.environ, "KTJOB_HOME": str(long)}
+        done = subprocess.run(
+            [*ktjob_command, *command], env=env, capture_output=True, text=True, check=False
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 1 and "KTJOB_HOME" in said and "Traceback" not in said
+        assert said.count(f"cannot use {long} (") == 1, said
+
+
+@contextlib.contextmanager
+def _somebody_elses(folder: Path) -> Iterator[Path]:
+    """A folder that we may not look into; root becomes somebody whom that stops."""
+    folder.mkdir(mode=0o000)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
 
 
 def test_submit_on_a_network_filesystem_is_refused(

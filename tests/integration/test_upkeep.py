@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import identity, upkeep
+from jobs import identity, recovery, upkeep
 from jobs.errors import IllegalTransition
 from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob, Outcome, Piece
@@ -193,7 +193,9 @@ def test_gc_removes_by_age_and_can_only_say_so(state: StateDir, run: Run) -> Non
     assert rows(state)["jobs"] == 2
     assert run("gc", "--older-than", "30d").stdout.split() == [old]
     assert run("status", young).returncode == 0
-    assert run("gc", "--older-than", "tomorrow").returncode == 2
+    for odd in ("tomorrow", "999999999w", "-1d", "1.5d"):
+        said = run("gc", "--older-than", odd)
+        assert said.returncode == 2 and odd in said.stderr and "Traceback" not in said.stderr
 
 
 def test_a_backup_is_a_whole_database(state: StateDir, run: Run, tmp_path: Path) -> None:
@@ -207,7 +209,34 @@ def test_a_backup_is_a_whole_database(state: StateDir, run: Run, tmp_path: Path)
         assert store.job(job_id).state == "SUCCEEDED"
         assert [piece.text for piece in store.pieces(job_id, 1)] == ["words"]
     failed = run("backup", "no/such/folder/copy.db")
-    assert failed.returncode == 1 and "copy.db" in failed.stderr
+    assert failed.returncode == 1 and "copy.db" in failed.stderr and "is there" in failed.stderr
+    assert "KTJOB_HOME" not in failed.stderr, "the state directory is in order"
+    assert run("backup", "-").returncode == 2 and not (tmp_path / "-").exists()
+
+
+def test_what_ran_in_a_backup_goes_on_where_it_is_put_back(state: StateDir, tmp_path: Path) -> None:
+    """Copied in mid-request, on another machine too: never running for ever, its text kept."""
+    with Store.open(state) as store:
+        ids = []
+        for most in (1, 2):
+            new = NewJob("pool", SPEC, b"text", "title", max_attempts=most)
+            job = store.submit(new, Capacity(slots=2))
+            lock = identity.hold(state.worker_lock(job.id))
+            assert lock is not None
+            number = store.claim(job.id, identity.mine()).number
+            store.append(job.id, number, [Piece(1, "answer", "half")])
+            ids.append(job.id)
+    with upkeep.Upkeep.open(state) as database:
+        database.backup(tmp_path / "copy.db")
+    other = StateDir(tmp_path / "other").create()
+    (tmp_path / "copy.db").rename(other.database)
+    with Store.open(other) as store:
+        assert recovery.recover(store, other) == []
+        assert [store.job(one).state for one in ids] == ["LOST", "QUEUED"]
+        assert [store.pieces(one, 1)[0].text for one in ids] == ["half", "half"]
+        assert bytes(store.document(store.job(ids[1]).document)) == b"text"
+    with Store.open(state) as store:
+        assert len(recovery.recover(store, state)) == 2, "those here are not touched"
 
 
 def test_a_backup_replaces_a_file_and_nothing_else(
