@@ -74,6 +74,7 @@ def perform(performing: Performing) -> None:
     spec = JobSpec.from_json(performing.spec)
     settings = config.load(lent=lent_keys.of(performing.state, spec.server))
     left_behind = aftermath.LeftBehind(performing)
+    structured.prepare(spec.task.schema)
     for turn in turns(performing, spec):
         with turn:
             _ask_somehow(performing, spec, settings, left_behind)

@@ -48,6 +48,20 @@ def test_the_answer_is_data(run: Run, tmp_path: Path) -> None:
     assert json.dumps(PERSON) in sent[0]["messages"][0]["content"]
 
 
+def test_all_that_the_end_needs_is_loaded_before_the_request(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upgrade in the half hour between them may have put other modules in their place, or none.
+    Without a schema nothing was to be loaded anyway."""
+    imported = tmp_path / "imported"
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support" / "importing"))
+    monkeypatch.setenv("KTJOB_IMPORTED", str(imported))
+    with fake_sglang(tmp_path, "--answer", "long ago") as server:
+        for more in (("--schema", "person.json"), ()):
+            run("submit", "a.txt", *more, "--server", server.url, "--wait")
+    assert imported.read_text() == "\n\n"
+
+
 def test_what_does_not_follow_is_told_and_kept(run: Run, tmp_path: Path) -> None:
     """A success all the same, with the whole text; in the figures and for people."""
     (tmp_path / "number.json").write_text('{"properties": {"year": {"type": "integer"}}}')

@@ -261,3 +261,18 @@ def test_a_job_cannot_need_one_that_is_not_there(state: StateDir) -> None:
         with pytest.raises(NoSuchJob):
             store.submit(replace(new_job(), needs=("nothere",)), Capacity(slots=1))
         assert store.newest(10) == []
+
+
+def test_what_is_left_of_the_parts_ends_with_their_whole(state: StateDir) -> None:
+    """Nobody waits for it any more: what has not begun is cancelled, what runs is to end."""
+    with Store.open(state) as store:
+        whole = store.submit(new_job(), Capacity(slots=1))
+        number = store.claim(whole.id, identity.mine()).number
+        parts = [
+            replace(new_job(), pool="other", parent=whole.id, part=str(number)) for number in (1, 2)
+        ]
+        running, waiting = store.submit_all(parts, Capacity(slots=1))
+        store.claim(running.id, identity.mine())
+        store.finish(whole.id, number, Outcome.FAILED, "bug", "x")
+        assert store.job(waiting.id).state == "CANCELLED"
+        assert store.is_cancel_wished(running.id)
