@@ -11,6 +11,7 @@ import click
 
 from ktclient import config, truth
 from ktclient.cli import exits, live, screen
+from ktclient.errors import NoSuchJob
 from ktclient.snapshot import SCHEMA, Snapshot
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ _CANCEL_SECONDS = 30.0
 
 @contextmanager
 def job_by(prefix: str) -> Iterator[tuple[Store, Job]]:
-    with truth.told(config.load().state) as store:
+    state = config.load().state
+    if not state.has_database():
+        raise NoSuchJob(f"there is no job {prefix!r}: {state.database} is made by the first one")
+    with truth.told(state) as store:
         yield store, store.find(prefix)
 
 
