@@ -8,6 +8,7 @@ kill, and power loss may take its last seconds.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -174,13 +175,27 @@ def _refuse_network(state: StateDir) -> None:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Made here, so that it is 0600 from the start; SQLite gives -wal and -shm the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    _make(path)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     return connection
+
+
+def _make(path: Path) -> None:
+    """0600 from the start; SQLite gives -wal and -shm the same mode. A database that is there is
+    never opened by us: to close it would drop the locks of all connections of this process, and
+    another one would remove the -wal file under them (sqlite.org/howtocorrupt.html, 2.2)."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            is_mounted_so = os.statvfs(path).f_flag & os.ST_RDONLY
+            number = errno.EROFS if is_mounted_so else errno.EACCES
+            raise OSError(number, os.strerror(number)) from None
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
@@ -234,6 +249,8 @@ def explained(path: Path) -> Iterator[None]:
         if "illegal transition" in str(error):
             raise IllegalTransition(str(error)) from error
         raise
+    except sqlite3.ProgrammingError:
+        raise  # what no database takes: no waiting makes room for that
     except sqlite3.DatabaseError as error:
         raise trouble.of_sqlite(error, path) from error
     except OSError as error:

@@ -72,6 +72,11 @@ class StateDir:
         """Where every other server of ours has a folder of its own, by name."""
         return self.root / "servers"
 
+    @property
+    def lent_keys(self) -> Path:
+        """What the work keeps secret beside the store, while jobs need it."""
+        return self.root / "keys"
+
     def worker_lock(self, job_id: str) -> Path:
         return self.root / "workers" / f"{job_id}.lock"
 

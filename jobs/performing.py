@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from jobs import patience
-from jobs.errors import StoreUnusable, WorkCancelled
+from jobs.errors import KtjobError, StoreUnusable, WorkCancelled
 from jobs.layout import StateDir
 from jobs.model import Attempt, Job, Piece
 from jobs.parts import Parts
@@ -29,11 +29,19 @@ class Performing:
     """One attempt in progress, fenced by its number: after another took over, writes fail."""
 
     def __init__(
-        self, store: Store, state: StateDir, job: Job, attempt: Attempt, earlier: Sequence[Attempt]
+        self,
+        store: Store,
+        state: StateDir,
+        job: Job,
+        attempt: Attempt,
+        earlier: Sequence[Attempt],
+        repeated: Sequence[Attempt] = (),
     ) -> None:
         self._store = store
         self.earlier = earlier
         """The attempts before this one, all dead here; not necessarily on their server."""
+        self.repeated = repeated
+        """Those of the jobs that this one does once more."""
         self._attempt = attempt
         self._job = job
         self.state = state
@@ -166,8 +174,7 @@ class Performing:
             self._take_waiting()
             self._take_progress()
             while self._late:
-                self._late[0]()
-                self._late.pop(0)
+                self._write_next()
 
         patience.until_done(write_all)
 
@@ -190,11 +197,10 @@ class Performing:
         """Write what is late, in order, until the store refuses."""
         while self._late:
             try:
-                self._late[0]()
+                self._write_next()
             except StoreUnusable as error:
                 self._note_trouble(error)
                 return False
-            self._late.pop(0)
         if self._trouble_since is None:
             return True
         seconds = round(time.monotonic() - self._trouble_since, 1)
@@ -204,6 +210,18 @@ class Performing:
             lambda: self._store.note(self.job_id, self.number, "store unusable", {"s": seconds})
         )
         return self._push()
+
+    def _write_next(self) -> None:
+        """What can never be written, being nothing that a database takes, is not tried again: it
+        would keep all that comes after it, the end of the job too, from being written."""
+        try:
+            self._late[0]()
+        except KtjobError:
+            raise
+        except Exception:
+            self._late.pop(0)
+            raise
+        self._late.pop(0)
 
     def _note_trouble(self, error: StoreUnusable) -> None:
         if not patience.may_pass(error):

@@ -43,9 +43,13 @@ def _close(store: Store, job: Job, how_it_died: HowItDied) -> None:
     attempt = store.attempt(store.job(job.id))
     if attempt is None or attempt.number != job.attempt:
         return
-    outcome, cause, message = _verdict(job, attempt, how_it_died(attempt.worker.pid))
-    if outcome is Outcome.LOST and store.requeue(job.id, job.attempt, cause, message):
-        return  # one more try
+    death = how_it_died(attempt.worker.pid)
+    outcome, cause, message = _verdict(job, attempt, death)
+    if outcome is Outcome.LOST:
+        if store.requeue(job.id, job.attempt, cause, message):
+            return  # one more try
+        # A cancel may have been wished for since we looked.
+        outcome, cause, message = _verdict(store.job(job.id), attempt, death)
     # It may have finished, or another process recovered it, since we looked.
     with contextlib.suppress(IllegalTransition):
         store.finish(job.id, job.attempt, outcome, cause, message)

@@ -47,9 +47,18 @@ class Retries(Store):
         return self._insert(new, self.capacities()[old.pool], clock.now()), True
 
 
+_KEY = "retry of "
+
+
 def key(job_id: str) -> str:
     """Of the one job that does once more what this one did not."""
-    return f"retry of {job_id}"
+    return f"{_KEY}{job_id}"
+
+
+def retried(job: Job) -> str | None:
+    """The id of the job that this one does once more; None for what is new."""
+    submit_key = job.submit_key or ""
+    return submit_key.removeprefix(_KEY) if submit_key.startswith(_KEY) else None
 
 
 def _require_unsuccessful(job: Job) -> None:

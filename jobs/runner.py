@@ -8,7 +8,6 @@ forks, and it may die at any moment: workers go on, and the next runner finds th
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import importlib
 import os
@@ -21,10 +20,8 @@ from pathlib import Path
 
 from jobs import (
     admission,
-    clock,
     detach,
     doorbell,
-    identity,
     recovery,
     signals,
     starting,
@@ -32,7 +29,6 @@ from jobs import (
     upkeep,
     worker,
 )
-from jobs.database import SCHEMA_VERSION
 from jobs.errors import DetachFailed, StoreTooNew, StoreUnusable
 from jobs.installed import LoadedCode
 from jobs.layout import StateDir
@@ -41,6 +37,7 @@ from jobs.outbox import Telling
 from jobs.performing import Perform
 from jobs.postmortem import Postmortem
 from jobs.store import Store
+from jobs.tenure import Tenure, Tidy, log
 
 IDLE_SECONDS = 60.0
 """How long a runner with nothing to do stays, so that a next submit finds it warm."""
@@ -49,12 +46,8 @@ TICK_SECONDS = 2.0
 for. Its own children, new jobs and signals wake it at once."""
 REST_SECONDS = 5.0
 """How long a job rests whose worker ended with an error, such as a full disk."""
-TAKEOVER_SECONDS = 1.0
-"""A prober holds the lock for an instant; only after that long is there really a rival."""
 DYING_SECONDS = 1.0
 """For the kernel to take down a worker, whose memory it frees first."""
-OUTDATED_SECONDS = 30.0
-"""A runner of an older version leaves when it next looks, which its doorbell makes it do."""
 
 
 class Runner:
@@ -65,6 +58,7 @@ class Runner:
         self._work = work
         self._perform: Perform | None = None
         self._tell: tellers.Tell | None = None
+        self._tidy: Tidy = lambda state: None
         self._tellers = tellers.Tellers()
         self._code: LoadedCode | None = None
         self._is_outdated = False
@@ -76,39 +70,24 @@ class Runner:
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
         self._wakeup, self._wakeup_write = os.pipe()
-        self._lock: identity.HeldLock | None = None
+        self._tenure = Tenure(state, work)
 
     def run(self) -> None:
         """Serve until idle for long or told to leave."""
-        if not self._take_over():
+        if not self._tenure.take_over():
             return
         self._listen_to_signals()
         self._import_work()
-        while not self._leaving and self._is_at_home():
+        while not self._leaving and self._tenure.is_at_home():
             self._reap()
             if self._serve_once():
                 self._busy_at = time.monotonic()
-            elif self._is_idle() and self._leave_unless_needed():
+            elif self._is_idle() and self._tenure.leave_unless_needed(self._tidy):
                 break
             if self._is_outdated and self._hand_over():
                 break
             self._sleep()
-        _log(f"runner {os.getpid()} leaves; {len(self._children)} workers go on")
-
-    def _take_over(self) -> bool:
-        """Become the runner, and say so; a submitter waits for the word, not for the takeover."""
-        self._lock = identity.hold(self._state.runner_lock)
-        if self._lock is None:
-            detach.say_ready("another runner lives")
-            is_leaving = starting.is_runner_outdated(self._state)
-            patience = OUTDATED_SECONDS if is_leaving else TAKEOVER_SECONDS
-            self._lock = identity.hold(self._state.runner_lock, patience)
-        if self._lock is None:
-            return False
-        self._lock.sign(schema=SCHEMA_VERSION)
-        _log(f"runner {os.getpid()} serves {self._state.root}")
-        detach.say_ready("ready")
-        return True
+        log(f"runner {os.getpid()} leaves; {len(self._children)} workers go on")
 
     def _import_work(self) -> None:
         module, _, name = self._work.partition(":")
@@ -116,6 +95,8 @@ class Runner:
         self._perform = getattr(loaded, name)
         # If it has a `tell` too, that is how people and programs hear of a job's end.
         self._tell = getattr(loaded, "tell", None)
+        # And a `tidy`, for what it keeps in the state directory while there is anything to do.
+        self._tidy = getattr(loaded, "tidy", self._tidy)
         # The work's own `prepare`, if it has one, builds what all its workers will need. It must
         # leave neither threads nor connections.
         getattr(loaded, "prepare", lambda: None)()
@@ -147,7 +128,7 @@ class Runner:
             job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
             if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
                 self._rest_until[job_id] = time.monotonic() + REST_SECONDS
-            _log(f"worker {pid} of {job_id} ended ({code})")
+            log(f"worker {pid} of {job_id} ended ({code})")
 
     def _how_it_died(self, pid: int) -> str | None:
         """A dying worker's lock is free an instant before it can be waited for."""
@@ -162,12 +143,12 @@ class Runner:
         try:
             busy = self._start_what_may_run()
         except StoreTooNew as error:
-            _log(str(error))
+            log(str(error))
             self._is_outdated = True
             return True
         except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
             if str(error) != self._trouble:  # once, not every two seconds
-                _log(f"looking again every {TICK_SECONDS:g} s: {error}")
+                log(f"looking again every {TICK_SECONDS:g} s: {error}")
             self._trouble = str(error)
             return True
         self._trouble = ""
@@ -214,12 +195,12 @@ class Runner:
         try:
             pid = detach.fork_child(lambda: self._be_worker(job.id))
         except OSError as error:
-            _log(f"cannot fork a worker for {job.id}, trying again: {error}")
+            log(f"cannot fork a worker for {job.id}, trying again: {error}")
             return
         upkeep.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
         self._postmortem.born(pid)
-        _log(f"worker {pid} takes {job.id}")
+        log(f"worker {pid} takes {job.id}")
 
     def _be_teller(self, telling: Telling) -> None:
         """In the child: tell one."""
@@ -236,8 +217,7 @@ class Runner:
 
     def _shed(self, job_id: str) -> None:
         """In a child: give back all that is the runner's, and write to the job's log."""
-        assert self._lock is not None
-        self._lock.release()
+        self._tenure.end()
         for number in (signal.SIGCHLD, *signals.STOPPING):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
@@ -250,47 +230,14 @@ class Runner:
         try:
             starting.ensure_runner(self._state, self._work)
         except DetachFailed as error:
-            _log(f"no runner could be started, trying again: {error}")
+            log(f"no runner could be started, trying again: {error}")
 
     def _hand_over(self) -> bool:
-        """Leave to a runner of the code that is installed now; workers go on with the old. False
-        while that does not start, as in the middle of an installation: to be tried again."""
-        assert self._lock is not None and self._code is not None
-        _log(f"runner {os.getpid()} hands over: this program was replaced by another version")
-        self._lock.release()
-        if not self._code.has_changed():  # an older one beside a newer one: that starts its own
-            return True
-        try:
-            starting.ensure_runner(self._state, self._work)
-            return True
-        except DetachFailed as error:
-            _log(f"looking again in {TICK_SECONDS:g} s: {error}")
-        self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
-        return self._lock is None
-
-    def _is_at_home(self) -> bool:
-        """False once the state directory was removed: what is made there now is another's."""
-        assert self._lock is not None
-        return self._lock.is_at(self._state.runner_lock)
+        assert self._code is not None
+        return self._tenure.hand_over(self._code)
 
     def _is_idle(self) -> bool:
         return time.monotonic() - self._busy_at > IDLE_SECONDS
-
-    def _leave_unless_needed(self) -> bool:
-        """Give up the lock, then look once more: a submitter who still saw the lock held has
-        committed before that. False when there is work after all and the lock is ours again."""
-        assert self._lock is not None
-        self._lock.release()
-        with Store.open(self._state) as store:
-            needed = store.has(Status.QUEUED) or store.owes_tellings()
-        if not needed:
-            upkeep.checkpoint(self._state)
-        if needed:
-            self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
-            if self._lock is not None:
-                self._lock.sign(schema=SCHEMA_VERSION)
-            return self._lock is None
-        return True
 
     def _sleep(self) -> None:
         with selectors.PollSelector() as selector:  # takes no file descriptor of its own
@@ -299,11 +246,6 @@ class Runner:
             selector.select(TICK_SECONDS)
         doorbell.quiet(self._bell)
         doorbell.quiet(self._wakeup)
-
-
-def _log(line: str) -> None:
-    with contextlib.suppress(OSError):  # the log may be on a full disk
-        print(clock.now(), line, file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from jobs import identity, recovery, signals
+from jobs import identity, lineage, recovery, signals
 from jobs.errors import (
     IllegalTransition,
     KtjobError,
@@ -58,13 +58,14 @@ def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
         return None  # another was first, or it was cancelled meanwhile
     job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
     earlier = [one for one in attempts if one.number < attempt.number]
-    return _Stoppable(store, state, job, attempt, earlier)
+    repeated = until_done(lambda: lineage.attempts_before(store, job))
+    return _Stoppable(store, state, job, attempt, earlier, repeated)
 
 
 def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) -> None:
     ending = _ending_of(perform, performing)
     try:
-        performing.settle()
+        ending = _settled(performing, ending)
         until_done(lambda: _record(store, performing, ending))
     except IllegalTransition as error:
         say(f"attempt {performing.number} of {performing.job_id} was fenced off: {error}")
@@ -120,9 +121,28 @@ def _ending_of(perform: Perform, performing: Performing) -> _Ending:
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
-        with contextlib.suppress(OSError):  # the log may be on a full disk
-            traceback.print_exc()
-        log = performing.state.job_log(performing.job_id)
-        words = f"unexpected {type(error).__name__}: {error}; see {log}"
-        return _Ending(Outcome.FAILED, "bug", words)
+        return _bug(performing, error)
     return _Ending(Outcome.SUCCEEDED)
+
+
+def _settled(performing: Performing, ending: _Ending) -> _Ending:
+    """With all on disk but what no database takes. Each of that is our fault, and left out: a
+    worker that died of it would have the whole job paid again."""
+    while True:
+        try:
+            performing.settle()
+            return ending
+        except KtjobError:
+            raise
+        except Exception as error:
+            ending = _bug(performing, error)
+
+
+def _bug(performing: Performing, error: Exception) -> _Ending:
+    """To be called where it was caught."""
+    with contextlib.suppress(OSError):  # the log may be on a full disk
+        traceback.print_exc()
+    log = performing.state.job_log(performing.job_id)
+    # As ASCII: what could not be written must not come back in the message.
+    words = f"unexpected {type(error).__name__}: {error}".encode("ascii", "backslashreplace")
+    return _Ending(Outcome.FAILED, "bug", f"{words.decode()}; see {log}")

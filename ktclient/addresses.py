@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from ktclient.errors import BadInput
 
+_LOCALHOST, _LOOPBACK = "localhost", "127.0.0.1"
+
 
 def root_of(url: str) -> str:
     """A server's root from whatever people write: with or without /v1, with or without http://.
@@ -15,13 +17,18 @@ def root_of(url: str) -> str:
     """
     if "@" in url:
         raise BadInput("a server URL must not hold a key; set KTJOB_API_KEY instead")
+    if "?" in url or "#" in url:  # whatever follows may be a key too, and no path can be added
+        raise BadInput("a server URL ends with its path, without ? or #; keys go to KTJOB_API_KEY")
     text = url.strip()
     if "://" not in text:
         text = f"http://{text}"
     text = text.rstrip("/")
     if not _is_address(text):
         raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
-    return text.removesuffix("/v1").rstrip("/")
+    parts = urlsplit(text)
+    # One server is one pool, however it is written; a network card's name ("%25Eth0") is its own.
+    place = parts.netloc if "%" in parts.netloc else parts.netloc.lower()
+    return f"{parts.scheme}://{place}{parts.path}".removesuffix("/v1").rstrip("/")
 
 
 def is_same(one: str, other: str) -> bool:
@@ -30,6 +37,16 @@ def is_same(one: str, other: str) -> bool:
         return _comparable(one) == _comparable(other)
     except BadInput:
         return False
+
+
+def by_number(url: str) -> str | None:
+    """The same root with 127.0.0.1 for localhost: one server is one pool, and a job finds it there
+    by either name. None for any other host, and for https, whose certificate has the name."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname != _LOCALHOST:
+        return None
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"http://{_LOOPBACK}{port}{parts.path}"
 
 
 def is_local(url: str) -> bool:
@@ -42,13 +59,14 @@ def is_local(url: str) -> bool:
         address = ipaddress.ip_address(host)
         return address.is_loopback or address.is_unspecified  # servers print 0.0.0.0 as theirs
     except ValueError:
-        return host.lower() == "localhost"
+        return host.lower() == _LOCALHOST
 
 
 def _comparable(url: str) -> tuple[str, str | None, int | None, str]:
     parts = urlsplit(root_of(url))
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    return parts.scheme, parts.hostname, port, parts.path
+    host = _LOOPBACK if parts.hostname == _LOCALHOST else parts.hostname
+    return parts.scheme, host, port, parts.path
 
 
 def _is_address(url: str) -> bool:
@@ -57,6 +75,15 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
+        host_is_valid = _is_host(parts.hostname or "")
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid
+    return parts.scheme in ("http", "https") and host_is_valid and port_is_valid
+
+
+def _is_host(name: str) -> bool:
+    """Whether it can be looked up; of "a..b" and the like the system's own look-up makes an error
+    of another kind. Raises `UnicodeError`, which is a `ValueError`."""
+    if not name.isascii():
+        name = name.encode("idna").decode()
+    return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))

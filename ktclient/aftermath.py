@@ -8,11 +8,26 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobs import clock
+from jobs.model import Attempt
 from jobs.performing import Performing
 from ktclient.attending import asked, attend, rest
-from ktclient.errors import ConnectionRefused, KtjobError, NoServer, ServerDied, StreamCut
+from ktclient.errors import (
+    BadGateway,
+    ConnectionRefused,
+    DeadlineExceeded,
+    KtjobError,
+    LinkLost,
+    NoServer,
+    ProxyGaveUp,
+    ServerDied,
+    ServerHung,
+    StreamCut,
+    WorkCancelled,
+)
 from ktclient.estimate import Belief
 from ktclient.quoting import after_time, spoken
 from ktclient.servers import calls, probe
@@ -31,6 +46,15 @@ SLOWEST_TOKENS_PER_SECOND = 300.0
 """Prefill at the far end of a long document: the deployment guide's 590 tokens/s have fallen to
 320 by 600K tokens."""
 LEAST_PATIENCE_SECONDS = 60.0
+_UNANSWERED = frozenset(
+    (
+        *("worker_died", "worker_stopped", WorkCancelled.cause, DeadlineExceeded.cause),
+        *(StreamCut.cause, LinkLost.cause, ServerHung.cause, ProxyGaveUp.cause, BadGateway.cause),
+    )
+)
+"""Causes of ends that were no answer of the server's."""
+_ENDING = "waiting for the last attempt to end on the server"
+_UNSENT = ("starting", "preparing", "connecting", "waiting for the server", _ENDING)
 DEATH_SECONDS = 0.3
 """Between two looks whether a server that cut the connection still listens."""
 
@@ -58,24 +82,51 @@ def ghost_seconds(tokens: int, belief: Belief | None) -> float:
     return belief.first_token(tokens).high
 
 
-def wait_for_silence(
-    performing: Performing, facts: ServerFacts, api_key: str | None, most_seconds: float
+class LeftBehind:
+    """What the attempts before this one may have left on its server; seen to once."""
+
+    def __init__(self, performing: Performing) -> None:
+        repeated = (one for one in performing.repeated if _may_compute(one))
+        self._attempts = [*repeated, *performing.earlier]
+
+    def end(
+        self, performing: Performing, facts: ServerFacts, api_key: str | None, most_seconds: float
+    ) -> None:
+        """Have them aborted, and wait until the server computes nothing. A server that cannot say
+        is believed after a note; so is one that is busy for longer after their end than that
+        prefill takes (`most_seconds`), which serves others by now. Raises `WorkCancelled`."""
+        attempts, self._attempts = self._attempts, []
+        if not attempts:
+            return
+        performing.enter(_ENDING)
+        for one in attempts:
+            rid = one.rid
+            attend(performing, lambda rid=rid: calls.abort(facts, api_key, rid))  # type: ignore[misc]
+        longest = max(LEAST_PATIENCE_SECONDS, most_seconds)
+        _wait_for_silence(performing, facts, api_key, longest, _since_end(attempts))
+
+
+def _may_compute(attempt: Attempt) -> bool:
+    """Whether a server may not know that nobody waits for it any more."""
+    return attempt.cause in _UNANSWERED and attempt.phase not in _UNSENT
+
+
+def _since_end(attempts: Sequence[Attempt]) -> float:
+    """Seconds since the last of them; 0 where the clock was set back."""
+    ends = [one.ended_at for one in attempts if one.ended_at]
+    return max(0.0, clock.seconds_between(max(ends), clock.now())) if ends else 0.0
+
+
+def _wait_for_silence(
+    performing: Performing, facts: ServerFacts, api_key: str | None, longest: float, gone: float
 ) -> None:
-    """Before another attempt: have the earlier ones aborted, and wait until the server computes
-    nothing. A server that cannot say is believed after a note; so is one that is busy for longer
-    than that prefill takes (`most_seconds`), which serves others by now. Raises `WorkCancelled`."""
-    performing.enter("waiting for the last attempt to end on the server")
-    for earlier in performing.earlier:
-        rid = earlier.rid
-        attend(performing, lambda rid=rid: calls.abort(facts, api_key, rid))  # type: ignore[misc]
-    patience = max(LEAST_PATIENCE_SECONDS, most_seconds)
-    give_up = time.monotonic() + patience
+    give_up = time.monotonic() + longest - gone
     while (silent := _is_silent(performing, facts, api_key)) is False:
         if time.monotonic() > give_up:
             performing.note(
                 "last attempt",
                 silent=False,
-                because=f"busy for {spoken(patience)}, longer than that prefill can take: it "
+                because=f"busy for {spoken(longest)}, longer than that prefill can take: it "
                 "serves others",
             )
             return
@@ -95,6 +146,13 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
         return asked(lambda: calls.abort(facts, api_key, rid)).get(timeout=ABORT_SECONDS) is True
     except queue.Empty:
         return False
+
+
+def abort_unheard(performing: Performing, facts: ServerFacts, api_key: str | None) -> None:
+    """The line is gone, and whatever was in between may still hold the server's end of it: then
+    nobody else tells it that nobody waits any more."""
+    if abort(facts, api_key, performing.rid):
+        performing.note("abort", asked=True, dialect=facts.dialect)
 
 
 def after_cancel(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:

@@ -24,6 +24,7 @@ from ktclient import (
     conducting,
     config,
     handover,
+    lent_keys,
     snapshot,
     truth,
 )
@@ -132,11 +133,12 @@ def _store(
         not_before=options.conditions.not_before,
         tellings=options.tellings,
     )
-    with Successions.open(settings.state) as store:
+    server = batch.target.server
+    with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
         new = replace(new, needs=conditions.needed(store, options.conditions.after))
         capacities = {
             conducting.POOL: conducting.CAPACITY,
-            batch.target.server: handover.capacity_of(store, batch.target),
+            server: handover.capacity_of(store, batch.target),
         }
         return store.pursue(
             new,

@@ -21,24 +21,24 @@ import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from ktclient import error_bodies, failures, http
-from ktclient.errors import (
-    AbortedByServer,
-    DeadlineExceeded,
-    EmptyAnswer,
-    EmptyStream,
-    ProtocolError,
-    ServerHung,
-    StreamCut,
-    WebPage,
-)
+from ktclient.errors import DeadlineExceeded, KtjobError, ProtocolError, ServerHung, WebPage
 from ktclient.pulse import AnswersAgain, NotAnswering, Pulse
 from ktclient.quoting import quote, spoken
+from ktclient.stream_events import Completed as Completed
+from ktclient.stream_events import Prefilled as Prefilled
+from ktclient.stream_events import Quiet as Quiet
+from ktclient.stream_events import Sent as Sent
+from ktclient.stream_events import Text as Text
+from ktclient.stream_reading import StreamReader
 
 TICK_SECONDS = 0.2
 _HANG_UP_SECONDS = 1.0
 """How long hanging up waits for the thread that reads: one that still connects cannot be woken,
 and ends by itself."""
 _ERROR_BODY_BYTES = 65_536
+AFTER_END_SECONDS = 60.0
+"""How long counts and a closing mark are waited for, when the server has said why it ended: whoever
+forgets to close must not hold up a whole answer until its deadline."""
 
 
 @dataclass(frozen=True)
@@ -55,43 +55,6 @@ class LongRequest:
     system: str | None = field(default=None, repr=False)
     messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """Whole messages, in place of `system` and `message`."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """The whole request has gone out; `size` in bytes is not known to the caller's side."""
-
-
-@dataclass(frozen=True)
-class Prefilled:
-    """The server says how much of the prompt it has read, in tokens."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Text:
-    """Output as it arrived; `channel` is "answer", "reasoning" or "tool_calls": a JSON list of
-    pieces of calls, a line each."""
-
-    text: str
-    channel: str = "answer"
-
-
-@dataclass(frozen=True)
-class Completed:
-    """The server finished. Token counts are the server's own; None where it tells none."""
-
-    finish_reason: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cached_tokens: int | None
-
-
-@dataclass(frozen=True)
-class Quiet:
-    """Nothing arrived for a tick."""
 
 
 StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
@@ -168,16 +131,29 @@ class _Exchange:
         self._hung_up = False
         self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
         self._sent_at: float | None = None
-        self._begun = False
+        self._heard_at = time.monotonic()
+        self._reader = StreamReader(request.url, self._events.put)
 
     def start(self) -> None:
         self._thread.start()
 
     def next_event(self, seconds: float) -> StreamEvent | BaseException:
         try:
-            return self._events.get(timeout=seconds)
+            event = self._events.get(timeout=seconds)
         except queue.Empty:
-            return Quiet()
+            return self._left_open() or Quiet()
+        self._heard_at = time.monotonic()
+        return event
+
+    def _left_open(self) -> Completed | BaseException | None:
+        """The end of an answer after which nothing more comes, not even the end of the line."""
+        is_late = time.monotonic() - self._heard_at > AFTER_END_SECONDS
+        if not (is_late and self._reader.has_ended):
+            return None
+        try:
+            return self._reader.end()
+        except KtjobError as error:
+            return error
 
     def explain(self, error: BaseException) -> BaseException:
         """What ended it, as a leaf of our tree."""
@@ -186,7 +162,7 @@ class _Exchange:
             error,
             self._request.url,
             sent=sent_at is not None,
-            begun=self._begun,
+            begun=self._reader.has_begun,
             seconds=now - sent_at if sent_at is not None else 0.0,
         )
 
@@ -240,14 +216,14 @@ class _Exchange:
         """Nothing but an event stream is an answer. Some servers tell an error as a plain body
         with status 200 (runpod-workers/worker-vllm #57)."""
         kind, url = response.headers.get("content-type", "nothing"), self._request.url
-        if kind.startswith("text/event-stream"):
+        if kind.lower().startswith("text/event-stream"):
             return
         start = next(response.iter_text(_ERROR_BODY_BYTES), "")
         with contextlib.suppress(ValueError):
             body = json.loads(start)
             if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
                 raise failures.in_stream(body, url)
-        if kind.startswith("text/html") or error_bodies.is_html(start):
+        if kind.lower().startswith("text/html") or error_bodies.is_html(start):
             raise WebPage(
                 f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login or "
                 "a proxy is in between. Log in there, or go to the server directly."
@@ -262,80 +238,10 @@ class _Exchange:
         return messages
 
     def _follow(self, chunks: openai.Stream[ChatCompletionChunk]) -> Completed:
-        reason, said, usage = None, False, None
-        for chunk in chunks:
-            self._check_error(chunk)
-            try:
-                usage = chunk.usage or usage
-                self._report_prefill(chunk)
-                for choice in chunk.choices[:1]:
-                    said = self._report_text(choice.delta) or said
-                    reason = choice.finish_reason or reason
-            except (AttributeError, KeyError, TypeError) as error:
-                # openai checks no types: what is not a chunk shows only when it is used.
-                raise ProtocolError(
-                    f"{self._request.url} streamed something that is not a chat completion: "
-                    f"{quote(repr(chunk))}"
-                ) from error
-        self._check_end(reason, said, usage.prompt_tokens if usage else None)
-        cached = usage.prompt_tokens_details if usage else None
-        return Completed(
-            finish_reason=str(reason),
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
-            cached_tokens=cached.cached_tokens if cached else None,
-        )
-
-    def _check_error(self, chunk: ChatCompletionChunk) -> None:
-        """openai knows errors of streams by their "error"; a flat one has none."""
-        if getattr(chunk, "object", None) == "error":
-            body = chunk.model_dump(warnings=False)
-            raise failures.in_stream(body, self._request.url, begun=self._begun)
-
-    def _report_prefill(self, chunk: ChatCompletionChunk) -> None:
-        """llama.cpp's `prompt_progress`; others tell nothing inside the stream."""
-        told = (chunk.model_extra or {}).get("prompt_progress")
-        if isinstance(told, dict):
-            self._begun = True
-            self._events.put(Prefilled(int(told["processed"]), int(told["total"])))
-
-    def _report_text(self, delta: object) -> bool:
-        said = False
-        for name, channel in (("reasoning_content", "reasoning"), ("content", "answer")):
-            text = getattr(delta, name, None)
-            if text:
-                self._events.put(Text(text, channel))
-                said = self._begun = True
-        if calls := getattr(delta, "tool_calls", None):
-            pieces = [call.model_dump(exclude_none=True, warnings=False) for call in calls]
-            self._events.put(Text(json.dumps(pieces) + "\n", "tool_calls"))
-            said = self._begun = True
-        return said
-
-    def _check_end(self, reason: str | None, said: bool, prompt_tokens: int | None) -> None:
-        url = self._request.url
-        if reason == "abort":
-            # sglang-kt drops the message of a refusal in streams, and runs one token in its place.
-            why = (
-                "most likely because the prompt exceeds its KV pool: see its log"
-                if prompt_tokens == 1
-                else "by somebody, by a limit of its own, or at its shutdown: see its log"
-            )
-            error = AbortedByServer(f"the request was aborted on the server at {url}, {why}")
-            error.was_read = prompt_tokens != 1
-            raise error
-        if reason is None and said:
-            raise StreamCut(
-                f"the answer of {url} broke off: the stream ended without its closing mark. The "
-                "server or a proxy in between was stopped; their logs say which."
-            )
-        if reason is None:
-            raise EmptyStream(
-                f"{url} ended the stream without saying anything: no text, no error, no reason. "
-                "Its log, or that of a proxy in between, says why."
-            )
-        if not said:
-            raise EmptyAnswer(
-                f"{url} finished without a word (finish_reason {quote(reason)}): the model had "
-                "nothing to say. Ask otherwise, or look whether it only thinks."
-            )
+        try:
+            for chunk in chunks:
+                self._reader.take(chunk)
+        except openai.APIConnectionError:
+            if not self._reader.has_ended:
+                raise
+        return self._reader.end()

@@ -34,6 +34,9 @@ class Settings:
     servers: Mapping[str, Server] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
     """The tables of the configuration file, for those who know what is in them."""
+    lent: str | None = field(default=None, repr=False)
+    """In a worker: the key that its submitter's environment had for the server of its job, in place
+    of what the runner's environment says."""
 
     @property
     def model(self) -> str | None:
@@ -75,9 +78,22 @@ class Settings:
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
-        if server.name in self.servers and server.key is not None:
+        if self._has_own_key(server):
             return self._own_key(server)
         return self._environment_key() or self._own_key(server)
+
+    def borrowed_key(self, url: str) -> str | None:
+        """The same key, if nothing but the environment of this process holds it."""
+        if url == EMBEDDED:
+            return None
+        server = self.of_url(url)
+        if not self._has_own_key(server) and (key := self._environment_key()):
+            return key
+        is_borrowed = server.key is not None and server.key.kind == keys.ENVIRONMENT
+        return self._own_key(server) if is_borrowed else None
+
+    def _has_own_key(self, server: Server) -> bool:
+        return server.name in self.servers and server.key is not None
 
     def _is_default(self, url: str) -> bool:
         if self.default.url is not None:
@@ -87,16 +103,23 @@ class Settings:
         return url != EMBEDDED and addresses.is_local(url)
 
     def _environment_key(self) -> str | None:
-        key = self.environ.get("KTJOB_API_KEY")
+        key = self.lent or self.environ.get("KTJOB_API_KEY")
         return keys.usable(key, "KTJOB_API_KEY") if key else None
 
     def _own_key(self, server: Server) -> str | None:
-        return server.key.read(self.environ) if server.key else None
+        if server.key is None:
+            return None
+        if server.key.kind == keys.ENVIRONMENT and self.lent is not None:
+            return keys.usable(self.lent, server.key.said_by)
+        return server.key.read(self.environ)
 
 
-def load(environ: Mapping[str, str] = os.environ, text: str | None = None) -> Settings:
+def load(
+    environ: Mapping[str, str] = os.environ, text: str | None = None, lent: str | None = None
+) -> Settings:
     """Read the environment and the configuration file, or `text` in its place. A key that only a
-    keyring or a named server's file holds is read when it is needed. Raises `BadSetting`."""
+    keyring, another variable or a named server's file holds is read when it is needed. Raises
+    `BadSetting`."""
     file = path(environ)
     tables = config_file.read(file) if text is None else config_file.parse(text, file)
     default = named_servers.default(tables["server"], file)
@@ -111,8 +134,9 @@ def load(environ: Mapping[str, str] = os.environ, text: str | None = None) -> Se
         default=default,
         servers=servers,
         tables=tables,
+        lent=lent,
     )
-    if default.key is None or default.key.kind != keys.KEYRING:
+    if default.key is None or default.key.kind == keys.FILE:
         _ = settings.api_key  # what is wrong with it is told before anything is done
     return settings
 

@@ -9,11 +9,13 @@ import errno
 import re
 import socket
 import ssl
+import urllib.request
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx2
 
+from ktclient.addresses import is_local
 from ktclient.errors import (
     ConnectionBroke,
     ConnectionRefused,
@@ -21,6 +23,7 @@ from ktclient.errors import (
     HostUnreachable,
     KtjobError,
     LinkLost,
+    ProtocolError,
     ProxyRefused,
     ServerSilent,
     StreamCut,
@@ -47,6 +50,9 @@ what an https port says to plain http (h11 _receivebuffer.py, is_next_line_obvio
 _BYTES = re.compile(r"bytearray\(b?['\"](.*)['\"]\)")
 _CLOSED = ("peer closed connection", "Server disconnected")
 """httpcore's words for an orderly end too early, with and without a beginning of an answer."""
+_IN_BODY = "illegal chunk"
+"""h11's words for a body whose frame is broken; the head was HTTP."""
+_MANGLED = (httpx2.RemoteProtocolError, httpx2.DecodingError)
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
 _TIMEOUTS = (httpx2.ReadTimeout, httpx2.WriteTimeout)
@@ -55,7 +61,7 @@ _TIMEOUTS = (httpx2.ReadTimeout, httpx2.WriteTimeout)
 def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0) -> KtjobError:
     """Our error for a connection to `url` that failed. `sent`: the whole request had gone out,
     `seconds` ago."""
-    causes = list(_chain(error))
+    causes = list(chain(error))
     system = next((one for one in causes if isinstance(one, OSError)), None)
     reason = _reason(causes, system)
     if isinstance(system, ssl.SSLError) and not sent:
@@ -63,13 +69,16 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
     if any(isinstance(one, httpx2.RemoteProtocolError) for one in causes):
         if _TLS_ALERT in reason:
             return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
-        if "illegal" in reason:
-            found = _BYTES.search(reason)
-            said = found[1] if found else reason
+        if "illegal" in reason and _IN_BODY not in reason:
             return WrongAddress(
-                f"what answers at {url} does not speak HTTP ({said}): it is another "
+                f"what answers at {url} does not speak HTTP ({_said(reason)}): it is another "
                 "service's port. Correct the port in --server URL."
             )
+    if any(isinstance(one, _MANGLED) for one in causes) and not _is_end(causes):
+        return ProtocolError(
+            f"the answer of {url} came mangled ({_said(reason)}): whatever is between, a proxy "
+            "most likely, breaks it. Go to the server directly."
+        )
     return _cut(system, url, reason, seconds) if sent else _unsent(causes, system, url, reason)
 
 
@@ -83,6 +92,14 @@ def _unsent(
             f"no server answers at {url}: the proxy that the environment names does not lead there "
             f"({reason}). Set NO_PROXY={host}, or mend HTTPS_PROXY."
         )
+    late = any(isinstance(one, httpx2.ConnectTimeout) for one in causes)
+    proxy = _proxy_for(url)
+    if proxy and (late or isinstance(system, (socket.gaierror, ConnectionRefusedError))):
+        return ProxyRefused(
+            f"no server answers at {url}: the proxy that the environment names for it, {proxy}, "
+            f"is not there ({reason}). Start it, mend HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or set "
+            f"NO_PROXY={host} to go direct."
+        )
     if isinstance(system, socket.gaierror):
         return HostUnknown(
             f"there is no host {host}: the name could not be looked up ({reason}). Correct it in "
@@ -95,7 +112,6 @@ def _unsent(
             f"{url} takes connections but neither reads nor answers ({reason}): it is loading, "
             "overloaded or hung. Its log says which."
         )
-    late = any(isinstance(one, httpx2.ConnectTimeout) for one in causes)
     if late or (system is not None and system.errno in _NO_WAY):
         return HostUnreachable(
             f"{url} cannot be reached ({reason}); nothing was sent. Is the machine up, its "
@@ -106,6 +122,16 @@ def _unsent(
         "computed. It is restarting, or a proxy in between takes no body so large, or it wants "
         "https://."
     )
+
+
+def _proxy_for(url: str) -> str | None:
+    """Host and port of the proxy that goes before a server; never its user and password."""
+    parts = urlsplit(url)
+    named = urllib.request.getproxies_environment()
+    proxy = named.get(parts.scheme) or named.get("all")
+    if not proxy or is_local(url) or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return quote(proxy.rpartition("@")[2].rpartition("//")[2].rstrip("/")) or None
 
 
 def _cut(system: OSError | None, url: str, reason: str, seconds: float) -> KtjobError:
@@ -145,12 +171,22 @@ def _reason(causes: list[BaseException], system: OSError | None) -> str:
     if system is not None and system.strerror:
         return quote(system.strerror)
     said = (quote(str(one)) for one in reversed(causes))
-    if any(words.startswith(_CLOSED) for words in map(str, causes)):
+    if _is_end(causes):
         return "closed from the other side"
     return next((words for words in said if words), type(causes[-1]).__name__)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _is_end(causes: list[BaseException]) -> bool:
+    return any(words.startswith(_CLOSED) for words in map(str, causes))
+
+
+def _said(reason: str) -> str:
+    """h11 shows what it did not understand as Python."""
+    found = _BYTES.search(reason)
+    return found[1] if found else reason
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it came from, from the outside in; httpcore hides the system's own."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

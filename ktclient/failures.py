@@ -1,4 +1,4 @@
-"""Foreign errors - openai's, httpx2's - as leaves of our tree: one table, at the one edge.
+"""Foreign errors - openai's, httpx2's - as leaves of our tree, at the one edge.
 
 What decides is whether the server may have begun to compute: before that a retry is free, after
 it a retry may cost half an hour.
@@ -6,89 +6,21 @@ it a retry may cost half an hour.
 
 from __future__ import annotations
 
-import email.utils
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
+import re
 from typing import TYPE_CHECKING
 
 import httpx2
 
-from ktclient import connections, error_bodies
-from ktclient.errors import (
-    BadGateway,
-    BodyTooLarge,
-    DoesNotFit,
-    ErrorInStream,
-    KtjobError,
-    ModelUnknown,
-    ProtocolError,
-    ProxyGaveUp,
-    QueueTimedOut,
-    RateLimited,
-    Redirected,
-    RequestFailed,
-    ServerBroke,
-    ServerBusy,
-    ServerRefused,
-    TlsFailed,
-    Unauthorized,
-    WrongAddress,
-)
+from ktclient import connections, error_bodies, refusals
+from ktclient.errors import ErrorInStream, KtjobError, ProtocolError
 from ktclient.quoting import quote, spoken
+from ktclient.refusals import Refusal
 
 if TYPE_CHECKING:
     import openai
 
-_TOO_LONG = (
-    "longer than the model's context length",  # sglang tokenizer_manager.py:761
-    "exceeds the model's maximum context length",  # sglang tokenizer_manager.py:784
-    "exceeds the maximum allowed length",  # sglang managers/utils.py:122
-    "exceeds the available context size",  # llama.cpp, exceed_context_size_error
-    "exceed_context_size_error",
-    "context_length_exceeded",  # OpenAI's code
-    "maximum context length is",  # OpenAI; vLLM #20409, #33418
-    "maximum model length",  # vLLM
-    "too long to fit into the model",  # vLLM #12165
-    "too long and exceeds limit",  # vLLM #10440
-    "must have less than",  # text-generation-inference: `inputs` must have less than N tokens
-    "tokens + `max_new_tokens` must be",  # text-generation-inference
-)
-_ANSWER_TOO_LONG = (
-    "max_completion_tokens is too large",  # sglang serving_chat.py:243
-    "max_tokens is too large",  # OpenAI, vLLM
-    "max_tokens must be at least 1, got -",  # vLLM #4667: what is left of the window
-)
-_PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
-"""nginx's and Go's words to plain http on their TLS port, each with a 400."""
-_NO_MODEL = ("not exist", "not found", "not_found", "unknown", "invalid", "not loaded")
-_QUICK_SECONDS = 30.0
-"""A 503 in words that nobody knows, sooner than this: not accepted. Later it may be a proxy that
-tells of a server's death in the middle of a prefill, as Envoy does."""
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """A status that is no answer. `seconds` since the whole request had gone out."""
-
-    url: str
-    status: int
-    words: str
-    codes: str = ""
-    seconds: float = 0.0
-    headers: Mapping[str, str] | None = None
-
-    def says(self, *phrases: str) -> bool:
-        told = f"{self.words} {self.codes}".lower()
-        return any(phrase.lower() in told for phrase in phrases)
-
-    def header(self, name: str) -> str:
-        return quote((self.headers or {}).get(name, ""))
-
-    def __str__(self) -> str:
-        if self.words.startswith(str(self.status)):  # "502 Bad Gateway", as pages are titled
-            return f"HTTP {self.words}"
-        return f"HTTP {self.status}: {self.words}" if self.words else f"HTTP {self.status}"
+_NO_BODY = re.compile(r"Error code: \d+")
+"""openai's words for a status without a body."""
 
 
 def explain(
@@ -99,18 +31,22 @@ def explain(
     if isinstance(error, KtjobError):
         return error
     if isinstance(error, httpx2.HTTPError):
+        if (answer := _refused(error)) is not None:
+            return refusals.by_status(
+                Refusal(url, answer.status_code, "", "", seconds, answer.headers)
+            )
         return connections.explain(error, url, sent=sent, seconds=seconds)
     import openai  # half a second; only its own client raises what follows
 
     if isinstance(error, openai.APIStatusError):
         words, codes = _message(error), error_bodies.codes(error.body)
         headers = error.response.headers
-        return _by_status(_Refusal(url, error.status_code, words, codes, seconds, headers))
+        return refusals.by_status(Refusal(url, error.status_code, words, codes, seconds, headers))
     if isinstance(error, openai.APIConnectionError):
         return connections.explain(error, url, sent=sent, seconds=seconds)
     if isinstance(error, openai.APIError):
         return in_stream(error.body, url, begun=begun, seconds=seconds, told=error.message)
-    if isinstance(error, (openai.OpenAIError, ValueError)):
+    if isinstance(error, (openai.OpenAIError, ValueError, RecursionError)):
         return ProtocolError(
             f"{url} answered with something that is not its protocol ({_words(error)}). Is it an "
             "OpenAI-compatible server, with no proxy in between that changes answers?"
@@ -118,14 +54,21 @@ def explain(
     raise error
 
 
+def _refused(error: httpx2.HTTPError) -> httpx2.Response | None:
+    """The refusal whose body could not be read, where that is what failed: its number has come,
+    and is an answer."""
+    found = (one for one in connections.chain(error) if isinstance(one, httpx2.HTTPStatusError))
+    return next((one.response for one in found), None)
+
+
 def by_answer(url: str, answer: httpx2.Response) -> KtjobError:
     """Our error for a short question that was answered with anything but 200."""
     try:
         body: object = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = answer.text
     words, codes = error_bodies.words(body), error_bodies.codes(body)
-    return _by_status(_Refusal(url, answer.status_code, words, codes, 0.0, answer.headers))
+    return refusals.by_status(Refusal(url, answer.status_code, words, codes, 0.0, answer.headers))
 
 
 def in_stream(
@@ -136,156 +79,19 @@ def in_stream(
     code = body.get("code") if isinstance(body, dict) else None
     status = code if isinstance(code, int) else 500
     words = error_bodies.words(body) or quote(told)
-    refusal = _Refusal(url, status, words, error_bodies.codes(body), seconds)
-    if not begun and (400 <= status < 500 or _is_known_busy(refusal)):
-        return _by_status(refusal)
+    refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
+    if not begun and (400 <= status < 500 or refusals.is_known_busy(refusal)):
+        return refusals.by_status(refusal)
     after = f" after {spoken(seconds)}" if seconds >= 1 else ""
     return ErrorInStream(
         f"the server at {url} began an answer and then failed{after} (error {status}: "
-        f"{refusal.words}). {_limit(refusal) or 'Its log says why.'}"
-    )
-
-
-def _by_status(refusal: _Refusal) -> KtjobError:
-    return _by_words(refusal) or _by_number(refusal)
-
-
-def _by_words(refusal: _Refusal) -> KtjobError | None:
-    """What only the words tell."""
-    url, status = refusal.url, refusal.status
-    if 400 <= status < 500 and refusal.says(*_ANSWER_TOO_LONG):
-        return DoesNotFit(f"the answer does not fit: lower --max-tokens ({url}, {refusal})")
-    if 400 <= status < 500 and refusal.says(*_TOO_LONG):
-        return DoesNotFit(
-            "the document does not fit: shorten it, lower --max-tokens, or use a server with a "
-            f"larger window ({url}, {refusal})"
-        )
-    if status == 400 and refusal.says(*_PLAIN_HTTP):
-        return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
-    if status in (400, 404) and refusal.says("model") and refusal.says(*_NO_MODEL):
-        return ModelUnknown(
-            f"the server at {url} has no such model: name another with --model, or leave that out "
-            f"({refusal})"
-        )
-    return None
-
-
-def _by_number(refusal: _Refusal) -> KtjobError:
-    status = refusal.status
-    if status == 429:
-        return _rate_limited(refusal)
-    if status == 503:
-        return _unavailable(refusal)
-    if 300 <= status < 400:
-        return _redirected(refusal)
-    kind, cure = _CURES.get(status, _SERVERS_FAULT if status >= 500 else _REQUESTS_FAULT)
-    return kind(cure.format(at=refusal.url, time=spoken(refusal.seconds)) + f" ({refusal})")
-
-
-_REQUESTS_FAULT = (ServerRefused, "the server at {at} calls the request wrong; it was not computed")
-_SERVERS_FAULT = (ServerBroke, "the server at {at} failed; its log says why")
-_KEY: tuple[type[RequestFailed], str] = (
-    Unauthorized,
-    "the server at {at} wants a (different) key: set KTJOB_API_KEY",
-)
-_GAVE_UP: tuple[type[RequestFailed], str] = (
-    ProxyGaveUp,
-    "a proxy before {at} gave up after {time}, while the server may still compute: raise its "
-    "timeout (nginx: proxy_read_timeout 3600s), or go direct",
-)
-_CURES: Mapping[int, tuple[type[RequestFailed], str]] = {
-    401: _KEY,
-    403: _KEY,
-    404: (
-        WrongAddress,
-        "there is no /v1/chat/completions at {at}: give the URL without a path, like "
-        "http://host:40001",
-    ),
-    408: _GAVE_UP,
-    413: (
-        BodyTooLarge,
-        "a proxy before {at} takes no body so large: raise its limit (nginx: "
-        "client_max_body_size 64m), or go direct",
-    ),
-    502: (
-        BadGateway,
-        "a proxy before {at} lost the server behind it, or never reached it: the server's log says "
-        "why",
-    ),
-    504: _GAVE_UP,
-    524: _GAVE_UP,  # Cloudflare's 504
-}
-
-
-def _rate_limited(refusal: _Refusal) -> RateLimited:
-    after = _retry_after(refusal.header("retry-after"))
-    when = "later" if after is None else f"in {spoken(after)}"
-    return RateLimited(f"{refusal.url} takes no more requests now; try {when} ({refusal})", after)
-
-
-def _retry_after(text: str) -> float | None:
-    """Seconds, from a number of them or a date (RFC 9110, 10.2.3)."""
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-        return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _is_known_busy(refusal: _Refusal) -> bool:
-    return refusal.status in (429, 503) and not _limit(refusal) and bool(_busy(refusal))
-
-
-def _busy(refusal: _Refusal) -> str:
-    """Which kind of busy a 503 says it is, in our words; empty when it does not."""
-    if refusal.says("queue is full", "queue full", "too many", "overloaded", "capacity"):
-        return "is full: its queue takes no more"
-    if refusal.says("waiting timeout"):  # SGLANG_REQ_WAITING_TIMEOUT, scheduler.py:1809
-        return "let it wait too long"
-    if refusal.says("loading", "starting", "not ready", "warming", "initializ"):
-        return "is still starting"
-    if refusal.says("draining", "shutting down", "terminating"):
-        return "is shutting down: it finishes what it has, and takes nothing new"
-    return ""
-
-
-def _limit(refusal: _Refusal) -> str:
-    """SGLANG_REQ_RUNNING_TIMEOUT (scheduler.py:1115): a 503 for work that was done."""
-    if not refusal.says("running timeout"):
-        return ""
-    return "That is a limit of its own: raise SGLANG_REQ_RUNNING_TIMEOUT there."
-
-
-def _unavailable(refusal: _Refusal) -> RequestFailed:
-    url, busy = refusal.url, _busy(refusal)
-    if limit := _limit(refusal):
-        return ServerBroke(f"the server at {url} stopped the request ({refusal}). {limit}")
-    if busy == "let it wait too long":
-        return QueueTimedOut(
-            f"the server at {url} {busy} in its queue and dropped it uncomputed ({refusal}); try "
-            "when it is less busy, or raise SGLANG_REQ_WAITING_TIMEOUT there"
-        )
-    if not busy and (refusal.seconds > _QUICK_SECONDS or refusal.says("disconnect/reset")):
-        kind, cure = _CURES[502]
-        return kind(cure.format(at=url) + f" ({refusal})")
-    return ServerBusy(
-        f"the server at {url} {busy or 'takes no requests now'}; try later ({refusal})"
-    )
-
-
-def _redirected(refusal: _Refusal) -> Redirected:
-    target = refusal.header("location")
-    where = f"to {target}" if target else "without saying where to"
-    return Redirected(
-        f"{refusal.url} redirects {where}, which is not followed with a key and a document: name "
-        f"the server's own URL with --server ({refusal})"
+        f"{refusal.words}). {refusals.own_limit(refusal) or 'Its log says why.'}"
     )
 
 
 def _message(error: openai.APIError) -> str:
-    return error_bodies.words(error.body) or quote(str(error))
+    said = error_bodies.words(error.body) or quote(str(error))
+    return "" if _NO_BODY.fullmatch(said) else said
 
 
 def _words(error: BaseException) -> str:

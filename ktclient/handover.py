@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from jobs.model import Capacity, NewJob
 from jobs.store import Store
-from ktclient import beyond, conditions, conducting, config, submit_keys, tasks, truth
+from ktclient import beyond, conditions, conducting, config, lent_keys, submit_keys, tasks, truth
 from ktclient import forecast as forecasts
 from ktclient.conditions import Conditions
 from ktclient.documents import Document
@@ -101,7 +101,7 @@ def hand_over_all(
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
     new = _keyed(new, options)
     target = each[0].target
-    with Store.open(settings.state) as store:
+    with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
         capacities = {target.server: capacity_of(store, target)}
         if any(one.split is not None for one in each):
             capacities[conducting.POOL] = conducting.CAPACITY

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import httpx2
 
@@ -76,7 +76,7 @@ def long_client(url: str, watch: Watch) -> httpx2.Client:
         connect=CONNECT_SECONDS, read=None, write=UPLOAD_STALL_SECONDS, pool=CONNECT_SECONDS
     )
     client = _client(url, timeout)
-    client.event_hooks = {"request": [observe]}
+    client.event_hooks = {"request": [observe], "response": [_heed_error_lines]}
     return client
 
 
@@ -138,6 +138,44 @@ class SentOnce(httpx2.SyncByteStream):
             raise RuntimeError("a long request is sent once; this one has gone out already")
         for start in range(0, len(body), _UPLOAD_BLOCK):
             yield body[start : start + _UPLOAD_BLOCK]
+
+
+class ErrorLines(httpx2.SyncByteStream):
+    """A stream of events, with `error: {…}` lines as `data: {…}` lines. llama.cpp told errors so
+    until 2025 (utils.hpp, server_sent_event); readers of events skip a field of that name, and then
+    the answer seems to have been cut."""
+
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        last, held = b"\n", b""
+        for piece in self._stream:
+            text = (last + held + piece).replace(_ERROR_LINE, _DATA_LINE)
+            # A line that may become one waits for its next bytes; its "\n" has gone on.
+            starts = (size for size in range(len(_ERROR_LINE) - 1, 1, -1))
+            held_size = next((n for n in starts if text.endswith(_ERROR_LINE[:n])), 1) - 1
+            end = len(text) - held_size
+            ready, held = text[1:end], text[end:]
+            if ready:
+                last = ready[-1:]
+                yield ready
+        yield held
+
+    def close(self) -> None:
+        if isinstance(self._stream, httpx2.SyncByteStream):
+            self._stream.close()
+
+
+_ERROR_LINE, _DATA_LINE = b"\nerror: ", b"\ndata: "
+
+
+def _heed_error_lines(response: httpx2.Response) -> None:
+    kind = response.headers.get("content-type", "").lower()
+    is_plain = "content-encoding" not in response.headers
+    if kind.startswith("text/event-stream") and is_plain and not response.is_closed:
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        response.stream = ErrorLines(response.stream)
 
 
 def bare_request(url: str) -> httpx2.Request:

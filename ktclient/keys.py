@@ -37,8 +37,8 @@ class KeySource:
             text = environ.get(self.place, "")
             if not text:
                 raise BadSetting(
-                    f"{self.said_by}: the variable {self.place} is not set here. A runner has the "
-                    "environment of the command that started it: a file or the keyring is surer"
+                    f"{self.said_by}: the variable {self.place} is not set here. Set it, or keep "
+                    "the key in a file (api_key_file) or the keyring"
                 )
         else:
             text = self._of_file() if self.kind == FILE else self._of_keyring()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ktclient.client import Completed, Quiet, StreamEvent, Text
-from ktclient.errors import AbortedByServer, KtjobError
+from ktclient.errors import AbortedByServer
 
 _HELD_TICKS = 5
 """About a second. The word of a refusal and its end are sent in one go."""
@@ -27,7 +27,7 @@ def in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
                 yield held
                 held = None
             yield event
-    except KtjobError as error:
+    except Exception as error:
         was_refused = isinstance(error, AbortedByServer) and not error.was_read
         if held is not None and not was_refused:
             yield held

@@ -95,3 +95,8 @@ def _task(stored: dict[str, Any]) -> Task:
         questions=tuple(stored.get("questions", ())),
         schema="" if schema is None else json.dumps(schema, ensure_ascii=False),
     )
+
+
+def server_of(spec: str) -> str:
+    """The server of any kind of job, by its stored spec."""
+    return str(json.loads(spec)["server"])

@@ -6,16 +6,16 @@ import contextlib
 import functools
 from collections.abc import Iterator
 
-import tenacity
-
+from jobs.layout import StateDir
 from jobs.performing import Performing
 from ktclient import (
     aftermath,
     calibration,
     client,
+    composing,
     conducting,
     config,
-    fit,
+    lent_keys,
     servers_known,
     sifting,
     structured,
@@ -24,17 +24,16 @@ from ktclient import (
     tokens,
     warm,
 )
-from ktclient.attending import attend, rest
+from ktclient.attending import attend
 from ktclient.calibration import Measured
-from ktclient.client import LongRequest, StreamEvent
+from ktclient.client import StreamEvent
 from ktclient.errors import (
-    NEVER_ACCEPTED,
     AbortedByServer,
     DeadlineExceeded,
     DoesNotFit,
     KtjobError,
+    LinkLost,
     ProxyGaveUp,
-    RateLimited,
     ServerRefused,
     StreamCut,
     WorkCancelled,
@@ -43,22 +42,14 @@ from ktclient.one_poller import OnePoller
 from ktclient.progress import Past, Prefill, Prompt
 from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
-from ktclient.request_body import Body
 from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
 from ktclient.spec import JobSpec
-from ktclient.tasks import Kind
 from ktclient.telling import tell as tell
+from ktclient.turns import turns
 from ktclient.watching import Watcher
 from server_bundle import embedded
 
-PATIENCE_SECONDS = 600.0
-"""How long a job waits for a server that accepts nothing: the guide's takes 80 s to start,
-KTransformers' own tutorial says 4 to 5 minutes."""
-LONGEST_PAUSE_SECONDS = 15.0
-SURVEY_SECONDS = 2.0
-"""How long a server may take to tell its pool where nobody has told it yet: no busy one is waited
-for, as its pool was asked for at submit."""
 TEMPLATE_TOKENS = 32
 """A chat template may be so much shorter than the one that was counted (SmolLM2's has 31)."""
 
@@ -66,6 +57,11 @@ TEMPLATE_TOKENS = 32
 def prepare() -> None:
     """Called once in the runner, before it forks workers."""
     warm.warm()
+
+
+def tidy(state: StateDir) -> None:
+    """Called in the runner when nothing is left to be done."""
+    lent_keys.sweep(state)
 
 
 def perform(performing: Performing) -> None:
@@ -76,18 +72,24 @@ def perform(performing: Performing) -> None:
         conducting.of(kind)(performing)
         return
     spec = JobSpec.from_json(performing.spec)
-    settings = config.load()
-    for turn in _turns(performing, min(PATIENCE_SECONDS, spec.timeout)):
+    settings = config.load(lent=lent_keys.of(performing.state, spec.server))
+    left_behind = aftermath.LeftBehind(performing)
+    for turn in turns(performing, spec):
         with turn:
-            _ask_somehow(performing, spec, settings)
+            _ask_somehow(performing, spec, settings, left_behind)
 
 
-def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Settings) -> None:
+def _ask_somehow(
+    performing: Performing,
+    spec: JobSpec,
+    settings: config.Settings,
+    left_behind: aftermath.LeftBehind,
+) -> None:
     """With a schema for the answer, where there is one; without it where the server has refused
     that, before it read anything."""
     has_schema = tasks.response_format(spec.task) is not None
     try:
-        _ask(performing, spec, settings, with_schema=has_schema)
+        _ask(performing, spec, settings, left_behind, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
         # sglang-kt then drops the words and tells of an abort after a prompt of one token.
@@ -95,47 +97,25 @@ def _ask_somehow(performing: Performing, spec: JobSpec, settings: config.Setting
         if not has_schema or was_read:
             raise
         performing.note("asked again without a schema", reason=str(error))
-        _ask(performing, spec, settings, with_schema=False)
-
-
-def _turns(performing: Performing, patience: float) -> tenacity.Retrying:
-    """Ask again, for a while, what no server has accepted yet: it is starting, or full. Whatever
-    was accepted is never asked again here."""
-    doubling = tenacity.wait_exponential(min=1, max=LONGEST_PAUSE_SECONDS)
-
-    def pause(state: tenacity.RetryCallState) -> float:
-        """As the server says, where it does; but not beyond our patience."""
-        error = state.outcome.exception() if state.outcome else None
-        told = error.retry_after if isinstance(error, RateLimited) else None
-        return max(doubling(state), min(told or 0.0, patience))
-
-    def say_why(state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        performing.enter("waiting for the server")
-        performing.note("not accepted", reason=str(error))
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
-        wait=pause,
-        stop=tenacity.stop_after_delay(patience),
-        sleep=lambda seconds: rest(performing, seconds),
-        before_sleep=say_why,
-        reraise=True,
-    )
+        _ask(performing, spec, settings, left_behind, with_schema=False)
 
 
 def _ask(
-    performing: Performing, spec: JobSpec, settings: config.Settings, *, with_schema: bool
+    performing: Performing,
+    spec: JobSpec,
+    settings: config.Settings,
+    left_behind: aftermath.LeftBehind,
+    *,
+    with_schema: bool,
 ) -> None:
     facts, key = _server(performing, spec, settings), settings.key_for(spec.server)
-    request = _request(performing, facts, spec, settings)
+    request = composing.request(performing, facts, spec, settings)
     if with_schema:
         request.extras["response_format"] = tasks.response_format(spec.task)
-    expected = spec.counted or tokens.estimate(_text(performing, spec))
+    expected = spec.counted or tokens.estimate(composing.text(performing, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _past(performing, spec, facts))
-    if performing.earlier:
-        most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
-        aftermath.wait_for_silence(performing, facts, key, most)
+    most = aftermath.ghost_seconds(expected.likely, prefill.past.belief)
+    left_behind.end(performing, facts, key, most)
     if (predicted := prefill.predicted()) is not None:
         performing.figure(predicted_seconds=round(predicted.seconds, 1))
     gauges = own_log.gauges(facts, key, performing.state.servers)
@@ -155,8 +135,12 @@ def _ask(
         except DoesNotFit as error:
             servers_known.refute(performing, spec.server, facts.model, str(error))
             raise
+        except LinkLost:
+            aftermath.abort_unheard(performing, facts, key)
+            raise
         except StreamCut as error:
             seconds = reporter.seconds_since_sent()
+            aftermath.abort_unheard(performing, facts, key)
             raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
         except (WorkCancelled, DeadlineExceeded, ProxyGaveUp) as error:
             if reporter.sent_at is None:
@@ -167,58 +151,6 @@ def _ask(
     # Here the connection is closed too.
     left = aftermath.after_cancel(facts, key, _ghost(expected.likely, prefill, reporter))
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
-
-
-def _request(
-    performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
-) -> LongRequest:
-    if spec.task.kind is Kind.REQUEST:
-        return _whole_request(performing, facts, spec, settings)
-    message = tasks.message(performing.document().decode(), spec.task)
-    is_one = spec.manner.system is None
-    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
-    extras = calls.extras(facts, performing.rid, spec.manner.thinking)
-    if spec.manner.temperature is not None:
-        extras["temperature"] = spec.manner.temperature
-    return LongRequest(
-        url=facts.url,
-        model=facts.model,
-        message=message,
-        max_tokens=spec.max_tokens,
-        rid=performing.rid,
-        extras=extras,
-        api_key=settings.key_for(spec.server),
-        system=spec.manner.system,
-    )
-
-
-def _whole_request(
-    performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
-) -> LongRequest:
-    """A body as somebody else wrote it; what it does not say is as in every request of ours."""
-    body = Body.from_bytes(performing.document())
-    _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
-    ours = calls.extras(facts, performing.rid)
-    if body.tells_of_thinking:
-        ours.pop("chat_template_kwargs", None)
-    return LongRequest(
-        url=facts.url,
-        model=facts.model,
-        message="",
-        max_tokens=spec.max_tokens,
-        rid=performing.rid,
-        extras={**ours, **body.extras(spec.max_tokens)},
-        api_key=settings.key_for(spec.server),
-        messages=body.messages,
-    )
-
-
-def _text(performing: Performing, spec: JobSpec) -> str:
-    """All that the server reads, to be estimated where it was not counted."""
-    document = performing.document()
-    if spec.task.kind is Kind.REQUEST:
-        return Body.from_bytes(document).text
-    return spec.manner.with_system(tasks.message(document.decode(), spec.task))
 
 
 def _server(performing: Performing, spec: JobSpec, settings: config.Settings) -> ServerFacts:
@@ -250,33 +182,6 @@ def _telling(performing: Performing) -> embedded.Progress:
             raise WorkCancelled("cancelled while the server was being prepared")
 
     return tell
-
-
-def _check_fit(
-    performing: Performing,
-    facts: ServerFacts,
-    message: str,
-    spec: JobSpec,
-    settings: config.Settings,
-    *,
-    is_one: bool,
-) -> None:
-    """The last look before the request, by window, pool and page: counted where it was not, and it
-    may be close."""
-    size, key = spec.counted or tokens.estimate(message), settings.key_for(spec.server)
-    limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
-    if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
-        # What others remember may be of a server that has since been started anew.
-        now = attend(performing, lambda: calls.survey(facts, key, SURVEY_SECONDS))
-        limits = fit.Limits(now.window, now.pool or limits.pool, now.page)
-    if fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
-        return
-    exact = size.likely if size.low == size.high else None
-    if exact is None:
-        exact = attend(performing, lambda: calls.count(facts, key, message))
-    prompt = size.low if exact is None else exact
-    is_exact = exact is not None and is_one
-    fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()
 
 
 def _least(size: tokens.Estimate) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient import config, snapshot, truth
+from ktclient import config, snapshot, spec, truth
 from ktclient.cli import looking, screen
 
 
@@ -17,11 +17,13 @@ def retry(job_id: str, as_json: bool) -> None:
     Of a job of many parts only those are asked again that did not succeed.
     """
     from jobs.retrying import Retries
+    from ktclient import lent_keys
 
     settings = config.load()
     with truth.told(settings.state) as store:
         old = store.find(job_id)
-    with Retries.open(settings.state) as store:
+    server = spec.server_of(old.spec)
+    with Retries.open(settings.state) as store, lent_keys.lending(settings, server):
         new = store.retry(old.id)
         kept = store.tally(new.id).succeeded
     truth.serve(settings.state)

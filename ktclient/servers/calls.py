@@ -12,6 +12,9 @@ from ktclient.manners import template_kwargs
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import Dialect, ServerFacts
 
+FOLDER_SECONDS = 3.0
+"""For what sglang answers at once: whoever submits waits for it."""
+
 _DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect for dialect in (sglang.Sglang(), llamacpp.LlamaCpp(), plain.Plain())
 }
@@ -49,7 +52,8 @@ def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
         return None
     try:
         with http.short_client(api_key, facts.url) as client:
-            folder = client.get(f"{facts.url}/model_info").json()["tokenizer_path"]
+            answer = client.get(f"{facts.url}/model_info", timeout=FOLDER_SECONDS)
+            folder = answer.json()["tokenizer_path"]
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return None
     return folder if isinstance(folder, str) and folder and "\0" not in folder else None

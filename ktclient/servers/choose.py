@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from ktclient import addresses
 from ktclient.config import EMBEDDED, Settings
-from ktclient.errors import EmbeddedNotInstalled, HostUnknown, NoServer, Redirected, WrongAddress
+from ktclient.errors import (
+    ConnectionRefused,
+    EmbeddedNotInstalled,
+    HostUnknown,
+    NoServer,
+    Redirected,
+    WrongAddress,
+)
 from ktclient.named_servers import Server
 from ktclient.servers.dialect import ServerFacts
 from server_bundle import embedded
+
+if TYPE_CHECKING:  # only where nothing answers
+    from ktclient.servers.coming import Coming
 
 WELL_KNOWN_PORTS = (40001, 30000)
 """The deployment guide's port, and sglang's and `kt run`'s default."""
@@ -54,15 +67,24 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
                 return _external(settings, here, model, why)
             except (NoServer, WrongAddress, Redirected):
                 continue  # something else listens there
+    from ktclient.servers import coming
+
+    soon = coming.on_port(settings.state.servers, WELL_KNOWN_PORTS)
+    if soon is not None:
+        here = settings.of_url(soon.facts.url)
+        asked = model or settings.model_of(here)
+        return _awaited(soon, "no other is named", here, asked)
     ports = " or ".join(str(port) for port in WELL_KNOWN_PORTS)
-    return _embedded(settings, model, f"no server is configured or answers on port {ports}")
+    crashed = coming.crashed_on(settings.state.servers, WELL_KNOWN_PORTS)
+    why = f"no server is configured or answers on port {ports}"
+    return _embedded(settings, model, f"{why}; {crashed}" if crashed else why)
 
 
 def _external(settings: Settings, server: Server, model: str | None, why: str) -> Target:
     from ktclient.servers import probe
 
     assert server.url is not None
-    root, asked = probe.root_of(server.url), model or settings.model_of(server)
+    root, asked = _root(server.url), model or settings.model_of(server)
     try:
         facts = probe.probe(root, settings.key_for(root), asked)
     except HostUnknown as error:
@@ -70,7 +92,27 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
         if not known or server.name in settings.servers:
             raise
         raise HostUnknown(f"{error} The servers that config.toml names: {known}") from None
+    except ConnectionRefused:
+        from ktclient.servers import coming
+
+        soon = coming.at(settings.state.servers, root)
+        if soon is None:
+            raise
+        return _awaited(soon, why, server, asked)
     return Target(facts.url, why, facts, server.parallel, asked)
+
+
+def _root(url: str) -> str:
+    """Of a server on this machine by number, if it listens there: some listen on ::1 alone."""
+    root = addresses.root_of(url)
+    numbered = addresses.by_number(root)
+    return numbered if numbered and _listens(urlsplit(numbered).port or 80) else root
+
+
+def _awaited(soon: Coming, why: str, server: Server, model: str | None) -> Target:
+    """A server of ours that is on its way."""
+    facts = replace(soon.facts, model=model or soon.facts.model)
+    return Target(facts.url, f"{why}; {soon.why}", facts, server.parallel, model)
 
 
 def _embedded(settings: Settings, model: str | None, why: str) -> Target:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+_MOST = 2**53
+"""Beyond that JSON's readers differ, no database takes it, and no server means it."""
+
 
 def count_of(value: object) -> int | None:
     """A whole number above 0, or None. sglang says -1 for "off"."""
-    return value if isinstance(value, int) and value is not True and value > 0 else None
+    return amount_of(value) or None
+
+
+def amount_of(value: object) -> int | None:
+    """A whole number from 0 up, or None."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import httpx2
 
-from ktclient import error_bodies, failures, http
+from ktclient import error_bodies, failures, http, refusals
 from ktclient.addresses import root_of as root_of
 from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, WrongAddress
 from ktclient.servers import llamacpp, plain, sglang
 from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.numbers import count_of
 
 _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 """`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
@@ -35,21 +36,26 @@ def names(url: str, api_key: str | None) -> tuple[str, ...]:
     except httpx2.HTTPError as error:
         raise failures.explain(error, url, sent=False) from error
     parse(url, answer, None)
-    return tuple(str(entry["id"]) for entry in _entries(answer))
+    return tuple(_name(entry) for entry in _entries(answer) or [])
 
 
 def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
     """What /v1/models said. Raises `Unauthorized`, `WrongAddress`, `Redirected`, `TlsFailed`,
     `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
-    if status in (502, 504):  # nothing was asked yet, so nothing is lost by waiting
+    if status in (
+        *refusals.NO_SERVER_BEHIND,
+        504,
+    ):  # nothing was asked yet, so nothing is lost by waiting
         raise ServerBusy(
             f"a proxy answers at {url}, but no server behind it (HTTP {status}); start that, or "
             "wait until it is up"
         )
-    entries = _entries(answer) if status == 200 else []
+    entries = _entries(answer) if status == 200 else None
     if entries:
         return _facts(url, entries, model)
+    if entries is not None:
+        raise ModelUnknown(f"the server at {url} names no model: load one there, and try again")
     if status != 200 and not isinstance(known := failures.by_answer(url, answer), _VAGUE):
         raise known
     raise WrongAddress(
@@ -67,13 +73,22 @@ def _page(answer: httpx2.Response) -> str:
     return f" and a web page ({error_bodies.words(start)})" if error_bodies.is_html(start) else ""
 
 
-def _entries(answer: httpx2.Response) -> list[dict[str, object]]:
+def _entries(answer: httpx2.Response) -> list[dict[str, object]] | None:
+    """The models that it names; None when it is no list of models."""
     try:
-        data = answer.json()["data"]
-    except (ValueError, KeyError, TypeError):
+        body = answer.json()
+        data, is_list = body["data"], body.get("object") == "list"
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    if not data and is_list:  # Ollama without models says null
         return []
     entries = data if isinstance(data, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry]
+    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry] or None
+
+
+def _name(entry: dict[str, object]) -> str:
+    """As text that can be sent and stored."""
+    return str(entry["id"]).encode("utf-8", "replace").decode()
 
 
 def _facts(url: str, entries: list[dict[str, object]], model: str | None) -> ServerFacts:
@@ -83,6 +98,6 @@ def _facts(url: str, entries: list[dict[str, object]], model: str | None) -> Ser
     return ServerFacts(
         url=url,
         dialect=_OWNERS.get(str(entry.get("owned_by")), plain.NAME),
-        model=model or str(entry["id"]),
-        window=window if isinstance(window, int) and window is not True else None,
+        model=model or _name(entry),
+        window=count_of(window),
     )

@@ -35,7 +35,7 @@ def _make_next(tree: Path) -> None:
         "pyproject.toml": ('\nversion = "', f'\nversion = "{NEXT_VERSION}.'),
         "ktclient/__init__.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
         "jobs/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
-        "jobs/runner.py": ("serves {", "of the next version serves {"),
+        "jobs/tenure.py": ("serves {", "of the next version serves {"),
     }
     for name, (old, new) in changes.items():
         text = (tree / name).read_text(encoding="utf-8")

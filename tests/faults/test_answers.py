@@ -104,6 +104,11 @@ def notes_of(state: StateDir, job: Job, kind: str) -> list[dict[str, object]]:
         return [event.data for event in store.events(job.id) if event.kind == kind]
 
 
+def rids_of(state: StateDir, job: Job) -> list[str]:
+    with Store.open(state) as store:
+        return [attempt.rid for attempt in store.attempts(job.id)]
+
+
 def test_a_proxy_that_gave_up_is_never_asked_again(state: StateDir, gateway: Gateway) -> None:
     """The server may still compute: it is told to stop, by name, and the owner what to do."""
     gateway.answers = [(504, {"content-type": "text/html"}, NGINX_504)]
@@ -114,14 +119,48 @@ def test_a_proxy_that_gave_up_is_never_asked_again(state: StateDir, gateway: Gat
     assert (job.status().cause, job.status().attempt) == ("proxy_gave_up", 1)
 
 
-def test_a_server_is_asked_again_when_it_said(state: StateDir, gateway: Gateway) -> None:
-    """Not sooner than its Retry-After; the same attempt."""
+def paced(monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
+    monkeypatch.setenv("KTJOB_PACE", constant)
+    monkeypatch.setenv("PYTHONPATH", str(PACING))
+
+
+def test_a_server_is_asked_again_when_it_said(
+    state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not sooner than its Retry-After, though our own patience is shorter; the same attempt."""
+    paced(monkeypatch, "ktclient.turns:PATIENCE_SECONDS=1.0")
     gateway.answers = [(429, {"retry-after": "3"}, b'{"error":"slow down"}'), WHOLE]
     job = submit_long("text", server=gateway.url)
     assert job.result(timeout=60) == "Whole."
     first, second = gateway.asked_at
     assert second - first >= 3
     assert job.status().attempt == 1
+
+
+def test_an_answer_that_said_why_it_ended_is_whole(state: StateDir, gateway: Gateway) -> None:
+    """The line breaks before counts and closing mark: nothing is asked again for those."""
+    gateway.answers = [(200, {"content-type": EVENTS, "content-length": "9999"}, stream(WORD))]
+    job = submit_long("text", server=gateway.url)
+    assert job.result(timeout=60) == "Whole."
+    assert len(gateway.asked_at) == job.status().attempt == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        ((200, {"content-type": EVENTS, "content-encoding": "gzip"}, b"no gzip"), "protocol_error"),
+        ((401, {"content-length": "9999"}, b"{"), "unauthorized"),
+    ],
+)
+def test_an_answer_that_comes_mangled_is_never_asked_again(
+    state: StateDir, gateway: Gateway, answer: tuple[int, dict[str, str], bytes], cause: str
+) -> None:
+    """Nobody died, and it would come mangled again."""
+    gateway.answers = [answer]
+    job = submit_long("text", server=gateway.url, max_attempts=5)
+    with pytest.raises(errors.JobFailed):
+        job.result(timeout=60)
+    assert (job.status().cause, len(gateway.asked_at)) == (cause, 1)
 
 
 def test_a_request_that_a_proxy_redirects_tells_where_to(state: StateDir, gateway: Gateway) -> None:
@@ -136,16 +175,42 @@ def test_a_request_that_a_proxy_redirects_tells_where_to(state: StateDir, gatewa
 def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It serves others, and always will; the second attempt goes ahead and says why."""
-    monkeypatch.setenv("KTJOB_PACE", "ktclient.aftermath:LEAST_PATIENCE_SECONDS=1.0")
-    monkeypatch.setenv("PYTHONPATH", str(PACING))
+    """It serves others, and always will; the second attempt goes ahead and says why. It has waited
+    once then, however often it is told to come back."""
+    paced(monkeypatch, "ktclient.aftermath:LEAST_PATIENCE_SECONDS=1.0")
     gateway.used_tokens = 5
-    gateway.answers = [None, WHOLE]
+    gateway.answers = [None, (503, {}, b"The request queue is full."), WHOLE]
     job = submit_long("text", server=gateway.url)
     assert job.result(timeout=60) == "Whole."
-    assert len(gateway.aborted) == 1 and job.status().attempt == 2
+    assert job.status().attempt == 2 and len(gateway.asked_at) == 3
+    at_the_cut, before_the_second = gateway.aborted
+    assert at_the_cut == before_the_second == rids_of(state, job)[0]
     (note,) = notes_of(state, job, "last attempt")
     assert note["silent"] is False and "serves others" in str(note["because"])
+
+
+def test_a_retry_ends_what_its_job_has_left_on_the_server(
+    state: StateDir, gateway: Gateway, ktjob_command: list[str]
+) -> None:
+    """A cut line may leave it computing. What it had answered leaves nothing to wait for."""
+    refused = (400, {}, b'{"message": "no"}')
+    for answer, is_left in ((None, True), (refused, False)):
+        gateway.answers, gateway.aborted = [answer, WHOLE], []
+        job = submit_long("text", server=gateway.url, max_attempts=1)
+        with pytest.raises(errors.JobFailed):
+            job.result(timeout=60)
+        gateway.aborted.clear()
+        again = subprocess.run(
+            [*ktjob_command, "retry", job.id],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        retried = Job(again.stdout.strip())
+        assert retried.result(timeout=60) == "Whole."
+        assert gateway.aborted == (rids_of(state, job) if is_left else [])
+        assert notes_of(state, retried, "last attempt") == ([{"silent": True}] if is_left else [])
 
 
 def test_a_prompt_that_was_cut_short_is_told(

@@ -80,14 +80,19 @@ def test_failures_are_told_by_cause_and_bugs_by_their_log(state: StateDir, until
     """A failure has a message; a bug has a traceback in the job's log, and the text is kept."""
     failed = submit(state, say="so far", fail="the server is on fire")
     buggy = submit(state, bug="oops")
+    odd = submit(state, attempts=2, say="half a character: \ud83d")
     until(ended(state, failed))
     until(ended(state, buggy))
+    until(ended(state, odd))
     job = look(state, failed)
     assert (job.state, job.cause, job.message) == ("FAILED", "error", "the server is on fire")
     assert text_of(state, failed) == "so far"
     job = look(state, buggy)
     assert (job.state, job.cause) == ("FAILED", "bug")
     assert "ZeroDivisionError: oops" in state.job_log(buggy.id).read_text()
+    job = look(state, odd)  # what no database takes is no death of a worker, to be paid again
+    assert (job.state, job.cause, job.attempt) == ("FAILED", "bug", 1)
+    assert "UnicodeEncodeError" in str(job.message)
 
 
 def test_one_at_a_time_in_a_pool_and_side_by_side_in_two(

@@ -5,14 +5,12 @@ is the product's own code, but for `detach.spawn`, which here forks where it wou
 process draws at its birth whether it dies, at which of its moments, and whether before it, after it
 or somewhere in it. Goes on until KILLS processes have died so, then lets every job end.
 
-Writes STATE.kills (a line for each kill, right before it), STATE.printed (the ids that submitters
-gave out) and STATE.acks (see toy_work).
+Writes STATE.kills (a line for each kill, right before it), and what `crash_submits` says.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import signal
@@ -23,17 +21,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jobs import admission, detach, identity, recovery, runner, signals, starting
+import crash_submits
+
+from jobs import (
+    admission,
+    conducting,
+    detach,
+    identity,
+    outbox,
+    recovery,
+    runner,
+    signals,
+    starting,
+    tellers,
+    tenure,
+)
 from jobs.database import Database
 from jobs.errors import DetachFailed
 from jobs.layout import StateDir
-from jobs.model import Capacity, NewJob, Status
+from jobs.model import Status
 from jobs.store import Store
 
 WORK = "toy_work:perform"
-MOMENTS = {"submit": 14, "runner": 50, "worker": 50}
+MOMENTS = {"submit": 14, "runner": 50, "worker": 50, "teller": 8}
 """About how many of `_MOMENTS` a process of each role passes in its life."""
-DOOMED = {"submit": 0.4, "runner": 0.9, "worker": 0.5}
+DOOMED = {"submit": 0.4, "runner": 0.9, "worker": 0.5, "teller": 0.3}
 IN_FLIGHT = 8
 LONGEST_SECONDS = 0.004
 """How long after its beginning a process dies in the middle of a moment: one commit's time."""
@@ -103,9 +115,21 @@ class Fate:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _has_open_store(root: Path) -> bool:
+    database = str(StateDir(root).database)
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that lists them
+            if os.readlink(f"/proc/self/fd/{fd}") == database:
+                return True
+    return False
+
+
 def _spawning(fate: Fate) -> Callable[..., str]:
     def spawn(argv: list[str], *, log: Path, **_: object) -> str:
-        """`detach.spawn` with a warm interpreter: no thread and no connection is open here."""
+        """`detach.spawn` with a warm interpreter, and so only where no connection is open: SQLite
+        keeps count of a process's locks, and a fork believes that count."""
+        if _has_open_store(Path(argv[3])):
+            raise DetachFailed("a conductor cannot fork; somebody else starts the runner")
         ready, said = os.pipe()
         child = os.fork()
         if child == 0:
@@ -133,19 +157,12 @@ def _spawning(fate: Fate) -> Callable[..., str]:
     return spawn
 
 
-def _submit(state: StateDir, dice: random.Random) -> None:
+def _submit(state: StateDir, seed: int) -> None:
     """Fork one submitter. It gives its id out as soon as it has it."""
-    pool, attempts = dice.choice("ab"), dice.randint(1, 4)
-    spec = json.dumps({"say": "begun ", "acknowledge": 6, "acks": f"{state.root}.acks"})
     if os.fork():
         return
     try:
-        with Store.open(state) as store:
-            job = store.submit(
-                NewJob(pool, spec, b"document", "title", 1, attempts), Capacity(slots=2)
-            )
-        with Path(f"{state.root}.printed").open("a") as printed:
-            printed.write(f"{job.id}\n")
+        crash_submits.Submitter(state, random.Random(seed)).act()
         starting.ensure_runner(state, WORK)
     except DetachFailed:
         pass  # the command would say so; the job is stored
@@ -154,14 +171,36 @@ def _submit(state: StateDir, dice: random.Random) -> None:
 
 
 def _serve(state: StateDir) -> int:
-    """What every `ktjob` command does first. Returns how many jobs have not ended."""
+    """What every `ktjob` command does first. Returns how much is still to be done: jobs that have
+    not ended, ends that were not told."""
     with Store.open(state) as store:
         recovery.recover(store, state)
         queued, running = store.in_status(Status.QUEUED), store.in_status(Status.RUNNING)
-    if queued and not starting.is_runner_alive(state):
+        owes = store.owes_tellings()
+    if (queued or owes) and not starting.is_runner_alive(state):
         with contextlib.suppress(DetachFailed):
             starting.ensure_runner(state, WORK)
-    return len(queued) + len(running)
+    return len(queued) + len(running) + owes
+
+
+def _quicken() -> None:
+    """Pauses that protect a machine from a hot loop, and the waits for what may come."""
+    runner.REST_SECONDS, runner.TICK_SECONDS = 0.02, 0.1
+    runner.IDLE_SECONDS, tenure.TAKEOVER_SECONDS = 0.01, 0.5
+    conducting.LOOK_SECONDS, conducting.WAKE_SECONDS = 0.02, 0.2
+    tellers.REST_SECONDS, outbox.MOST_SECONDS = 0.02, 0.5
+    outbox.FIRST_PAUSE_SECONDS, outbox.MOST_TRIES = 1e-6, 12
+
+
+def _christen_tellers(fate: Fate) -> None:
+    """What the runner forked is a worker, until it turns out to be a messenger."""
+    deliver = tellers.deliver
+
+    def be_one(*args: Any) -> None:
+        fate.become("teller")
+        deliver(*args)
+
+    tellers.deliver = be_one
 
 
 def _reap() -> None:
@@ -174,21 +213,20 @@ def _reap() -> None:
 
 def main() -> None:
     state, quota, seed = StateDir(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
-    for kind in ("kills", "printed", "acks"):
+    for kind in ("kills", *crash_submits.PROMISES):
         Path(f"{state.root}.{kind}").touch()
-    # Pauses that protect a machine from a hot loop, and the wait for work that may come.
-    runner.REST_SECONDS, runner.TICK_SECONDS = 0.02, 0.1
-    runner.IDLE_SECONDS, runner.TAKEOVER_SECONDS = 0.01, 0.5
+    _quicken()
     fate, dice = Fate(Path(f"{state.root}.kills"), quota, seed), random.Random(seed)
     for owner, name in _MOMENTS:
         fate.around(owner, name)
     detach.spawn = _spawning(fate)
+    _christen_tellers(fate)
     drained = False
     while not fate.is_over():
         in_flight = _serve(state)
         drained = drained or dice.random() < 0.02  # now and then all end, and the runner leaves
         if in_flight < IN_FLIGHT and not drained:
-            _submit(state, dice)
+            _submit(state, dice.getrandbits(32))
         drained = drained and in_flight > 0
         _reap()
         time.sleep(0.005)

@@ -10,8 +10,11 @@ from typing import Any
 
 from jobs import conducting
 from jobs.errors import KtjobError, WorkCancelled
+from jobs.layout import StateDir
 from jobs.model import NewJob
+from jobs.outbox import Telling
 from jobs.performing import Performing
+from jobs.store import Store
 
 
 def perform(performing: Performing) -> None:
@@ -67,6 +70,14 @@ def _conduct(performing: Performing, spec: dict[str, Any]) -> None:
     else:
         ended = conducting.until_succeeded(performing)
         performing.output("".join(performing.parts.answer(part) for part in ended))
+
+
+def tell(state: StateDir, telling: Telling) -> None:
+    """How a job has ended, as a line of the file that is the target."""
+    with Store.open(state) as store:
+        job = store.job(telling.job_id)
+    with Path(telling.target).open("a") as file:
+        file.write(f"{job.id} {job.state}\n")
 
 
 def _tell(path: str, performing: Performing, what: str) -> None:

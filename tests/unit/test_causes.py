@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
-from support.one_connection import failure_of, read_request, replaying, server
+from support.one_connection import failure_of, read_request, replaying, reset, server
 
 from ktclient import error_bodies, errors, failures
 from ktclient.servers import probe
@@ -40,6 +40,8 @@ OVERPOOL = (
 )
 """Whole, as recorded (sglang 0.5.17, overpool_one): looks like success to a careless client."""
 EVENTS = "text/event-stream; charset=utf-8"
+TOO_LONG = "the request exceeds the available context size"
+NESTED = "[" * 99_999
 JSON, HTML = "application/json", "text/html"
 
 
@@ -110,6 +112,27 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
     "no word": (200, EVENTS, chunk(delta={}, finish_reason="stop"), errors.EmptyAnswer, "stop"),
     "an abort": (200, EVENTS, chunk(delta={}, finish_reason="abort"), errors.AbortedByServer, "by"),
     "cut": (200, EVENTS, WORD, errors.StreamCut, "closing mark"),
+    "used up": (200, EVENTS, chunk(delta={}, finish_reason="length"), errors.EmptyAnswer, "--max-"),
+    "an error for a reason": (
+        *(200, EVENTS, WORD + chunk(delta={}, finish_reason="error")),
+        *(errors.ErrorInStream, "log says why"),
+    ),
+    "an error event": (
+        *(200, EVENTS, WORD + 'event: error\ndata: {"message": "oops"}\n\n'),
+        *(errors.ErrorInStream, "oops"),
+    ),
+    "llama.cpp's error line": (
+        *(200, EVENTS, WORD + 'error: {"code":500,"message":"no slot","type":"server_error"}\n\n'),
+        *(errors.ErrorInStream, "no slot"),
+    ),
+    "the same, before a word": (
+        *(200, EVENTS, f"error: {json.dumps({'code': 400, 'message': TOO_LONG})}\n\n"),
+        *(errors.DoesNotFit, "shorten it"),
+    ),
+    "no text for text": (200, EVENTS, chunk(delta={"content": 5}), errors.ProtocolError, "chat co"),
+    "nested without end": (200, EVENTS, f"data: {NESTED}\n\n", errors.ProtocolError, "protocol"),
+    "a proxy that wants a password": (407, HTML, "", errors.ProxyRefused, "NO_PROXY=127.0.0.1"),
+    "a tunnel that is down": (530, "text/plain", "error code: 1033", errors.BadGateway, "lost"),
 }
 
 
@@ -124,6 +147,69 @@ def test_each_case_has_its_cause_and_its_cure(name: str) -> None:
     assert words in str(failure)
     assert url in str(failure)
     assert not any(sign in str(failure) for sign in ("{'", "<html", "b'", "Error(", "None"))
+
+
+HEAD = b"HTTP/1.1 %s\r\ncontent-type: text/event-stream\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+BROKEN = {
+    "a frame": (
+        HEAD % b"200 X" + b"transfer-encoding: chunked\r\n\r\nzz\r\n",
+        "ProtocolError",
+        "zz",
+    ),
+    "packing": (
+        HEAD % b"200 X" + b"content-encoding: gzip\r\n\r\nno gzip",
+        "ProtocolError",
+        "mangled",
+    ),
+    "a switch": (HEAD % b"101 X" + b"upgrade: x\r\n\r\n", "ProtocolError", "mangled"),
+    "a head": (HEAD % b"200 X" + b"x: " + b"x" * 200_000, "ProtocolError", "mangled"),
+    "a refusal": (HEAD % b"401 X" + b"content-length: 9\r\n\r\n{", "Unauthorized", "KTJOB_API_KEY"),
+    "a full one": (HEAD % b"503 X" + b"content-length: 9\r\n\r\n{", "ServerBusy", "try later"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_answer_that_breaks_is_what_had_come_of_it(name: str) -> None:
+    """Not a cut connection, which would be worth another prefill: what breaks so breaks again."""
+    raw, leaf, words = BROKEN[name]
+
+    def behave(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(raw)
+
+    with server(behave) as url:
+        failure = failure_of(url)
+    assert type(failure).__name__ == leaf, failure
+    assert words in str(failure) and "bytearray" not in str(failure)
+
+
+@pytest.mark.parametrize("status", [401, 413])
+def test_a_refusal_in_the_middle_of_the_upload_is_heard(status: int) -> None:
+    """Sent when the head was read, then a reset: the answer is there all the same."""
+
+    def behave(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 %d X\r\ncontent-length: 0\r\n\r\n" % status)
+        reset(connection)
+
+    with server(behave) as url:
+        failure = failure_of(url, "text " * 2_000_000)
+    assert type(failure) is {401: errors.Unauthorized, 413: errors.BodyTooLarge}[status]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there_is_told_from_the_server(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """As people leave one in their environment; with its place, and without its password."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gone = f"127.0.0.1:{listener.getsockname()[1]}"
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://user:s3cret@{gone}")
+    with pytest.raises(errors.ProxyRefused, match=gone) as failed:
+        probe.probe(f"{scheme}://gpu-box.invalid:1", None)
+    assert "NO_PROXY=gpu-box.invalid" in str(failed.value)
+    assert "s3cret" not in str(failed.value)
 
 
 def test_every_cause_is_its_own() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+
+import pytest
+
 from jobs import identity
 from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob
@@ -38,3 +42,17 @@ def test_figures_are_not_seen_before_the_progress_they_belong_to(state: StateDir
         performing.figure(tokens_per_second=585.0)
         now = store.attempt(store.job(job.id))
         assert now is not None and now.done == 4_096
+
+
+@pytest.mark.parametrize("odd", ["\ud83d", ["no text"]], ids=["half a character", "a list"])
+def test_what_no_database_takes_is_left_out_and_not_waited_for(state: StateDir, odd: str) -> None:
+    """It is raised once, as the bug that it is; all that comes after it is written."""
+    with Store.open(state) as store:
+        job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
+        performing = Performing(store, state, job, store.claim(job.id, identity.mine()), [])
+        performing.output(odd)
+        with pytest.raises((UnicodeError, sqlite3.Error)):
+            performing.flush()
+        performing.output("after it")
+        performing.settle()
+        assert [piece.text for piece in store.pieces(job.id, 1)] == ["after it"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.tiny_server import Tiny
 
-from ktclient import errors
-from ktclient.servers import probe
+from ktclient import addresses, config, errors
+from ktclient.servers import choose, probe
 from ktclient.servers.dialect import ServerFacts
 
 RECORDED = Path(__file__).resolve().parents[1] / "data" / "sglang"
@@ -33,6 +33,7 @@ LLAMACPP = {
         ("  https://llm.example.com/v1\n", "https://llm.example.com"),
         ("https://example.com/team/llm/v1", "https://example.com/team/llm"),
         ("https://example.com/v1beta", "https://example.com/v1beta"),
+        ("HTTP://GPU-Box:40001/Team", "http://gpu-box:40001/Team"),
     ],
 )
 def test_a_server_may_be_written_in_many_ways(written: str, root: str) -> None:
@@ -59,6 +60,8 @@ def test_a_server_may_be_written_in_many_ways(written: str, root: str) -> None:
         "http://ho st",
         "http://host\n/v1",
         "http://host\x1b[31m",
+        "http://a..b:40001",
+        f"http://{'a' * 64}.test",
     ],
 )
 def test_what_is_no_address_is_refused(written: str) -> None:
@@ -76,6 +79,8 @@ def test_what_is_no_address_is_refused(written: str) -> None:
         "https://:secret@host/v1",
         "ftp://user:secret@host",
         "user:secret@host:40001",
+        "https://host/v1?key=secret",
+        "https://host/#secret",
     ],
 )
 def test_a_key_in_an_address_is_refused_and_not_repeated(written: str) -> None:
@@ -83,6 +88,20 @@ def test_a_key_in_an_address_is_refused_and_not_repeated(written: str) -> None:
     with pytest.raises(errors.BadInput) as refused:
         probe.root_of(written)
     assert "secret" not in str(refused.value)
+
+
+def test_a_server_here_is_one_pool_by_name_and_by_number(tiny: Tiny, tmp_path: Path) -> None:
+    """Two pools would overfill it. By its name where it does not listen by number, and where a
+    certificate has the name."""
+    tiny.say("/v1/models", LLAMACPP)
+    settings = config.load({"KTJOB_HOME": str(tmp_path), "KTJOB_CONFIG": str(tmp_path / "none")})
+    named = tiny.url.replace("127.0.0.1", "localhost")
+    for url in (named, f"{named}/v1", tiny.url):
+        assert choose.choose(settings, url, None).server == tiny.url
+    assert addresses.is_same(named, tiny.url), "one server, one key"
+    assert addresses.by_number("https://localhost:1") is None
+    with pytest.raises(errors.ConnectionRefused, match="localhost:9"):
+        choose.choose(settings, "http://localhost:9", None)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +191,7 @@ def test_a_server_that_wants_a_key_says_so(tiny: Tiny, status: int) -> None:
         b'{"data": {"id": "m"}}',
         b'{"data": ["m"]}',
         b'{"data": [{}]}',
+        b"[" * 99_999,
     ],
 )
 def test_something_else_at_the_address_is_told(tiny: Tiny, body: bytes) -> None:
@@ -180,6 +200,21 @@ def test_something_else_at_the_address_is_told(tiny: Tiny, body: bytes) -> None:
     with pytest.raises(errors.WrongAddress, match="HTTP 200") as refused:
         probe.probe(tiny.url, None)
     assert tiny.url in str(refused.value)
+
+
+@pytest.mark.parametrize("data", ["[]", "null"])
+def test_a_server_without_a_model_is_not_called_a_wrong_address(tiny: Tiny, data: str) -> None:
+    """Ollama, before one was fetched."""
+    tiny.say("/v1/models", f'{{"object": "list", "data": {data}}}'.encode())
+    with pytest.raises(errors.ModelUnknown, match="load one there"):
+        probe.probe(tiny.url, None)
+
+
+def test_whatever_a_model_is_called_it_can_be_stored(tiny: Tiny) -> None:
+    """Half a character is none; a window beyond counting is not known."""
+    tiny.say("/v1/models", b'{"data": [{"id": "m\\ud83d", "max_model_len": 1%s}]}' % (b"0" * 30))
+    facts = probe.probe(tiny.url, None)
+    assert (facts.model, facts.window) == ("m?", None)
 
 
 @pytest.mark.parametrize("status", [400, 404, 405])
@@ -202,7 +237,7 @@ def test_a_server_that_is_busy_or_loading_is_not_called_a_wrong_address(
     assert isinstance(busy.value, errors.NEVER_ACCEPTED)
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("status", [502, 503, 504, 530])
 def test_a_gateway_before_a_dead_server_is_waited_at(tiny: Tiny, status: int) -> None:
     """The address is right, and a GET of /v1/models has cost nothing."""
     tiny.say("/v1/models", b"<html>Bad Gateway</html>", status)

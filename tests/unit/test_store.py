@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +125,22 @@ def test_a_store_is_not_carried_across_a_fork(state: StateDir) -> None:
                 os._exit(42)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42
+
+
+def test_a_second_store_of_a_process_takes_no_lock_from_its_first(state: StateDir) -> None:
+    """Closing any descriptor of a file drops all of a process's locks on it. Another process would
+    then take itself for the last, and remove the log that the first store still reads: writes are
+    lost, and the database reads as malformed."""
+    elsewhere = "import sys; from jobs.layout import StateDir as S; from jobs.store import Store; "
+    elsewhere += "from pathlib import Path; Store.open(S(Path(sys.argv[1]))).close()"
+    with Store.open(state) as first:
+        first.submit(new_job(), Capacity(slots=1))
+        Store.open(state).close()
+        subprocess.run([sys.executable, "-c", elsewhere, str(state.root)], check=True, timeout=60)
+        assert state.database.with_name(f"{state.database.name}-wal").exists()
+        job = first.submit(new_job(b"two"), Capacity(slots=1))
+    with Store.open(state) as later:
+        assert later.document(later.job(job.id).document) == b"two"
 
 
 def test_a_newer_database_is_refused_in_words(state: StateDir) -> None:

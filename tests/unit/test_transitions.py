@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from jobs import identity
+from jobs import identity, recovery
 from jobs.errors import IllegalTransition
 from jobs.layout import StateDir
 from jobs.model import TRANSITIONS, Capacity, NewJob, Outcome, Status
@@ -113,3 +113,38 @@ def test_cancel_ends_a_queued_job_and_is_a_wish_for_a_running_one(
         assert store.request_cancel(other.id).outcome is Outcome.CANCELLED
         with pytest.raises(IllegalTransition):
             store.claim(other.id, identity.mine())
+
+
+def test_a_cancel_that_is_wished_for_allows_no_further_attempt(
+    state: StateDir, job_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it comes right while somebody looks at the dead worker: CANCELLED, not LOST."""
+    with Store.open(state) as store:
+        again = store.submit(
+            NewJob("pool", "{}", b"text", "title", max_attempts=9), Capacity(slots=1)
+        )
+        store.request_cancel(job_id)
+        number = store.claim(again.id, identity.mine()).number
+        requeue = Store.requeue
+
+        def late(self: Store, job_id: str, number: int, cause: str, message: str) -> bool:
+            self.request_cancel(job_id)
+            return requeue(self, job_id, number, cause, message)
+
+        monkeypatch.setattr(Store, "requeue", late)
+        recovery.recover(store, state)  # no worker holds its lock
+        assert store.job(again.id).state == "CANCELLED"
+        assert not requeue(store, again.id, number, "worker_died", "x")
+
+
+@pytest.mark.parametrize("capacity", [Capacity(slots=1), Capacity(tokens=10)])
+def test_a_worker_that_claims_late_finds_its_pool_full(state: StateDir, capacity: Capacity) -> None:
+    """Its runner was killed after the fork, and the next one has started another job since."""
+    with Store.open(state) as store:
+        new = NewJob("full", "{}", b"text", "title", weight=6)
+        first, late = store.submit_all([new, new], capacity)
+        number = store.claim(first.id, identity.mine()).number
+        with pytest.raises(IllegalTransition):
+            store.claim(late.id, identity.mine())
+        store.finish(first.id, number, Outcome.SUCCEEDED, None, None)
+        assert store.claim(late.id, identity.mine()).number == 1
