@@ -11,7 +11,6 @@ import click
 
 from ktclient import config, truth
 from ktclient.cli import exits, live, screen
-from ktclient.errors import NoSuchJob
 from ktclient.snapshot import SCHEMA, Snapshot
 
 if TYPE_CHECKING:
@@ -25,10 +24,7 @@ _CANCEL_SECONDS = 30.0
 
 @contextmanager
 def job_by(prefix: str) -> Iterator[tuple[Store, Job]]:
-    state = config.load().state
-    if not state.has_database():
-        raise NoSuchJob(f"there is no job {prefix!r}: {state.database} is made by the first one")
-    with truth.told(state) as store:
+    with truth.told(config.load().state, prefix) as store:
         yield store, store.find(prefix)
 
 
