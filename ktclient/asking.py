@@ -29,7 +29,7 @@ def ask(
     `StoreDamaged` where the document is gone, and what `hand_over` raises.
     """
     task = tasks.task(False, question, None)
-    with truth.told(settings.state) as store:
+    with truth.told(settings.state, job_id) as store:
         old = store.find(job_id)
         spec = JobSpec.from_json(old.spec)
         if spec.task.kind in (Kind.REQUEST, Kind.BATCH):

@@ -25,7 +25,7 @@ class Job:
 
     def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
         self._settings = settings or config.load()
-        with truth.told(self._settings.state) as store:
+        with truth.told(self._settings.state, job_id) as store:
             self.id: str = store.find(job_id).id
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterator
 
 from jobs import recovery, starting
-from jobs.errors import DetachFailed
+from jobs.errors import DetachFailed, NoSuchJob
 from jobs.layout import StateDir
 from jobs.model import Status
 from jobs.store import Store
@@ -33,8 +33,15 @@ def serve(state: StateDir) -> None:
 
 
 @contextlib.contextmanager
-def told(state: StateDir) -> Iterator[Store]:
-    """An open store in which what is called RUNNING runs, and with a runner if jobs wait."""
+def told(state: StateDir, wanted: str = "") -> Iterator[Store]:
+    """An open store in which what is called RUNNING runs, and with a runner if jobs wait.
+
+    `wanted` is the id that is looked for. Raises `NoSuchJob` where nothing was ever stored: looking
+    creates nothing, also where somebody removed the state directory while we looked on.
+    """
+    if not state.has_database():
+        what = f"job {wanted!r}" if wanted else "job"
+        raise NoSuchJob(f"there is no {what}: {state.database} is made by the first one")
     with Store.open(state) as store:
         see_to(store, state)
         yield store

@@ -104,6 +104,9 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
         streams.silence(sys.stdout)
         return FAILED
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
+            screen.say(f"{name}: the current folder was removed; cd to one that is there")
+            return USAGE
         if not streams.is_lost(error):
             raise
         streams.silence(sys.stdout)

@@ -30,7 +30,7 @@ def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
     from jobs.model import Status
 
     state = config.load().state
-    with truth.told(state) as store:
+    with truth.told(state, job_ids[0]) as store:
         found = [store.find(job_id) for job_id in job_ids]
     for job in found:
         if job.status is not Status.FINISHED:

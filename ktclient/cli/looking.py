@@ -24,7 +24,7 @@ _CANCEL_SECONDS = 30.0
 
 @contextmanager
 def job_by(prefix: str) -> Iterator[tuple[Store, Job]]:
-    with truth.told(config.load().state) as store:
+    with truth.told(config.load().state, prefix) as store:
         yield store, store.find(prefix)
 
 

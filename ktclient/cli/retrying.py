@@ -20,7 +20,7 @@ def retry(job_id: str, as_json: bool) -> None:
     from ktclient import lent_keys
 
     settings = config.load()
-    with truth.told(settings.state) as store:
+    with truth.told(settings.state, job_id) as store:
         old = store.find(job_id)
     server = spec.server_of(old.spec)
     with Retries.open(settings.state) as store, lent_keys.lending(settings, server):

@@ -105,6 +105,18 @@ def test_bytes_that_are_no_text_are_no_id_and_no_setting(
     assert not config.path().exists()
 
 
+def test_a_folder_that_was_removed_under_the_shell_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a path is relative; nothing else needs the folder."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv("KTJOB_HOME", "here")
+    assert exits.code_of_command(ktjob, "ktjob", ["status"]) == 2
+    assert "cd to one that is there" in capsys.readouterr().err
+
+
 def test_a_name_that_looks_like_an_option_is_explained(run: Run, tmp_path: Path) -> None:
     """Without `--` it is one."""
     (tmp_path / "-rf").write_text("A harmless text.")

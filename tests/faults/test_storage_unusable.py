@@ -15,11 +15,14 @@ import pytest
 from support import processes, queueing, small_disk
 
 from jobs import filesystem, identity, starting
-from jobs.errors import KtjobError, StoreDamaged, StoreUnusable
+from jobs.errors import KtjobError, NoSuchJob, StoreDamaged, StoreUnusable
 from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob, Outcome, Piece
 from jobs.store import Store
 from jobs.upkeep import Upkeep
+from ktclient import Job
+from ktclient.cli import exits
+from ktclient.cli.ktjob import ktjob
 
 Until = Callable[..., object]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -232,7 +235,11 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     gone = state.root.rename(tmp_path / "gone")  # at once: they may write while it is emptied
     shutil.rmtree(gone)
     until(lambda: not any(identity.is_same_process_alive(one) for one in old))
-    assert not state.database.exists()
+    for asked in (["result", "k7"], ["rm", "k7"], ["retry", "k7"], ["wait", "k7"]):
+        assert exits.code_of_command(ktjob, "ktjob", asked) == exits.NO_SUCH_JOB
+    with pytest.raises(NoSuchJob):
+        Job("k7")
+    assert not state.root.exists(), "whoever looks makes nothing either"
     state.create()
     job = queueing.submit(state, say="new")
     until(queueing.ended(state, job))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -166,6 +167,7 @@ def test_no_such_job_is_3(run: Run) -> None:
     for command in ("status", "wait", "result", "logs", "cancel"):
         done = run(command, "zzz")
         assert done.returncode == 3 and "no job 'zzz'" in done.stderr
+    assert not Path(os.environ["KTJOB_HOME"]).exists()
 
 
 def test_cancelled_is_4_and_not_finished_is_5(run: Run, book: Path, slow: FakeServer) -> None:
