@@ -8,6 +8,7 @@ forks, and it may die at any moment: workers go on, and the next runner finds th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import os
@@ -15,7 +16,7 @@ import selectors
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs import (
@@ -37,7 +38,10 @@ from jobs.outbox import Telling
 from jobs.performing import Perform
 from jobs.postmortem import Postmortem
 from jobs.store import Store
-from jobs.tenure import Tenure, Tidy, log
+from jobs.tenure import Tenure, log
+
+Tidy = Callable[[StateDir], None]
+"""What the work does when nothing is left to be done; raises `StoreUnusable` and `OSError`."""
 
 IDLE_SECONDS = 60.0
 """How long a runner with nothing to do stays, so that a next submit finds it warm."""
@@ -59,6 +63,7 @@ class Runner:
         self._perform: Perform | None = None
         self._tell: tellers.Tell | None = None
         self._tidy: Tidy = lambda state: None
+        self._is_tidy = False
         self._tellers = tellers.Tellers()
         self._code: LoadedCode | None = None
         self._is_outdated = False
@@ -81,13 +86,22 @@ class Runner:
         while not self._leaving and self._tenure.is_at_home():
             self._reap()
             if self._serve_once():
-                self._busy_at = time.monotonic()
-            elif self._is_idle() and self._tenure.leave_unless_needed(self._tidy):
+                self._busy_at, self._is_tidy = time.monotonic(), False
+            elif self._is_idle() and self._tenure.leave_unless_needed():
                 break
+            else:
+                self._tidy_up()
             if self._is_outdated and self._hand_over():
                 break
             self._sleep()
         log(f"runner {os.getpid()} leaves; {len(self._children)} workers go on")
+
+    def _tidy_up(self) -> None:
+        """Once, after there was anything to do."""
+        if not self._is_tidy:
+            with contextlib.suppress(StoreUnusable, OSError):  # tried again after the next job
+                self._tidy(self._state)
+            self._is_tidy = True
 
     def _import_work(self) -> None:
         module, _, name = self._work.partition(":")

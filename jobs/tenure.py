@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 
 from jobs import clock, detach, identity, starting, upkeep
 from jobs.database import SCHEMA_VERSION
@@ -19,9 +18,6 @@ TAKEOVER_SECONDS = 1.0
 """A prober holds the lock for an instant; only after that long is there really a rival."""
 OUTDATED_SECONDS = 30.0
 """A runner of an older version leaves when it next looks, which its doorbell makes it do."""
-
-Tidy = Callable[[StateDir], None]
-"""What the work does when nothing is left to be done; raises `StoreUnusable` and `OSError`."""
 
 
 class Tenure:
@@ -68,14 +64,13 @@ class Tenure:
         assert self._lock is not None
         return self._lock.is_at(self._state.runner_lock)
 
-    def leave_unless_needed(self, tidy: Tidy) -> bool:
+    def leave_unless_needed(self) -> bool:
         """Give up the lock, then look once more: a submitter who still saw the lock held has
         committed before that. False when there is work after all and the lock is ours again."""
         assert self._lock is not None
         self._lock.release()
         if not self._is_needed():
             with contextlib.suppress(StoreUnusable, OSError):  # the next one to leave does it
-                tidy(self._state)
                 upkeep.checkpoint(self._state)
             return True
         self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)

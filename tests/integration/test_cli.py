@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
+from jobs.layout import StateDir
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Until = Callable[..., object]
 
 
 @pytest.fixture
@@ -255,9 +258,15 @@ def test_logs_tell_the_journey(run: Run, book: Path, server: FakeServer) -> None
 
 
 def test_a_key_reaches_the_server_and_nothing_else(
-    run: Run, book: Path, tmp_path: Path, ktjob_home: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    book: Path,
+    tmp_path: Path,
+    state: StateDir,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not the store, not a log, not what is printed, not a process's command line."""
+    """Not the store, not a log, not what is printed, not a process's command line. It is lent to
+    the job in a file of its own, which is gone soon after."""
     key = "sk-very-secret-1234567890"
     with fake_sglang(tmp_path, "--require-key", key) as server:
         refused = run("submit", str(book), "--server", server.url)
@@ -266,7 +275,8 @@ def test_a_key_reaches_the_server_and_nothing_else(
         done = run("submit", str(book), "--server", server.url, "--wait")
         assert done.returncode == 0
     assert key not in done.stdout + done.stderr
-    for path in ktjob_home.rglob("*"):
+    until(lambda: not list(state.lent_keys.glob("*.key")))
+    for path in state.root.rglob("*"):
         if path.is_file():
             assert key.encode() not in path.read_bytes(), path
 
