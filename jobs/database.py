@@ -57,6 +57,7 @@ class Database:
             _refuse_network(state)
         state.create()
         with explained(state.database):
+            _refuse_emptied(state)
             connection = _connect(state.database)
             try:
                 _bring_up_to_date(connection, state)
@@ -172,6 +173,13 @@ def _refuse_network(state: StateDir) -> None:
             f"the state directory {state.root} is on a network filesystem ({kind}), where SQLite "
             "fails or corrupts. Point KTJOB_HOME at a local folder of this machine."
         )
+
+
+def _refuse_emptied(state: StateDir) -> None:
+    """A new database is of no bytes for a moment, but before any runner; later a file system has
+    lost it, or somebody has, and what was in it must not be forgotten without a word."""
+    if state.runner_log.exists() and state.has_database() and not state.database.stat().st_size:
+        raise trouble.damaged("it is empty, though jobs have run here", state.database)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -106,6 +106,21 @@ def test_a_damaged_database(state: StateDir, every_command: Callable[..., None])
     every_command(state.root, job_id, "ktjob.db")
 
 
+def test_an_emptied_database_is_not_taken_for_a_new_one(
+    state: StateDir, every_command: Callable[..., None]
+) -> None:
+    """As some file systems leave it after a power loss; nor is a good backup replaced by it. One
+    that never had a runner is only about to be made."""
+    job_id = finished(state)
+    for path in state.root.glob("ktjob.db*"):
+        path.write_bytes(b"")
+    state.runner_log.touch()
+    every_command(state.root, job_id, "it is empty, though jobs have run here")
+    state.runner_log.unlink()
+    with Store.open(state) as store:
+        assert store.newest(1) == []
+
+
 def test_no_page_can_be_damaged_so_that_we_stumble(state: StateDir) -> None:
     """Whatever is read then is right, or told as damage; never another error."""
     job_id = finished(state)
