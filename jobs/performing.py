@@ -50,6 +50,8 @@ class Performing:
         self._waiting: list[Piece] = []
         self._seq = 0
         self._flushed_at = time.monotonic()
+        self.phase = attempt.phase
+        """What was entered last."""
         self._progress: tuple[int, int | None, str] | None = None
         self._figures: dict[str, object] = {}
         self._late: list[Callable[[], None]] = []
@@ -84,6 +86,7 @@ class Performing:
 
     def enter(self, phase: str) -> None:
         """Say what is done now; written at once."""
+        self.phase = phase
         self._take_waiting()
         self._progress = None  # of the phase before: it would be shown as this one's
         self._write(lambda: self._store.enter_phase(self.job_id, self.number, phase))

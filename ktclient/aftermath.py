@@ -32,6 +32,7 @@ from ktclient.estimate import Belief
 from ktclient.quoting import after_time, spoken
 from ktclient.servers import calls, probe
 from ktclient.servers.dialect import ServerFacts
+from ktclient.snapshot import WAITING_FOR_SERVER
 
 LOOK_SECONDS = 2.0
 """llama.cpp no longer noticed lost clients when it was asked ten times a second; every 3 s is
@@ -54,7 +55,7 @@ _UNANSWERED = frozenset(
 )
 """Causes of ends that were no answer of the server's."""
 _ENDING = "waiting for the last attempt to end on the server"
-_UNSENT = ("starting", "preparing", "connecting", "waiting for the server", _ENDING)
+_UNSENT = ("starting", "preparing", "connecting", WAITING_FOR_SERVER, _ENDING)
 DEATH_SECONDS = 0.3
 """Between two looks whether a server that cut the connection still listens."""
 

@@ -15,6 +15,8 @@ SCHEMA = 1
 """Of all JSON that is printed. A field that is added does not change it; one that goes, or comes
 to mean something else, does."""
 
+WAITING_FOR_SERVER = "waiting for the server"
+"""The phase of a job whose server accepts nothing; the figure `last_refusal` says why."""
 NOT_ANSWERING = "not answering"
 """The phase of a job whose server has not answered anybody for a minute; done and total are
 seconds."""

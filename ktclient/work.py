@@ -44,6 +44,7 @@ from ktclient.pulse import Pulse
 from ktclient.reporting import Reporter
 from ktclient.servers import calls, own_log, probe
 from ktclient.servers.dialect import ServerFacts
+from ktclient.snapshot import WAITING_FOR_SERVER
 from ktclient.spec import JobSpec
 from ktclient.telling import tell as tell
 from ktclient.turns import turns
@@ -157,7 +158,8 @@ def _ask(
 def _server(performing: Performing, spec: JobSpec, settings: config.Settings) -> ServerFacts:
     """Find the server, starting the embedded one where that is what the job names."""
     if spec.server != config.EMBEDDED:
-        performing.enter("connecting")
+        if performing.phase != WAITING_FOR_SERVER:  # else nothing is new until it accepts
+            performing.enter("connecting")
         url, key = spec.server, settings.key_for(spec.server)
     else:
         performing.enter("preparing")

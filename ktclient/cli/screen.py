@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ktclient.cli import streams
-from ktclient.snapshot import NOT_ANSWERING, Snapshot
+from ktclient.snapshot import NOT_ANSWERING, WAITING_FOR_SERVER, Snapshot
 
 _BAR_CELLS = 12
 _HARMLESS = "\n\t\u00ad\u200c\u200d"
@@ -149,6 +149,8 @@ def activity(job: Snapshot) -> str:
     if job.cancel_requested:
         phase = "cancelling"
     left = remaining(job)
+    if phase == WAITING_FOR_SERVER and (why := job.figures.get("last_refusal")):
+        return f"{phase} ({duration(job.seconds())}): {one_line(str(why))}"
     parts = (
         phase,
         progress(job),

@@ -84,7 +84,7 @@ def test_a_link_that_stays_away_ends_the_job_with_its_cause_and_its_text(
     state: StateDir, link: Link, tmp_path: Path, until: Until
 ) -> None:
     """Noticed by keepalive, waited for, and then told; never asked twice."""
-    constants = f"{SOON},ktclient.turns.PATIENCE_SECONDS=2"
+    constants = f"{SOON},ktclient.turns.AWAY_SECONDS=2"
     with link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.3") as server:
         job = submit(link, server, tmp_path, KTJOB_CONSTANTS=constants)
         until(lambda: _text(state, job))

@@ -15,6 +15,7 @@ from jobs.layout import StateDir
 from jobs.model import Identity
 from jobs.store import Store
 from ktclient import Job, errors, submit_long
+from ktclient.cli import screen
 
 Until = Callable[..., object]
 
@@ -107,6 +108,31 @@ def test_a_server_that_died_in_mid_prefill_is_waited_for(
     now = job.status()
     assert (now.attempt, now.cause, now.message) == (2, None, None)
     assert "server_died" in str(notes_of(state, job, "queued again"))
+
+
+def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
+    tmp_path: Path, state: StateDir, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into the morning after a crash at night, so that no queue fails job by job; the reason is
+    shown, and noted once."""
+    monkeypatch.setenv("PYTHONPATH", str(KILLING))
+    constants = "ktclient.turns.PATIENCE_SECONDS=0.05,ktclient.turns.LONGEST_AWAY_PAUSE_SECONDS=0.1"
+    monkeypatch.setenv("KTJOB_CONSTANTS", constants)
+    with fake_sglang(tmp_path, "--prefill-seconds", "60") as dying:
+        job, next_one = submit(dying), submit(dying)
+        dying.wait_for_event("prefill_started")
+        dying.process.kill()
+        until(lambda: "waiting for the server (" in screen.activity(job.status()))
+        told = screen.activity(job.status())
+        assert "nothing listens there" in told
+    with fake_sglang(tmp_path, "--port", str(dying.port), "--answer", "Back.") as reborn:
+        assert job.result(timeout=60) == next_one.result(timeout=60) == "Back."
+        assert len(reborn.requests()) == 2
+        assert len(notes_of(state, job, "not accepted")) == 1
+    with fake_sglang(tmp_path, "--fault", ",".join(["http_503_queue_full"] * 9)) as full:
+        job = submit(full)
+        with pytest.raises(errors.JobFailed, match="queue takes no more"):
+            job.result(timeout=60)
 
 
 def test_what_was_not_accepted_is_asked_again_in_the_same_attempt(

@@ -24,7 +24,7 @@ KILLING = Path(__file__).parents[1] / "support" / "killing"
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that waits for no server but for one that is being started."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    monkeypatch.setenv("KTJOB_CONSTANTS", "ktclient.turns.PATIENCE_SECONDS=0.05")
+    monkeypatch.setenv("KTJOB_CONSTANTS", "ktclient.turns.AWAY_SECONDS=0.05")
 
 
 def was_refused(state: StateDir, job: Job) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ktclient import config, errors
+from ktclient import config, errors, turns
 from ktclient.cli import exits
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
@@ -92,6 +92,7 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
     kinds = [one for kind in of_work for one in below(kind) if one is not errors.RequestFailed]
     for kind in kinds:
         again = "again" if issubclass(kind, errors.NEVER_ACCEPTED) else ""
+        again = "a day" if issubclass(kind, turns.AWAY) else again
         assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
     assert set(told) == {
         "worker_died",
