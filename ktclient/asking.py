@@ -38,7 +38,7 @@ def ask(
     options = Options(
         tasks=(task,),
         max_tokens=spec.max_tokens if max_tokens is None else max_tokens,
-        timeout=spec.timeout if timeout is None else timeout,
+        timeout=spec.timeout if timeout is None and not spec.is_lasting else timeout,
         model=spec.model,
         server=spec.server,
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,

@@ -13,7 +13,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -61,13 +61,17 @@ StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | Answe
 
 
 def stream(
-    request: LongRequest, deadline_seconds: float, pulse: Pulse | None = None
+    request: LongRequest,
+    deadline_seconds: float,
+    pulse: Pulse | None = None,
+    gets_on: Callable[[], bool] = lambda: False,
 ) -> Generator[StreamEvent, None, None]:
     """Send the request and yield what happens, ending with `Completed`.
 
     Raises a leaf of `ktclient.errors` when no whole answer came, `DeadlineExceeded` after
-    `deadline_seconds` in all, `ServerHung` when `pulse` finds that the server answers nobody any
-    more. There is no other timer: half an hour of silence is normal.
+    `deadline_seconds` in all, or later once it `gets_on` no more, `ServerHung` when `pulse` finds
+    that the server answers nobody any more. There is no other timer: half an hour of silence is
+    normal.
     """
     exchange, url = _Exchange(request), request.url
     del request  # megabytes, and no longer needed once they are sent
@@ -78,7 +82,7 @@ def stream(
             if isinstance(event, BaseException):
                 raise exchange.explain(event) from event
             yield event
-            if time.monotonic() > give_up:
+            if time.monotonic() > give_up and not gets_on():
                 raise DeadlineExceeded(
                     f"no whole answer within {deadline_seconds:,.0f} s; the request was "
                     "dropped. Give it more time with --timeout."

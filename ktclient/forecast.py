@@ -44,6 +44,8 @@ class Forecast:
     ahead: Ahead = field(default_factory=Ahead)
     split: Plan | None = None
     """How it is read in parts, where it is to be: `expected` is then of all, `deadline` of each."""
+    is_lasting: bool = False
+    """Nobody set the deadline: while it gets on, it is not given up."""
 
     @property
     def can_run(self) -> bool:
@@ -144,7 +146,8 @@ def say(
     usual = estimate.LEAST_TIMEOUT_SECONDS if expected is None else estimate.timeout(expected)
     deadline = usual if timeout is None else timeout
     before = ahead.look(target.server, target.facts, settings)
-    return Forecast(target, count, verdict, expected, by, deadline, before)
+    is_lasting = timeout is None
+    return Forecast(target, count, verdict, expected, by, deadline, before, is_lasting=is_lasting)
 
 
 def weigh(

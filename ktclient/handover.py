@@ -150,6 +150,7 @@ def _job(
         model=before.target.model,
         max_tokens=most,
         timeout=before.deadline,
+        is_lasting=options.timeout is None,
         counted=counted,
         manner=options.manner,
         split=before.split,

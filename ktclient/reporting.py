@@ -16,6 +16,9 @@ from ktclient.snapshot import NOT_ANSWERING
 from ktclient.watching import Watcher
 
 WRITE_SECONDS = 2.0
+STALL_SECONDS = 600.0
+"""Without a step for so long a request does not get on. Longer than a decode stands still for
+another's prefill: 5 min 19 s seen (sglang #32549)."""
 
 
 class Reporter:
@@ -38,6 +41,12 @@ class Reporter:
         self._first_at: float | None = None
         self._pieces = 0
         self.sent_at: float | None = None
+        self._stepped_at = float("-inf")
+        self._read = 0
+
+    def gets_on(self) -> bool:
+        """Whether progress or text was seen lately."""
+        return time.monotonic() - self._stepped_at < STALL_SECONDS
 
     def seconds_since_sent(self) -> float:
         """0 before the whole request has gone out."""
@@ -77,6 +86,8 @@ class Reporter:
         if self.sent_at is None or self._phase == NOT_ANSWERING:
             return
         known = self._prefill.now(now)
+        if (known.done or 0) > self._read:
+            self._read, self._stepped_at = known.done or 0, now
         if known.phase != self._phase:
             self._written_at = 0.0
         self._enter(known.phase)
@@ -104,7 +115,7 @@ class Reporter:
             self._performing.figure(tokens_per_second=None, eta_seconds=None)
         self._enter("decode")
         self._pieces += 1
-        now = time.monotonic()
+        now = self._stepped_at = time.monotonic()
         if now - self._written_at >= WRITE_SECONDS:
             self._written_at = now
             rate = self._pieces / (now - self._first_at)

@@ -5,7 +5,8 @@ it must not misread comes with a new `VERSION`. What it may do without, the coun
 the single questions of several and the manner, lies inside of "task": every version so far takes
 what it knows from there and leaves the rest, while an unknown field beside "task" was an error
 until now. Such a runner estimates the count itself, asks all questions in one prompt without a
-schema, and asks without the system prompt, temperature, thinking and schema that were wished for.
+schema, asks without the system prompt, temperature, thinking and schema that were wished for, and
+holds each request to its time.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class JobSpec:
     max_tokens: int
     timeout: float
     """Seconds for the whole request, from its start to its last token."""
+    is_lasting: bool = False
+    """Nobody set that time: while it gets on, by its progress or its words, it may take longer."""
     counted: Estimate | None = None
     """Tokens of the whole message, where they were counted; the same three times if exactly."""
     manner: Manner = field(default_factory=Manner)
@@ -51,6 +54,8 @@ class JobSpec:
             task["questions"] = self.task.questions
         if self.task.schema:
             task["schema"] = json.loads(self.task.schema)
+        if self.is_lasting:
+            task["lasting"] = True
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
@@ -81,6 +86,7 @@ class JobSpec:
             model=data["model"],
             max_tokens=data["max_tokens"],
             timeout=data["timeout"],
+            is_lasting=bool(task.get("lasting")),
             counted=None if tokens is None else Estimate(*tokens),
             manner=Manner.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,

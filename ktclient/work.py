@@ -124,7 +124,8 @@ def _ask(
     watcher = Watcher(gauges, OnePoller(performing.state, facts.url))
     reporter = Reporter(performing, _least(expected), prefill, watcher)
     pulse = Pulse(functools.partial(calls.answers, facts, key))
-    events = client.stream(request, spec.timeout, pulse)
+    gets_on = reporter.gets_on if spec.is_lasting else lambda: False
+    events = client.stream(request, spec.timeout, pulse, gets_on)
     del request  # megabytes, for the long wait
     with contextlib.closing(events), contextlib.closing(watcher):
         watcher.start()

@@ -97,7 +97,9 @@ def describe(forecast: Forecast) -> None:
         screen.say(f"             {verdict.cure}")
     if forecast.expected is not None:
         each = "each part " if forecast.split is not None else ""
-        screen.say(f"  time       {forecast.time}; {each}given up after {forecast.deadline:,.0f} s")
+        end = f"given up after {forecast.deadline:,.0f} s"
+        end += ", later while it gets on" if forecast.is_lasting else ""
+        screen.say(f"  time       {forecast.time}; {each}{end}")
     for line in forecast.ahead.lines():
         screen.say(f"  now        {line}")
     if forecast.doubt:
