@@ -176,9 +176,10 @@ def _refuse_network(state: StateDir) -> None:
 
 
 def _refuse_emptied(state: StateDir) -> None:
-    """A new database is of no bytes for a moment, but before any runner; later a file system has
+    """A new database is of no bytes for a moment, but before any worker; later a file system has
     lost it, or somebody has, and what was in it must not be forgotten without a word."""
-    if state.runner_log.exists() and state.has_database() and not state.database.stat().st_size:
+    is_empty = state.has_database() and not state.database.stat().st_size
+    if is_empty and any(state.root.glob("workers/*.lock")):
         raise trouble.damaged("it is empty, though jobs have run here", state.database)
 
 

@@ -110,13 +110,14 @@ def test_an_emptied_database_is_not_taken_for_a_new_one(
     state: StateDir, every_command: Callable[..., None]
 ) -> None:
     """As some file systems leave it after a power loss; nor is a good backup replaced by it. One
-    that never had a runner is only about to be made."""
+    that never had a worker is only about to be made."""
     job_id = finished(state)
     for path in state.root.glob("ktjob.db*"):
         path.write_bytes(b"")
     state.runner_log.touch()
+    state.worker_lock(job_id).touch()
     every_command(state.root, job_id, "it is empty, though jobs have run here")
-    state.runner_log.unlink()
+    state.worker_lock(job_id).unlink()
     with Store.open(state) as store:
         assert store.newest(1) == []
 
