@@ -101,10 +101,10 @@ def test_a_claim_on_a_full_disk_is_tried_again(
 ) -> None:
     """The job stays queued, and runs when there is room; the runner says what is wrong."""
     warm_up(home, until)
+    seen = home.runner_log.stat().st_size  # now: the runner may look while the disk is being filled
     job = queueing.put(home, say="all of it")
     empty_log(home)
     disk.fill(step)
-    seen = home.runner_log.stat().st_size
     starting.ensure_runner(home, queueing.WORK)
     until(lambda: home.runner_log.stat().st_size > seen)
     disk.free()
