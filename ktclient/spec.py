@@ -40,13 +40,13 @@ class JobSpec:
     max_tokens: int
     timeout: float
     """Seconds for the whole request, from its start to its last token."""
-    is_lasting: bool = False
-    """Nobody set that time: while it gets on, by its progress or its words, it may take longer."""
     counted: Estimate | None = None
     """Tokens of the whole message, where they were counted; the same three times if exactly."""
     manner: Manner = field(default_factory=Manner)
     split: Plan | None = None
     """How the document is read in parts: the job conducts them, and asks nothing itself."""
+    is_lasting: bool = False
+    """Nobody set `timeout`: while it gets on, by its progress or its words, it may take longer."""
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
