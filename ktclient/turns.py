@@ -82,10 +82,11 @@ class _Refusals:
         """Once for each reason: a night has many turns."""
         if self.performing.phase != WAITING_FOR_SERVER:
             self.performing.enter(WAITING_FOR_SERVER)
-        if (reason := str(_error(state))) != self.told:
+        reason = str(_error(state))
+        self.performing.figure(last_refusal=reason)
+        if reason != self.told:
             self.told = reason
             self.performing.note("not accepted", reason=reason)
-            self.performing.figure(last_refusal=reason)
 
     def _waited(self) -> float:
         return time.monotonic() - self.began

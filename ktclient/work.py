@@ -169,6 +169,8 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
     facts = attend(performing, lambda: probe.probe(url, key, spec.model))
     facts = surveying.for_worker(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
+    if performing.phase == WAITING_FOR_SERVER:  # it is there again
+        performing.figure(last_refusal=None)
     return facts
 
 

@@ -129,6 +129,7 @@ def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
         assert job.result(timeout=60) == next_one.result(timeout=60) == "Back."
         assert len(reborn.requests()) == 2
         assert len(notes_of(state, job, "not accepted")) == 1
+        assert job.status().figures["last_refusal"] is None
     with fake_sglang(tmp_path, "--fault", ",".join(["http_503_queue_full"] * 9)) as full:
         job = submit(full)
         with pytest.raises(errors.JobFailed, match="queue takes no more"):
