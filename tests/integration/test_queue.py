@@ -114,7 +114,8 @@ def test_one_at_a_time_in_a_pool_and_side_by_side_in_two(
 def test_the_runner_and_its_workers_have_left_the_terminal(
     state: StateDir, until: Until, tmp_path: Path
 ) -> None:
-    """Own sessions, no terminal, no parent, deaf to SIGHUP, cwd and umask set, streams on a log."""
+    """Own sessions, no terminal, no parent, deaf to SIGHUP, cwd and umask set, streams on a log. A
+    worker's is not its runner's: whoever kills the runner's whole group does not reach it."""
     job = submit(state, until=str(tmp_path / "gate"))
     until(running(state, job))
     runner, worker = runner_of(state), worker_of(state, job)
@@ -130,6 +131,9 @@ def test_the_runner_and_its_workers_have_left_the_terminal(
         assert (proc / "fd/0").resolve() == Path(os.devnull)
         assert (proc / "fd/1").resolve().parent in (state.root, state.root / "logs")
     assert os.getpid() not in _ancestors(runner.pid)
+    os.killpg(os.getpgid(runner.pid), signal.SIGKILL)
+    until(lambda: not identity.is_same_process_alive(runner))
+    assert identity.is_same_process_alive(worker)
 
 
 def _ancestors(pid: int) -> list[int]:
