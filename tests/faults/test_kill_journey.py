@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
+from jobs import identity
 from jobs.layout import StateDir
 from jobs.model import Status
 from jobs.store import Store
@@ -166,6 +167,27 @@ def test_a_runner_killed_while_it_leaves_takes_nothing_along(
     until(everything_ended(state, serve))
     with Store.open(state) as store:
         assert [(job.state, job.attempt) for job in store.newest(10)] == [("SUCCEEDED", 1)] * 2
+
+
+def test_a_job_submitted_while_a_runner_leaves_is_seen_by_it(
+    state: StateDir, until: Until, arm: Arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its submitter finds the lock held and starts none; no other command comes. The runner stands
+    still right before it lets go."""
+    fired = arm("runner", "before release")
+    monkeypatch.setenv("KTJOB_KILL", f"runner|before release|{fired}|SIGSTOP")
+    monkeypatch.setenv("KTJOB_CONSTANTS", f"{HASTE},jobs.runner.IDLE_SECONDS=0")
+    submit(state)
+    until(fired.exists)
+    runner = identity.holder(state.runner_lock)
+    assert runner is not None
+    until(lambda: identity.is_stopped(runner))
+    monkeypatch.delenv("KTJOB_KILL")
+    assert submit(state).returncode == 0
+    os.kill(runner.pid, signal.SIGCONT)
+    until(everything_ended(state, lambda state: None))
+    with Store.open(state) as store:
+        assert [job.state for job in store.newest(10)] == ["SUCCEEDED"] * 2
 
 
 @pytest.mark.parametrize("point", OF_WORKER_UNCLAIMED)
