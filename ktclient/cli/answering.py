@@ -1,4 +1,4 @@
-"""`ktjob result`, and the answers that `--wait` prints."""
+"""`ktjob result`, and printing the answers for `--wait`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ktclient.together import Answer
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("-o", "--output", metavar="FILE", help="Write the answer there instead.")
+@click.option("-o", "--output", metavar="FILE", help="Write the answer to FILE instead of stdout.")
 @click.option(
-    "--sources", is_flag=True, help="Then what its numbers stand for: the parts of the document."
+    "--sources", is_flag=True, help="Also list the document parts that [n] in the answer cites."
 )
-@click.option("--raw", is_flag=True, help="What came, as it is, also where it can be taken apart.")
+@click.option("--raw", is_flag=True, help="Print the unprocessed model output.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the text.")
 def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: bool) -> int:
-    """Print a job's answer. Of a failed job, what had arrived."""
+    """Print the answer, or the partial output of a failed job."""
     with looking.job_by(job_id) as (store, job):
         now = snapshot.take(store, job)
         text = snapshot.answer(store, job)
@@ -51,10 +51,13 @@ def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: b
 def wait_and_print(
     job_ids: Sequence[str], *, as_json: bool, quiet: bool = False, headings: Sequence[str] = ()
 ) -> int:
-    """Wait for jobs and print their answers, as each comes; where there are several, under its
-    heading, else its question. `quiet`: no progress and no notes, only how a job failed. Returns
-    the exit code of the first that did not succeed."""
-    codes, told = [], []
+    """Wait for the jobs one by one and print each answer as soon as its job has ended.
+
+    Several answers are printed under their headings, or under their questions if there are no
+    `headings`. `quiet` leaves out progress and notes; failures are still reported. Returns the exit
+    code of the first job that did not succeed, else 0.
+    """
+    codes, records = [], []
     for number, job_id in enumerate(job_ids, 1):
         end = looking.watch(job_id, None, is_silent=quiet)
         if end.state != "SUCCEEDED":
@@ -63,7 +66,7 @@ def wait_and_print(
             text = snapshot.answer(store, job)
         codes.append(exits.code_of_job(end.state, end.cause))
         if as_json:
-            told.append(_record(end, text))
+            records.append(_record(end, text))
         elif len(job_ids) == 1:
             _print_text(end, text, raw=False)
         else:
@@ -73,7 +76,7 @@ def wait_and_print(
         if not quiet:
             remark(end, text)
     if as_json:
-        screen.put(looking.json_text(told[0] if len(told) == 1 else told))
+        screen.put(looking.json_text(records[0] if len(records) == 1 else records))
     return next((code for code in codes if code != exits.SUCCEEDED), exits.SUCCEEDED)
 
 
@@ -91,7 +94,7 @@ def _print_text(job: Snapshot, text: str, *, raw: bool) -> None:
 
 
 def _record(job: Snapshot, text: str) -> dict[str, object]:
-    """For --json: the text as it came, and taken apart where several questions were asked."""
+    """For --json: the raw text, plus one entry per question if there were several."""
     record: dict[str, object] = {**job.to_dict(), "text": text}
     if len(job.questions) > 1:
         record["answers"] = [
@@ -107,8 +110,8 @@ def _apart(job: Snapshot, text: str) -> list[Answer]:
 
 
 def _shown(job: Snapshot, text: str) -> str:
-    """Each answer under its question, JSON without what stands around it; what cannot be taken
-    apart is shown as it came."""
+    """The answer as it is printed: several answers each under its question, JSON without the text
+    around it. Output that cannot be parsed is returned unchanged."""
     if job.has_schema and not structured.is_bare(text):
         data = structured.data_or_none(text)
         return text if data is None else json.dumps(data, ensure_ascii=False, indent=1)
@@ -120,15 +123,19 @@ def _shown(job: Snapshot, text: str) -> str:
 
 
 def remark(job: Snapshot, text: str) -> None:
-    """What the reader of an answer must know about it."""
+    """Print the notes that a reader of the answer needs, on stderr."""
     if len(job.questions) > 1:
         _remark_on_missing(job, text)
     if parts := job.figures.get("parts"):
         screen.say(
-            f"note: read in {parts} parts, [n]; which they are: ktjob result {job.id} --sources"
+            f"note: processed in {parts} parts, cited as [n]; list them with: "
+            f"ktjob result {job.id} --sources"
         )
     if job.is_truncated:
-        screen.say(f"note: cut off at {job.max_tokens:,} tokens; ask for more with --max-tokens")
+        screen.say(
+            f"note: the answer was cut off at {job.max_tokens:,} tokens; raise the limit with "
+            "--max-tokens"
+        )
     for name in ("warning", "schema_mismatch"):
         if job.figures.get(name):
             screen.say(f"note: {job.figures[name]}")
@@ -141,17 +148,17 @@ def remark(job: Snapshot, text: str) -> None:
 def _remark_on_missing(job: Snapshot, text: str) -> None:
     missing = together.missing(_apart(job, text))
     if len(missing) == len(job.questions):
-        screen.say("note: what came could not be taken apart into the answers")
+        screen.say("note: the output could not be split into one answer per question")
     elif missing:
         numbers = ", ".join(map(str, missing))
         screen.say(
-            f"note: no whole answer to question {numbers}; all that came: "
+            f"note: no complete answer to question {numbers}; print the whole output with: "
             f"ktjob result --raw {job.id}"
         )
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: the file never holds half an answer."""
+    """Replace the file atomically, so that it never holds half an answer. Raises `BadInput`."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What `ktjob submit` and `ktjob check` are told: the files, and the options about them."""
+"""The FILE arguments and the request options that `ktjob submit` and `ktjob check` share."""
 
 from __future__ import annotations
 
@@ -15,100 +15,121 @@ _ASKED = (
     click.option(
         "--join",
         is_flag=True,
-        help="One document of several files, each under a line with its name.",
+        help="Join all files into one document, each under a line with its name.",
     ),
     click.option("--summarize", is_flag=True, help="Ask for a summary (the default)."),
     click.option(
-        "--ask", multiple=True, metavar="QUESTION", help="Ask a question about it; may be repeated."
+        "--ask",
+        multiple=True,
+        metavar="QUESTION",
+        help="Ask a question about the document; repeatable.",
     ),
     click.option(
-        "--together", is_flag=True, help="Several --ask in one request: the document is read once."
+        "--together",
+        is_flag=True,
+        help="Send all --ask questions in one request: the document is read once.",
     ),
-    click.option("--prompt", metavar="TEXT", help="Your own instruction, after the document."),
+    click.option("--prompt", metavar="TEXT", help="Custom instruction, placed after the document."),
     click.option(
-        "--template", metavar="NAME", help="A prompt of that name: ktjob templates lists them."
+        "--template", metavar="NAME", help="Use this prompt template (see ktjob templates)."
     ),
     click.option(
         "-v",
         "--var",
         multiple=True,
         metavar="NAME=VALUE",
-        help="A variable of the template; may be repeated.",
+        help="Set a variable of the template; repeatable.",
     ),
     click.option(
-        "--schema", metavar="FILE", help="A JSON Schema: the answer is JSON that follows it."
+        "--schema", metavar="FILE", help="Request a JSON answer that matches this JSON Schema."
     ),
     click.option(
         "--max-tokens",
         type=int,
         metavar="N",
-        help="Most tokens to answer (1024; with --together 1024 for each question, in all).",
+        help="Maximum output tokens (default 1024; with --together, 1024 per question).",
     ),
-    click.option("--system", metavar="TEXT", help="A system prompt, before the document."),
-    click.option("--temperature", type=float, metavar="X", help="0 to 2 (the server's own)."),
+    click.option("--system", metavar="TEXT", help="System prompt, placed before the document."),
     click.option(
-        "--thinking", type=click.Choice(["on", "off"]), help="Let the model think first, or not."
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="Sampling temperature, 0 to 2 (default: the server's).",
     ),
-    click.option("--model", metavar="NAME", help="The model's name, for servers with several."),
-    click.option("--server", metavar="URL", help='A server\'s URL, or "embedded".'),
+    click.option(
+        "--thinking", type=click.Choice(["on", "off"]), help="Turn the model's thinking on or off."
+    ),
+    click.option("--model", metavar="NAME", help="Model name, for servers with several models."),
+    click.option(
+        "--server", metavar="URL", help='Server URL, a name from the configuration, or "embedded".'
+    ),
     click.option(
         "--timeout",
         type=float,
         metavar="S",
-        help="Seconds for the whole request (3600, or more where reading it takes long).",
+        help="Time limit for the request in seconds (default 3600, more for a long prefill).",
     ),
     click.option(
-        "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
+        "--max-attempts",
+        type=int,
+        metavar="N",
+        help="Maximum attempts if the worker or the server dies (default 2).",
     ),
     click.option(
         "--split",
         default="auto",
         metavar="HOW",
-        help="auto: in parts where it is too long for one request; never; or tokens of a part.",
+        help="auto (default): split a document that is too long for one request; never: refuse "
+        "it; or a number: tokens per part.",
     ),
-    click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0)."),
-    click.option("--label", metavar="TEXT", help="A word of yours, to find it by."),
+    click.option(
+        "--priority", type=int, default=0, metavar="N", help="Higher runs first (default 0)."
+    ),
+    click.option("--label", metavar="TEXT", help="Label for filtering (see ktjob list --label)."),
     click.option(
         "--after",
         multiple=True,
         metavar="ID",
-        help="Start once job ID has succeeded; may be repeated.",
+        help="Start only after job ID has succeeded; repeatable.",
     ),
     click.option(
         "--at",
         metavar="TIME",
-        help='Start then: "22:00", "tomorrow 3:00", "+2h", "2026-11-26 03:00"; local time.',
+        help='Start no earlier than TIME (local): "22:00", "tomorrow 3:00", "+2h", "2026-11-26 '
+        '03:00".',
     ),
     click.option(
         "--notify",
         multiple=True,
         metavar="NAME",
-        help="Whom to notify of its end, by a name of the configuration; may be repeated.",
+        help="Send this notification from the configuration when the job ends; repeatable.",
     ),
-    click.option("--on-done", metavar="CMD", help="A command to run when it has ended, however."),
+    click.option(
+        "--on-done", metavar="CMD", help="Run this command when the job ends, in whatever state."
+    ),
     click.option(
         "--encoding",
         metavar="NAME",
-        help="The text's encoding: GB18030, Big5 … (UTF-8, else guessed).",
+        help="Text encoding: GB18030, Big5 … (default: UTF-8, else detected).",
     ),
     click.option(
         "--raw",
         is_flag=True,
-        help="Keep CRLF line ends, a byte order mark, and the source of a web page.",
+        help="Keep CRLF line endings, a byte order mark and HTML source unchanged.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
 
 
 def asked(command: Callable[..., int]) -> Callable[..., int]:
-    """The files, and the options that say what is asked about it."""
+    """Add the FILE arguments and the request options to a command."""
     for option in reversed(_ASKED):
         command = option(command)
     return command
 
 
 class Asked(TypedDict):
-    """What the options say."""
+    """The values of the request options, by parameter name."""
 
     summarize: bool
     ask: tuple[str, ...]
@@ -135,7 +156,7 @@ class Asked(TypedDict):
 
 
 def options_of(given: Asked) -> Options:
-    """What was asked, with defaults."""
+    """The options of a submit, with defaults applied. Raises `BadInput`."""
     from ktclient import beyond, conditions, config, handover, structured, telling, typed
     from ktclient.wish import Wish, resolved
 
@@ -171,14 +192,14 @@ def options_of(given: Asked) -> Options:
 
 
 def _variables(given: tuple[str, ...]) -> dict[str, str]:
-    """Each NAME=VALUE; the value may hold more of "="."""
+    """Parse each NAME=VALUE; the value may contain "=". Raises `BadInput`."""
     from ktclient.errors import BadInput
 
     found: dict[str, str] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not equals or not name:
-            raise BadInput(f"--var is NAME=VALUE, not {one!r}")
+            raise BadInput(f"--var expects NAME=VALUE, not {one!r}")
         if name in found:
             raise BadInput(f"--var {name} is given twice")
         found[name] = value

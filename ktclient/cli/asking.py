@@ -10,8 +10,15 @@ from ktclient.cli import answering, live, looking, screen, submitting
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.argument("question")
-@click.option("--max-tokens", type=int, metavar="N", help="Most tokens to answer (as job ID).")
-@click.option("--timeout", type=float, metavar="S", help="Seconds for the request (as job ID).")
+@click.option(
+    "--max-tokens", type=int, metavar="N", help="Maximum output tokens (default: as job ID)."
+)
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="S",
+    help="Time limit for the request in seconds (default: as job ID).",
+)
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ask(
@@ -22,8 +29,10 @@ def ask(
     wait: bool,
     as_json: bool,
 ) -> int:
-    """Ask another QUESTION about the document of job ID: a new job on the same server. The file
-    is not needed. Prints the new job's id."""
+    """Ask another QUESTION about the document of job ID, as a new job on the same server.
+
+    The file itself is not needed. Prints the new job's id.
+    """
     from ktclient import asking, config
     from ktclient.submit import Job
 
@@ -34,8 +43,8 @@ def ask(
         screen.say(f"WARNING: {forecast.doubt}")
     if wait:
         return answering.wait_and_print([new], as_json=as_json)
-    told = looking.json_text(Job(new, settings).status().to_dict()) if as_json else new
-    submitting.put_named(told, [new])
+    shown = looking.json_text(Job(new, settings).status().to_dict()) if as_json else new
+    submitting.put_named(shown, [new])
     screen.say(f"job {new}: {forecast.count} tokens")
     screen.say(f"come back with: ktjob wait {new}, then ktjob result {new}")
     return 0

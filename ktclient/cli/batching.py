@@ -17,40 +17,62 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option("-o", "--output", required=True, metavar="RESULTS", help="The file to write.")
-@click.option("--errors", metavar="FILE", help="A file of its own for lines that failed.")
 @click.option(
-    "--max-tokens", type=int, metavar="N", help="Most of any answer (as a line says, else 1024)."
+    "-o", "--output", required=True, metavar="RESULTS", help="Write the results to this file."
+)
+@click.option("--errors", metavar="FILE", help="Write failed lines to this file instead.")
+@click.option(
+    "--max-tokens",
+    type=int,
+    metavar="N",
+    help="Maximum output tokens of any line (default: what the line says, else 1024).",
 )
 @click.option(
-    "--model", metavar="NAME", help="For all (what each names, if the server has it, else its own)."
+    "--model",
+    metavar="NAME",
+    help="Model for all lines (default: the one a line names if the server has it, else the "
+    "server's own).",
 )
-@click.option("--server", metavar="URL", help='A server\'s URL, or "embedded".')
+@click.option(
+    "--server", metavar="URL", help='Server URL, a name from the configuration, or "embedded".'
+)
 @click.option(
     "--timeout",
     type=float,
     metavar="S",
-    help="Seconds for each request (3600, or more where reading it takes long).",
+    help="Time limit for each request in seconds (default 3600, more for a long prefill).",
 )
 @click.option(
-    "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
+    "--max-attempts",
+    type=int,
+    metavar="N",
+    help="Maximum attempts if the worker or the server dies (default 2).",
 )
-@click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0).")
-@click.option("--label", metavar="TEXT", help="A word of yours, to find it by.")
+@click.option("--priority", type=int, default=0, metavar="N", help="Higher runs first (default 0).")
+@click.option("--label", metavar="TEXT", help="Label for filtering (see ktjob list --label).")
 @click.option(
-    "--after", multiple=True, metavar="ID", help="Start once job ID has succeeded; may be repeated."
+    "--after",
+    multiple=True,
+    metavar="ID",
+    help="Start only after job ID has succeeded; repeatable.",
 )
-@click.option("--at", metavar="TIME", help='Start then: "22:00", "+2h", "2026-11-26 03:00".')
+@click.option(
+    "--at",
+    metavar="TIME",
+    help='Start no earlier than TIME (local): "22:00", "+2h", "2026-11-26 03:00".',
+)
 @click.option(
     "--notify",
     multiple=True,
     metavar="NAME",
-    help="Whom to notify of its end, by a name of the configuration; may be repeated.",
+    help="Send this notification from the configuration when the job ends; repeatable.",
 )
-@click.option("--on-done", metavar="CMD", help="A command to run when it has ended, however.")
-@click.option("--retry-failed", is_flag=True, help="Ask lines again that failed before.")
+@click.option(
+    "--on-done", metavar="CMD", help="Run this command when the job ends, in whatever state."
+)
+@click.option("--retry-failed", is_flag=True, help="Retry lines that failed before.")
 @click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the id, and errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def batch(  # noqa: PLR0913 - a command's options
     file: str,
@@ -74,13 +96,14 @@ def batch(  # noqa: PLR0913 - a command's options
 ) -> int:
     """Run a FILE of requests in OpenAI's Batch format ("-" for standard input).
 
-    Each line is a request to /v1/chat/completions. Returns at once and prints an id; when all are
-    done, RESULTS has a line for each, under its custom_id.
+    Each line is a request to /v1/chat/completions. Prints a job id and returns immediately. When
+    all requests are done, RESULTS has one line per request, identified by its custom_id.
 
     \b
     ktjob batch requests.jsonl -o results.jsonl --wait
 
-    The same command again, also after a crash or with lines mended, asks nothing twice.
+    It is safe to run the same command again, even after a crash or with corrected lines: no request
+    is sent twice.
     """
     from ktclient import batch_plan, batching, conditions, config, handover, telling
 
@@ -119,12 +142,14 @@ def _explain(handed: Handed, options: Options) -> None:
     tokens = "" if batch is None else f", ~{batch.tokens:,} tokens"
     screen.say(f"job {handed.job_id}: batch {title}, {handed.lines:,} lines{tokens}")
     if batch is None:
-        screen.say("  known      these requests were handed over before; nothing is asked twice")
+        screen.say("  known      these requests were submitted before; no request is sent twice")
         screen.say(f"  results    {results}; come back: ktjob wait {handed.job_id}")
         return
     screen.say(f"  runs on    {batch.target.server} ({batch.target.why})")
     if handed.kept:
-        screen.say(f"  kept       {handed.kept:,} lines were asked before; nothing is asked twice")
+        screen.say(
+            f"  kept       {handed.kept:,} lines were submitted before; no request is sent twice"
+        )
     time = batch.by
     if batch.seconds is not None:
         time = f"about {spoken(batch.seconds)} to read all of them, {batch.by}"

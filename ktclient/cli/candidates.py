@@ -1,5 +1,8 @@
-"""What completion offers: live ids, servers, templates and profiles. Reads only, and says nothing
-where something cannot be read: whoever presses Tab wants no message."""
+"""Values for shell completion: job ids, servers, templates and profiles.
+
+Read-only. What cannot be read is skipped silently: a message in the middle of a command line that
+is being typed would only get in the way.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ Items = Iterable[tuple[str, str]]
 
 
 class Completed(click.ParamType[str]):
-    """Text, with what may stand there."""
+    """A text parameter; `offer` lists its values for completion."""
 
     name = "text"
 
@@ -38,7 +41,7 @@ class Completed(click.ParamType[str]):
 
 
 class AnyFile(click.ParamType[str]):
-    """Text that names a file, which the shell itself completes."""
+    """A text parameter that names a file; the shell completes it."""
 
     name = "text"
 
@@ -49,29 +52,29 @@ class AnyFile(click.ParamType[str]):
 
 
 def _plain(text: str) -> str:
-    """In one line, and without what the shells' scripts split at."""
+    """On one line, and without the characters at which the completion scripts split."""
     from ktclient.cli import screen
 
     return screen.one_line(text).replace(",", " ").replace(":", " ")
 
 
 def unfinished() -> Items:
-    """Jobs that have not ended, then the others."""
+    """Unfinished jobs first, then finished ones."""
     return _jobs(lambda is_finished: is_finished)
 
 
 def finished() -> Items:
-    """Jobs that have ended, then the others."""
+    """Finished jobs first, then unfinished ones."""
     return _jobs(lambda is_finished: not is_finished)
 
 
 def ended_only() -> Items:
-    """Jobs that have ended: for what refuses any other."""
+    """Finished jobs only, for commands that refuse others."""
     return [one for one in _jobs(None, only_finished=True)]
 
 
 def newest() -> Items:
-    """All jobs."""
+    """All jobs, newest first."""
     return _jobs(lambda is_finished: False)
 
 
@@ -89,29 +92,29 @@ def _jobs(order: Callable[[bool], bool] | None, *, only_finished: bool = False) 
 
 
 def servers() -> Items:
-    """Those of the configuration file, and ours."""
+    """Servers from the configuration file, and the embedded one."""
     from ktclient import config
 
     named = config.load().servers
-    return [(name, server.url or "") for name, server in named.items()] + [("embedded", "ours")]
+    return [(name, server.url or "") for name, server in named.items()] + [("embedded", "built in")]
 
 
 def default_and_servers() -> Items:
-    """Those that `ktjob config key` takes."""
+    """Servers that `ktjob config key` accepts."""
     from ktclient import config
 
     return [("default", "[server]"), *((name, "") for name in config.load().servers)]
 
 
 def settings() -> Items:
-    """What holds now."""
+    """Names of all settings, with their effective values."""
     from ktclient import config, config_origins
 
     return [(one.name, str(one.value or "")) for one in config_origins.origins(config.load())]
 
 
 def templates() -> Items:
-    """Ours and the user's own."""
+    """Prompt templates, built-in and custom."""
     from ktclient import config
     from ktclient import templates as known
 
@@ -119,21 +122,21 @@ def templates() -> Items:
 
 
 def hosts() -> Items:
-    """Those of the configuration file."""
+    """Hosts from the configuration file."""
     from ktclient import config
 
     return [(name, "") for name in config.load().tables["hosts"]]
 
 
 def profiles() -> Items:
-    """What `ktserver up` can start."""
+    """Profiles that `ktserver up` can start."""
     from server_bundle import profile
 
     return [(name, "") for name in profile.names()]
 
 
 def servers_of_ours() -> Items:
-    """Those that ktserver knows on this machine."""
+    """Servers that ktserver manages on this machine."""
     from ktclient import config
     from server_bundle import servers_of_ours as ours
 

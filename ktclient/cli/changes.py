@@ -1,4 +1,4 @@
-"""`ktjob status --watch` where nothing can be drawn again: a line for each change of a state."""
+"""`ktjob status --watch` where nothing can be redrawn: one line for each change of state."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FIRST = 20
 
 
 class Log:
-    """Says what became of all jobs, or of one, since the last time."""
+    """Prints the changes of all jobs, or of one job, since the previous call."""
 
     def __init__(self, store: Store, job_id: str | None) -> None:
         self._store, self._job_id = store, job_id
         self._seq = store.last_event()
 
     def begin(self) -> None:
-        """What has not ended yet."""
+        """Print the jobs that have not ended yet."""
         now = board.look(self._store, _FIRST)
         for job in now.jobs:
             if not job.is_finished and self._job_id in (None, job.id):
@@ -33,7 +33,7 @@ class Log:
                 screen.put(_line(clock.now(), job.id, job.state, job.title, why))
 
     def go_on(self) -> None:
-        """What has changed."""
+        """Print what has changed since the previous call."""
         while batch := self._store.events_after(self._seq, _BATCH, self._job_id):
             for event in batch:
                 if (state := state_after(event)) is not None:
@@ -44,18 +44,18 @@ class Log:
         title = ""
         try:
             job: Job = self._store.job(event.job_id)
-        except NoSuchJob:  # forgotten meanwhile
+        except NoSuchJob:  # deleted meanwhile
             pass
         else:
             if job.parent is not None and self._job_id is None:
-                return  # a part of another is told by that one
+                return  # the job that it is a part of is printed instead
             title = job.title
         why = str(event.data.get("cause") or "")
         screen.put(_line(event.at, event.job_id, state, title, why))
 
 
 def state_after(event: Event) -> str | None:
-    """The state that a job came into with this event; None for any other event."""
+    """The state that this event put the job into; None if it did not change the state."""
     if event.kind == "finished":
         return str(event.data["outcome"])
     return {"submitted": "QUEUED", "claimed": "RUNNING", "queued again": "QUEUED"}.get(event.kind)

@@ -23,10 +23,9 @@ def check(
     as_json: bool,
     **given: Unpack[asked.Asked],
 ) -> int:
-    """Say whether FILE fits the server and how long it takes, without submitting it.
+    """Check whether FILE fits the server and estimate the time, without submitting it.
 
-    Takes the options of `submit`. Exits with 0 when it fits, in one piece or in parts, with 7 when
-    it does not.
+    Takes the options of `submit`. Exit code 0 if it fits, in one request or in parts; 7 if not.
     """
     from ktclient import collection, config, handover
     from ktclient.snapshot import SCHEMA
@@ -36,11 +35,11 @@ def check(
     documents = given_files.documents
     with live.line() as line:
         before = handover.forecast_all(documents, options, config.load(), line.download)
-    # Of several questions about a document, the longest.
+    # Of several questions about a document, the longest request decides.
     found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
     if as_json:
-        told = [{"schema": SCHEMA, **one.to_dict()} for one in found]
-        screen.put(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False))
+        records = [{"schema": SCHEMA, **one.to_dict()} for one in found]
+        screen.put(json.dumps(records[0] if len(records) == 1 else records, ensure_ascii=False))
     else:
         for document, one in zip(documents, found, strict=True):
             title = "" if len(documents) == 1 else f"  {screen.one_line(document.title)}"

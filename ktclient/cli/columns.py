@@ -1,6 +1,7 @@
-"""A table of columns that appear when they matter, and give way when there is little room.
+"""A table whose columns shrink, and disappear by priority, when the terminal is narrow.
 
-Widths are of what is seen. Whatever a cell holds is made harmless and put on one line.
+Widths count terminal cells, not characters. The text of each cell is put on one line, and control
+characters in it are replaced.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ _GAP = "  "
 
 @dataclass(frozen=True)
 class Column:
-    """One column. Without anything in any cell it does not appear."""
+    """One column. It is left out if all its cells are empty."""
 
     title: str
     cells: Sequence[str]
     need: int
-    """The columns with the least go first when there is no room; 100 never goes."""
+    """Priority, 0 to 100: without room the lowest is dropped first; 100 is never dropped."""
     least: int | None = None
-    """It may be shortened to so many places; None: never."""
+    """The width in cells to which it may be shortened; None: never shortened."""
     is_right: bool = False
     cut_in_middle: bool = False
     styles: Sequence[str] | None = None
-    """One for each cell, of `screen.STYLES`."""
+    """One key of `screen.STYLES` for each cell."""
 
 
 def drawn(columns: Sequence[Column], room: int | None, *, coloured: bool = False) -> list[str]:
-    """Lines, the titles first, each with the places of `room` at the most; None: without end."""
+    """The lines of the table, titles first, each at most `room` cells wide; None: no limit."""
     harmless = [replace(one, cells=list(map(screen.one_line, one.cells))) for one in columns]
     kept = [one for one in harmless if any(one.cells)]
     widths = _fitted(kept, room)
@@ -53,7 +54,7 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _fitted(kept: list[Column], room: int | None) -> list[int]:
-    """The width of each column; those that have no room are taken out of `kept`."""
+    """The width of each column in cells. Removes the columns that have no room from `kept`."""
     if room is None:
         return list(map(_natural, kept))
     while _total(list(map(_least, kept))) > room:
@@ -66,7 +67,7 @@ def _fitted(kept: list[Column], room: int | None) -> list[int]:
         spare = [max(0, width - _least(one)) for one, width in zip(kept, widths, strict=True)]
         if not any(spare):
             break
-        # The widest gives most: a name of three hundred letters does not cost a server its port.
+        # Shrink the widest first: a name of 300 letters must not cut the port off a server's URL.
         widest, *others = sorted(
             (widths[at] for at, free in enumerate(spare) if free), reverse=True
         )
@@ -77,7 +78,7 @@ def _fitted(kept: list[Column], room: int | None) -> list[int]:
 
 
 def _line(kept: Sequence[Column], widths: Sequence[int], row: int | None, coloured: bool) -> str:
-    """One row, or the titles. Nothing follows the last that is seen."""
+    """One row, or the titles (`row` is None), without trailing blanks."""
     cells = []
     for column, width in zip(kept, widths, strict=True):
         text = column.title if row is None else column.cells[row]

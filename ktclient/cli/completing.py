@@ -1,4 +1,4 @@
-"""`ktjob completion` and `ktserver completion`: click's own scripts, with our live candidates."""
+"""`ktjob completion` and `ktserver completion`: click's scripts, with values from candidates.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ARGUMENTS = {
     ("show", "name"): candidates.profiles,
     ("templates", "name"): candidates.templates,
 }
-"""By command and parameter, before what a parameter's name alone says."""
+"""By command and parameter; takes precedence over `_BY_NAME`."""
 _BY_NAME = {
     "job_id": candidates.newest,
     "job_ids": candidates.newest,
@@ -41,7 +41,7 @@ _PLACES = {
 
 
 def attach(group: click.Group) -> None:
-    """Give every parameter of a group's commands what completion may offer for it."""
+    """Set the completion values of every parameter of a group's commands."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             attach(command)
@@ -61,13 +61,13 @@ def attach(group: click.Group) -> None:
 @click.argument("shell", type=click.Choice(sorted(_PLACES)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the completion script for SHELL, to be put where stderr says."""
+    """Print the completion script for SHELL. Where to save it is printed on stderr."""
     root = ctx.find_root()
     name = root.info_name or "ktjob"
     found = get_completion_class(shell)
     assert found is not None
     variable = f"_{name.upper()}_COMPLETE"
-    # Not `.source()`: for bash that starts a bash to learn its version.
+    # Not `.source()`: for bash that starts a bash to find out its version.
     made = found(root.command, {}, name, variable)
     screen.put(made.source_template % made.source_vars())
-    screen.say(f"for every new {shell}: put it into {_PLACES[shell].format(name=name)}")
+    screen.say(f"to load it in every new {shell}, save it to {_PLACES[shell].format(name=name)}")

@@ -1,4 +1,4 @@
-"""`ktjob config`: the configuration file shown, tried and changed."""
+"""`ktjob config`: show, check and change the configuration file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ktclient.snapshot import SCHEMA
 
 @click.group("config")
 def config_() -> None:
-    """Show, try and change the configuration.
+    """Show, check and change the configuration.
 
     \b
     ktjob config init
@@ -29,7 +29,7 @@ def config_() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of settings.")
 @click.pass_context
 def show(ctx: click.Context, as_json: bool) -> None:
-    """Say what holds, and where each value comes from. A key's text is never shown."""
+    """Show the effective configuration and the source of each value. API keys are not shown."""
     from ktclient import config_origins
 
     settings = _checked(ctx, config.load())
@@ -48,15 +48,17 @@ def show(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 @click.pass_context
 def check(ctx: click.Context, as_json: bool) -> int:
-    """Try the configuration: the file, the keys and who may read them, and each server. Exits with
-    1 where something is wrong."""
+    """Check the configuration: the file, the API keys and who can read them, and each server.
+
+    Exit code 1 if there is a problem.
+    """
     from ktclient import config_check
     from ktclient.doctor.finding import Severity
 
     findings = []
     for finding in config_check.examine(_checked(ctx, config.load())):
         findings.append(finding)
-        if not as_json:  # at once: a server may take seconds to answer
+        if not as_json:  # one by one: a server may take seconds to answer
             screen.put(doctoring.told(finding))
     if as_json:
         screen.put(doctoring.json_of(findings))
@@ -73,11 +75,11 @@ def path() -> None:
 @config_.command()
 @click.pass_context
 def init(ctx: click.Context) -> None:
-    """Write a commented example, where there is no configuration file yet."""
+    """Write a commented example configuration, if there is no configuration file yet."""
     from ktclient import config_edit
 
     if config.path().exists():
-        raise BadInput(f"{config.path()} is there already; change it with: ktjob config edit")
+        raise BadInput(f"{config.path()} already exists; change it with: ktjob config edit")
     config_edit.put(config.load(), config_edit.EXAMPLE, lambda new: _checked(ctx, new))
     screen.put(str(config.path()))
 
@@ -87,7 +89,10 @@ def init(ctx: click.Context) -> None:
 @click.argument("value")
 @click.pass_context
 def set_(ctx: click.Context, name: str, value: str) -> None:
-    """Set NAME to VALUE in the file; its comments stay. Not for keys: ktjob config key."""
+    """Set NAME to VALUE in the configuration file; comments are kept.
+
+    For API keys use ktjob config key.
+    """
     _change(ctx, name, value)
 
 
@@ -95,14 +100,14 @@ def set_(ctx: click.Context, name: str, value: str) -> None:
 @click.argument("name")
 @click.pass_context
 def unset(ctx: click.Context, name: str) -> None:
-    """Take NAME out of the file; its comments stay."""
+    """Remove NAME from the configuration file; comments are kept."""
     _change(ctx, name, None)
 
 
 def _change(ctx: click.Context, name: str, value: str | None) -> None:
     from ktclient import config_edit
 
-    settings = config.load({**config.environment()}, "")  # a broken file is to be mended
+    settings = config.load({**config.environment()}, "")  # a broken file can be fixed
     text = config_edit.changed(settings, name, value)
     config_edit.put(settings, text, lambda new: _checked(ctx, new))
 
@@ -110,8 +115,10 @@ def _change(ctx: click.Context, name: str, value: str | None) -> None:
 @config_.command()
 @click.pass_context
 def edit(ctx: click.Context) -> None:
-    """Open the file in $VISUAL or $EDITOR. It is put in place only if it makes sense; the one
-    before is kept as config.toml.old."""
+    """Open the configuration file in $VISUAL or $EDITOR.
+
+    The file is saved only if it is valid. The previous one is kept as config.toml.old.
+    """
     from ktclient import config_edit
 
     settings = config.load({**config.environment()}, "")
@@ -131,7 +138,7 @@ def edit(ctx: click.Context) -> None:
                 raise
             text = edited
             continue
-        screen.say(f"{file} is in place" + (f"; the one before is {kept}" if kept else ""))
+        screen.say(f"saved {file}" + (f"; the previous file is {kept}" if kept else ""))
         return
 
 
@@ -139,8 +146,11 @@ def edit(ctx: click.Context) -> None:
 @click.argument("server")
 @click.pass_context
 def key(ctx: click.Context, server: str) -> None:
-    """Store the key of SERVER ("default" for [server]) in the keyring: typed unseen, or from
-    standard input. The file says `api_key = "keyring"` then."""
+    """Store the API key of SERVER ("default" for [server]) in the system keyring.
+
+    The key is read from a hidden prompt or stdin. The configuration file then contains
+    `api_key = "keyring"` instead of the key.
+    """
     from ktclient import config_edit, keys, named_servers
 
     settings = config.load({**config.environment(), "KTJOB_API_KEY": ""})
@@ -173,6 +183,6 @@ def _table(settings: config.Settings, server: str) -> config_file.Table:
 
 
 def _checked(ctx: click.Context, settings: config.Settings) -> config.Settings:
-    """With `[defaults]` looked at too. Raises `BadSetting`."""
+    """The same settings, with `[defaults]` validated too. Raises `BadSetting`."""
     defaults.values(settings, ctx)
     return settings

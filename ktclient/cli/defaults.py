@@ -1,4 +1,4 @@
-"""`[defaults]` of the configuration file: what options of `submit` say where nobody says more."""
+"""`[defaults]` of the configuration file: default values for the options of `submit`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NEVER = {
     "files", "join", "summarize", "ask", "together", "prompt", "model", "server", "raw", "encoding",
     "as_json", "wait", "quiet", "after", "at", "template", "var", "schema", "help", "host",
 }  # fmt: skip
-"""What belongs to one document or one call, and what a server's own table says."""
+"""Options that belong to one document or one call, or to the table of a server."""
 _OF_TEMPLATES = {"max_tokens", "system", "temperature", "thinking"}
-"""What a template may say for itself, which counts more than a default."""
+"""Options that a template may set; the template takes precedence over a default."""
 
 
 class WithDefaults(click.Command):
-    """A command whose options take what `[defaults]` says where the command line is silent."""
+    """A command that takes options missing on the command line from `[defaults]`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing and not {"-h", "--help"}.intersection(args):
@@ -37,12 +37,13 @@ class WithDefaults(click.Command):
 
 
 def names(ctx: click.Context) -> set[str]:
-    """What may stand in `[defaults]`."""
+    """The keys that `[defaults]` may contain."""
     return {one.name for one in _params(ctx) if one.name and one.name not in _NEVER}
 
 
 def values(settings: Settings, ctx: click.Context) -> dict[str, object]:
-    """What `[defaults]` says, as the options have it. Raises `BadSetting`."""
+    """The values of `[defaults]`, by parameter name, as the options accept them. Raises
+    `BadSetting`."""
     from ktclient import config_file
 
     table, file = settings.tables["defaults"], settings.config_file
@@ -60,20 +61,20 @@ def values(settings: Settings, ctx: click.Context) -> dict[str, object]:
 
 
 def _as_typed(param: click.Parameter, value: object) -> object:
-    """A value of TOML as it would be typed: true for on, and one for a list of one."""
+    """Convert a TOML value to what would be typed: true to "on", one value to a list of one."""
     if isinstance(value, bool) and isinstance(param.type, click.Choice):
         return "on" if value else "off"
     if isinstance(value, bool) and not isinstance(param.type, click.types.BoolParamType):
-        return str(value)  # true is no number
+        return str(value)  # not a number, so that click refuses it
     if isinstance(value, float) and isinstance(param.type, click.types.IntParamType):
-        return str(value)  # nor is half a token
+        return str(value)  # not a whole number, so that click refuses it
     if param.multiple and not isinstance(value, list):
         return [value]
     return value
 
 
 def _params(ctx: click.Context) -> list[click.Parameter]:
-    """The options of `submit`, whichever command of the group is run."""
+    """The options of `submit`, whichever command of the group is running."""
     group = ctx.find_root().command
     submit = group.commands.get("submit") if isinstance(group, click.Group) else None
     return (submit or ctx.command).params

@@ -1,4 +1,4 @@
-"""What people should know before they wait, a line for each thing."""
+"""Describe a request before it runs: server, size, time limit, conditions. One line for each."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ if TYPE_CHECKING:
     from ktclient.split_plan import Plan
 
 MOST_LINES = 8
-"""So many jobs or names are listed one by one."""
+"""The maximum number of jobs or names that are listed one by one."""
 
 
 def tell_passed_over(given: Collection) -> None:
-    """What of the folders is not sent, a line."""
+    """Print the files of the folders that are not sent, on one line."""
     names = [screen.one_line(name) for name in given.passed_over]
     if names:
         more = f" and {len(names) - MOST_LINES:,} more" if len(names) > MOST_LINES else ""
         listed = ", ".join(names[:MOST_LINES])
-        screen.say(f"note: {len(names):,} passed over, no text or empty: {listed}{more}")
+        screen.say(f"note: {len(names):,} files skipped (not text, or empty): {listed}{more}")
 
 
 def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> None:
-    """What people should know of them all, the server's part by the longest request. `before` are
-    all forecasts of the first document, then all of the next."""
+    """Describe all documents; the longest request stands for the server's part.
+
+    `before` holds all forecasts of the first document, then all of the second, and so on.
+    """
     for document in documents:
         _note(document, is_alone=len(documents) == 1)
     describe(max(before, key=lambda one: one.count.high))
@@ -37,22 +39,26 @@ def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> N
 
 
 def tell_conditions(given: Conditions) -> None:
-    """What it waits for before it may start."""
+    """Print what the job waits for before it may start."""
     from datetime import datetime, timezone
 
     from ktclient import moments
 
     if given.after:
         ids = ", ".join(screen.one_line(one) for one in given.after)
-        screen.say(f"  starts     once {ids} succeeded; fails if that does")
+        screen.say(f"  starts     after {ids} succeeded; fails if {_one_of(given.after)} fails")
     if given.at is not None:
         left = (given.at - datetime.now(timezone.utc)).total_seconds()
         wait = screen.duration(max(0.0, left))
         screen.say(f"  starts     not before {moments.local(given.at)}, in {wait}")
 
 
+def _one_of(ids: Sequence[str]) -> str:
+    return "that job" if len(ids) == 1 else "one of them"
+
+
 def warn_of_prefills(before: Sequence[Forecast]) -> None:
-    """What several questions cost, where the server reads the document for each anew."""
+    """Print the cost of several questions if each of them needs a prefill of its own."""
     from ktclient import handover
 
     if (costs := handover.repeated_prefills(before)) is not None:
@@ -60,7 +66,7 @@ def warn_of_prefills(before: Sequence[Forecast]) -> None:
 
 
 def _note(document: Document, *, is_alone: bool) -> None:
-    """How it was read, and what was changed in it."""
+    """Print how a document was decoded, and what was changed in it."""
     it = "it" if is_alone else screen.one_line(document.title)
     if document.read_as:
         name = "" if is_alone else f" {it}:"
@@ -75,12 +81,12 @@ def _note(document: Document, *, is_alone: bool) -> None:
     if document.line_ends:
         of_it = "" if is_alone else f" of {it}"
         screen.say(
-            f"  note       {document.line_ends:,} CR LF line ends{of_it} were sent as LF alone"
+            f"  note       {document.line_ends:,} CR LF line endings{of_it} were converted to LF"
         )
 
 
 def describe(forecast: Forecast) -> None:
-    """What people should know before they wait, a line for each thing."""
+    """Print where a request runs, how large it is, whether it fits and how long it may take."""
     from server_bundle import embedded
 
     target = forecast.target
@@ -96,10 +102,10 @@ def describe(forecast: Forecast) -> None:
     elif verdict.cure:
         screen.say(f"             {verdict.cure}")
     if forecast.expected is not None:
-        each = "each part " if forecast.split is not None else ""
-        end = f"given up after {forecast.deadline:,.0f} s"
-        end += ", later while it gets on" if forecast.is_lasting else ""
-        screen.say(f"  time       {forecast.time}; {each}{end}")
+        each = " for each part" if forecast.split is not None else ""
+        limit = f"time limit{each} {forecast.deadline:,.0f} s"
+        limit += ", extended while it makes progress" if forecast.is_lasting else ""
+        screen.say(f"  time       {forecast.time}; {limit}")
     for line in forecast.ahead.lines():
         screen.say(f"  now        {line}")
     if forecast.doubt:
@@ -107,16 +113,16 @@ def describe(forecast: Forecast) -> None:
 
 
 def _describe_split(plan: Plan) -> None:
-    """Loudly: it takes more requests than one, and it is another kind of reading."""
+    """Print a clear notice: splitting takes several requests and can miss context."""
     levels = plan.levels
     more = plan.total - len(plan.chunks)
     through = f" on {len(levels)} levels" if len(levels) > 1 else ""
     screen.say(
-        f"  SPLIT      read in {len(plan.chunks):,} parts of up to {plan.largest:,} tokens, each a "
-        f"request with {plan.answer:,} tokens to answer; then {more:,} more{through} to make one "
-        "answer of theirs, which names parts by number: [3]"
+        f"  SPLIT      into {len(plan.chunks):,} parts of up to {plan.largest:,} tokens, one "
+        f"request each, with up to {plan.answer:,} output tokens; then {more:,} more requests"
+        f"{through} combine the answers into one, which cites parts by number: [3]"
     )
     screen.say(
-        "             That is no reading in one piece: no part knows another, and what only the "
-        "whole shows may be missed. --split never refuses instead"
+        "             Parts are processed independently, so cross-part context may be missed. "
+        "To refuse instead: --split never"
     )

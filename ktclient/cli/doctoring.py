@@ -1,4 +1,4 @@
-"""`ktjob doctor`: what can kill jobs or lose them on this machine."""
+"""`ktjob doctor`: find what can kill or lose jobs on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INDENT = " " * 6
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor(as_json: bool) -> int:
-    """Say what can kill or lose jobs on this machine, and the cure; repair nothing."""
+    """Check what can kill or lose jobs on this machine and suggest fixes. Changes nothing."""
     from ktclient import doctor as doctoring
 
     findings = doctoring.examine(config.load())
@@ -35,12 +35,14 @@ def doctor(as_json: bool) -> int:
 
 
 def told(finding: Finding) -> str:
+    """A finding for people: one line, and its fix on a second one if there is any."""
     found = screen.one_line(finding.found)
     line = f"{_WORDS[finding.severity.value]:<4}  {finding.about}: {found}"
     return line if finding.cure is None else f"{line}\n{_INDENT}{screen.one_line(finding.cure)}"
 
 
 def json_of(findings: list[Finding]) -> str:
+    """The findings as a JSON list."""
     rows = [
         {
             "schema": SCHEMA,

@@ -1,4 +1,4 @@
-"""`ktjob events`: what happens, as JSON lines for programs."""
+"""`ktjob events`: job events as JSON lines, for programs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from jobs.store import Store
 
 _BATCH = 500
-"""Events in memory at a time."""
+"""The maximum number of events in memory."""
 _LOOK_SECONDS = 0.3
 
 
 @click.command()
 @click.argument("job_id", metavar="[ID]", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on, until Ctrl-C or until job ID has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until Ctrl-C or job ID ends.")
 def events(job_id: str | None, follow: bool) -> None:
-    """Print the events of all jobs, or of one, as JSON lines, oldest first."""
+    """Print the events of all jobs, or of one job, as JSON lines, oldest first."""
     state = config.load().state
     if job_id is not None:
         with looking.job_by(job_id) as (_, job):
@@ -39,7 +39,7 @@ def events(job_id: str | None, follow: bool) -> None:
 
 
 def _put_after(store: Store, seq: int, job_id: str | None) -> int:
-    """Print all events after that one. Returns the number of the last."""
+    """Print all events after number `seq`. Returns the number of the last one printed."""
     while batch := store.events_after(seq, _BATCH, job_id):
         screen.put("\n".join(map(_line, batch)))
         seq = batch[-1].seq
@@ -57,7 +57,7 @@ def _line(event: Event) -> str:
 
 
 def _follow(state: StateDir, job_id: str | None) -> None:
-    """Wait for a store where there is none, and for another one where it was removed."""
+    """Print events as they happen. Waits for a job store while there is none."""
     while True:
         if state.has_database():
             with truth.told(state) as store:
@@ -69,8 +69,11 @@ def _follow(state: StateDir, job_id: str | None) -> None:
 
 
 def _followed(store: Store, state: StateDir, job_id: str | None) -> bool:
-    """Print what happens until the job has ended: True; or until the store was removed. It is held
-    open all the while: so long no other file gets its number, and the removal is seen."""
+    """Print events until the job has ended (returns True) or the store was removed (False).
+
+    The store stays open all the time: no new file can then get its inode number, so that a removal
+    is noticed.
+    """
     seq = 0
     while not store.is_gone:
         truth.see_to(store, state)

@@ -1,4 +1,4 @@
-"""Exit codes, and the one place that turns an error into a line and a code."""
+"""Exit codes, and the one place that turns an error into a line on stderr and a code."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TABLE = """\
 \b
 Exit codes:
   0  succeeded
-  1  the job failed or was lost, or ktjob could not do its own work
-  2  usage: an option, a document or a setting that cannot be used
+  1  the job failed or was lost, or ktjob itself failed
+  2  usage error: an invalid option, document or setting
   3  no such job
   4  the job was cancelled
-  5  not finished in the time given to wait
+  5  the job did not finish within the wait timeout
   6  no server
-  7  it does not fit the server's window
-130  Ctrl-C: you were detached, the job goes on
+  7  the request does not fit the server's context window
+130  Ctrl-C: detached, the job is still running
 """
 
 _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
@@ -51,12 +51,12 @@ _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
 
 
 def code_of(error: errors.KtjobError) -> int:
-    """The exit code for an error that reached the command line."""
+    """The exit code for an error that ended a command."""
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), FAILED)
 
 
 def code_of_job(outcome: str, cause: str | None) -> int:
-    """The exit code for a finished job, by its outcome and, if it failed, by why."""
+    """The exit code for a finished job, by its outcome and, if it failed, by its cause."""
     if outcome == Outcome.SUCCEEDED.value:
         return SUCCEEDED
     if outcome == Outcome.CANCELLED.value:
@@ -65,7 +65,7 @@ def code_of_job(outcome: str, cause: str | None) -> int:
 
 
 def _codes_by_cause() -> dict[str, int]:
-    """The same table by the causes that are stored with jobs, leaves included."""
+    """`_BY_ERROR` by the cause codes that are stored with jobs, including those of subclasses."""
     codes: dict[str, int] = {}
     for kind, code in _BY_ERROR:
         kinds = [kind]
@@ -76,13 +76,13 @@ def _codes_by_cause() -> dict[str, int]:
 
 
 def run(command: click.Command, name: str) -> None:
-    """Run a command line: errors become one line on stderr and a code, never a traceback."""
+    """Run a command line and exit: an error becomes one line on stderr and a code, no traceback."""
     streams.prepare()
     sys.exit(_code_of_run(lambda: command.main(prog_name=name, standalone_mode=False), name))
 
 
 def code_of_command(command: click.Command, name: str, argv: list[str]) -> int:
-    """Run a command line that came from elsewhere. Returns its code."""
+    """Run a command line that another machine sent. Returns its exit code."""
     return _code_of_run(
         lambda: command.main(args=argv, prog_name=name, standalone_mode=False), name
     )
@@ -100,18 +100,16 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
     except errors.KtjobError as error:
         screen.say(f"{name}: {error}")
         return code_of(error)
-    except BrokenPipeError:  # whoever read us has left
+    except BrokenPipeError:  # the reader of our stdout has closed it
         streams.silence(sys.stdout)
         return FAILED
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
-            screen.say(f"{name}: the current folder was removed; cd to one that is there")
+            screen.say(f"{name}: the current folder was removed; cd to one that exists")
             return USAGE
         if not streams.is_lost(error):
             raise
         streams.silence(sys.stdout)
-        screen.say(
-            f"{name}: what it prints cannot be written ({error.strerror}); jobs are not harmed"
-        )
+        screen.say(f"{name}: cannot write the output ({error.strerror}); jobs are not affected")
         return FAILED
     return code if isinstance(code, int) else SUCCEEDED

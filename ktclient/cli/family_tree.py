@@ -15,34 +15,36 @@ from ktclient.split_conductor import ANSWER
 from ktclient.split_plan import Plan
 
 _MOST_LINES = 200
-"""So many parts are listed one by one for people."""
+"""The maximum number of parts that are listed one by one for people."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part; `title` and characters `start` to `end` of what it reads, where it reads text."""
+    """One part. If it reads text: the `title`, and the range `start` to `end` in characters."""
 
     job: Job
     attempt: Attempt | None
     level: int
-    """0: it reads a part of the document; n: it brings answers of level n - 1 together."""
+    """0: it reads a part of the document; n: it combines answers of level n - 1."""
     title: str = ""
     start: int | None = None
     end: int | None = None
 
     @property
     def seconds(self) -> float | None:
+        """How long it took, or has been running, in seconds; None before its start."""
         if self.job.started_at is None:
             return None
         end = self.job.finished_at or clock.now()
         return max(0.0, clock.seconds_between(self.job.started_at, end))
 
     def figure(self, name: str) -> int | None:
+        """A whole number that its current attempt measured; None if there is none."""
         value = self.attempt.figures.get(name) if self.attempt else None
         return value if isinstance(value, int) else None
 
     def to_dict(self) -> dict[str, object]:
-        """For JSON: tokens, characters, seconds."""
+        """For JSON: counts in tokens, positions in characters, times in seconds."""
         return {
             "part": self.job.part,
             "id": self.job.id,
@@ -61,7 +63,7 @@ class Part:
 
 
 def take(store: Store, job: Job) -> list[Part]:
-    """The parts that there are, those of the document first; none of a plain job."""
+    """The parts of a job, those of the document first; empty for a job without parts."""
     plan = plan_of(job)
     parts = [_part(store, one, plan) for one in store.parts(job.id)]
     last = max((part.level for part in parts), default=0) + 1
@@ -71,7 +73,7 @@ def take(store: Store, job: Job) -> list[Part]:
 
 
 def plan_of(job: Job) -> Plan | None:
-    """How the job's document is split, if it is."""
+    """How the job's document is split; None if it is not."""
     if conducting.kind_of(job.spec) != conducting.SPLIT:
         return None
     return JobSpec.from_json(job.spec).split
@@ -87,7 +89,7 @@ def _part(store: Store, job: Job, plan: Plan | None) -> Part:
 
 
 def lines(parts: list[Part]) -> list[str]:
-    """For people: what brings together above what it brings together."""
+    """The tree for people: each level above the level that it combines."""
     found: list[str] = []
     for level in sorted({part.level for part in parts}, reverse=True):
         of_level = [part for part in parts if part.level == level]
@@ -104,7 +106,7 @@ def lines(parts: list[Part]) -> list[str]:
 
 def _level(parts: list[Part], level: int) -> str:
     done = sum(part.job.state == "SUCCEEDED" for part in parts)
-    what = f"brought together, level {level}"
+    what = f"combined answers, level {level}"
     if level == 0:
         what = "parts" if parts[0].start is None else "parts of the document"
     if any(part.job.part == ANSWER for part in parts):
@@ -139,7 +141,7 @@ def _words(part: Part) -> str:
 
 
 def place(part: Part) -> str:
-    """Where in the document a part is."""
+    """The place of a part in the document, for people; empty if it reads no text."""
     if part.start is None or part.end is None:
         return ""
     title = f"{screen.one_line(part.title)}, " if part.title else ""
@@ -147,7 +149,7 @@ def place(part: Part) -> str:
 
 
 def sources(job: Job) -> list[str]:
-    """What the numbers in an answer such as [3] stand for, a line for each; none of a plain job."""
+    """The document parts that [n] in an answer cites, a line for each; empty if not split."""
     plan = plan_of(job)
     if plan is None:
         return []
@@ -159,7 +161,7 @@ def sources(job: Job) -> list[str]:
 
 
 def sources_record(job: Job) -> list[dict[str, object]]:
-    """The same for JSON."""
+    """The document parts that [n] in an answer cites, for JSON; empty if not split."""
     plan = plan_of(job)
     if plan is None:
         return []

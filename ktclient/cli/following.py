@@ -1,4 +1,4 @@
-"""`ktjob follow`: progress, then the answer as it is written."""
+"""`ktjob follow`: show progress, then stream the answer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("--tail", is_flag=True, help="Only the text that comes from now on.")
+@click.option("--tail", is_flag=True, help="Print only text that arrives from now on.")
 def follow(job_id: str, tail: bool) -> int:
-    """Show a job's progress, then its answer as it is written. Ctrl-C only detaches.
+    """Show a job's progress, then stream its answer. Ctrl-C only detaches.
 
-    Can be left and taken up again at any moment: the text comes from its beginning, or with --tail
-    from now on. Of a job that has ended, all its text, and how it ended.
+    You can detach and follow again at any time: the text is printed from the beginning, or with
+    --tail from now on. For a job that has ended, prints all its text and how it ended.
     """
     from ktclient.submit import Job
 
@@ -36,7 +36,7 @@ def follow(job_id: str, tail: bool) -> int:
         elif not end.is_finished:
             end = _followed(job, tail)
     except KeyboardInterrupt:
-        screen.say(f"\ndetached; job {job.id} goes on. Come back with: ktjob follow {job.id}")
+        screen.say(f"\n{looking.detached(job.id, f'ktjob follow {job.id}')}")
         raise
     _tell_end(end)
     return exits.code_of_job(end.state, end.cause)
@@ -54,7 +54,7 @@ def _answer(end: Snapshot) -> str:
 
 
 def _followed(job: Job, tail: bool) -> Snapshot:
-    """Show all until the end, which is returned."""
+    """Show progress and text until the job ends. Returns its last snapshot."""
     attempt, is_live = 0, False
     with _Page() as page:
         for now, text in job.heard(from_now=tail):
@@ -71,16 +71,18 @@ def _followed(job: Job, tail: bool) -> Snapshot:
 
 
 def _why(job_id: str, attempt: int) -> str:
-    """Why an attempt ended, in words."""
+    """The reason why an attempt ended, for people."""
     with looking.job_by(job_id) as (store, job):
         messages = [one.message for one in store.attempts(job.id) if one.number == attempt]
     return next((message for message in messages if message), "it was lost")
 
 
 class _Page:
-    """A line of progress while there is no text, then the text. The line stays beside the text
-    only where it is drawn on a terminal and the text goes elsewhere; but a server that has not
-    answered for a minute is worth a line under the text too."""
+    """A progress line until the first text, then the text.
+
+    The progress line stays only if stderr is a terminal and the text goes elsewhere. A server that
+    has not answered for a minute gets a line below the text in any case.
+    """
 
     def __init__(self) -> None:
         self._drawn = ExitStack()
@@ -95,7 +97,7 @@ class _Page:
         self._drawn.close()
 
     def show(self, now: Snapshot, text: str) -> None:
-        """What is true now, and the text that is new."""
+        """Show the current progress, and the text that is new."""
         if text:
             if not self._stays:
                 self._drop_line()
@@ -109,16 +111,16 @@ class _Page:
             self._drop_line()
 
     def begin_anew(self, now: Snapshot, why: str) -> None:
-        """Another attempt: what it writes is no continuation of the text so far."""
+        """Announce another attempt: its text does not continue the text so far."""
         had_text = self._has_text
         self._end_text()
-        void = " The text so far does not count: it begins again" if had_text else ""
-        screen.say(f"attempt {now.attempt} of {now.max_attempts} begins: {why}{void}")
+        void = " Discard the text so far: the answer starts again" if had_text else ""
+        screen.say(f"attempt {now.attempt} of {now.max_attempts} starts: {why}{void}")
 
     def _draw(self, now: Snapshot) -> None:
         if self._line is None:
             if self._has_text and screen.is_interactive() and not self._stays:
-                screen.say("")  # the line is drawn over, and the text's last one is not ours
+                screen.say("")  # the progress line would overwrite the last line of the text
             self._line = self._drawn.enter_context(live.line())
         self._line.job(now)
 

@@ -1,4 +1,4 @@
-"""What a command on another machine says, put on the screen here, across cut links."""
+"""Print the output of a command on another machine, also across broken connections."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ _COMMAND = re.compile(rb"\bktjob (wait|result|follow|show|cancel|retry|ask|statu
 
 
 class _Text:
-    """Bytes that come in any pieces, as text."""
+    """Decodes UTF-8 that arrives in arbitrary pieces."""
 
     def __init__(self) -> None:
         self.anew()
 
     def anew(self) -> None:
+        """Start a new stream; an incomplete character is dropped."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def __call__(self, data: bytes) -> str:
@@ -27,12 +28,12 @@ class _Text:
 
 
 def said(data: bytes) -> None:
-    """Messages for people; the far side sends whole lines."""
+    """Print messages on stderr; the server side sends whole lines."""
     print(screen.safe(data.decode(errors="replace")), file=sys.stderr, end="", flush=True)
 
 
 class Said:
-    """The same, with the commands that it names as they are typed here."""
+    """Like `said`, and adds `--host NAME` to the commands that a message names."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -43,11 +44,11 @@ class Said:
 
 
 def nothing(data: bytes) -> None:
-    """Not shown."""
+    """Print nothing."""
 
 
 class Held:
-    """stdout is kept until the command has ended there: it comes once, and whole."""
+    """Keeps stdout until the command has ended, so that it is printed once and complete."""
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._text, self._pieces = _Text(), list[str]()
@@ -66,13 +67,13 @@ class Held:
 
 
 def live() -> Hearing:
-    """Shown as it comes; a command that is run again begins its output again."""
+    """Prints output as it arrives; a command that is run again prints it again."""
     text = _Text()
     return Hearing(lambda data: screen.pour(text(data)), said, begins=text.anew)
 
 
 def events() -> Hearing:
-    """Lines with numbers: each once."""
+    """Prints numbered JSON lines (`seq`), each of them once."""
     text, last, rest = _Text(), 0, ""
 
     def out(data: bytes) -> None:
@@ -93,8 +94,10 @@ def events() -> Hearing:
 
 
 class Followed:
-    """The text of an answer: after a cut it goes on exactly where it was. The far side sends it
-    from its beginning again; what was shown already is passed over."""
+    """Prints the text of an answer; after a broken connection it continues where it stopped.
+
+    The server side sends the text from its beginning again; what was shown already is skipped.
+    """
 
     def __init__(self, *, is_tail: bool) -> None:
         self._text, self._shown, self._again = _Text(), "", ""
@@ -127,7 +130,7 @@ class Followed:
             self._show(self._again[len(self._shown) :])
             return
         screen.pour("\n")
-        screen.say("another attempt has begun: the text so far does not count")
+        screen.say("another attempt has started. Discard the text so far: the answer starts again")
         self._shown = ""
         self._show(self._again)
 

@@ -1,4 +1,4 @@
-"""`ktjob rm`, `gc` and `backup`: keeping the state directory in order."""
+"""`ktjob rm`, `gc` and `backup`: delete finished jobs, copy the database."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LONGEST_DAYS = 36_500
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Forget finished jobs: their documents, answers and logs. All of them or none."""
+    """Delete finished jobs with their documents, answers and logs: either all of them or none."""
     from jobs import upkeep
     from jobs.model import Status
 
@@ -40,27 +40,32 @@ def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
     ids = list(dict.fromkeys(job.id for job in found))
     for job_id in ids:
         upkeep.forget(state, job_id)
-        screen.say(f"removed {job_id}")
+        screen.say(f"deleted {job_id}")
     if as_json:
         _put_removed(ids, dry_run=False)
     _give_back(state)
 
 
 @click.command()
-@click.option("--older-than", metavar="AGE", help="Jobs that ended before: 12h, 30d, 8w.")
-@click.option("--keep-size", metavar="SIZE", help="The oldest, until the rest fits: 500MB, 2GB.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--older-than", metavar="AGE", help="Delete jobs that ended longer ago: 12h, 30d, 8w."
+)
+@click.option(
+    "--keep-size",
+    metavar="SIZE",
+    help="Delete the oldest jobs until the database is this small: 500MB, 2GB.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bool) -> int:
-    """Forget finished jobs, by age or until the database is small enough, and give their space
-    back to the disk."""
+    """Delete finished jobs by age or by database size, and reclaim their disk space."""
     age = None if older_than is None else _age(older_than)
     size = None if keep_size is None else _size(keep_size)
     state = config.load().state
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
     if not state.has_database():
-        screen.say("0 jobs removed: there is no database yet")
+        screen.say("0 jobs deleted: there is no database yet")
         if as_json:
             _put_removed([], dry_run=dry_run)
         return exits.SUCCEEDED
@@ -71,7 +76,7 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
         ids += _shrink(state, size, ids, dry_run, tell)
     if as_json:
         _put_removed(ids, dry_run=dry_run)
-    screen.say(f"{len(ids)} jobs {'would be ' if dry_run else ''}removed")
+    screen.say(f"{len(ids)} jobs {'would be ' if dry_run else ''}deleted")
     return exits.SUCCEEDED if dry_run else _tidy(state, size)
 
 
@@ -82,15 +87,15 @@ def _put_removed(ids: list[str], *, dry_run: bool) -> None:
 def _what_gc_needs(state: StateDir) -> str:
     from jobs import upkeep
 
-    needs = "say which jobs to forget: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
+    needs = "say which jobs to delete: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
     if not state.has_database():
         return f"{needs}. There is no database yet"
     with upkeep.Upkeep.open(state) as store:
         held = store.holdings()
-    told = f"{needs}. {state.database} holds {held.jobs} jobs in {_told(held.size)}"
+    about = f"{needs}. {state.database} holds {held.jobs} jobs in {_told(held.size)}"
     if held.oldest:
-        told += f"; {held.finished} have ended, the first on {screen.local_time(held.oldest)}"
-    return told
+        about += f"; {held.finished} have ended, the first on {screen.local_time(held.oldest)}"
+    return about
 
 
 def _old(state: StateDir, age: timedelta) -> list[str]:
@@ -103,7 +108,7 @@ def _old(state: StateDir, age: timedelta) -> list[str]:
 def _shrink(
     state: StateDir, size: int, gone: list[str], dry_run: bool, tell: Callable[[str], None]
 ) -> list[str]:
-    """Forget the oldest until the rest fits: by estimate, which is why it looks again."""
+    """Delete the oldest jobs until the rest fits. Their sizes are estimates, so look again."""
     from jobs import upkeep
 
     removed: list[str] = []
@@ -136,7 +141,7 @@ def _tidy(state: StateDir, size: int | None) -> int:
     with upkeep.Upkeep.open(state) as store:
         held = store.holdings()
     if size is not None and held.size > size:
-        screen.say(f"{_told(held.size)} are left: {held.jobs} jobs that have not ended")
+        screen.say(f"{_told(held.size)} are left, used by {held.jobs} jobs that have not ended")
         return exits.FAILED
     return exits.SUCCEEDED
 
@@ -147,7 +152,10 @@ def _give_back(state: StateDir) -> None:
     with upkeep.Upkeep.open(state) as store:
         kept = store.give_back()
     if kept > _SIZES["M"]:
-        screen.say(f"{_told(kept)} stay in the file for new jobs; while none runs, gc returns them")
+        screen.say(
+            f"{_told(kept)} of free space stay in the file; to reclaim them, run ktjob gc while no "
+            "job runs"
+        )
 
 
 def _told(size: int) -> str:
@@ -155,33 +163,33 @@ def _told(size: int) -> str:
 
 
 def _age(text: str) -> timedelta:
-    told = re.fullmatch(r"([0-9]{1,9})([mhdw])", text.strip())
-    if told is None:
+    found = re.fullmatch(r"([0-9]{1,9})([mhdw])", text.strip())
+    if found is None:
         raise BadInput(f"--older-than {text}: write a number with m, h, d or w, such as 30d")
-    unit = timedelta(**{_UNITS[told[2]]: 1})
-    if int(told[1]) > timedelta(days=_LONGEST_DAYS) / unit:
+    unit = timedelta(**{_UNITS[found[2]]: 1})
+    if int(found[1]) > timedelta(days=_LONGEST_DAYS) / unit:
         raise BadInput(f"--older-than {text}: that is more than a century")
-    return int(told[1]) * unit
+    return int(found[1]) * unit
 
 
 def _size(text: str) -> int:
-    told = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([KMGT]?)B?", text.strip().upper())
-    if told is None:
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([KMGT]?)B?", text.strip().upper())
+    if found is None:
         raise BadInput(f"--keep-size {text}: write a number with MB or GB, such as 2GB")
-    return int(float(told[1]) * _SIZES[told[2]])
+    return int(float(found[1]) * _SIZES[found[2]])
 
 
 @click.command()
 @click.argument("file")
 def backup(file: str) -> None:
-    """Copy the job database to FILE, while it is in use."""
+    """Copy the job database to FILE, also while it is in use."""
     from jobs import upkeep
 
     if file == "-":
-        raise BadInput("a database is not written to standard output; name a file, or ./-")
+        raise BadInput("cannot write a database to standard output; name a file, or ./-")
     state = config.load().state
     if not state.has_database():
-        raise BadInput(f"there is nothing to copy: {state.database} is made by the first job")
+        raise BadInput(f"nothing to copy: {state.database} is created with the first job")
     with upkeep.Upkeep.open(state) as store:
         store.backup(Path(file).absolute())
     screen.say(f"copied {state.database} to {file}")

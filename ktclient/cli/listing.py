@@ -1,4 +1,4 @@
-"""`ktjob list`: jobs by state, time, label, server, and by the words in them."""
+"""`ktjob list`: find jobs by state, time, label, server or text."""
 
 from __future__ import annotations
 
@@ -20,22 +20,28 @@ _STATES = ("QUEUED", "RUNNING", *_ENDED)
 
 @click.command(name="list")
 @click.option(
-    "--state", "states", multiple=True, metavar="S", help="In this state; may be repeated."
+    "--state", "states", multiple=True, metavar="S", help="Jobs in this state; repeatable."
 )
-@click.option("--since", metavar="TIME", help="Submitted since: 2d, 12h, yesterday, 2026-11-20.")
-@click.option("--until", metavar="TIME", help="Submitted before.")
-@click.option("--label", metavar="PATTERN", help="With this label; * and ? stand for any letters.")
-@click.option("--search", metavar="WORDS", help='All these words in it; "in quotes" as they are.')
-@click.option("--server", metavar="URL", help="On this server; a part of its URL is enough.")
+@click.option(
+    "--since", metavar="TIME", help="Jobs submitted since: 2d, 12h, yesterday, 2026-11-20."
+)
+@click.option("--until", metavar="TIME", help="Jobs submitted before this time.")
+@click.option("--label", metavar="PATTERN", help="Jobs with this label; * and ? are wildcards.")
+@click.option(
+    "--search",
+    metavar="WORDS",
+    help='Jobs that contain all these words; "in quotes" matches a phrase.',
+)
+@click.option("--server", metavar="URL", help="Jobs on this server; a part of its URL is enough.")
 @click.option(
     "-n",
     "--limit",
     type=click.IntRange(min=0),
     default=50,
     metavar="N",
-    help="At most so many (50); 0: all.",
+    help="Maximum number of jobs (default 50); 0: all.",
 )
-@click.option("--parts", is_flag=True, help="With the jobs that are parts of others.")
+@click.option("--parts", is_flag=True, help="Include jobs that are parts of other jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def list_(  # noqa: PLR0913 - a command's options
     states: tuple[str, ...],
@@ -48,10 +54,10 @@ def list_(  # noqa: PLR0913 - a command's options
     parts: bool,
     as_json: bool,
 ) -> None:
-    """List jobs, the newest first: those for which all options hold.
+    """List jobs, newest first. Filters are combined with AND.
 
-    --search looks into names, labels, questions, answers and failures, in any language and letter
-    case, and shows where it found the words.
+    --search looks in names, labels, questions, answers and error messages, in any language,
+    ignoring case, and shows where it found the words.
     """
     from jobs.browsing import Filter
     from ktclient import past, typed
@@ -76,9 +82,10 @@ def list_(  # noqa: PLR0913 - a command's options
 
 
 def _states(given: tuple[str, ...]) -> tuple[str, ...]:
-    """Names in any letter case, several with commas; `ended` is all in which a job has."""
+    """Parse state names: any case, several separated by commas; `ended` stands for all final
+    states. Raises `BadInput`."""
     found: list[str] = []
-    for name in (one.strip().upper() for told in given for one in told.split(",")):
+    for name in (one.strip().upper() for value in given for one in value.split(",")):
         if name not in (*_STATES, "ENDED"):
             raise BadInput(f"--state {name}: one of {', '.join(_STATES).lower()} or ended")
         found += _ENDED if name == "ENDED" else [name]

@@ -1,4 +1,4 @@
-"""Progress while a command waits: a live line on a terminal, a few plain lines elsewhere."""
+"""Show progress while a command waits: a live line on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLAIN_STEP = 0.25
 
 
 class Line:
-    """One line that says what happens now."""
+    """One line with the current progress."""
 
     def __init__(self, status: Status | None, *, is_silent: bool = False) -> None:
         self._status = status
@@ -24,16 +24,16 @@ class Line:
         self._said: tuple[str, int] | None = None
 
     def job(self, job: Snapshot) -> None:
-        """Show a job's activity. In a log, only a new phase or another quarter is worth a line."""
+        """Show a job's activity. In a log, print a line per phase and per quarter of progress."""
         self._show(screen.activity(job), job.phase or job.state, job.done, job.total)
 
     def download(self, what: str, done: int, total: int) -> None:
-        """Show a download's or a start's progress, in bytes."""
+        """Show the progress of a download, in bytes."""
         amount = f" {done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total > 1 else ""
         self._show(f"{what}{amount}", what, done, total)
 
     def start(self, text: str, stage: str, done: int | None, total: int | None) -> None:
-        """Show how far the start of a server is."""
+        """Show the progress of a server's start; `stage` names its current step."""
         self._show(text, stage, done, total)
 
     def _show(self, text: str, phase: str, done: int | None, total: int | None) -> None:
@@ -52,7 +52,7 @@ class Line:
 
 @contextmanager
 def line(*, is_silent: bool = False) -> Iterator[Line]:
-    """A line for as long as the block runs; a silent one shows nothing."""
+    """A progress line while the block runs; a silent one prints nothing."""
     if is_silent or not screen.is_interactive():
         yield Line(None, is_silent=is_silent)
         return

@@ -1,4 +1,4 @@
-"""`ktjob wait`, `logs` and `cancel`: what becomes of one job. Answers: answering.py."""
+"""`ktjob wait`, `logs` and `cancel`, and what other commands print about one job."""
 
 from __future__ import annotations
 
@@ -24,19 +24,21 @@ _CANCEL_SECONDS = 30.0
 
 @contextmanager
 def job_by(prefix: str) -> Iterator[tuple[Store, Job]]:
+    """The job store, and the job whose id starts with `prefix`. Raises `NoSuchJob`,
+    `AmbiguousId`."""
     with truth.told(config.load().state, prefix) as store:
         yield store, store.find(prefix)
 
 
 def in_full(job: Snapshot) -> str:
-    """What a snapshot says, a line for each thing."""
+    """A snapshot for people: one line per field."""
     lines = [("job", job.id), ("state", job.state)]
     if not job.is_finished:
         lines.append(("doing", screen.activity(job)))
     lines += [
         ("document", screen.one_line(job.title)),
         ("task", job.task),
-        *(("asked", screen.one_line(question)) for question in job.questions),
+        *(("question", screen.one_line(question)) for question in job.questions),
         ("server", _server(job)),
     ]
     if job.figures.get("prompt_tokens") is not None:
@@ -61,10 +63,10 @@ def _server(job: Snapshot) -> str:
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("--timeout", type=float, metavar="S", help="Wait at most so many seconds.")
+@click.option("--timeout", type=float, metavar="S", help="Maximum time to wait, in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def wait(job_id: str, timeout: float | None, as_json: bool) -> int:
-    """Wait for a job to end, showing its progress. Ctrl-C only detaches."""
+    """Wait for a job to end and show its progress. Ctrl-C only detaches."""
     end = watch(job_id, timeout)
     screen.say(ending(end))
     if as_json:
@@ -73,8 +75,11 @@ def wait(job_id: str, timeout: float | None, as_json: bool) -> int:
 
 
 def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Snapshot:
-    """The job's end, with progress until then unless `is_silent`. Raises `NotFinished`; an
-    interrupt says how to come back."""
+    """Wait for the job to end, with progress unless `is_silent`. Returns its last snapshot.
+
+    `timeout` is in seconds; None waits without a limit. Raises `NotFinished` after it. Ctrl-C
+    prints how to reattach and is raised again.
+    """
     from ktclient.submit import Job
 
     job = Job(job_id)
@@ -85,13 +90,19 @@ def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Sna
                 if not now.is_finished:
                     line.job(now)
     except KeyboardInterrupt:
-        screen.say(f"\ndetached; job {job.id} goes on. Come back with: ktjob wait {job.id}")
+        screen.say(f"\n{detached(job.id, f'ktjob wait {job.id}')}")
         raise
     assert now is not None
     return now
 
 
+def detached(job_id: object, command: str) -> str:
+    """The message after Ctrl-C; `command` reattaches."""
+    return f"detached; job {job_id} is still running. Reattach: {command}"
+
+
 def ending(job: Snapshot) -> str:
+    """One line about how a job ended."""
     took = f"job {job.id} {job.state.lower()} after {screen.duration(job.seconds())}"
     if job.state == "SUCCEEDED":
         return f"{took}; print its answer with: ktjob result {job.id}"
@@ -102,7 +113,7 @@ def ending(job: Snapshot) -> str:
 @click.argument("job_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def logs(job_id: str, as_json: bool) -> None:
-    """Show what happened to a job, step by step, and what its worker logged."""
+    """Show the events of a job and the log of its worker."""
     settings = config.load()
     with job_by(job_id) as (store, job):
         events = store.events(job.id)
@@ -119,12 +130,12 @@ def logs(job_id: str, as_json: bool) -> None:
 
 
 def event_record(event: Event) -> dict[str, object]:
-    """For JSON, beside its job."""
+    """An event for JSON, without its job's id."""
     return {"at": event.at, "attempt": event.attempt, "kind": event.kind, "data": event.data}
 
 
 def told(event: Event) -> str:
-    """An event in words."""
+    """An event for people, on one line."""
     if event.kind == "phase":
         return f"phase {event.data['phase']}"
     details = ", ".join(f"{name} {value}" for name, value in event.data.items())
@@ -135,7 +146,7 @@ def told(event: Event) -> str:
 @click.argument("job_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cancel(job_id: str, as_json: bool) -> int:
-    """End a job: a queued one at once, a running one within a few seconds."""
+    """Cancel a job: a queued one immediately, a running one within a few seconds."""
     from ktclient.submit import Job
 
     job = Job(job_id)
@@ -154,4 +165,5 @@ def cancel(job_id: str, as_json: bool) -> int:
 
 
 def json_text(data: object) -> str:
+    """JSON: indented on a terminal, one line elsewhere."""
     return json.dumps(data, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)

@@ -1,4 +1,4 @@
-"""Where a stream of text stands, for whoever must take it up again after a cut link."""
+"""Marks in a text stream, so that the reader can resume it after a broken connection."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ _tell: Callable[[dict[str, object]], None] | None = None
 
 
 def to(tell: Callable[[dict[str, object]], None]) -> None:
-    """Have all marks told there; without it nobody hears them."""
+    """Pass all marks to `tell`; before this call they are dropped."""
     global _tell
     _tell = tell
 
 
 def attempt(number: int) -> None:
-    """What follows on stdout is the text of this attempt, from its beginning."""
+    """Mark that stdout continues with the text of this attempt, from its beginning."""
     if _tell is not None:
         _tell({"attempt": number})
 
 
 def live() -> None:
-    """What follows on stdout came after the command began."""
+    """Mark that the text from here on arrived after the command started."""
     if _tell is not None:
         _tell({"live": True})

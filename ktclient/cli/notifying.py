@@ -23,12 +23,12 @@ def notify(names: tuple[str, ...]) -> int:
     if notifying.is_open_to_others(settings):
         screen.say(
             f"WARNING: others on this machine can read {settings.config_file}, which holds "
-            f"addresses. Cure: chmod 600 {settings.config_file}"
+            f"addresses. Fix: chmod 600 {settings.config_file}"
         )
     code = exits.SUCCEEDED
     for name in names:
         try:
-            notifying.notify(name, "ktjob: a test", "This is how ktjob tells of a job.", settings)
+            notifying.notify(name, "ktjob: a test", "This is a test notification.", settings)
             screen.put(f"{name}: sent")
         except NotTold as error:
             screen.say(f"{error}")

@@ -1,4 +1,4 @@
-"""`ktjob open`: a job's answer, document or log to look at, or a path for other programs."""
+"""`ktjob open`: page through a job's answer, document or log, or print its path."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _WHAT = ("answer", "document", "log", "folder")
 @click.command(name="open")
 @click.argument("job_id", metavar="ID")
 @click.argument("what", type=click.Choice(_WHAT), default="answer", metavar="[WHAT]")
-@click.option("--path", is_flag=True, help="Print a path, on a terminal too.")
+@click.option("--path", is_flag=True, help="Print a path, also on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all paths.")
 def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
-    """Look at the answer of job ID, or WHAT is one of document, log and folder.
+    """Show the answer of job ID, or with WHAT its document, its log or the state folder.
 
-    On a terminal in your $PAGER; in a pipe, or with --path, it is a path that is printed, of a copy
-    in the state directory:  code $(ktjob open ID)
+    On a terminal the text opens in $PAGER. In a pipe, or with --path, the path of a copy in the
+    state directory is printed instead: code $(ktjob open ID)
     """
     state = config.load().state
     with looking.job_by(job_id) as (store, job):
@@ -35,7 +35,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     if what == "answer" and not found.answer:
         if job.finished_at is None:
             raise NotFinished(f"job {job.id} has written nothing yet; see: ktjob follow {job.id}")
-        screen.say(f"job {job.id} {job.state.lower()}, and left no text; see: ktjob show {job.id}")
+        screen.say(f"job {job.id} {job.state.lower()} without output; see: ktjob show {job.id}")
         return exits.FAILED
     if what == "folder":
         screen.put(str(state.root))
@@ -52,7 +52,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
 
 
 def _copies(job_id: str, found: Texts) -> dict[str, str | None]:
-    """Where copies of both are; None of what there is not."""
+    """The paths of copies of the document and the answer; None where there is no text."""
     state = config.load().state
     each = {"document": found.document, "answer": found.answer}
     return {

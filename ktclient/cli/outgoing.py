@@ -1,4 +1,4 @@
-"""What of a command line names files here: they go along, and the words name them there."""
+"""Collect the local files that a command line names, to send them along to another machine."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _STDIN_NAME = "standard input"
 
 @dataclass
 class Outgoing:
-    """Files to send, each under a name that is used once."""
+    """Files to send, each under a unique name."""
 
     files: list[Sent] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    """What stands for them in the command there."""
+    """The arguments that name them in the command on the other machine."""
     passed_over: list[str] = field(default_factory=list)
     _folders: dict[str, str] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def documents(self, names: tuple[str, ...]) -> None:
-        """Files, folders and patterns, as `submit` takes them. Raises `BadInput`."""
+        """Add files, folders and patterns, as `submit` accepts them. Raises `BadInput`."""
         if names.count(documents.STDIN) > 1:
             raise BadInput("standard input (-) can be read only once")
         for name in names:
@@ -46,12 +46,12 @@ class Outgoing:
                 else:
                     self.passed_over.append(title)
                 if len(self.files) > collection.MOST_FILES:
-                    raise BadInput(f"these are more than {collection.MOST_FILES:,} files")
+                    raise BadInput(f"too many files: more than {collection.MOST_FILES:,}")
         if not self.files:
             raise DocumentUnusable("there is no text file in these folders; nothing was sent")
 
     def add(self, path: str) -> str:
-        """One file. Returns its name there."""
+        """Add one file. Returns its name on the other machine. Raises `DocumentUnusable`."""
         is_stdin = path == documents.STDIN
         name = self._unused(_STDIN_NAME if is_stdin else os.path.basename(path))
         self.files.append(Sent(name, _opener(path)))
@@ -74,7 +74,8 @@ class Outgoing:
 
 
 def _opener(path: str) -> Callable[[], BinaryIO]:
-    """To read it from its beginning any number of times; what can be read only once is kept."""
+    """A function that opens the file at its start, any number of times. What can be read only once
+    (standard input, a pipe) is copied to a temporary file. Raises `DocumentUnusable`."""
     try:
         if path == documents.STDIN:
             if sys.stdin is None:
@@ -106,7 +107,8 @@ def _kept(source: BinaryIO) -> Callable[[], BinaryIO]:
 
 
 def options(context: click.Context, without: set[str]) -> list[str]:
-    """The options that were typed, as words that no value can change the meaning of."""
+    """The options that were typed, each as one `--name=value` word, so that a value that starts
+    with "-" is not mistaken for an option."""
     words = []
     for param in context.command.params:
         name = param.name or ""

@@ -1,4 +1,4 @@
-"""`ktjob status`: what runs, what waits, what is done; once, or for as long as one looks."""
+"""`ktjob status`: show running, queued and recent jobs, once or continuously."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 _ROWS = 20
 _DRAW_SECONDS = 0.5
 _READ_SECONDS = 1.0
-"""Between two looks at a store that changes all the time: with 10,000 jobs one takes 30 ms."""
+"""The minimum time between two reads of a busy store: with 10,000 jobs one read takes 30 ms."""
 _SEE_TO_SECONDS = 2.0
-"""Between two looks whether what is called running runs."""
-_NONE_YET = "no jobs yet; hand one over with: ktjob submit FILE --summarize"
+"""The time between two checks that RUNNING jobs still have a live worker."""
+_NONE_YET = "no jobs yet; submit one with: ktjob submit FILE --summarize"
 
 
 @click.command()
 @click.argument("job_id", metavar="[ID]", required=False)
-@click.option("-w", "--watch", is_flag=True, help="Go on showing it, until Ctrl-C or job ID ends.")
+@click.option("-w", "--watch", is_flag=True, help="Keep watching until Ctrl-C or job ID ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, or a list.")
 def status(job_id: str | None, watch: bool, as_json: bool) -> None:
-    """Show what runs, what waits and why, and what ended last: 20 jobs in all; or job ID in full.
-    A unique start of an id is enough."""
+    """Show running, queued and recent jobs, at most 20; or job ID in full.
+
+    You can shorten IDs to any unique prefix.
+    """
     state = config.load().state
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
@@ -45,7 +47,7 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
             screen.put(looking.json_text(one.to_dict()) if as_json else looking.in_full(one))
             return
     if watch:
-        with contextlib.suppress(KeyboardInterrupt):  # which is how one stops looking
+        with contextlib.suppress(KeyboardInterrupt):  # the way to stop watching
             _watch(state, job_id)
         return
     _show(state, as_json)
@@ -77,7 +79,7 @@ def _of_stopped_runner(state: StateDir, now: Board) -> str | None:
     if stopped is None or all(job.state != "QUEUED" for job in now.jobs):
         return None
     return (
-        f"the runner (process {stopped.pid}) is stopped and starts no jobs; let it go on with: "
+        f"the runner (process {stopped.pid}) is suspended and starts no jobs; resume it with: "
         f"kill -CONT {stopped.pid}"
     )
 
@@ -104,7 +106,7 @@ def _watch(state: StateDir, job_id: str | None) -> None:
 
 
 class _View:
-    """What is drawn: read again only after something has changed in the store."""
+    """The lines to draw. Reads the store again only after it has changed."""
 
     def __init__(self, state: StateDir, job_id: str | None) -> None:
         self._state, self._job_id = state, job_id
@@ -124,8 +126,8 @@ class _View:
         if not now.jobs:
             return [_NONE_YET[:columns]], False
         notes = [now.more(), _of_stopped_runner(self._state, now) or ""]
-        told = [screen.shortened(note, columns) for note in notes if note]
-        return [*_table(now, columns)[: height - len(told)], *told], False
+        below = [screen.shortened(note, columns) for note in notes if note]
+        return [*_table(now, columns)[: height - len(below)], *below], False
 
     def _read(self, store: Store, height: int) -> Board:
         seen, at = (store.version(), height), time.monotonic()
@@ -146,7 +148,7 @@ def _log(state: StateDir, job_id: str | None) -> None:
         nonlocal log, of
         if store is None:
             return False
-        # Looked at first: a change that comes after it is told by the next turn.
+        # Read before the events: a change that comes later is printed by the next turn.
         has_ended = job_id is not None and store.job(job_id).finished_at is not None
         if log is None or of is not store:
             log, of = Log(store, job_id), store
@@ -158,8 +160,10 @@ def _log(state: StateDir, job_id: str | None) -> None:
 
 
 def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
-    """Show the store a couple of times a second until `show` says that it is enough. Waits for one
-    where there is none, and for another where it was removed."""
+    """Call `show` with the store twice a second until it returns True.
+
+    `show` gets None while there is no store; one that was removed is awaited again.
+    """
     while True:
         if not state.has_database():
             show(None)

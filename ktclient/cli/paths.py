@@ -15,7 +15,10 @@ NAMES = ("state", "database", "log", "cache", "config")
 @click.argument("name", type=click.Choice(NAMES), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def paths(name: str | None, as_json: bool) -> None:
-    """Say where things are: all of it, or the path of NAME alone. Creates nothing."""
+    """Print the paths of state, database, log, cache and configuration, or only that of NAME.
+
+    Creates nothing.
+    """
     settings = config.load()
     state = settings.state
     places = (state.root, state.database, state.runner_log, settings.cache, settings.config_file)

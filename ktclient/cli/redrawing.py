@@ -1,5 +1,7 @@
-"""A page on the terminal that is drawn again and again, on the alternate screen: what was there
-before is there again afterwards, whatever the window's size was meanwhile."""
+"""Redraw a page on the terminal's alternate screen.
+
+The previous content comes back afterwards, even if the window was resized meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# xterm's, which all terminals of today know (invisible-island.net/xterm/ctlseqs).
+# xterm's sequences, which all current terminals support (invisible-island.net/xterm/ctlseqs).
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _HOME, _REST_OF_LINE, _REST_OF_PAGE = "\x1b[H", "\x1b[K", "\x1b[J"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -23,12 +25,12 @@ class Page:
         self._shown: tuple[object, ...] = ()
 
     def size(self) -> tuple[int, int]:
-        """Columns and lines."""
+        """The size of the terminal: columns and lines."""
         columns, lines = shutil.get_terminal_size()
         return columns, lines
 
     def show(self, lines: list[str]) -> None:
-        """Draw these lines, which fit, if they are not there already."""
+        """Draw these lines, unless they are on the screen already. They must fit."""
         now = (self.size(), tuple(lines))
         if now == self._shown:
             return
@@ -37,14 +39,14 @@ class Page:
         _write(f"{_HOME}{body}{_REST_OF_PAGE}")
 
     def forget(self) -> None:
-        """Whatever is there, the next lines are drawn."""
+        """Draw the next lines in any case."""
         self._shown = ()
 
 
 @contextmanager
 def page() -> Iterator[Page]:
-    """A page for as long as the block runs. A signal that ends or stops us gives the terminal
-    back first: a shell without a cursor is a bad thing to come home to."""
+    """A page while the block runs. A signal that ends or suspends the process restores the terminal
+    first: without that, the shell would have no cursor."""
     drawn = Page()
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""`ktjob --host`: the commands, run on another machine and heard here."""
+"""`ktjob --host`: run commands on another machine and print their output here."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from ktclient.cli import answering, exits, hearing, looking, outgoing, screen
 from ktclient.cli.sections import Sections
 from ktclient.errors import BadInput, HostTrouble
 
-HERE = ("completion", "at-your-service")
-"""Commands that are always meant for this machine."""
+_ALIASES = {"serve-remote": "at-your-service"}
+"""New name -> the name by which versions of ktjob call each other, which stays."""
+HERE = ("completion", *_ALIASES, *_ALIASES.values())
+"""Commands that always run on this machine."""
 _ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
-"""Not run again when the link broke after they were sent: who asks twice pays twice."""
+"""Commands that are not repeated if the connection broke after they were sent: they may have run,
+and running them twice costs twice."""
 
 
 class Ktjob(Sections):
-    """The group, whose commands run elsewhere with --host."""
+    """The command group; with --host its commands run on another machine."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name or alias."""
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
 
     def invoke(self, context: click.Context) -> object:
         name = context.params["host"]
@@ -33,7 +40,7 @@ class Ktjob(Sections):
 
 
 def run(group: click.Group, context: click.Context, name: str, words: list[str]) -> int:
-    """A command line on another machine. Returns its exit code."""
+    """Run a command line on another machine. Returns its exit code."""
     command_name, command, rest = group.resolve_command(context, words)
     assert command_name is not None and command is not None
     host = ssh.host(name, config.load())
@@ -44,7 +51,7 @@ def run(group: click.Group, context: click.Context, name: str, words: list[str])
 
 
 class _Remote:
-    """One command for one machine."""
+    """Runs one command on one machine."""
 
     def __init__(self, host: ssh.Host, context: click.Context) -> None:
         self._host, self._context = host, context
@@ -52,11 +59,12 @@ class _Remote:
         self._is_typed = context.find_root().params["host"] is not None
 
     def run(self, name: str, rest: list[str]) -> int:
+        """Run the command in the way that suits its output and files. Returns its exit code."""
         if name in ("submit", "check"):
             return self._with_documents(name)
         if name == "batch":
             raise BadInput(
-                f"batch reads and writes files of one machine: run it on {self._host.name} itself"
+                f"batch reads and writes local files: run it on {self._host.name} itself"
             )
         if name == "result" and self._given["output"] is not None:
             return self._result_into(str(self._given["output"]))
@@ -72,7 +80,7 @@ class _Remote:
         return self.plain(argv, is_once=name in _ONCE)
 
     def plain(self, argv: list[str], *, is_once: bool = False) -> int:
-        """Whole output, once."""
+        """Run a command and print its complete output at the end."""
         held = hearing.Held()
         code = self._call(argv, held.hearing, is_repeatable=not is_once)
         screen.pour(held.text)
@@ -89,7 +97,7 @@ class _Remote:
     ) -> int:
         if heard.said is hearing.said and self._is_typed:
             heard.said = hearing.Said(self._host.name)
-        argv = ["--host", "", *argv]  # meant for that machine, whatever KTJOB_HOST says there
+        argv = ["--host", "", *argv]  # to run there, whatever KTJOB_HOST is there
         if any("\0" in word for word in argv):
             raise BadInput("an argument holds a NUL character")
         call = remote.Call(
@@ -100,7 +108,7 @@ class _Remote:
     def _wait(self, argv: list[str]) -> int:
         job_id = self._given["job_id"]
         try:
-            return self._call(argv, hearing.live(), known=f"Job {job_id} goes on there")
+            return self._call(argv, hearing.live(), known=_still_running(job_id))
         except KeyboardInterrupt:
             self._tell_detached("wait", job_id)
             raise
@@ -109,20 +117,17 @@ class _Remote:
         job_id = str(self._given["job_id"])
         heard = hearing.Followed(is_tail=bool(self._given["tail"])).hearing
         try:
-            return self._call(["follow", "--", job_id], heard, known=f"Job {job_id} goes on there")
+            return self._call(["follow", "--", job_id], heard, known=_still_running(job_id))
         except KeyboardInterrupt:
             self._tell_detached("follow", job_id)
             raise
 
     def _tell_detached(self, command: str, job_id: object) -> None:
         host = self._host.name
-        screen.say(
-            f"\ndetached; job {job_id} goes on. Come back with: "
-            f"ktjob --host {host} {command} {job_id}"
-        )
+        screen.say(f"\n{looking.detached(job_id, f'ktjob --host {host} {command} {job_id}')}")
 
     def _result_into(self, output: str) -> int:
-        """The file is one of this machine."""
+        """Write the result to a file on this machine."""
         argv = ["result", *(["--raw"] if self._given["raw"] else [])]
         held = hearing.Held()
         code = self._call([*argv, "--", str(self._given["job_id"])], held.hearing)
@@ -139,7 +144,7 @@ class _Remote:
         if self._given["schema"] is not None:
             argv.append(f"--schema={sent.add(self._given['schema'])}")
         if sent.passed_over and not self._given.get("quiet"):
-            screen.say(f"  passed over  {len(sent.passed_over)} files that are no text or empty")
+            screen.say(f"  skipped    {len(sent.passed_over)} files (not text, or empty)")
         tail, files = ["--", *sent.words], tuple(sent.files)
         if name == "check":
             held = hearing.Held()
@@ -151,10 +156,9 @@ class _Remote:
 
     def _submit(self, argv: list[str], tail: list[str], files: tuple[remote.Sent, ...]) -> int:
         key = self._given["key"] or f"host-{secrets.token_hex(16)}"
-        again = f"--key {key}" if self._given["key"] else f"--key {key}, as this one was"
         known = (
-            "Nobody knows whether the job was stored there. Nothing is stored twice when you "
-            f"submit it again with {again}"
+            "It is not known whether the job was stored there. Submit it again with "
+            f"--key {key}: nothing is stored twice"
         )
         wait, as_json = self._given["wait"], self._given["as_json"]
         plain_json = ["--json"] if as_json and not wait else []
@@ -175,7 +179,7 @@ class _Remote:
         for number, job_id in enumerate(ids, 1):
             waiting = hearing.Held(is_quiet=self._given["quiet"])
             try:
-                self._call(["wait", job_id], waiting.hearing, known=f"Job {job_id} goes on there")
+                self._call(["wait", job_id], waiting.hearing, known=_still_running(job_id))
             except KeyboardInterrupt:
                 self._tell_detached("wait", job_id)
                 raise
@@ -193,8 +197,14 @@ class _Remote:
         return next((code for code in codes if code != exits.SUCCEEDED), exits.SUCCEEDED)
 
 
+def _still_running(job_id: object) -> str:
+    return f"Job {job_id} is still running there"
+
+
 def _record(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError:
-        raise HostTrouble("what came back is no JSON; is that ktjob as new as this one?") from None
+        raise HostTrouble(
+            "the answer is not JSON; is ktjob on the other machine as new as this one?"
+        ) from None

@@ -12,9 +12,9 @@ from ktclient.cli import looking, screen
 @click.argument("job_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def retry(job_id: str, as_json: bool) -> None:
-    """Do a job that failed, was lost or cancelled once more, as a new job; prints its id.
+    """Retry a failed, lost or cancelled job as a new job, and print the new id.
 
-    Of a job of many parts only those are asked again that did not succeed.
+    Of a job with many parts, only those run again that did not succeed.
     """
     from jobs.retrying import Retries
     from ktclient import lent_keys
@@ -29,10 +29,10 @@ def retry(job_id: str, as_json: bool) -> None:
     truth.serve(settings.state)
     if as_json:
         with truth.told(settings.state) as store:
-            told = snapshot.take(store, store.job(new.id)).to_dict()
-        screen.put(looking.json_text(told))
+            record = snapshot.take(store, store.job(new.id)).to_dict()
+        screen.put(looking.json_text(record))
     else:
         screen.put(new.id)
-    parts = f"; {kept} parts that succeeded are not asked again" if kept else ""
-    screen.say(f"job {new.id} does what {old.id} did not{parts}")
+    parts = f"; {kept} finished parts are reused" if kept else ""
+    screen.say(f"created job {new.id} as a retry of {old.id}{parts}")
     screen.say(f"  come back  ktjob wait {new.id}, then ktjob result {new.id}")

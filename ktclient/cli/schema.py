@@ -1,4 +1,4 @@
-"""`ktjob schema`: what `--json` prints, for programs."""
+"""`ktjob schema`: the JSON Schema of `--json`."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ _FILE = Path(ktclient.__file__).with_name("schema.json")
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of all that --json prints."""
+    """Print the JSON Schema of all --json output."""
     screen.put(_FILE.read_text(encoding="utf-8").rstrip("\n"))

@@ -1,4 +1,4 @@
-"""What commands print: plain text for pipes, safe text for terminals."""
+"""Print text: raw into pipes, without control characters on terminals."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from ktclient.snapshot import NOT_ANSWERING, WAITING_FOR_SERVER, Snapshot
 
 _BAR_CELLS = 12
 _HARMLESS = "\n\t\u00ad\u200c\u200d"
-"""Of what Unicode calls control and format: line ends, tabs, soft hyphens, and the joiners without
-which Persian, Indic scripts and families of emoji fall apart."""
+"""Characters of Unicode's control and format categories that are kept: line ends, tabs, soft
+hyphens, and the joiners that Persian, Indic scripts and compound emoji need."""
 _FIRST_COLUMN = re.compile(r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?")
 _NO_PLACE = ("Mn", "Me", "Cf")
 
 
 def say(message: str) -> None:
-    """A line for people, on stderr: stdout carries data only."""
+    """Print a message for people on stderr; stdout is for data only."""
     text = safe(message)
     if sys.stderr.isatty():
         room = shutil.get_terminal_size().columns
         text = "\n".join(wrapped(line, room) for line in text.split("\n"))
     try:
         print(text, file=sys.stderr, flush=True)
-    except OSError as error:  # words for people on a full disk: no reason to end
+    except OSError as error:  # a message lost on a full disk is no reason to stop
         if not streams.is_lost(error):
             raise
         streams.silence(sys.stderr)
 
 
 def wrapped(line: str, room: int) -> str:
-    """A line broken between words, what follows under its second column where it has one."""
+    """Break a line between words; continuation lines start under its second column, if any."""
     if width(line) <= room:
         return line
     head = _FIRST_COLUMN.match(line)
@@ -52,18 +52,18 @@ def wrapped(line: str, room: int) -> str:
 
 
 def put(text: str) -> None:
-    """Data, on stdout. Raw into a pipe or a file; without control characters on a terminal."""
+    """Print data on stdout: raw into a pipe or a file, without control characters on a terminal."""
     print(safe(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def pour(text: str) -> None:
-    """A stretch of data, on stdout: as `put`, without a line end of its own."""
+    """Print a piece of data on stdout like `put`, without adding a line end."""
     print(safe(text) if sys.stdout.isatty() else text, end="", flush=True)
 
 
 def safe(text: str) -> str:
-    """The text without characters that could steer a terminal: model output and file names are
-    not ours."""
+    """The text without characters that could control a terminal: model output and file names are
+    not trusted."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -75,12 +75,12 @@ def safe(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Safe, and without line ends: for names."""
+    """The safe text on one line; runs of blanks become one blank."""
     return " ".join(safe(text).split())
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 9s, 3m 05s, 1h 02m."""
+    """Format seconds for people: 9s, 3m 05s, 1h 02m."""
     whole = int(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -90,16 +90,16 @@ def duration(seconds: float) -> str:
 
 
 def local_time(utc: str) -> str:
-    """A stored time in the reader's time zone, to the second."""
+    """Convert a stored UTC time to the local time zone, to the second."""
     moment = datetime.fromisoformat(utc.replace("Z", "+00:00")).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def progress(job: Snapshot) -> str:
-    """How far the phase is; empty when nobody knows."""
+    """The progress of the phase; empty if unknown."""
     if job.done is None:
         return ""
-    if job.unit == "seconds":  # a wait: its end is no aim
+    if job.unit == "seconds":  # a wait: a bar would show its timeout as the goal
         return f"{duration(job.done)} of {duration(job.total or 0)}"
     done, unit = _amount(job.done, job.unit)
     if not job.total:
@@ -111,7 +111,7 @@ def progress(job: Snapshot) -> str:
 
 
 def speed(job: Snapshot) -> str:
-    """Tokens per second now; empty when nobody knows."""
+    """The current speed in tokens per second; empty if unknown."""
     if not job.tokens_per_second:
         return ""
     about = "~" if job.is_estimate else ""
@@ -119,7 +119,7 @@ def speed(job: Snapshot) -> str:
 
 
 def remaining(job: Snapshot) -> str:
-    """The time until the first word; empty when nobody knows."""
+    """The estimated time until the first token; empty if unknown."""
     if job.eta_seconds is None:
         return ""
     return f"{'~' if job.is_estimate else ''}{duration(job.eta_seconds)}"
@@ -138,11 +138,10 @@ def activity(job: Snapshot) -> str:
     words = {
         "preparing": "looking for the embedded server",
         "waiting": "waiting for the first token (silence is normal)",
-        "decode": "writing",
     }
     if job.phase == NOT_ANSWERING and job.done is not None and not job.cancel_requested:
         return (
-            f"the server has not answered for {duration(job.done)}; still waiting, until "
+            f"the server has not answered for {duration(job.done)}; giving up after "
             f"{duration(job.total or 0)}"
         )
     phase = words.get(job.phase or "", job.phase or "starting")
@@ -156,20 +155,20 @@ def activity(job: Snapshot) -> str:
         progress(job),
         _failures(job),
         speed(job),
-        f"first word in {left}" if left else "",
+        f"first token in {left}" if left else "",
         duration(job.seconds()),
     )
     return "  ".join(part for part in parts if part)
 
 
 def _failures(job: Snapshot) -> str:
-    """Of a job of many requests, how many of them have failed so far."""
+    """For a job with many requests: how many of them have failed so far."""
     failed = job.figures.get("failed")
     return f"{failed:,} failed" if isinstance(failed, int) and failed else ""
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned by display width, cut to the terminal's when there is one."""
+    """Align columns by display width; on a terminal, lines are cut to its width."""
     widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
@@ -181,7 +180,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def width(text: str) -> int:
-    """Places on a terminal: two of a wide character, none of an accent or a variation selector."""
+    """Width in terminal cells: 2 for a wide character, 0 for an accent or a variation selector."""
     if text.isascii():
         return len(text)
     seen = (one for one in text if unicodedata.category(one) not in _NO_PLACE)
@@ -189,8 +188,8 @@ def width(text: str) -> int:
 
 
 def shortened(text: str, room: int, *, in_middle: bool = False) -> str:
-    """The text in so many places, with a sign where something was left out: at its end, or in its
-    middle, so that a name keeps its extension."""
+    """Shorten the text to `room` cells, with an ellipsis at its end, or in its middle so that a
+    name keeps its extension."""
     if width(text) <= room:
         return text
     sign = _glyph("…", "~")
@@ -210,13 +209,13 @@ def _from_end(text: str, room: int) -> str:
 
 
 def bar(share: float, cells: int) -> str:
-    """How much of a whole is there."""
+    """A progress bar; `share` is 0 to 1."""
     filled = int(share * cells)
     return _glyph("█", "#") * filled + _glyph("░", ".") * (cells - filled)
 
 
 def short(number: int) -> str:
-    """A number in four places or so: 812, 9.8K, 781K, 1.2M."""
+    """Format a number in about four characters: 812, 9.8K, 781K, 1.2M."""
     for size, sign in ((1_000_000, "M"), (1_000, "K")):
         if number >= size * 0.9995:
             return (
@@ -228,7 +227,7 @@ def short(number: int) -> str:
 
 
 def _glyph(glyph: str, plain: str) -> str:
-    """The glyph, where stdout's encoding has it."""
+    """The glyph if stdout's encoding has it, else `plain`."""
     try:
         glyph.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -237,7 +236,7 @@ def _glyph(glyph: str, plain: str) -> str:
 
 
 def room() -> int | None:
-    """The places of a line on the terminal that stdout is; None where it is none."""
+    """The width of the terminal in cells; None if stdout is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -251,13 +250,13 @@ def is_interactive() -> bool:
 
 
 def can_redraw() -> bool:
-    """Whether stdout is a terminal on which what was drawn can be drawn again."""
+    """Whether stdout is a terminal that can be redrawn."""
     return sys.stdout.isatty() and not is_dumb()
 
 
 def is_coloured() -> bool:
-    """Whether stdout is to have colours. NO_COLOR (no-color.org) wins over FORCE_COLOR
-    (force-color.org), and that over TERM=dumb and a pipe: the order of CPython's `_colorize`."""
+    """Whether to print colours on stdout. NO_COLOR (no-color.org) wins over FORCE_COLOR
+    (force-color.org), which wins over TERM=dumb and a pipe: the order of CPython's `_colorize`."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
@@ -266,17 +265,18 @@ def is_coloured() -> bool:
 
 
 STYLES = {"title": "1", "running": "1;36", "good": "32", "bad": "1;31", "odd": "35", "mark": "1"}
-"""Of the 16 colours that a terminal's theme makes readable on its own background: neither yellow,
-which is lost on white, nor blue and grey, which are on black. Each stands beside its word."""
+"""SGR codes, only of the 16 colours that a theme adapts to its background. Without yellow, which
+is unreadable on white, and without blue and grey, which are unreadable on black. A colour never
+carries meaning alone: the word is always there too."""
 
 
 def painted(text: str, style: str) -> str:
-    """The text, which must be harmless already, in a style."""
+    """The text in a style. It must be free of control characters already."""
     if not style or not text:
         return text
     return f"\x1b[{STYLES[style]}m{text}\x1b[0m"
 
 
 def put_painted(text: str) -> None:
-    """Lines made by `painted`, on stdout, as they are: all foreign in them is harmless."""
+    """Print lines made by `painted` on stdout, unchanged. They must be safe already."""
     print(text, flush=True)

@@ -1,4 +1,4 @@
-"""What the doctor of servers says, in words, and `ktserver up` listening to it."""
+"""The preflight checks of `ktserver up` and `ktserver doctor`: run them and format the findings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INDENT = " " * 7
 
 
 def here() -> Machine:
-    """This machine, and what of ours runs on it."""
+    """This machine, and the servers on it that ktserver started."""
     from server_bundle import record, servers_of_ours
     from server_bundle.doctor import Machine
     from server_bundle.record import ServerFiles
@@ -35,8 +35,8 @@ def here() -> Machine:
 
 
 def require(plan: LaunchPlan) -> None:
-    """Say what is wrong before minutes of loading. Raises `ServerDidNotStart` where something
-    would keep it from starting."""
+    """Run the preflight checks and print warnings and errors. Raises `ServerDidNotStart` if there
+    is an error that would keep the server from starting."""
     from server_bundle import doctor
 
     grave = (doctor.Severity.ERROR, doctor.Severity.WARNING)
@@ -45,13 +45,13 @@ def require(plan: LaunchPlan) -> None:
         screen.say(in_words(found))
     if count := sum(one.severity is doctor.Severity.ERROR for one in found):
         raise ServerDidNotStart(
-            f"not started: {count} of the things above would keep it from starting. Mend them, or "
-            "start it all the same with --no-check"
+            f"not started: {count} of the problems above would keep it from starting. Fix them, or "
+            "start anyway with --no-check"
         )
 
 
 def in_words(findings: Sequence[Finding]) -> str:
-    """For people."""
+    """The findings for people."""
     return "\n".join(line for finding in findings for line in _told(finding))
 
 
@@ -62,5 +62,5 @@ def _told(finding: Finding) -> list[str]:
         source = f" ({finding.source})" if finding.source else ""
         lines.append(f"{_INDENT}{screen.one_line(finding.reason)}{source}")
     if finding.cure:
-        lines.append(f"{_INDENT}cure: {screen.one_line(finding.cure)}")
+        lines.append(f"{_INDENT}fix: {screen.one_line(finding.cure)}")
     return lines

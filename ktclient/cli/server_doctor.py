@@ -1,4 +1,4 @@
-"""`ktserver doctor`: what would keep a server from starting, before minutes of loading."""
+"""`ktserver doctor`: preflight checks, before minutes of loading weights."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--profile", default=DEFAULT_PROFILE, metavar="P", help=f"{DEFAULT_PROFILE}.")
+@click.option(
+    "--profile", default=DEFAULT_PROFILE, metavar="P", help=f"Profile (default {DEFAULT_PROFILE})."
+)
 @server_plan.planning_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor(as_json: bool, **given: Any) -> int:
-    """Say what would keep a server from starting, or make it slow; start nothing.
+    """Check what would keep a server from starting or make it slow. Starts nothing.
 
-    The server is the one that `ktserver plan` works out of the same options; or that of a command
-    as it would be typed: ktserver doctor -- SGLANG_DSV4_MODE=2604 numactl --interleave=all python
-    -m sglang.launch_server --model DIR ...
+    Checks the server that `ktserver plan` would plan with the same options, or a complete command:
+    ktserver doctor -- SGLANG_DSV4_MODE=2604 numactl --interleave=all python -m
+    sglang.launch_server --model DIR ...
 
-    Exit code 1 when something is an ERROR.
+    Exit code 1 if there is an ERROR.
     """
     from server_bundle import doctor as doctoring
 
@@ -53,8 +55,8 @@ def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
     if given["model"]:
         return server_planning.work_out(Wanted(**given), config.load()).plan
     if not given["extra"]:
-        raise click.UsageError("--model DIR, or a whole command after --: which server?")
+        raise click.UsageError("which server? Use --model DIR, or put its command after --")
     try:
         return typed.plan_of(given["extra"], machine)
     except ValueError as error:
-        raise BadInput(f"this command starts no server that we know: {error}") from None
+        raise BadInput(f"this command starts no known server: {error}") from None

@@ -1,4 +1,4 @@
-"""`ktserver down`: an end in bounded time, and nothing left."""
+"""`ktserver down`: stop a server in bounded time, with all its processes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
-@click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option(
+    "--timeout", type=float, metavar="S", help="Seconds to wait for running requests (default 60)."
+)
+@click.option("--force", is_flag=True, help="Stop it even if jobs of ktjob are running on it.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 def down(name: str | None, timeout: float | None, force: bool, dry_run: bool) -> int:
     """Stop a server: SIGTERM, a bounded wait for its requests, then SIGKILL for all its processes.
 
-    NAME may be left out where there is only one.
+    NAME can be left out if there is only one server.
     """
     settings = config.load()
     seen = server_named.find(settings, name)
@@ -34,6 +36,7 @@ def down(name: str | None, timeout: float | None, force: bool, dry_run: bool) ->
 
 
 def drain_seconds(timeout: float | None) -> float:
+    """Seconds to wait for running requests, by --timeout. Raises `BadInput`."""
     from server_bundle import stopping
 
     if timeout is None:
@@ -44,28 +47,29 @@ def drain_seconds(timeout: float | None) -> float:
 
 
 def stop_embedded(settings: Settings, force: bool, dry_run: bool) -> int:
+    """Stop the embedded server, if it is running. Returns the exit code. Raises `ServerInUse`."""
     from server_bundle import embedded
 
     running = embedded.status(settings.state.server)
     if running is None:
-        screen.say("no server of ours runs")
+        screen.say("no server started by ktserver is running")
         return exits.SUCCEEDED
     lost(settings, EMBEDDED, EMBEDDED, force)
     if dry_run:
         screen.say(f"would stop {running.url}")
         return exits.SUCCEEDED
     stopped = embedded.down(settings.state.server)
-    screen.say(f"stopped {stopped.url}" if stopped else "it has just stopped")
+    screen.say(f"stopped {stopped.url}" if stopped else "it has just stopped by itself")
     return exits.SUCCEEDED
 
 
 def lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
-    """Our jobs that lose their request. Raises `ServerInUse` unless forced."""
+    """The ids of running jobs that lose their request. Raises `ServerInUse` unless forced."""
     jobs = occupancy.jobs_on(settings.state, server)
     if jobs and not force:
         raise ServerInUse(
-            f"jobs {', '.join(jobs)} run on {name!r}, and what they have read so far would be read "
-            "again. Wait for them (ktjob wait), cancel them, or use --force"
+            f"jobs {', '.join(jobs)} are running on {name!r}; their prefill so far would be lost. "
+            "Wait for them (ktjob wait), cancel them, or use --force"
         )
     return jobs
 
@@ -73,11 +77,13 @@ def lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
 def stop(
     settings: Settings, seen: Seen, seconds: float, force: bool, dry_run: bool
 ) -> tuple[int, Stopped | None]:
+    """Stop a server, with `seconds` for its running requests. Returns the exit code, and how it
+    ended if it was stopped now. Raises `ServerInUse`."""
     from server_bundle import stopping
 
     name, url = seen.server.name, seen.server.url
     if not seen.is_there:
-        screen.say(f"{name!r} does not run" + (f": {seen.why}" if seen.why else ""))
+        screen.say(f"{name!r} is not running" + (f": {seen.why}" if seen.why else ""))
         return exits.SUCCEEDED, None
     jobs = lost(settings, name, url, force) if seen.is_running else []
     if dry_run:
@@ -93,14 +99,14 @@ def stop(
                 seen.files,
                 seconds,
                 lambda spent: line.start(
-                    f"{name}: letting its requests end  {screen.duration(spent)} of {seconds:g}s",
+                    f"{name}: waiting for its requests  {screen.duration(spent)} of {seconds:g}s",
                     f"{spent // 30:.0f}",
                     None,
                     None,
                 ),
             )
     except KeyboardInterrupt:
-        screen.say(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
+        screen.say(f"{name!r} is still stopping; to stop it now: ktserver down {name} --timeout 0")
         return exits.INTERRUPTED, None
     if stopped is None:
         screen.say(f"{name!r} has just ended")
@@ -121,7 +127,7 @@ def _tell_stopped(stopped: Stopped, url: str, jobs: list[str]) -> int:
     if stopped.immortal:
         pids = ", ".join(str(one.pid) for one in stopped.immortal)
         screen.say(
-            f"  processes {pids} do not die: they wait in the kernel, for a driver or a disk"
+            f"  processes {pids} cannot be killed: they are blocked in the kernel (driver or disk)"
         )
         return exits.FAILED
     return exits.SUCCEEDED

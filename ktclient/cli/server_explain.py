@@ -1,4 +1,4 @@
-"""`ktserver explain`: why a server failed, by its log."""
+"""`ktserver explain`: diagnose a failed server from its log."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ _INDENT = " " * 6
 
 @click.command()
 @click.argument("logfile", required=False, type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("--last", is_flag=True, help="Read the newest log of a server of ours.")
+@click.option("--last", is_flag=True, help="Read the newest log of a server started by ktserver.")
 @click.option(
     "--exit-status",
     type=int,
     metavar="N",
-    help="How the server's process ended, as 137 or -9: some ends leave no word in the log.",
+    help="Exit status of the server's process, such as 137 or -9: some crashes leave no line in "
+    "the log.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: bool) -> int:
-    """Name the cause of a failure by the server's LOGFILE (- for stdin): what happened, the line
-    that proves it, the cure, and where that is known from.
+    """Diagnose a failed server from its LOGFILE (- for stdin): the cause, the log line that proves
+    it, the fix, and the source.
 
-    Only what follows the last start in the file counts. Exit code 1 when something failed and
-    the cause is not known.
+    Only the part after the last start in the file is read. Exit code 1 if something failed and the
+    cause is unknown.
     """
     from server_bundle import explain as explaining
 
     if last == (logfile is not None):
-        raise BadInput("name a log file, or --last for that of the newest server of ours")
+        raise BadInput("name a log file, or use --last for the newest server started by ktserver")
     name = str(_newest()) if logfile is None else logfile
     try:
         with _opened(name) as file:
@@ -52,7 +53,7 @@ def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: b
 
 
 def _opened(name: str) -> TextIO:
-    """Only \\n ends a line: the \\r of a progress bar must not shift the numbers."""
+    """Open the log. Only \\n ends a line: the \\r of a progress bar must not shift line numbers."""
     if name != "-":
         return Path(name).open(encoding="utf-8", errors="replace", newline="\n")
     return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
@@ -63,12 +64,12 @@ def _newest() -> Path:
     logs = [*state.server.glob("server.log*"), *state.root.glob("servers/*/server.log*")]
     written = [log for log in logs if log.suffix != ".draft" and log.stat().st_size]
     if not written:
-        raise BadInput(f"no server of ours has left a log below {state.root}; name a file")
+        raise BadInput(f"there is no server log below {state.root}; name a file")
     return max(written, key=lambda log: log.stat().st_mtime)
 
 
 def _failed(explained: Explanation) -> bool:
-    """Whether anything went wrong that no catalogued cause tells of."""
+    """Whether something failed that no known cause explains."""
     return explained.exception is not None and not explained.went_on and not explained.ended
 
 
@@ -84,8 +85,8 @@ def _told(name: str, explained: Explanation) -> list[str]:
 def _how_far(explained: Explanation) -> str:
     if explained.last is None:
         return "it is empty"
-    came = f"the last server in it came to the stage `{explained.stage}`"
-    return f"{came} and ended as it was told to" if explained.ended else came
+    came = f"the last server in it reached the stage `{explained.stage}`"
+    return f"{came} and was stopped on request" if explained.ended else came
 
 
 def _told_finding(finding: Finding) -> list[str]:
@@ -96,8 +97,8 @@ def _told_finding(finding: Finding) -> list[str]:
         f"{word:<4}  {cause.id}: {cause.title} (at {finding.stage}{times})",
         *(_told_line(evidence) for evidence in finding.evidence),
         f"{_INDENT}cause: {cause.cause}",
-        f"{_INDENT}cure: {cause.cure}",
-        f"{_INDENT}known from: {cause.source}; holds for: {cause.versions}",
+        f"{_INDENT}fix: {cause.cure}",
+        f"{_INDENT}source: {cause.source}; versions: {cause.versions}",
     ]
 
 
@@ -108,19 +109,19 @@ def _told_line(evidence: Evidence) -> str:
 def _told_unknown(explained: Explanation) -> list[str]:
     if explained.exception is not None:
         after = "; it served requests after that" if explained.went_on else ""
-        head = f"no known cause: here is the last exception{after}"
+        head = f"unknown cause; the last exception is{after}"
         return [head, _told_line(explained.exception)]
     if explained.ended or explained.last is None or explained.stage in ("prefill", "decode"):
-        return ["nothing in it says that the server failed"]
+        return ["the log shows no failure"]
     return [
-        "nothing in it says that the server failed; it ends with",
+        "the log shows no failure; its last line is",
         _told_line(explained.last),
-        "if the process is gone: journalctl -k -g 'Out of memory' tells whether it was killed",
+        "if the process is gone: journalctl -k -g 'Out of memory' shows whether it was killed",
     ]
 
 
 def _json(name: str, explained: Explanation) -> str:
-    told = {
+    record = {
         "file": name,
         "stage": explained.stage,
         "ended": explained.ended,
@@ -130,7 +131,7 @@ def _json(name: str, explained: Explanation) -> str:
         "went_on": explained.went_on,
         "last": _line(explained.last),
     }
-    return json.dumps(told, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
+    return json.dumps(record, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
 
 
 def _row(finding: Finding) -> dict[str, object]:

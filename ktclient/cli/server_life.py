@@ -1,4 +1,4 @@
-"""`ktserver up` and `restart`."""
+"""`ktserver up` and `ktserver restart`."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ if TYPE_CHECKING:
     from server_bundle.servers_of_ours import Seen
 
 _LONG_STAGE_SECONDS = 20.0
-"""After so long in a stage its last log line is shown too."""
+"""After this time in one stage the server's last log line is shown too."""
 
 
 def plan_from(
     settings: Settings, options: dict[str, Any], is_dry: bool
 ) -> tuple[LaunchPlan | None, Sequence[str]]:
-    """The plan that these options mean, its key in its file, and what is to be known of it; no plan
-    is the embedded server."""
+    """The plan for these options, and notes about it. None means the embedded server.
+
+    Writes the server's key to its file unless `is_dry`. Raises `BadInput`.
+    """
     profile, plan_file = options.pop("profile"), options.pop("plan_file")
     given = [name for name, value in options.items() if value]
     if plan_file is not None:
         if profile is not None or given:
-            raise BadInput("--plan FILE holds everything: leave --profile and its options out")
+            raise BadInput("--plan FILE is complete: leave out --profile and its options")
         return _plan_in(plan_file), ()
     if profile == EMBEDDED or (profile is None and not given):
         if given:
@@ -47,7 +49,7 @@ def plan_from(
     from ktclient.server_planning import Wanted
 
     if not options["model"]:
-        raise BadInput("--model DIR: which folder are the weights in?")
+        raise BadInput("which folder are the weights in? Use --model DIR")
     wanted = Wanted(profile=profile or server_plan.DEFAULT_PROFILE, **options)
     planned = server_planning.work_out(wanted, settings)
     if not is_dry:
@@ -65,19 +67,30 @@ def _plan_in(file: str) -> LaunchPlan:
 
 
 @click.command()
-@click.option("--profile", metavar="P", help="What to start; `embedded` when none is named.")
+@click.option("--profile", metavar="P", help="Profile to start (default: embedded).")
 @server_plan.planning_options
-@click.option("--plan", "plan_file", metavar="FILE", help="Start what `ktserver plan --json` told.")
-@click.option("--name", metavar="NAME", help="What to call it; the profile's name when not given.")
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="FILE",
+    help="Start from a plan file written by ktserver plan --json.",
+)
+@click.option(
+    "--name", metavar="NAME", help="Name of the server (default: the name of its profile)."
+)
 @click.option(
     "--restart",
     type=click.Choice([kept.NO, kept.ON_FAILURE]),
     default=kept.NO,
-    help="Whether to start it again, ever more slowly, when it dies after it was ready; no.",
+    help="Restart policy after a crash, with exponential backoff (default: no).",
 )
-@click.option("--no-check", is_flag=True, help="Start it whatever `ktserver doctor` says.")
-@click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--no-check", is_flag=True, help="Skip the preflight checks of `ktserver doctor`.")
+@click.option(
+    "--no-warm-up",
+    is_flag=True,
+    help="Skip the warm-up request; the first user request will be slower.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def up(
     name: str | None,
@@ -88,12 +101,12 @@ def up(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Start a server, detached, wait until it is ready, and print its URL.
+    """Start a server in the background, wait until it is ready, and print its URL.
 
-    Without a profile that is the embedded one: the first time this downloads its model (93 MB), and
-    it stops by itself after half an hour without a request. Every other server stays until
-    `ktserver down`. Ctrl-C ends the waiting, not the start. What `ktserver doctor` calls an ERROR
-    keeps it from being started, but not with --plan: that is taken as it is.
+    Without a profile this is the embedded server: the first start downloads its model (93 MB), and
+    it stops after half an hour without a request. Every other server runs until `ktserver down`.
+    Ctrl-C only detaches; the start continues. An ERROR of `ktserver doctor` prevents the start,
+    except with --plan, which is used without checks.
     """
     settings = config.load()
     is_checked = not no_check and options["plan_file"] is None
@@ -135,7 +148,7 @@ def _up_embedded(settings: Settings, dry_run: bool, as_json: bool) -> int:
 
     if dry_run:
         running = embedded.status(settings.state.server)
-        screen.say("would start the embedded server" if running is None else "it runs already")
+        screen.say("would start the embedded server" if running is None else "already running")
         return exits.SUCCEEDED
     with live.line() as line:
         up_now = embedded.ensure_up(settings.state.server, settings.cache, line.download)
@@ -153,15 +166,15 @@ def _up(settings: Settings, name: str, plan: LaunchPlan, restart: str, manner: _
     settings.state.create()
     begun = launch.begin(settings.state.servers, name, plan, restart)
     if not begun.is_new:
-        screen.say(f"{name!r} was started before")
+        screen.say(f"{name!r} was already started")
     try:
         server = _follow(begun.files, plan, settings.api_key)
         if begun.is_new and manner.is_warmed:
             server = _warmed(server, plan, settings.api_key)
     except KeyboardInterrupt:
         screen.say(
-            f"detached: {name!r} goes on. Follow it with `ktserver logs -f {name}`, look with "
-            f"`ktserver status`, stop it with `ktserver down {name}`"
+            f"detached; {name!r} is still starting. Follow its log: ktserver logs -f {name}. Show "
+            f"its state: ktserver status. Stop it: ktserver down {name}"
         )
         return exits.INTERRUPTED
     if manner.as_json:
@@ -180,13 +193,14 @@ def _follow(files: ServerFiles, plan: LaunchPlan, key: str | None) -> KeptServer
 
 
 class _Stages:
-    """What a start is at; in a stage that takes long, the server's own last words."""
+    """Shows the stage of a start; in a long stage also the server's last log line."""
 
     def __init__(self, line: live.Line) -> None:
         self._line = line
         self._stage, self._since = "", time.monotonic()
 
     def show(self, seen: Seen, seconds: float) -> None:
+        """Show a look at the server, `seconds` after its start began."""
         server = seen.server
         if server.stage != self._stage:
             self._stage, self._since = server.stage, time.monotonic()
@@ -200,7 +214,7 @@ class _Stages:
 
     def _words(self, seen: Seen) -> str:
         if seen.state == kept.READY:
-            return "ready by its log; waiting until it answers"
+            return "ready according to its log; waiting for its first answer"
         return seen.server.stage if seen.state == kept.STARTING else seen.state
 
 
@@ -212,7 +226,7 @@ def _last_line(server: KeptServer) -> str:
 
 
 def _warmed(server: KeptServer, plan: LaunchPlan, key: str | None) -> KeptServer:
-    """After its first forward: a failed one is a warning, the server runs."""
+    """Send the warm-up request. A failure is only a warning, because the server is running."""
     from server_bundle import readiness, servers_of_ours
 
     began = time.monotonic()
@@ -220,19 +234,25 @@ def _warmed(server: KeptServer, plan: LaunchPlan, key: str | None) -> KeptServer
     warm = readiness.warm_up(server.url, server.model, plan.warmup_tokens, key)
     spent = screen.duration(time.monotonic() - began)
     if warm.why:
-        screen.say(f"  warning: the warm-up went wrong after {spent}: {warm.why}")
+        screen.say(f"  warning: the warm-up failed after {spent}: {warm.why}")
     else:
         screen.say(f"  warmed up with {warm.tokens:,} tokens in {spent}")
-    told = servers_of_ours.read_log(server)
-    return dataclasses.replace(server, warnings=tuple(told.warnings))
+    logged = servers_of_ours.read_log(server)
+    return dataclasses.replace(server, warnings=tuple(logged.warnings))
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
-@click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
-@click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option(
+    "--timeout", type=float, metavar="S", help="Seconds to wait for running requests (default 60)."
+)
+@click.option("--force", is_flag=True, help="Restart it even if jobs of ktjob are running on it.")
+@click.option(
+    "--no-warm-up",
+    is_flag=True,
+    help="Skip the warm-up request; the first user request will be slower.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def restart(
     name: str | None,
@@ -242,7 +262,7 @@ def restart(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Stop a server and start it again as it was started last, also after a crash."""
+    """Restart a server with the options of its last start, also after a crash."""
     from server_bundle import launch
 
     settings = config.load()

@@ -1,4 +1,4 @@
-"""`ktserver status` and `logs`."""
+"""`ktserver status` and `ktserver logs`."""
 
 from __future__ import annotations
 
@@ -29,25 +29,29 @@ _TAIL_BYTES_PER_LINE = 400
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, per server.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per server, one per line."
+)
 def status(name: str | None, as_json: bool) -> int:
-    """Show the servers of ours, or one: what runs, and what crashed and why. Exit code 6 when none
-    runs."""
+    """Show running and crashed servers, or only server NAME, with the cause of a crash.
+
+    Exit code 6 if no server is running.
+    """
     settings = config.load()
     shown, is_running = _kept(settings, name), False
     for one in shown:
         is_running |= one.is_running
         load = _load(one, settings.api_key)
         if as_json:
-            told = {"state": _state(one, load), "load": asdict(load) if load else None}
-            screen.put(json.dumps({**one.to_dict(), **told}))
+            now = {"state": _state(one, load), "load": asdict(load) if load else None}
+            screen.put(json.dumps({**one.to_dict(), **now}))
         else:
             _show(one, load, settings)
     running = embedded.status(settings.state.server) if name in (None, EMBEDDED) else None
     if running is not None:
         _show_embedded(running, as_json)
     elif not shown:
-        screen.say("no server of ours runs; start one with: ktserver up")
+        screen.say("no server started by ktserver is running; start one with: ktserver up")
     return exits.SUCCEEDED if is_running or running is not None else exits.NO_SERVER
 
 
@@ -70,7 +74,7 @@ def _show_embedded(running: RunningServer, as_json: bool) -> None:
 
 
 def _load(one: Seen, key: str | None) -> Load | None:
-    """None too where it does not answer, which `_state` then says."""
+    """The load of a ready server; None if it is not ready or does not answer."""
     if one.state != kept.READY or not readiness.is_answering(one.server.url, key):
         return None
     return occupancy.load(one.server.url, key) or occupancy.Load(None, None, None, False)
@@ -113,7 +117,7 @@ def _look_yourself(log: str) -> str:
 
 def _told(load: Load, pool: int | None) -> str:
     if load.running is None:
-        return "unknown (no --enable-metrics, and /v1/loads is silent)"
+        return "unknown (no --enable-metrics, and /v1/loads does not answer)"
     text = f"{load.running} running, {load.queued} queued, {load.used_tokens:,} tokens in the pool"
     return f"{text} ({load.used_tokens / pool:.0%})" if pool and load.used_tokens else text
 
@@ -125,10 +129,15 @@ def _ours(settings: Settings, url: str) -> str:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on while the server lives; Ctrl-C ends it.")
-@click.option("--lines", type=click.IntRange(0, 100_000), default=100, help="How many; 100.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until Ctrl-C or the server ends.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, 100_000),
+    default=100,
+    help="Number of lines to print first (default 100).",
+)
 def logs(name: str | None, follow: bool, lines: int) -> int:
-    """Print the end of a server's log. NAME may be left out where there is only one."""
+    """Print the end of a server's log. NAME can be left out if there is only one server."""
     settings = config.load()
     seen = server_named.find(settings, name)
     log = Path(seen.server.log) if seen else settings.state.server / "server.log"
@@ -140,7 +149,7 @@ def logs(name: str | None, follow: bool, lines: int) -> int:
         alive = _is_alive(settings, seen)
         offset = _more(log, offset)
         if not alive:
-            screen.say("the server has ended; `ktserver status` says how")
+            screen.say("the server has ended; see: ktserver status")
             break
         time.sleep(_FOLLOW_SECONDS)  # a file that grows gives no event
     return exits.SUCCEEDED
@@ -154,7 +163,7 @@ def _is_alive(settings: Settings, seen: Seen | None) -> bool:
 
 
 def _tail(log: Path, lines: int) -> int:
-    """Print the last lines; returns where the file ended."""
+    """Print the last lines. Returns the end of the file, as an offset in bytes."""
     with log.open("rb") as file:
         end = file.seek(0, 2)
         size = _TAIL_BYTES_PER_LINE * max(1, lines)
@@ -170,7 +179,10 @@ def _tail(log: Path, lines: int) -> int:
 
 
 def _more(log: Path, offset: int) -> int:
-    """Print what is new; returns where the file ends now. A shorter file was cut by its keeper."""
+    """Print what was added after `offset`. Returns the new end of the file, in bytes.
+
+    A file that is shorter than before was rotated by the server's keeper: read it from its start.
+    """
     try:
         with log.open("rb") as file:
             end = file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""Which server a command of `ktserver` means, and how one is shown."""
+"""Find the server that a `ktserver` command names, and print facts about a server."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 
 def checked(name: str) -> str:
-    """The name, if a server may have it. Raises `BadInput`."""
+    """The name, if it is valid for a server. Raises `BadInput`."""
     if name == EMBEDDED or not servers_of_ours.NAME.fullmatch(name):
         raise BadInput(
-            f"--name {name}: a name has letters, digits, dots, dashes and underscores, begins with "
-            f"a letter or a digit, and is not {EMBEDDED!r}"
+            f"--name {name}: a name consists of letters, digits, dots, dashes and underscores, "
+            f"starts with a letter or a digit, and is not {EMBEDDED!r}"
         )
     return name
 
 
 def find(settings: Settings, name: str | None) -> Seen | None:
-    """The server of this name, or the only one there is; None: the embedded one.
+    """The server of this name, or the only one that exists; None means the embedded server.
 
-    Among several those that run come first. Raises `BadInput` when it is not clear who is meant.
+    Without a name, running servers are preferred. Raises `BadInput` if several are left.
     """
     known = servers_of_ours.all_of(settings.state.servers)
     if name is not None:
@@ -40,7 +40,7 @@ def find(settings: Settings, name: str | None) -> Seen | None:
     candidates = running or ([] if has_embedded else known)
     if len(candidates) + has_embedded > 1:
         names = [one.server.name for one in candidates] + [EMBEDDED] * has_embedded
-        raise BadInput(f"there are several servers: say which, {', '.join(names)}")
+        raise BadInput(f"there are several servers; name one of: {', '.join(names)}")
     return candidates[0] if candidates else None
 
 
@@ -49,19 +49,19 @@ def _by_name(known: list[Seen], name: str) -> Seen:
         if one.server.name == name:
             return one
     names = ", ".join([EMBEDDED, *(one.server.name for one in known)])
-    raise BadInput(f"there is no server {name!r}; known are {names}")
+    raise BadInput(f"there is no server {name!r}; known servers: {names}")
 
 
 def show_embedded(running: RunningServer) -> None:
-    """Facts for people."""
+    """Print facts about the embedded server."""
     screen.say(f"  model    {running.model}, window {running.window:,} tokens")
     screen.say(f"  process  {running.process.pid}, since {screen.local_time(running.started_at)}")
-    screen.say(f"  idle     stops by itself after {screen.duration(running.idle_seconds)} unused")
+    screen.say(f"  idle     stops after {screen.duration(running.idle_seconds)} without a request")
     screen.say(f"  log      {running.log}")
 
 
 def show(server: KeptServer) -> None:
-    """What the guide says to check, and where things are."""
+    """Print the figures that the guide says to check, and where things are."""
     figures = server.figures
     engine = f"{server.engine} {server.version or ''}".strip()
     lines = [
@@ -83,10 +83,10 @@ def show(server: KeptServer) -> None:
 
 
 def warnings(server: KeptServer) -> list[str]:
-    """What should be known before the first long request."""
+    """Problems that the user should know before the first long request."""
     return [
         *(pool_check.doubts(server) if server.state == kept.READY else []),
-        *(f"prefill will be very slow, for its log says: {line}" for line in server.warnings),
+        *(f"prefill will be very slow; its log says: {line}" for line in server.warnings),
     ]
 
 
@@ -128,10 +128,10 @@ def _restarts(server: KeptServer) -> str:
 
 
 def show_dry(plan: LaunchPlan, name: str, folder: Path, restart: str, is_warmed: bool) -> None:
-    """What `up` would do: the script on stdout, the rest for people."""
+    """Print what `up` would do: the script on stdout, the rest on stderr."""
     screen.put(plan.script().rstrip("\n"))
-    screen.say(f"would start {name!r} so, detached, at {plan.url}")
-    screen.say(f"  log      {folder / 'server.log'}, cut at 32 MB")
-    screen.say(f"  ready    awaited for up to {screen.duration(plan.ready_seconds)}")
+    screen.say(f"would start {name!r} with this script, in the background, at {plan.url}")
+    screen.say(f"  log      {folder / 'server.log'}, rotated at 32 MB")
+    screen.say(f"  ready    waits up to {screen.duration(plan.ready_seconds)}")
     screen.say(f"  warm-up  {f'{plan.warmup_tokens:,} tokens' if is_warmed else 'none'}")
     screen.say(f"  restart  {restart}")

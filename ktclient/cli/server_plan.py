@@ -22,26 +22,38 @@ _TABLE = (0.6, 0.7, 0.75)
 
 
 def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `plan` takes to work out a server, for every command that does: the fields of
-    `server_planning.Wanted` other than `profile`."""
+    """Add the options that plan a server: the fields of `server_planning.Wanted` except
+    `profile`."""
     options = (
-        click.option("--model", metavar="DIR", help="Folder of the weights."),
-        click.option("--python", metavar="PATH", help="The server's interpreter."),
+        click.option("--model", metavar="DIR", help="Folder with the weights."),
+        click.option("--python", metavar="PATH", help="Python interpreter of the server."),
         click.option(
             "--engine",
             type=click.Choice(["sglang-kt", "sglang"]),
-            help="What that interpreter has; looked up when not given.",
+            help="Engine installed there (default: detected).",
         ),
-        click.option("--engine-version", metavar="V", help="Its version; looked up as well."),
-        click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1."),
-        click.option("--port", type=int, metavar="N", help="The port; the profile's."),
-        click.option("--tensor-parallel-size", type=int, metavar="N", help="GPUs; the profile's."),
-        click.option("--context", type=int, metavar="N", help="Longest request, in tokens."),
+        click.option("--engine-version", metavar="V", help="Engine version (default: detected)."),
+        click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1)."),
         click.option(
-            "--mem-fraction", type=float, metavar="F", help="Share of GPU memory: weights, KV pool."
+            "--port", type=int, metavar="N", help="Port to listen on (default: the profile's)."
         ),
-        click.option("--served-model-name", metavar="NAME", help="The model's name for clients."),
-        click.option("--as-guide", is_flag=True, help="Exactly what the profile's source says."),
+        click.option(
+            "--tensor-parallel-size",
+            type=int,
+            metavar="N",
+            help="Number of GPUs (default: the profile's).",
+        ),
+        click.option("--context", type=int, metavar="N", help="Context window in tokens."),
+        click.option(
+            "--mem-fraction",
+            type=float,
+            metavar="F",
+            help="Share of GPU memory for weights and KV pool.",
+        ),
+        click.option("--served-model-name", metavar="NAME", help="Model name for clients."),
+        click.option(
+            "--as-guide", is_flag=True, help="Use the flags of the profile's guide, unchanged."
+        ),
         click.argument("extra", nargs=-1, metavar="[-- FLAGS...]"),
     )
     for option in reversed(options):
@@ -50,22 +62,26 @@ def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.option("--profile", default=DEFAULT_PROFILE, metavar="P", help=f"{DEFAULT_PROFILE}.")
+@click.option(
+    "--profile", default=DEFAULT_PROFILE, metavar="P", help=f"Profile (default {DEFAULT_PROFILE})."
+)
 @planning_options
-@click.option("--sh", "form", flag_value="sh", help="Print a shell script that runs it.")
-@click.option("--json", "form", flag_value="json", help="Print it for `ktserver up --plan`.")
-@click.option("--systemd", "form", flag_value="systemd", help="Print a systemd unit that runs it.")
+@click.option("--sh", "form", flag_value="sh", help="Print a shell script that starts it.")
+@click.option("--json", "form", flag_value="json", help="Print JSON for `ktserver up --plan`.")
+@click.option(
+    "--systemd", "form", flag_value="systemd", help="Print a systemd unit that starts it."
+)
 def plan(form: str | None, **given: Any) -> int:
-    """Work out how a server is to be started, and say why. Starts nothing.
+    """Plan how to start a server and explain every choice. Starts nothing.
 
-    Flags after `--` go to the server as they are. A key (KTJOB_API_KEY) becomes the server's,
-    through a file: it is in no command line.
+    Flags after `--` are passed to the server unchanged. An API key in KTJOB_API_KEY becomes the
+    server's key. It is passed in a file, never on a command line.
     """
     from ktclient import server_planning
     from ktclient.server_planning import Wanted
 
     if not given["model"]:
-        raise click.UsageError("--model DIR: which folder are the weights in?")
+        raise click.UsageError("which folder are the weights in? Use --model DIR")
     settings = config.load()
     planned = server_planning.work_out(Wanted(**given), settings)
     if form is None:
@@ -76,7 +92,7 @@ def plan(form: str | None, **given: Any) -> int:
     for note in planned.notes:
         screen.say(f"note: {note}")
     if key is not None:
-        screen.say(f"the server's key is in {key}, readable by you alone")
+        screen.say(f"the server's key is in {key}; only you can read it")
     return exits.SUCCEEDED
 
 
@@ -94,7 +110,7 @@ _FORMS: dict[str, Callable[[Planned], str]] = {
 
 
 def describe(planned: Planned) -> str:
-    """The plan for people."""
+    """The plan as text for people."""
     plan = planned.plan
     lines = [
         f"profile   {plan.profile}",
@@ -105,7 +121,7 @@ def describe(planned: Planned) -> str:
         lines.append(f"context   {plan.context:,} tokens")
     lines += _kv(planned)
     if planned.differences:
-        lines += ["", "otherwise than the source has it:"]
+        lines += ["", "Differences from the guide:"]
         lines += [line for one in planned.differences for line in _difference(one)]
     if planned.notes:
         lines += ["", "notes:"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def profiles(context: click.Context) -> int:
-    """List the profiles; `show NAME` explains every flag of one."""
+    """List server profiles; `show NAME` explains every flag of one."""
     if context.invoked_subcommand is None:
         return context.invoke(list_)  # type: ignore[no-any-return]
     return exits.SUCCEEDED
@@ -24,7 +24,7 @@ def profiles(context: click.Context) -> int:
 
 @profiles.command("list")
 def list_() -> int:
-    """List the profiles."""
+    """List the server profiles."""
     from server_bundle import profile
 
     found = [profile.load(name) for name in profile.names()]
@@ -35,7 +35,7 @@ def list_() -> int:
 @profiles.command()
 @click.argument("name")
 def show(name: str) -> int:
-    """Explain a profile: every flag and variable, why, by whom, and what we change."""
+    """Explain a profile: every flag and variable, its reason, its source and what ktserver changes."""
     from server_bundle import profile
 
     screen.put(describe(profile.load(name)))
@@ -43,7 +43,7 @@ def show(name: str) -> int:
 
 
 def describe(one: Profile) -> str:
-    """All that the profile says, for people."""
+    """The whole profile as text for people."""
     lines = [
         f"{one.name}: {one.title}",
         *_entry("engine", one.engine + (f", {one.since} or later" if one.since else "")),
@@ -67,7 +67,7 @@ def describe(one: Profile) -> str:
 def _flag(flag: Flag) -> list[str]:
     if flag.guide is None and flag.change is not None:
         return [
-            _written(flag.name, flag.change.value) + "   (ours)",
+            _written(flag.name, flag.change.value) + "   (added)",
             *_entry("why", flag.change.reason),
             *_entry("evidence", flag.change.evidence),
         ]
@@ -83,8 +83,8 @@ def _written(name: str, value: Value | None) -> str:
 
 
 def _changed(value: Value | None, reason: str, evidence: str) -> list[str]:
-    ours = "left out" if value is None else "given" if value is True else str(value)
-    return [*_entry("ours", ours), *_entry("because", reason), *_entry("evidence", evidence)]
+    changed = "left out" if value is None else "given" if value is True else str(value)
+    return [*_entry("changed", changed), *_entry("because", reason), *_entry("evidence", evidence)]
 
 
 def _entry(label: str, text: str) -> list[str]:

@@ -1,4 +1,7 @@
-"""`ktjob at-your-service`: the far end of `ktjob --host`, on stdin and stdout of an ssh session."""
+"""`ktjob serve-remote`: the server side of `ktjob --host`, on stdin and stdout of an ssh session.
+
+The command is registered under its old name, by which versions of ktjob call each other.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from ktclient.remote_frames import Cut
 
 
 class _Framed(io.RawIOBase):
-    """A stream whose bytes become frames. When the link is gone they go nowhere."""
+    """A stream that writes its bytes as frames; they are dropped when the connection is gone."""
 
     def __init__(self, wire: BinaryIO, kind: bytes, lock: threading.Lock) -> None:
         self._wire, self._kind, self._lock = wire, kind, lock
@@ -40,7 +43,7 @@ class _Framed(io.RawIOBase):
 @click.command("at-your-service", hidden=True)
 @click.pass_context
 def at_your_service(context: click.Context) -> int:
-    """The far end of --host: started by it over ssh, for programs only."""
+    """Internal: server side of --host, started over ssh."""
     group = context.find_root().command
     wire_in, wire_out = sys.stdin.buffer, sys.stdout.buffer
     with contextlib.ExitStack() as undo:
@@ -50,17 +53,20 @@ def at_your_service(context: click.Context) -> int:
             frames.write_record(wire_out, frames.HELLO, {**hello})
             argv = _arrived(wire_in, undo)
         except (Cut, OSError):
-            return exits.FAILED  # nobody hears; what had come goes with the folder
+            return exits.FAILED  # the connection is gone; files received so far are deleted
         code = _run(group, argv, wire_in, wire_out)
-    # Whoever hears nothing of it asks again.
+    # If the client does not get this frame, it connects again.
     with contextlib.suppress(OSError):
         frames.write_record(wire_out, frames.EXIT, {"code": code})
     os._exit(0)  # the thread that waits for the link's end holds stdin's lock
 
 
 def _arrived(wire: BinaryIO, undo: contextlib.ExitStack) -> list[str]:
-    """The command, its files in a folder that is the current one, and gone in the end. Raises
-    `Cut` unless everything came whole."""
+    """Receive the command. Returns its arguments.
+
+    Its files are written to a temporary folder, which becomes the current one; `undo` deletes it.
+    Raises `Cut` unless everything arrived complete.
+    """
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
     kind, body = frames.read(wire)
@@ -76,12 +82,12 @@ def _arrived(wire: BinaryIO, undo: contextlib.ExitStack) -> list[str]:
     for name in names:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
-            raise Cut("a name that leads elsewhere")
+            raise Cut("a file name that leaves the folder")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with Path(path).open("xb") as file:
             frames.receive_file(wire, file)
     if frames.read(wire)[0] != frames.GO:
-        raise Cut("no word to begin")
+        raise Cut("no start signal")
     return argv
 
 
@@ -122,7 +128,7 @@ def _run(group: click.Command, argv: list[str], wire_in: BinaryIO, wire_out: Bin
 
 
 def _interrupt_at_end(wire: BinaryIO, main: int) -> None:
-    """Nobody listens any more: as Ctrl-C does, which ends a command and never a job."""
+    """When the client is gone, interrupt the command like Ctrl-C: that never ends a job."""
     while wire.read(1):
         continue
     signal.pthread_kill(main, signal.SIGINT)

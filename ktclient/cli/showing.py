@@ -1,4 +1,4 @@
-"""`ktjob show`: all there is to know of one job."""
+"""`ktjob show`: everything that is known about one job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVENTS = 20
 
 @dataclass(frozen=True)
 class _Told:
-    """What the store says of a job at one moment."""
+    """The stored data of a job at one moment."""
 
     job: Job
     now: Snapshot
@@ -32,6 +32,7 @@ class _Told:
 
     @property
     def steps(self) -> list[Step]:
+        """The suggested next commands."""
         return next_steps.steps(self.now, has_text=self.characters > 0)
 
 
@@ -39,8 +40,7 @@ class _Told:
 @click.argument("job_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(job_id: str, as_json: bool) -> None:
-    """Show all of a job: what was asked, its attempts and their figures, what happened, and what
-    to type next."""
+    """Show everything about a job: its request, attempts with figures, events and next commands."""
     settings = config.load()
     with looking.job_by(job_id) as (store, job):
         told = _Told(
@@ -85,7 +85,7 @@ def _in_words(told: _Told) -> str:
     lines.append(
         _field(
             "limits",
-            f"{told.now.max_tokens:,} tokens to answer, {told.now.timeout:,.0f} s, "
+            f"{told.now.max_tokens:,} output tokens, {told.now.timeout:,.0f} s, "
             f"{_attempts(job)}; priority {job.priority}",
         )
     )
@@ -105,7 +105,7 @@ def _in_words(told: _Told) -> str:
 
 
 def _attempts(job: Job) -> str:
-    """A job that is read in parts asks nothing itself."""
+    """The limit on attempts; a job with parts sends no request itself, so that of its parts."""
     plan = family_tree.plan_of(job)
     return f"{job.max_attempts} attempts" if plan is None else f"{plan.attempts} attempts each part"
 
@@ -115,7 +115,7 @@ def _field(name: str, text: str) -> str:
 
 
 def _attempt_lines(attempt: Attempt) -> list[str]:
-    """When, how far, how it ended, and what it measured."""
+    """An attempt for people: its start, duration, progress, outcome and figures."""
     seconds = clock.seconds_between(attempt.started_at, attempt.ended_at or clock.now())
     told = (
         f"{screen.local_time(attempt.started_at)}, {screen.duration(max(0.0, seconds))}, "
@@ -147,8 +147,9 @@ def _event_lines(told: _Told) -> list[str]:
     hidden = len(told.events) - _EVENTS
     lines = [_field("events", f"{hidden} earlier: ktjob logs {told.job.id}")] if hidden > 0 else []
     for event in told.events[-_EVENTS:]:
-        told_above = {name: value for name, value in event.data.items() if name != "message"}
-        words = screen.one_line(looking.told(replace(event, data=told_above)))
+        # The message is printed with its attempt already.
+        data = {name: value for name, value in event.data.items() if name != "message"}
+        words = screen.one_line(looking.told(replace(event, data=data)))
         name = "" if lines else "events"
         lines.append(_field(name, f"{screen.local_time(event.at)}  {words}"))
     return lines

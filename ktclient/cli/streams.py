@@ -1,4 +1,4 @@
-"""The three streams that whoever starts us may have closed, or pointed at a full disk."""
+"""Standard streams that the caller may have closed or redirected to a full disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ _LOST = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 def prepare() -> None:
-    """A closed stream (`>&-`, a daemon's child) becomes nothing: else the next file that is opened,
-    a lock or a pipe, takes its number and gets what is printed. Python has None for it then, which
-    standard input keeps: what is read from there is refused in words."""
+    """Point each closed stream (`>&-`, a daemon's child) to /dev/null.
+
+    Otherwise the next file that is opened, such as a lock or a pipe, gets its number and receives
+    what is printed. For a closed stream Python has None; `sys.stdin` stays None, so that reading
+    from it is refused with a clear message.
+    """
     taken = os.open(os.devnull, os.O_RDWR)
     while taken <= 2:
         os.set_inheritable(taken, True)
@@ -25,7 +28,7 @@ def prepare() -> None:
     sys.stderr = sys.stderr or _onto(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show 红楼梦 is no failure
+            stream.reconfigure(errors="replace")  # not every terminal can show 红楼梦
 
 
 def _onto(fd: int) -> TextIO:
@@ -33,14 +36,14 @@ def _onto(fd: int) -> TextIO:
 
 
 def is_lost(error: OSError) -> bool:
-    """Whether this is what a print meets on a full disk or a terminal that has gone: an error of a
-    file that was opened would name it."""
+    """Whether a print failed because of a full disk or a closed terminal. The error of a file that
+    was opened has a file name and is something else."""
     return error.filename is None and error.errno in _LOST
 
 
 def silence(stream: TextIO) -> None:
-    """What is still to be written there goes nowhere. Python would complain again at its exit."""
-    with contextlib.suppress(OSError, ValueError):  # it may be no file of the kernel's
+    """Discard what is still to be written: otherwise Python reports the error again at exit."""
+    with contextlib.suppress(OSError, ValueError):  # it may have no file descriptor
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, stream.fileno())
         os.close(nothing)

@@ -31,10 +31,10 @@ _MOST_HEADING = 200
 @click.option(
     "--key",
     metavar="KEY",
-    help="Submitted again under the same KEY it is the same job: for scripts that may run twice.",
+    help="Idempotency key: submitting again with the same KEY returns the same job.",
 )
 @click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the id, and errors.")
 def submit(  # noqa: PLR0913 - a command's options
     files: tuple[str, ...],
     join: bool,
@@ -46,13 +46,13 @@ def submit(  # noqa: PLR0913 - a command's options
     quiet: bool,
     **given: Unpack[Asked],
 ) -> int:
-    """Hand over FILE ("-" for standard input) and return at once.
+    """Submit FILE ("-" for standard input) as a background job and return immediately.
 
-    Several files are a job each, all stored or none; of a folder all its text files. PDF, DOCX,
-    PPTX, HTML and EPUB too, with pip install 'ktjob[documents]'.
+    Each file becomes one job. Folders are searched recursively. Either all jobs are created or
+    none. PDF, DOCX, PPTX, HTML and EPUB need pip install 'ktjob[documents]'.
 
-    The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
-    it. Prints the job's id; of several jobs each id, a line for each.
+    The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
+    each job on a line of its own.
     """
     from ktclient import collection, config, handover
 
@@ -73,7 +73,7 @@ def submit(  # noqa: PLR0913 - a command's options
         if handed:
             _explain(handed, documents, options)
         else:
-            screen.say(f"known: stored before under the key {key!r}; nothing is asked twice")
+            screen.say(f"known: already submitted with the key {key!r}; no request is sent twice")
         warn_of_logout()
     if wait:
         headings = _headings(documents, options) if len(documents) > 1 else ()
@@ -100,7 +100,7 @@ def _print_records(ids: Sequence[str]) -> None:
 
 
 def put_named(text: str, ids: Sequence[str]) -> None:
-    """Print what says which jobs were stored; where that is not possible, name them on stderr."""
+    """Print the ids of stored jobs on stdout; if that fails, name them on stderr."""
     with named_if_it_ends_early() as name:
         for job_id in ids:
             name(job_id)
@@ -109,22 +109,24 @@ def put_named(text: str, ids: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def named_if_it_ends_early() -> Iterator[Callable[[str], None]]:
-    """Ctrl-C, or a runner that does not start, after the job was stored: say which it is, so that
-    nobody submits it again and pays twice."""
+    """If Ctrl-C or an error comes after a job was stored, print its id.
+
+    Otherwise the user would submit it again and pay for two prefills. Yields a function that takes
+    the id of each stored job.
+    """
     stored: list[str] = []
     try:
         yield stored.append
     except (KeyboardInterrupt, KtjobError, OSError):  # OSError: the id could not be printed
         for job_id in stored:
             screen.say(
-                f"job {job_id} is stored and will run all the same; "
-                f"if you do not want it: ktjob cancel {job_id}"
+                f"job {job_id} is stored and will run anyway; to cancel it: ktjob cancel {job_id}"
             )
         raise
 
 
 def warn_of_logout() -> None:
-    """One line for whoever is about to log out in good faith: about the runner that lives."""
+    """Print a warning if a logout can kill the runner that is alive now."""
     from jobs import identity, logout
     from ktclient import config
 
@@ -132,7 +134,7 @@ def warn_of_logout() -> None:
     threat = logout.threat(runner.pid) if runner is not None else None
     if threat is not None and threat.is_certain:
         found = screen.one_line(threat.found)
-        screen.say(f"WARNING: logging out can kill this job's runner: {found}. Cure: {threat.cure}")
+        screen.say(f"WARNING: logging out can kill this job's runner: {found}. Fix: {threat.cure}")
 
 
 def _explain(
@@ -152,7 +154,7 @@ def _explain(
 
 
 def _headings(documents: Sequence[Document], options: Options) -> list[str]:
-    """What each answer is to, where there are several documents."""
+    """The heading of each answer if there are several documents."""
     return [
         f"{screen.one_line(document.title)}: {_in_short(task)}"
         for document, task in itertools.product(documents, options.tasks)
@@ -160,6 +162,6 @@ def _headings(documents: Sequence[Document], options: Options) -> list[str]:
 
 
 def _in_short(task: Task) -> str:
-    """The question; of a long prompt its beginning."""
+    """The question, or the beginning of a long prompt."""
     words = screen.one_line(task.text) or task.kind.value
     return words if len(words) <= _MOST_HEADING else words[: _MOST_HEADING - 1] + "…"

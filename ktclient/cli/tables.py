@@ -1,4 +1,4 @@
-"""Jobs as a table: what each column says, and which of them give way first."""
+"""Jobs as a table: the content of each column, and which columns are dropped first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATE_STYLES = {
 }
 _BAR_CELLS = 10
 _NAME = 16
-"""Places that the start and the end of a document's name need; half of it on a narrow terminal."""
+"""The minimum width of a document's name in cells; half of it on a narrow terminal."""
 _NOBODY: Mapping[str, str] = {}
 
 
@@ -30,8 +30,11 @@ def of_jobs(
     submitted: bool = False,
     found: Sequence[str] = (),
 ) -> list[str]:
-    """Lines, titles first. `waits`: why a job waits, by id; `submitted`: with that column; `found`:
-    what was searched for, for each job."""
+    """The lines of the table, titles first.
+
+    `room` is the width in cells, None for no limit. `waits` holds, by id, why a job waits. With
+    `submitted`, there is a column for that time. `found` holds the search hit of each job.
+    """
     states = [STATE_STYLES.get(job.state, "") for job in jobs]
     name = _NAME if room is None or room >= 3 * _NAME else _NAME // 2
     columns = [
@@ -59,7 +62,7 @@ def _minute(job: Snapshot) -> str:
 
 
 def _phase(job: Snapshot, waits: str) -> str:
-    """What a running job does, why a queued one waits, why an ended one failed."""
+    """The phase of a running job, why a queued one waits, or the cause of a failed one."""
     if job.cancel_requested:
         return "cancelling"
     if job.state == "RUNNING":
@@ -70,10 +73,10 @@ def _phase(job: Snapshot, waits: str) -> str:
 
 
 def _progress(job: Snapshot) -> str:
-    """A bar where the whole is known, else what there is of it."""
+    """A bar if the total is known, else the amount so far."""
     if job.state != "RUNNING" or job.done is None or job.phase == "decode":
         return ""
-    if job.unit == "seconds":  # a wait: its end is no aim
+    if job.unit == "seconds":  # a wait: a bar would show its timeout as the goal
         return screen.duration(job.done)
     if not job.total:
         return f"{screen.short(job.done)} {job.unit or ''}".rstrip()
@@ -83,10 +86,10 @@ def _progress(job: Snapshot) -> str:
 
 
 def _read(job: Snapshot) -> str:
-    """Tokens of the prompt: by the server, else as counted at submit."""
-    told = job.figures.get("prompt_tokens")
-    if isinstance(told, int):
-        return screen.short(told)
+    """The tokens of the prompt: as the server counted them, else as counted at submit."""
+    counted = job.figures.get("prompt_tokens")
+    if isinstance(counted, int):
+        return screen.short(counted)
     if not job.counted:
         return ""
     least, likely, most = job.counted
@@ -94,10 +97,10 @@ def _read(job: Snapshot) -> str:
 
 
 def _written(job: Snapshot) -> str:
-    told = job.figures.get("completion_tokens")
-    if told is None and job.state == "RUNNING" and job.phase == "decode":
-        told = job.done
-    return screen.short(told) if isinstance(told, int) else ""
+    written = job.figures.get("completion_tokens")
+    if written is None and job.state == "RUNNING" and job.phase == "decode":
+        written = job.done
+    return screen.short(written) if isinstance(written, int) else ""
 
 
 def _elapsed(job: Snapshot) -> str:
@@ -105,7 +108,7 @@ def _elapsed(job: Snapshot) -> str:
 
 
 def _servers(jobs: Sequence[Snapshot]) -> list[str]:
-    """Nothing where all are on the same."""
+    """The server of each job; empty if all jobs are on the same one."""
     if len({job.server for job in jobs}) < 2:
         return [""] * len(jobs)
     return [job.server.partition("://")[2] or job.server for job in jobs]

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, or a list.")
 def templates(name: str | None, as_json: bool) -> int:
-    """List the templates, or show one.
+    """List prompt templates (built-in and custom), or show template NAME.
 
-    A template is a prompt with a name: ktjob submit FILE --template NAME. Your own are files
-    NAME.toml; one that is wrong is told, and the exit code is 2 then.
+    To use one: ktjob submit FILE --template NAME. A custom template is a file NAME.toml. Invalid
+    templates are reported; exit code 2.
     """
     from ktclient import templates as rules
     from ktclient.cli import looking
@@ -43,7 +43,7 @@ def templates(name: str | None, as_json: bool) -> int:
             screen.say(f"ktjob: {error}")
     screen.put(looking.json_text([_record(one) for one in good]) if as_json else _listed(good))
     if not as_json:
-        screen.say(f"your own are files NAME.toml in {screen.one_line(str(own))}")
+        screen.say(f"custom templates are files NAME.toml in {screen.one_line(str(own))}")
     return code
 
 
@@ -65,7 +65,7 @@ def _record(one: Template) -> dict[str, object]:
 
 
 def _listed(found: list[Template]) -> str:
-    rows = [("NAME", "VARIABLES", "WHAT")]
+    rows = [("NAME", "VARIABLES", "DESCRIPTION")]
     for one in found:
         names = " ".join(
             name if default is None else f"[{name}]" for name, default in one.variables().items()
@@ -75,10 +75,10 @@ def _listed(found: list[Template]) -> str:
 
 
 def _in_full(one: Template) -> str:
-    """The file as it is, which has all; and above it how it is used."""
+    """The file as it is; the command that uses it is printed on stderr."""
     import shlex
 
     wanted = [f"--var {name}=…" for name, default in one.variables().items() if default is None]
     command = " ".join(["ktjob submit FILE --template", shlex.quote(one.name), *wanted])
-    screen.say(f"{command}\n{'comes with ktjob' if one.is_built_in else one.path}")
+    screen.say(f"{command}\n{'built in' if one.is_built_in else one.path}")
     return one.path.read_text(encoding="utf-8").rstrip()

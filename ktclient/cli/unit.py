@@ -1,4 +1,4 @@
-"""`ktjob install-unit`: opting in to a runner at boot."""
+"""`ktjob install-unit`: start the runner at boot with systemd."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from ktclient.errors import BadInput
 
 
 @click.command("install-unit")
-@click.option("--dry-run", is_flag=True, help="Only print what would be written and run.")
-@click.option("--remove", is_flag=True, help="Undo it.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be written and run.")
+@click.option("--remove", is_flag=True, help="Remove the unit.")
 @click.option("--force", is_flag=True, help="Overwrite or remove a file that ktjob did not write.")
 def install_unit(dry_run: bool, remove: bool, force: bool) -> int:
-    """Have systemd start the runner at boot, so that waiting jobs go on without you.
+    """Start the runner at boot with systemd, so that queued jobs continue after a reboot.
 
-    Writes a unit of your own user manager, ktjob.service, and enables it. Without it jobs go on
-    with your next ktjob command. Running requests are not touched, neither by stopping the unit
-    nor by removing it.
+    Writes the systemd user unit ktjob.service and enables it. Without it, jobs continue with your
+    next ktjob command. Stopping or removing the unit does not affect running requests.
     """
     path = config.user_units() / boot_unit.NAME
     old = _read(path)
@@ -39,7 +38,7 @@ def _install(path: Path, old: str | None, dry_run: bool) -> int:
     settings = config.load()
     environment, withheld = boot_unit.split_environment(config.environment())
     root = str(settings.state.root)
-    # KTJOB_HOME and its like may be relative, or come from XDG variables: give what they mean.
+    # KTJOB_HOME and the like may be relative, or come from XDG variables: write absolute paths.
     folders = {
         "KTJOB_HOME": root,
         "KTJOB_CACHE": str(settings.cache),
@@ -54,7 +53,7 @@ def _install(path: Path, old: str | None, dry_run: bool) -> int:
     else:
         settings.state.create()
         _write(path, text)
-        screen.put(f"{path} {'written' if old != text else 'is as it should be'}")
+        screen.put(f"{path} {'written' if old != text else 'is up to date'}")
         _run(_ENABLE)
     _explain(old, root, withheld)
     return exits.SUCCEEDED
@@ -66,7 +65,7 @@ def _remove(path: Path, dry_run: bool, *, is_there: bool) -> int:
         screen.put(f"# removes {path}")
         _put_commands(_DISABLE)
     elif not is_there and not link.is_symlink():
-        screen.put(f"{path} is not there")
+        screen.put(f"{path} does not exist")
     else:
         try:
             link.unlink(missing_ok=True)
@@ -87,11 +86,11 @@ def _put_commands(commands: tuple[list[str], ...]) -> None:
 
 
 def _run(commands: tuple[list[str], ...]) -> None:
-    """Run them, or print those that are left to the user."""
+    """Run the systemctl commands; from the first one that fails, print them for the user."""
     for number, words in enumerate(commands):
         problem = user_manager.systemctl(words, config.environment(), os.geteuid())
         if problem is not None:
-            screen.say(f"not done yet: {screen.one_line(problem)}. When logged in as yourself, run")
+            screen.say(f"not done yet: {screen.one_line(problem)}. Log in as yourself, then run:")
             _put_commands(commands[number:])
             return
 
@@ -99,11 +98,11 @@ def _run(commands: tuple[list[str], ...]) -> None:
 def _explain(old: str | None, root: str, withheld: list[str]) -> None:
     before = boot_unit.served(old or "")
     if before is not None and before.state != root:
-        screen.say(f"note: it served {before.state} before")
+        screen.say(f"note: it used the state directory {before.state} before")
     for name in withheld:
         cure = "put it into a file that server.api_key_file in config.toml names"
         if name != "KTJOB_API_KEY":
-            cure = "a runner started at boot goes without it"
+            cure = "a runner started at boot runs without it"
         screen.say(f"note: {name} holds a secret and is not written: {cure}")
     logind = Logind()
     if not logind.lingers():
@@ -123,7 +122,7 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: systemd may look at any moment."""
+    """Replace the file atomically, because systemd may read it at any moment. Raises `BadInput`."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
