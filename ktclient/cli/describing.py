@@ -24,7 +24,8 @@ def tell_passed_over(given: Collection) -> None:
     if names:
         more = f" and {len(names) - MOST_LINES:,} more" if len(names) > MOST_LINES else ""
         listed = ", ".join(names[:MOST_LINES])
-        screen.say(f"note: {len(names):,} files skipped (not text, or empty): {listed}{more}")
+        files = "1 file" if len(names) == 1 else f"{len(names):,} files"
+        screen.say(f"note: {files} skipped (not text, or empty): {listed}{more}")
 
 
 def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> None:

@@ -79,7 +79,7 @@ def _of_stopped_runner(state: StateDir, now: Board) -> str | None:
     if stopped is None or all(job.state != "QUEUED" for job in now.jobs):
         return None
     return (
-        f"the runner (process {stopped.pid}) is suspended and starts no jobs; resume it with: "
+        f"the runner (process {stopped.pid}) is stopped and starts no jobs; resume it with: "
         f"kill -CONT {stopped.pid}"
     )
 

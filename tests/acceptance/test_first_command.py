@@ -118,7 +118,7 @@ def _serve_without_a_gpu(stranger: Stranger, lines: list[str]) -> None:
         "up": (6, "--no-check"),
         "status": (6, "ktserver up"),
         "explain": (0, "server.log"),  # that one left a log, of no failure
-        "down": (0, "no server of ours runs"),
+        "down": (0, "no server started by ktserver is running"),
     }
     assert [line.split()[1] for line in lines] == list(expected)
     stranger.paste("ktserver down")  # the embedded one of the first command

@@ -114,7 +114,7 @@ def test_a_folder_that_was_removed_under_the_shell_is_told(
     (tmp_path / "gone").rmdir()
     monkeypatch.setenv("KTJOB_HOME", "here")
     assert exits.code_of_command(ktjob, "ktjob", ["status"]) == 2
-    assert "cd to one that is there" in capsys.readouterr().err
+    assert "cd to one that exists" in capsys.readouterr().err
 
 
 def test_a_name_that_looks_like_an_option_is_explained(run: Run, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_up_shows_the_stages_and_returns_when_it_answers(lab: Lab) -> None:
         "chunked_prefill_size=4,096",
         "58.31 GB left (in its log: available_gpu_mem)",
         "5.45 s to capture",
-        "warning: prefill will be very slow, for its log says: KT MXFP4 layerwise prefill disabled",
+        "warning: prefill will be very slow; its log says: KT MXFP4 layerwise prefill disabled",
         "warning: the KV pool (964,864 tokens) is smaller than the context (1,048,576)",
     ):
         assert figure in up.stderr
@@ -66,7 +66,7 @@ def test_up_again_says_so_and_changes_nothing(lab: Lab) -> None:
     first = lab.up(plan, "--no-warm-up", "--json")
     again = lab.up(plan)
     assert (again.returncode, again.stdout) == (0, f"{plan.url}\n")
-    assert "'fake' was started before" in again.stderr
+    assert "'fake' was already started" in again.stderr
     assert (
         json.loads(first.stdout)["server"]
         == json.loads(lab.run("status", "--json").stdout)["server"]
@@ -83,7 +83,7 @@ def test_many_ask_at_once_and_one_is_started(lab: Lab) -> None:
     with ThreadPoolExecutor(4) as pool:
         ups = list(pool.map(lambda _: lab.up(plan, "--no-warm-up"), range(4)))
     assert {(up.returncode, up.stdout) for up in ups} == {(0, f"{plan.url}\n")}
-    assert sum("was started before" in up.stderr for up in ups) == 3
+    assert sum("was already started" in up.stderr for up in ups) == 3
     assert len(lab.living()) == 1
 
 
@@ -119,7 +119,7 @@ def test_a_start_that_fails_tells_its_last_words(lab: Lab, stage: str) -> None:
     names = {"weights": "loading weights", "graphs": "capturing graphs", "port": "opening its port"}
     assert (up.returncode, up.stdout) == (6, "")
     assert f"at {names[stage]}: SIGKILL" in up.stderr
-    assert "CUDA out of memory" in up.stderr and "cure: " in up.stderr
+    assert "CUDA out of memory" in up.stderr and "fix: " in up.stderr
     assert f"ktserver explain {lab.files().log}" in up.stderr
     assert lab.living() == []
     status = lab.run("status", "--json")
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_start(lab: Lab, until: Until) -> No
         until(lambda: lab.state_of() == "starting")
         os.killpg(up.pid, signal.SIGINT)
         _, said = up.communicate(timeout=60)
-    assert up.returncode == 130 and "detached: 'fake' goes on" in said
+    assert up.returncode == 130 and "detached; 'fake' is still starting" in said
     os.kill(lab.note().keeper.pid, signal.SIGHUP)
     server = lab.note().server
     assert server is not None
@@ -220,7 +220,7 @@ def test_up_works_out_the_plan_itself(lab: Lab, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(shown.stdout)
     again = lab.run("up", "--plan", str(plan), "--name", "fake")
-    assert again.returncode == 0 and "was started before" in again.stderr, again.stderr
+    assert again.returncode == 0 and "was already started" in again.stderr, again.stderr
     assert lab.run("down").returncode == 0
 
 
@@ -265,5 +265,5 @@ def test_the_embedded_one_stays_as_it_was(lab: Lab) -> None:
         [*KTSERVER, "up", "--profile", "embedded", "--dry-run"], capture_output=True, text=True
     )
     assert dry.returncode == 0 and "would start the embedded server" in dry.stderr
-    assert lab.run("down").stderr.strip() == "no server of ours runs"
+    assert lab.run("down").stderr.strip() == "no server started by ktserver is running"
     assert lab.run("logs").returncode == 6

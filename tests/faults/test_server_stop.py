@@ -65,7 +65,7 @@ def test_a_drain_is_bounded_and_tells_what_was_lost(lab: Lab, until: Until) -> N
         until(lambda: "remaining_rids=['r9']" in lab.log())
         patient.send_signal(signal.SIGINT)
         _, told = patient.communicate(timeout=60)
-    assert patient.returncode == 130 and "goes on ending" in told
+    assert patient.returncode == 130 and "is still stopping" in told
     assert lab.state_of() == "draining" and len(lab.living()) == 5
     down = lab.run("down", "--timeout", "0.2")
     asking.join()
@@ -84,7 +84,7 @@ def test_a_server_that_is_deaf_to_sigterm_is_killed(lab: Lab) -> None:
     up(lab, "--deaf", *FAMILY)
     assert lab.run("down", "--timeout", "0.5").returncode == 0
     assert lab.living() == []
-    assert lab.run("down").stderr.startswith("'fake' does not run")
+    assert lab.run("down").stderr.startswith("'fake' is not running")
     assert not lab.state.database.exists()
 
 

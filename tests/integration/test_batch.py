@@ -202,7 +202,7 @@ def test_killed_and_run_again_it_asks_nothing_twice(
         os.kill(runner.pid, signal.SIGKILL)
         again = run(*options, "--wait")
         assert again.returncode == 0, again.stderr
-        assert again.stdout == told.stdout and "nothing is asked twice" in again.stderr
+        assert again.stdout == told.stdout and "no request is sent twice" in again.stderr
         assert Counter(asked(server)) == {f"{n}?": 1 for n in range(8)}
     assert [line["custom_id"] for line in read(results)] == [f"q{n}" for n in range(8)]
     assert not list(tmp_path.glob(".ktjob*"))

@@ -38,7 +38,7 @@ def test_what_fits(
         assert server.requests() == []
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("fits: ")
-    assert "3,000 CR LF line ends" in told.stderr
+    assert "3,000 CR LF line endings" in told.stderr
     assert "by the guide's figures" in told.stderr
     assert (found["verdict"], found["exact"], found["timeout"]) == ("fits", True, 3600.0)
     assert found["facts"]["pool"] == 964_864

@@ -237,7 +237,7 @@ def test_ctrl_c_detaches_and_never_cancels(
             _, said = waiting.communicate(timeout=30)
         assert waiting.returncode == 130
         job_id = said.split()[1].rstrip(":")
-        assert f"ktjob wait {job_id}" in said and "goes on" in said
+        assert f"ktjob wait {job_id}" in said and "still running" in said
         assert run("wait", job_id).returncode == 0
         assert run("result", job_id).stdout == "Still here.\n"
 

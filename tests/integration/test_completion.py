@@ -139,4 +139,4 @@ def test_the_script_says_where_it_goes(shell: str, ktjob_command: list[str]) -> 
     done = subprocess.run(
         [*ktjob_command, "completion", shell], capture_output=True, text=True, timeout=60
     )
-    assert "_KTJOB_COMPLETE" in done.stdout and f"for every new {shell}" in done.stderr
+    assert "_KTJOB_COMPLETE" in done.stdout and f"in every new {shell}" in done.stderr

@@ -82,7 +82,7 @@ def test_a_job_starts_after_others(run: Run, server: FakeServer, state: StateDir
     first, second = submit_questions("A story.", ["Who?", "Where?"], at="+2s")
     told = run("submit", "a.txt", "--after", first.id[:7], "--after", second.id)
     assert told.returncode == 0, told.stderr
-    assert f"starts     once {first.id[:7]}, {second.id} succeeded" in told.stderr
+    assert f"starts     after {first.id[:7]}, {second.id} succeeded" in told.stderr
     third = Job(told.stdout.strip())
     fourth = submit_long("A story.", after=[third, first.id])
     assert fourth.wait(60).status().state == "SUCCEEDED"

@@ -77,7 +77,7 @@ def test_the_text_comes_while_it_is_written_and_again_from_its_beginning(
     first.send_signal(signal.SIGINT)
     out, said = first.communicate(timeout=60)
     assert first.returncode == 130 and WORDS.startswith((begun + out).strip("\n"))
-    assert f"ktjob follow {job.id}" in said and "goes on" in said
+    assert f"ktjob follow {job.id}" in said and "still running" in said
     assert job.status().state == "RUNNING"
     again = follow(job.id)
     whole = read_until(again, "word3 ")
@@ -121,7 +121,7 @@ def test_a_second_attempt_begins_anew_and_says_so(
     job.cancel()
     out, said = process.communicate(timeout=60)
     assert process.returncode == 4, said
-    assert "attempt 2 of 2 begins: " in said and "begins again" in said
+    assert "attempt 2 of 2 starts: " in said and "starts again" in said
     first, second, end = (begun + out).split("\n")
     assert WORDS.startswith(first) and WORDS.startswith(second) and end == ""
 

@@ -79,7 +79,7 @@ def test_it_is_written_enabled_and_written_again(
     assert f'"--log" "{ktjob_home}/runner.log"' in text
     assert ktjob_home.is_dir()
     second = run(**variables)
-    assert "is as it should be" in second.stdout
+    assert "is up to date" in second.stdout
     assert unit.read_text() == text
     once = "--user --no-ask-password daemon-reload\n--user --no-ask-password enable ktjob.service\n"
     assert told.read_text() == once * 2
@@ -129,14 +129,14 @@ def test_remove_undoes_it(run: Run, unit: Path, manager: tuple[dict[str, str], P
     assert (done.returncode, f"{unit} removed" in done.stdout) == (0, True)
     assert not unit.exists() and not link.is_symlink()
     assert told.read_text() == "--user --no-ask-password daemon-reload\n"
-    assert "is not there" in run("--remove", **variables).stdout
+    assert "does not exist" in run("--remove", **variables).stdout
 
 
 def test_the_change_of_state_directory_is_told(run: Run, tmp_path: Path) -> None:
     """One unit serves one."""
     other = str(tmp_path / "other")
     run(KTJOB_HOME=other)
-    assert f"it served {other} before" in run().stderr
+    assert f"it used the state directory {other} before" in run().stderr
 
 
 def test_a_place_that_cannot_be_written(run: Run, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_each_file_is_asked_each_question(run: Run, tmp_path: Path) -> None:
         "1. a.txt: Who?\n\nWell.\n\n2. a.txt: Where?\n\nWell.\n\n3. in/b.txt: Who?" in told.stdout
     )
     assert "6. in/sub/c.txt: Where?" in told.stdout
-    assert "1 passed over, no text or empty: in/x.png" in told.stderr
+    assert "1 file skipped (not text, or empty): in/x.png" in told.stderr
     records = json.loads(listed.stdout)
     assert [(one["title"], one["questions"]) for one in records] == [
         (title, [question])

@@ -126,7 +126,7 @@ def test_of_an_answer_cut_short_what_is_whole_is_given(
         asked = run("submit", str(book), *TWO, *options)
     assert asked.returncode == 0
     assert asked.stdout.startswith("1. Who?\n\none two three four five six\n\n2. Where?\n\n(no")
-    assert "no whole answer to question 2" in asked.stderr and "result --raw" in asked.stderr
+    assert "no complete answer to question 2" in asked.stderr and "result --raw" in asked.stderr
     assert "cut off at 10 tokens" in asked.stderr
 
 

@@ -62,7 +62,7 @@ def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:
         "state      FAILED",
         "before the answer was whole",
         "attempt    2  ",
-        "asked      Who's there?",
+        "question   Who's there?",
         "queued again",
         f"next       ktjob result {job.id}",
     ):

@@ -72,7 +72,7 @@ def test_it_is_said_beforehand_done_and_told_where_from(
         done = run("submit", *to, "--summarize", "--wait")
         assert (checked.returncode, never.returncode, done.returncode) == (0, 7, 0), done.stderr
         for said in (checked.stderr, done.stderr):
-            assert re.search(r"SPLIT      read in \d parts of up to [67],\d{3} tokens", said), said
+            assert re.search(r"SPLIT      into \d parts of up to [67],\d{3} tokens", said), said
         assert done.stdout == "It rained [2].\n" and "--sources" in done.stderr
         read = messages(server)
         numbers = asked_parts(server)
@@ -170,9 +170,7 @@ def test_a_failed_part_fails_the_whole_and_a_retry_asks_only_for_it(
         shown = run("show", job.id).stdout
         assert "temperature must be" in shown and f"ktjob retry {job.id}" in shown
         again = run("retry", job.id)
-        assert again.returncode == 0 and "succeeded are not asked again" in again.stderr, (
-            again.stderr
-        )
+        assert again.returncode == 0 and "finished parts are reused" in again.stderr, again.stderr
         assert Job(again.stdout.strip()).result(timeout=60) == "Rain."
         numbers = asked_parts(server)
     assert max(numbers) >= 3

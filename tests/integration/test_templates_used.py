@@ -58,7 +58,7 @@ def test_what_cannot_be_filled_is_refused(run: Run) -> None:
     """Exit code 2, nothing stored, and no server asked."""
     for reason, *options in (
         ("--var who=…", "--template", "mine"),
-        ("--var is NAME=VALUE", "--template", "mine", "-v", "who"),
+        ("--var expects NAME=VALUE", "--template", "mine", "-v", "who"),
         ("given twice", "--template", "mine", "-v", "who=a", "--var", "who=b"),
     ):
         refused = run("submit", "a.txt", *options)

@@ -162,7 +162,7 @@ def test_progress_tells_what_is_known(changes: dict[str, Any], said: str) -> Non
             {"phase": "waiting", "done": None},
             "waiting for the first token (silence is normal)  9s",
         ),
-        ({"phase": "decode", "done": 12, "total": None}, "writing  12 tokens  9s"),
+        ({"phase": "decode", "done": 12, "total": None}, "decode  12 tokens  9s"),
         ({"phase": "waiting", "done": None, "cancel_requested": True}, "cancelling  9s"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_server_that_does_not_answer_is_told_with_its_time() -> None:
     """And until when it is waited for; in the list of jobs too, as a wait and not as a bar."""
     hung = job(phase="not answering", done=125, total=600, unit="seconds")
     assert screen.activity(hung) == (
-        "the server has not answered for 2m 05s; still waiting, until 10m 00s"
+        "the server has not answered for 2m 05s; giving up after 10m 00s"
     )
     assert screen.progress(hung) == "2m 05s of 10m 00s"
 
@@ -267,9 +267,9 @@ def test_speed_and_time_left_are_shown_and_an_estimate_is_marked() -> None:
     """With ~ where others share the server; nothing where nothing is known."""
     known = {"tokens_per_second": 512.4, "eta_seconds": 185.0}
     sure, guess = screen.activity(job(**known)), screen.activity(job(**known, is_estimate=True))
-    assert "512 tokens/s" in sure and "first word in 3m 05s" in sure and "~" not in sure
+    assert "512 tokens/s" in sure and "first token in 3m 05s" in sure and "~" not in sure
     assert "~512 tokens/s" in guess and "~3m 05s" in guess and "~ 25%" in guess
-    assert "first word" not in screen.activity(job())
+    assert "first token" not in screen.activity(job())
 
 
 @given(st.text(alphabet="ab 红", max_size=120), st.integers(20, 60))

@@ -74,7 +74,7 @@ def test_upstreams_own_command_is_understood(tmp_path: Path) -> None:
 def test_what_starts_no_server_is_usage(command: list[str]) -> None:
     done = run("--", *command)
     assert done.returncode == 2
-    assert done.stderr.startswith("ktserver: this command starts no server that we know: no ")
+    assert done.stderr.startswith("ktserver: this command starts no known server: no ")
 
 
 def test_without_a_server_to_look_at_it_is_usage() -> None:
@@ -102,7 +102,7 @@ def test_findings_are_told_with_reason_and_cure(tmp_path: Path) -> None:
     done = run("--", *command, "--model", str(nowhere))
     assert done.returncode == 1
     assert f"ERROR  weights: {nowhere} is no folder\n" in done.stdout
-    assert "       cure: correct --model\n" in done.stdout
+    assert "       fix: correct --model\n" in done.stdout
     assert "ok     cpu: " in done.stdout
     told = json.loads(run("--json", "--", *command, "--model", str(nowhere)).stdout)
     wrong = next(one for one in told if one["about"] == "weights")
