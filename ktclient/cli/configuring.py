@@ -48,9 +48,9 @@ def show(ctx: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 @click.pass_context
 def check(ctx: click.Context, as_json: bool) -> int:
-    """Check the configuration: the file, the API keys and who can read them, and each server.
+    """Check the configuration file, the API keys and each server.
 
-    Exit code 1 if there is a problem.
+    Also checks who can read the keys. Exit code 1 if there is a problem.
     """
     from ktclient import config_check
     from ktclient.doctor.finding import Severity
@@ -75,7 +75,7 @@ def path() -> None:
 @config_.command()
 @click.pass_context
 def init(ctx: click.Context) -> None:
-    """Write a commented example configuration, if there is no configuration file yet."""
+    """Write a commented example, if there is no configuration file yet."""
     from ktclient import config_edit
 
     if config.path().exists():

@@ -14,7 +14,7 @@ from ktclient.cli import looking, screen
 def retry(job_id: str, as_json: bool) -> None:
     """Retry a failed, lost or cancelled job as a new job, and print the new id.
 
-    Of a job with many parts, only those run again that did not succeed.
+    If the job has parts, only those run again that did not succeed.
     """
     from jobs.retrying import Retries
     from ktclient import lent_keys

@@ -181,7 +181,7 @@ def _tail(log: Path, lines: int) -> int:
 def _more(log: Path, offset: int) -> int:
     """Print what was added after `offset`. Returns the new end of the file, in bytes.
 
-    A file that is shorter than before was rotated by the server's keeper: read it from its start.
+    A file that is shorter than before was rotated by the supervisor: read it from its start.
     """
     try:
         with log.open("rb") as file:

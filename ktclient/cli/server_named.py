@@ -117,7 +117,7 @@ def _processes(server: KeptServer) -> str:
     since = f", since {screen.local_time(server.started_at)}" if server.started_at else ""
     others = len(server.members) - 1
     more = f" and {others} more" if others > 0 else ""
-    return f"{pid}{more}, kept by {server.keeper.pid}{since}"
+    return f"{pid}{more}, supervised by {server.keeper.pid}{since}"
 
 
 def _restarts(server: KeptServer) -> str:

@@ -35,7 +35,7 @@ def list_() -> int:
 @profiles.command()
 @click.argument("name")
 def show(name: str) -> int:
-    """Explain a profile: every flag and variable, its reason, its source, and our changes."""
+    """Explain every flag and variable of a profile: reason, source and our changes."""
     from server_bundle import profile
 
     screen.put(describe(profile.load(name)))

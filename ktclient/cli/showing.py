@@ -117,16 +117,16 @@ def _field(name: str, text: str) -> str:
 def _attempt_lines(attempt: Attempt) -> list[str]:
     """An attempt for people: its start, duration, progress, outcome and figures."""
     seconds = clock.seconds_between(attempt.started_at, attempt.ended_at or clock.now())
-    told = (
+    text = (
         f"{screen.local_time(attempt.started_at)}, {screen.duration(max(0.0, seconds))}, "
         f"process {attempt.worker.pid}: {(attempt.outcome or 'running').lower()}"
     )
     if attempt.outcome != "SUCCEEDED":
-        told += f" in {screen.one_line(attempt.phase)}"
+        text += f" in {screen.one_line(attempt.phase)}"
         if attempt.done is not None:
             of = f" of {attempt.total:,}" if attempt.total else ""
-            told += f", {attempt.done:,}{of} {attempt.unit or ''}".rstrip()
-    lines = [_field("attempt", f"{attempt.number}  {told}")]
+            text += f", {attempt.done:,}{of} {attempt.unit or ''}".rstrip()
+    lines = [_field("attempt", f"{attempt.number}  {text}")]
     if attempt.message:
         lines.append(_field("", f"   {screen.one_line(attempt.message)} [{attempt.cause}]"))
     measured = {name: value for name, value in attempt.figures.items() if value is not None}

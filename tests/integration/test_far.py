@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,8 @@ from jobs.layout import StateDir
 from jobs.store import Store
 from ktclient import FarJob, errors, submit_long, submit_questions
 from ktclient import far as far_jobs
-from ktclient.remote_frames import PROTOCOL
+from ktclient import remote_frames as frames
+from ktclient.remote_frames import MAGIC, PROTOCOL
 
 ANSWER = "It ends\nwell, in the end."
 
@@ -137,3 +140,19 @@ def test_two_that_do_not_understand_each_other_say_so(
     (tmp_path / "far/ktjob").write_text(script)
     with pytest.raises(errors.HostTrouble, match=cure):
         submit_long("x", host="gpu1")
+
+
+@pytest.mark.parametrize("name", ["serve-remote", "at-your-service"])
+@pytest.mark.parametrize("host", [(), ("--host", "gpu1")])
+def test_the_far_side_answers_to_both_names(
+    far: StateDir, ktjob_command: list[str], name: str, host: tuple[str, ...]
+) -> None:
+    """The old one is what versions of ktjob call each other by. It greets with its protocol's
+    number and leaves when nothing is sent; with --host too it runs here. Neither name is listed."""
+    done = subprocess.run([*ktjob_command, *host, name], input=b"", capture_output=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith(MAGIC)
+    kind, body = frames.read(io.BytesIO(done.stdout.removeprefix(MAGIC)))
+    assert (kind, frames.record(body)["protocol"]) == (frames.HELLO, PROTOCOL)
+    listed = subprocess.run([*ktjob_command, "--help"], capture_output=True, text=True, timeout=60)
+    assert listed.returncode == 0 and name not in listed.stdout

@@ -18,12 +18,17 @@ REFERENCE = (ROOT / "docs/reference.md").read_text()
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
+NEW_NAMES = {"ktjob at-your-service": "ktjob serve-remote"}
+"""Name of the command -> the alias that the pages use."""
+
+
 def commands() -> dict[str, click.Command]:
-    return {
+    names = {
         f"{group.name} {name}": command
         for group in (ktjob, ktserver)
         for name, command in group.commands.items()
     }
+    return {NEW_NAMES.get(name, name): command for name, command in names.items()}
 
 
 def test_every_command_is_in_the_reference_and_no_other() -> None:
