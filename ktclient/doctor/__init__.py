@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from jobs import trouble
-from ktclient.config import Settings
+from jobs.store import diagnosis
+from ktclient.config.settings import Settings
 from ktclient.doctor import login, process, server, storage
 from ktclient.doctor.finding import Finding, Severity
 from ktclient.doctor.machine import Machine
@@ -36,7 +36,7 @@ def _tried(about: str, check: Check, settings: Settings, machine: Machine) -> It
     except OSError as error:  # mostly a state directory of somebody else's: told once
         root = settings.state.root
         is_ours = str(error.filename).startswith(f"{root}/")
-        found = str(trouble.of_system(error, root)) if is_ours else str(error)
+        found = str(diagnosis.of_system(error, root)) if is_ours else str(error)
         yield Finding(Severity.FAIL, about, found)
     except Exception as error:  # whatever is broken here, the other checks are still wanted
         yield Finding(Severity.FAIL, about, str(error) or type(error).__name__)

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobs import conducting
 from jobs.errors import KtjobError, WorkCancelled
-from jobs.layout import StateDir
 from jobs.model import NewJob
-from jobs.outbox import Telling
-from jobs.performing import Performing
-from jobs.store import Store
+from jobs.store.outbox import Telling
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import conductor
+from jobs.worker.attempt import Performing
 
 
 def perform(performing: Performing) -> None:
@@ -61,14 +61,14 @@ def _conduct(performing: Performing, spec: dict[str, Any]) -> None:
         )
         for name, one in zip(names, spec["parts"], strict=True)
     ]
-    conducting.add(performing, parts)
+    conductor.add(performing, parts)
     if spec.get("tolerant"):
-        ended = conducting.until_all_ended(performing, tolerant=True)
+        ended = conductor.until_all_ended(performing, tolerant=True)
         performing.output(" ".join(part.state for part in ended))
     elif spec.get("pass_on"):
-        conducting.pass_on(performing, names[-1])
+        conductor.pass_on(performing, names[-1])
     else:
-        ended = conducting.until_succeeded(performing)
+        ended = conductor.until_succeeded(performing)
         performing.output("".join(performing.parts.answer(part) for part in ended))
 
 
