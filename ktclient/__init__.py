@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ktclient import errors
-    from ktclient.api.batches import submit_batch as submit_batch
     from ktclient.api.job import Job as Job
-    from ktclient.api.remote_job import FarJob as FarJob
-    from ktclient.api.several import submit_files as submit_files
+    from ktclient.api.remote_job import RemoteJob as RemoteJob
+    from ktclient.api.submit import submit_batch as submit_batch
+    from ktclient.api.submit import submit_files as submit_files
     from ktclient.api.submit import submit_long as submit_long
     from ktclient.api.submit import submit_questions as submit_questions
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, timezone
 
+from jobs import clock
 from ktclient.errors import BadInput
 
 _SPAN = re.compile(r"\+\s*((?:\d+(?:\.\d+)?\s*[smhdw]\s*)+)")
@@ -21,7 +22,7 @@ _FARTHEST = timedelta(days=3660)
 """Ten years: what is later was mistyped."""
 
 
-def moment(said: str | datetime, now: datetime | None = None) -> datetime:
+def parse_future(said: str | datetime, now: datetime | None = None) -> datetime:
     """The moment meant, in UTC. A time of day without a day is the next one. Raises `BadInput` for
     what is no time, is over, or does not exist here: the hour that clocks skip in spring."""
     now = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
@@ -78,3 +79,33 @@ def _of_local(said: datetime) -> datetime:
             "Say another time, or give its zone: +01:00"
         )
     return found
+
+
+_PAST_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+_DAYS_AGO = {"today": 0, "yesterday": 1}
+
+
+_LONGEST_PAST = timedelta(days=36_500)
+
+
+def parse_past(text: str, option: str, now: datetime | None = None) -> str:
+    """The moment in UTC, as it is stored. `2d` is so long ago; a day, `today`, `yesterday` or
+    2026-11-20, is its first moment; times are the reader's own unless they name a zone. Raises
+    `BadInput`, which names the option."""
+    here = (now or datetime.now()).astimezone()
+    told = text.strip().lower()
+    if told in _DAYS_AGO:
+        day = (here - timedelta(days=_DAYS_AGO[told])).date()
+        return clock.of(datetime(day.year, day.month, day.day).astimezone())
+    if span := re.fullmatch(r"([0-9]{1,9})([smhdw])", told):
+        ago = min(_LONGEST_PAST, timedelta(**{_PAST_UNITS[span[2]]: min(int(span[1]), 10**8)}))
+        return clock.of(here - ago)
+    try:
+        return clock.of(datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone())
+    except (ValueError, OverflowError, OSError):  # the last two: no zone reaches back that far
+        raise BadInput(
+            f"{option} {text}: write 2d, 12h or 30m for so long ago, yesterday, 2026-11-20, or "
+            "2026-11-20T18:00"
+        ) from None

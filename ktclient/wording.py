@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import TypeVar
+
+from ktclient.errors import BadInput
 
 _QUOTE_CHARACTERS = 600
 _STEERING = ("Cc", "Cf", "Cs", "Co", "Cn")
@@ -28,3 +31,13 @@ def spoken(seconds: float) -> str:
 def after_time(seconds: float) -> str:
     """The words "after 25 min, " in a sentence; none where that is not worth telling."""
     return f"after {spoken(seconds)}, " if seconds >= 1 else ""
+
+
+MaybeText = TypeVar("MaybeText", str, "str | None")
+
+
+def typed_text(given: MaybeText, name: str) -> MaybeText:
+    """The same. Raises `BadInput` where it is no text; `name` is that of its option."""
+    if given is not None and any("\ud800" <= one <= "\udfff" for one in given):
+        raise BadInput(f"{name} is not valid in this terminal's encoding")
+    return given

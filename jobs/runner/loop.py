@@ -24,11 +24,11 @@ from jobs.processes import detach, doorbell, signals
 from jobs.processes.code_version import LoadedCode
 from jobs.processes.postmortem import Postmortem
 from jobs.runner import admission, notifiers, start
-from jobs.runner.runner_lock import Tenure, log
-from jobs.store.outbox import Telling
+from jobs.runner.runner_lock import RunnerLock, log
+from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from jobs.upkeep import garbage
+from jobs.upkeep import log_rotation
 from jobs.worker import process, recovery
 from jobs.worker.attempt import Perform
 
@@ -53,10 +53,10 @@ class Runner:
         self._state = state
         self._work = work
         self._perform: Perform | None = None
-        self._tell: notifiers.Tell | None = None
+        self._tell: notifiers.Notify | None = None
         self._tidy: Tidy = lambda state: None
         self._is_tidy = False
-        self._tellers = notifiers.Tellers()
+        self._tellers = notifiers.Notifiers()
         self._code: LoadedCode | None = None
         self._is_outdated = False
         self._children: dict[int, str] = {}
@@ -67,7 +67,7 @@ class Runner:
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
         self._wakeup, self._wakeup_write = os.pipe()
-        self._tenure = Tenure(state, work)
+        self._tenure = RunnerLock(state, work)
 
     def run(self) -> None:
         """Serve until idle for long or told to leave."""
@@ -182,7 +182,7 @@ class Runner:
         self._send_tellers(due)
         return bool(is_any_queued or running or self._children or is_owing or self._tellers)
 
-    def _send_tellers(self, due: Sequence[Telling]) -> None:
+    def _send_tellers(self, due: Sequence[Notification]) -> None:
         assert self._code is not None
         if due and self._code.has_changed():
             self._is_outdated = True
@@ -203,12 +203,12 @@ class Runner:
         except OSError as error:
             log(f"cannot fork a worker for {job.id}, trying again: {error}")
             return
-        garbage.rotate_own(self._state.runner_log)
+        log_rotation.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
         self._postmortem.born(pid)
         log(f"worker {pid} takes {job.id}")
 
-    def _be_teller(self, telling: Telling) -> None:
+    def _be_teller(self, telling: Notification) -> None:
         """In the child: tell one."""
         assert self._tell is not None
         self._shed(telling.job_id)
@@ -218,7 +218,7 @@ class Runner:
         """In the child: work."""
         assert self._perform is not None
         self._shed(job_id)
-        if process.work(self._state, job_id, self._perform, self._wake):
+        if process.run_job(self._state, job_id, self._perform, self._wake):
             start.ensure_runner(self._state, self._work)
 
     def _shed(self, job_id: str) -> None:

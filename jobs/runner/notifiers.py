@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from jobs.errors import KtjobError
 from jobs.processes import detach
 from jobs.store import outbox
-from jobs.store.outage import until_done
-from jobs.store.outbox import Telling
+from jobs.store.outage import retry_until_usable
+from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
@@ -26,15 +26,15 @@ GRACE_SECONDS = 30.0
 """For a messenger to end by itself after its time is up."""
 LONGEST_TROUBLE = 500
 
-Tell = Callable[[StateDir, Telling], None]
+Notify = Callable[[StateDir, Notification], None]
 """Tells one; raises a `KtjobError` when that was not possible, to be tried again."""
 
 
-class Tellers:
+class Notifiers:
     """The messengers that one runner has sent out."""
 
     def __init__(self) -> None:
-        self._children: dict[int, Telling] = {}
+        self._children: dict[int, Notification] = {}
         self._sent_at: dict[int, float] = {}
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class Tellers:
         """Forget a child that has ended. False when it was none of these."""
         return self._children.pop(pid, None) is not None
 
-    def send(self, due: Sequence[Telling], child: Callable[[Telling], None]) -> None:
+    def send(self, due: Sequence[Notification], child: Callable[[Notification], None]) -> None:
         """Fork a messenger for each that has none. Raises `OSError` without room for one."""
         self._end_overdue()
         under_way = {telling.seq for telling in self._children.values()}
@@ -64,20 +64,20 @@ class Tellers:
                     os.killpg(pid, signal.SIGKILL)
 
 
-def deliver(state: StateDir, telling: Telling, tell: Tell) -> None:
+def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
     """In the child: tell, and note how that went. What takes too long is ended, with all processes
     that it started: this child leads its own group."""
     with Store.open(state) as store:
-        if not until_done(lambda: store.begin_telling(telling)):
+        if not retry_until_usable(lambda: store.begin_telling(telling)):
             return
     trouble = _trouble_of(state, telling, tell)
     with Store.open(state) as store:
-        until_done(lambda: store.end_telling(telling, trouble))
+        retry_until_usable(lambda: store.end_telling(telling, trouble))
     if trouble is not None:
         os.killpg(0, signal.SIGKILL)  # also what a command of it left running
 
 
-def _trouble_of(state: StateDir, telling: Telling, tell: Tell) -> str | None:
+def _trouble_of(state: StateDir, telling: Notification, tell: Notify) -> str | None:
     def give_up(*_: object) -> None:
         raise TimeoutError(f"it took longer than {outbox.MOST_SECONDS:g} s and was ended")
 

@@ -23,7 +23,7 @@ OUTDATED_SECONDS = 30.0
 """A runner of an older version leaves when it next looks, which its doorbell makes it do."""
 
 
-class Tenure:
+class RunnerLock:
     """Of one process that would be the runner."""
 
     def __init__(self, state: StateDir, work: str) -> None:

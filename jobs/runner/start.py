@@ -8,7 +8,7 @@ from jobs.model import Identity
 from jobs.processes import detach, doorbell, identity
 from jobs.store.database import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
-from jobs.upkeep import garbage
+from jobs.upkeep import log_rotation
 
 RUNNER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
@@ -58,7 +58,7 @@ def ensure_runner(state: StateDir, work: str) -> None:
     doorbell.ring(state.doorbell)  # an outdated one is to notice
     if is_runner_alive(state):
         return
-    garbage.rotate(state.runner_log)
+    log_rotation.rotate(state.runner_log)
     detach.spawn(
         runner_argv(state, work),
         log=state.runner_log,

@@ -24,12 +24,12 @@ REST_SECONDS = 1.0
 Result = TypeVar("Result")
 
 
-def may_pass(error: StoreUnusable) -> bool:
+def is_temporary(error: StoreUnusable) -> bool:
     """Whether waiting can mend it."""
     return not isinstance(error, (StoreDamaged, StoreTooNew))
 
 
-def until_done(action: Callable[[], Result], seconds: float = SECONDS) -> Result:
+def retry_until_usable(action: Callable[[], Result], seconds: float = SECONDS) -> Result:
     """Do it, again and again while the store cannot be used, for at most so long. Raises the last
     `StoreUnusable`."""
     give_up = time.monotonic() + seconds
@@ -38,7 +38,7 @@ def until_done(action: Callable[[], Result], seconds: float = SECONDS) -> Result
         try:
             return action()
         except StoreUnusable as error:
-            if not may_pass(error) or time.monotonic() >= give_up:
+            if not is_temporary(error) or time.monotonic() >= give_up:
                 raise
             if not told:
                 say(f"trying again for up to {seconds:,.0f} s: {error}")

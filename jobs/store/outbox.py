@@ -20,7 +20,7 @@ MOST_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Telling:
+class Notification:
     """Somebody to be told how a job ended. `kind` and `target` are for whoever tells."""
 
     seq: int
@@ -34,11 +34,11 @@ class Telling:
 class Outbox(Database):
     """What is to be told, when, and what became of it."""
 
-    def due_tellings(self, limit: int) -> list[Telling]:
+    def due_tellings(self, limit: int) -> list[Notification]:
         """The first that are due now."""
         found = self._all("due_tellings", now=clock.now(), limit=limit)
         return [
-            Telling(row["seq"], row["job_id"], row["kind"], row["target"], row["tries"])
+            Notification(row["seq"], row["job_id"], row["kind"], row["target"], row["tries"])
             for row in found
         ]
 
@@ -46,7 +46,7 @@ class Outbox(Database):
         """Whether any is due, now or later."""
         return bool(self._scalar("owes_tellings"))
 
-    def begin_telling(self, telling: Telling) -> bool:
+    def begin_telling(self, telling: Notification) -> bool:
         """Begin a try, for this process alone. False when another was first, and when every one
         who tried has died: then it is given up."""
         if telling.tries >= MOST_TRIES:
@@ -58,7 +58,7 @@ class Outbox(Database):
                 self._run("begin_telling", seq=telling.seq, tries=telling.tries, due_at=again)
             )
 
-    def end_telling(self, telling: Telling, trouble: str | None) -> None:
+    def end_telling(self, telling: Notification, trouble: str | None) -> None:
         """Note how the try went: told, or what was in the way; after the last one for good."""
         at, is_last = clock.now(), telling.tries + 1 >= MOST_TRIES
         due_at = None if trouble is None or is_last else clock.ago(-_pause(telling.tries))

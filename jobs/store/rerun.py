@@ -5,9 +5,11 @@ The parts that succeeded go over to it, so that what was answered is not asked a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from jobs import clock
 from jobs.errors import IllegalTransition
-from jobs.model import Job, NewJob, Outcome, Status
+from jobs.model import Attempt, Job, NewJob, Outcome, Status
 from jobs.store.store import Store
 
 
@@ -71,3 +73,18 @@ def _require_unsuccessful(job: Job) -> None:
             f"job {job.id} has succeeded; its answer: ktjob result {job.id}. To ask once more, "
             "submit it again"
         )
+
+
+def attempts_before(store: Store, job: Job) -> list[Attempt]:
+    """The attempts of all jobs that this one does once more, however often; those that were
+    removed are forgotten."""
+    return [attempt for old in _ancestors(store, job) for attempt in store.attempts(old.id)]
+
+
+def _ancestors(store: Store, job: Job) -> Iterator[Job]:
+    whole = job if job.parent is None else store.job(job.parent)
+    while (old_id := retried(whole)) is not None and store.exists(old_id):
+        whole = store.job(old_id)
+        part = whole if job.part is None else store.part(old_id, job.part)
+        if part is not None:
+            yield part

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -13,15 +11,13 @@ from typing import Any
 from jobs import clock
 from jobs.errors import IllegalTransition
 from jobs.model import Job, Status
-from jobs.processes import detach, identity
+from jobs.processes import identity
 from jobs.store import backup as store_backup
 from jobs.store import rows
 from jobs.store.database import explained
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
-LOG_BYTES = 5_000_000
-"""A log longer than this is put aside, over the one before."""
 SLICE_PAGES = 1000
 """So much (4 MB) is given back in one transaction: a running worker waits milliseconds for it."""
 REBUILD_BYTES = 500_000_000
@@ -191,7 +187,7 @@ def is_part(job: Job) -> IllegalTransition:
     )
 
 
-def forget(state: StateDir, job_id: str) -> None:
+def delete_job(state: StateDir, job_id: str) -> None:
     """Remove a finished job with its parts and files; its space is for new jobs until it is given
     back. Raises what `Upkeep.remove` raises."""
     with Upkeep.open(state) as upkeep:
@@ -210,7 +206,7 @@ def _remove_files(state: StateDir, job_id: str) -> None:
         copy.unlink(missing_ok=True)
 
 
-def sweep(state: StateDir) -> int:
+def remove_orphans(state: StateDir) -> int:
     """Remove the logs, locks and copies of jobs that are gone (left by a kill in `forget`), and
     drafts of backups. Returns how many."""
     # Listed first, looked up after: whose file is there already had its job in the database.
@@ -232,19 +228,3 @@ def checkpoint(state: StateDir) -> None:
     """Empty the write-ahead log; to be done when there is nothing else to do."""
     with Upkeep.open(state) as upkeep:
         upkeep.checkpoint()
-
-
-def rotate(log: Path) -> None:
-    """Put a long log aside as LOG.1, over the one before."""
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_BYTES:
-            os.replace(log, log.with_name(f"{log.name}.1"))
-
-
-def rotate_own(log: Path) -> None:
-    """The same for the log that this process writes to, and go on in a new one."""
-    with contextlib.suppress(OSError):  # a log is not worth a failure
-        if os.path.samestat(os.fstat(2), log.stat()):
-            rotate(log)
-            if not log.exists():
-                detach.redirect_streams(log)

@@ -25,7 +25,7 @@ FLUSH_SECONDS = 0.4
 """Well under the promised second, with room for a slow disk."""
 
 
-class Performing:
+class RunningAttempt:
     """One attempt in progress, fenced by its number: after another took over, writes fail."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Performing:
 
     def document(self) -> bytes:
         """The document as it was stored at submit."""
-        return outage.until_done(lambda: self._store.document(self._job.document))
+        return outage.retry_until_usable(lambda: self._store.document(self._job.document))
 
     def enter(self, phase: str) -> None:
         """Say what is done now; written at once."""
@@ -179,7 +179,7 @@ class Performing:
             while self._late:
                 self._write_next()
 
-        outage.until_done(write_all)
+        outage.retry_until_usable(write_all)
 
     def _take_waiting(self) -> None:
         if self._waiting:
@@ -227,12 +227,12 @@ class Performing:
         self._late.pop(0)
 
     def _note_trouble(self, error: StoreUnusable) -> None:
-        if not outage.may_pass(error):
+        if not outage.is_temporary(error):
             raise error
         if self._trouble_since is None:
             self._trouble_since = time.monotonic()
             outage.say(f"going on with all output kept in memory: {error}")
 
 
-Perform = Callable[[Performing], None]
+Perform = Callable[[RunningAttempt], None]
 """The work: returns when it succeeded, raises a `KtjobError` when it did not."""

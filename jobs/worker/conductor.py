@@ -17,7 +17,7 @@ from jobs.errors import IllegalTransition, PartFailed, PartRestarted, StoreUnusa
 from jobs.model import Job, NewJob, Outcome, Status
 from jobs.store import outage
 from jobs.store.families import Tally
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 
 LOOK_SECONDS = 0.5
 """Between two looks at the parts. SQLite has no event for another process's commit."""
@@ -31,18 +31,18 @@ ATTEMPTS = 100
 Result = TypeVar("Result")
 
 
-def add(performing: Performing, parts: Sequence[NewJob]) -> list[Job]:
+def add(performing: RunningAttempt, parts: Sequence[NewJob]) -> list[Job]:
     """Store parts and have them started; those that are there already are returned as they are.
     Each needs `parent=performing.job_id` and a `part` of its own. Raises `WorkCancelled`."""
     try:
-        return patiently(performing, lambda: performing.parts.add(parts))
+        return retry_until_usable(performing, lambda: performing.parts.add(parts))
     except IllegalTransition:
-        _heed(performing)
+        _raise_if_cancelled(performing)
         raise  # the job was taken over or ended by another: nothing is left to be done here
 
 
-def until_all_ended(
-    performing: Performing,
+def wait_for_parts(
+    performing: RunningAttempt,
     total: int | None = None,
     *,
     tolerant: bool = False,
@@ -57,21 +57,21 @@ def until_all_ended(
     """
     watch = _Watch(performing)
     while True:
-        tally = patiently(performing, performing.parts.tally)
+        tally = retry_until_usable(performing, performing.parts.tally)
         done = tally.ended if tolerant else tally.succeeded
         performing.progress(done, total or tally.total, "parts")
         look(tally)
-        _heed(performing)
+        _raise_if_cancelled(performing)
         if tally.failed and tally.queued and not tolerant:
-            patiently(performing, performing.parts.withdraw)
+            retry_until_usable(performing, performing.parts.withdraw)
         elif tally.ended == tally.total:
-            return patiently(performing, performing.parts.all)
+            return retry_until_usable(performing, performing.parts.all)
         watch.rest(LOOK_SECONDS)
 
 
-def until_succeeded(performing: Performing, total: int | None = None) -> list[Job]:
+def until_succeeded(performing: RunningAttempt, total: int | None = None) -> list[Job]:
     """The same where each part is needed. Raises `PartFailed` too, when all have ended."""
-    ended = until_all_ended(performing, total)
+    ended = wait_for_parts(performing, total)
     failed = [part for part in ended if part.outcome is not Outcome.SUCCEEDED]
     # One that was only withdrawn is not what went wrong.
     culprits = [part for part in failed if part.outcome is not Outcome.CANCELLED] or failed
@@ -80,7 +80,7 @@ def until_succeeded(performing: Performing, total: int | None = None) -> list[Jo
     return ended
 
 
-def pass_on(performing: Performing, name: str) -> Job:
+def stream_part_output(performing: RunningAttempt, name: str) -> Job:
     """Pass a part's output on as it is written, until it has ended, and return the part.
 
     Raises `PartFailed`, `WorkCancelled`, and `PartRestarted` when another attempt began after text
@@ -89,13 +89,15 @@ def pass_on(performing: Performing, name: str) -> Job:
     watch = _Watch(performing)
     after, attempt = 0, 0
     while True:
-        part = patiently(performing, lambda: performing.parts.named(name))
+        part = retry_until_usable(performing, lambda: performing.parts.named(name))
         assert part is not None
         if after and part.attempt != attempt:
             raise PartRestarted(f"part {name} (job {part.id}) began anew after some of its answer")
         attempt = part.attempt
-        after = patiently(performing, functools.partial(_pass_pieces, performing, part, after))
-        _heed(performing)
+        after = retry_until_usable(
+            performing, functools.partial(_pass_pieces, performing, part, after)
+        )
+        _raise_if_cancelled(performing)
         if part.status is Status.FINISHED:
             break
         watch.rest(TAIL_SECONDS)
@@ -104,7 +106,7 @@ def pass_on(performing: Performing, name: str) -> Job:
     return part
 
 
-def _pass_pieces(performing: Performing, part: Job, after: int) -> int:
+def _pass_pieces(performing: RunningAttempt, part: Job, after: int) -> int:
     """Those after piece `after`; returns which was the last."""
     for piece in performing.parts.pieces(part, after):
         performing.output(piece.text, piece.channel)
@@ -112,7 +114,7 @@ def _pass_pieces(performing: Performing, part: Job, after: int) -> int:
     return after
 
 
-def patiently(performing: Performing, action: Callable[[], Result]) -> Result:
+def retry_until_usable(performing: RunningAttempt, action: Callable[[], Result]) -> Result:
     """Do it, again and again while the store cannot be used: nothing is lost meanwhile. Raises what
     `beat` raises."""
     told = False
@@ -120,7 +122,7 @@ def patiently(performing: Performing, action: Callable[[], Result]) -> Result:
         try:
             return action()
         except StoreUnusable as error:
-            if not outage.may_pass(error):
+            if not outage.is_temporary(error):
                 raise
             if not told:
                 outage.say(f"trying again: {error}")
@@ -132,7 +134,7 @@ def patiently(performing: Performing, action: Callable[[], Result]) -> Result:
 class _Watch:
     """Rests between two looks, and makes sure now and then that somebody serves the queue."""
 
-    def __init__(self, performing: Performing) -> None:
+    def __init__(self, performing: RunningAttempt) -> None:
         self._performing = performing
         self._woken_at = time.monotonic()
 
@@ -143,16 +145,16 @@ class _Watch:
         time.sleep(seconds)
 
 
-def _heed(performing: Performing) -> None:
+def _raise_if_cancelled(performing: RunningAttempt) -> None:
     """Hear a wish for a cancel, after a look at the parts: it has reached them already, in the same
     transaction (`Store.request_cancel`). Waits for their ends, then raises `WorkCancelled`."""
     performing.beat()
-    if not patiently(performing, performing.is_cancel_wished):
+    if not retry_until_usable(performing, performing.is_cancel_wished):
         return
     watch = _Watch(performing)
     performing.enter("cancelling")
     while True:
-        tally: Tally = patiently(performing, performing.parts.tally)
+        tally: Tally = retry_until_usable(performing, performing.parts.tally)
         if tally.ended == tally.total:
             kept = (
                 f"; the answers of {tally.succeeded} of its parts are kept" if tally.total else ""
@@ -162,7 +164,9 @@ def _heed(performing: Performing) -> None:
         watch.rest(LOOK_SECONDS)
 
 
-def _what_failed(performing: Performing, failed: Sequence[Job], all_of_them: Sequence[Job]) -> str:
+def _what_failed(
+    performing: RunningAttempt, failed: Sequence[Job], all_of_them: Sequence[Job]
+) -> str:
     first = failed[0]
     more = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
     kept = sum(part.outcome is Outcome.SUCCEEDED for part in all_of_them)

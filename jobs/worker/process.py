@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancelled, WorkerStopped
 from jobs.model import Outcome, Status
 from jobs.processes import identity, signals
-from jobs.store import lineage
-from jobs.store.outage import say, until_done
+from jobs.store import rerun
+from jobs.store.outage import retry_until_usable, say
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
-from jobs.worker.attempt import Perform, Performing
+from jobs.worker.attempt import Perform, RunningAttempt
 
 
-def work(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
+def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
     """Do one job in this process, from claim to finish. The lock is held until the process ends,
     so that whoever finds it free knows that the worker is dead. Returns whether there is more
     to do: jobs that wait, ends to be told. `wake`
@@ -52,9 +52,9 @@ def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
         attempt = store.claim(job_id, identity.mine())
     except IllegalTransition:
         return None  # another was first, or it was cancelled meanwhile
-    job, attempts = until_done(lambda: (store.job(job_id), store.attempts(job_id)))
+    job, attempts = retry_until_usable(lambda: (store.job(job_id), store.attempts(job_id)))
     earlier = [one for one in attempts if one.number < attempt.number]
-    repeated = until_done(lambda: lineage.attempts_before(store, job))
+    repeated = retry_until_usable(lambda: rerun.attempts_before(store, job))
     return _Stoppable(store, state, job, attempt, earlier, repeated)
 
 
@@ -62,12 +62,12 @@ def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) 
     ending = _ending_of(perform, performing)
     try:
         ending = _settled(performing, ending)
-        until_done(lambda: _record(store, performing, ending))
+        retry_until_usable(lambda: _record(store, performing, ending))
     except IllegalTransition as error:
         say(f"attempt {performing.number} of {performing.job_id} was fenced off: {error}")
 
 
-class _Stoppable(Performing):
+class _Stoppable(RunningAttempt):
     """Performing that ends at its next beat once this process was told to stop."""
 
     told: signals.ToldToStop
@@ -97,7 +97,7 @@ def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
     return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
 
 
-def _record(store: Store, performing: Performing, ending: _Ending) -> None:
+def _record(store: Store, performing: RunningAttempt, ending: _Ending) -> None:
     job_id, number = performing.job_id, performing.number
     if ending.outcome is Outcome.LOST:
         ending = _with_phase(store, ending, job_id)
@@ -107,7 +107,7 @@ def _record(store: Store, performing: Performing, ending: _Ending) -> None:
         store.finish(job_id, number, ending.outcome, cause, message)
 
 
-def _ending_of(perform: Perform, performing: Performing) -> _Ending:
+def _ending_of(perform: Perform, performing: RunningAttempt) -> _Ending:
     try:
         perform(performing)
     except WorkCancelled as error:
@@ -121,7 +121,7 @@ def _ending_of(perform: Perform, performing: Performing) -> _Ending:
     return _Ending(Outcome.SUCCEEDED)
 
 
-def _settled(performing: Performing, ending: _Ending) -> _Ending:
+def _settled(performing: RunningAttempt, ending: _Ending) -> _Ending:
     """With all on disk but what no database takes. Each of that is our fault, and left out: a
     worker that died of it would have the whole job paid again."""
     while True:
@@ -134,7 +134,7 @@ def _settled(performing: Performing, ending: _Ending) -> _Ending:
             ending = _bug(performing, error)
 
 
-def _bug(performing: Performing, error: Exception) -> _Ending:
+def _bug(performing: RunningAttempt, error: Exception) -> _Ending:
     """To be called where it was caught."""
     with contextlib.suppress(OSError):  # the log may be on a full disk
         traceback.print_exc()

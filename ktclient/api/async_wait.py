@@ -18,7 +18,7 @@ from jobs.store import diagnosis
 from ktclient.config import settings as config
 from ktclient.errors import NotFinished
 from ktclient.records import snapshot
-from ktclient.records.glance import glance
+from ktclient.records.access import open_readonly
 from ktclient.records.snapshot import Snapshot
 
 _LOOK_SECONDS = 0.2
@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 30.0
 """How long the store may be locked at every look: what `jobs.store.database` waits too."""
 
 
-class Watcher:
+class EndWatcher:
     """Looks at one job, again and again."""
 
     def __init__(self, job_id: str, settings: config.Settings) -> None:
@@ -58,7 +58,7 @@ class Watcher:
         """A finished job, and its text."""
         while True:
             try:
-                with glance(self._settings.state) as store:
+                with open_readonly(self._settings.state) as store:
                     if store is None:
                         raise diagnosis.damaged("it is gone", self._settings.state.database)
                     job = store.job(self._id)
@@ -70,10 +70,10 @@ class Watcher:
     def _look(self) -> tuple[Snapshot, str] | None:
         """None where the store was locked just now."""
         try:
-            with glance(self._settings.state) as store:
+            with open_readonly(self._settings.state) as store:
                 if store is None:
                     raise diagnosis.damaged("it is gone", self._settings.state.database)
-                now = snapshot.take(store, store.job(self._id))
+                now = snapshot.of_job(store, store.job(self._id))
                 if now.attempt != self._attempt:
                     self._attempt, self._after = now.attempt, 0
                 pieces = store.pieces(self._id, now.attempt, self._after)

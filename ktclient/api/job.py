@@ -10,7 +10,7 @@ from ktclient.api import async_wait
 from ktclient.config import settings as config
 from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
 from ktclient.prompts import answer_schema, combined
-from ktclient.prompts.combined import Answer
+from ktclient.prompts.combined import Part
 from ktclient.records import access, snapshot
 from ktclient.records.snapshot import Snapshot
 
@@ -22,7 +22,7 @@ class Job:
 
     def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
         self._settings = settings or config.load()
-        with access.told(self._settings.state, job_id) as store:
+        with access.open_recovered(self._settings.state, job_id) as store:
             self.id: str = store.find(job_id).id
 
     def __repr__(self) -> str:
@@ -34,8 +34,8 @@ class Job:
 
     def status(self) -> Snapshot:
         """What is true now: a job whose worker has died is not called running."""
-        with access.told(self._settings.state) as store:
-            return snapshot.take(store, store.job(self.id))
+        with access.open_recovered(self._settings.state) as store:
+            return snapshot.of_job(store, store.job(self.id))
 
     def wait(self, timeout: float | None = None) -> Job:
         """Return when the job has ended, however. Raises `NotFinished` after `timeout` seconds;
@@ -62,7 +62,7 @@ class Job:
         """The answer, waiting for it first. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
         the text until then in `partial_text`, and `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        with access.told(self._settings.state) as store:
+        with access.open_recovered(self._settings.state) as store:
             job = store.job(self.id)
             text = snapshot.answer(store, job)
         if job.outcome is not model.Outcome.SUCCEEDED:
@@ -72,7 +72,7 @@ class Job:
     async def awaited(self, timeout: float | None = None) -> str:
         """`result` for asyncio: the answer, waiting for it without holding up the event loop.
         Raises like `result`; cancelling the task cancels the waiting, not the job."""
-        watcher = async_wait.Watcher(self.id, self._settings)
+        watcher = async_wait.EndWatcher(self.id, self._settings)
         async for _ in watcher.looks(timeout):
             continue
         job, text = await watcher.answer()
@@ -82,22 +82,22 @@ class Job:
 
     async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
         """`watch` for asyncio."""
-        async for now, _ in async_wait.Watcher(self.id, self._settings).looks(timeout):
+        async for now, _ in async_wait.EndWatcher(self.id, self._settings).looks(timeout):
             yield now
 
     async def astream(self) -> AsyncIterator[str]:
         """`stream` for asyncio."""
-        async for _, text in async_wait.Watcher(self.id, self._settings).looks(None):
+        async for _, text in async_wait.EndWatcher(self.id, self._settings).looks(None):
             if text:
                 yield text
         await self.awaited()
 
-    def answers(self, timeout: float | None = None) -> list[Answer]:
+    def answers(self, timeout: float | None = None) -> list[Part]:
         """The answer to each question of the job, in order, waiting for them first; none for a
         summary or a prompt. One that did not come whole has no `text`. Raises like `result`."""
         text, questions = self.result(timeout), self.status().questions
         if len(questions) == 1:
-            return [Answer(questions[0], text)]
+            return [Part(questions[0], text)]
         return combined.split(text, questions)
 
     def data(self, timeout: float | None = None) -> object:
@@ -117,8 +117,8 @@ class Job:
     def cancel(self) -> Snapshot:
         """Wish for the job's end. A queued job ends at once, a running one within a second or
         two; `wait` for it. Harmless when it has ended."""
-        with access.told(self._settings.state) as store:
-            return snapshot.take(store, store.request_cancel(self.id))
+        with access.open_recovered(self._settings.state) as store:
+            return snapshot.of_job(store, store.request_cancel(self.id))
 
     def stream(self) -> Iterator[str]:
         """The answer as it arrives, from its beginning, to its end. Raises like `result`. A
@@ -137,7 +137,7 @@ class Job:
         for now in self.watch():
             if now.attempt != attempt:
                 after, attempt = 0, now.attempt
-            with access.told(self._settings.state) as store:
+            with access.open_recovered(self._settings.state) as store:
                 pieces = store.pieces(self.id, now.attempt, after)
             after = pieces[-1].seq if pieces else after
             text = "".join(piece.text for piece in pieces if piece.channel == "answer")

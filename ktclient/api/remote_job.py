@@ -22,7 +22,7 @@ from jobs.errors import KtjobError, NoSuchJob
 from jobs.model import Outcome
 from ktclient.api.job import ENDINGS, Job
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
-from ktclient.prompts.combined import Answer
+from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
 from server_bundle.errors import NoServer
 
@@ -51,7 +51,7 @@ KNOWN = {
 """What may be given; whatever else is refused, and never left out in silence."""
 
 
-class FarJob(Job):
+class RemoteJob(Job):
     """A job on the machine `host`; the same as `Job`, but for `heard`. Whatever it asks for takes a
     connection. Raises `HostTrouble` too."""
 
@@ -89,18 +89,18 @@ class FarJob(Job):
         self.wait(timeout)
         return _text(self._record())
 
-    def answers(self, timeout: float | None = None) -> list[Answer]:
+    def answers(self, timeout: float | None = None) -> list[Part]:
         self.wait(timeout)
         record = self._record()
         text, questions = _text(record), record.get("questions")
         told = record.get("answers")
         if isinstance(told, list):
-            return [Answer(one["question"], one["answer"]) for one in told]
+            return [Part(one["question"], one["answer"]) for one in told]
         asked = questions if isinstance(questions, list) else []
-        return [Answer(str(question), text) for question in asked[:1]]
+        return [Part(str(question), text) for question in asked[:1]]
 
     def ask(self, question: str) -> Job:
-        return FarJob(_run(self.host, "ask", "--", self.id, question).split()[0], self.host)
+        return RemoteJob(_run(self.host, "ask", "--", self.id, question).split()[0], self.host)
 
     def cancel(self) -> Snapshot:
         """The same, once the job has ended or half a minute is over."""
@@ -189,7 +189,7 @@ def submit(
         done = _ran(host, "submit", "--quiet", *words, "--", name, text=text)
     if done.returncode:
         _refuse(done.returncode, done.stderr)
-    return [FarJob(job_id, host) for job_id in done.stdout.split()]
+    return [RemoteJob(job_id, host) for job_id in done.stdout.split()]
 
 
 def _options(given: Mapping[str, object], folder: str) -> list[str]:

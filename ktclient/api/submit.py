@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from ktclient.api.job import Job
 from ktclient.api.job import Job as Job
+from ktclient.batch import enqueue as batch_enqueue
+from ktclient.batch import preflight
 from ktclient.config import settings as config
+from ktclient.documents import collection
 from ktclient.documents import document as documents
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
 from ktclient.notify import delivery
-from ktclient.planning import handover, split_planner
-from ktclient.planning.handover import MAX_ATTEMPTS, Options
+from ktclient.planning import split_planner
+from ktclient.planning.options import MAX_ATTEMPTS, Options
 from ktclient.prompts import answer_schema
-from ktclient.prompts.instructions import Wish, resolved
-from ktclient.submission import conditions
+from ktclient.prompts.instructions import Instructions, resolve
+from ktclient.submission import conditions, enqueue
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
@@ -79,13 +84,13 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         from ktclient.api import remote_job
 
         return remote_job.submit(host, document, given)[0]
-    wish = Wish(
+    wish = Instructions(
         summarize=summarize,
         ask=() if ask is None else (ask,),
         prompt=prompt,
         template=template,
         variables=variables or {},
-        schema="" if schema is None else answer_schema.checked(schema),
+        schema="" if schema is None else answer_schema.validate(schema),
         system=system,
         temperature=temperature,
         thinking=thinking,
@@ -100,7 +105,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         max_attempts,
         priority,
         conditions=conditions_of(label, after, at),
-        tellings=delivery.wished(notify, on_done, config.load()),
+        tellings=delivery.parse_targets(notify, on_done, config.load()),
         split=split,
     )
     return _handed(_document(document, raw, encoding), wished(options, wish))[0]
@@ -145,10 +150,10 @@ def submit_questions(  # noqa: PLR0913 - as above
         from ktclient.api import remote_job
 
         return list(remote_job.submit(host, document, given))
-    wish = Wish(
+    wish = Instructions(
         ask=questions,
         together=together and len(questions) > 1,
-        schema="" if schema is None else answer_schema.checked(schema),
+        schema="" if schema is None else answer_schema.validate(schema),
         system=system,
         temperature=temperature,
         thinking=thinking,
@@ -163,15 +168,15 @@ def submit_questions(  # noqa: PLR0913 - as above
         max_attempts,
         priority,
         conditions=conditions_of(label, after, at),
-        tellings=delivery.wished(notify, on_done, config.load()),
+        tellings=delivery.parse_targets(notify, on_done, config.load()),
         split=split,
     )
     return _handed(_document(document, raw, encoding), wished(options, wish))
 
 
-def wished(options: Options, wish: Wish) -> Options:
+def wished(options: Options, wish: Instructions) -> Options:
     """The options with what is wanted. Raises `BadInput` and `BadSetting`."""
-    asked, manner, most = resolved(wish, config.load().config_file)
+    asked, manner, most = resolve(wish, config.load().config_file)
     return replace(options, tasks=asked, manner=manner, max_tokens=most)
 
 
@@ -186,7 +191,7 @@ def conditions_of(
 
 def _handed(document: Document, options: Options) -> list[Job]:
     settings = config.load()
-    return [Job(id_, settings) for id_, _ in handover.hand_over(document, options, settings)]
+    return [Job(id_, settings) for id_, _ in enqueue.enqueue(document, options, settings)]
 
 
 def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) -> Document:
@@ -202,3 +207,131 @@ def _names_a_file(text: str) -> bool:
         return len(text) < 1000 and "\n" not in text and Path(text).is_file()
     except (OSError, ValueError):  # too long for a name, or with characters that no name has
         return False
+
+
+def submit_batch(  # noqa: PLR0913 - its options are its interface, as with submit_long
+    path: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str],
+    errors: str | os.PathLike[str] | None = None,
+    max_tokens: int | None = None,
+    timeout: float | None = None,
+    model: str | None = None,
+    server: str | None = None,
+    max_attempts: int = MAX_ATTEMPTS,
+    priority: int = 0,
+    retry_failed: bool = False,
+    label: str | None = None,
+    after: Sequence[str] = (),
+    at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
+) -> Job:
+    """Run a file of requests in OpenAI's Batch format; returns at once with a job for all of them.
+
+    When all have ended, `output` has a line for each, in order; those that failed go to `errors`,
+    if that is named. `max_tokens` is the most of any answer, whatever a request says; without it
+    what each says, or 1024. Without `model` it is the one that a request names, if the server has
+    it, else what the server serves. Called again with the same `output`, also after a crash and
+    with a file that was changed, it asks nothing twice: what was answered under a custom_id, to the
+    same body, stays. Lines that failed stay too, unless `retry_failed`. `label`, `after`, `at`,
+    `notify` and `on_done` are as for `submit_long`.
+
+    Raises the leaves of `ktclient.errors` named at `batching.hand_over`; nothing is stored then.
+    `Job.result()` raises `JobFailed` when a line failed, with all results in `partial_text`.
+    """
+    settings = config.load()
+    options = preflight.Options(
+        os.fspath(output),
+        None if errors is None else os.fspath(errors),
+        max_tokens,
+        timeout,
+        model,
+        server,
+        max_attempts,
+        priority,
+        retry_failed,
+        conditions.conditions(label, after, at),
+        delivery.parse_targets(notify, on_done, settings),
+    )
+    handed = batch_enqueue.hand_over(os.fspath(path), options, settings)
+    return Job(handed.job_id, settings)
+
+
+def submit_files(  # noqa: PLR0913 - its options are its interface
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    join: bool = False,
+    summarize: bool = False,
+    ask: str | Sequence[str] | None = None,
+    together: bool = False,
+    prompt: str | None = None,
+    template: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    max_tokens: int | None = None,
+    timeout: float | None = None,
+    model: str | None = None,
+    server: str | None = None,
+    raw: bool = False,
+    max_attempts: int = MAX_ATTEMPTS,
+    priority: int = 0,
+    encoding: str | None = None,
+    system: str | None = None,
+    temperature: float | None = None,
+    thinking: bool | None = None,
+    split: split_planner.Split = "auto",
+    schema: Mapping[str, object] | None = None,
+    label: str | None = None,
+    after: Sequence[str | Job] = (),
+    at: str | datetime | None = None,
+    notify: Sequence[str] = (),
+    on_done: str | None = None,
+) -> list[Job]:
+    """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
+    them or none. Returns at once: a job for each file in order, and within it for each question of
+    `ask`; with `join` the files are one document.
+
+    What of a folder is no text is passed over, and logged by `ktjob` at level INFO. The rest is as
+    for `submit_long` and `submit_questions`, also what it raises.
+    """
+    if isinstance(paths, (str, os.PathLike)) or not paths:
+        raise BadInput("paths must be a list of at least one file or folder")
+    asks = [ask] if isinstance(ask, str) else list(ask or ())
+    wish = Instructions(
+        summarize=summarize,
+        ask=asks,
+        prompt=prompt,
+        together=together,
+        template=template,
+        variables=variables or {},
+        schema="" if schema is None else answer_schema.validate(schema),
+        system=system,
+        temperature=temperature,
+        thinking=thinking,
+        max_tokens=max_tokens,
+    )
+    settings = config.load()
+    options = Options(
+        (),
+        None,
+        timeout,
+        model,
+        server,
+        max_attempts,
+        priority,
+        conditions=conditions_of(label, after, at),
+        tellings=delivery.parse_targets(notify, on_done, settings),
+        split=split,
+    )
+    names = [_name(path) for path in paths]
+    given = collection.gather(names, join=join, raw=raw, encoding=encoding)
+    for name in given.passed_over:
+        logging.getLogger("ktjob").info("passed over, no text or empty: %s", name)
+    handed = enqueue.enqueue_all(given.documents, wished(options, wish), settings)
+    return [Job(job_id, settings) for job_id, _ in handed]
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    """A file called "-" is no standard input here."""
+    name = os.fspath(path)
+    return "./-" if name == documents.STDIN else name

@@ -16,15 +16,16 @@ from jobs.model import Job as StoredJob
 from jobs.model import NewJob, Outcome, Status
 from jobs.store.resume import Heritage, Successions
 from jobs.store.store import Store
-from ktclient.batch import file, preflight, result_files
+from ktclient.batch import file, result_files
+from ktclient.batch import preflight as batch_preflight
 from ktclient.batch import spec as batch_spec
 from ktclient.batch.preflight import Batch, Options
 from ktclient.batch.spec import BatchSpec
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
-from ktclient.planning import handover
+from ktclient.planning import preflight
 from ktclient.records import access, kinds, snapshot
-from ktclient.submission import conditions, lent_keys
+from ktclient.submission import capacity, conditions, lent_keys
 from server_bundle.embedded import weights
 
 _ANSWERED = frozenset({Outcome.SUCCEEDED.value})
@@ -68,7 +69,7 @@ def hand_over(
     not fit, and what `handover.hand_over` raises; nothing is stored then. `ResultsUnwritable` where
     they are there already and cannot be written.
     """
-    handover.check(options.max_tokens, options.max_attempts, options.timeout)
+    preflight.check(options.max_tokens, options.max_attempts, options.timeout)
     results = result_files.place(options.results, "results")
     errors = options.errors and result_files.place(options.errors, "errors")
     if len({results, errors or "", os.path.realpath(name)}) < 3:
@@ -77,7 +78,7 @@ def hand_over(
     wish = _Wish(results, errors, batch_spec.digest(lines), options.retry_failed)
     job, batch = _known(wish, settings), None
     if job is None:
-        planned = preflight.prepare(name, lines, options, settings, on_progress)
+        planned = batch_preflight.prepare(name, lines, options, settings, on_progress)
         job, is_new = _store(planned, wish, options, settings)
         batch = planned if is_new else None
     on_stored(job.id)
@@ -85,8 +86,8 @@ def hand_over(
         kept = store.tally(job.id).ended
     if job.status is Status.FINISHED:
         _write_again(job, wish, settings)
-    access.serve(settings.state)
-    return Handed(job.id, preflight.title_of(name), len(lines), kept, batch)
+    access.ensure_runner(settings.state)
+    return Handed(job.id, batch_preflight.title_of(name), len(lines), kept, batch)
 
 
 def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
@@ -94,7 +95,7 @@ def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
     something else."""
     if not settings.state.has_database():
         return None
-    with access.told(settings.state):
+    with access.open_recovered(settings.state):
         pass  # a batch of which nobody takes care any more goes on from here
     with Successions.open(settings.state) as store:
         old = store.pursued(kinds.POOL, batch_spec.mark(wish.results))
@@ -132,7 +133,7 @@ def _store(
         new = replace(new, needs=conditions.needed(store, options.conditions.after))
         capacities = {
             kinds.POOL: kinds.CAPACITY,
-            server: handover.capacity_of(store, batch.target),
+            server: capacity.of(store, batch.target),
         }
         return store.pursue(
             new,

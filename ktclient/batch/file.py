@@ -46,7 +46,7 @@ def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
         if stdin is None and sys.stdin is None:
             raise DocumentUnusable("standard input is closed; name a file of requests")
         return parse(_all_of(stdin or sys.stdin.buffer, "standard input"), "standard input")
-    title = documents.printable(name)
+    title = documents.display_name(name)
     try:
         with Path(name).open("rb") as file:
             return parse(_all_of(file, title), title)

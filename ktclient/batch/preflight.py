@@ -14,7 +14,7 @@ from ktclient.documents import document as documents
 from ktclient.errors import DoesNotFit
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time
-from ktclient.planning.handover import MAX_ATTEMPTS, MAX_TOKENS
+from ktclient.planning.options import MAX_ATTEMPTS, MAX_TOKENS
 from ktclient.request.body import Body
 from ktclient.servers import probe, selection
 from ktclient.servers.selection import Target
@@ -78,7 +78,7 @@ def prepare(
     longest = max(lines, key=lambda line: len(line.body))
     body = Body.from_bytes(longest.body)
     most = options.most(body)
-    target = forecasts.look(body.text, most, target, settings, on_progress)
+    target = forecasts.resolve_target(body.text, most, target, settings, on_progress)
     naming = _Naming(target, target.model, settings)
     scale = _Scale(target, options, settings)
     requests = tuple(scale.request(line, naming) for line in lines)
@@ -91,7 +91,7 @@ def prepare(
 
 def title_of(name: str) -> str:
     """The file's name, as people know it."""
-    return "standard input" if name == documents.STDIN else documents.printable(Path(name).name)
+    return "standard input" if name == documents.STDIN else documents.display_name(Path(name).name)
 
 
 def _what_does_not_fit(title: str, too_long: list[str]) -> str:
@@ -144,7 +144,7 @@ class _Scale:
         most = self._options.most(body)
         self._unbounded += body.max_tokens is None
         self._cut += most < (body.max_tokens or most)
-        count, verdict = forecasts.weigh(
+        count, verdict = forecasts.assess(
             body.text,
             most,
             self._target,

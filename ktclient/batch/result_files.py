@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ktclient.documents.document import STDIN, printable
+from ktclient.documents.document import STDIN, display_name
 from ktclient.errors import BadInput, ResultsUnwritable
 
 
@@ -100,7 +100,7 @@ def write_all(text: str, results: str, errors: str | None, mode: int, name: str)
 def place(name: str, what: str) -> str:
     """The absolute path of a file to be written later, by another process. Raises `BadInput` where
     that cannot be."""
-    shown = printable(name)
+    shown = display_name(name)
     if name == STDIN:
         raise BadInput(f"{what} go to a file; `ktjob result ID` prints them when they are there")
     if not name or "\0" in name:
@@ -115,10 +115,10 @@ def place(name: str, what: str) -> str:
     if path.exists() and not path.is_file():
         raise BadInput(f"{shown} is no file: {what} are written whole, in a file of their own")
     if not path.parent.is_dir():
-        raise BadInput(f"there is no folder {printable(str(path.parent))} for the {what}")
+        raise BadInput(f"there is no folder {display_name(str(path.parent))} for the {what}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise BadInput(
-            f"the {what} cannot be written to {printable(str(path.parent))}: no right to"
+            f"the {what} cannot be written to {display_name(str(path.parent))}: no right to"
         )
     return str(path)
 

@@ -12,7 +12,7 @@ from jobs import errors
 from jobs.model import Outcome
 from ktclient import errors as ktclient_errors
 from ktclient.cli import standard_streams
-from ktclient.cli.render import screen
+from ktclient.cli.render import output
 from server_bundle import errors as server_bundle_errors
 
 SUCCEEDED = 0
@@ -101,19 +101,19 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except errors.KtjobError as error:
-        screen.say(f"{name}: {error}")
+        output.note(f"{name}: {error}")
         return code_of(error)
     except BrokenPipeError:  # whoever read us has left
         standard_streams.silence(sys.stdout)
         return FAILED
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
-            screen.say(f"{name}: the current folder was removed; cd to one that is there")
+            output.note(f"{name}: the current folder was removed; cd to one that is there")
             return USAGE
         if not standard_streams.is_lost(error):
             raise
         standard_streams.silence(sys.stdout)
-        screen.say(
+        output.note(
             f"{name}: what it prints cannot be written ({error.strerror}); jobs are not harmed"
         )
         return FAILED

@@ -6,7 +6,7 @@ import click
 
 import ktclient
 from ktclient.cli import examples, exit_codes
-from ktclient.cli.server import doctor, down, explain, plan, profiles, status, up
+from ktclient.cli.server import doctor, down, explain, logs, plan, profiles, restart, status, up
 from ktclient.cli.setup import completion
 
 
@@ -22,8 +22,8 @@ def ktserver() -> None:
 for _command in (
     up.up,
     status.status,
-    status.logs,
-    up.restart,
+    logs.logs,
+    restart.restart,
     down.down,
     doctor.doctor,
     explain.explain,

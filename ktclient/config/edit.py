@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ktclient import typed
+from ktclient import wording
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, BadSetting
 
@@ -66,7 +66,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
     from tomlkit.exceptions import TOMLKitError
 
     file = settings.config_file
-    typed.text(value, f"the value of {name}")
+    wording.typed_text(value, f"the value of {name}")
     try:
         document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
         *tables, last = name.split(".")

@@ -25,12 +25,12 @@ def examine(settings: Settings, machine: Machine | None = None) -> list[Finding]
     here = machine or Machine()
     findings: dict[str, Finding] = {}  # a database that does not open is told once
     for about, check in _CHECKS:
-        for finding in _tried(about, check, settings, here):
+        for finding in _run_check(about, check, settings, here):
             findings.setdefault(finding.found, finding)
     return list(findings.values())
 
 
-def _tried(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
+def _run_check(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
     try:
         yield from check(settings, machine)
     except OSError as error:  # mostly a state directory of somebody else's: told once

@@ -87,7 +87,8 @@ def is_text(name: str) -> bool:
 def joined(parts: Sequence[Document]) -> Document:
     """One document of several, each under a line with its name, as head(1) writes it."""
     names = [
-        documents_document.neutral(documents_document.printable(part.title))[0] for part in parts
+        documents_document.neutralize_template_marks(documents_document.display_name(part.title))[0]
+        for part in parts
     ]
     text = "\n\n".join(
         f"==> {name} <==\n\n{part.text}" for name, part in zip(names, parts, strict=True)
@@ -109,7 +110,7 @@ def _files(name: str) -> Iterator[tuple[str, str | None]]:
         yield name, None
     elif _URL.match(name) and not os.path.lexists(name):
         raise BadInput(
-            f"{documents_document.printable(name)} is a URL, and ktjob fetches nothing; "
+            f"{documents_document.display_name(name)} is a URL, and ktjob fetches nothing; "
             "fetch it yourself: curl -fsSL URL | ktjob submit -"
         )
     elif _GLOB.search(name) and not os.path.lexists(name):
@@ -131,14 +132,16 @@ def _matching(pattern: str) -> Iterator[tuple[str, str | None]]:
     try:
         matched = list(Path(*parts[:first]).glob("/".join(wanted)))
     except (ValueError, OSError) as error:
-        raise BadInput(f"{documents_document.printable(pattern)} is no pattern: {error}") from None
+        raise BadInput(
+            f"{documents_document.display_name(pattern)} is no pattern: {error}"
+        ) from None
     if not _is_hidden(wanted):
         matched = [one for one in matched if not _is_hidden(one.parts[first:])]
     if "**" in wanted:  # a folder's files are matched themselves
         matched = [one for one in matched if not one.is_dir()]
     found = sorted(map(str, matched))
     if not found:
-        raise DocumentUnusable(f"no file matches {documents_document.printable(pattern)}")
+        raise DocumentUnusable(f"no file matches {documents_document.display_name(pattern)}")
     for name in found:
         yield from _files("./-" if name == documents_document.STDIN else name)
 
@@ -160,7 +163,7 @@ def _below(folder: Path) -> Iterator[Path]:
         try:
             names = sorted(name for name in os.listdir(path) if not name.startswith("."))
         except OSError as error:
-            shown = documents_document.printable(str(path))
+            shown = documents_document.display_name(str(path))
             raise DocumentUnusable(f"cannot read the folder {shown}: {error.strerror}") from None
         left += [path / name for name in reversed(names)]
 
@@ -179,7 +182,7 @@ def _is_text(name: str) -> bool:
             head = file.read(_HEAD_BYTES)
     except OSError as error:
         raise DocumentUnusable(
-            f"cannot read {documents_document.printable(name)}: {error.strerror}"
+            f"cannot read {documents_document.display_name(name)}: {error.strerror}"
         ) from None
     if not head.strip():
         return False

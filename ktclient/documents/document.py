@@ -67,14 +67,16 @@ def read(
     path = Path(name)
     try:
         with path.open("rb") as file:
-            body = _bounded(file, printable(name), os.fstat(file.fileno()).st_size)
+            body = _bounded(file, display_name(name), os.fstat(file.fileno()).st_size)
     except IsADirectoryError:
-        raise DocumentUnusable(f"{printable(name)} is a folder; name a text file in it") from None
+        raise DocumentUnusable(
+            f"{display_name(name)} is a folder; name a text file in it"
+        ) from None
     except FileNotFoundError:
-        raise DocumentUnusable(f"there is no file {printable(name)}") from None
+        raise DocumentUnusable(f"there is no file {display_name(name)}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DocumentUnusable(f"cannot read {printable(name)}: {reason}") from None
+        raise DocumentUnusable(f"cannot read {display_name(name)}: {reason}") from None
     title = os.fsencode(path.name).decode(errors="replace")
     return from_bytes(body, title, raw=raw, encoding=encoding)
 
@@ -104,7 +106,7 @@ def _too_long(name: str, size: int) -> DocumentUnusable:
     )
 
 
-def printable(name: str) -> str:
+def display_name(name: str) -> str:
     """A file name as it can be told in one line: what is no character of one line is replaced."""
     text = os.fsencode(name).decode(errors="replace") or "''"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
@@ -193,10 +195,10 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         before = len(text)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     dropped = before - len(text)
-    return Document(title, *neutral(text), dropped)
+    return Document(title, *neutralize_template_marks(text), dropped)
 
 
-def neutral(text: str) -> tuple[str, int]:
+def neutralize_template_marks(text: str) -> tuple[str, int]:
     """The text with a blank inside each mark of a chat template, and how many there were. Servers
     read such marks as the beginning of another speaker's turn, wherever they stand."""
     if "<" not in text and "[" not in text:

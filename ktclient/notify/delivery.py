@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.store.outbox import Telling
+from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient.config import settings as config
@@ -37,7 +37,7 @@ class Message:
     body: str
 
 
-def wished(
+def parse_targets(
     notify: Sequence[str], on_done: str | None, settings: config.Settings
 ) -> tuple[tuple[str, str], ...]:
     """Whom to tell, for the store: those named, those that are always told, and a command. Raises
@@ -63,11 +63,11 @@ def _command(text: str) -> str:
     return json.dumps({"command": text, "folder": folder})
 
 
-def tell(state: StateDir, telling: Telling) -> None:
+def deliver(state: StateDir, telling: Notification) -> None:
     """Tell one. Raises `NotTold` with what was in the way."""
     with Store.open(state) as store:
         job = store.job(telling.job_id)
-        now, text = snapshot.take(store, job), snapshot.answer(store, job)
+        now, text = snapshot.of_job(store, job), snapshot.answer(store, job)
     if telling.kind == NOTIFY:
         words = message(now)
         is_bad = now.state != "SUCCEEDED"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ktclient.planning import prefill_time
-from ktclient.planning.prefill_time import Belief, Look
+from ktclient.planning.prefill_time import PrefillModel, Sample
 from ktclient.planning.progress import Past
+from ktclient.servers.memory import Memory
 
 KEPT = 3
 LEAST_LOOKS = 5
@@ -24,66 +25,58 @@ LEAST_TOKENS = 256
 """Shorter prompts cost more for the round trip than for their prefill."""
 
 
-class Memory(Protocol):
-    """Where facts about a pool (a server) are kept: the store, or an attempt's view of it."""
-
-    def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
-
-    def recall(self, pool: str, name: str) -> dict[str, object] | None: ...
-
-
 @dataclass(frozen=True)
 class Measured:
     """One prefill that nobody else disturbed. `looks` may be few or none: then its whole time is
     learned from, together with what passed before it began."""
 
-    looks: Sequence[Look]
+    looks: Sequence[Sample]
     first_token_seconds: float
     prompt_tokens: int
     cached_tokens: int
 
 
-def past(memory: Memory, server: str, model: str) -> Past:
+def history(memory: Memory, server: str, model: str) -> Past:
     """The earlier prefills and what they tell; an empty one when there are none."""
     kept = _kept(memory, server, model)
     if not kept:
         return Past()
     prefills = tuple(tuple(prefill_time.progress(looks)) for looks in kept)
     lags = [
-        prefill_time.lag_of(looks[-1].seconds, looks[-1].tokens, prefill_time.believe(seen))
+        prefill_time.lag_of(looks[-1].seconds, looks[-1].tokens, prefill_time.fit_model(seen))
         for looks, seen in zip(kept, prefills, strict=True)
         if len(looks) >= LEAST_LOOKS
     ]
     lag = statistics.median(lags) if lags else 0.0
-    return Past(prefills, lag, prefill_time.believe([], prefills, lag=lag))
+    return Past(prefills, lag, prefill_time.fit_model([], prefills, lag=lag))
 
 
-def belief(memory: Memory, server: str, model: str) -> Belief | None:
+def model(memory: Memory, server: str, model: str) -> PrefillModel | None:
     """What a prefill there is held to be like; None when none was seen."""
-    return past(memory, server, model).belief
+    return history(memory, server, model).belief
 
 
-def learn(memory: Memory, server: str, model: str, one: Measured) -> bool:
+def record(memory: Memory, server: str, model: str, one: Measured) -> bool:
     """Keep a prefill for the next ones. False when it tells nothing about them."""
     tokens = one.prompt_tokens
     if tokens < LEAST_TOKENS or one.cached_tokens > MOST_CACHED * tokens:
         return False
-    whole = Look(tokens, one.first_token_seconds)
+    whole = Sample(tokens, one.first_token_seconds)
     before = [look for look in one.looks if look.tokens < tokens and look.seconds < whole.seconds]
     seen = prefill_time.progress([*before, whole])
     if len(seen) < LEAST_LOOKS:
-        seen = [Look(0, 0.0), whole]
+        seen = [Sample(0, 0.0), whole]
     kept = [*_kept(memory, server, model), seen][-KEPT:]
     rows = [[[look.tokens, round(look.seconds, 3)] for look in looks] for looks in kept]
     memory.remember(server, _name(model), {"looks": rows})
     return True
 
 
-def _kept(memory: Memory, server: str, model: str) -> list[list[Look]]:
+def _kept(memory: Memory, server: str, model: str) -> list[list[Sample]]:
     """What cannot be read is nothing: it is only a memory."""
     try:
         rows: Any = (memory.recall(server, _name(model)) or {"looks": []})["looks"]
-        return [[Look(int(done), float(at)) for done, at in one] for one in rows if len(one) > 1]
+        return [[Sample(int(done), float(at)) for done, at in one] for one in rows if len(one) > 1]
     except (ValueError, TypeError, KeyError):
         return []
 

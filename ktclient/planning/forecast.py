@@ -8,7 +8,7 @@ from jobs.errors import StoreUnusable
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
 from ktclient.planning import calibration, fit, prefill_time, queue_ahead, token_count
-from ktclient.planning.queue_ahead import Ahead
+from ktclient.planning.queue_ahead import QueueAhead
 from ktclient.planning.token_count import Count
 from ktclient.servers.selection import Target
 from ktclient.splitting.split_plan import Plan
@@ -42,7 +42,7 @@ class Forecast:
     expected: prefill_time.Estimate | None
     by: str
     deadline: float
-    ahead: Ahead = field(default_factory=Ahead)
+    ahead: QueueAhead = field(default_factory=QueueAhead)
     split: Plan | None = None
     """How it is read in parts, where it is to be: `expected` is then of all, `deadline` of each."""
     is_lasting: bool = False
@@ -94,7 +94,7 @@ class Forecast:
         }
 
 
-def make(
+def forecast(
     message: str,
     max_tokens: int,
     timeout: float | None,
@@ -103,11 +103,11 @@ def make(
     on_progress: weights.Progress,
 ) -> Forecast:
     """Ask the server what matters for this message, and say it. Raises what `look` raises."""
-    target = look(message, max_tokens, target, settings, on_progress)
-    return say(message, max_tokens, timeout, target, settings)
+    target = resolve_target(message, max_tokens, target, settings, on_progress)
+    return from_target(message, max_tokens, timeout, target, settings)
 
 
-def look(
+def resolve_target(
     message: str,
     max_tokens: int,
     target: Target,
@@ -130,7 +130,7 @@ def look(
     return replace(target, facts=known)
 
 
-def say(
+def from_target(
     message: str,
     max_tokens: int,
     timeout: float | None,
@@ -141,19 +141,19 @@ def say(
 ) -> Forecast:
     """The forecast for a message to a server that was looked at. `is_one`: without a system prompt
     before it; with one in the text, the count is exact but for the template around it."""
-    count, verdict = weigh(message, max_tokens, target, settings, is_one=is_one)
+    count, verdict = assess(message, max_tokens, target, settings, is_one=is_one)
     belief, by = belief_of(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = (
         prefill_time.LEAST_TIMEOUT_SECONDS if expected is None else prefill_time.timeout(expected)
     )
     deadline = usual if timeout is None else timeout
-    before = queue_ahead.look(target.server, target.facts, settings)
+    before = queue_ahead.read(target.server, target.facts, settings)
     is_lasting = timeout is None
     return Forecast(target, count, verdict, expected, by, deadline, before, is_lasting=is_lasting)
 
 
-def weigh(
+def assess(
     message: str,
     max_tokens: int,
     target: Target,
@@ -212,8 +212,8 @@ def _count(
     is_close = _is_close(rough, max_tokens, target)
     is_needed = rough.likely > COUNTED_FROM or is_close
     if is_hopeless or target.facts is None or not is_needed:
-        return token_count.roughly(message, "by its characters")
-    return token_count.count(message, target.facts, settings, may_ask=is_close)
+        return token_count.rough(message, "by its characters")
+    return token_count.best(message, target.facts, settings, may_ask=is_close)
 
 
 def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
@@ -225,7 +225,7 @@ def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
     return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
 
 
-def belief_of(target: Target, settings: Settings) -> tuple[prefill_time.Belief | None, str]:
+def belief_of(target: Target, settings: Settings) -> tuple[prefill_time.PrefillModel | None, str]:
     """How long the server's prefills take, and who says so. The guide's figures are those of one
     model; for others no figure is better than a wrong one."""
     facts = target.facts
@@ -233,17 +233,17 @@ def belief_of(target: Target, settings: Settings) -> tuple[prefill_time.Belief |
     if learned is not None:
         return learned, BY_EXPERIENCE
     if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
-        return prefill_time.believe([]), BY_THE_GUIDE
+        return prefill_time.fit_model([]), BY_THE_GUIDE
     return None, "unknown: no prefill seen on this server yet"
 
 
-def _learned(target: Target, model: str, settings: Settings) -> prefill_time.Belief | None:
+def _learned(target: Target, model: str, settings: Settings) -> prefill_time.PrefillModel | None:
     """From the store, if there is one: a forecast creates nothing, and can do without."""
     try:
         store = Store.open_if_any(settings.state)
         if store is None:
             return None
         with store:
-            return calibration.belief(store, target.server, model)
+            return calibration.model(store, target.server, model)
     except StoreUnusable:
         return None

@@ -56,7 +56,7 @@ GUIDE = Curve(1 / 590, (590 / 320 - 1) / 600_000)
 
 
 @dataclass(frozen=True)
-class Look:
+class Sample:
     """One look at a prefill: `tokens` were done `seconds` after the request was sent."""
 
     tokens: int
@@ -73,7 +73,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Belief:
+class PrefillModel:
     """What a server's prefill is held to be like: curves with their weights (their sum is 1), and
     the relative error of each curve's base. `lag`: seconds per token of the whole prompt before
     the prefill begins (the server tokenizes)."""
@@ -96,7 +96,7 @@ class Belief:
         return Estimate(prefill.seconds + lag, prefill.low + lag, prefill.high + lag)
 
 
-def progress(looks: Sequence[Look]) -> list[Look]:
+def progress(looks: Sequence[Sample]) -> list[Sample]:
     """The looks that tell about speed: those that saw more tokens than the one before, thinned to
     what is worth keeping. The time until the first of them is not the prefill's alone, and counts
     only while there is little else."""
@@ -107,7 +107,7 @@ def progress(looks: Sequence[Look]) -> list[Look]:
     return seen[::-1][::step][::-1]
 
 
-def chunk_ends(looks: Sequence[Look]) -> list[Look]:
+def chunk_ends(looks: Sequence[Sample]) -> list[Sample]:
     """Those that saw more tokens than the one before."""
     return [
         later
@@ -116,12 +116,12 @@ def chunk_ends(looks: Sequence[Look]) -> list[Look]:
     ]
 
 
-def believe(
-    now: Sequence[Look],
-    past: Sequence[Sequence[Look]] = (),
+def fit_model(
+    now: Sequence[Sample],
+    past: Sequence[Sequence[Sample]] = (),
     prior: Curve = GUIDE,
     lag: float = 0.0,
-) -> Belief:
+) -> PrefillModel:
     """What to hold of a server: `now` are the looks at this prefill so far, `past` those at
     earlier ones, each as `progress` gave them."""
     prefills = [(now, 1.0), *((looks, _PAST_WEIGHT) for looks in past)]
@@ -136,10 +136,10 @@ def believe(
         if weight > whole * 1e-6
     )
     error = sum(weight * fit.error for weight, fit in zip(weights, fits, strict=True)) / whole
-    return Belief(curves, error, lag)
+    return PrefillModel(curves, error, lag)
 
 
-def lag_of(first_token: float, total: int, belief: Belief) -> float:
+def lag_of(first_token: float, total: int, belief: PrefillModel) -> float:
     """Seconds per token that passed before the prefill began, once its whole is known."""
     return max(0.0, first_token - belief.estimate(0, total).seconds) / max(1, total)
 
@@ -191,7 +191,7 @@ class _Errors:
     wander: float
 
 
-def _errors(looks: Sequence[Look]) -> _Errors:
+def _errors(looks: Sequence[Sample]) -> _Errors:
     """A look sees a change up to one interval late; chunks are at most as long as that interval,
     or as the time between two changes."""
     gaps = [b.seconds - a.seconds for a, b in itertools.pairwise(looks)]
@@ -200,7 +200,7 @@ def _errors(looks: Sequence[Look]) -> _Errors:
 
 
 def _fit(
-    prefills: Sequence[tuple[Sequence[Look], float]],
+    prefills: Sequence[tuple[Sequence[Sample], float]],
     errors: Sequence[_Errors],
     prior: Curve,
     growth: float,
@@ -235,7 +235,7 @@ def _fit(
     return _Fit(penalty, Curve(base, growth), error)
 
 
-def _whitened(looks: Sequence[Look], errors: _Errors, growth: float) -> list[tuple[float, float]]:
+def _whitened(looks: Sequence[Sample], errors: _Errors, growth: float) -> list[tuple[float, float]]:
     """Efforts and times with independent errors of size 1: the innovations of a Kalman filter for
     a random walk (the prefill strays) seen with noise (the looks are late). The first look is
     what it starts from, so that nothing depends on when the prefill began."""

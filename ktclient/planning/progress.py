@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ktclient.planning import prefill_time
-from ktclient.planning.prefill_time import Belief, Countdown, Look
+from ktclient.planning.prefill_time import Countdown, PrefillModel, Sample
 from ktclient.servers.gauges import Reading
 
 STREAM = "stream"
@@ -31,9 +31,9 @@ class Past:
     """Earlier prefills of this server and model, as `estimate.progress` gave them, and the
     seconds per token that passed before each began."""
 
-    prefills: tuple[tuple[Look, ...], ...] = ()
+    prefills: tuple[tuple[Sample, ...], ...] = ()
     lag: float = 0.0
-    belief: Belief | None = None
+    belief: PrefillModel | None = None
     """What they tell; None when there is none."""
 
 
@@ -69,7 +69,7 @@ class Prefill:
 
     prompt: Prompt
     past: Past = field(default_factory=Past)
-    looks: list[Look] = field(default_factory=list)
+    looks: list[Sample] = field(default_factory=list)
     """At this prefill, from its start."""
     shared: str | None = None
     _sent_at: float | None = None
@@ -81,7 +81,7 @@ class Prefill:
     _is_queued: bool = False
     _countdown: Countdown = field(default_factory=Countdown)
     _reason: object = None
-    _belief: tuple[int, Belief] | None = None
+    _belief: tuple[int, PrefillModel] | None = None
 
     def sent(self, now: float) -> None:
         """The whole request has gone out."""
@@ -136,7 +136,7 @@ class Prefill:
 
     def _move(self, done: int, now: float) -> None:
         self._done = done
-        self.looks.append(Look(done, now - (self._sent_at if self._sent_at is not None else now)))
+        self.looks.append(Sample(done, now - (self._sent_at if self._sent_at is not None else now)))
 
     def _forget(self) -> None:
         self.looks.clear()
@@ -196,13 +196,13 @@ class Prefill:
             return None
         return max(0.0, expected.seconds - since)
 
-    def _believed(self, seen: Sequence[Look]) -> Belief:
+    def _believed(self, seen: Sequence[Sample]) -> PrefillModel:
         """Computed once for each new look: it costs tens of milliseconds."""
         count = len(self.looks)
         if self._belief is None or self._belief[0] != count:
             self._belief = (
                 count,
-                prefill_time.believe(seen, self.past.prefills, lag=self.past.lag),
+                prefill_time.fit_model(seen, self.past.prefills, lag=self.past.lag),
             )
         return self._belief[1]
 

@@ -17,7 +17,7 @@ _LISTED = 100
 
 
 @dataclass(frozen=True)
-class Head:
+class Position:
     """The running job of ours that started first. `eta`: seconds until its first word; None when
     nobody knows, or it is out."""
 
@@ -34,7 +34,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Ahead:
+class QueueAhead:
     """`is_busy`, `running` and `waiting` are the server's own words, of all its clients; None is
     unknown. `jobs_running` and `jobs_waiting` are ours."""
 
@@ -43,7 +43,7 @@ class Ahead:
     waiting: int | None = None
     jobs_running: int = 0
     jobs_waiting: int = 0
-    head: Head | None = None
+    head: Position | None = None
 
     def lines(self) -> list[str]:
         """In words, for people; none where nothing is known to be ahead."""
@@ -80,9 +80,11 @@ class Ahead:
         return f"{least}{_jobs(self.jobs_waiting)} of yours {verb}"
 
 
-def look(server: str, facts: ServerFacts | None, settings: Settings) -> Ahead:
+def read(server: str, facts: ServerFacts | None, settings: Settings) -> QueueAhead:
     """By what the server said, and the store if there is one: a look creates nothing."""
-    said = Ahead() if facts is None else Ahead(facts.is_busy, facts.running, facts.waiting)
+    said = (
+        QueueAhead() if facts is None else QueueAhead(facts.is_busy, facts.running, facts.waiting)
+    )
     try:
         store = Store.open_if_any(settings.state)
         if store is None:
@@ -93,14 +95,14 @@ def look(server: str, facts: ServerFacts | None, settings: Settings) -> Ahead:
             head = _head(store, running)
     except StoreUnusable:
         return said
-    return Ahead(said.is_busy, said.running, said.waiting, len(running), waiting, head)
+    return QueueAhead(said.is_busy, said.running, said.waiting, len(running), waiting, head)
 
 
-def _head(store: Store, running: list[Job]) -> Head | None:
+def _head(store: Store, running: list[Job]) -> Position | None:
     if not running:
         return None
-    first = snapshot.take(store, min(running, key=lambda job: (job.started_at or "", job.seq)))
-    return Head(first.id, first.phase == "decode", first.eta_seconds)
+    first = snapshot.of_job(store, min(running, key=lambda job: (job.started_at or "", job.seq)))
+    return Position(first.id, first.phase == "decode", first.eta_seconds)
 
 
 def _jobs(number: int) -> str:

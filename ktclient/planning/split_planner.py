@@ -16,7 +16,7 @@ from ktclient.planning.forecast import Forecast
 from ktclient.planning.token_count import Count
 from ktclient.planning.token_meter import Meter
 from ktclient.prompts import tasks
-from ktclient.prompts.generation import Manner
+from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Task
 from ktclient.servers.selection import Target
 from ktclient.splitting import chunks as splitting_chunks
@@ -71,7 +71,7 @@ def check(split: Split) -> Split:
     return split
 
 
-def is_wanted(one: Forecast, task: Task, split: Split) -> bool:
+def is_needed(one: Forecast, task: Task, split: Split) -> bool:
     """Whether this request is to be split. Several questions in one answer are not: each of them
     alone can be."""
     if split == "never" or task.questions:
@@ -90,14 +90,14 @@ def _fits_with_shorter_answer(one: Forecast) -> bool:
 
 
 @dataclass(frozen=True)
-class Wish:
+class SplitRequest:
     """What is asked about a document, and how."""
 
     task: Task
     most: int
     """Tokens of the answer to it all."""
     split: Split
-    manner: Manner
+    manner: GenerationSettings
     timeout: float | None
     attempts: int
 
@@ -105,7 +105,7 @@ class Wish:
 def plan(
     one: Forecast,
     document: Document,
-    wish: Wish,
+    wish: SplitRequest,
     settings: Settings,
     on_progress: weights.Progress,
 ) -> Forecast:
@@ -155,7 +155,7 @@ class _Room:
     together: int
 
 
-def _room(limits: fit.Limits, wish: Wish) -> _Room | None:
+def _room(limits: fit.Limits, wish: SplitRequest) -> _Room | None:
     """None where no part would be long enough."""
     most = limits.most_prompt(1)
     bound = wish.split if isinstance(wish.split, int) else None
@@ -176,14 +176,14 @@ def _room(limits: fit.Limits, wish: Wish) -> _Room | None:
     return _Room(part, answer, together)
 
 
-def _words(wish: Wish) -> int:
+def _words(wish: SplitRequest) -> int:
     """Tokens of all that is said besides a part's own text, at most."""
     said = f"{wish.task.text}{wish.task.schema}{wish.manner.system or ''}"
     asked = estimate.estimate(said).high
     return asked + _AROUND
 
 
-def _fitted(text: str, wish: Wish, meter: Meter, room: _Room, chinese: bool) -> Plan | None:
+def _fitted(text: str, wish: SplitRequest, meter: Meter, room: _Room, chinese: bool) -> Plan | None:
     """Cut, and cut again into smaller ones until each whole message fits."""
     most = (room.part - _words(wish)) / meter.doubt
     for _ in range(_TRIES):
@@ -199,7 +199,7 @@ def _fitted(text: str, wish: Wish, meter: Meter, room: _Room, chinese: bool) -> 
     return None
 
 
-def _counts(text: str, wish: Wish, meter: Meter, draft: Plan) -> list[Count]:
+def _counts(text: str, wish: SplitRequest, meter: Meter, draft: Plan) -> list[Count]:
     return [
         meter.whole(wish.manner.with_system(_message(text, chunk, wish.task, draft)))
         for chunk in draft.chunks

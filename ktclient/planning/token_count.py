@@ -67,7 +67,7 @@ class Count:
         return f"{'' if self.exact else '~'}{self.tokens:,}"
 
 
-def count(
+def best(
     message: str, facts: ServerFacts | None, settings: Settings, *, may_ask: bool = True
 ) -> Count:
     """Prompt tokens of one user message on this server; None stands for one not known yet.
@@ -81,7 +81,7 @@ def count(
     from ktclient.servers import queries
 
     if facts is None:
-        return roughly(message, "no server was asked")
+        return rough(message, "no server was asked")
     key = settings.key_for(facts.url)
     folder = queries.model_folder(facts, key) if urls.is_local(facts.url) else None
     here = _by_folder(message, Path(folder), settings.cache) if folder else None
@@ -93,10 +93,10 @@ def count(
     if counted is not None:
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
-    return roughly(message, "its vocabulary is not to be had")
+    return rough(message, "its vocabulary is not to be had")
 
 
-def roughly(message: str, why: str) -> Count:
+def rough(message: str, why: str) -> Count:
     """By its characters, which costs nothing."""
     return Count(estimate.estimate(message).likely, False, f"an estimate: {why}", is_rough=True)
 
@@ -120,7 +120,7 @@ class Exact:
         return _with_template(self.tokens(message), self._by, self._template, doubt)
 
 
-def exact(facts: ServerFacts, settings: Settings) -> Exact | None:
+def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
     """The server's vocabulary, where it can be had here and counts quickly."""
     from ktclient.servers import queries
 

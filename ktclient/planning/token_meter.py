@@ -31,18 +31,18 @@ class Meter:
 
 def meter(text: str, facts: ServerFacts, settings: Settings) -> Meter:
     """For this text on this server."""
-    exact = token_count.exact(facts, settings)
+    exact = token_count.exact_counter(facts, settings)
     if exact is not None:
         return Meter(exact.tokens, exact.count, 1.0)
     factor = _sampled(text, facts, settings)
     if factor is None:
         return Meter(
-            _likely, lambda message: token_count.roughly(message, "no vocabulary"), estimate.HIGH
+            _likely, lambda message: token_count.rough(message, "no vocabulary"), estimate.HIGH
         )
     if facts.dialect == llamacpp.NAME:  # counts a part in milliseconds, exactly
         return Meter(
             lambda part: _likely(part) * factor,
-            lambda message: token_count.count(message, facts, settings),
+            lambda message: token_count.best(message, facts, settings),
             _SAMPLE_DOUBT,
         )
     return Meter(

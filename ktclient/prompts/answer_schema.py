@@ -39,12 +39,12 @@ def read(name: str) -> str:
     if len(text) > MOST_CHARACTERS:
         raise _too_long(f"the schema {shown}")
     try:
-        return checked(_loads(text), f"the schema {shown}")
+        return validate(_loads(text), f"the schema {shown}")
     except NotJson as error:
         raise BadInput(f"the schema {shown} is no JSON: {error}") from None
 
 
-def checked(schema: object, name: str = "the schema") -> str:
+def validate(schema: object, name: str = "the schema") -> str:
     """A JSON Schema as JSON text, of one form for one schema. Raises `BadInput` for what is none,
     and for one that refers to another file: nothing is fetched."""
     if not isinstance(schema, Mapping):
@@ -154,14 +154,14 @@ def is_bare(answer: str) -> bool:
     return True
 
 
-def prepare(schema: str) -> None:
+def warm_up(schema: str) -> None:
     """Have loaded what `mismatch` needs: between a request and its end, half an hour later, an
     upgrade may put other modules in place of these."""
     if schema:
-        mismatch("null", schema)
+        violations("null", schema)
 
 
-def mismatch(answer: str, schema: str) -> str | None:
+def violations(answer: str, schema: str) -> str | None:
     """In what an answer does not follow the schema, in words; None where it does."""
     import jsonschema
     import referencing

@@ -24,7 +24,7 @@ _DECODER = json.JSONDecoder(strict=False)  # models put raw line ends into strin
 
 
 @dataclass(frozen=True)
-class Answer:
+class Part:
     """One question and what was said to it; `text` is None when no whole answer came."""
 
     question: str
@@ -60,7 +60,7 @@ def response_format(questions: Sequence[str]) -> dict[str, object]:
     }
 
 
-def split(text: str, questions: Sequence[str]) -> list[Answer]:
+def split(text: str, questions: Sequence[str]) -> list[Part]:
     """One answer per question, in their order, from whatever a model wrote."""
     best, best_rank = {}, (0, False)
     at, tries = text.find("{"), 0
@@ -72,10 +72,10 @@ def split(text: str, questions: Sequence[str]) -> list[Answer]:
         if found and (rank[1], rank[0]) >= (best_rank[1], best_rank[0]):
             best, best_rank = found, rank
         at, tries = text.find("{", at + 1 if end is None else end), tries + 1
-    return [Answer(question, best.get(n)) for n, question in enumerate(questions, 1)]
+    return [Part(question, best.get(n)) for n, question in enumerate(questions, 1)]
 
 
-def in_words(answers: Sequence[Answer]) -> str:
+def as_text(answers: Sequence[Part]) -> str:
     """Each answer under its question."""
     missing = "(no whole answer)"
     return "\n\n".join(
@@ -84,7 +84,7 @@ def in_words(answers: Sequence[Answer]) -> str:
     )
 
 
-def missing(answers: Sequence[Answer]) -> list[int]:
+def unanswered(answers: Sequence[Part]) -> list[int]:
     """The numbers of those without an answer."""
     return [number for number, answer in enumerate(answers, 1) if answer.text is None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ktclient.documents.document import neutral
+from ktclient.documents.document import neutralize_template_marks
 from ktclient.errors import BadInput
 
 MOST_TEMPERATURE = 2.0
@@ -12,7 +12,7 @@ MOST_TEMPERATURE = 2.0
 
 
 @dataclass(frozen=True)
-class Manner:
+class GenerationSettings:
     """None: not said, and nothing is sent but what every request has."""
 
     system: str | None = None
@@ -33,7 +33,7 @@ class Manner:
         return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
-    def from_fields(cls, fields: dict[str, object]) -> Manner:
+    def from_fields(cls, fields: dict[str, object]) -> GenerationSettings:
         """The same from what `to_fields` gave, among other fields."""
         system, temperature = fields.get("system"), fields.get("temperature")
         thinking = fields.get("thinking")
@@ -44,9 +44,9 @@ class Manner:
         )
 
 
-def manner(
+def parse(
     system: str | None = None, temperature: float | None = None, thinking: bool | None = None
-) -> Manner:
+) -> GenerationSettings:
     """What was asked for, checked. Raises `BadInput`."""
     if system is not None:
         if not system.strip():
@@ -54,10 +54,10 @@ def manner(
         if "\0" in system or any("\ud800" <= character <= "\udfff" for character in system):
             raise BadInput("the system text is not valid in this terminal's encoding")
         # Pasted from somewhere, perhaps: no template's mark in it may begin another's turn.
-        system = neutral(system)[0]
+        system = neutralize_template_marks(system)[0]
     if temperature is not None and not 0 <= temperature <= MOST_TEMPERATURE:
         raise BadInput(f"temperature must be from 0 to {MOST_TEMPERATURE:g}, not {temperature}")
-    return Manner(system, temperature, thinking)
+    return GenerationSettings(system, temperature, thinking)
 
 
 def template_kwargs(thinking: bool) -> dict[str, object]:

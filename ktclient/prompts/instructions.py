@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ktclient.errors import BadInput
 from ktclient.prompts import generation, tasks, templates
-from ktclient.prompts.generation import Manner
+from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Task
 
 
 @dataclass(frozen=True)
-class Wish:
+class Instructions:
     """As it was said. What is said outright goes before what a template says."""
 
     summarize: bool = False
@@ -30,7 +30,9 @@ class Wish:
     max_tokens: int | None = None
 
 
-def resolved(wish: Wish, config_file: Path) -> tuple[tuple[Task, ...], Manner, int | None]:
+def resolve(
+    wish: Instructions, config_file: Path
+) -> tuple[tuple[Task, ...], GenerationSettings, int | None]:
     """What to ask, how, and the most tokens of an answer, if that was said. Raises `BadInput`, and
     `BadSetting` for a template that is wrong."""
     around_title: tuple[str, ...] = ()
@@ -42,10 +44,12 @@ def resolved(wish: Wish, config_file: Path) -> tuple[tuple[Task, ...], Manner, i
     if wish.schema:
         asked = tasks.with_schema(asked, wish.schema)
     asked = tuple(replace(one, around_title=around_title) for one in asked)
-    return asked, generation.manner(wish.system, wish.temperature, wish.thinking), wish.max_tokens
+    return asked, generation.parse(wish.system, wish.temperature, wish.thinking), wish.max_tokens
 
 
-def _by_template(wish: Wish, name: str, config_file: Path) -> tuple[Wish, tuple[str, ...]]:
+def _by_template(
+    wish: Instructions, name: str, config_file: Path
+) -> tuple[Instructions, tuple[str, ...]]:
     """The same without the template, and the pieces of its prompt around the document's name."""
     if wish.summarize or wish.ask or wish.prompt is not None:
         raise BadInput("a template says what is wanted: no summarize, ask or prompt besides it")

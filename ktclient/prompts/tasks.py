@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ktclient.documents.document import neutral, printable
+from ktclient.documents.document import display_name, neutralize_template_marks
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, combined
 
@@ -44,7 +44,7 @@ class Task:
         """The same for a document of this name."""
         if not self.around_title:
             return self
-        return replace(self, text=printable(title).join(self.around_title), around_title=())
+        return replace(self, text=display_name(title).join(self.around_title), around_title=())
 
 
 def task(summarize: bool, ask: str | None, prompt: str | None) -> Task:
@@ -105,7 +105,7 @@ def message(document: str, task: Task) -> str:
     wanted = _instruction(document, task)
     if task.schema:
         wanted += "\n\n" + answer_schema.instruction(task.schema, chinese=is_chinese(document))
-    return document + "\n\n" + neutral(wanted)[0]
+    return document + "\n\n" + neutralize_template_marks(wanted)[0]
 
 
 def _instruction(document: str, task: Task) -> str:

@@ -196,7 +196,7 @@ def _schema(given: object, path: Path) -> str:
     try:
         if isinstance(given, str):
             return answer_schema.read(str(path.parent / Path(given).expanduser()))
-        return answer_schema.checked(given)
+        return answer_schema.validate(given)
     except (BadInput, RuntimeError) as error:
         raise BadSetting(f"{path}: schema: {error}") from None
 

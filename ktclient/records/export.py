@@ -14,17 +14,17 @@ from ktclient.records import snapshot
 
 
 @dataclass(frozen=True)
-class Texts:
+class JobFiles:
     """What a job consists of; the answer is empty when nothing has arrived."""
 
     document: str
     answer: str
 
 
-def texts(store: Store, job: Job) -> Texts:
+def collect(store: Store, job: Job) -> JobFiles:
     """Raises `StoreDamaged` where the document is gone."""
     document = store.document(job.document).decode("utf-8", "replace")
-    return Texts(document, snapshot.answer(store, job))
+    return JobFiles(document, snapshot.answer(store, job))
 
 
 def copy(state: StateDir, job_id: str, name: str, text: str) -> Path:

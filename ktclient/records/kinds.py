@@ -7,12 +7,9 @@ max_tokens, timeout: what people are shown), and version 2. It waits in a pool o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from jobs.model import Capacity
 from jobs.worker import conductor
-from jobs.worker.attempt import Perform
-from ktclient.errors import BadInput
 
 POOL = "conducting"
 CAPACITY = Capacity(slots=32)
@@ -29,18 +26,3 @@ def kind_of(spec: str) -> str | None:
     """What is conducted; None where the job is a request itself."""
     kind = json.loads(spec).get("conduct")
     return None if kind is None else str(kind)
-
-
-def of(kind: str) -> Perform:
-    """The work of such a job. Raises `BadInput` for a kind of a newer ktjob."""
-    found = _conductors().get(kind)
-    if found is None:
-        raise BadInput(f"this job was submitted by a newer ktjob ({kind!r} is not known here)")
-    return found
-
-
-def _conductors() -> Mapping[str, Perform]:
-    from ktclient.batch import spec as batch_spec
-    from ktclient.worker import batch_conductor, split_conductor
-
-    return {batch_spec.CONDUCT: batch_conductor.conduct, SPLIT: split_conductor.conduct}

@@ -17,7 +17,7 @@ _WORDS = {Status.RUNNING: "running", Status.QUEUED: "queued", Status.FINISHED: "
 
 
 @dataclass(frozen=True)
-class Board:
+class Overview:
     """Jobs in order: those that run, those that wait, those that ended, the last first."""
 
     jobs: list[Snapshot]
@@ -37,7 +37,7 @@ class Board:
         return f"… and {sum(rest.values()):,} more: {each}"
 
 
-def look(store: Store, rows: int) -> Board:
+def read(store: Store, rows: int) -> Overview:
     """At most `rows` jobs: all that run, if they are no more than that, and of what waits and what
     ended at least half of the rest each, where there is so much."""
     running = store.running(rows)
@@ -48,8 +48,8 @@ def look(store: Store, rows: int) -> Board:
     counts = store.counts()
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
-    jobs = snapshot.take_all(store, [*running, *waiting, *ended])
-    return Board(jobs, reasons(jobs, clock.now()), hidden)
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    return Overview(jobs, reasons(jobs, clock.now()), hidden)
 
 
 def reasons(jobs: Sequence[Snapshot], now: str) -> dict[str, str]:

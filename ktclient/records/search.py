@@ -101,14 +101,14 @@ def listing(store: Store, wanted: Filter, words: Words | None, most: int | None)
     """At most so many jobs, newest first; None: all."""
     if words is None:
         jobs = store.listed(wanted, END if most is None else most)
-        return Listing(snapshot.take_all(store, jobs), [], store.count(wanted))
+        return Listing(snapshot.of_jobs(store, jobs), [], store.count(wanted))
     jobs, found, total = [], [], 0
     for job, hit in _matching(store, wanted, words):
         total += 1
         if most is None or total <= most:
             jobs.append(job)
             found.append(hit)
-    return Listing(snapshot.take_all(store, jobs), found, total)
+    return Listing(snapshot.of_jobs(store, jobs), found, total)
 
 
 def _matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job, Found]]:

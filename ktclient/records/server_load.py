@@ -27,11 +27,11 @@ class Load:
     is_busy: bool
 
 
-def jobs_on(state: StateDir, server: str) -> list[str]:
+def running_jobs(state: StateDir, server: str) -> list[str]:
     """The ids of our running jobs whose request this server has: a URL, or `embedded`."""
     if not state.has_database():
         return []
-    with access.told(state) as store:
+    with access.open_recovered(state) as store:
         running = store.in_status(Status.RUNNING)
     asking = [job for job in running if job.pool != kinds.POOL]  # their parts ask
     return [job.id for job in asking if _is_on(str(json.loads(job.spec)["server"]), server)]
@@ -43,7 +43,7 @@ def _is_on(one: str, server: str) -> bool:
     return registry.is_same_place(one, server)
 
 
-def load(url: str, key: str | None) -> Load | None:
+def current(url: str, key: str | None) -> Load | None:
     """From /metrics, which costs the server nothing. sglang-kt leaves the last figures standing
     there when it falls idle (recorded), so figures other than 0 are asked for again at /v1/loads,
     which takes until the end of a chunk: one that does not answer in time is busy."""

@@ -10,16 +10,7 @@ from jobs import clock
 from jobs.model import Attempt, Job, Outcome, Status
 from jobs.store.job_queries import Need
 from jobs.store.store import Store
-
-SCHEMA = 1
-"""Of all JSON that is printed. A field that is added does not change it; one that goes, or comes
-to mean something else, does."""
-
-WAITING_FOR_SERVER = "waiting for the server"
-"""The phase of a job whose server accepts nothing; the figure `last_refusal` says why."""
-NOT_ANSWERING = "not answering"
-"""The phase of a job whose server has not answered anybody for a minute; done and total are
-seconds."""
+from ktclient.records.output_schema import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -111,18 +102,18 @@ class Snapshot:
         return notebook.table(self.to_dict(), self.seconds())
 
 
-def take(store: Store, job: Job) -> Snapshot:
+def of_job(store: Store, job: Job) -> Snapshot:
     """Read a job's record."""
-    return take_all(store, [job])[0]
+    return of_jobs(store, [job])[0]
 
 
-def take_all(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
+def of_jobs(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
     """The same of several, in two statements however many they are."""
     attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
-    return [_taken(job, attempts.get(job.id), needs.get(job.id, ())) for job in jobs]
+    return [_build(job, attempts.get(job.id), needs.get(job.id, ())) for job in jobs]
 
 
-def _taken(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot:
+def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot:
     spec = json.loads(job.spec)
     if job.status is Status.QUEUED:
         attempt = None

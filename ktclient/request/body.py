@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ktclient.documents.document import neutral
+from ktclient.documents.document import neutralize_template_marks
 from ktclient.wording import quote
 
 URL = "/v1/chat/completions"
@@ -97,7 +97,7 @@ class Body:
 
         def clean(text: str) -> str:
             nonlocal found
-            text, marks = neutral(text)
+            text, marks = neutralize_template_marks(text)
             found += marks
             return text
 

@@ -12,7 +12,7 @@ _HELD_TICKS = 5
 """About a second. The word of a refusal and its end are sent in one go."""
 
 
-def in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
+def drop_refusal_token(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
     """Without the one word that sglang-kt says instead of its reason for a refusal: it runs a token
     of something else (managers/schedule_batch.py), which is no answer. So the first word waits for
     whatever follows it, or for a second."""
@@ -35,7 +35,7 @@ def in_earnest(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
         raise
 
 
-def overheard(events: Iterator[StreamEvent], answer: list[str]) -> Iterator[StreamEvent]:
+def collect_answer(events: Iterator[StreamEvent], answer: list[str]) -> Iterator[StreamEvent]:
     """All of them; the answer's text is added to `answer` on the way."""
     for event in events:
         if isinstance(event, Text) and event.channel == "answer":

@@ -132,7 +132,7 @@ class Poller:
                 _shut(sock)
 
 
-class Pulse:
+class LivenessProbe:
     """The liveness of one server for the time of one request."""
 
     def __init__(self, ask: Callable[[Watch], bool]) -> None:

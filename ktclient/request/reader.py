@@ -20,7 +20,6 @@ from ktclient.errors import (
 from ktclient.request import error_mapping
 from ktclient.request.events import Completed, Prefilled, Text
 from ktclient.request.json_numbers import amount_of
-from ktclient.request.whole_characters import WholeCharacters
 from ktclient.wording import quote
 
 _CHANNELS = (("reasoning_content", "reasoning"), ("reasoning", "reasoning"), ("content", "answer"))
@@ -160,3 +159,28 @@ def _shown(chunk: Any) -> str:
     dump = getattr(chunk, "model_dump", None)
     told = dump(exclude_none=True, warnings=False) if dump else chunk
     return quote(json.dumps(told, ensure_ascii=False, default=str))
+
+
+class WholeCharacters:
+    """Joins halves over the pieces of one text; what is never whole becomes U+FFFD."""
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def take(self, piece: str) -> str:
+        """What is whole by now; a first half at the end waits for its second. Raises `TypeError`
+        for what is no text."""
+        text, self._half = self._half + piece, ""
+        if text.isascii():
+            return text
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        return _whole(text)
+
+    def rest(self) -> str:
+        """What still waits, when nothing more comes."""
+        return _whole(self.take("") + self._half)
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

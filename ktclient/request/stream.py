@@ -28,7 +28,7 @@ from ktclient.request.events import Prefilled as Prefilled
 from ktclient.request.events import Quiet as Quiet
 from ktclient.request.events import Sent as Sent
 from ktclient.request.events import Text as Text
-from ktclient.request.liveness import AnswersAgain, NotAnswering, Pulse
+from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
 from ktclient.wording import quote, spoken
 
@@ -64,7 +64,7 @@ StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | Answe
 def stream(
     request: LongRequest,
     deadline_seconds: float,
-    pulse: Pulse | None = None,
+    pulse: LivenessProbe | None = None,
     gets_on: Callable[[], bool] = lambda: False,
 ) -> Generator[StreamEvent, None, None]:
     """Send the request and yield what happens, ending with `Completed`.
@@ -89,7 +89,7 @@ def stream(
                     "dropped. Give it more time with --timeout."
                 )
             if pulse is not None:
-                yield from _felt(pulse, event, url)
+                yield from _check_liveness(pulse, event, url)
         yield event
     finally:
         if pulse is not None:
@@ -108,7 +108,7 @@ def _messages(request: LongRequest) -> list[ChatCompletionMessageParam]:
     return [*first, {"role": "user", "content": message}]
 
 
-def _felt(pulse: Pulse, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
+def _check_liveness(pulse: LivenessProbe, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
     """What the pulse says after an event. It starts when the server has the whole request."""
     if isinstance(event, Sent):
         pulse.start()

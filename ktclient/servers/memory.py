@@ -8,10 +8,9 @@ listens there, when it refused what they allow, and when they are old.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from jobs import clock
-from ktclient.planning.calibration import Memory
 from ktclient.servers.dialects.dialect import ServerFacts
 
 LASTS_SECONDS = 3600.0
@@ -35,7 +34,7 @@ class Known:
     is_refuted: bool = False
 
 
-def remember(memory: Memory, server: str, facts: ServerFacts, run: str | None) -> None:
+def save(memory: Memory, server: str, facts: ServerFacts, run: str | None) -> None:
     """Keep what a survey gave; nothing when it gave nothing. `run` is `listening.run_of`."""
     if facts.progress is None:
         return
@@ -44,14 +43,14 @@ def remember(memory: Memory, server: str, facts: ServerFacts, run: str | None) -
     memory.remember(server, _name(facts.model), note)
 
 
-def refute(memory: Memory, server: str, model: str, why: str) -> None:
+def invalidate(memory: Memory, server: str, model: str, why: str) -> None:
     """The server acted against what is remembered of it."""
     note = memory.recall(server, _name(model))
     if note is not None:
         memory.remember(server, _name(model), {**note, "refuted": why})
 
 
-def recall(memory: Memory, server: str, probed: ServerFacts, run: str | None) -> Known | None:
+def load(memory: Memory, server: str, probed: ServerFacts, run: str | None) -> Known | None:
     """What was told before by the server and model that were just probed, and whether that still
     holds; None when nothing is remembered."""
     note = memory.recall(server, _name(probed.model))
@@ -117,3 +116,11 @@ def _age(told_at: str) -> float | None:
 
 def _name(model: str) -> str:
     return f"facts of {model}"
+
+
+class Memory(Protocol):
+    """Where facts about a pool (a server) are kept: the store, or an attempt's view of it."""
+
+    def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
+
+    def recall(self, pool: str, name: str) -> dict[str, object] | None: ...

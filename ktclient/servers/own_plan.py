@@ -63,7 +63,7 @@ def work_out(wanted: Wanted, settings: Settings) -> Planned:
         extra=wanted.extra,
         as_guide=wanted.as_guide,
     )
-    return build.work_out(chosen, wish, machine.read())
+    return build.launch_plan(chosen, wish, machine.read())
 
 
 def write_key(planned: Planned, settings: Settings) -> Path | None:

@@ -31,7 +31,7 @@ def key_of(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
-class OnePoller:
+class PollLease:
     """The lease on polling one server, and the readings that go with it. For one thread."""
 
     def __init__(self, state: StateDir, url: str) -> None:

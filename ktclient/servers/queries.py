@@ -21,7 +21,7 @@ _DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-def extras(facts: ServerFacts, rid: str, thinking: bool | None = None) -> dict[str, object]:
+def request_fields(facts: ServerFacts, rid: str, thinking: bool | None = None) -> dict[str, object]:
     """Fields to add to a chat request for this server. `thinking`, where it was said outright, is
     sent to any server: one that knows no such field refuses it, and says so."""
     fields = _DIALECTS[facts.dialect].extras(rid)
@@ -60,7 +60,7 @@ def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
     return folder if isinstance(folder, str) and folder and "\0" not in folder else None
 
 
-def is_silent(facts: ServerFacts, api_key: str | None) -> bool | None:
+def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
     """Whether the server computes nothing for anybody now. None when nobody can say; a server
     that is not there computes nothing."""
     try:
@@ -81,7 +81,7 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
         return False
 
 
-def answers(facts: ServerFacts, api_key: str | None, watch: liveness.Watch) -> bool:
+def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch) -> bool:
     """Whether the server answers anything at all now. sglang answers /model_info at once, also in
     the middle of a prefill; /health and /v1/loads wait for the end of a chunk. A status that tells
     of an error is an answer too."""

@@ -25,7 +25,7 @@ LONGEST_PAUSE_SECONDS = 3600.0
 Answer = TypeVar("Answer")
 
 
-def ask(
+def run_limited(
     state: StateDir,
     url: str,
     run: str | None,

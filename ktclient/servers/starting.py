@@ -12,7 +12,7 @@ from pathlib import Path
 from ktclient.servers.dialects import openai_compatible, sglang
 from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.launch import registry, server_state
-from server_bundle.launch.registry import Seen
+from server_bundle.launch.registry import Observed
 
 _ON_THEIR_WAY = (server_state.STARTING, server_state.WAITING)
 
@@ -50,11 +50,11 @@ def crashed_on(servers: Path, ports: tuple[int, ...]) -> str | None:
     return None
 
 
-def _all(servers: Path) -> list[Seen]:
+def _all(servers: Path) -> list[Observed]:
     return [one for one in registry.all_of(servers) if one.state in _ON_THEIR_WAY]
 
 
-def _coming(one: Seen) -> Coming:
+def _coming(one: Observed) -> Coming:
     server = one.server
     dialect = sglang.NAME if server.engine.startswith("sglang") else openai_compatible.NAME
     pool = server.pool or server.planned_pool

@@ -5,26 +5,18 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 
-from jobs import clock
 from jobs.errors import StoreUnusable
 from jobs.model import Status
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from jobs.worker.attempt import Performing
 from ktclient.config.settings import Settings
 from ktclient.servers import listening, memory, queries, question_limit
 from ktclient.servers.dialects import openai_compatible
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Known
-from ktclient.worker.heartbeat import attend
 
 BRIEF_SECONDS = 1.0
 """What a server may take to answer when its facts are known: an idle one needs milliseconds."""
-WORKER_SECONDS = 15.0
-"""What it may take before a request is sent, when they are not: as long as a chunk of the guide's
-deployment, behind which the request would wait as well."""
-FRESH_SECONDS = 600.0
-"""So long after they were told a worker does not ask again."""
 
 
 def survey(server: str, probed: ServerFacts, settings: Settings, patience: float) -> ServerFacts:
@@ -32,18 +24,18 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
     seconds. It is also asked when much is known, but briefly, and not while a job of ours keeps it
     busy. Creates no store; one that is there remembers the answer."""
     run = listening.run_of(probed.url)
-    known, is_ours = _recalled(settings.state, server, probed, run)
-    if _is_sure(known) and is_ours:
+    known, is_ours = _load(settings.state, server, probed, run)
+    if is_sure(known) and is_ours:
         return _best(probed, known)
     with contextlib.suppress(OSError):  # where questions are counted
         settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = _Server(settings.state, probed, settings.key_for(server), run, known).ask(patience)
+    found = Inquiry(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:
         _remember(settings.state, server, found, run)
-    return _told(probed, known, found)
+    return combined(probed, known, found)
 
 
-def _recalled(
+def _load(
     state: StateDir, server: str, probed: ServerFacts, run: str | None
 ) -> tuple[Known | None, bool]:
     """What is remembered, and whether a job of ours runs there. A store that cannot be used knows
@@ -54,7 +46,7 @@ def _recalled(
             return None, False
         with store:
             running = store.in_status(Status.RUNNING)
-            known = memory.recall(store, server, probed, run)
+            known = memory.load(store, server, probed, run)
             return known, any(job.pool == server for job in running)
     except StoreUnusable:
         return None, False
@@ -65,35 +57,15 @@ def _remember(state: StateDir, server: str, found: ServerFacts, run: str | None)
         store = Store.open_if_any(state)
         if store is not None:
             with store:
-                memory.remember(store, server, found, run)
+                memory.save(store, server, found, run)
 
 
-def for_worker(
-    performing: Performing, server: str, probed: ServerFacts, api_key: str | None
-) -> ServerFacts:
-    """For a worker, before its request: the same, but fresh facts are left alone, and unknown ones
-    are waited for. Raises `WorkCancelled`."""
-    run = listening.run_of(probed.url)
-    known = memory.recall(performing, server, probed, run)
-    if known is not None and _is_sure(known) and _age(known) < FRESH_SECONDS:
-        return known.facts
-    whom = _Server(performing.state, probed, api_key, run, known)
-    found = attend(performing, lambda: whom.ask(WORKER_SECONDS, is_patient=True))
-    if found is not None:
-        memory.remember(performing, server, found, run)
-    return _told(probed, known, found)
-
-
-def _age(known: Known) -> float:
-    return clock.seconds_between(known.told_at, clock.now())
-
-
-def _is_sure(known: Known | None) -> bool:
+def is_sure(known: Known | None) -> bool:
     return known is not None and known.doubt is None
 
 
 @dataclass(frozen=True)
-class _Server:
+class Inquiry:
     """Whom to ask, and what is known of it."""
 
     state: StateDir
@@ -106,7 +78,7 @@ class _Server:
         """What it says now; None when it is not to be asked."""
         if self.probed.dialect == openai_compatible.NAME:
             return None
-        if _is_sure(self.known):
+        if is_sure(self.known):
             patience, is_patient = min(patience, BRIEF_SECONDS), False
 
         def question() -> tuple[ServerFacts, bool]:
@@ -115,10 +87,12 @@ class _Server:
             return found, not was_left
 
         where = self.probed.url
-        return question_limit.ask(self.state, where, self.run, question, is_patient=is_patient)
+        return question_limit.run_limited(
+            self.state, where, self.run, question, is_patient=is_patient
+        )
 
 
-def _told(probed: ServerFacts, known: Known | None, found: ServerFacts | None) -> ServerFacts:
+def combined(probed: ServerFacts, known: Known | None, found: ServerFacts | None) -> ServerFacts:
     """The answer; where there was none, what is remembered, with what the silence says."""
     if found is not None and found.progress is not None:
         return found

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ktclient.request import liveness
 from ktclient.request.liveness import Poller, Question
 from ktclient.servers.gauges import LOADS, Gauges, Reading
-from ktclient.servers.poll_lease import OnePoller
+from ktclient.servers.poll_lease import PollLease
 
 METRICS_SECONDS = 2.0
 LOADS_SECONDS = 5.0
@@ -30,10 +30,10 @@ FRESH_SECONDS = 10.0
 """So old may be what another process saw, to begin with it."""
 
 
-class Watcher:
+class GaugeWatcher:
     """Readings of one server. The first is had at the start, before the request is sent."""
 
-    def __init__(self, gauges: Gauges, poller: OnePoller) -> None:
+    def __init__(self, gauges: Gauges, poller: PollLease) -> None:
         self._gauges, self._shared = gauges, poller
         self._readings: queue.SimpleQueue[tuple[Reading, float]] = queue.SimpleQueue()
         self._has_seen = threading.Event()

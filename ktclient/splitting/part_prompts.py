@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ktclient.documents.document import neutral
+from ktclient.documents.document import neutralize_template_marks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.splitting.chunks import Chunk
 from ktclient.splitting.reduce import Item
@@ -20,7 +20,11 @@ NOTHING = ("Nothing in this part.", "本部分没有相关内容。")
 def part_document(text: str, chunk: Chunk, plan: Plan) -> str:
     """The part under a line that says which it is; what it repeats is marked as such."""
     total, chinese = len(plan.chunks), plan.is_chinese
-    title = f"{':' if chinese else ': '}{neutral(chunk.title)[0]}" if chunk.title else ""
+    title = (
+        f"{':' if chinese else ': '}{neutralize_template_marks(chunk.title)[0]}"
+        if chunk.title
+        else ""
+    )
     which = f"第{chunk.number}部分，共{total}部分" if chinese else f"Part {chunk.number} of {total}"
     body = text[chunk.start : chunk.end]
     if chunk.lead < chunk.start:
@@ -68,7 +72,9 @@ def has_nothing(text: str) -> bool:
 def combining_document(items: Sequence[Item], plan: Plan) -> str:
     """The answers in order, each under the number of its part. They are a model's words, and made
     harmless as every document is."""
-    return neutral("\n\n".join(f"{heading(item, plan)}\n{item.text}" for item in items))[0]
+    return neutralize_template_marks(
+        "\n\n".join(f"{heading(item, plan)}\n{item.text}" for item in items)
+    )[0]
 
 
 def heading(item: Item, plan: Plan) -> str:

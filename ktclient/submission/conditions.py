@@ -45,7 +45,7 @@ def conditions(
             raise BadInput(f"a label has {LONGEST_LABEL} characters at most, not {len(label)}")
     if isinstance(after, str):
         raise BadInput("after must be a list of ids")
-    return Conditions(label, tuple(after), None if at is None else times.moment(at))
+    return Conditions(label, tuple(after), None if at is None else times.parse_future(at))
 
 
 def needed(store: Store, after: Sequence[str]) -> tuple[str, ...]:

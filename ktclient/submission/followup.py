@@ -7,10 +7,11 @@ from ktclient.documents.document import Document
 from ktclient.errors import BadInput
 from ktclient.planning import forecast as forecasts
 from ktclient.planning.forecast import Forecast
-from ktclient.planning.handover import Options, hand_over
+from ktclient.planning.options import Options
 from ktclient.prompts import tasks
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access
+from ktclient.submission.enqueue import enqueue
 from ktclient.submission.spec import JobSpec
 from server_bundle.embedded import weights
 
@@ -31,7 +32,7 @@ def ask(
     `StoreDamaged` where the document is gone, and what `hand_over` raises.
     """
     task = tasks.task(False, question, None)
-    with access.told(settings.state, job_id) as store:
+    with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
         spec = JobSpec.from_json(old.spec)
         if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
@@ -48,4 +49,4 @@ def ask(
         patience=forecasts.PATIENCE_SECONDS,
         manner=spec.manner,
     )
-    return hand_over(document, options, settings, on_progress)[0]
+    return enqueue(document, options, settings, on_progress)[0]

@@ -18,7 +18,7 @@ from ktclient.submission.spec import JobSpec
 if TYPE_CHECKING:
     from ktclient.config.settings import Settings
     from ktclient.documents.document import Document
-    from ktclient.prompts.generation import Manner
+    from ktclient.prompts.generation import GenerationSettings
     from ktclient.prompts.tasks import Task
 
 _MOST = 200
@@ -40,14 +40,14 @@ def known(
     key: str,
     documents: Sequence[Document],
     tasks: Sequence[Task],
-    manner: Manner,
+    manner: GenerationSettings,
     settings: Settings,
 ) -> list[str]:
     """Ids of the jobs that were stored under the key, none if it is new. No server is asked. Raises
     `BadInput` where something else was submitted under it."""
     if not settings.state.has_database():
         return []
-    with access.told(settings.state) as store:
+    with access.open_recovered(settings.state) as store:
         stored = _stored(store, key)
     if not stored:
         return []

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ktclient.errors import BadInput
-from ktclient.prompts.generation import Manner
+from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.splitting.split_plan import Plan
 from ktclient.tokens.estimate import Estimate
@@ -42,7 +42,7 @@ class JobSpec:
     """Seconds for the whole request, from its start to its last token."""
     counted: Estimate | None = None
     """Tokens of the whole message, where they were counted; the same three times if exactly."""
-    manner: Manner = field(default_factory=Manner)
+    manner: GenerationSettings = field(default_factory=GenerationSettings)
     split: Plan | None = None
     """How the document is read in parts: the job conducts them, and asks nothing itself."""
     is_lasting: bool = False
@@ -88,7 +88,7 @@ class JobSpec:
             timeout=data["timeout"],
             is_lasting=bool(task.get("lasting")),
             counted=None if tokens is None else Estimate(*tokens),
-            manner=Manner.from_fields(task),
+            manner=GenerationSettings.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,
         )
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import tiktoken
 
+from ktclient.tokens.kimi import slices
 from ktclient.tokens.pattern import BORDERS
 from ktclient.tokens.ranks import Ranks
-from ktclient.tokens.slicing import slices
 
 _PART = 1 << 16
 """Characters per call: the list of tokens of a whole novel would be 30 MB."""

@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 
 from ktclient.tokens.pattern import NotConvertible, from_tiktoken
@@ -83,3 +84,18 @@ def _marks(config: dict[str, dict[str, dict[str, str]]], first: int) -> Iterator
     named = {int(number): one["content"] for number, one in config["added_tokens_decoder"].items()}
     for number in range(first, first + _RESERVED):
         yield named.get(number, f"<|reserved_token_{number}|>")
+
+
+_RUNS = re.compile(r"\s+|\S+")  # what str.isspace says, as there
+
+
+def slices(text: str, most: int, longest: int) -> Iterator[str]:
+    """Of at most `most` characters from the start on, and within each none with more than
+    `longest` white space characters in a row, or others."""
+    for start in range(0, len(text), most):
+        block, begin = text[start : start + most], 0
+        for run in _RUNS.finditer(block):
+            for cut in range(run.start() + longest, run.end(), longest):
+                yield block[begin:cut]
+                begin = cut
+        yield block[begin:]

@@ -9,8 +9,8 @@ from jobs.errors import PartFailed
 from jobs.model import Job, NewJob, Outcome
 from jobs.store.families import Tally
 from jobs.worker import conductor
-from jobs.worker.attempt import Performing
-from jobs.worker.conductor import patiently
+from jobs.worker.attempt import RunningAttempt
+from jobs.worker.conductor import retry_until_usable
 from ktclient.batch import results as batch_results
 from ktclient.batch import spec as batch_spec
 from ktclient.batch.result_files import ResultFiles
@@ -25,7 +25,7 @@ _FLUSH_CHARACTERS = 1_000_000
 """Of results that are held before they are written to the store."""
 
 
-def conduct(performing: Performing) -> None:
+def conduct(performing: RunningAttempt) -> None:
     """Raises `PartFailed` when a line was not answered, `ResultsUnwritable`; all results are kept
     as its output then, too."""
     spec = BatchSpec.from_json(performing.spec)
@@ -33,7 +33,7 @@ def conduct(performing: Performing) -> None:
     names = _store(performing, spec)
     performing.enter("asking")
     tell = _Teller(performing, len(names), spec.results).tell
-    ended = conductor.until_all_ended(performing, len(names), tolerant=True, look=tell)
+    ended = conductor.wait_for_parts(performing, len(names), tolerant=True, look=tell)
     performing.enter("writing results")
     parts = {part.part: part for part in ended}
     _write(performing, spec, [parts[name] for name in names])
@@ -42,7 +42,7 @@ def conduct(performing: Performing) -> None:
         raise PartFailed(_what_failed(performing, spec, failed))
 
 
-def _store(performing: Performing, spec: BatchSpec) -> list[str]:
+def _store(performing: RunningAttempt, spec: BatchSpec) -> list[str]:
     """Those that are there already stay as they are. Returns the custom_ids in order."""
     names: list[str] = []
     requests = batch_spec.from_document(performing.document())
@@ -54,7 +54,7 @@ def _store(performing: Performing, spec: BatchSpec) -> list[str]:
     return names
 
 
-def _part(performing: Performing, spec: BatchSpec, request: Request) -> NewJob:
+def _part(performing: RunningAttempt, spec: BatchSpec, request: Request) -> NewJob:
     return NewJob(
         pool=spec.server,
         spec=request.spec(spec.server),
@@ -71,7 +71,7 @@ def _part(performing: Performing, spec: BatchSpec, request: Request) -> NewJob:
 class _Teller:
     """Progress in lines, and how many failed so far."""
 
-    def __init__(self, performing: Performing, lines: int, results: str) -> None:
+    def __init__(self, performing: RunningAttempt, lines: int, results: str) -> None:
         self._performing, self._lines, self._results = performing, lines, results
         self._failed = -1
 
@@ -82,7 +82,7 @@ class _Teller:
             self._performing.figure(lines=self._lines, failed=tally.failed, results=self._results)
 
 
-def _write(performing: Performing, spec: BatchSpec, parts: list[Job]) -> None:
+def _write(performing: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
     """The same lines as the job's output and into the files."""
     files = ResultFiles(spec.results, spec.errors, spec.mode, performing.job_id)
     try:
@@ -108,7 +108,7 @@ def _write(performing: Performing, spec: BatchSpec, parts: list[Job]) -> None:
         files.drop()
 
 
-def _line(performing: Performing, part: Job) -> str:
+def _line(performing: RunningAttempt, part: Job) -> str:
     custom_id = part.part or ""
     if not _is_answered(part):
         cause, message = part.cause or part.state.lower(), part.message or ""
@@ -119,9 +119,9 @@ def _line(performing: Performing, part: Job) -> str:
     return batch_results.answered(custom_id, told)
 
 
-def _answer(performing: Performing, part: Job) -> Answered:
-    attempt = patiently(performing, lambda: performing.parts.attempt(part))
-    pieces = patiently(performing, lambda: performing.parts.pieces(part))
+def _answer(performing: RunningAttempt, part: Job) -> Answered:
+    attempt = retry_until_usable(performing, lambda: performing.parts.attempt(part))
+    pieces = retry_until_usable(performing, lambda: performing.parts.pieces(part))
     assert attempt is not None and part.finished_at is not None
     text = {name: "" for name in ("answer", "reasoning", "tool_calls")}
     for piece in pieces:
@@ -142,7 +142,7 @@ def _is_answered(part: Job) -> bool:
     return part.outcome is Outcome.SUCCEEDED
 
 
-def _what_failed(performing: Performing, spec: BatchSpec, failed: list[Job]) -> str:
+def _what_failed(performing: RunningAttempt, spec: BatchSpec, failed: list[Job]) -> str:
     first = failed[0]
     lines = f"{len(failed):,} of {spec.lines:,} lines"
     files = " and ".join(path for path in (spec.results, spec.errors) if path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
 from ktclient.planning import fit
 from ktclient.prompts import tasks
@@ -13,7 +13,7 @@ from ktclient.servers import queries
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
-from ktclient.worker.heartbeat import attend
+from ktclient.worker.heartbeat import call_in_thread
 
 SURVEY_SECONDS = 2.0
 """How long a server may take to tell its pool where nobody has told it yet: no busy one is waited
@@ -21,14 +21,14 @@ for, as its pool was asked for at submit."""
 
 
 def request(
-    performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
     if spec.task.kind is Kind.REQUEST:
         return _whole_request(performing, facts, spec, settings)
     message = tasks.message(performing.document().decode(), spec.task)
     is_one = spec.manner.system is None
     _check_fit(performing, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
-    extras = queries.extras(facts, performing.rid, spec.manner.thinking)
+    extras = queries.request_fields(facts, performing.rid, spec.manner.thinking)
     if spec.manner.temperature is not None:
         extras["temperature"] = spec.manner.temperature
     return LongRequest(
@@ -44,12 +44,12 @@ def request(
 
 
 def _whole_request(
-    performing: Performing, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
     """A body as somebody else wrote it; what it does not say is as in every request of ours."""
     body = Body.from_bytes(performing.document())
     _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
-    ours = queries.extras(facts, performing.rid)
+    ours = queries.request_fields(facts, performing.rid)
     if body.tells_of_thinking:
         ours.pop("chat_template_kwargs", None)
     return LongRequest(
@@ -64,7 +64,7 @@ def _whole_request(
     )
 
 
-def text(performing: Performing, spec: JobSpec) -> str:
+def text(performing: RunningAttempt, spec: JobSpec) -> str:
     """All that the server reads, to be estimated where it was not counted."""
     document = performing.document()
     if spec.task.kind is Kind.REQUEST:
@@ -73,7 +73,7 @@ def text(performing: Performing, spec: JobSpec) -> str:
 
 
 def _check_fit(
-    performing: Performing,
+    performing: RunningAttempt,
     facts: ServerFacts,
     message: str,
     spec: JobSpec,
@@ -87,13 +87,13 @@ def _check_fit(
     limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # What others remember may be of a server that has since been started anew.
-        now = attend(performing, lambda: queries.survey(facts, key, SURVEY_SECONDS))
+        now = call_in_thread(performing, lambda: queries.survey(facts, key, SURVEY_SECONDS))
         limits = fit.Limits(now.window, now.pool or limits.pool, now.page)
     if fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         return
     exact = size.likely if size.low == size.high else None
     if exact is None:
-        exact = attend(performing, lambda: queries.count(facts, key, message))
+        exact = call_in_thread(performing, lambda: queries.count(facts, key, message))
     prompt = size.low if exact is None else exact
     is_exact = exact is not None and is_one
     fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()

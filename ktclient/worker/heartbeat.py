@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from jobs.errors import WorkCancelled
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 
 TICK_SECONDS = 0.2
 
 Answer = TypeVar("Answer")
 
 
-def asked(call: Callable[[], Answer]) -> queue.SimpleQueue[Answer | BaseException]:
+def start(call: Callable[[], Answer]) -> queue.SimpleQueue[Answer | BaseException]:
     """Make a blocking call in a thread of its own; its answer, or what it raised, comes there."""
     answers: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
 
@@ -30,10 +30,10 @@ def asked(call: Callable[[], Answer]) -> queue.SimpleQueue[Answer | BaseExceptio
     return answers
 
 
-def attend(performing: Performing, call: Callable[[], Answer]) -> Answer:
+def call_in_thread(performing: RunningAttempt, call: Callable[[], Answer]) -> Answer:
     """The answer of a blocking call that does not touch the store, however long it takes. Raises
     what it raises, and `WorkCancelled`: the call then ends by itself, and nobody listens."""
-    answers = asked(call)
+    answers = start(call)
     while True:
         try:
             answer = answers.get(timeout=TICK_SECONDS)
@@ -45,7 +45,7 @@ def attend(performing: Performing, call: Callable[[], Answer]) -> Answer:
         return answer
 
 
-def rest(performing: Performing, seconds: float) -> None:
+def sleep(performing: RunningAttempt, seconds: float) -> None:
     """Sleep. Raises `WorkCancelled`."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
@@ -53,6 +53,6 @@ def rest(performing: Performing, seconds: float) -> None:
         time.sleep(min(TICK_SECONDS, left))
 
 
-def _beat(performing: Performing) -> None:
+def _beat(performing: RunningAttempt) -> None:
     if not performing.beat():
         raise WorkCancelled("cancelled while it waited for the server")

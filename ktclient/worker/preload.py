@@ -33,7 +33,7 @@ _CHUNKS: tuple[dict[str, object], ...] = (
 _MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "warm"}]}
 
 
-def warm() -> None:
+def preload() -> None:
     """Play one probe and one streamed request from memory."""
     connection.long_client(_URL, lambda step, sock: None).close()  # loads the real transport
     socket.getaddrinfo("127.0.0.1", 80)  # loads the codec for host names; asks nobody

@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 
 from jobs import clock
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 from ktclient.planning.progress import Prefill, Progress
-from ktclient.records.snapshot import NOT_ANSWERING
+from ktclient.records.phases import NOT_ANSWERING
 from ktclient.request.events import Completed, Prefilled, Sent, Text
 from ktclient.request.liveness import AnswersAgain, NotAnswering
 from ktclient.request.stream import StreamEvent
-from ktclient.servers.watcher import Watcher
+from ktclient.servers.watcher import GaugeWatcher
 
 WRITE_SECONDS = 2.0
 STALL_SECONDS = 600.0
@@ -27,7 +27,7 @@ class Reporter:
     looks at the server until the first token."""
 
     def __init__(
-        self, performing: Performing, least_tokens: int, prefill: Prefill, watcher: Watcher
+        self, performing: RunningAttempt, least_tokens: int, prefill: Prefill, watcher: GaugeWatcher
     ) -> None:
         self._performing = performing
         self._least_tokens = least_tokens

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import tenacity
 
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     NEVER_ACCEPTED,
     ConnectionRefused,
@@ -16,10 +16,10 @@ from ktclient.errors import (
     RateLimited,
     ServerSilent,
 )
-from ktclient.records.snapshot import WAITING_FOR_SERVER
+from ktclient.records.phases import WAITING_FOR_SERVER
 from ktclient.servers import starting
 from ktclient.submission.spec import JobSpec
-from ktclient.worker.heartbeat import rest
+from ktclient.worker.heartbeat import sleep
 
 PATIENCE_SECONDS = 600.0
 """How long a job waits for a server that accepts nothing: the guide's takes 80 s to start,
@@ -33,7 +33,7 @@ AWAY = (ConnectionRefused, HostUnknown, HostUnreachable, ServerSilent)
 """Not there at all, or no way leads to it."""
 
 
-def turns(performing: Performing, spec: JobSpec) -> tenacity.Retrying:
+def tries(performing: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
     """While it is starting, full or away: for `PATIENCE_SECONDS` or `AWAY_SECONDS` since it first
     refused; within the job's timeout also as long as it says itself when to come back, or
     `ktserver` is starting it, which has bounds of its own."""
@@ -42,7 +42,7 @@ def turns(performing: Performing, spec: JobSpec) -> tenacity.Retrying:
         retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
         wait=refusals.pause,
         stop=refusals.are_enough,
-        sleep=lambda seconds: rest(performing, seconds),
+        sleep=lambda seconds: sleep(performing, seconds),
         before_sleep=refusals.tell,
         reraise=True,
     )
@@ -53,7 +53,7 @@ class _Refusals:
     """Of one attempt. The first begins the wait: what came before it, such as a time in the
     server's queue, was none."""
 
-    performing: Performing
+    performing: RunningAttempt
     spec: JobSpec
     began: float = 0.0
     told: str = ""

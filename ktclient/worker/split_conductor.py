@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from jobs.model import Job, NewJob
 from jobs.worker import conductor
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.splitting import part_prompts, reduce
 from ktclient.splitting.reduce import Item
@@ -31,7 +31,7 @@ _INSTRUCTION_TOKENS = 256
 """More than what is said about the answers, and a chat template."""
 
 
-def conduct(performing: Performing) -> None:
+def conduct(performing: RunningAttempt) -> None:
     """Raises `PartFailed`, `PartRestarted` and `WorkCancelled`."""
     spec = JobSpec.from_json(performing.spec)
     assert spec.split is not None
@@ -54,7 +54,7 @@ def _with_something(items: list[Item], task: Task) -> list[Item]:
 class _Family:
     """The parts of one job, as its plan has them."""
 
-    def __init__(self, performing: Performing, spec: JobSpec, plan: Plan) -> None:
+    def __init__(self, performing: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
         self._performing, self._spec, self._plan = performing, spec, plan
         self._cut_off: list[str] = []
 
@@ -90,7 +90,7 @@ class _Family:
         """The one answer from all, as it is written."""
         self._performing.enter(WRITING)
         conductor.add(self._performing, [self._combining(ANSWER, items, is_last=True)])
-        last = conductor.pass_on(self._performing, ANSWER)
+        last = conductor.stream_part_output(self._performing, ANSWER)
         self._tell_figures(last)
 
     def _answers(self, stored: Sequence[Job], places: Sequence[tuple[int, int]]) -> list[Item]:
@@ -99,10 +99,10 @@ class _Family:
 
     def _item(self, job: Job, first: int, last: int) -> Item:
         parts, performing = self._performing.parts, self._performing
-        part = conductor.patiently(performing, lambda: parts.named(str(job.part)))
+        part = conductor.retry_until_usable(performing, lambda: parts.named(str(job.part)))
         assert part is not None
-        text = conductor.patiently(performing, lambda: parts.answer(part)).strip()
-        attempt = conductor.patiently(performing, lambda: parts.attempt(part))
+        text = conductor.retry_until_usable(performing, lambda: parts.answer(part)).strip()
+        attempt = conductor.retry_until_usable(performing, lambda: parts.attempt(part))
         said = attempt.figures.get("completion_tokens") if attempt else None
         if attempt and attempt.figures.get("finish_reason") == "length":
             self._cut_off.append(str(job.part))
@@ -148,9 +148,9 @@ class _Family:
     def _tell_figures(self, last: Job) -> None:
         """Sums over all parts, and how the last one ended."""
         performing = self._performing
-        jobs = conductor.patiently(performing, performing.parts.all)
+        jobs = conductor.retry_until_usable(performing, performing.parts.all)
         attempts = [
-            conductor.patiently(performing, lambda job=job: performing.parts.attempt(job))  # type: ignore[misc]
+            conductor.retry_until_usable(performing, lambda job=job: performing.parts.attempt(job))  # type: ignore[misc]
             for job in jobs
         ]
         figures = [one.figures for one in attempts if one is not None]

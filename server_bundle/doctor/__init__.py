@@ -36,10 +36,10 @@ def examine(plan: LaunchPlan, machine: Machine | None = None) -> list[Finding]:
     """All findings at once. Raises nothing for a broken machine: what cannot be looked at is a
     finding too."""
     case = Case(plan, machine or Machine())
-    return [finding for about, check in _CHECKS for finding in _tried(about, check, case)]
+    return [finding for about, check in _CHECKS for finding in _run_check(about, check, case)]
 
 
-def _tried(about: str, check: Check, case: Case) -> Iterator[Finding]:
+def _run_check(about: str, check: Check, case: Case) -> Iterator[Finding]:
     try:
         yield from check(case)
     except Exception as trouble:  # whatever is broken here, the other checks are still wanted

@@ -20,8 +20,9 @@ import xllamacpp
 from jobs import clock
 from jobs.processes import detach, identity
 from server_bundle.embedded.server import MODEL, WINDOW
-from server_bundle.launch import server_folder
-from server_bundle.launch.server_folder import RunningServer, ServerFiles
+from server_bundle.launch import running_note
+from server_bundle.launch.running_note import RunningServer
+from server_bundle.launch.server_folder import ServerFiles
 
 BATCH = 256
 """Prompt tokens per forward: progress about every second, and a dropped request stops within
@@ -94,7 +95,7 @@ def serve(files: ServerFiles, weights: Path, idle_seconds: float) -> None:
         process=identity.mine(),
         log=str(files.log),
     )
-    server_folder.write(files, running)
+    running_note.write(files, running)
     detach.say_ready(running.url)
     idleness = Idleness(server)
     while not leave.wait(LOOK_SECONDS) and idleness.seconds() < idle_seconds:

@@ -19,8 +19,9 @@ from jobs.processes import detach, identity
 from server_bundle.embedded import weights
 from server_bundle.embedded.weights import Progress as Progress
 from server_bundle.errors import EmbeddedNotInstalled, ServerDidNotStart
-from server_bundle.launch import server_folder
-from server_bundle.launch.server_folder import RunningServer, ServerFiles
+from server_bundle.launch import running_note
+from server_bundle.launch.running_note import RunningServer
+from server_bundle.launch.server_folder import ServerFiles
 
 MODEL = "SmolLM2-135M-Instruct"
 WINDOW = 8192
@@ -49,7 +50,7 @@ def ensure_up(
     `WeightsUnavailable` and `ServerDidNotStart`.
     """
     files = ServerFiles(folder)
-    running = server_folder.read(files)
+    running = running_note.read(files)
     if running is not None:
         return running
     if not is_installed():
@@ -62,7 +63,7 @@ def ensure_up(
     if lock is None:
         raise ServerDidNotStart("another process has been starting the server for too long")
     try:
-        return server_folder.read(files) or _start(files, cache, on_progress, idle_seconds)
+        return running_note.read(files) or _start(files, cache, on_progress, idle_seconds)
     finally:
         lock.release()
 
@@ -89,7 +90,7 @@ def _start(
         )
     except DetachFailed as error:
         raise ServerDidNotStart(str(error)) from error
-    running = server_folder.read(files)
+    running = running_note.read(files)
     if running is None:
         raise ServerDidNotStart(
             f"the embedded server ended as soon as it had started. Its log, {files.log}, "
@@ -100,7 +101,7 @@ def _start(
 
 def status(folder: Path) -> RunningServer | None:
     """The running embedded server, if any."""
-    return server_folder.read(ServerFiles(folder))
+    return running_note.read(ServerFiles(folder))
 
 
 def down(folder: Path, on_wait: Callable[[], None] = lambda: None) -> RunningServer | None:
@@ -109,7 +110,7 @@ def down(folder: Path, on_wait: Callable[[], None] = lambda: None) -> RunningSer
     SIGTERM, a bounded wait, SIGKILL: only ever to the process that holds the server's lock.
     """
     files = ServerFiles(folder)
-    running = server_folder.read(files)
+    running = running_note.read(files)
     if running is None:
         return None
     os.kill(running.process.pid, signal.SIGTERM)

@@ -20,7 +20,7 @@ def cause(log: Path, ended: Ended | None) -> str:
     return fatal.cause.title if fatal else ""
 
 
-def told(log: Path, ended: Ended | None) -> str:
+def describe(log: Path, ended: Ended | None) -> str:
     """In lines: the known cause, its proof and its cure, or how the log ends."""
     explained = _explained(log, ended)
     fatal = _fatal(explained)

@@ -17,7 +17,7 @@ from jobs.model import Identity
 from jobs.processes import identity
 from server_bundle.launch import process_tree, server_state
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import KeptServer
+from server_bundle.launch.server_state import ServerState
 from server_bundle.launch.start_progress import StartUp
 
 STOPPED = "stopped"
@@ -26,11 +26,11 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """One server, looked at."""
 
     files: ServerFiles
-    server: KeptServer
+    server: ServerState
     state: str
     """starting, ready, draining, waiting, stopped or crashed."""
     is_kept: bool
@@ -61,57 +61,57 @@ def files_of(servers: Path, name: str) -> ServerFiles:
     return ServerFiles(servers / name)
 
 
-def all_of(servers: Path) -> list[Seen]:
+def all_of(servers: Path) -> list[Observed]:
     """Every server that was ever started and not forgotten, by name."""
-    seen = (look(ServerFiles(path.parent)) for path in sorted(servers.glob("*/server.json")))
+    seen = (inspect(ServerFiles(path.parent)) for path in sorted(servers.glob("*/server.json")))
     return [one for one in seen if one is not None]
 
 
-def look(files: ServerFiles) -> Seen | None:
+def inspect(files: ServerFiles) -> Observed | None:
     """What is true of one; None when there never was one."""
     server = server_state.read(files)
     if server is None:
         return None
     is_kept = identity.is_held(files.lock) and identity.is_same_process_alive(server.keeper)
     if is_kept and server.state != server_state.ENDED:
-        return Seen(files, server, server.state, True, (), "")
+        return Observed(files, server, server.state, True, (), "")
     is_alive = server.server is not None and identity.is_same_process_alive(server.server)
     if is_alive and server.state != server_state.ENDED:
         why = (
             f"its keeper (process {server.keeper.pid}) was killed: it runs on, but its log grows "
             "without end and nobody starts it again; `ktserver restart` gives it another"
         )
-        return Seen(files, server, _state_by_log(server), False, (), why)
+        return Observed(files, server, _state_by_log(server), False, (), why)
     leftovers = tuple(process_tree.members(known_processes(server)))
     if server.state == server_state.ENDED:
         state = STOPPED if server.ended is None or server.ended.asked else CRASHED
-        return Seen(
+        return Observed(
             files, server, state, False, leftovers, "" if state == STOPPED else _end(server)
         )
     why = "it and its keeper were killed"
     if server.keeper.boot_id != identity.boot_id():
         why = "the machine was restarted"
-    return Seen(files, server, CRASHED, False, leftovers, why)
+    return Observed(files, server, CRASHED, False, leftovers, why)
 
 
-def known_processes(server: KeptServer) -> list[Identity]:
+def known_processes(server: ServerState) -> list[Identity]:
     """Every process that was noted: of a server whose keeper is dead, the way to the rest."""
     return [*server.members, *([server.server] if server.server else [])]
 
 
-def _end(server: KeptServer) -> str:
+def _end(server: ServerState) -> str:
     assert server.ended is not None
     return f"{server.ended.in_words()}, at {server.ended.stage}"
 
 
-def _state_by_log(server: KeptServer) -> str:
+def _state_by_log(server: ServerState) -> str:
     """Whether a start was finished after its keeper had died."""
     if server.state == server_state.STARTING and read_log(server).is_ready:
         return server_state.READY
     return server.state
 
 
-def read_log(server: KeptServer) -> StartUp:
+def read_log(server: ServerState) -> StartUp:
     """What the log says by now, without waiting for the keeper to note it."""
     start = StartUp()
     with contextlib.suppress(OSError):

@@ -69,7 +69,7 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class KeptServer:
+class ServerState:
     """One server with a keeper, in this run or in its last."""
 
     name: str
@@ -125,18 +125,18 @@ class KeptServer:
         return asdict(self)
 
 
-def write(files: ServerFiles, server: KeptServer) -> None:
+def write(files: ServerFiles, server: ServerState) -> None:
     """Leave the note, whole or not at all."""
     server_folder.put(files.record, json.dumps(server.to_dict(), indent=1))
 
 
-def read(files: ServerFiles) -> KeptServer | None:
+def read(files: ServerFiles) -> ServerState | None:
     """The last note, true or not (see `servers_of_ours`); None when there is none."""
     try:
         data = json.loads(files.record.read_text(encoding="utf-8"))
-        known = {one.name for one in dataclasses.fields(KeptServer)}
+        known = {one.name for one in dataclasses.fields(ServerState)}
         values = {key: value for key, value in data.items() if key in known}
-        return KeptServer(**values | _nested(values))
+        return ServerState(**values | _nested(values))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # not written yet, or by another version
 

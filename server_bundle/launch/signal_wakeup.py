@@ -9,7 +9,7 @@ import signal
 _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
-class Wakes:
+class SignalWakeup:
     """What woke us. Handlers do nothing: the interpreter writes the signal's number into a pipe
     (`signal.set_wakeup_fd`), so nothing runs in the middle of anything."""
 

@@ -15,9 +15,9 @@ from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.errors import AnotherServer, ServerDidNotStart, StillStarting
 from server_bundle.launch import exit_reason, readiness, registry, server_folder, server_state
-from server_bundle.launch.registry import Seen
+from server_bundle.launch.registry import Observed
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import KeptServer
+from server_bundle.launch.server_state import ServerState
 from server_bundle.plan import plan_file
 from server_bundle.plan.launch_plan import LaunchPlan
 
@@ -25,7 +25,7 @@ LOCK_SECONDS = 60.0
 """How long to wait for another `ktserver` that starts something: only until it is detached."""
 KEEPER_SECONDS = 60.0
 LOOK_SECONDS = 0.2
-OnLook = Callable[[Seen, float], None]
+OnLook = Callable[[Observed, float], None]
 """Told what is seen, and the seconds since the start began."""
 
 
@@ -49,7 +49,7 @@ def begin(servers: Path, name: str, plan: LaunchPlan, restart: str) -> Begun:
         raise ServerDidNotStart("another ktserver has been starting a server for too long")
     try:
         files = registry.files_of(servers, name)
-        seen = registry.look(files)
+        seen = registry.inspect(files)
         if seen is not None and seen.is_there:
             _refuse_another(seen, plan)
             return Begun(files, False)
@@ -60,7 +60,7 @@ def begin(servers: Path, name: str, plan: LaunchPlan, restart: str) -> Begun:
         lock.release()
 
 
-def _refuse_another(seen: Seen, plan: LaunchPlan) -> None:
+def _refuse_another(seen: Observed, plan: LaunchPlan) -> None:
     name = seen.server.name
     if seen.leftovers and not seen.is_running:
         pids = ", ".join(str(one.pid) for one in seen.leftovers)
@@ -141,7 +141,7 @@ def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
         raise ServerDidNotStart(str(error)) from error
 
 
-def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook) -> KeptServer:
+def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook) -> ServerState:
     """Wait until the server is ready by its log and answers over HTTP.
 
     Raises `ServerDidNotStart` with its last words, and `StillStarting` after `seconds`, counted
@@ -149,7 +149,7 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
     """
     began = time.monotonic()
     while True:
-        seen = registry.look(files)
+        seen = registry.inspect(files)
         if seen is None or not seen.is_running:
             raise ServerDidNotStart(_why(files, seen))
         running_for = _since(seen, began)
@@ -165,7 +165,7 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
         time.sleep(LOOK_SECONDS)  # another process's note gives no event
 
 
-def _since(seen: Seen, began: float) -> float:
+def _since(seen: Observed, began: float) -> float:
     if seen.server.server is not None:
         age = identity.seconds_since_start(seen.server.server)
         if age is not None:
@@ -173,7 +173,7 @@ def _since(seen: Seen, began: float) -> float:
     return time.monotonic() - began
 
 
-def _why(files: ServerFiles, seen: Seen | None) -> str:
+def _why(files: ServerFiles, seen: Observed | None) -> str:
     """How it ended and, by its log, why."""
     how, ended = "the server ended as soon as it had started", None
     if seen is not None and seen.server.ended is not None:
@@ -182,4 +182,4 @@ def _why(files: ServerFiles, seen: Seen | None) -> str:
         how += " (it was told to stop)" if ended.asked else f": {ended.in_words()}"
     elif seen is not None:
         how = f"{seen.server.name!r} is gone: {seen.why}"
-    return f"{how}.\n{exit_reason.told(files.log, ended)}"
+    return f"{how}.\n{exit_reason.describe(files.log, ended)}"

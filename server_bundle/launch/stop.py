@@ -13,7 +13,7 @@ from jobs.model import Identity
 from jobs.processes import identity
 from server_bundle.launch import process_tree, registry, server_folder, server_state
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import Ended, KeptServer
+from server_bundle.launch.server_state import Ended, ServerState
 
 DRAIN_SECONDS = 60.0
 """sglang waits for every request that it has, for ever; sglang-kt also for those whose client has
@@ -29,7 +29,7 @@ OnWait = Callable[[float], None]
 class Stopped:
     """What was done."""
 
-    server: KeptServer
+    server: ServerState
     seconds: float
     ended: Ended | None
     """By the keeper's word; None when there was none to ask."""
@@ -41,7 +41,7 @@ class Stopped:
 
 def down(files: ServerFiles, seconds: float, on_wait: OnWait) -> Stopped | None:
     """Drain for at most so many seconds, then kill. None when nothing of it lived."""
-    seen = registry.look(files)
+    seen = registry.inspect(files)
     if seen is None or not seen.is_there:
         return None
     began = time.monotonic()
@@ -82,7 +82,7 @@ def _drain(process: Identity, seconds: float, on_wait: OnWait) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _note_end(files: ServerFiles, server: KeptServer, killed: int, spent: float) -> None:
+def _note_end(files: ServerFiles, server: ServerState, killed: int, spent: float) -> None:
     """In the place of a keeper that is dead."""
     ended = Ended(clock.now(), None, None, True, round(spent, 1), server.stage, (), killed)
     server_state.write(

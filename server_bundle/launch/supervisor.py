@@ -26,8 +26,8 @@ from server_bundle.launch.backoff import BackOff
 from server_bundle.launch.child import Child
 from server_bundle.launch.log_rotation import LogReader
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import Ended, KeptServer, Restart
-from server_bundle.launch.signal_wakeup import Wakes
+from server_bundle.launch.server_state import Ended, Restart, ServerState
+from server_bundle.launch.signal_wakeup import SignalWakeup
 from server_bundle.launch.start_progress import StartUp
 from server_bundle.plan import plan_file
 from server_bundle.plan.launch_plan import LaunchPlan
@@ -43,12 +43,12 @@ _OURS = "KTJOB_"
 """Our own settings, the key among them, are none of the server's business."""
 
 
-class Keeper:
+class Supervisor:
     """One server through all its runs."""
 
     def __init__(self, files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
         self._files, self._plan = files, plan
-        self._wakes = Wakes()
+        self._wakes = SignalWakeup()
         self._log = LogReader(files.log, files.last_log)
         self._back_off = BackOff()
         self._start = StartUp()
@@ -60,7 +60,7 @@ class Keeper:
         self._unwritten = True
         self._was_ready = False
         self._killed = 0
-        self._note = KeptServer(
+        self._note = ServerState(
             name=files.folder.name,
             profile=plan.profile,
             engine=plan.engine,
@@ -276,7 +276,7 @@ def main(argv: Sequence[str]) -> None:
         raise SystemExit("another keeper holds the lock of this folder")
     child.adopt_orphans()
     files.wish.unlink(missing_ok=True)
-    Keeper(files, plan_file.load(files.plan), asked.restart).run()
+    Supervisor(files, plan_file.load(files.plan), asked.restart).run()
 
 
 if __name__ == "__main__":

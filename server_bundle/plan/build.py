@@ -40,15 +40,15 @@ class Planned:
     kv: KvPlan | None
 
 
-def make(profile: Profile, wish: Overrides, machine: MachineFacts) -> LaunchPlan:
+def with_differences(profile: Profile, wish: Overrides, machine: MachineFacts) -> LaunchPlan:
     """The plan alone. Raises `PlanRefused`."""
-    return work_out(profile, wish, machine).plan
+    return launch_plan(profile, wish, machine).plan
 
 
-def work_out(profile: Profile, wish: Overrides, machine: MachineFacts) -> Planned:
+def launch_plan(profile: Profile, wish: Overrides, machine: MachineFacts) -> Planned:
     """The plan with its reasons. Raises `PlanRefused` for what contradicts itself."""
-    wish = overrides.completed(profile, wish)
-    overrides.refuse(profile, wish)
+    wish = overrides.with_defaults(profile, wish)
+    overrides.validate(profile, wish)
     draft = _Draft(profile, wish, machine)
     draft.fill()
     if not wish.as_guide:

@@ -52,7 +52,7 @@ class Overrides:
     """Exactly as the profile's source has it."""
 
 
-def completed(profile: Profile, wish: Overrides) -> Overrides:
+def with_defaults(profile: Profile, wish: Overrides) -> Overrides:
     """With the profile's values where nothing is wished for."""
     return replace(
         wish,
@@ -66,7 +66,7 @@ def completed(profile: Profile, wish: Overrides) -> Overrides:
     )
 
 
-def refuse(profile: Profile, wish: Overrides) -> None:
+def validate(profile: Profile, wish: Overrides) -> None:
     """Raise `PlanRefused` for what contradicts itself, or would not run."""
     if profile.engine == LLAMA_CPP:
         raise PlanRefused("the embedded server needs no plan: start it with `ktserver up`")

@@ -48,14 +48,11 @@ from jobs.model import Outcome as Ending  # noqa: E402
 from jobs.processes import identity  # noqa: E402
 from jobs.store.state_dir import StateDir  # noqa: E402
 from jobs.store.store import Store  # noqa: E402
-from ktclient import (
-    Job,  # noqa: E402
-    submit_long,  # noqa: E402
-)
+from ktclient import Job, submit_long
 from ktclient.api import submit  # noqa: E402
 from ktclient.config import settings as config  # noqa: E402
 from ktclient.documents import document as documents  # noqa: E402
-from ktclient.planning import handover  # noqa: E402
+from ktclient.planning import options as planning_options  # noqa: E402
 from ktclient.prompts import tasks  # noqa: E402
 from ktclient.tokens import bundled  # noqa: E402
 from ktclient.tokens.counter import Counter  # noqa: E402
@@ -222,7 +219,7 @@ def by_ktjob(server: FakeServer, asks: Sequence[Ask], speed: float, *, for_small
 def _submit(ask: Ask, server: FakeServer, priority: int) -> Job:
     """As `ktjob submit` does."""
     task = tasks.task(True, None, None)
-    options = handover.Options(task, MAX_TOKENS, server=server.url, priority=priority)
+    options = planning_options.Options(task, MAX_TOKENS, server=server.url, priority=priority)
     document = documents.from_text(ask.document, "text")
     return submit.submit(document, options, config.load())[0]
 

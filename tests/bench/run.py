@@ -126,7 +126,7 @@ def _runner_alone(state: StateDir, server: FakeServer, tmp: Path) -> float:
     from jobs.runner import start as runner_start
     from ktclient.records import access
 
-    runner_start.ensure_runner(state.create(), access.WORK)
+    runner_start.ensure_runner(state.create(), access.WORK_ENTRY)
     runner = identity.holder(state.runner_lock)
     assert runner is not None
     last = 0.0

@@ -20,7 +20,7 @@ Until = Callable[..., object]
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 AT_ONCE = (
     "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,"
-    "ktclient.worker.abort.LOOK_SECONDS=0.2,ktclient.worker.abort.AFTER_CANCEL_SECONDS=1"
+    "ktclient.worker.ghost_prefill.LOOK_SECONDS=0.2,ktclient.worker.abort.AFTER_CANCEL_SECONDS=1"
 )
 """For ghosts of a few seconds: another attempt begins as soon as the first is known to be dead, and
 a cancel does not look for longer than they last."""

@@ -30,7 +30,7 @@ ANSWER = 8
 
 def request_to(server: Server, message: str, max_tokens: int = ANSWER) -> LongRequest:
     rid = secrets.token_hex(16)
-    extras = queries.extras(server.facts, rid)
+    extras = queries.request_fields(server.facts, rid)
     url, model = server.facts.url, server.facts.model
     return LongRequest(url, model, message, max_tokens, rid, extras, server.key)
 
@@ -45,7 +45,7 @@ def whole(request: LongRequest) -> tuple[str, Completed]:
 
 
 def is_silent(server: Server) -> bool | None:
-    return queries.is_silent(server.facts, server.key)
+    return queries.is_idle(server.facts, server.key)
 
 
 def wait_for(server: Server, wanted: bool) -> None:

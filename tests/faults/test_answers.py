@@ -177,7 +177,7 @@ def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
 ) -> None:
     """It serves others, and always will; the second attempt goes ahead and says why. It has waited
     once then, however often it is told to come back."""
-    paced(monkeypatch, "ktclient.worker.abort:LEAST_PATIENCE_SECONDS=1.0")
+    paced(monkeypatch, "ktclient.worker.ghost_prefill:LEAST_PATIENCE_SECONDS=1.0")
     gateway.used_tokens = 5
     gateway.answers = [None, (503, {}, b"The request queue is full."), WHOLE]
     job = submit_long("text", server=gateway.url)

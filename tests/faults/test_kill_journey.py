@@ -262,7 +262,7 @@ def test_with_one_attempt_the_job_is_lost_and_tells_where(
 
 def _command_submit(state: StateDir, server: FakeServer, *options: str) -> Job:
     """Through the real command, whose runner has the environment that kills."""
-    quick = "ktclient.worker.abort.LOOK_SECONDS=0.2"
+    quick = "ktclient.worker.ghost_prefill.LOOK_SECONDS=0.2"
     environment = {**os.environ, "KTJOB_CONSTANTS": f"{HASTE},{quick}"}
     document = state.root.parent / "book.txt"
     document.write_text("It was a dark and stormy night. " * 50)

@@ -28,7 +28,7 @@ KILLING = Path(__file__).parents[1] / "support" / "killing"
 KTJOB = [sys.executable, "-m", "ktclient"]
 SOON = (
     "ktclient.request.connection.KEEPALIVE_IDLE_SECONDS=1,ktclient.request.connection.KEEPALIVE_INTERVAL_SECONDS=1,"
-    "ktclient.request.connection.SILENT_PEER_SECONDS=3,ktclient.worker.abort.LOOK_SECONDS=0.2"
+    "ktclient.request.connection.SILENT_PEER_SECONDS=3,ktclient.worker.ghost_prefill.LOOK_SECONDS=0.2"
 )
 WORDS = [f"word{number}" for number in range(50)]
 ANSWER = ("--answer", " ".join(WORDS))

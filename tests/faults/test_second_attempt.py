@@ -15,7 +15,7 @@ from jobs.model import Identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
-from ktclient.cli.render import screen
+from ktclient.cli.render import job_activity
 
 Until = Callable[..., object]
 
@@ -23,7 +23,7 @@ Until = Callable[..., object]
 PROMPT = "x" * 81_920
 PREFILL = ("--prefill-seconds", "2")
 KILLING = Path(__file__).parents[1] / "support" / "killing"
-AT_ONCE = "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,ktclient.worker.abort.LOOK_SECONDS=0.1"
+AT_ONCE = "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,ktclient.worker.ghost_prefill.LOOK_SECONDS=0.1"
 """Otherwise a job rests for longer than such a ghost lasts, and anybody's patience would do."""
 
 
@@ -120,8 +120,8 @@ def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
         job, next_one = submit(dying), submit(dying)
         dying.wait_for_event("prefill_started")
         dying.process.kill()
-        until(lambda: "waiting for the server (" in screen.activity(job.status()))
-        told = screen.activity(job.status())
+        until(lambda: "waiting for the server (" in job_activity.activity(job.status()))
+        told = job_activity.activity(job.status())
         assert "nothing listens there" in told
     with fake_sglang(tmp_path, "--port", str(dying.port), "--answer", "Back.") as reborn:
         assert job.result(timeout=60) == next_one.result(timeout=60) == "Back."

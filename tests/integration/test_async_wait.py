@@ -114,10 +114,10 @@ def test_a_dead_runner_is_replaced(
         document = store.document(old.document)
         new = NewJob(pool=old.pool, spec=old.spec, document=document, title="Next.", weight=1)
         stored = store.submit(new, Capacity())
-    from ktclient.api.async_wait import Watcher
+    from ktclient.api.async_wait import EndWatcher
 
     async def wait() -> str:
-        watcher = Watcher(stored.id, config.load())
+        watcher = EndWatcher(stored.id, config.load())
         async for now, _ in watcher.looks(90):
             state_of_it = now.state
         return state_of_it

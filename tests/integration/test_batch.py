@@ -56,7 +56,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick(state: StateDir, until: Until) -> Iterator[None]:
-    argv = [sys.executable, "-c", QUICK, str(state.root), access.WORK]
+    argv = [sys.executable, "-c", QUICK, str(state.root), access.WORK_ENTRY]
     with state.runner_log.open("w") as log, subprocess.Popen(argv, stderr=log) as process:
         until(lambda: identity.is_held(state.runner_lock))
         yield

@@ -205,12 +205,12 @@ def test_a_family_is_kept_and_removed_as_one(state: StateDir, until: Until) -> N
     until(ended(state, whole))
     parts = parts_of(state, whole)
     with pytest.raises(IllegalTransition, match=f"rm {whole.id}"):
-        garbage.forget(state, parts[0].id)
+        garbage.delete_job(state, parts[0].id)
     with garbage.Upkeep.open(state) as store:
         assert set(store.to_fit(0)) >= {whole.id}
         assert not {part.id for part in parts} & set(store.to_fit(0))
         assert not {part.id for part in parts} & set(store.finished_before(-1))
-    garbage.forget(state, whole.id)
+    garbage.delete_job(state, whole.id)
     with Store.open(state) as store:
         assert not any(store.exists(one.id) for one in [whole, *parts])
     assert not any(state.job_log(one.id).exists() for one in [whole, *parts])

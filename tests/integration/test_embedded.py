@@ -23,7 +23,7 @@ from ktclient.request.events import Completed, Prefilled, Text
 from ktclient.request.stream import LongRequest
 from ktclient.servers import probe, queries, selection
 from server_bundle.embedded import server as embedded
-from server_bundle.launch.server_folder import RunningServer
+from server_bundle.launch.running_note import RunningServer
 
 Until = Callable[..., object]
 
@@ -78,7 +78,7 @@ def test_it_counts_a_prompt_exactly_and_reports_its_prefill(running: RunningServ
     message = "The ferry was late again this morning. " * 80
     counted = queries.count(facts, None, message)
     request = LongRequest(
-        running.url, facts.model, message, 8, "0" * 32, queries.extras(facts, "0" * 32)
+        running.url, facts.model, message, 8, "0" * 32, queries.request_fields(facts, "0" * 32)
     )
     with contextlib.closing(stream.stream(request, 120)) as events:
         seen = list(events)

@@ -65,7 +65,7 @@ def test_through_runners_that_do_not_have_it(
 ) -> None:
     """The first was started before by a command without it; it and the worker are killed, and
     another command without it starts the next. When nothing is left to do the key is forgotten."""
-    access.serve(state)
+    access.ensure_runner(state)
     job = submit(server, tmp_path, KTJOB_API_KEY=KEY)
     server.wait_for_event("prefill_started")
     (lent,) = holders(state.root)

@@ -25,7 +25,9 @@ def ask(server: FakeServer, deadline: float = 30.0, message: str = "text") -> li
 def request_for(server: FakeServer, message: str = "text") -> LongRequest:
     facts = probe.probe(server.url, None)
     rid = "0123456789abcdef0123456789abcdef"
-    return LongRequest(server.url, facts.model, message, 64, rid, queries.extras(facts, rid))
+    return LongRequest(
+        server.url, facts.model, message, 64, rid, queries.request_fields(facts, rid)
+    )
 
 
 @pytest.mark.parametrize("flavour", ["kt", "upstream"])

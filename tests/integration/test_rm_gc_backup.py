@@ -15,7 +15,7 @@ from jobs.model import Capacity, NewJob, Outcome, Piece
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from jobs.upkeep import garbage
+from jobs.upkeep import garbage, log_rotation
 from jobs.worker import recovery
 
 SPEC = json.dumps(
@@ -85,7 +85,7 @@ def test_a_job_that_has_not_ended_is_not_removed(state: StateDir) -> None:
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", SPEC, b"text", "title"), Capacity(slots=1))
     with pytest.raises(IllegalTransition, match="ktjob cancel"):
-        garbage.forget(state, job.id)
+        garbage.delete_job(state, job.id)
     assert rows(state)["jobs"] == rows(state)["documents"] == 1
 
 
@@ -277,10 +277,10 @@ def test_a_sound_database_has_no_problems_and_a_damaged_one_has(state: StateDir)
 def test_a_long_log_is_put_aside_once(tmp_path: Path) -> None:
     """Two generations, no more."""
     log = tmp_path / "runner.log"
-    garbage.rotate(log)
-    log.write_bytes(b"x" * (garbage.LOG_BYTES + 1))
-    garbage.rotate(log)
+    log_rotation.rotate(log)
+    log.write_bytes(b"x" * (log_rotation.LOG_BYTES + 1))
+    log_rotation.rotate(log)
     assert not log.exists() and (tmp_path / "runner.log.1").exists()
     log.write_bytes(b"short")
-    garbage.rotate(log)
+    log_rotation.rotate(log)
     assert log.exists()

@@ -36,5 +36,5 @@ def test_a_refusal_makes_the_facts_doubtful(tmp_path: Path, state: StateDir) -> 
         probed, run = probe.probe(server.url, None), listening.run_of(server.url)
     with Store.open(state) as store:
         assert memory.facts_known(store, server.url, probed.model) is None
-        known = memory.recall(store, server.url, probed, run)
+        known = memory.load(store, server.url, probed, run)
     assert known is not None and known.is_refuted

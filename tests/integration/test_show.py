@@ -105,7 +105,7 @@ def test_whatever_is_to_be_typed_next_can_be_typed(state: StateDir, cause: str |
         job = store.submit(NewJob("pool", spec, b"text", "title"), Capacity(slots=1))
         store.claim(job.id, Identity("boot", 1, 1))
         store.finish(job.id, 1, Outcome.FAILED, cause, "it failed")
-        steps = next_steps.steps(snapshot.take(store, store.job(job.id)), has_text=True)
+        steps = next_steps.steps(snapshot.of_job(store, store.job(job.id)), has_text=True)
     assert len(steps) == 3
     for step in steps:
         program, name, *rest = step.command.split()

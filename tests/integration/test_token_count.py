@@ -29,7 +29,7 @@ def put(server: FakeServer, counted: Estimate | None, known: Capacity, text: str
     with Store.open(settings.state) as store:
         new = NewJob(server.url, spec.to_json(), text.encode(), "letters")
         job = store.submit(new, known)
-    access.serve(settings.state)
+    access.ensure_runner(settings.state)
     return Job(job.id)
 
 

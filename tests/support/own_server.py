@@ -11,7 +11,7 @@ from jobs.model import Identity
 from jobs.processes import identity
 from server_bundle.launch import server_state
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import KeptServer
+from server_bundle.launch.server_state import ServerState
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def recorded(folder: Path, url: str, log: Path, pid: int) -> Iterator[Identity]:
     process = identity.of(pid)
     lock = identity.hold(files.lock)
     assert process is not None and lock is not None
-    note = KeptServer(
+    note = ServerState(
         name=folder.name,
         profile="test",
         engine="sglang-kt",

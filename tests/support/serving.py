@@ -18,9 +18,9 @@ from fake_sglang.process import SCRIPT, FakeServer
 from jobs.model import Identity
 from jobs.store.state_dir import StateDir
 from server_bundle.launch import process_tree, registry, server_state
-from server_bundle.launch.registry import Seen
+from server_bundle.launch.registry import Observed
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import KeptServer
+from server_bundle.launch.server_state import ServerState
 from server_bundle.plan.launch_plan import LaunchPlan
 
 SUPPORT = Path(__file__).parent
@@ -128,18 +128,18 @@ class Lab:
     def files(self, name: str = "fake") -> ServerFiles:
         return registry.files_of(self.state.servers, name)
 
-    def note(self, name: str = "fake") -> KeptServer:
+    def note(self, name: str = "fake") -> ServerState:
         found = server_state.read(self.files(name))
         assert found is not None
         return found
 
-    def seen(self, name: str = "fake") -> Seen:
-        found = registry.look(self.files(name))
+    def seen(self, name: str = "fake") -> Observed:
+        found = registry.inspect(self.files(name))
         assert found is not None
         return found
 
     def state_of(self, name: str = "fake") -> str | None:
-        found = registry.look(self.files(name))
+        found = registry.inspect(self.files(name))
         return found.state if found else None
 
     def log(self, name: str = "fake") -> str:

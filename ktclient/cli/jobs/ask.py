@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli.jobs import looking, result, submit
-from ktclient.cli.render import progress_line, screen
+from ktclient.cli.jobs import stored, waiting
+from ktclient.cli.render import job_details, output, progress_line
 
 
 @click.command()
@@ -33,11 +33,11 @@ def ask(
     with progress_line.line() as line:
         new, forecast = followup.ask(job_id, question, settings, max_tokens, timeout, line.download)
     if forecast.doubt:
-        screen.say(f"WARNING: {forecast.doubt}")
+        output.note(f"WARNING: {forecast.doubt}")
     if wait:
-        return result.wait_and_print([new], as_json=as_json)
-    told = looking.json_text(Job(new, settings).status().to_dict()) if as_json else new
-    submit.put_named(told, [new])
-    screen.say(f"job {new}: {forecast.count} tokens")
-    screen.say(f"come back with: ktjob wait {new}, then ktjob result {new}")
+        return waiting.wait_and_print([new], as_json=as_json)
+    told = job_details.json_text(Job(new, settings).status().to_dict()) if as_json else new
+    stored.print_naming(told, [new])
+    output.note(f"job {new}: {forecast.count} tokens")
+    output.note(f"come back with: ktjob wait {new}, then ktjob result {new}")
     return 0

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.jobs import looking, result, submit
-from ktclient.cli.render import progress_line, screen
+from ktclient.cli.jobs import stored, waiting
+from ktclient.cli.render import answer_text, job_details, progress_line, terminal_text, units
+from ktclient.cli.render import output as render_output
 from ktclient.wording import spoken
 
 if TYPE_CHECKING:
@@ -84,10 +85,11 @@ def batch(  # noqa: PLR0913 - a command's options
 
     The same command again, also after a crash or with lines mended, asks nothing twice.
     """
-    from ktclient.batch import enqueue, preflight
+    from ktclient.batch import enqueue as batch_enqueue
+    from ktclient.batch import preflight
     from ktclient.config import settings as config
     from ktclient.notify import delivery
-    from ktclient.planning import handover
+    from ktclient.planning import options as planning_options
     from ktclient.submission import conditions
 
     settings = config.load()
@@ -98,56 +100,62 @@ def batch(  # noqa: PLR0913 - a command's options
         timeout=timeout,
         model=model,
         server=server,
-        max_attempts=handover.MAX_ATTEMPTS if max_attempts is None else max_attempts,
+        max_attempts=planning_options.MAX_ATTEMPTS if max_attempts is None else max_attempts,
         priority=priority,
         retry_failed=retry_failed,
         conditions=conditions.conditions(label, after, at),
-        tellings=delivery.wished(notify, on_done, settings),
+        tellings=delivery.parse_targets(notify, on_done, settings),
     )
-    with submit.named_if_it_ends_early() as name, progress_line.line(is_silent=quiet) as line:
-        handed = enqueue.hand_over(file, options, settings, line.download, name)
+    with stored.name_if_interrupted() as name, progress_line.line(is_silent=quiet) as line:
+        handed = batch_enqueue.hand_over(file, options, settings, line.download, name)
     if not as_json:
-        submit.put_named(handed.job_id, [handed.job_id])
+        stored.print_naming(handed.job_id, [handed.job_id])
     if not quiet:
         _explain(handed, options)
-        submit.warn_of_logout()
-    end = looking.watch(handed.job_id, None, is_silent=quiet) if wait else None
+        stored.warn_of_logout()
+    end = waiting.watch(handed.job_id, None, is_silent=quiet) if wait else None
     if as_json:
         from ktclient.api.job import Job
 
-        screen.put(looking.json_text(Job(handed.job_id).status().to_dict()))
+        render_output.print_data(job_details.json_text(Job(handed.job_id).status().to_dict()))
     return exit_codes.SUCCEEDED if end is None else _tell_end(end, options, quiet=quiet)
 
 
 def _explain(handed: Handed, options: Options) -> None:
-    results, batch = screen.one_line(options.results), handed.batch
-    title = screen.one_line(handed.title)
+    results, batch = terminal_text.one_line(options.results), handed.batch
+    title = terminal_text.one_line(handed.title)
     tokens = "" if batch is None else f", ~{batch.tokens:,} tokens"
-    screen.say(f"job {handed.job_id}: batch {title}, {handed.lines:,} lines{tokens}")
+    render_output.note(f"job {handed.job_id}: batch {title}, {handed.lines:,} lines{tokens}")
     if batch is None:
-        screen.say("  known      these requests were handed over before; nothing is asked twice")
-        screen.say(f"  results    {results}; come back: ktjob wait {handed.job_id}")
+        render_output.note(
+            "  known      these requests were handed over before; nothing is asked twice"
+        )
+        render_output.note(f"  results    {results}; come back: ktjob wait {handed.job_id}")
         return
-    screen.say(f"  runs on    {batch.target.server} ({batch.target.why})")
+    render_output.note(f"  runs on    {batch.target.server} ({batch.target.why})")
     if handed.kept:
-        screen.say(f"  kept       {handed.kept:,} lines were asked before; nothing is asked twice")
+        render_output.note(
+            f"  kept       {handed.kept:,} lines were asked before; nothing is asked twice"
+        )
     time = batch.by
     if batch.seconds is not None:
         time = f"about {spoken(batch.seconds)} to read all of them, {batch.by}"
-    screen.say(f"  time       {time}")
+    render_output.note(f"  time       {time}")
     for note in batch.notes:
-        screen.say(f"  note       {screen.one_line(note)}")
-    screen.say(f"  results    {results}, when all are done")
-    screen.say(f"  come back  ktjob wait {handed.job_id}, or the same command with --wait")
+        render_output.note(f"  note       {terminal_text.one_line(note)}")
+    render_output.note(f"  results    {results}, when all are done")
+    render_output.note(f"  come back  ktjob wait {handed.job_id}, or the same command with --wait")
 
 
 def _tell_end(end: Snapshot, options: Options, *, quiet: bool) -> int:
     if end.state == "SUCCEEDED":
         if not quiet:
-            took = screen.duration(end.seconds())
-            screen.say(f"all lines answered in {took}: {screen.one_line(options.results)}")
+            took = units.duration(end.seconds())
+            render_output.note(
+                f"all lines answered in {took}: {terminal_text.one_line(options.results)}"
+            )
     else:
-        screen.say(looking.ending(end))
+        render_output.note(job_details.final_line(end))
     if not quiet:
-        result.remark(end, "")
+        answer_text.remark(end, "")
     return exit_codes.code_of_job(end.state, end.cause)

@@ -9,21 +9,21 @@ import click
 
 from ktclient.cli import exit_codes, option_defaults
 from ktclient.cli.jobs import submit_options
-from ktclient.cli.render import forecast_text, progress_line, screen
+from ktclient.cli.render import forecast_text, output, progress_line, terminal_text
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
 @click.command(cls=option_defaults.WithDefaults)
-@submit_options.asked
+@submit_options.options
 def check(
     files: tuple[str, ...],
     join: bool,
     raw: bool,
     encoding: str | None,
     as_json: bool,
-    **given: Unpack[submit_options.Asked],
+    **given: Unpack[submit_options.Given],
 ) -> int:
     """Say whether FILE fits the server and how long it takes, without submitting it.
 
@@ -32,26 +32,26 @@ def check(
     """
     from ktclient.config import settings as config
     from ktclient.documents import collection
-    from ktclient.planning import handover
-    from ktclient.records.snapshot import SCHEMA
+    from ktclient.planning import preflight
+    from ktclient.records.output_schema import SCHEMA
 
-    options = submit_options.options_of(given)
+    options = submit_options.parse(given)
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
     with progress_line.line() as line:
-        before = handover.forecast_all(documents, options, config.load(), line.download)
+        before = preflight.forecast_all(documents, options, config.load(), line.download)
     # Of several questions about a document, the longest.
     found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
     if as_json:
         told = [{"schema": SCHEMA, **one.to_dict()} for one in found]
-        screen.put(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False))
+        output.print_data(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False))
     else:
         for document, one in zip(documents, found, strict=True):
-            title = "" if len(documents) == 1 else f"  {screen.one_line(document.title)}"
-            screen.put(f"{one.verdict.kind.value}: {one.count} tokens{title}")
+            title = "" if len(documents) == 1 else f"  {terminal_text.one_line(document.title)}"
+            output.print_data(f"{one.verdict.kind.value}: {one.count} tokens{title}")
         forecast_text.tell_passed_over(given_files)
         forecast_text.describe_all(documents, [one for of_it in before for one in of_it])
         if found[0].expected is None:
-            screen.say(f"  time       {found[0].time}")
+            output.note(f"  time       {found[0].time}")
     fits = all(one.can_run for one in found)
     return exit_codes.SUCCEEDED if fits else exit_codes.DOES_NOT_FIT

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import screen
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import job_details, output
 from ktclient.config import settings as config
 from ktclient.records import access
-from ktclient.records.snapshot import SCHEMA
+from ktclient.records.output_schema import SCHEMA
 
 if TYPE_CHECKING:
     from jobs.model import Event
@@ -31,19 +31,19 @@ def events(job_id: str | None, follow: bool) -> None:
     """Print the events of all jobs, or of one, as JSON lines, oldest first."""
     state = config.load().state
     if job_id is not None:
-        with looking.job_by(job_id) as (_, job):
+        with lookup.open_job(job_id) as (_, job):
             job_id = job.id
     if follow:
         _follow(state, job_id)
     elif state.has_database():  # looking creates nothing
-        with access.told(state) as store:
+        with access.open_recovered(state) as store:
             _put_after(store, 0, job_id)
 
 
 def _put_after(store: Store, seq: int, job_id: str | None) -> int:
     """Print all events after that one. Returns the number of the last."""
     while batch := store.events_after(seq, _BATCH, job_id):
-        screen.put("\n".join(map(_line, batch)))
+        output.print_data("\n".join(map(_line, batch)))
         seq = batch[-1].seq
     return seq
 
@@ -53,7 +53,7 @@ def _line(event: Event) -> str:
         "schema": SCHEMA,
         "seq": event.seq,
         "job_id": event.job_id,
-        **looking.event_record(event),
+        **job_details.event_record(event),
     }
     return json.dumps(record, ensure_ascii=False)
 
@@ -62,7 +62,7 @@ def _follow(state: StateDir, job_id: str | None) -> None:
     """Wait for a store where there is none, and for another one where it was removed."""
     while True:
         if state.has_database():
-            with access.told(state) as store:
+            with access.open_recovered(state) as store:
                 if _followed(store, state, job_id):
                     return
         elif job_id is not None:  # removed, and the job with it
@@ -75,7 +75,7 @@ def _followed(store: Store, state: StateDir, job_id: str | None) -> bool:
     open all the while: so long no other file gets its number, and the removal is seen."""
     seq = 0
     while not store.is_gone:
-        access.see_to(store, state)
+        access.recover_and_wake(store, state)
         has_ended = job_id is not None and _has_ended(store, job_id)
         seq = _put_after(store, seq, job_id)
         if has_ended:

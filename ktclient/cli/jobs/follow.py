@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.jobs import looking, result
-from ktclient.cli.render import progress_line, screen, stream_marks
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import (
+    answer_text,
+    job_details,
+    output,
+    progress_line,
+    stream_marks,
+    terminal,
+    units,
+)
 from ktclient.records import snapshot
-from ktclient.records.snapshot import NOT_ANSWERING
+from ktclient.records.phases import NOT_ANSWERING
 
 if TYPE_CHECKING:
     from ktclient.api.job import Job
@@ -38,7 +46,7 @@ def follow(job_id: str, tail: bool) -> int:
         elif not end.is_finished:
             end = _followed(job, tail)
     except KeyboardInterrupt:
-        screen.say(f"\ndetached; job {job.id} goes on. Come back with: ktjob follow {job.id}")
+        output.note(f"\ndetached; job {job.id} goes on. Come back with: ktjob follow {job.id}")
         raise
     _tell_end(end)
     return exit_codes.code_of_job(end.state, end.cause)
@@ -47,11 +55,11 @@ def follow(job_id: str, tail: bool) -> int:
 def _put_whole(end: Snapshot) -> None:
     if text := _answer(end):
         stream_marks.attempt(end.attempt)
-        screen.put(text)
+        output.print_data(text)
 
 
 def _answer(end: Snapshot) -> str:
-    with looking.job_by(end.id) as (store, job):
+    with lookup.open_job(end.id) as (store, job):
         return snapshot.answer(store, job)
 
 
@@ -74,7 +82,7 @@ def _followed(job: Job, tail: bool) -> Snapshot:
 
 def _why(job_id: str, attempt: int) -> str:
     """Why an attempt ended, in words."""
-    with looking.job_by(job_id) as (store, job):
+    with lookup.open_job(job_id) as (store, job):
         messages = [one.message for one in store.attempts(job.id) if one.number == attempt]
     return next((message for message in messages if message), "it was lost")
 
@@ -88,7 +96,7 @@ class _Page:
         self._drawn = ExitStack()
         self._line: progress_line.Line | None = None
         self._has_text = False
-        self._stays = screen.is_interactive() and not sys.stdout.isatty()
+        self._stays = terminal.is_interactive() and not sys.stdout.isatty()
 
     def __enter__(self) -> _Page:
         return self
@@ -101,7 +109,7 @@ class _Page:
         if text:
             if not self._stays:
                 self._drop_line()
-            screen.pour(text)
+            output.print_part(text)
             self._has_text = True
         if now.is_finished:
             self._end_text()
@@ -115,12 +123,12 @@ class _Page:
         had_text = self._has_text
         self._end_text()
         void = " The text so far does not count: it begins again" if had_text else ""
-        screen.say(f"attempt {now.attempt} of {now.max_attempts} begins: {why}{void}")
+        output.note(f"attempt {now.attempt} of {now.max_attempts} begins: {why}{void}")
 
     def _draw(self, now: Snapshot) -> None:
         if self._line is None:
-            if self._has_text and screen.is_interactive() and not self._stays:
-                screen.say("")  # the line is drawn over, and the text's last one is not ours
+            if self._has_text and terminal.is_interactive() and not self._stays:
+                output.note("")  # the line is drawn over, and the text's last one is not ours
             self._line = self._drawn.enter_context(progress_line.line())
         self._line.job(now)
 
@@ -131,13 +139,13 @@ class _Page:
     def _end_text(self) -> None:
         self._drop_line()
         if self._has_text:
-            screen.pour("\n")
+            output.print_part("\n")
         self._has_text = False
 
 
 def _tell_end(end: Snapshot) -> None:
-    took = f"job {end.id} {end.state.lower()} after {screen.duration(end.seconds())}"
-    screen.say(took if end.state == "SUCCEEDED" else looking.ending(end))
-    result.remark(end, _answer(end))
+    took = f"job {end.id} {end.state.lower()} after {units.duration(end.seconds())}"
+    output.note(took if end.state == "SUCCEEDED" else job_details.final_line(end))
+    answer_text.remark(end, _answer(end))
     if len(end.questions) > 1:
-        screen.say(f"note: each answer under its question: ktjob result {end.id}")
+        output.note(f"note: each answer under its question: ktjob result {end.id}")

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
-from jobs.errors import NoSuchJob
 from jobs.store.state_dir import StateDir
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.jobs import removal
+from ktclient.cli.jobs.removal import SIZES
+from ktclient.cli.render import output, units
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
-from ktclient.records import access
-from ktclient.records.snapshot import SCHEMA
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LONGEST_DAYS = 36_500
-
-
-@click.command()
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Forget finished jobs: their documents, answers and logs. All of them or none."""
-    from jobs.model import Status
-    from jobs.upkeep import garbage
-
-    state = config.load().state
-    with access.told(state, job_ids[0]) as store:
-        found = [store.find(job_id) for job_id in job_ids]
-    for job in found:
-        if job.status is not Status.FINISHED:
-            raise garbage.not_ended(job.id)
-        if job.parent is not None:
-            raise garbage.is_part(job)
-    ids = list(dict.fromkeys(job.id for job in found))
-    for job_id in ids:
-        garbage.forget(state, job_id)
-        screen.say(f"removed {job_id}")
-    if as_json:
-        _put_removed(ids, dry_run=False)
-    _give_back(state)
 
 
 @click.command()
@@ -63,23 +34,19 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
     if not state.has_database():
-        screen.say("0 jobs removed: there is no database yet")
+        output.note("0 jobs removed: there is no database yet")
         if as_json:
-            _put_removed([], dry_run=dry_run)
+            removal.print_removed([], dry_run=dry_run)
         return exit_codes.SUCCEEDED
     ids = _old(state, age) if age is not None else []
-    tell = (lambda job_id: None) if as_json else screen.put
-    _forget(state, ids, dry_run, tell)
+    tell = (lambda job_id: None) if as_json else output.print_data
+    removal.delete(state, ids, dry_run, tell)
     if size is not None:
         ids += _shrink(state, size, ids, dry_run, tell)
     if as_json:
-        _put_removed(ids, dry_run=dry_run)
-    screen.say(f"{len(ids)} jobs {'would be ' if dry_run else ''}removed")
+        removal.print_removed(ids, dry_run=dry_run)
+    output.note(f"{len(ids)} jobs {'would be ' if dry_run else ''}removed")
     return exit_codes.SUCCEEDED if dry_run else _tidy(state, size)
-
-
-def _put_removed(ids: list[str], *, dry_run: bool) -> None:
-    screen.put(json.dumps({"schema": SCHEMA, "removed": ids, "dry_run": dry_run}))
 
 
 def _what_gc_needs(state: StateDir) -> str:
@@ -90,9 +57,9 @@ def _what_gc_needs(state: StateDir) -> str:
         return f"{needs}. There is no database yet"
     with garbage.Upkeep.open(state) as store:
         held = store.holdings()
-    told = f"{needs}. {state.database} holds {held.jobs} jobs in {_told(held.size)}"
+    told = f"{needs}. {state.database} holds {held.jobs} jobs in {removal.size_text(held.size)}"
     if held.oldest:
-        told += f"; {held.finished} have ended, the first on {screen.local_time(held.oldest)}"
+        told += f"; {held.finished} have ended, the first on {units.local_time(held.oldest)}"
     return told
 
 
@@ -113,48 +80,25 @@ def _shrink(
     while True:
         with garbage.Upkeep.open(state) as store:
             ids = [one for one in store.to_fit(size) if one not in gone]
-        _forget(state, ids, dry_run, tell)
+        removal.delete(state, ids, dry_run, tell)
         removed += ids
         if dry_run or not ids:
             return removed
 
 
-def _forget(state: StateDir, ids: list[str], dry_run: bool, tell: Callable[[str], None]) -> None:
-    from jobs.upkeep import garbage
-
-    for job_id in ids:
-        if not dry_run:
-            try:
-                garbage.forget(state, job_id)
-            except NoSuchJob:  # another gc was faster
-                continue
-        tell(job_id)
-
-
 def _tidy(state: StateDir, size: int | None) -> int:
     from jobs.upkeep import garbage
 
-    garbage.sweep(state)
-    _give_back(state)
+    garbage.remove_orphans(state)
+    removal.give_back(state)
     with garbage.Upkeep.open(state) as store:
         held = store.holdings()
     if size is not None and held.size > size:
-        screen.say(f"{_told(held.size)} are left: {held.jobs} jobs that have not ended")
+        output.note(
+            f"{removal.size_text(held.size)} are left: {held.jobs} jobs that have not ended"
+        )
         return exit_codes.FAILED
     return exit_codes.SUCCEEDED
-
-
-def _give_back(state: StateDir) -> None:
-    from jobs.upkeep import garbage
-
-    with garbage.Upkeep.open(state) as store:
-        kept = store.give_back()
-    if kept > _SIZES["M"]:
-        screen.say(f"{_told(kept)} stay in the file for new jobs; while none runs, gc returns them")
-
-
-def _told(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def _age(text: str) -> timedelta:
@@ -171,20 +115,4 @@ def _size(text: str) -> int:
     told = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([KMGT]?)B?", text.strip().upper())
     if told is None:
         raise BadInput(f"--keep-size {text}: write a number with MB or GB, such as 2GB")
-    return int(float(told[1]) * _SIZES[told[2]])
-
-
-@click.command()
-@click.argument("file")
-def backup(file: str) -> None:
-    """Copy the job database to FILE, while it is in use."""
-    from jobs.upkeep import garbage
-
-    if file == "-":
-        raise BadInput("a database is not written to standard output; name a file, or ./-")
-    state = config.load().state
-    if not state.has_database():
-        raise BadInput(f"there is nothing to copy: {state.database} is made by the first job")
-    with garbage.Upkeep.open(state) as store:
-        store.backup(Path(file).absolute())
-    screen.say(f"copied {state.database} to {file}")
+    return int(float(told[1]) * SIZES[told[2]])

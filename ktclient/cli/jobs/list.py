@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import job_table, screen
+from ktclient.cli.render import job_details, job_table, output, terminal
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.records import access
@@ -56,25 +55,25 @@ def list_(  # noqa: PLR0913 - a command's options
     case, and shows where it found the words.
     """
     from jobs.store.job_queries import Filter
-    from ktclient import past, typed
+    from ktclient import times, wording
 
     wanted = Filter(
         states=_states(states),
-        since=None if since is None else past.moment(since, "--since"),
-        until=None if until is None else past.moment(until, "--until"),
-        label=typed.text(label, "--label"),
-        pool=typed.text(server, "--server"),
+        since=None if since is None else times.parse_past(since, "--since"),
+        until=None if until is None else times.parse_past(until, "--until"),
+        label=wording.typed_text(label, "--label"),
+        pool=wording.typed_text(server, "--server"),
         parts=parts,
     )
     found = _listing(wanted, search, limit or None)
     if as_json:
-        screen.put(looking.json_text(_records(found)))
+        output.print_data(job_details.json_text(_records(found)))
     elif found.jobs:
         _put_table(found)
     else:
-        screen.say("no job matches" if wanted != Filter() or search else "no jobs yet")
+        output.note("no job matches" if wanted != Filter() or search else "no jobs yet")
     if (more := found.total - len(found.jobs)) > 0:
-        screen.say(f"… and {more:,} more: -n {found.total}, or -n 0 for all")
+        output.note(f"… and {more:,} more: -n {found.total}, or -n 0 for all")
 
 
 def _states(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -94,7 +93,7 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
     state = config.load().state
     if not state.has_database():  # looking creates nothing
         return records_search.Listing([], [], 0)
-    with access.told(state) as store:
+    with access.open_recovered(state) as store:
         return records_search.listing(store, wanted, words, most)
 
 
@@ -108,6 +107,6 @@ def _records(found: Listing) -> list[dict[str, object]]:
 def _put_table(found: Listing) -> None:
     hits = [f"{hit.where}: {hit.text}" for hit in found.found]
     lines = job_table.of_jobs(
-        found.jobs, screen.room(), coloured=screen.is_coloured(), submitted=True, found=hits
+        found.jobs, terminal.columns(), coloured=terminal.is_coloured(), submitted=True, found=hits
     )
-    screen.put_painted("\n".join(lines))
+    output.print_painted("\n".join(lines))

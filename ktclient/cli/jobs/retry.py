@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import screen
+from ktclient.cli.render import job_details, output
 from ktclient.config import settings as config
 from ktclient.records import access, snapshot
 from ktclient.submission import spec
@@ -23,19 +22,19 @@ def retry(job_id: str, as_json: bool) -> None:
     from ktclient.submission import lent_keys
 
     settings = config.load()
-    with access.told(settings.state, job_id) as store:
+    with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
     server = spec.server_of(old.spec)
     with Retries.open(settings.state) as store, lent_keys.lending(settings, server):
         new = store.retry(old.id)
         kept = store.tally(new.id).succeeded
-    access.serve(settings.state)
+    access.ensure_runner(settings.state)
     if as_json:
-        with access.told(settings.state) as store:
-            told = snapshot.take(store, store.job(new.id)).to_dict()
-        screen.put(looking.json_text(told))
+        with access.open_recovered(settings.state) as store:
+            told = snapshot.of_job(store, store.job(new.id)).to_dict()
+        output.print_data(job_details.json_text(told))
     else:
-        screen.put(new.id)
+        output.print_data(new.id)
     parts = f"; {kept} parts that succeeded are not asked again" if kept else ""
-    screen.say(f"job {new.id} does what {old.id} did not{parts}")
-    screen.say(f"  come back  ktjob wait {new.id}, then ktjob result {new.id}")
+    output.note(f"job {new.id} does what {old.id} did not{parts}")
+    output.note(f"  come back  ktjob wait {new.id}, then ktjob result {new.id}")

@@ -9,8 +9,8 @@ import click
 
 from jobs import clock
 from jobs.model import Attempt, Event, Job
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import next_steps, part_tree, screen
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import job_details, next_steps, output, part_tree, terminal_text, units
 from ktclient.cli.render.next_steps import Step
 from ktclient.cli.render.part_tree import Part
 from ktclient.config import settings as config
@@ -44,17 +44,17 @@ def show(job_id: str, as_json: bool) -> None:
     """Show all of a job: what was asked, its attempts and their figures, what happened, and what
     to type next."""
     settings = config.load()
-    with looking.job_by(job_id) as (store, job):
+    with lookup.open_job(job_id) as (store, job):
         told = _Told(
             job=job,
-            now=snapshot.take(store, job),
+            now=snapshot.of_job(store, job),
             attempts=store.attempts(job.id),
             events=store.events(job.id),
             characters=len(snapshot.answer(store, job)),
             log=str(settings.state.job_log(job.id)),
-            parts=part_tree.take(store, job),
+            parts=part_tree.read(store, job),
         )
-    screen.put(looking.json_text(_record(told)) if as_json else _in_words(told))
+    output.print_data(job_details.json_text(_record(told)) if as_json else _in_words(told))
 
 
 def _record(told: _Told) -> dict[str, object]:
@@ -68,7 +68,7 @@ def _record(told: _Told) -> dict[str, object]:
         "log": told.log,
         "parts": [part.to_dict() for part in told.parts],
         "attempts": [_attempt_record(attempt) for attempt in told.attempts],
-        "events": list(map(looking.event_record, told.events)),
+        "events": list(map(job_details.event_record, told.events)),
         "next": [asdict(step) for step in told.steps],
     }
 
@@ -81,9 +81,9 @@ def _attempt_record(attempt: Attempt) -> dict[str, object]:
 
 def _in_words(told: _Told) -> str:
     job = told.job
-    lines = [looking.in_full(told.now)]
+    lines = [job_details.block(told.now)]
     if told.now.task == "prompt":
-        lines.append(_field("prompt", screen.one_line(json.loads(job.spec)["task"]["text"])))
+        lines.append(_field("prompt", terminal_text.one_line(json.loads(job.spec)["task"]["text"])))
     lines.append(
         _field(
             "limits",
@@ -120,17 +120,17 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     """When, how far, how it ended, and what it measured."""
     seconds = clock.seconds_between(attempt.started_at, attempt.ended_at or clock.now())
     told = (
-        f"{screen.local_time(attempt.started_at)}, {screen.duration(max(0.0, seconds))}, "
+        f"{units.local_time(attempt.started_at)}, {units.duration(max(0.0, seconds))}, "
         f"process {attempt.worker.pid}: {(attempt.outcome or 'running').lower()}"
     )
     if attempt.outcome != "SUCCEEDED":
-        told += f" in {screen.one_line(attempt.phase)}"
+        told += f" in {terminal_text.one_line(attempt.phase)}"
         if attempt.done is not None:
             of = f" of {attempt.total:,}" if attempt.total else ""
             told += f", {attempt.done:,}{of} {attempt.unit or ''}".rstrip()
     lines = [_field("attempt", f"{attempt.number}  {told}")]
     if attempt.message:
-        lines.append(_field("", f"   {screen.one_line(attempt.message)} [{attempt.cause}]"))
+        lines.append(_field("", f"   {terminal_text.one_line(attempt.message)} [{attempt.cause}]"))
     measured = {name: value for name, value in attempt.figures.items() if value is not None}
     figures = (f"{name} {_figure(value)}" for name, value in measured.items() if name != "eta_at")
     lines += [_field("", f"   {figure}") for figure in figures]
@@ -142,7 +142,7 @@ def _figure(value: object) -> str:
         return json.dumps(value)
     if isinstance(value, (int, float)):
         return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-    return screen.one_line(value if isinstance(value, str) else json.dumps(value))
+    return terminal_text.one_line(value if isinstance(value, str) else json.dumps(value))
 
 
 def _event_lines(told: _Told) -> list[str]:
@@ -150,7 +150,7 @@ def _event_lines(told: _Told) -> list[str]:
     lines = [_field("events", f"{hidden} earlier: ktjob logs {told.job.id}")] if hidden > 0 else []
     for event in told.events[-_EVENTS:]:
         told_above = {name: value for name, value in event.data.items() if name != "message"}
-        words = screen.one_line(looking.told(replace(event, data=told_above)))
+        words = terminal_text.one_line(job_details.event_line(replace(event, data=told_above)))
         name = "" if lines else "events"
-        lines.append(_field(name, f"{screen.local_time(event.at)}  {words}"))
+        lines.append(_field(name, f"{units.local_time(event.at)}  {words}"))
     return lines

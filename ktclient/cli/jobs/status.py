@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from jobs.runner import start
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import job_table, screen
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import job_details, job_table, output, terminal, terminal_text
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.records import access, overview, snapshot
@@ -19,7 +19,7 @@ from ktclient.records import access, overview, snapshot
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
     from jobs.store.store import Store
-    from ktclient.records.overview import Board
+    from ktclient.records.overview import Overview
 
 _ROWS = 20
 _DRAW_SECONDS = 0.5
@@ -41,10 +41,12 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:
-        with looking.job_by(job_id) as (store, job):
-            job_id, one = job.id, snapshot.take(store, job)
+        with lookup.open_job(job_id) as (store, job):
+            job_id, one = job.id, snapshot.of_job(store, job)
         if not watch:
-            screen.put(looking.json_text(one.to_dict()) if as_json else looking.in_full(one))
+            output.print_data(
+                job_details.json_text(one.to_dict()) if as_json else job_details.block(one)
+            )
             return
     if watch:
         with contextlib.suppress(KeyboardInterrupt):  # which is how one stops looking
@@ -54,27 +56,27 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
 
 def _show(state: StateDir, as_json: bool) -> None:
-    now: Board | None = None
+    now: Overview | None = None
     if state.has_database():  # looking creates nothing
-        with access.told(state) as store:
-            now = overview.look(store, _ROWS)
+        with access.open_recovered(state) as store:
+            now = overview.read(store, _ROWS)
     if as_json:
-        screen.put(looking.json_text([job.to_dict() for job in now.jobs] if now else []))
+        output.print_data(job_details.json_text([job.to_dict() for job in now.jobs] if now else []))
     elif now is None or not now.jobs:
-        screen.say(_NONE_YET)
+        output.note(_NONE_YET)
     else:
-        screen.put_painted("\n".join(_table(now, screen.room())))
+        output.print_painted("\n".join(_table(now, terminal.columns())))
         if more := now.more():
-            screen.say(f"{more} (ktjob list)")
+            output.note(f"{more} (ktjob list)")
         if (stopped := _of_stopped_runner(state, now)) is not None:
-            screen.say(stopped)
+            output.note(stopped)
 
 
-def _table(now: Board, room: int | None) -> list[str]:
-    return job_table.of_jobs(now.jobs, room, coloured=screen.is_coloured(), waits=now.waits)
+def _table(now: Overview, room: int | None) -> list[str]:
+    return job_table.of_jobs(now.jobs, room, coloured=terminal.is_coloured(), waits=now.waits)
 
 
-def _of_stopped_runner(state: StateDir, now: Board) -> str | None:
+def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
     stopped = start.stopped_runner(state)
     if stopped is None or all(job.state != "QUEUED" for job in now.jobs):
         return None
@@ -85,7 +87,7 @@ def _of_stopped_runner(state: StateDir, now: Board) -> str | None:
 
 
 def _watch(state: StateDir, job_id: str | None) -> None:
-    if not screen.can_redraw():
+    if not terminal.can_redraw():
         _log(state, job_id)
         return
     from ktclient.cli.render import page as render_page
@@ -102,7 +104,7 @@ def _watch(state: StateDir, job_id: str | None) -> None:
 
             _look_on(state, draw)
     finally:
-        screen.put_painted("\n".join(last))
+        output.print_painted("\n".join(last))
 
 
 class _View:
@@ -112,29 +114,32 @@ class _View:
         self._state, self._job_id = state, job_id
         self._seen: tuple[object, ...] = ()
         self._read_at = -_READ_SECONDS
-        self._board: Board | None = None
+        self._board: Overview | None = None
 
     def lines(self, store: Store | None, columns: int, height: int) -> tuple[list[str], bool]:
         """Lines that fit a terminal of this size, and whether the one job has ended."""
         if store is None:
             return [_NONE_YET[:columns]], False
         if self._job_id is not None:
-            one = snapshot.take(store, store.job(self._job_id))
-            lines = [screen.shortened(line, columns) for line in looking.in_full(one).splitlines()]
+            one = snapshot.of_job(store, store.job(self._job_id))
+            lines = [
+                terminal_text.shortened(line, columns)
+                for line in job_details.block(one).splitlines()
+            ]
             return lines[:height], one.is_finished
         now = self._read(store, height)
         if not now.jobs:
             return [_NONE_YET[:columns]], False
         notes = [now.more(), _of_stopped_runner(self._state, now) or ""]
-        told = [screen.shortened(note, columns) for note in notes if note]
+        told = [terminal_text.shortened(note, columns) for note in notes if note]
         return [*_table(now, columns)[: height - len(told)], *told], False
 
-    def _read(self, store: Store, height: int) -> Board:
+    def _read(self, store: Store, height: int) -> Overview:
         seen, at = (store.version(), height), time.monotonic()
         is_due = seen != self._seen and at - self._read_at >= _READ_SECONDS
         if self._board is None or is_due:
             self._seen, self._read_at = seen, at
-            self._board = overview.look(store, max(1, height - 3))
+            self._board = overview.read(store, max(1, height - 3))
         return self._board
 
 
@@ -167,11 +172,11 @@ def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
             show(None)
             time.sleep(_DRAW_SECONDS)
             continue
-        with access.told(state) as store:
+        with access.open_recovered(state) as store:
             seen_to = time.monotonic()
             while not store.is_gone:
                 if time.monotonic() - seen_to > _SEE_TO_SECONDS:
-                    access.see_to(store, state)
+                    access.recover_and_wake(store, state)
                     seen_to = time.monotonic()
                 if show(store):
                     return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 if TYPE_CHECKING:
-    from ktclient.planning.handover import Options
+    from ktclient.planning.options import Options
 
 _ASKED = (
     click.argument("files", nargs=-1, required=True, metavar="FILE..."),
@@ -100,14 +100,14 @@ _ASKED = (
 )
 
 
-def asked(command: Callable[..., int]) -> Callable[..., int]:
+def options(command: Callable[..., int]) -> Callable[..., int]:
     """The files, and the options that say what is asked about it."""
     for option in reversed(_ASKED):
         command = option(command)
     return command
 
 
-class Asked(TypedDict):
+class Given(TypedDict):
     """What the options say."""
 
     summarize: bool
@@ -134,17 +134,18 @@ class Asked(TypedDict):
     split: str
 
 
-def options_of(given: Asked) -> Options:
+def parse(given: Given) -> Options:
     """What was asked, with defaults."""
-    from ktclient import typed
+    from ktclient import wording
     from ktclient.config import settings as config
     from ktclient.notify import delivery
-    from ktclient.planning import handover, split_planner
+    from ktclient.planning import options as planning_options
+    from ktclient.planning import split_planner
     from ktclient.prompts import answer_schema
-    from ktclient.prompts.instructions import Wish, resolved
+    from ktclient.prompts.instructions import Instructions, resolve
     from ktclient.submission import conditions
 
-    wish = Wish(
+    wish = Instructions(
         summarize=given["summarize"],
         ask=given["ask"],
         prompt=given["prompt"],
@@ -158,19 +159,19 @@ def options_of(given: Asked) -> Options:
         max_tokens=given["max_tokens"],
     )
     settings = config.load()
-    tasks, manner, max_tokens = resolved(wish, settings.config_file)
+    tasks, manner, max_tokens = resolve(wish, settings.config_file)
     attempts = given["max_attempts"]
-    return handover.Options(
+    return planning_options.Options(
         tasks=tasks,
         max_tokens=max_tokens,
         timeout=given["timeout"],
-        model=typed.text(given["model"], "--model"),
+        model=wording.typed_text(given["model"], "--model"),
         server=given["server"],
-        max_attempts=handover.MAX_ATTEMPTS if attempts is None else attempts,
+        max_attempts=planning_options.MAX_ATTEMPTS if attempts is None else attempts,
         priority=given["priority"],
         manner=manner,
         conditions=conditions.conditions(given["label"], given["after"], given["at"]),
-        tellings=delivery.wished(given["notify"], given["on_done"], settings),
+        tellings=delivery.parse_targets(given["notify"], given["on_done"], settings),
         split=split_planner.parse(given["split"]),
     )
 

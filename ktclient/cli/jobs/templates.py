@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 from ktclient.errors import BadSetting
-from ktclient.records.snapshot import SCHEMA
+from ktclient.records.output_schema import SCHEMA
 
 if TYPE_CHECKING:
     from ktclient.prompts.templates import Template
@@ -25,14 +25,14 @@ def templates(name: str | None, as_json: bool) -> int:
     A template is a prompt with a name: ktjob submit FILE --template NAME. Your own are files
     NAME.toml; one that is wrong is told, and the exit code is 2 then.
     """
-    from ktclient.cli.jobs import looking
+    from ktclient.cli.render import job_details
     from ktclient.prompts import templates as rules
 
     own = rules.folder(config.load().config_file)
     if name is not None:
         found = rules.load(name, own)
         record = _record(found)
-        screen.put(looking.json_text(record) if as_json else _in_full(found))
+        output.print_data(job_details.json_text(record) if as_json else _in_full(found))
         return exit_codes.SUCCEEDED
     good: list[Template] = []
     code = exit_codes.SUCCEEDED
@@ -41,10 +41,12 @@ def templates(name: str | None, as_json: bool) -> int:
             good.append(rules.load(one, own))
         except BadSetting as error:
             code = exit_codes.USAGE
-            screen.say(f"ktjob: {error}")
-    screen.put(looking.json_text([_record(one) for one in good]) if as_json else _listed(good))
+            output.note(f"ktjob: {error}")
+    output.print_data(
+        job_details.json_text([_record(one) for one in good]) if as_json else _listed(good)
+    )
     if not as_json:
-        screen.say(f"your own are files NAME.toml in {screen.one_line(str(own))}")
+        output.note(f"your own are files NAME.toml in {terminal_text.one_line(str(own))}")
     return code
 
 
@@ -71,8 +73,8 @@ def _listed(found: list[Template]) -> str:
         names = " ".join(
             name if default is None else f"[{name}]" for name, default in one.variables().items()
         )
-        rows.append((one.name, names, screen.one_line(one.description)))
-    return screen.table(rows)
+        rows.append((one.name, names, terminal_text.one_line(one.description)))
+    return terminal_text.table(rows)
 
 
 def _in_full(one: Template) -> str:
@@ -81,5 +83,5 @@ def _in_full(one: Template) -> str:
 
     wanted = [f"--var {name}=…" for name, default in one.variables().items() if default is None]
     command = " ".join(["ktjob submit FILE --template", shlex.quote(one.name), *wanted])
-    screen.say(f"{command}\n{'comes with ktjob' if one.is_built_in else one.path}")
+    output.note(f"{command}\n{'comes with ktjob' if one.is_built_in else one.path}")
     return one.path.read_text(encoding="utf-8").rstrip()

@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.jobs import looking, result
+from ktclient.cli.jobs import result
 from ktclient.cli.remote import replies, uploads
-from ktclient.cli.render import screen
+from ktclient.cli.render import job_details
+from ktclient.cli.render import output as render_output
 from ktclient.cli.sections import Sections
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, HostTrouble
@@ -80,7 +81,7 @@ class _Remote:
         """Whole output, once."""
         held = replies.Held()
         code = self._call(argv, held.hearing, is_repeatable=not is_once)
-        screen.pour(held.text)
+        render_output.print_part(held.text)
         return code
 
     def _call(
@@ -92,13 +93,18 @@ class _Remote:
         is_repeatable: bool = True,
         known: str = "",
     ) -> int:
-        if heard.said is replies.said and self._is_typed:
+        if heard.said is replies.decode and self._is_typed:
             heard.said = replies.Said(self._host.name)
         argv = ["--host", "", *argv]  # meant for that machine, whatever KTJOB_HOST says there
         if any("\0" in word for word in argv):
             raise BadInput("an argument holds a NUL character")
         call = remote_call.Call(
-            self._host, argv, files, is_repeatable, known, lambda words: screen.say(f"  {words}")
+            self._host,
+            argv,
+            files,
+            is_repeatable,
+            known,
+            lambda words: render_output.note(f"  {words}"),
         )
         return remote_call.run(call, heard)
 
@@ -121,7 +127,7 @@ class _Remote:
 
     def _tell_detached(self, command: str, job_id: object) -> None:
         host = self._host.name
-        screen.say(
+        render_output.note(
             f"\ndetached; job {job_id} goes on. Come back with: "
             f"ktjob --host {host} {command} {job_id}"
         )
@@ -134,23 +140,25 @@ class _Remote:
         if code == exit_codes.SUCCEEDED:
             result._write(Path(output), held.text.removesuffix("\n"))
         else:
-            screen.say(f"{output} was not written")
+            render_output.note(f"{output} was not written")
         return code
 
     def _with_documents(self, name: str) -> int:
-        sent = uploads.Outgoing()
+        sent = uploads.Uploads()
         sent.documents(self._given["files"])
         argv = [name, *uploads.options(self._context, {"schema", "wait", "key", "as_json"})]
         if self._given["schema"] is not None:
             argv.append(f"--schema={sent.add(self._given['schema'])}")
         if sent.passed_over and not self._given.get("quiet"):
-            screen.say(f"  passed over  {len(sent.passed_over)} files that are no text or empty")
+            render_output.note(
+                f"  passed over  {len(sent.passed_over)} files that are no text or empty"
+            )
         tail, files = ["--", *sent.words], tuple(sent.files)
         if name == "check":
             held = replies.Held()
             as_json = ["--json"] if self._given["as_json"] else []
             code = self._call([*argv, *as_json, *tail], held.hearing, files)
-            screen.pour(held.text)
+            render_output.print_part(held.text)
             return code
         return self._submit(argv, tail, files)
 
@@ -168,10 +176,10 @@ class _Remote:
         try:
             code = self._call([*argv, *tail], held.hearing, files, known=known)
         except KeyboardInterrupt:
-            screen.say(f"\n{known}")
+            render_output.note(f"\n{known}")
             raise
         if code != exit_codes.SUCCEEDED or not wait:
-            screen.pour(held.text)
+            render_output.print_part(held.text)
             return code
         return self._answers(held.text.split(), as_json=as_json)
 
@@ -190,11 +198,13 @@ class _Remote:
             if as_json:
                 records.append(_record(held.text))
             elif len(ids) == 1:
-                screen.pour(held.text)
+                render_output.print_part(held.text)
             else:
-                screen.pour(f"{number}. job {job_id}\n\n{held.text}\n")
+                render_output.print_part(f"{number}. job {job_id}\n\n{held.text}\n")
         if as_json:
-            screen.put(looking.json_text(records[0] if len(records) == 1 else records))
+            render_output.print_data(
+                job_details.json_text(records[0] if len(records) == 1 else records)
+            )
         return next((code for code in codes if code != exit_codes.SUCCEEDED), exit_codes.SUCCEEDED)
 
 

@@ -7,7 +7,7 @@ import json
 import re
 import sys
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 from ktclient.remote.call import Hearing
 
 _COMMAND = re.compile(rb"\bktjob (wait|result|follow|show|cancel|retry|ask|status|submit|logs)\b")
@@ -26,9 +26,9 @@ class _Text:
         return self._decoder.decode(data)
 
 
-def said(data: bytes) -> None:
+def decode(data: bytes) -> None:
     """Messages for people; the far side sends whole lines."""
-    print(screen.safe(data.decode(errors="replace")), file=sys.stderr, end="", flush=True)
+    print(terminal_text.safe(data.decode(errors="replace")), file=sys.stderr, end="", flush=True)
 
 
 class Said:
@@ -39,7 +39,7 @@ class Said:
 
     def __call__(self, data: bytes) -> None:
         named = f"ktjob --host {self._host} ".encode()
-        said(_COMMAND.sub(lambda found: named + found[1], data))
+        decode(_COMMAND.sub(lambda found: named + found[1], data))
 
 
 def nothing(data: bytes) -> None:
@@ -51,7 +51,7 @@ class Held:
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._text, self._pieces = _Text(), list[str]()
-        self.hearing = Hearing(self._out, nothing if is_quiet else said, begins=self._begins)
+        self.hearing = Hearing(self._out, nothing if is_quiet else decode, begins=self._begins)
 
     @property
     def text(self) -> str:
@@ -68,7 +68,7 @@ class Held:
 def live() -> Hearing:
     """Shown as it comes; a command that is run again begins its output again."""
     text = _Text()
-    return Hearing(lambda data: screen.pour(text(data)), said, begins=text.anew)
+    return Hearing(lambda data: output.print_part(text(data)), decode, begins=text.anew)
 
 
 def events() -> Hearing:
@@ -82,14 +82,14 @@ def events() -> Hearing:
             number = json.loads(line)["seq"]
             if number > last:
                 last = number
-                screen.put(line)
+                output.print_data(line)
 
     def begins() -> None:
         nonlocal rest
         rest = ""
         text.anew()
 
-    return Hearing(out, said, begins=begins)
+    return Hearing(out, decode, begins=begins)
 
 
 class Followed:
@@ -100,7 +100,7 @@ class Followed:
         self._text, self._shown, self._again = _Text(), "", ""
         self._is_compared = self._has_mark = False
         self._is_live = not is_tail
-        self.hearing = Hearing(self._out, said, self._mark, self._begins)
+        self.hearing = Hearing(self._out, decode, self._mark, self._begins)
 
     def _begins(self) -> None:
         self._text.anew()
@@ -126,12 +126,12 @@ class Followed:
         if self._again.startswith(self._shown):
             self._show(self._again[len(self._shown) :])
             return
-        screen.pour("\n")
-        screen.say("another attempt has begun: the text so far does not count")
+        output.print_part("\n")
+        output.note("another attempt has begun: the text so far does not count")
         self._shown = ""
         self._show(self._again)
 
     def _show(self, text: str) -> None:
         self._shown += text
         if self._is_live:
-            screen.pour(text)
+            output.print_part(text)

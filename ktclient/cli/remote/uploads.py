@@ -24,7 +24,7 @@ _STDIN_NAME = "standard input"
 
 
 @dataclass
-class Outgoing:
+class Uploads:
     """Files to send, each under a name that is used once."""
 
     files: list[Sent] = field(default_factory=list)
@@ -86,11 +86,13 @@ def _opener(path: str) -> Callable[[], BinaryIO]:
                 return _kept(pipe)
         Path(path).open("rb").close()
     except FileNotFoundError:
-        raise DocumentUnusable(f"there is no file {documents_document.printable(path)}") from None
+        raise DocumentUnusable(
+            f"there is no file {documents_document.display_name(path)}"
+        ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DocumentUnusable(
-            f"cannot read {documents_document.printable(path)}: {reason}"
+            f"cannot read {documents_document.display_name(path)}: {reason}"
         ) from None
     return lambda: Path(path).open("rb")
 

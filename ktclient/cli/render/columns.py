@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import terminal, terminal_text
 
 _GAP = "  "
 
@@ -31,7 +31,7 @@ class Column:
 
 def drawn(columns: Sequence[Column], room: int | None, *, coloured: bool = False) -> list[str]:
     """Lines, the titles first, each with the places of `room` at the most; None: without end."""
-    harmless = [replace(one, cells=list(map(screen.one_line, one.cells))) for one in columns]
+    harmless = [replace(one, cells=list(map(terminal_text.one_line, one.cells))) for one in columns]
     kept = [one for one in harmless if any(one.cells)]
     widths = _fitted(kept, room)
     lines = [_line(kept, widths, None, coloured)]
@@ -40,7 +40,7 @@ def drawn(columns: Sequence[Column], room: int | None, *, coloured: bool = False
 
 
 def _natural(column: Column) -> int:
-    return max(map(screen.width, (column.title, *column.cells)))
+    return max(map(terminal_text.width, (column.title, *column.cells)))
 
 
 def _least(column: Column) -> int:
@@ -81,14 +81,14 @@ def _line(kept: Sequence[Column], widths: Sequence[int], row: int | None, colour
     cells = []
     for column, width in zip(kept, widths, strict=True):
         text = column.title if row is None else column.cells[row]
-        short = screen.shortened(text, width, in_middle=column.cut_in_middle)
-        blank = " " * (width - screen.width(short))
+        short = terminal_text.shortened(text, width, in_middle=column.cut_in_middle)
+        blank = " " * (width - terminal_text.width(short))
         cells.append((column, blank + short if column.is_right else short + blank))
     last = max((at for at, (_, text) in enumerate(cells) if text.strip()), default=0)
     shown = [*cells[:last], (cells[last][0], cells[last][1].rstrip())]
     if not coloured:
         return _GAP.join(text for _, text in shown)
-    return _GAP.join(screen.painted(text, _style(column, row)) for column, text in shown)
+    return _GAP.join(terminal.painted(text, _style(column, row)) for column, text in shown)
 
 
 def _style(column: Column, row: int | None) -> str:

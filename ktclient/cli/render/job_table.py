@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import job_activity, terminal_text, units
 from ktclient.cli.render.columns import Column, drawn
 from ktclient.records.snapshot import Snapshot
 
@@ -40,8 +40,8 @@ def of_jobs(
         Column("SUBMITTED", [_minute(job) if submitted else "" for job in jobs], 45),
         Column("PHASE", [_phase(job, waits.get(job.id, "")) for job in jobs], 80, least=18),
         Column("PROGRESS", [_progress(job) for job in jobs], 70),
-        Column("SPEED", list(map(screen.speed, jobs)), 20),
-        Column("ETA", list(map(screen.remaining, jobs)), 60, is_right=True),
+        Column("SPEED", list(map(job_activity.speed, jobs)), 20),
+        Column("ETA", list(map(job_activity.remaining, jobs)), 60, is_right=True),
         Column("IN", list(map(_read, jobs)), 40, is_right=True),
         Column("OUT", list(map(_written, jobs)), 35, is_right=True),
         Column("ELAPSED", [_elapsed(job) for job in jobs], 50, is_right=True),
@@ -55,7 +55,7 @@ def of_jobs(
 
 
 def _minute(job: Snapshot) -> str:
-    return screen.local_time(job.created_at)[:-3]
+    return units.local_time(job.created_at)[:-3]
 
 
 def _phase(job: Snapshot, waits: str) -> str:
@@ -74,34 +74,34 @@ def _progress(job: Snapshot) -> str:
     if job.state != "RUNNING" or job.done is None or job.phase == "decode":
         return ""
     if job.unit == "seconds":  # a wait: its end is no aim
-        return screen.duration(job.done)
+        return units.duration(job.done)
     if not job.total:
-        return f"{screen.short(job.done)} {job.unit or ''}".rstrip()
+        return f"{units.compact(job.done)} {job.unit or ''}".rstrip()
     about = "~" if job.is_estimate else ""
     share = min(1.0, job.done / job.total)
-    return f"{screen.bar(share, _BAR_CELLS)} {f'{about}{share:.0%}':>5}"
+    return f"{terminal_text.bar(share, _BAR_CELLS)} {f'{about}{share:.0%}':>5}"
 
 
 def _read(job: Snapshot) -> str:
     """Tokens of the prompt: by the server, else as counted at submit."""
     told = job.figures.get("prompt_tokens")
     if isinstance(told, int):
-        return screen.short(told)
+        return units.compact(told)
     if not job.counted:
         return ""
     least, likely, most = job.counted
-    return f"{'' if least == most else '~'}{screen.short(likely)}"
+    return f"{'' if least == most else '~'}{units.compact(likely)}"
 
 
 def _written(job: Snapshot) -> str:
     told = job.figures.get("completion_tokens")
     if told is None and job.state == "RUNNING" and job.phase == "decode":
         told = job.done
-    return screen.short(told) if isinstance(told, int) else ""
+    return units.compact(told) if isinstance(told, int) else ""
 
 
 def _elapsed(job: Snapshot) -> str:
-    return screen.duration(job.seconds()) if job.started_at else ""
+    return units.duration(job.seconds()) if job.started_at else ""
 
 
 def _servers(jobs: Sequence[Snapshot]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jobs import clock
 from jobs.model import Attempt, Job
 from jobs.store.store import Store
-from ktclient.cli.render import screen
+from ktclient.cli.render import terminal_text, units
 from ktclient.records import kinds
 from ktclient.splitting.split_plan import Plan
 from ktclient.submission.spec import JobSpec
@@ -60,7 +60,7 @@ class Part:
         }
 
 
-def take(store: Store, job: Job) -> list[Part]:
+def read(store: Store, job: Job) -> list[Part]:
     """The parts that there are, those of the document first; none of a plain job."""
     plan = plan_of(job)
     parts = [_part(store, one, plan) for one in store.parts(job.id)]
@@ -119,12 +119,12 @@ def _rows(parts: list[Part]) -> list[str]:
             part.job.id,
             part.job.state,
             _tokens(part),
-            "" if part.seconds is None else screen.duration(part.seconds),
+            "" if part.seconds is None else units.duration(part.seconds),
             _words(part),
         )
         for part in parts
     ]
-    return screen.table(cells).split("\n")
+    return terminal_text.table(cells).split("\n")
 
 
 def _tokens(part: Part) -> str:
@@ -134,15 +134,15 @@ def _tokens(part: Part) -> str:
 
 def _words(part: Part) -> str:
     if part.job.cause and part.job.message:
-        return f"{screen.one_line(part.job.message)} [{part.job.cause}]"
-    return place(part)
+        return f"{terminal_text.one_line(part.job.message)} [{part.job.cause}]"
+    return label(part)
 
 
-def place(part: Part) -> str:
+def label(part: Part) -> str:
     """Where in the document a part is."""
     if part.start is None or part.end is None:
         return ""
-    title = f"{screen.one_line(part.title)}, " if part.title else ""
+    title = f"{terminal_text.one_line(part.title)}, " if part.title else ""
     return f"{title}characters {part.start:,} to {part.end:,}"
 
 
@@ -152,7 +152,7 @@ def sources(job: Job) -> list[str]:
     if plan is None:
         return []
     return [
-        f"[{chunk.number}] {screen.one_line(chunk.title) + ', ' if chunk.title else ''}"
+        f"[{chunk.number}] {terminal_text.one_line(chunk.title) + ', ' if chunk.title else ''}"
         f"characters {chunk.start:,} to {chunk.end:,}"
         for chunk in plan.chunks
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import job_activity, output, terminal, terminal_text
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Line:
 
     def job(self, job: Snapshot) -> None:
         """Show a job's activity. In a log, only a new phase or another quarter is worth a line."""
-        self._show(screen.activity(job), job.phase or job.state, job.done, job.total)
+        self._show(job_activity.activity(job), job.phase or job.state, job.done, job.total)
 
     def download(self, what: str, done: int, total: int) -> None:
         """Show a download's or a start's progress, in bytes."""
@@ -42,18 +42,18 @@ class Line:
         if self._status is not None:
             from rich.text import Text
 
-            self._status.update(Text(screen.safe(text)))
+            self._status.update(Text(terminal_text.safe(text)))
             return
         step = int(done / total / _PLAIN_STEP) if done and total else 0
         if (phase, step) != self._said:
             self._said = (phase, step)
-            screen.say(f"  {text}")
+            output.note(f"  {text}")
 
 
 @contextmanager
 def line(*, is_silent: bool = False) -> Iterator[Line]:
     """A line for as long as the block runs; a silent one shows nothing."""
-    if is_silent or not screen.is_interactive():
+    if is_silent or not terminal.is_interactive():
         yield Line(None, is_silent=is_silent)
         return
     from rich.console import Console

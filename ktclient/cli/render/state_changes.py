@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs import clock
 from jobs.errors import NoSuchJob
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text, units
 from ktclient.records import overview
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class Log:
 
     def begin(self) -> None:
         """What has not ended yet."""
-        now = overview.look(self._store, _FIRST)
+        now = overview.read(self._store, _FIRST)
         for job in now.jobs:
             if not job.is_finished and self._job_id in (None, job.id):
                 why = now.waits.get(job.id) or job.phase or ""
-                screen.put(_line(clock.now(), job.id, job.state, job.title, why))
+                output.print_data(_line(clock.now(), job.id, job.state, job.title, why))
 
     def go_on(self) -> None:
         """What has changed."""
@@ -51,7 +51,7 @@ class Log:
                 return  # a part of another is told by that one
             title = job.title
         why = str(event.data.get("cause") or "")
-        screen.put(_line(event.at, event.job_id, state, title, why))
+        output.print_data(_line(event.at, event.job_id, state, title, why))
 
 
 def state_after(event: Event) -> str | None:
@@ -62,5 +62,5 @@ def state_after(event: Event) -> str | None:
 
 
 def _line(at: str, job_id: str, state: str, title: str, why: str) -> str:
-    cells = (screen.local_time(at), job_id, f"{state:<9}", screen.one_line(title), why)
+    cells = (units.local_time(at), job_id, f"{state:<9}", terminal_text.one_line(title), why)
     return "  ".join(cell for cell in cells if cell).rstrip()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output
 from ktclient.cli.server import plan, preflight
 from ktclient.cli.server.plan import DEFAULT_PROFILE
 from ktclient.config import settings as config
@@ -40,9 +40,11 @@ def doctor(as_json: bool, **given: Any) -> int:
     findings = doctoring.examine(_plan(given, machine), machine)
     if as_json:
         rows = [asdict(finding) for finding in findings]
-        screen.put(json.dumps(rows, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None))
+        output.print_data(
+            json.dumps(rows, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
+        )
     else:
-        screen.put(preflight.in_words(findings))
+        output.print_data(preflight.in_words(findings))
     failed = any(finding.severity is doctoring.Severity.ERROR for finding in findings)
     return exit_codes.FAILED if failed else exit_codes.SUCCEEDED
 

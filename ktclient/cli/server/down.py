@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import progress_line, screen
+from ktclient.cli.render import output, progress_line, terminal_text, units
 from ktclient.cli.server import selection
 from ktclient.config import settings as config
 from ktclient.config.settings import EMBEDDED, Settings
@@ -16,7 +16,7 @@ from ktclient.records import server_load
 from server_bundle.errors import ServerInUse
 
 if TYPE_CHECKING:
-    from server_bundle.launch.registry import Seen
+    from server_bundle.launch.registry import Observed
     from server_bundle.launch.stop import Stopped
 
 
@@ -52,20 +52,20 @@ def stop_embedded(settings: Settings, force: bool, dry_run: bool) -> int:
 
     running = embedded.status(settings.state.server)
     if running is None:
-        screen.say("no server of ours runs")
+        output.note("no server of ours runs")
         return exit_codes.SUCCEEDED
     lost(settings, EMBEDDED, EMBEDDED, force)
     if dry_run:
-        screen.say(f"would stop {running.url}")
+        output.note(f"would stop {running.url}")
         return exit_codes.SUCCEEDED
     stopped = embedded.down(settings.state.server)
-    screen.say(f"stopped {stopped.url}" if stopped else "it has just stopped")
+    output.note(f"stopped {stopped.url}" if stopped else "it has just stopped")
     return exit_codes.SUCCEEDED
 
 
 def lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
     """Our jobs that lose their request. Raises `ServerInUse` unless forced."""
-    jobs = server_load.jobs_on(settings.state, server)
+    jobs = server_load.running_jobs(settings.state, server)
     if jobs and not force:
         raise ServerInUse(
             f"jobs {', '.join(jobs)} run on {name!r}, and what they have read so far would be read "
@@ -75,18 +75,18 @@ def lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
 
 
 def stop(
-    settings: Settings, seen: Seen, seconds: float, force: bool, dry_run: bool
+    settings: Settings, seen: Observed, seconds: float, force: bool, dry_run: bool
 ) -> tuple[int, Stopped | None]:
     from server_bundle.launch import stop as launch_stop
 
     name, url = seen.server.name, seen.server.url
     if not seen.is_there:
-        screen.say(f"{name!r} does not run" + (f": {seen.why}" if seen.why else ""))
+        output.note(f"{name!r} does not run" + (f": {seen.why}" if seen.why else ""))
         return exit_codes.SUCCEEDED, None
     jobs = lost(settings, name, url, force) if seen.is_running else []
     if dry_run:
         pids = ", ".join(str(one.pid) for one in seen.server.members)
-        screen.say(
+        output.note(
             f"would stop {name!r} at {url}: SIGTERM, up to {seconds:g} s for its requests, then "
             f"SIGKILL for what is left of {pids}"
         )
@@ -97,34 +97,34 @@ def stop(
                 seen.files,
                 seconds,
                 lambda spent: line.start(
-                    f"{name}: letting its requests end  {screen.duration(spent)} of {seconds:g}s",
+                    f"{name}: letting its requests end  {units.duration(spent)} of {seconds:g}s",
                     f"{spent // 30:.0f}",
                     None,
                     None,
                 ),
             )
     except KeyboardInterrupt:
-        screen.say(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
+        output.note(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
         return exit_codes.INTERRUPTED, None
     if stopped is None:
-        screen.say(f"{name!r} has just ended")
+        output.note(f"{name!r} has just ended")
         return exit_codes.SUCCEEDED, None
     return _tell_stopped(stopped, url, jobs), stopped
 
 
 def _tell_stopped(stopped: Stopped, url: str, jobs: list[str]) -> int:
-    name, spent = stopped.server.name, screen.duration(stopped.seconds)
-    screen.say(f"stopped {name!r} at {url} in {spent}")
+    name, spent = stopped.server.name, units.duration(stopped.seconds)
+    output.note(f"stopped {name!r} at {url} in {spent}")
     if stopped.killed:
-        screen.say(f"  processes that had to be killed: {stopped.killed}")
+        output.note(f"  processes that had to be killed: {stopped.killed}")
     if stopped.ended is not None and stopped.ended.lost:
-        rids = ", ".join(screen.one_line(rid) for rid in stopped.ended.lost)
-        screen.say(f"  requests that were lost, by their rid: {rids}")
+        rids = ", ".join(terminal_text.one_line(rid) for rid in stopped.ended.lost)
+        output.note(f"  requests that were lost, by their rid: {rids}")
     if jobs:
-        screen.say(f"  jobs that lost their request, if it had not ended: {', '.join(jobs)}")
+        output.note(f"  jobs that lost their request, if it had not ended: {', '.join(jobs)}")
     if stopped.immortal:
         pids = ", ".join(str(one.pid) for one in stopped.immortal)
-        screen.say(
+        output.note(
             f"  processes {pids} do not die: they wait in the kernel, for a driver or a disk"
         )
         return exit_codes.FAILED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
@@ -48,7 +48,7 @@ def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: b
             explained = explaining.explain(file, exit_status)
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or error}") from error
-    screen.put(_json(name, explained) if as_json else "\n".join(_told(name, explained)))
+    output.print_data(_json(name, explained) if as_json else "\n".join(_told(name, explained)))
     return (
         exit_codes.SUCCEEDED if explained.is_known or not _failed(explained) else exit_codes.FAILED
     )
@@ -76,7 +76,7 @@ def _failed(explained: Explanation) -> bool:
 
 
 def _told(name: str, explained: Explanation) -> list[str]:
-    lines = [f"{screen.one_line(name)}: {_how_far(explained)}"]
+    lines = [f"{terminal_text.one_line(name)}: {_how_far(explained)}"]
     for finding in explained.found:
         lines += ["", *_told_finding(finding)]
     if not explained.is_known:
@@ -105,7 +105,7 @@ def _told_finding(finding: Finding) -> list[str]:
 
 
 def _told_line(evidence: Evidence) -> str:
-    return f"{_INDENT}line {evidence.number}: {screen.one_line(evidence.text)}"
+    return f"{_INDENT}line {evidence.number}: {terminal_text.one_line(evidence.text)}"
 
 
 def _told_unknown(explained: Explanation) -> list[str]:

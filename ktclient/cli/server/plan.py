@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def plan(form: str | None, **given: Any) -> int:
     settings = config.load()
     planned = own_plan.work_out(Wanted(**given), settings)
     if form is None:
-        screen.put(describe(planned))
+        output.print_data(describe(planned))
         return exit_codes.SUCCEEDED
     key = own_plan.write_key(planned, settings)
-    screen.put(_FORMS[form](planned).rstrip("\n"))
+    output.print_data(_FORMS[form](planned).rstrip("\n"))
     for note in planned.notes:
-        screen.say(f"note: {note}")
+        output.note(f"note: {note}")
     if key is not None:
-        screen.say(f"the server's key is in {key}, readable by you alone")
+        output.note(f"the server's key is in {key}, readable by you alone")
     return exit_codes.SUCCEEDED
 
 
@@ -125,7 +125,7 @@ def _kv(planned: Planned) -> list[str]:
     plans = [
         kv_pool.plan(facts.card, one, kv.context, kv.swa_ratio, kv.reserved_gib) for one in rows
     ]
-    table = screen.table(
+    table = terminal_text.table(
         [
             ("mem-fraction", "KV pool", "longest context", "workspace", ""),
             *(

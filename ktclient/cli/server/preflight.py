@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 from server_bundle.errors import ServerDidNotStart
 
@@ -20,12 +20,12 @@ _INDENT = " " * 7
 def here() -> Machine:
     """This machine, and what of ours runs on it."""
     from server_bundle.doctor import Machine
-    from server_bundle.launch import registry, server_folder
+    from server_bundle.launch import registry, running_note
     from server_bundle.launch.server_folder import ServerFiles
 
     state = config.load().state
     ours = {}
-    if embedded := server_folder.read(ServerFiles(state.server)):
+    if embedded := running_note.read(ServerFiles(state.server)):
         ours[embedded.process.pid] = f"the embedded one, {embedded.url}"
     for seen in registry.all_of(state.servers):
         if seen.is_there:
@@ -42,7 +42,7 @@ def require(plan: LaunchPlan) -> None:
     grave = (doctor.Severity.ERROR, doctor.Severity.WARNING)
     found = [one for one in doctor.examine(plan, here()) if one.severity in grave]
     if found:
-        screen.say(in_words(found))
+        output.note(in_words(found))
     if count := sum(one.severity is doctor.Severity.ERROR for one in found):
         raise ServerDidNotStart(
             f"not started: {count} of the things above would keep it from starting. Mend them, or "
@@ -56,11 +56,11 @@ def in_words(findings: Sequence[Finding]) -> str:
 
 
 def _told(finding: Finding) -> list[str]:
-    found = screen.one_line(finding.found)
+    found = terminal_text.one_line(finding.found)
     lines = [f"{_WORDS[finding.severity.value]:<5}  {finding.about}: {found}"]
     if finding.reason:
         source = f" ({finding.source})" if finding.source else ""
-        lines.append(f"{_INDENT}{screen.one_line(finding.reason)}{source}")
+        lines.append(f"{_INDENT}{terminal_text.one_line(finding.reason)}{source}")
     if finding.cure:
-        lines.append(f"{_INDENT}cure: {screen.one_line(finding.cure)}")
+        lines.append(f"{_INDENT}cure: {terminal_text.one_line(finding.cure)}")
     return lines

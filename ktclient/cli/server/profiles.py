@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 
 if TYPE_CHECKING:
     from server_bundle.plan.profile import Flag, Profile, Value
@@ -29,7 +29,7 @@ def list_() -> int:
     from server_bundle.plan import profile
 
     found = [profile.load(name) for name in profile.names()]
-    screen.put(screen.table([(one.name, one.engine, one.title) for one in found]))
+    output.print_data(terminal_text.table([(one.name, one.engine, one.title) for one in found]))
     return exit_codes.SUCCEEDED
 
 
@@ -39,7 +39,7 @@ def show(name: str) -> int:
     """Explain a profile: every flag and variable, why, by whom, and what we change."""
     from server_bundle.plan import profile
 
-    screen.put(describe(profile.load(name)))
+    output.print_data(describe(profile.load(name)))
     return exit_codes.SUCCEEDED
 
 

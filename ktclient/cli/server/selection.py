@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, units
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.errors import BadInput
 from server_bundle.embedded import server as embedded
-from server_bundle.launch import pool_check, registry, server_state
+from server_bundle.launch import readiness, registry, server_state
 
 if TYPE_CHECKING:
-    from server_bundle.launch.registry import Seen
-    from server_bundle.launch.server_folder import RunningServer
-    from server_bundle.launch.server_state import KeptServer
+    from server_bundle.launch.registry import Observed
+    from server_bundle.launch.running_note import RunningServer
+    from server_bundle.launch.server_state import ServerState
     from server_bundle.plan.launch_plan import LaunchPlan
 
 
@@ -28,7 +28,7 @@ def checked(name: str) -> str:
     return name
 
 
-def find(settings: Settings, name: str | None) -> Seen | None:
+def find(settings: Settings, name: str | None) -> Observed | None:
     """The server of this name, or the only one there is; None: the embedded one.
 
     Among several those that run come first. Raises `BadInput` when it is not clear who is meant.
@@ -45,7 +45,7 @@ def find(settings: Settings, name: str | None) -> Seen | None:
     return candidates[0] if candidates else None
 
 
-def _by_name(known: list[Seen], name: str) -> Seen:
+def _by_name(known: list[Observed], name: str) -> Observed:
     for one in known:
         if one.server.name == name:
             return one
@@ -55,13 +55,13 @@ def _by_name(known: list[Seen], name: str) -> Seen:
 
 def show_embedded(running: RunningServer) -> None:
     """Facts for people."""
-    screen.say(f"  model    {running.model}, window {running.window:,} tokens")
-    screen.say(f"  process  {running.process.pid}, since {screen.local_time(running.started_at)}")
-    screen.say(f"  idle     stops by itself after {screen.duration(running.idle_seconds)} unused")
-    screen.say(f"  log      {running.log}")
+    output.note(f"  model    {running.model}, window {running.window:,} tokens")
+    output.note(f"  process  {running.process.pid}, since {units.local_time(running.started_at)}")
+    output.note(f"  idle     stops by itself after {units.duration(running.idle_seconds)} unused")
+    output.note(f"  log      {running.log}")
 
 
-def show(server: KeptServer) -> None:
+def show(server: ServerState) -> None:
     """What the guide says to check, and where things are."""
     figures = server.figures
     engine = f"{server.engine} {server.version or ''}".strip()
@@ -78,20 +78,20 @@ def show(server: KeptServer) -> None:
     ]
     for name, text in lines:
         if text:
-            screen.say(f"  {name:<8} {text}")
+            output.note(f"  {name:<8} {text}")
     for warning in warnings(server):
-        screen.say(f"  warning: {warning}")
+        output.note(f"  warning: {warning}")
 
 
-def warnings(server: KeptServer) -> list[str]:
+def warnings(server: ServerState) -> list[str]:
     """What should be known before the first long request."""
     return [
-        *(pool_check.doubts(server) if server.state == server_state.READY else []),
+        *(readiness.pool_doubts(server) if server.state == server_state.READY else []),
         *(f"prefill will be very slow, for its log says: {line}" for line in server.warnings),
     ]
 
 
-def _pool(server: KeptServer) -> str:
+def _pool(server: ServerState) -> str:
     if server.pool is None:
         return ""
     planned = f", planned {server.planned_pool:,}" if server.planned_pool is not None else ""
@@ -113,26 +113,26 @@ def _seconds(value: float | None, what: str) -> str:
     return "" if value is None else f"{value:g} s {what}"
 
 
-def _processes(server: KeptServer) -> str:
+def _processes(server: ServerState) -> str:
     pid = f"{server.server.pid}" if server.server else "none"
-    since = f", since {screen.local_time(server.started_at)}" if server.started_at else ""
+    since = f", since {units.local_time(server.started_at)}" if server.started_at else ""
     others = len(server.members) - 1
     more = f" and {others} more" if others > 0 else ""
     return f"{pid}{more}, kept by {server.keeper.pid}{since}"
 
 
-def _restarts(server: KeptServer) -> str:
+def _restarts(server: ServerState) -> str:
     if not server.restart_count:
         return "" if server.restart == server_state.NO else f"{server.restart}; none so far"
     last = server.restarts[-1]
-    return f"{server.restart_count} so far, the last {screen.local_time(last.at)} after {last.why}"
+    return f"{server.restart_count} so far, the last {units.local_time(last.at)} after {last.why}"
 
 
 def show_dry(plan: LaunchPlan, name: str, folder: Path, restart: str, is_warmed: bool) -> None:
     """What `up` would do: the script on stdout, the rest for people."""
-    screen.put(plan.script().rstrip("\n"))
-    screen.say(f"would start {name!r} so, detached, at {plan.url}")
-    screen.say(f"  log      {folder / 'server.log'}, cut at 32 MB")
-    screen.say(f"  ready    awaited for up to {screen.duration(plan.ready_seconds)}")
-    screen.say(f"  warm-up  {f'{plan.warmup_tokens:,} tokens' if is_warmed else 'none'}")
-    screen.say(f"  restart  {restart}")
+    output.print_data(plan.script().rstrip("\n"))
+    output.note(f"would start {name!r} so, detached, at {plan.url}")
+    output.note(f"  log      {folder / 'server.log'}, cut at 32 MB")
+    output.note(f"  ready    awaited for up to {units.duration(plan.ready_seconds)}")
+    output.note(f"  warm-up  {f'{plan.warmup_tokens:,} tokens' if is_warmed else 'none'}")
+    output.note(f"  restart  {restart}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from ktclient.cli.render import screen
+from ktclient.cli.render import output
 from ktclient.cli.setup import completion_candidates
 from ktclient.cli.setup.completion_candidates import AnyFile, Completed
 
@@ -70,5 +70,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     variable = f"_{name.upper()}_COMPLETE"
     # Not `.source()`: for bash that starts a bash to learn its version.
     made = found(root.command, {}, name, variable)
-    screen.put(made.source_template % made.source_vars())
-    screen.say(f"for every new {shell}: put it into {_PLACES[shell].format(name=name)}")
+    output.print_data(made.source_template % made.source_vars())
+    output.note(f"for every new {shell}: put it into {_PLACES[shell].format(name=name)}")

@@ -50,9 +50,9 @@ class AnyFile(click.ParamType[str]):
 
 def _plain(text: str) -> str:
     """In one line, and without what the shells' scripts split at."""
-    from ktclient.cli.render import screen
+    from ktclient.cli.render import terminal_text
 
-    return screen.one_line(text).replace(",", " ").replace(":", " ")
+    return terminal_text.one_line(text).replace(",", " ").replace(":", " ")
 
 
 def unfinished() -> Items:
@@ -77,9 +77,9 @@ def newest() -> Items:
 
 def _jobs(order: Callable[[bool], bool] | None, *, only_finished: bool = False) -> Items:
     from ktclient.config import settings as config
-    from ktclient.records.glance import glance
+    from ktclient.records.access import open_readonly
 
-    with glance(config.load().state) as store:
+    with open_readonly(config.load().state) as store:
         jobs = store.newest(_NEWEST) if store is not None else []
     if only_finished:
         jobs = [job for job in jobs if job.finished_at]

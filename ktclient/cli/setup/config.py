@@ -8,13 +8,12 @@ from dataclasses import asdict
 import click
 
 from ktclient.cli import exit_codes, option_defaults
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import screen
-from ktclient.cli.setup import doctor
+from ktclient.cli.render import findings as render_findings
+from ktclient.cli.render import job_details, output, terminal_text
 from ktclient.config import file as config_file
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, BadSetting
-from ktclient.records.snapshot import SCHEMA
+from ktclient.records.output_schema import SCHEMA
 
 
 @click.group("config")
@@ -39,13 +38,15 @@ def show(ctx: click.Context, as_json: bool) -> None:
     settings = _checked(ctx, config.load())
     found = origins.origins(settings)
     if as_json:
-        screen.put(looking.json_text([{"schema": SCHEMA, **asdict(one)} for one in found]))
+        output.print_data(
+            job_details.json_text([{"schema": SCHEMA, **asdict(one)} for one in found])
+        )
         return
     rows = [("SETTING", "VALUE", "FROM")]
     for one in found:
-        value = "-" if one.value is None else screen.one_line(str(one.value))
+        value = "-" if one.value is None else terminal_text.one_line(str(one.value))
         rows.append((one.name, value, one.origin))
-    screen.put(screen.table(rows))
+    output.print_data(terminal_text.table(rows))
 
 
 @config_.command()
@@ -61,9 +62,9 @@ def check(ctx: click.Context, as_json: bool) -> int:
     for finding in doctor_config.examine(_checked(ctx, config.load())):
         findings.append(finding)
         if not as_json:  # at once: a server may take seconds to answer
-            screen.put(doctor.told(finding))
+            output.print_data(render_findings.lines(finding))
     if as_json:
-        screen.put(doctor.json_of(findings))
+        output.print_data(render_findings.to_json(findings))
     failed = any(finding.severity is Severity.FAIL for finding in findings)
     return exit_codes.FAILED if failed else exit_codes.SUCCEEDED
 
@@ -71,7 +72,7 @@ def check(ctx: click.Context, as_json: bool) -> int:
 @config_.command()
 def path() -> None:
     """Print the path of the configuration file."""
-    screen.put(str(config.path()))
+    output.print_data(str(config.path()))
 
 
 @config_.command()
@@ -83,7 +84,7 @@ def init(ctx: click.Context) -> None:
     if config.path().exists():
         raise BadInput(f"{config.path()} is there already; change it with: ktjob config edit")
     config_edit.put(config.load(), config_edit.EXAMPLE, lambda new: _checked(ctx, new))
-    screen.put(str(config.path()))
+    output.print_data(str(config.path()))
 
 
 @config_.command("set")
@@ -124,18 +125,18 @@ def edit(ctx: click.Context) -> None:
     while True:
         edited = click.edit(text, extension=".toml")
         if edited is None:
-            screen.say("nothing was changed")
+            output.note("nothing was changed")
             return
         try:
             kept = config_edit.put(settings, edited, lambda new: _checked(ctx, new))
         except BadSetting as error:
-            screen.say(str(error))
+            output.note(str(error))
             if not sys.stdin.isatty() or not click.confirm("Edit again?", default=True, err=True):
-                screen.say("nothing was changed")
+                output.note("nothing was changed")
                 raise
             text = edited
             continue
-        screen.say(f"{file} is in place" + (f"; the one before is {kept}" if kept else ""))
+        output.note(f"{file} is in place" + (f"; the one before is {kept}" if kept else ""))
         return
 
 
@@ -168,7 +169,7 @@ def key(ctx: click.Context, server: str) -> None:
             config_edit.put(settings, text, lambda new: _checked(ctx, new))
     text = config_edit.changed(settings, f"{table}.api_key", keys.KEYRING)
     config_edit.put(settings, text, lambda new: _checked(ctx, new))
-    screen.say(f"{about} is in the keyring ({screen.one_line(name)})")
+    output.note(f"{about} is in the keyring ({terminal_text.one_line(name)})")
 
 
 def _table(settings: config.Settings, server: str) -> config_file.Table:

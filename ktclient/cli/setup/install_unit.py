@@ -12,7 +12,7 @@ from jobs.runner import start
 from jobs.system import systemd_unit, user_manager
 from jobs.system.logind import Logind
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.records import access
@@ -48,16 +48,16 @@ def _install(path: Path, old: str | None, dry_run: bool) -> int:
         "KTJOB_CACHE": str(settings.cache),
         "KTJOB_CONFIG": str(settings.config_file.parent),
     }
-    argv = start.foreground_argv(settings.state, access.WORK)
+    argv = start.foreground_argv(settings.state, access.WORK_ENTRY)
     variables = {**environment, **folders, **start.RUNNER_ENVIRONMENT}
     text = systemd_unit.render(systemd_unit.BootUnit(sys.executable, root, argv, variables))
     if dry_run:
-        screen.put(f"# {path}\n{text}")
+        output.print_data(f"# {path}\n{text}")
         _put_commands(_ENABLE)
     else:
         settings.state.create()
         _write(path, text)
-        screen.put(f"{path} {'written' if old != text else 'is as it should be'}")
+        output.print_data(f"{path} {'written' if old != text else 'is as it should be'}")
         _run(_ENABLE)
     _explain(old, root, withheld)
     return exit_codes.SUCCEEDED
@@ -66,17 +66,17 @@ def _install(path: Path, old: str | None, dry_run: bool) -> int:
 def _remove(path: Path, dry_run: bool, *, is_there: bool) -> int:
     link = path.parent / "default.target.wants" / systemd_unit.NAME
     if dry_run:
-        screen.put(f"# removes {path}")
+        output.print_data(f"# removes {path}")
         _put_commands(_DISABLE)
     elif not is_there and not link.is_symlink():
-        screen.put(f"{path} is not there")
+        output.print_data(f"{path} is not there")
     else:
         try:
             link.unlink(missing_ok=True)
             path.unlink(missing_ok=True)
         except OSError as error:
             raise BadInput(f"{path} cannot be removed: {error.strerror or error}") from None
-        screen.put(f"{path} removed")
+        output.print_data(f"{path} removed")
         _run(_DISABLE)
     return exit_codes.SUCCEEDED
 
@@ -86,7 +86,7 @@ _DISABLE = (["daemon-reload"],)
 
 
 def _put_commands(commands: tuple[list[str], ...]) -> None:
-    screen.put("\n".join(f"systemctl --user {' '.join(words)}" for words in commands))
+    output.print_data("\n".join(f"systemctl --user {' '.join(words)}" for words in commands))
 
 
 def _run(commands: tuple[list[str], ...]) -> None:
@@ -94,7 +94,9 @@ def _run(commands: tuple[list[str], ...]) -> None:
     for number, words in enumerate(commands):
         problem = user_manager.systemctl(words, config.environment(), os.geteuid())
         if problem is not None:
-            screen.say(f"not done yet: {screen.one_line(problem)}. When logged in as yourself, run")
+            output.note(
+                f"not done yet: {terminal_text.one_line(problem)}. When logged in as yourself, run"
+            )
             _put_commands(commands[number:])
             return
 
@@ -102,15 +104,15 @@ def _run(commands: tuple[list[str], ...]) -> None:
 def _explain(old: str | None, root: str, withheld: list[str]) -> None:
     before = systemd_unit.served(old or "")
     if before is not None and before.state != root:
-        screen.say(f"note: it served {before.state} before")
+        output.note(f"note: it served {before.state} before")
     for name in withheld:
         cure = "put it into a file that server.api_key_file in config.toml names"
         if name != "KTJOB_API_KEY":
             cure = "a runner started at boot goes without it"
-        screen.say(f"note: {name} holds a secret and is not written: {cure}")
+        output.note(f"note: {name} holds a secret and is not written: {cure}")
     logind = Logind()
     if not logind.lingers():
-        screen.say(
+        output.note(
             "note: lingering is off, so it starts at your first login and not at boot. "
             f"To change that: loginctl enable-linger {logind.user}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import screen
+from ktclient.cli.render import output
 
 
 @click.command()
@@ -23,7 +23,7 @@ def notify(names: tuple[str, ...]) -> int:
     settings = config.load()
     channels.require(names, settings)
     if channels.is_open_to_others(settings):
-        screen.say(
+        output.note(
             f"WARNING: others on this machine can read {settings.config_file}, which holds "
             f"addresses. Cure: chmod 600 {settings.config_file}"
         )
@@ -31,8 +31,8 @@ def notify(names: tuple[str, ...]) -> int:
     for name in names:
         try:
             channels.notify(name, "ktjob: a test", "This is how ktjob tells of a job.", settings)
-            screen.put(f"{name}: sent")
+            output.print_data(f"{name}: sent")
         except NotTold as error:
-            screen.say(f"{error}")
+            output.note(f"{error}")
             code = exit_codes.FAILED
     return code

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli.jobs import looking
-from ktclient.cli.render import screen
+from ktclient.cli.render import job_details, output
 from ktclient.config import settings as config
-from ktclient.records.snapshot import SCHEMA
+from ktclient.records.output_schema import SCHEMA
 
 NAMES = ("state", "database", "log", "cache", "config")
 
@@ -24,8 +23,8 @@ def paths(name: str | None, as_json: bool) -> None:
     if name is not None:
         found = {name: found[name]}
     if as_json:
-        screen.put(looking.json_text({"schema": SCHEMA, **found}))
+        output.print_data(job_details.json_text({"schema": SCHEMA, **found}))
     elif name is not None:
-        screen.put(found[name])
+        output.print_data(found[name])
     else:
-        screen.put("\n".join(f"{key:<10} {place}" for key, place in found.items()))
+        output.print_data("\n".join(f"{key:<10} {place}" for key, place in found.items()))

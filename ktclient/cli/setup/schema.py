@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import ktclient
-from ktclient.cli.render import screen
+from ktclient.cli.render import output
 
 _FILE = Path(ktclient.__file__).with_name("records") / "schema.json"
 
@@ -15,4 +15,4 @@ _FILE = Path(ktclient.__file__).with_name("records") / "schema.json"
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of all that --json prints."""
-    screen.put(_FILE.read_text(encoding="utf-8").rstrip("\n"))
+    output.print_data(_FILE.read_text(encoding="utf-8").rstrip("\n"))

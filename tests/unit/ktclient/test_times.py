@@ -10,7 +10,7 @@ import pytest
 
 from ktclient.errors import BadInput
 from ktclient.submission.conditions import conditions
-from ktclient.times import local, moment
+from ktclient.times import local, parse_future
 
 UTC = timezone.utc
 NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)  # 21:30 in Berlin
@@ -45,7 +45,7 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 def test_what_people_type(said: str, meant: str) -> None:
     """Local without a zone; UTC is kept."""
-    assert moment(said, NOW) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
+    assert parse_future(said, NOW) == datetime.fromisoformat(meant).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -55,47 +55,47 @@ def test_what_people_type(said: str, meant: str) -> None:
 def test_what_is_no_time_is_refused_with_the_ways_to_say_one(said: str) -> None:
     """Also a time of day that no clock shows."""
     with pytest.raises(BadInput, match=r"is no time; say .*tomorrow 3:00"):
-        moment(said, NOW)
+        parse_future(said, NOW)
 
 
 @pytest.mark.parametrize("said", ["today 21:00", "2026-11-25T20:29Z", "2020-01-01"])
 def test_what_is_over_is_refused_with_what_was_understood(said: str) -> None:
     """Never taken for now: whoever names a day has mistyped it."""
     with pytest.raises(BadInput, match=r"20\d\d-\d\d-\d\d \d\d:\d\d:00 CET is over"):
-        moment(said, NOW)
+        parse_future(said, NOW)
 
 
 @pytest.mark.parametrize("said", ["+999999d", "+99999999999999w", "9999-12-31"])
 def test_a_time_beyond_all_sense_is_refused(said: str) -> None:
     """No overflow of a calendar either."""
     with pytest.raises(BadInput):
-        moment(said, NOW)
+        parse_future(said, NOW)
 
 
 def test_the_night_in_spring() -> None:
     """02:30 does not exist on the day; the next 2:30 is a day later, and tomorrow's 3:00 exists."""
     eve = datetime(2027, 3, 27, 20, 0, tzinfo=UTC)
     with pytest.raises(BadInput, match="there is no 02:30 on 2027-03-28 here"):
-        moment("2027-03-28 02:30", eve)
+        parse_future("2027-03-28 02:30", eve)
     with pytest.raises(BadInput, match="there is no 02:30"):
-        moment("tomorrow 2:30", eve)
-    assert moment("tomorrow 3:00", eve) == datetime(2027, 3, 28, 1, 0, tzinfo=UTC)
+        parse_future("tomorrow 2:30", eve)
+    assert parse_future("tomorrow 3:00", eve) == datetime(2027, 3, 28, 1, 0, tzinfo=UTC)
     after_midnight = datetime(2027, 3, 28, 0, 30, tzinfo=UTC)
-    assert moment("2:30", after_midnight) == datetime(2027, 3, 29, 0, 30, tzinfo=UTC)
+    assert parse_future("2:30", after_midnight) == datetime(2027, 3, 29, 0, 30, tzinfo=UTC)
 
 
 def test_the_night_in_autumn() -> None:
     """02:30 comes twice, and the first is taken; a day has 25 hours; a span is of real hours."""
     eve = datetime(2027, 10, 30, 20, 0, tzinfo=UTC)  # 22:00
-    assert moment("tomorrow 2:30", eve) == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
-    assert moment("tomorrow 22:00", eve) - eve == timedelta(hours=25)
-    assert moment("+24h", eve) - eve == timedelta(hours=24)
+    assert parse_future("tomorrow 2:30", eve) == datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
+    assert parse_future("tomorrow 22:00", eve) - eve == timedelta(hours=25)
+    assert parse_future("+24h", eve) - eve == timedelta(hours=24)
 
 
 def test_datetimes_from_python() -> None:
     """Without a zone, local; people are shown their own clock."""
-    assert moment(datetime(2026, 11, 26, 3), NOW) == datetime(2026, 11, 26, 2, tzinfo=UTC)
-    assert moment(datetime(2026, 11, 26, 3, tzinfo=UTC), NOW).hour == 3
+    assert parse_future(datetime(2026, 11, 26, 3), NOW) == datetime(2026, 11, 26, 2, tzinfo=UTC)
+    assert parse_future(datetime(2026, 11, 26, 3, tzinfo=UTC), NOW).hour == 3
     assert local(datetime(2026, 11, 26, 2, tzinfo=UTC)) == "2026-11-26 03:00:00 CET"
 
 

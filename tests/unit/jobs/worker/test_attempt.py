@@ -10,7 +10,7 @@ from jobs.model import Capacity, NewJob
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from jobs.worker.attempt import Performing
+from jobs.worker.attempt import RunningAttempt
 
 
 def test_the_progress_of_one_phase_is_not_shown_in_the_next(state: StateDir) -> None:
@@ -18,7 +18,7 @@ def test_the_progress_of_one_phase_is_not_shown_in_the_next(state: StateDir) -> 
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
         attempt = store.claim(job.id, identity.mine())
-        performing = Performing(store, state, job, attempt, [])
+        performing = RunningAttempt(store, state, job, attempt, [])
         performing.enter("prefill")
         performing.progress(4_096, 600_000, "tokens")
         performing.enter("waiting")
@@ -36,7 +36,7 @@ def test_figures_are_not_seen_before_the_progress_they_belong_to(state: StateDir
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
         attempt = store.claim(job.id, identity.mine())
-        performing = Performing(store, state, job, attempt, [])
+        performing = RunningAttempt(store, state, job, attempt, [])
         performing.enter("prefill")
         performing.progress(4_096, 600_000, "tokens")
         performing.figure(tokens_per_second=585.0)
@@ -49,7 +49,7 @@ def test_what_no_database_takes_is_left_out_and_not_waited_for(state: StateDir, 
     """It is raised once, as the bug that it is; all that comes after it is written."""
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
-        performing = Performing(store, state, job, store.claim(job.id, identity.mine()), [])
+        performing = RunningAttempt(store, state, job, store.claim(job.id, identity.mine()), [])
         performing.output(odd)
         with pytest.raises((UnicodeError, sqlite3.Error)):
             performing.flush()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ktclient import doctor
-from ktclient.cli.setup import doctor as setup_doctor
+from ktclient.cli.render import findings as setup_doctor
 from ktclient.config import settings as config
 from ktclient.doctor import Finding, Machine, Severity
 
@@ -97,5 +97,5 @@ def test_a_failure_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_path_cannot_steer_the_terminal() -> None:
     """One finding is one line, whatever a path holds."""
-    told = setup_doctor.told(Finding(Severity.WARN, "state", "a\nb\x1b[2J", "c\nd"))
+    told = setup_doctor.lines(Finding(Severity.WARN, "state", "a\nb\x1b[2J", "c\nd"))
     assert told.splitlines() == ["warn  state: a b\N{REPLACEMENT CHARACTER}[2J", "      c d"]

@@ -9,7 +9,7 @@ import pytest
 
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
-from ktclient.planning.prefill_time import GUIDE, Look
+from ktclient.planning.prefill_time import GUIDE, Sample
 
 H100 = json.loads((Path(__file__).parents[3] / "data/prefill/h100.json").read_text())
 
@@ -26,12 +26,12 @@ class Notebook(dict[tuple[str, str], dict[str, object]]):
 
 def recorded(tag: str) -> Measured:
     known = H100["first_token"][tag]
-    looks = [Look(done, at) for at, done in H100["polls"].get(tag, [])]
+    looks = [Sample(done, at) for at, done in H100["polls"].get(tag, [])]
     return Measured(looks, known["seconds"], known["tokens"], 0)
 
 
 def learn(memory: Notebook, *prefills: Measured) -> list[bool]:
-    return [calibration.learn(memory, "http://a:1", "m", one) for one in prefills]
+    return [calibration.record(memory, "http://a:1", "m", one) for one in prefills]
 
 
 @pytest.mark.parametrize("next_one", ["pair_long", "two_a", "one"])
@@ -39,7 +39,7 @@ def test_one_prefill_predicts_the_next(next_one: str) -> None:
     """Through the memory and back."""
     memory = Notebook()
     assert learn(memory, recorded("long")) == [True]
-    belief = calibration.belief(memory, "http://a:1", "m")
+    belief = calibration.model(memory, "http://a:1", "m")
     known = H100["first_token"][next_one]
     assert belief is not None
     assert belief.first_token(known["tokens"]).seconds == pytest.approx(known["seconds"], rel=0.1)
@@ -49,7 +49,7 @@ def test_a_server_without_any_progress_teaches_too() -> None:
     """By its whole time alone; the same size is then known, and a near one nearly."""
     memory = Notebook()
     learn(memory, recorded("two_a"))
-    belief = calibration.belief(memory, "http://a:1", "m")
+    belief = calibration.model(memory, "http://a:1", "m")
     known = H100["first_token"]["two_a"]
     assert belief is not None
     assert belief.first_token(known["tokens"]).seconds == pytest.approx(known["seconds"], rel=0.1)
@@ -59,8 +59,8 @@ def test_each_server_and_model_has_its_own() -> None:
     """A model that is nine times as big takes nine times as long."""
     memory = Notebook()
     learn(memory, recorded("long"))
-    assert calibration.belief(memory, "http://a:1", "other") is None
-    assert calibration.belief(memory, "http://b:1", "m") is None
+    assert calibration.model(memory, "http://a:1", "other") is None
+    assert calibration.model(memory, "http://b:1", "m") is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_last_three_are_kept() -> None:
     memory = Notebook()
     learn(memory, *[Measured([], GUIDE.seconds(0, 100_000), 100_000, 0)] * 5)
     learn(memory, *[Measured([], 2 * GUIDE.seconds(0, 100_000), 100_000, 0)] * 3)
-    belief = calibration.belief(memory, "http://a:1", "m")
+    belief = calibration.model(memory, "http://a:1", "m")
     assert belief is not None
     expected = 2 * GUIDE.seconds(0, 100_000)
     assert belief.first_token(100_000).seconds == pytest.approx(expected, rel=0.02)
@@ -91,5 +91,5 @@ def test_the_last_three_are_kept() -> None:
 def test_a_damaged_memory_is_none(damaged: object) -> None:
     """It is learned anew."""
     memory = Notebook({("http://a:1", "prefills of m"): {"looks": damaged}})
-    assert calibration.belief(memory, "http://a:1", "m") is None
+    assert calibration.model(memory, "http://a:1", "m") is None
     assert learn(memory, recorded("long")) == [True]

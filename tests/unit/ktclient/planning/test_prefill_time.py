@@ -12,24 +12,24 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ktclient.planning import prefill_time
-from ktclient.planning.prefill_time import GUIDE, Belief, Countdown, Curve, Look
+from ktclient.planning.prefill_time import GUIDE, Countdown, Curve, PrefillModel, Sample
 
 H100 = json.loads((Path(__file__).parents[3] / "data/prefill/h100.json").read_text())
 TOKENS = 600_000
 
 
-def recorded(tag: str) -> tuple[list[Look], float, int]:
+def recorded(tag: str) -> tuple[list[Sample], float, int]:
     """Looks at one recorded prefill with its end, the time of its first token, its tokens."""
     end, tokens = H100["first_token"][tag]["seconds"], H100["first_token"][tag]["tokens"]
-    looks = [Look(done, at) for at, done in H100["polls"][tag] if at < end]
-    return [*looks, Look(tokens, end)], end, tokens
+    looks = [Sample(done, at) for at, done in H100["polls"][tag] if at < end]
+    return [*looks, Sample(tokens, end)], end, tokens
 
 
-def calibrated(tag: str) -> Belief:
+def calibrated(tag: str) -> PrefillModel:
     looks, end, tokens = recorded(tag)
     kept = prefill_time.progress(looks)
-    return prefill_time.believe(
-        [], [kept], lag=prefill_time.lag_of(end, tokens, prefill_time.believe(kept))
+    return prefill_time.fit_model(
+        [], [kept], lag=prefill_time.lag_of(end, tokens, prefill_time.fit_model(kept))
     )
 
 
@@ -69,11 +69,11 @@ def guide_run(seed: int, share: float, prior: Curve) -> float:
         marks.append((done, time))
     stop = next(at for tokens, at in marks if tokens >= share * TOKENS)
     looks = [
-        Look(max(tokens for tokens, at in marks if at <= now), now)
+        Sample(max(tokens for tokens, at in marks if at <= now), now)
         for now in (0.3 + 2 * step for step in range(int(stop / 2) + 1))
     ]
     seen = prefill_time.progress(looks)
-    left = prefill_time.believe(seen, prior=prior).estimate(seen[-1].tokens, TOKENS)
+    left = prefill_time.fit_model(seen, prior=prior).estimate(seen[-1].tokens, TOKENS)
     return abs((seen[-1].seconds + left.seconds) / time - 1)
 
 
@@ -92,7 +92,7 @@ def test_a_prior_that_is_wrong_by_a_factor_of_two_is_soon_corrected(
 
 def test_the_prior_is_the_guides() -> None:
     """590 tokens a second falling to 320, about 23 minutes for 600K (facts of the guide)."""
-    belief = prefill_time.believe([])
+    belief = prefill_time.fit_model([])
     assert GUIDE.seconds(0, TOKENS) / 60 == pytest.approx(24, abs=1)
     assert belief.first_token(TOKENS).low < GUIDE.seconds(0, TOKENS)
     assert belief.first_token(TOKENS).high > 10 * GUIDE.seconds(0, TOKENS), "nothing is known yet"
@@ -107,8 +107,8 @@ def test_the_prior_is_the_guides() -> None:
 @settings(max_examples=60, deadline=None)
 def test_no_looks_however_odd_break_it(raw: list[tuple[int, float]]) -> None:
     """Counters that fall, stand still or jump: always an estimate, always in order."""
-    looks = [Look(tokens, at) for tokens, at in sorted(raw, key=lambda one: one[1])]
-    told = prefill_time.believe(prefill_time.progress(looks)).estimate(0, TOKENS)
+    looks = [Sample(tokens, at) for tokens, at in sorted(raw, key=lambda one: one[1])]
+    told = prefill_time.fit_model(prefill_time.progress(looks)).estimate(0, TOKENS)
     assert 0 < told.low <= told.seconds <= told.high < float("inf")
 
 

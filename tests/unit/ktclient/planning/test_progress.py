@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ktclient.planning import prefill_time
-from ktclient.planning.prefill_time import Look
+from ktclient.planning.prefill_time import Sample
 from ktclient.planning.progress import HISTORY, STREAM, Past, Prefill, Prompt
 from ktclient.servers import gauges
 from ktclient.servers.gauges import LOADS, METRICS, Reading
@@ -35,10 +35,10 @@ def alone(tokens: int = 10_000, past: Past | None = None) -> Prefill:
 def of_long() -> Past:
     """What the recording `long` taught."""
     end = H100["first_token"]["long"]["seconds"]
-    looks = [Look(done, at) for at, done in H100["polls"]["long"] if at < end]
-    kept = tuple(prefill_time.progress([*looks, Look(TOKENS, end)]))
-    lag = prefill_time.lag_of(end, TOKENS, prefill_time.believe(kept))
-    return Past((kept,), lag, prefill_time.believe([], [kept], lag=lag))
+    looks = [Sample(done, at) for at, done in H100["polls"]["long"] if at < end]
+    kept = tuple(prefill_time.progress([*looks, Sample(TOKENS, end)]))
+    lag = prefill_time.lag_of(end, TOKENS, prefill_time.fit_model(kept))
+    return Past((kept,), lag, prefill_time.fit_model([], [kept], lag=lag))
 
 
 def test_nothing_moves_and_nothing_is_known() -> None:

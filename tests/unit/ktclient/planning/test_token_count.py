@@ -82,7 +82,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def counted(message: str, facts: ServerFacts | None) -> token_count.Count:
-    return token_count.count(message, facts, config.load())
+    return token_count.best(message, facts, config.load())
 
 
 def test_the_models_folder_comes_first(server: Server, folder: Path) -> None:

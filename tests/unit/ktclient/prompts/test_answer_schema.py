@@ -9,7 +9,7 @@ import pytest
 
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, tasks
-from ktclient.prompts.answer_schema import NotJson, checked, data, mismatch
+from ktclient.prompts.answer_schema import NotJson, data, validate, violations
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.submission.spec import JobSpec
 
@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_read(name: str, tmp_path: Path) -> None:
 def test_what_python_hands_in_is_checked_too(given: object) -> None:
     """A dict of what JSON knows."""
     with pytest.raises(BadInput, match="the schema"):
-        checked(given)
+        validate(given)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_an_answer_without_json(answer: str) -> None:
     with pytest.raises(NotJson):
         data(answer)
     assert answer_schema.data_or_none(answer) is None
-    assert "is no JSON" in (mismatch(answer, checked(PERSON)) or "")
+    assert "is no JSON" in (violations(answer, validate(PERSON)) or "")
 
 
 @pytest.mark.parametrize(
@@ -103,19 +103,19 @@ def test_an_answer_without_json(answer: str) -> None:
 )
 def test_an_answer_is_held_against_the_schema(answer: str, reason: str | None) -> None:
     """In words, with the place."""
-    told = mismatch(answer, checked(PERSON))
+    told = violations(answer, validate(PERSON))
     assert told == (reason and f"the answer does not follow the schema: {reason}")
 
 
 def test_a_schema_that_has_no_end_loses_no_answer() -> None:
     """What the library cannot do is said."""
-    told = mismatch("{}", checked({"allOf": [{"$ref": "#"}]}))
+    told = violations("{}", validate({"allOf": [{"$ref": "#"}]}))
     assert told == "the answer could not be held against the schema: RecursionError"
 
 
 def test_the_task_carries_it() -> None:
     """To the store and back, into the message, and into the request; older runners leave it."""
-    schema = checked({"type": "object", "title": "红"})
+    schema = validate({"type": "object", "title": "红"})
     (task,) = tasks.with_schema((Task(Kind.ASK, "Who?"),), schema)
     spec = JobSpec(task, "http://localhost:1", None, 64, 60.0)
     stored = json.loads(spec.to_json())

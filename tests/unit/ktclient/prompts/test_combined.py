@@ -64,7 +64,7 @@ def test_of_a_cut_answer_what_is_whole_is_given(length: int) -> None:
 def test_without_answers_all_are_missing(written: str) -> None:
     """And nothing is raised."""
     answers = combined.split(written, QUESTIONS)
-    assert combined.missing(answers) == [1, 2, 3]
+    assert combined.unanswered(answers) == [1, 2, 3]
 
 
 def test_a_number_cut_in_the_middle_is_no_answer() -> None:
@@ -110,7 +110,7 @@ def test_the_schema_wants_every_answer_in_order() -> None:
 
 def test_the_words_have_each_answer_under_its_question() -> None:
     """And say what is missing."""
-    words = combined.in_words(combined.split('{"1": "Emma"}', QUESTIONS[:2]))
+    words = combined.as_text(combined.split('{"1": "Emma"}', QUESTIONS[:2]))
     assert words == "1. Who?\n\nEmma\n\n2. Where?\n\n(no whole answer)"
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from ktclient.errors import BadInput, BadSetting
 from ktclient.prompts import answer_schema, tasks, templates
-from ktclient.prompts.generation import Manner
-from ktclient.prompts.instructions import Wish, resolved
+from ktclient.prompts.generation import GenerationSettings
+from ktclient.prompts.instructions import Instructions, resolve
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def write(config: Path, text: str, name: str = "mine") -> Path:
 
 
 def prompt(config: Path, title: str = "a.txt", **given: str) -> str:
-    (task,), _, _ = resolved(Wish(template="mine", variables=given), config)
+    (task,), _, _ = resolve(Instructions(template="mine", variables=given), config)
     return task.about(title).text
 
 
@@ -51,7 +51,7 @@ def test_variables_are_put_in_once(config: Path) -> None:
 def test_the_document_is_no_template(config: Path) -> None:
     """What looks like a variable in it is sent as it is; the prompt goes last."""
     write(config, 'prompt = "Translate $title."')
-    (task,), _, _ = resolved(Wish(template="mine"), config)
+    (task,), _, _ = resolve(Instructions(template="mine"), config)
     sent = tasks.message("It costs $title or $date.", task.about("a\nb.txt"))
     assert sent == "It costs $title or $date.\n\nTranslate a\N{REPLACEMENT CHARACTER}b.txt."
 
@@ -59,7 +59,7 @@ def test_the_document_is_no_template(config: Path) -> None:
 def test_today(config: Path) -> None:
     """On this machine's calendar."""
     write(config, 'prompt = "$date"\nsystem = "It is $date."')
-    (task,), manner, _ = resolved(Wish(template="mine"), config)
+    (task,), manner, _ = resolve(Instructions(template="mine"), config)
     days = abs(datetime.now() - datetime.strptime(task.text, "%Y-%m-%d")).days
     assert days <= 1 and manner.system == f"It is {task.text}."
 
@@ -78,7 +78,7 @@ def test_variables_that_are_missing_or_too_many_are_named(
     """All of them at once."""
     write(config, 'prompt = "For $audience in $language."')
     with pytest.raises(BadInput, match=reason):
-        resolved(Wish(template="mine", variables=given), config)
+        resolve(Instructions(template="mine", variables=given), config)
 
 
 def test_all_that_a_file_can_say_and_options_before_it(config: Path) -> None:
@@ -96,15 +96,15 @@ def test_all_that_a_file_can_say_and_options_before_it(config: Path) -> None:
         schema = "s.json"
         """,
     )
-    (task,), manner, most = resolved(Wish(template="mine"), config)
+    (task,), manner, most = resolve(Instructions(template="mine"), config)
     assert (task.kind, task.text, task.schema) == ("prompt", "List them.", '{"type": "object"}')
-    assert (manner, most) == (Manner("Be terse.", 1.0, False), 77)
-    other = answer_schema.checked({"type": "array"})
-    said = Wish(template="mine", schema=other, system="No.", temperature=0.0, max_tokens=5)
-    (task,), manner, most = resolved(said, config)
-    assert (task.schema, manner, most) == (other, Manner("No.", 0.0, False), 5)
+    assert (manner, most) == (GenerationSettings("Be terse.", 1.0, False), 77)
+    other = answer_schema.validate({"type": "array"})
+    said = Instructions(template="mine", schema=other, system="No.", temperature=0.0, max_tokens=5)
+    (task,), manner, most = resolve(said, config)
+    assert (task.schema, manner, most) == (other, GenerationSettings("No.", 0.0, False), 5)
     write(config, 'prompt = "x"\n[schema]\ntype = "object"\nrequired = ["a"]')
-    (task,), _, _ = resolved(Wish(template="mine"), config)
+    (task,), _, _ = resolve(Instructions(template="mine"), config)
     assert json.loads(task.schema) == {"type": "object", "required": ["a"]}
 
 
@@ -146,11 +146,15 @@ def test_a_template_that_is_not_there(config: Path, name: str) -> None:
 def test_a_template_says_what_is_wanted(config: Path) -> None:
     """And nothing else does; variables are for templates."""
     write(config, 'prompt = "x"')
-    for said in (Wish(summarize=True), Wish(ask=["Who?"]), Wish(prompt="y")):
+    for said in (
+        Instructions(summarize=True),
+        Instructions(ask=["Who?"]),
+        Instructions(prompt="y"),
+    ):
         with pytest.raises(BadInput, match="a template says what is wanted"):
-            resolved(Wish(**{**vars(said), "template": "mine"}), config)
+            resolve(Instructions(**{**vars(said), "template": "mine"}), config)
     with pytest.raises(BadInput, match="--var is for"):
-        resolved(Wish(variables={"a": "b"}), config)
+        resolve(Instructions(variables={"a": "b"}), config)
 
 
 @pytest.mark.parametrize("path", sorted(templates.BUILT_IN.glob("*.toml")), ids=lambda p: p.stem)
@@ -158,7 +162,7 @@ def test_those_that_come_with_it_need_nothing(path: Path, config: Path) -> None:
     """No variable without a default; one of the user's of the same name goes before."""
     found = templates.load(path.stem, templates.folder(config))
     assert found.description and found.is_built_in and None not in found.variables().values()
-    (task,), _, _ = resolved(Wish(template=path.stem), config)
+    (task,), _, _ = resolve(Instructions(template=path.stem), config)
     assert "$" not in task.about("a.txt").text and "\n\n\n" not in task.text
     write(config, 'prompt = "my own"', path.stem)
     assert templates.load(path.stem, templates.folder(config)).prompt == "my own"

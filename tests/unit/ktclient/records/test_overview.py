@@ -47,15 +47,15 @@ def test_what_runs_is_shown_first_and_the_rest_is_counted(state: StateDir) -> No
             started = clock.now()
             while clock.now() == started:  # two of one millisecond stand in the order of submission
                 continue
-        shown = overview.look(store, 11)
+        shown = overview.read(store, 11)
         assert [job.title for job in shown.jobs] == [
             *("42", "41", "40"),
             *("20", "21", "22", "23"),
             *("19", "18", "17", "16"),
         ]
         assert shown.more() == "… and 49 more: 33 queued, 16 ended"
-        assert overview.look(store, 100).more() == ""
-        assert len(overview.look(store, 2).jobs) == 2
+        assert overview.read(store, 100).more() == ""
+        assert len(overview.read(store, 2).jobs) == 2
 
 
 def test_a_few_of_one_kind_leave_their_room_to_the_others(state: StateDir) -> None:
@@ -64,7 +64,7 @@ def test_a_few_of_one_kind_leave_their_room_to_the_others(state: StateDir) -> No
         jobs = put(store, *(new() for _ in range(10)))
         for job in jobs[:1]:
             end(store, job)
-        states = [job.state for job in overview.look(store, 8).jobs]
+        states = [job.state for job in overview.read(store, 8).jobs]
         assert states == ["QUEUED"] * 7 + ["SUCCEEDED"]
 
 
@@ -73,7 +73,7 @@ def test_parts_are_not_counted_beside_the_whole(state: StateDir) -> None:
     with Store.open(state) as store:
         (whole,) = put(store, new("whole"))
         put(store, *(replace(new(), parent=whole.id, part=str(number)) for number in range(5)))
-        shown = overview.look(store, 10)
+        shown = overview.read(store, 10)
         assert [job.title for job in shown.jobs] == ["whole"] and shown.more() == ""
         assert store.counts()[Status.QUEUED] == 1
 
@@ -87,7 +87,7 @@ def test_why_each_waits(state: StateDir) -> None:
         (later,) = put(store, replace(new(), not_before="2999-01-01T12:00:00.000Z"))
         (past,) = put(store, replace(new(), not_before="2020-01-01T12:00:00.000Z"))
         run(store, first)
-        waits = overview.look(store, 20).waits
+        waits = overview.read(store, 20).waits
         assert waits[second.id] == f"behind {first.id}"
         assert waits[third.id] == "behind 2 jobs"
         assert waits[elsewhere.id] == "next"
@@ -95,7 +95,7 @@ def test_why_each_waits(state: StateDir) -> None:
         assert waits[later.id].startswith("at ")
         assert waits[past.id] == "behind 3 jobs"
         store.finish(first.id, 1, Outcome.SUCCEEDED, None, None)
-        waits = overview.look(store, 20).waits
+        waits = overview.read(store, 20).waits
         assert waits[second.id] == "next" and waits[needing.id] == "behind 2 jobs"
 
 
@@ -112,7 +112,7 @@ def test_a_look_costs_a_few_statements_however_many_jobs(
         monkeypatch.setattr(
             store, "_all", lambda query, **values: (asked.append(query), plain(query, **values))[1]
         )
-        overview.look(store, number)
+        overview.read(store, number)
     assert len(asked) <= 7 and len(set(asked)) == len(asked)
 
 

@@ -13,7 +13,7 @@ from jobs.processes import identity
 from jobs.store.job_queries import Filter
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient import past
+from ktclient import times
 from ktclient.errors import BadInput
 from ktclient.prompts.tasks import task
 from ktclient.records import search
@@ -168,25 +168,25 @@ def test_filters(state: StateDir) -> None:
 )
 def test_moments(text: str, stored: str) -> None:
     """Spans and times with a zone mean the same everywhere."""
-    assert past.moment(text, "--since", NOW) == stored
+    assert times.parse_past(text, "--since", NOW) == stored
 
 
 def test_days_begin_at_the_readers_midnight() -> None:
     """Yesterday, today and a date."""
     today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    assert past.moment("today", "--since") == clock.of(today)
+    assert times.parse_past("today", "--since") == clock.of(today)
     date = datetime(2026, 11, 20).astimezone()
-    assert past.moment("2026-11-20", "--since") == clock.of(date)
-    assert past.moment("Yesterday", "--since") < past.moment("today", "--since")
+    assert times.parse_past("2026-11-20", "--since") == clock.of(date)
+    assert times.parse_past("Yesterday", "--since") < times.parse_past("today", "--since")
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2", "2y", "-3d", "2026-13-01", "9" * 12 + "d"])
 def test_what_is_no_moment_is_refused(text: str) -> None:
     """With the option's name and what can be written."""
     with pytest.raises(BadInput, match=r"--since .*yesterday"):
-        past.moment(text, "--since")
+        times.parse_past(text, "--since")
 
 
 def test_a_span_beyond_all_time_is_all_time() -> None:
     """Not an overflow."""
-    assert past.moment("999999999w", "--since", NOW) < "1930"
+    assert times.parse_past("999999999w", "--since", NOW) < "1930"

@@ -9,7 +9,7 @@ import pytest
 from jobs.errors import KtjobError
 from ktclient.errors import AbortedByServer, StreamCut
 from ktclient.request.events import Completed, Quiet, Sent, Text
-from ktclient.request.filters import in_earnest, overheard
+from ktclient.request.filters import collect_answer, drop_refusal_token
 from ktclient.request.stream import StreamEvent
 
 END = Completed("stop", 5, 1, None)
@@ -31,7 +31,7 @@ def refusal(*, was_read: bool) -> AbortedByServer:
 def collected(*given: StreamEvent | KtjobError) -> list[StreamEvent]:
     got: list[StreamEvent] = []
     with pytest.raises(KtjobError):
-        for event in in_earnest(events(*given)):
+        for event in drop_refusal_token(events(*given)):
             got.append(event)
     return got
 
@@ -52,13 +52,13 @@ def test_nothing_of_an_answer_is_lost_or_out_of_order() -> None:
         [Text("A", "reasoning"), Text("b"), Text("c"), END],
         [Text("A"), *[Quiet()] * 20, Text("b"), END],
     ):
-        words = [one for one in in_earnest(events(*stream)) if not isinstance(one, Quiet)]
+        words = [one for one in drop_refusal_token(events(*stream)) if not isinstance(one, Quiet)]
         assert words == [one for one in stream if not isinstance(one, Quiet)]
 
 
 def test_a_word_is_not_held_for_long() -> None:
     """A second of nothing, and it is shown: the next may take minutes beside another prefill."""
-    stream = in_earnest(events(Text("A"), *[Quiet()] * 8))
+    stream = drop_refusal_token(events(Text("A"), *[Quiet()] * 8))
     assert list(stream).index(Text("A")) == 5
 
 
@@ -66,5 +66,5 @@ def test_what_is_overheard_is_the_answer_alone() -> None:
     """No thoughts; all events go on."""
     answer: list[str] = []
     stream: list[StreamEvent] = [Text("hm", "reasoning"), Text("A"), Quiet(), Text("b"), END]
-    assert list(overheard(events(*stream), answer)) == stream
+    assert list(collect_answer(events(*stream), answer)) == stream
     assert answer == ["A", "b"]

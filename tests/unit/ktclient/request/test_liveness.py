@@ -9,7 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from ktclient.request import liveness as request_liveness
-from ktclient.request.liveness import AnswersAgain, Liveness, NotAnswering, Poller, Pulse, Question
+from ktclient.request.liveness import (
+    AnswersAgain,
+    Liveness,
+    LivenessProbe,
+    NotAnswering,
+    Poller,
+    Question,
+)
 
 Until = Callable[..., object]
 
@@ -107,7 +114,7 @@ def test_a_question_that_waits_is_cut_short(until: Until) -> None:
 def test_nothing_is_said_before_the_whole_request_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload may take minutes; the server is not asked then."""
     monkeypatch.setattr(request_liveness, "WORRY_SECONDS", 0.0)
-    beating = Pulse(lambda watch: True)
+    beating = LivenessProbe(lambda watch: True)
     assert beating.look() is None
     beating.start()
     assert isinstance(beating.look(), NotAnswering)
@@ -124,7 +131,7 @@ def test_a_server_that_writes_is_not_asked(monkeypatch: pytest.MonkeyPatch, unti
         asked.set()
         return True
 
-    beating = Pulse(ask)
+    beating = LivenessProbe(ask)
     beating._liveness.heard(float("inf"))  # text for ever
     monkeypatch.setattr(beating, "heard", started.set)
     beating.start()

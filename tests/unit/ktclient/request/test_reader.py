@@ -14,8 +14,8 @@ from support.one_connection import read_request, server
 
 from ktclient.request import stream
 from ktclient.request.events import Completed, Prefilled, Text
+from ktclient.request.reader import WholeCharacters
 from ktclient.request.stream import LongRequest
-from ktclient.request.whole_characters import WholeCharacters
 
 HEAD = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n"
 DONE = b"data: [DONE]\n\n"

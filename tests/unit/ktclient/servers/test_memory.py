@@ -43,30 +43,30 @@ class Notes(dict[tuple[str, str], dict[str, object]]):
 @pytest.fixture
 def told() -> Notes:
     notes = Notes()
-    memory.remember(notes, SERVER, TOLD, "run 1")
+    memory.save(notes, SERVER, TOLD, "run 1")
     return notes
 
 
 def test_they_are_used_at_once(state: StateDir) -> None:
     """Through the store; but what was true of one moment is forgotten."""
     with Store.open(state) as store:
-        assert memory.recall(store, SERVER, PROBED, "run 1") is None
-        memory.remember(store, SERVER, TOLD, "run 1")
+        assert memory.load(store, SERVER, PROBED, "run 1") is None
+        memory.save(store, SERVER, TOLD, "run 1")
     with Store.open(state) as store:
-        known = memory.recall(store, SERVER, PROBED, "run 1")
+        known = memory.load(store, SERVER, PROBED, "run 1")
         assert known is not None and known.doubt is None
         assert known.facts == LASTING == memory.facts_known(store, SERVER, "m")
 
 
 def test_what_was_not_told_is_not_remembered(told: Notes) -> None:
     """A busy server's silence does not replace what it said before."""
-    memory.remember(told, SERVER, replace(PROBED, is_busy=True), "run 1")
+    memory.save(told, SERVER, replace(PROBED, is_busy=True), "run 1")
     assert memory.facts_known(told, SERVER, "m") == LASTING
 
 
 def test_each_model_has_its_own(told: Notes) -> None:
     """Also under one address."""
-    assert memory.recall(told, SERVER, replace(PROBED, model="n"), "run 1") is None
+    assert memory.load(told, SERVER, replace(PROBED, model="n"), "run 1") is None
     assert memory.facts_known(told, SERVER, "n") is None
 
 
@@ -82,18 +82,18 @@ def test_another_server_under_that_name_refutes_them(
     told: Notes, probed: ServerFacts, run: str, word: str
 ) -> None:
     """Its window, its kind, or the process that listens."""
-    known = memory.recall(told, SERVER, probed, run)
+    known = memory.load(told, SERVER, probed, run)
     assert known is not None and known.is_refuted and word in str(known.doubt)
 
 
 def test_a_refusal_refutes_them_until_they_are_told_anew(told: Notes) -> None:
     """The server acted against them."""
-    memory.refute(told, SERVER, "m", "it refused a prompt of 500 tokens")
-    known = memory.recall(told, SERVER, PROBED, "run 1")
+    memory.invalidate(told, SERVER, "m", "it refused a prompt of 500 tokens")
+    known = memory.load(told, SERVER, PROBED, "run 1")
     assert known is not None and known.is_refuted and "500" in str(known.doubt)
     assert memory.facts_known(told, SERVER, "m") is None
-    memory.remember(told, SERVER, replace(TOLD, pool=400), "run 1")
-    known = memory.recall(told, SERVER, PROBED, "run 1")
+    memory.save(told, SERVER, replace(TOLD, pool=400), "run 1")
+    known = memory.load(told, SERVER, PROBED, "run 1")
     assert known is not None and known.doubt is None and known.facts.pool == 400
 
 
@@ -116,7 +116,7 @@ def test_age_makes_them_doubtful(told: Notes, told_at: str, run: str | None, dou
     seconds = sign * number * (60 if told_at.endswith("min") else 3600)
     (key,) = told
     told[key] = {**told[key], "told_at": clock.ago(seconds)}
-    known = memory.recall(told, SERVER, PROBED, run)
+    known = memory.load(told, SERVER, PROBED, run)
     assert known is not None and not known.is_refuted
     assert (known.doubt is not None) is doubted
     assert known.facts.pool == 900
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_nothing(told: Notes, note: dict[str, object]) ->
     """It is only a memory."""
     (key,) = told
     told[key] = note
-    assert memory.recall(told, SERVER, PROBED, None) is None
+    assert memory.load(told, SERVER, PROBED, None) is None
     assert memory.facts_known(told, SERVER, "m") is None
 
 
@@ -146,13 +146,13 @@ def test_a_restart_is_seen_by_its_socket(tmp_path: Path, state: StateDir) -> Non
     with fake_sglang(tmp_path) as first, Store.open(state) as store:
         probed, run = probe.probe(first.url, None), listening.run_of(first.url)
         assert run is not None and listening.run_of(first.url) == run
-        memory.remember(store, first.url, queries.survey(probed, None, 30), run)
-        known = memory.recall(store, first.url, probed, listening.run_of(first.url))
+        memory.save(store, first.url, queries.survey(probed, None, 30), run)
+        known = memory.load(store, first.url, probed, listening.run_of(first.url))
         assert known is not None and known.doubt is None and known.facts.pool == 964_864
     again = ("--port", str(first.port), "--pool", "5000")
     with fake_sglang(tmp_path, *again) as second, Store.open(state) as store:
         probed = probe.probe(second.url, None)
-        known = memory.recall(store, second.url, probed, listening.run_of(second.url))
+        known = memory.load(store, second.url, probed, listening.run_of(second.url))
         assert known is not None and known.is_refuted
 
 

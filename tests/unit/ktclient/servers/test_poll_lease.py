@@ -14,14 +14,14 @@ import pytest
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from ktclient.servers.gauges import METRICS, Reading
-from ktclient.servers.poll_lease import KEPT, OnePoller, key_of
+from ktclient.servers.poll_lease import KEPT, PollLease, key_of
 
 URL = "http://127.0.0.1:40001"
 HOLDER = """
 import sys, time
 from jobs.store.state_dir import StateDir
 from pathlib import Path
-from ktclient.servers.poll_lease import OnePoller
+from ktclient.servers.poll_lease import PollLease as OnePoller
 from ktclient.servers.gauges import Reading
 poller = OnePoller(StateDir(Path(sys.argv[1])), sys.argv[2])
 assert poller.is_ours()
@@ -48,35 +48,35 @@ def holding(state: StateDir) -> Iterator[subprocess.Popen[str]]:
 def test_one_process_polls_and_the_other_reads(state: StateDir) -> None:
     """Moments of another process compare with ours."""
     before = time.monotonic()
-    mine = OnePoller(state, URL)
+    mine = PollLease(state, URL)
     with holding(state):
         assert not mine.is_ours()
         ((reading, moment),) = mine.told()
         assert reading == Reading(METRICS, 7, 1) and before < moment < time.monotonic()
         assert mine.told(after=moment) == []
-        assert OnePoller(state, "http://127.0.0.1:40002").is_ours(), "another server"
+        assert PollLease(state, "http://127.0.0.1:40002").is_ours(), "another server"
 
 
 def test_a_killed_holder_leaves_the_lease_and_what_it_saw(
     state: StateDir, until: Callable[..., object]
 ) -> None:
     """The kernel frees it; who takes over goes on with the readings."""
-    mine = OnePoller(state, URL)
+    mine = PollLease(state, URL)
     with holding(state) as other:
         assert not mine.is_ours()
         other.kill()
         until(mine.is_ours)
     mine.tell(Reading(METRICS, 9, 0), time.monotonic())
-    assert [reading.tokens for reading, _ in OnePoller(state, URL).told()] == [7, 9]
+    assert [reading.tokens for reading, _ in PollLease(state, URL).told()] == [7, 9]
     holder = identity.holder(state.watch_lock(key_of(URL)))
     assert holder == identity.mine()
     mine.end()
-    assert OnePoller(state, URL).is_ours()
+    assert PollLease(state, URL).is_ours()
 
 
 def test_only_the_last_are_kept(state: StateDir) -> None:
     """So many that nobody misses one."""
-    mine = OnePoller(state, URL)
+    mine = PollLease(state, URL)
     assert mine.is_ours()
     for tokens in range(100):
         mine.tell(Reading(METRICS, tokens, 0), time.monotonic())
@@ -91,12 +91,12 @@ def test_only_the_last_are_kept(state: StateDir) -> None:
 def test_what_cannot_be_read_is_nothing(state: StateDir, text: str) -> None:
     """Of another boot, or half a file."""
     state.watched(key_of(URL)).write_text(text)
-    assert OnePoller(state, URL).told() == []
+    assert PollLease(state, URL).told() == []
 
 
 def test_readings_of_another_boot_are_nothing(state: StateDir) -> None:
     """Its clock began anew."""
-    mine = OnePoller(state, URL)
+    mine = PollLease(state, URL)
     assert mine.is_ours()
     mine.tell(Reading(METRICS, 1, 0), time.monotonic())
     path = state.watched(key_of(URL))
@@ -106,7 +106,7 @@ def test_readings_of_another_boot_are_nothing(state: StateDir) -> None:
 
 def test_without_a_state_directory_nobody_polls(tmp_path: Path) -> None:
     """It was removed: nothing is made there again."""
-    gone = OnePoller(StateDir(tmp_path / "gone"), URL)
+    gone = PollLease(StateDir(tmp_path / "gone"), URL)
     assert not gone.is_ours() and gone.told() == []
     gone.tell(Reading(METRICS, 1, 0), time.monotonic())
     assert not (tmp_path / "gone").exists()

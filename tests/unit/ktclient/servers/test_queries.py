@@ -15,19 +15,24 @@ DIALECTS = ("sglang", "llama.cpp", "openai-compatible")
 def test_a_request_to_sglang_names_itself_and_does_not_think() -> None:
     """The id is for aborts; thinking is off in the one way that all versions understand."""
     facts = ServerFacts("http://a:1", "sglang", "m", None)
-    assert queries.extras(facts, RID) == {"rid": RID, "chat_template_kwargs": {"thinking": False}}
+    assert queries.request_fields(facts, RID) == {
+        "rid": RID,
+        "chat_template_kwargs": {"thinking": False},
+    }
 
 
 def test_a_request_to_llamacpp_asks_for_progress() -> None:
     """It tells inside the stream."""
-    assert queries.extras(ServerFacts("http://a:1", "llama.cpp", "m", None), RID) == {
+    assert queries.request_fields(ServerFacts("http://a:1", "llama.cpp", "m", None), RID) == {
         "return_progress": True
     }
 
 
 def test_a_request_to_another_server_has_nothing_beyond_the_protocol() -> None:
     """Strict servers refuse fields that they do not know."""
-    assert queries.extras(ServerFacts("http://a:1", "openai-compatible", "m", None), RID) == {}
+    assert (
+        queries.request_fields(ServerFacts("http://a:1", "openai-compatible", "m", None), RID) == {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +142,7 @@ def test_any_answer_is_a_sign_of_life(tiny: Tiny, dialect: str, status: int) -> 
     sockets: list[object] = []
     path = {"sglang": "/model_info", "llama.cpp": "/health"}.get(dialect, "/v1/models")
     tiny.say(path, b"{}", status)
-    assert queries.answers(tiny.facts(dialect), "sk-1", sockets.append)
+    assert queries.is_responding(tiny.facts(dialect), "sk-1", sockets.append)
     assert tiny.asked == [(path, {})] and tiny.keys == ["Bearer sk-1"]
     assert sockets[0] is not None and sockets[-1] is None
 
@@ -146,4 +151,4 @@ def test_nobody_there_is_no_sign_of_life() -> None:
     """Refused, as at the end of a tunnel whose server has died."""
     with Tiny() as gone:
         facts = gone.facts("sglang")
-    assert not queries.answers(facts, None, lambda sock: None)
+    assert not queries.is_responding(facts, None, lambda sock: None)

@@ -25,7 +25,7 @@ class Server:
         return "said", self.answers
 
     def ask(self, state: StateDir, run: str | None = "run 1", is_patient: bool = False) -> object:
-        return question_limit.ask(state, URL, run, self.question, is_patient=is_patient)
+        return question_limit.run_limited(state, URL, run, self.question, is_patient=is_patient)
 
 
 @pytest.fixture
@@ -83,13 +83,13 @@ def test_only_one_asks_at_a_time(state: StateDir) -> None:
         return "late", True
 
     asker = threading.Thread(
-        target=lambda: question_limit.ask(state, URL, None, slow, is_patient=False)
+        target=lambda: question_limit.run_limited(state, URL, None, slow, is_patient=False)
     )
     asker.start()
     try:
         assert begun.wait(60)
         assert Server().ask(state, run=None, is_patient=True) is None
-        other = question_limit.ask(
+        other = question_limit.run_limited(
             state, "http://127.0.0.1:40002", None, Server().question, is_patient=False
         )
         assert other == "said", "of another server"
@@ -105,7 +105,7 @@ def test_a_failed_question_counts_as_left_behind(state: StateDir) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        question_limit.ask(state, URL, "run 1", broken, is_patient=False)
+        question_limit.run_limited(state, URL, "run 1", broken, is_patient=False)
     assert Server().ask(state) is None
 
 

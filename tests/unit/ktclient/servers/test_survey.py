@@ -98,7 +98,7 @@ def test_old_facts_are_a_last_resort(
         probed = survey(server, settings)
         with Store.open(settings.state) as store:
             run = listening.run_of(server.url)
-            memory.remember(store, server.url, replace(probed, pool=4_000), run)
+            memory.save(store, server.url, replace(probed, pool=4_000), run)
         monkeypatch.setattr("ktclient.servers.memory.LASTS_SAME_RUN_SECONDS", 0.0)
         with closing(start(server)):
             assert survey(server, settings, 0.2).pool == 4_000

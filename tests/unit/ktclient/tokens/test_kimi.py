@@ -20,8 +20,8 @@ from ktclient.config import settings as config
 from ktclient.planning import token_count
 from ktclient.tokens import kimi, ranks, tokenizer_json, vocabulary
 from ktclient.tokens.counter import Counter
+from ktclient.tokens.kimi import slices
 from ktclient.tokens.pattern import BORDERS, NotConvertible
-from ktclient.tokens.slicing import slices
 
 PATTERNS = [
     r"""[\p{Han}]+""",

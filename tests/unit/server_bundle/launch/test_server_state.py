@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs.processes import identity
-from server_bundle.launch import backoff, pool_check, registry, server_folder
+from server_bundle.launch import backoff, readiness, registry, server_folder
 from server_bundle.launch.server_folder import ServerFiles
-from server_bundle.launch.server_state import Ended, KeptServer, Restart
+from server_bundle.launch.server_state import Ended, Restart, ServerState
 from server_bundle.launch.server_state import read as read_note
 from server_bundle.launch.server_state import write as write_note
 from server_bundle.plan import plan_file
@@ -35,7 +35,7 @@ PLAN = LaunchPlan(
     gpus=4,
     ready_seconds=600.0,
 )
-NOTE = KeptServer(
+NOTE = ServerState(
     name="p",
     profile="p",
     engine="sglang",
@@ -110,20 +110,20 @@ def test_what_is_no_plan_is_told(text: str) -> None:
 def test_a_pool_as_planned_and_larger_than_the_context_raises_no_doubt() -> None:
     """Nor one that is 1% smaller than planned."""
     figures = {"pool": 100_000.0, "window": 65_536.0}
-    assert pool_check.doubts(replace(NOTE, figures=figures, planned_pool=100_900)) == []
+    assert readiness.pool_doubts(replace(NOTE, figures=figures, planned_pool=100_900)) == []
 
 
 def test_the_guides_own_pool_is_doubted() -> None:
     """964,864 tokens under a context of 1,048,576: the longest prompt that is ever started."""
     figures = {"pool": 964_864.0, "window": 1_048_576.0}
-    (doubt,) = pool_check.doubts(replace(NOTE, figures=figures))
+    (doubt,) = readiness.pool_doubts(replace(NOTE, figures=figures))
     assert "964,864" in doubt and "1,048,576" in doubt and "960,512" in doubt
 
 
 def test_a_pool_smaller_than_planned_is_doubted() -> None:
     """Something else sits in the GPUs' memory."""
     figures = {"pool": 500_000.0, "window": 65_536.0}
-    (doubt,) = pool_check.doubts(replace(NOTE, figures=figures, planned_pool=964_864))
+    (doubt,) = readiness.pool_doubts(replace(NOTE, figures=figures, planned_pool=964_864))
     assert "500,000" in doubt and "964,864" in doubt
 
 
@@ -163,7 +163,7 @@ def test_a_note_that_is_none_is_no_server(tmp_path: Path, text: str) -> None:
     files = ServerFiles(tmp_path)
     server_folder.put(files.record, text)
     assert read_note(files) is None
-    assert registry.look(files) is None
+    assert registry.inspect(files) is None
 
 
 def test_the_machine_was_restarted(tmp_path: Path) -> None:
@@ -171,6 +171,6 @@ def test_the_machine_was_restarted(tmp_path: Path) -> None:
     files = ServerFiles(tmp_path)
     before = replace(identity.mine(), boot_id="another")
     write_note(files, replace(NOTE, keeper=before, server=before, members=(before,), state="ready"))
-    seen = registry.look(files)
+    seen = registry.inspect(files)
     assert seen is not None and (seen.state, seen.leftovers) == ("crashed", ())
     assert seen.why == "the machine was restarted"

@@ -21,7 +21,7 @@ OLD, NEW = "0.6.2.post3", "0.7.2"
 
 def planned(name: str = MAIN, machine: MachineFacts = MACHINE, **more: object) -> Planned:
     wish = Overrides(model="/weights/DSV4", version=OLD)
-    return build.work_out(profile.load(name), replace(wish, **more), machine)  # type: ignore[arg-type]
+    return build.launch_plan(profile.load(name), replace(wish, **more), machine)  # type: ignore[arg-type]
 
 
 def value(found: Planned, flag: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ktclient.cli.render import job_table, screen
+from ktclient.cli.render import job_table, terminal, terminal_text, units
 from ktclient.cli.render.columns import Column, drawn
 from ktclient.records.snapshot import Snapshot
 
@@ -85,7 +85,7 @@ def test_nothing_wraps_and_the_least_needed_goes_first(room: int) -> None:
     queued = job(id="kddddddd", state="QUEUED", started_at=None, finished_at=None, figures={})
     jobs = [READING, failed, queued, job()]
     lines = job_table.of_jobs(jobs, room, coloured=False, waits={"kddddddd": "behind kabcdefg"})
-    assert all(screen.width(line) <= room for line in lines)
+    assert all(terminal_text.width(line) <= room for line in lines)
     shown = titles(lines)
     assert shown == [name for name in ALL if name in shown]
     assert {"ID", "STATE", "DOCUMENT"} <= set(shown)
@@ -102,22 +102,22 @@ def test_columns_line_up_by_what_is_seen() -> None:
     """Wide characters, accents, joiners and selectors."""
     labels = ["a", "红楼梦", "e\u0301te\u0301", "☁\ufe0f", "\u0645\u06cc\u200c"]
     lines = drawn([Column("LABEL", labels, 1), Column("END", ["|"] * len(labels), 100)], None)
-    assert len({screen.width(line[: line.index("|")]) for line in lines[1:]}) == 1
+    assert len({terminal_text.width(line[: line.index("|")]) for line in lines[1:]}) == 1
 
 
 def test_what_is_left_out_is_seen() -> None:
     """In the middle a name keeps its extension."""
-    assert screen.shortened("report-of-the-year.txt", 13, in_middle=True) == "report-o….txt"
-    assert screen.shortened("report-of-the-year.txt", 12).endswith("…")
-    assert screen.shortened("红楼梦红楼梦", 7) == "红楼梦…"
-    assert screen.shortened("short", 5) == "short"
+    assert terminal_text.shortened("report-of-the-year.txt", 13, in_middle=True) == "report-o….txt"
+    assert terminal_text.shortened("report-of-the-year.txt", 12).endswith("…")
+    assert terminal_text.shortened("红楼梦红楼梦", 7) == "红楼梦…"
+    assert terminal_text.shortened("short", 5) == "short"
 
 
 def test_numbers_are_short() -> None:
     """Three figures and a sign."""
     numbers = (0, 812, 999, 1000, 9_949, 9_999, 781_557, 999_499, 999_999, 1_240_000, 12_000_000)
     told = ["0", "812", "999", "1.0K", "9.9K", "10K", "782K", "999K", "1.0M", "1.2M", "12M"]
-    assert list(map(screen.short, numbers)) == told
+    assert list(map(units.compact, numbers)) == told
 
 
 def test_colours_stand_beside_words_and_change_no_width() -> None:
@@ -128,7 +128,7 @@ def test_colours_stand_beside_words_and_change_no_width() -> None:
     assert [ANSI.sub("", line) for line in painted] == plain
     assert "\x1b[32mSUCCEEDED" in painted[1] and "\x1b" in painted[2]
     dark_or_light = {"33", "34", "90", "37", "97", "30"}
-    assert all(dark_or_light.isdisjoint(style.split(";")) for style in screen.STYLES.values())
+    assert all(dark_or_light.isdisjoint(style.split(";")) for style in terminal.STYLES.values())
 
 
 def test_a_foreign_word_in_a_cell_steers_nothing() -> None:
@@ -171,13 +171,13 @@ def test_who_gets_colours(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert screen.is_coloured() is on_terminal
+    assert terminal.is_coloured() is on_terminal
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert screen.is_coloured() is in_pipe
+    assert terminal.is_coloured() is in_pipe
 
 
 def test_an_encoding_without_bars_gets_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latin-1 knows no blocks."""
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
-    assert screen.bar(0.5, 4) == "##.."
-    assert screen.shortened("report.txt", 5) == "repo~"
+    assert terminal_text.bar(0.5, 4) == "##.."
+    assert terminal_text.shortened("report.txt", 5) == "repo~"

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktclient.cli.render import progress_line, screen
+from ktclient.cli.render import job_activity, output, progress_line, terminal_text, units
+from ktclient.cli.render import terminal as render_terminal
 from ktclient.records.snapshot import Snapshot
 
 RUNNING: dict[str, Any] = {
@@ -68,7 +69,7 @@ class Terminal(io.StringIO):
 )
 def test_nothing_foreign_steers_a_terminal(steering: str) -> None:
     """Escapes, overwriting, reversed names and half characters are replaced, one for one."""
-    shown = screen.safe(f"a{steering}b")
+    shown = terminal_text.safe(f"a{steering}b")
     assert len(shown) == len(steering) + 2
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in shown)
     assert "\N{REPLACEMENT CHARACTER}" in shown
@@ -80,12 +81,12 @@ def test_nothing_foreign_steers_a_terminal(steering: str) -> None:
 )
 def test_text_stays_text(text: str) -> None:
     """Line ends, tabs and all languages."""
-    assert screen.safe(text) == text
+    assert terminal_text.safe(text) == text
 
 
 def test_data_is_exact_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     """An answer with escapes in it is the answer."""
-    screen.put("a\x1b[1mb")
+    output.print_data("a\x1b[1mb")
     assert capsys.readouterr() == ("a\x1b[1mb\n", "")
 
 
@@ -93,13 +94,13 @@ def test_data_is_harmless_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     """The same answer, looked at."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    screen.put("a\x1b[1mb\nc")
+    output.print_data("a\x1b[1mb\nc")
     assert terminal.getvalue() == "a\N{REPLACEMENT CHARACTER}[1mb\nc\n"
 
 
 def test_messages_go_to_stderr_and_are_harmless(capsys: pytest.CaptureFixture[str]) -> None:
     """Stdout carries data only; logs are read on terminals too."""
-    screen.say("no file \x1b[2J")
+    output.note("no file \x1b[2J")
     assert capsys.readouterr() == ("", "no file \N{REPLACEMENT CHARACTER}[2J\n")
 
 
@@ -120,12 +121,12 @@ def test_messages_go_to_stderr_and_are_harmless(capsys: pytest.CaptureFixture[st
 )
 def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
     """Two units at most, and never 60 of one."""
-    assert screen.duration(seconds) == said
+    assert units.duration(seconds) == said
 
 
 def test_times_are_shown_in_the_readers_zone() -> None:
     """To the second; the same moment."""
-    shown = screen.local_time("2026-11-24T01:02:03.456789Z")
+    shown = units.local_time("2026-11-24T01:02:03.456789Z")
     assert len(shown) == len("2026-11-24 01:02:03")
     assert shown.endswith(":03")
 
@@ -149,7 +150,7 @@ def test_times_are_shown_in_the_readers_zone() -> None:
 )
 def test_progress_tells_what_is_known(changes: dict[str, Any], said: str) -> None:
     """A bar only where the whole is known, never above 100 %."""
-    assert screen.progress(job(**changes)) == said
+    assert job_activity.progress(job(**changes)) == said
 
 
 @pytest.mark.parametrize(
@@ -168,16 +169,16 @@ def test_progress_tells_what_is_known(changes: dict[str, Any], said: str) -> Non
 )
 def test_one_line_says_what_a_job_does(changes: dict[str, Any], said: str) -> None:
     """In words, with progress and time; silence is explained."""
-    assert screen.activity(job(**changes)) == said
+    assert job_activity.activity(job(**changes)) == said
 
 
 def test_a_server_that_does_not_answer_is_told_with_its_time() -> None:
     """And until when it is waited for; in the list of jobs too, as a wait and not as a bar."""
     hung = job(phase="not answering", done=125, total=600, unit="seconds")
-    assert screen.activity(hung) == (
+    assert job_activity.activity(hung) == (
         "the server has not answered for 2m 05s; still waiting, until 10m 00s"
     )
-    assert screen.progress(hung) == "2m 05s of 10m 00s"
+    assert job_activity.progress(hung) == "2m 05s of 10m 00s"
 
 
 def starts_of(word: str, table: str) -> set[int]:
@@ -193,7 +194,7 @@ def starts_of(word: str, table: str) -> set[int]:
 @pytest.mark.parametrize("name", ["a", "longer name.txt", "红楼梦.txt", "e\u0301te\u0301.txt", ""])
 def test_columns_line_up_by_what_is_seen(name: str) -> None:
     """Wide characters take two places, combining accents none."""
-    table = screen.table([("DOCUMENT", "|"), (name, "|"), ("report.txt", "|")])
+    table = terminal_text.table([("DOCUMENT", "|"), (name, "|"), ("report.txt", "|")])
     assert len(starts_of("|", table)) == 1
 
 
@@ -202,7 +203,7 @@ def test_a_table_in_a_pipe_is_whole(
 ) -> None:
     """Only a terminal has a width; lines have no blanks at their ends."""
     monkeypatch.setenv("COLUMNS", "20")
-    table = screen.table([("A", "B"), ("x" * 100, "y" * 100), ("z", "")])
+    table = terminal_text.table([("A", "B"), ("x" * 100, "y" * 100), ("z", "")])
     assert "x" * 100 + "  " + "y" * 100 in table
     assert all(line == line.rstrip() for line in table.splitlines())
 
@@ -214,7 +215,7 @@ def test_a_table_on_a_terminal_is_cut_to_its_width(
     """Visibly, and not in the middle of a wide character."""
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setenv("COLUMNS", "21")
-    head, line = screen.table([("ID", "DOCUMENT"), ("k7", cell)]).splitlines()
+    head, line = terminal_text.table([("ID", "DOCUMENT"), ("k7", cell)]).splitlines()
     assert head == "ID  DOCUMENT"
     assert line.endswith("…")
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in line)
@@ -225,11 +226,11 @@ def test_a_live_line_needs_a_terminal_that_can(monkeypatch: pytest.MonkeyPatch) 
     """Not in a pipe, and not in Emacs's shell."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert screen.is_interactive() is False
+    assert render_terminal.is_interactive() is False
     monkeypatch.setattr(sys, "stderr", Terminal())
-    assert screen.is_interactive() is True
+    assert render_terminal.is_interactive() is True
     monkeypatch.setenv("TERM", "dumb")
-    assert screen.is_interactive() is False
+    assert render_terminal.is_interactive() is False
 
 
 def test_a_log_gets_a_line_for_each_quarter(capsys: pytest.CaptureFixture[str]) -> None:
@@ -266,24 +267,27 @@ def test_a_live_line_shows_foreign_words_harmlessly(monkeypatch: pytest.MonkeyPa
 def test_speed_and_time_left_are_shown_and_an_estimate_is_marked() -> None:
     """With ~ where others share the server; nothing where nothing is known."""
     known = {"tokens_per_second": 512.4, "eta_seconds": 185.0}
-    sure, guess = screen.activity(job(**known)), screen.activity(job(**known, is_estimate=True))
+    sure, guess = (
+        job_activity.activity(job(**known)),
+        job_activity.activity(job(**known, is_estimate=True)),
+    )
     assert "512 tokens/s" in sure and "first word in 3m 05s" in sure and "~" not in sure
     assert "~512 tokens/s" in guess and "~3m 05s" in guess and "~ 25%" in guess
-    assert "first word" not in screen.activity(job())
+    assert "first word" not in job_activity.activity(job())
 
 
 @given(st.text(alphabet="ab 红", max_size=120), st.integers(20, 60))
 def test_a_wrapped_line_loses_no_word_and_fits(text: str, room: int) -> None:
     """Between words only; a word that is longer than the terminal stays whole."""
     line = f"  runs on    {text}"
-    broken = screen.wrapped(line, room)
+    broken = terminal_text.wrapped(line, room)
     assert broken.split() == line.split()
     for one in broken.splitlines():
-        assert screen.width(one.rstrip()) <= room or len(one.split()) <= 3
+        assert terminal_text.width(one.rstrip()) <= room or len(one.split()) <= 3
 
 
 def test_what_follows_stands_under_the_second_column() -> None:
     """So that the first one can be read down."""
-    broken = screen.wrapped("  runs on    a server that is far away", 26)
+    broken = terminal_text.wrapped("  runs on    a server that is far away", 26)
     assert broken == "  runs on    a server that\n             is far away"
-    assert screen.wrapped("  room       fits", 80) == "  room       fits"
+    assert terminal_text.wrapped("  room       fits", 80) == "  room       fits"
