@@ -1,4 +1,4 @@
-"""`python -m jobs.runner STATE_DIR MODULE:FUNCTION`: the name that systemd units and live runners use."""
+"""`python -m jobs.runner STATE_DIR MODULE:FUNCTION`: as systemd units and live runners name it."""
 
 from __future__ import annotations
 

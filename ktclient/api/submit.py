@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 
 from ktclient.api.job import Job
-from ktclient.api.job import Job as Job
 from ktclient.batch import enqueue as batch_enqueue
 from ktclient.batch import preflight
 from ktclient.config import settings as config

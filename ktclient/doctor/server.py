@@ -14,8 +14,9 @@ def keepalive(_: Settings, __: Machine) -> Iterator[Finding]:
     from ktclient.request import connection
 
     found = (
-        f"a probe each {connection.KEEPALIVE_INTERVAL_SECONDS} s after {connection.KEEPALIVE_IDLE_SECONDS} s "
-        f"of silence, given up after {connection.SILENT_PEER_SECONDS} s; set by us, not by sysctl"
+        f"a probe each {connection.KEEPALIVE_INTERVAL_SECONDS} s after "
+        f"{connection.KEEPALIVE_IDLE_SECONDS} s of silence, "
+        f"given up after {connection.SILENT_PEER_SECONDS} s; set by us, not by sysctl"
     )
     yield ok("keepalive", found)
 

@@ -168,7 +168,8 @@ def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Docum
         raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
     if not registry.is_installed(format_name):
         raise DocumentUnusable(
-            f"{title} is {format_name}, and its reader is not installed: {registry.INSTALL}. Or {cure}"
+            f"{title} is {format_name}, and its reader is not installed: {registry.INSTALL}. "
+            f"Or {cure}"
         )
     found = child_process.read(body, registry.short(format_name), title, MOST_BYTES)
     about = f"{registry.short(format_name)}, {found.about}, by {registry.library(format_name)}"

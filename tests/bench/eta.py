@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from ktclient.planning import prefill_time  # noqa: E402
-from ktclient.planning.prefill_time import GUIDE, Curve, PrefillModel, Sample
+from ktclient.planning.prefill_time import GUIDE, Curve, PrefillModel, Sample  # noqa: E402
 
 H100 = json.loads((ROOT / "tests/data/prefill/h100.json").read_text())
 TOKENS = 600_000

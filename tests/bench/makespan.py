@@ -48,7 +48,7 @@ from jobs.model import Outcome as Ending  # noqa: E402
 from jobs.processes import identity  # noqa: E402
 from jobs.store.state_dir import StateDir  # noqa: E402
 from jobs.store.store import Store  # noqa: E402
-from ktclient import Job, submit_long
+from ktclient import Job, submit_long  # noqa: E402
 from ktclient.api import submit  # noqa: E402
 from ktclient.config import settings as config  # noqa: E402
 from ktclient.documents import document as documents  # noqa: E402

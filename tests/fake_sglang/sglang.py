@@ -2,8 +2,8 @@
 
 Prints one line, `listening on http://127.0.0.1:PORT`, when it is ready, and ends on SIGTERM.
 What it imitates is in `options.py` (what can be asked), `engine.py` (the scheduler; with
-`requests.py`, `radix.py`, `pace.py`, `gauges.py`), `http_probe.py` and `loads.py` (every byte shape),
-`logs.py` (the server's own log), `chat.py` (one chat request), `faults.py` (what goes wrong on
+`requests.py`, `radix.py`, `pace.py`, `gauges.py`), `wire.py` and `loads.py` (every byte shape),
+`serverlog.py` (the server's own log), `chat.py` (one chat request), `faults.py` (what goes wrong on
 demand). Recordings of the real ones are replayed against it by tests/double.
 """
 

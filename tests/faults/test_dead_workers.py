@@ -71,7 +71,8 @@ def test_the_kernels_killer_is_suspected_where_it_struck(
     """A real kill for memory, of the worker; the runner that shares its cgroup lives to tell."""
     job = store(state, hog=True)
     start = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
-    start += "from pathlib import Path; from jobs.runner import start as starting; from jobs.store.state_dir import StateDir\n"
+    start += "from pathlib import Path; from jobs.store.state_dir import StateDir\n"
+    start += "from jobs.runner import start as starting\n"
     start += f"starting.ensure_runner(StateDir(Path({str(state.root)!r})), {WORK!r})\n"
     script = f'echo $$ > \'{tight}/cgroup.procs\'; exec "$0" -c "$1"'
     subprocess.run(["sh", "-c", script, sys.executable, start], check=True, timeout=60)

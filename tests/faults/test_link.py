@@ -1,8 +1,8 @@
 """The network between ktjob and its server, cut by `ip link set down` and restored: real network
 namespaces, real TCP, the scripted server.
 
-"For ever" is ten minutes in the product (ktclient/request/connection.py); here the same constants are set to
-seconds, by environment, in the runner's own process.
+"For ever" is ten minutes in the product (ktclient/request/connection.py); here the same constants
+are set to seconds, by environment, in the runner's own process.
 """
 
 from __future__ import annotations

@@ -23,7 +23,10 @@ Until = Callable[..., object]
 PROMPT = "x" * 81_920
 PREFILL = ("--prefill-seconds", "2")
 KILLING = Path(__file__).parents[1] / "support" / "killing"
-AT_ONCE = "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,ktclient.worker.ghost_prefill.LOOK_SECONDS=0.1"
+AT_ONCE = (
+    "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,"
+    "ktclient.worker.ghost_prefill.LOOK_SECONDS=0.1"
+)
 """Otherwise a job rests for longer than such a ghost lasts, and anybody's patience would do."""
 
 
@@ -114,7 +117,10 @@ def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
     """Into the morning after a crash at night, so that no queue fails job by job; the reason is
     shown, and noted once."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    constants = "ktclient.worker.retry.PATIENCE_SECONDS=0.05,ktclient.worker.retry.LONGEST_AWAY_PAUSE_SECONDS=0.1"
+    constants = (
+        "ktclient.worker.retry.PATIENCE_SECONDS=0.05,"
+        "ktclient.worker.retry.LONGEST_AWAY_PAUSE_SECONDS=0.1"
+    )
     monkeypatch.setenv("KTJOB_CONSTANTS", constants)
     with fake_sglang(tmp_path, "--prefill-seconds", "60") as dying:
         job, next_one = submit(dying), submit(dying)

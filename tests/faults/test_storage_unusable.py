@@ -232,7 +232,8 @@ def test_submit_on_a_network_filesystem_is_refused(
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"1 0 0:1 / {tmp_path} rw - nfs4 filer:/x rw\n")
     (tmp_path / "sitecustomize.py").write_text(
-        f"from jobs.system import filesystem; from jobs.store import state_dir as layout\nfilesystem.MOUNTS = layout.Path({str(mounts)!r})\n"
+        "from pathlib import Path; from jobs.system import filesystem\n"
+        f"filesystem.MOUNTS = Path({str(mounts)!r})\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     command = [*ktjob_command, "submit", "-", "--server", "embedded"]

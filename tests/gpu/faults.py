@@ -31,7 +31,7 @@ from jobs.model import Attempt  # noqa: E402
 from jobs.processes import identity  # noqa: E402
 from jobs.store.state_dir import StateDir  # noqa: E402
 from jobs.store.store import Store  # noqa: E402
-from ktclient import Job, errors
+from ktclient import Job, errors  # noqa: E402
 
 KTJOB = [sys.executable, "-m", "ktclient"]
 KTSERVER = [sys.executable, "-c", "from ktclient.cli.ktserver import main; main()"]

@@ -104,7 +104,7 @@ def _warm(url: str, short: Path) -> None:
 
 def _plain(url: str, document: Path) -> tuple[float, float]:
     """Seconds to the first token, from the call and from the start of the program."""
-    script = str(ROOT / "tests" / "gpu" / "openai_compatible.py")
+    script = str(ROOT / "tests" / "gpu" / "plain.py")
     command = [sys.executable, script, url, str(document), INSTRUCTION, str(MAX_TOKENS)]
     began = time.monotonic()
     running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""`jobs.processes.detach.spawn` inside a login session that logind will kill, with a stand-in systemd-run.
+"""`jobs.processes.detach.spawn` in a login session that logind will kill: a stand-in systemd-run.
 
 The stand-in does what the real one does with a scope: it becomes the command. Real processes,
 pipes and environment; tests/acceptance/test_logout.py has the real one.

@@ -133,8 +133,10 @@ def test_a_second_store_of_a_process_takes_no_lock_from_its_first(state: StateDi
     """Closing any descriptor of a file drops all of a process's locks on it. Another process would
     then take itself for the last, and remove the log that the first store still reads: writes are
     lost, and the database reads as malformed."""
-    elsewhere = "import sys; from jobs.store.state_dir import StateDir as S; from jobs.store.store import Store; "
-    elsewhere += "from pathlib import Path; Store.open(S(Path(sys.argv[1]))).close()"
+    elsewhere = "import sys; from pathlib import Path; from jobs.store.store import Store; "
+    elsewhere += (
+        "from jobs.store.state_dir import StateDir as S; Store.open(S(Path(sys.argv[1]))).close()"
+    )
     with Store.open(state) as first:
         first.submit(new_job(), Capacity(slots=1))
         Store.open(state).close()

@@ -53,7 +53,10 @@ def test_a_check_that_breaks_is_a_finding(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def command(*options: str) -> subprocess.CompletedProcess[str]:
-    code = "from ktclient.cli.setup import doctor as doctoring; from ktclient.cli import exit_codes as exits\nexits.run(doctoring.doctor, 'ktjob doctor')\n"
+    code = (
+        "from ktclient.cli import exit_codes; from ktclient.cli.setup import doctor\n"
+        "exit_codes.run(doctor.doctor, 'ktjob doctor')\n"
+    )
     return subprocess.run(
         [sys.executable, "-c", code, *options], capture_output=True, text=True, timeout=60
     )

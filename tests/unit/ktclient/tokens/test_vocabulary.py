@@ -234,7 +234,8 @@ def test_the_fallback_refuses_politely(tmp_path: Path) -> None:
 def test_tiktoken_is_loaded_only_to_count() -> None:
     """Not by the estimate, not by choosing how to count, not by the command line."""
     script = (
-        "import sys; import ktclient.tokens, ktclient.planning.token_count, ktclient.cli.ktjob, ktclient.work;"
+        "import sys; import ktclient.tokens.estimate, ktclient.planning.token_count;"
+        "import ktclient.cli.ktjob, ktclient.work;"
         "ktclient.tokens.estimate.estimate('text'); sys.exit('tiktoken' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
