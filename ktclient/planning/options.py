@@ -1,4 +1,4 @@
-"""What is asked, how, and where: the options of a request."""
+"""What is asked, how, and where: all that `check` and a forecast need to know of a request."""
 
 from __future__ import annotations
 
@@ -8,41 +8,32 @@ from ktclient.planning import forecast as forecasts
 from ktclient.planning import split_planner
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Task
-from ktclient.submission.conditions import Conditions
 
 MAX_TOKENS = 1024
 """The deployment guide's figure for a summary; for each of several questions asked together."""
-
-
 MAX_ATTEMPTS = 2
-"""One more try by itself, when the worker or the server died; none for anything answered."""
+"""One automatic retry, when the worker or the server died. An answer is never asked for again."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """How to ask what. One job per task and document."""
+class RequestOptions:
+    """How to ask what. One request per task and document."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...] = ()
     max_tokens: int | None = None
     """Of each answer; None: `MAX_TOKENS`, for each question where a task asks several."""
     timeout: float | None = None
+    """Seconds for the whole request; None: by the forecast."""
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
-    priority: int = 0
     patience: float = forecasts.LONG_PATIENCE_SECONDS
-    """Seconds that a busy server may take to tell about itself."""
-    manner: GenerationSettings = field(default_factory=GenerationSettings)
+    """Seconds that a busy server may take to answer questions about itself."""
+    generation: GenerationSettings = field(default_factory=GenerationSettings)
     split: split_planner.Split = "auto"
-    conditions: Conditions = field(default_factory=Conditions)
-    tellings: tuple[tuple[str, str], ...] = ()
-    """Whom to tell how each job ended: what `telling.wished` gives."""
 
-    submit_key: str | None = None
-    """What was submitted under it before is not stored again (idempotency.py)."""
-
-    def most(self, task: Task) -> int:
-        """Tokens of the answer to this task, at most."""
+    def answer_limit(self, task: Task) -> int:
+        """Maximum tokens of the answer to this task."""
         if self.max_tokens is not None:
             return self.max_tokens
         return MAX_TOKENS * max(1, len(task.questions))
