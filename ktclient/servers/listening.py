@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jobs import identity
-from ktclient import http
+from jobs.processes import identity
+from ktclient import urls
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"
@@ -22,7 +22,7 @@ def run_of(url: str) -> str | None:
     """What is the same as long as the same process listens there; None for another machine's, or
     where the kernel does not tell. An SSH tunnel has a run of its own: a changed one is another
     server perhaps, an unchanged one proves nothing about its far end."""
-    if not http.is_local(url):
+    if not urls.is_local(url):
         return None
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -19,8 +19,8 @@ from fake_sglang.process import FakeServer
 from support.link_lab import Link
 
 from acceptance.ssh_lab import SERVER_ADDRESS, Lab, ssh_lab, until
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 CUTS = int(os.environ.get("KTJOB_TEST_CUTS", "3"))
 WORDS = " ".join(f"word{number}" for number in range(1, 61))
@@ -165,7 +165,7 @@ def test_who_cannot_be_asked_is_said(box: Box, tmp_path: Path) -> None:
     option = box.run("--host=-oProxyCommand=touch evil", "status")
     assert option.returncode == 2 and "no name of a host" in option.stderr
     batch = box.run("--host", "gpu1", "batch", "x.jsonl", "-o", "y.jsonl")
-    assert batch.returncode == 2 and "one machine" in batch.stderr
+    assert batch.returncode == 2 and "local files" in batch.stderr
 
 
 def test_a_key_names_one_submit(box: Box, tmp_path: Path) -> None:

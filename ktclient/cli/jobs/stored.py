@@ -1,0 +1,48 @@
+"""What a command says once jobs are stored."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from jobs.errors import KtjobError
+from ktclient.cli.render import output, terminal_text
+
+
+def print_naming(text: str, ids: Sequence[str]) -> None:
+    """Print the ids of stored jobs on stdout; if that fails, name them on stderr."""
+    with name_if_interrupted() as name:
+        for job_id in ids:
+            name(job_id)
+        output.print_data(text)
+
+
+@contextlib.contextmanager
+def name_if_interrupted() -> Iterator[Callable[[str], None]]:
+    """If Ctrl-C or an error comes after a job was stored, print its id.
+
+    Otherwise the user would submit it again and pay for two prefills. Yields a function that takes
+    the id of each stored job.
+    """
+    stored: list[str] = []
+    try:
+        yield stored.append
+    except (KeyboardInterrupt, KtjobError, OSError):  # OSError: the id could not be printed
+        for job_id in stored:
+            output.note(
+                f"job {job_id} is stored and will run anyway; to cancel it: ktjob cancel {job_id}"
+            )
+        raise
+
+
+def warn_of_logout() -> None:
+    """Print a warning if a logout can kill the runner that is alive now."""
+    from jobs.processes import identity
+    from jobs.system import logout
+    from ktclient.config import settings as config
+
+    runner = identity.holder(config.load().state.runner_lock)
+    threat = logout.threat(runner.pid) if runner is not None else None
+    if threat is not None and threat.is_certain:
+        found = terminal_text.one_line(threat.found)
+        output.note(f"WARNING: logging out can kill this job's runner: {found}. Fix: {threat.cure}")

@@ -1,0 +1,129 @@
+"""Describe a request before it runs: server, size, time limit, conditions. One line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ktclient.cli.render import output, terminal_text, units
+
+if TYPE_CHECKING:
+    from ktclient.documents.collection import Collection
+    from ktclient.documents.document import Document
+    from ktclient.planning.forecast import Forecast
+    from ktclient.splitting.split_plan import Plan
+    from ktclient.submission.conditions import Conditions
+
+MOST_LINES = 8
+"""The maximum number of jobs or names that are listed one by one."""
+
+
+def tell_passed_over(given: Collection) -> None:
+    """Print the files of the folders that are not sent, on one line."""
+    names = [terminal_text.one_line(name) for name in given.passed_over]
+    if names:
+        more = f" and {len(names) - MOST_LINES:,} more" if len(names) > MOST_LINES else ""
+        listed = ", ".join(names[:MOST_LINES])
+        files = "1 file" if len(names) == 1 else f"{len(names):,} files"
+        output.note(f"note: {files} skipped (not text, or empty): {listed}{more}")
+
+
+def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> None:
+    """Describe all documents; the longest request stands for the server's part.
+
+    `before` holds all forecasts of the first document, then all of the second, and so on.
+    """
+    for document in documents:
+        _note(document, is_alone=len(documents) == 1)
+    describe(max(before, key=lambda one: one.count.high))
+    warn_of_prefills(before[: len(before) // len(documents)])
+
+
+def tell_conditions(given: Conditions) -> None:
+    """Print what the job waits for before it may start."""
+    from datetime import datetime, timezone
+
+    from ktclient import times
+
+    if given.after:
+        ids = ", ".join(terminal_text.one_line(one) for one in given.after)
+        output.note(f"  starts     after {ids} succeeded; fails if {_one_of(given.after)} fails")
+    if given.at is not None:
+        left = (given.at - datetime.now(timezone.utc)).total_seconds()
+        wait = units.duration(max(0.0, left))
+        output.note(f"  starts     not before {times.local(given.at)}, in {wait}")
+
+
+def _one_of(ids: Sequence[str]) -> str:
+    return "that job" if len(ids) == 1 else "one of them"
+
+
+def warn_of_prefills(before: Sequence[Forecast]) -> None:
+    """Print the cost of several questions if each of them needs a prefill of its own."""
+    from ktclient.planning import preflight
+
+    if (costs := preflight.repeated_prefills(before)) is not None:
+        output.note(f"  note       {costs}")
+
+
+def _note(document: Document, *, is_alone: bool) -> None:
+    """Print how a document was decoded, and what was changed in it."""
+    it = "it" if is_alone else terminal_text.one_line(document.title)
+    if document.read_as:
+        name = "" if is_alone else f" {it}:"
+        output.note(f"  read as   {name} {document.read_as}")
+    if document.guessed:
+        name = "" if is_alone else f" {it}:"
+        output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
+    if document.neutralised:
+        output.note(
+            f"  note       {document.neutralised} chat-template marks in {it} were made harmless"
+        )
+    if document.line_ends:
+        of_it = "" if is_alone else f" of {it}"
+        output.note(
+            f"  note       {document.line_ends:,} CR LF line endings{of_it} were converted to LF"
+        )
+
+
+def describe(forecast: Forecast) -> None:
+    """Print where a request runs, how large it is, whether it fits and how long it may take."""
+    from server_bundle.embedded import server as embedded
+
+    target = forecast.target
+    where = f"{target.server} ({target.why})"
+    if target.is_embedded:
+        where = f"the embedded {embedded.MODEL} ({target.why})"
+    output.note(f"  runs on    {where}")
+    output.note(f"  counted    {terminal_text.one_line(forecast.count.by)}")
+    verdict = forecast.verdict
+    output.note(f"  room       {verdict.kind.value}: {verdict.reason}")
+    if forecast.split is not None:
+        _describe_split(forecast.split)
+    elif verdict.cure:
+        output.note(f"             {verdict.cure}")
+    if forecast.expected is not None:
+        each = " for each part" if forecast.split is not None else ""
+        limit = f"time limit{each} {forecast.deadline:,.0f} s"
+        limit += ", extended while it makes progress" if forecast.is_lasting else ""
+        output.note(f"  time       {forecast.time}; {limit}")
+    for line in forecast.ahead.lines():
+        output.note(f"  now        {line}")
+    if forecast.doubt:
+        output.note(f"WARNING: {forecast.doubt}")
+
+
+def _describe_split(plan: Plan) -> None:
+    """Print a clear notice: splitting takes several requests and can miss context."""
+    levels = plan.levels
+    more = plan.total - len(plan.chunks)
+    through = f" on {len(levels)} levels" if len(levels) > 1 else ""
+    output.note(
+        f"  SPLIT      into {len(plan.chunks):,} parts of up to {plan.largest:,} tokens, one "
+        f"request each, with up to {plan.answer:,} output tokens; then {more:,} more requests"
+        f"{through} combine the answers into one, which cites parts by number: [3]"
+    )
+    output.note(
+        "             Parts are processed independently, so cross-part context may be missed. "
+        "To refuse instead: --split never"
+    )

@@ -1,0 +1,110 @@
+"""Text that is safe on a terminal, and as wide as it has to be."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+from ktclient.cli.render import terminal
+
+_HARMLESS = "\n\t\u00ad\u200c\u200d"
+"""Characters of Unicode's control and format categories that are kept: line ends, tabs, soft
+hyphens, and the joiners that Persian, Indic scripts and compound emoji need."""
+
+
+_FIRST_COLUMN = re.compile(r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?")
+
+
+_NO_PLACE = ("Mn", "Me", "Cf")
+
+
+def wrapped(line: str, room: int) -> str:
+    """Break a line between words; continuation lines start under its second column, if any."""
+    if width(line) <= room:
+        return line
+    head = _FIRST_COLUMN.match(line)
+    indent = len(head[0]) if head else 0
+    lines = [line[:indent]]
+    for word in line[indent:].split(" "):
+        is_first = len(lines[-1]) == indent
+        if not is_first and width(f"{lines[-1]} {word}") > room:
+            lines.append(" " * indent)
+            is_first = True
+        lines[-1] += word if is_first else f" {word}"
+    return "\n".join(lines)
+
+
+def safe(text: str) -> str:
+    """The text without characters that could control a terminal: model output and file names are
+    not trusted."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in _HARMLESS or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    """The safe text on one line; runs of blanks become one blank."""
+    return " ".join(safe(text).split())
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align columns by display width; on a terminal, lines are cut to its width."""
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    most = terminal.columns()
+    cut = (line if most is None else shortened(line, most) for line in map(str.rstrip, lines))
+    return "\n".join(cut)
+
+
+def width(text: str) -> int:
+    """Width in terminal cells: 2 for a wide character, 0 for an accent or a variation selector."""
+    if text.isascii():
+        return len(text)
+    seen = (one for one in text if unicodedata.category(one) not in _NO_PLACE)
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in seen)
+
+
+def shortened(text: str, room: int, *, in_middle: bool = False) -> str:
+    """Shorten the text to `room` cells, with an ellipsis at its end, or in its middle so that a
+    name keeps its extension."""
+    if width(text) <= room:
+        return text
+    sign = _glyph("…", "~")
+    tail = "" if not in_middle else _from_end(text, (room - 1) // 3)
+    left = room - 1 - width(tail)
+    head = text[: max(0, left)]
+    while head and width(head) > left:
+        head = head[:-1]
+    return f"{head}{sign}{tail}"
+
+
+def _from_end(text: str, room: int) -> str:
+    tail = text[-room:] if room else ""
+    while tail and (width(tail) > room or unicodedata.category(tail[0]) in _NO_PLACE):
+        tail = tail[1:]
+    return tail
+
+
+def bar(share: float, cells: int) -> str:
+    """A progress bar; `share` is 0 to 1."""
+    filled = int(share * cells)
+    return _glyph("█", "#") * filled + _glyph("░", ".") * (cells - filled)
+
+
+def _glyph(glyph: str, plain: str) -> str:
+    """The glyph if stdout's encoding has it, else `plain`."""
+    try:
+        glyph.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return plain
+    return glyph

@@ -1,0 +1,126 @@
+"""What servers told about themselves, kept per server and model: a busy one tells it late.
+
+Remembered facts are used at once while nothing speaks against them. They are doubted, and the
+server is asked again, when another model or window answers under that name, when another process
+listens there, when it refused what they allow, and when they are old.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Protocol
+
+from jobs import clock
+from ktclient.servers.dialects.dialect import ServerFacts
+
+LASTS_SECONDS = 3600.0
+"""Facts of a server of which nobody can say whether it was started anew since."""
+LASTS_SAME_RUN_SECONDS = 86_400.0
+"""Facts of one whose listening socket is still the same."""
+_PASSING = ("is_busy", "running", "waiting")
+"""True of a moment only: never kept."""
+_OURS = ("url", "model", "dialect", *_PASSING)
+"""What a probe knows better."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Facts as they were told at a time (UTC). `doubt`: why they may be no longer true; then they
+    are only a last resort. `is_refuted`: they are wrong, and not to be used at all."""
+
+    facts: ServerFacts
+    told_at: str
+    doubt: str | None = None
+    is_refuted: bool = False
+
+
+def save(memory: Memory, server: str, facts: ServerFacts, run: str | None) -> None:
+    """Keep what a survey gave; nothing when it gave nothing. `run` is `listening.run_of`."""
+    if facts.progress is None:
+        return
+    kept = {name: value for name, value in asdict(facts).items() if name not in _PASSING}
+    note: dict[str, object] = {"facts": kept, "told_at": clock.now(), "run": run}
+    memory.remember(server, _name(facts.model), note)
+
+
+def invalidate(memory: Memory, server: str, model: str, why: str) -> None:
+    """The server acted against what is remembered of it."""
+    note = memory.recall(server, _name(model))
+    if note is not None:
+        memory.remember(server, _name(model), {**note, "refuted": why})
+
+
+def load(memory: Memory, server: str, probed: ServerFacts, run: str | None) -> Known | None:
+    """What was told before by the server and model that were just probed, and whether that still
+    holds; None when nothing is remembered."""
+    note = memory.recall(server, _name(probed.model))
+    facts = _facts_of(note)
+    if note is None or facts is None:
+        return None
+    told_at, told_run = str(note.get("told_at")), note.get("run")
+    refuted = _refutation(facts, probed, note.get("refuted"), told_run, run)
+    if refuted is not None:
+        return Known(facts, told_at, refuted, is_refuted=True)
+    lasts = LASTS_SAME_RUN_SECONDS if run is not None and run == told_run else LASTS_SECONDS
+    age = _age(told_at)
+    doubt = None if age is not None and 0 <= age <= lasts else f"told at {told_at}"
+    return Known(_joined(probed, facts), told_at, doubt)
+
+
+def facts_known(memory: Memory, server: str, model: str) -> ServerFacts | None:
+    """What was told last by this server under this name of a model, if nothing has refuted it
+    since; without a look at the server itself. None when nothing is remembered."""
+    note = memory.recall(server, _name(model))
+    return None if note is None or note.get("refuted") else _facts_of(note)
+
+
+def _refutation(
+    facts: ServerFacts, probed: ServerFacts, refuted: object, told_run: object, run: str | None
+) -> str | None:
+    if refuted:
+        return str(refuted)
+    if probed.dialect != facts.dialect:
+        return f"it was {facts.dialect} and is {probed.dialect}"
+    # llama.cpp's own window, of a slot, may be less than the one that a probe sees.
+    if probed.dialect == "sglang" and probed.window != facts.window:
+        return f"its window was {facts.window} and is {probed.window}"
+    if run is not None and told_run is not None and run != told_run:
+        return "another process listens there"
+    return None
+
+
+def _joined(probed: ServerFacts, facts: ServerFacts) -> ServerFacts:
+    """What was remembered, under the probe's name and address."""
+    return replace(facts, **{name: getattr(probed, name) for name in _OURS})
+
+
+def _facts_of(note: dict[str, Any] | None) -> ServerFacts | None:
+    """What cannot be read is nothing: it is only a memory. A later version may know less."""
+    kept = (note or {}).get("facts")
+    if not isinstance(kept, dict):
+        return None
+    names = {field.name for field in fields(ServerFacts)}
+    try:
+        return ServerFacts(**{name: value for name, value in kept.items() if name in names})
+    except TypeError:
+        return None
+
+
+def _age(told_at: str) -> float | None:
+    """Seconds; negative when the clock was set back."""
+    try:
+        return clock.seconds_between(told_at, clock.now())
+    except ValueError:
+        return None
+
+
+def _name(model: str) -> str:
+    return f"facts of {model}"
+
+
+class Memory(Protocol):
+    """Where facts about a pool (a server) are kept: the store, or an attempt's view of it."""
+
+    def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
+
+    def recall(self, pool: str, name: str) -> dict[str, object] | None: ...

@@ -1,0 +1,43 @@
+"""Words that are not ours, in messages of ours; and times as people say them."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TypeVar
+
+from ktclient.errors import BadInput
+
+_QUOTE_CHARACTERS = 600
+_STEERING = ("Cc", "Cf", "Cs", "Co", "Cn")
+"""Controls, writing direction, half characters and what no terminal can show."""
+
+
+def quote(text: str) -> str:
+    """Foreign words on one line, cut and without characters that steer a terminal."""
+    words = " ".join(text[: _QUOTE_CHARACTERS * 4].split())
+    shown = (c for c in words if c == " " or unicodedata.category(c) not in _STEERING)
+    return "".join(shown)[:_QUOTE_CHARACTERS]
+
+
+def spoken(seconds: float) -> str:
+    """A length of time in a sentence: "9 s", "25 min", "1.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def after_time(seconds: float) -> str:
+    """The words "after 25 min, " in a sentence; none where that is not worth telling."""
+    return f"after {spoken(seconds)}, " if seconds >= 1 else ""
+
+
+MaybeText = TypeVar("MaybeText", str, "str | None")
+
+
+def typed_text(given: MaybeText, name: str) -> MaybeText:
+    """The same. Raises `BadInput` where it is no text; `name` is that of its option."""
+    if given is not None and any("\ud800" <= one <= "\udfff" for one in given):
+        raise BadInput(f"{name} is not valid in this terminal's encoding")
+    return given

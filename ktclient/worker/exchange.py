@@ -1,0 +1,216 @@
+"""One request of one attempt, from the first look at the server to the last word."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from jobs.errors import KtjobError, WorkCancelled
+from jobs.worker.attempt import RunningAttempt
+from ktclient.config import settings as config
+from ktclient.errors import DeadlineExceeded, DoesNotFit, LinkLost, ProxyGaveUp, StreamCut
+from ktclient.planning import calibration
+from ktclient.planning.calibration import Measured
+from ktclient.planning.progress import Past, Prefill, Prompt
+from ktclient.prompts import answer_schema, tasks
+from ktclient.request import filters, stream
+from ktclient.request.liveness import LivenessProbe
+from ktclient.request.stream import LongRequest, StreamEvent
+from ktclient.servers import log_gauges, memory, queries
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.servers.poll_lease import PollLease
+from ktclient.servers.watcher import GaugeWatcher
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens import estimate
+from ktclient.worker import abort, compose, ghost_prefill
+from ktclient.worker import server as worker_server
+from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
+from ktclient.worker.reporter import Reporter
+
+TEMPLATE_TOKENS = 32
+"""A chat template may be so much shorter than the one that was counted (SmolLM2's has 31)."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request, prepared: whom it goes to, and who is told of each step."""
+
+    attempt: RunningAttempt
+    spec: JobSpec
+    facts: ServerFacts
+    api_key: str | None
+    tokens: int
+    """Of the prompt, by the best count so far."""
+    prefill: Prefill
+    watcher: GaugeWatcher
+    reporter: Reporter
+
+
+def run(
+    attempt: RunningAttempt,
+    spec: JobSpec,
+    settings: config.Settings,
+    ghosts: GhostPrefills,
+    *,
+    with_schema: bool,
+) -> None:
+    """Perform one request: prepare it, follow its stream, and deal with how it ended.
+
+    Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when a cancel was
+    requested.
+    """
+    exchange, request = _prepare(attempt, spec, settings, ghosts)
+    if with_schema:
+        request.extras["response_format"] = tasks.response_format(spec.task)
+    probe = LivenessProbe(
+        functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
+    )
+    is_progressing = exchange.reporter.gets_on if spec.is_lasting else lambda: False
+    events = stream.stream(request, spec.timeout, probe, is_progressing)
+    del request  # megabytes, for the long wait
+    with contextlib.closing(events), contextlib.closing(exchange.watcher):
+        try:
+            _converse(exchange, events)
+            return
+        except KtjobError as error:
+            ended = _end(exchange, error)
+    # Here the connection is closed too: only now can the server fall silent.
+    left = abort.wait_and_report(exchange.facts, exchange.api_key, _ghost(exchange))
+    raise type(ended)(f"{ended}. {left}" if left else str(ended))
+
+
+def _prepare(
+    attempt: RunningAttempt, spec: JobSpec, settings: config.Settings, ghosts: GhostPrefills
+) -> tuple[Exchange, LongRequest]:
+    """Find the server, compose the request, and wait until no earlier attempt computes there."""
+    facts, key = worker_server.find(attempt, spec, settings), settings.key_for(spec.server)
+    request = compose.request(attempt, facts, spec, settings)
+    expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
+    prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
+    longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
+    ghosts.end(attempt, facts, key, longest)
+    if (predicted := prefill.predicted()) is not None:
+        attempt.figure(predicted_seconds=round(predicted.seconds, 1))
+    gauges = log_gauges.gauges(facts, key, attempt.state.servers)
+    watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
+    reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
+    exchange = Exchange(attempt, spec, facts, key, expected.likely, prefill, watcher, reporter)
+    return exchange, request
+
+
+def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
+    """Follow the stream to its end, and keep what it teaches about the server."""
+    exchange.watcher.start()
+    answer: list[str] = []
+    whole = filters.collect_answer(filters.drop_refusal_token(events), answer)
+    _stream_to_reporter(exchange.attempt, exchange.reporter, whole)
+    _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
+    _learn(exchange)
+
+
+def _end(exchange: Exchange, error: KtjobError) -> KtjobError:
+    """What a failed request still asks for, by its class: the first that fits in `_ENDINGS`.
+
+    Returns the error when the server may still compute for this request; raises it, or a better
+    explanation of it, when nothing is left to be done.
+    """
+    for classes, end in _ENDINGS:
+        if isinstance(error, classes):
+            return end(exchange, error)
+    raise error
+
+
+def _refused_as_too_long(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """What is remembered of the server allowed it: that is wrong."""
+    memory.invalidate(exchange.attempt, exchange.spec.server, exchange.facts.model, str(error))
+    raise error
+
+
+def _lost_link(exchange: Exchange, error: KtjobError) -> NoReturn:
+    abort.abort_unheard(exchange.attempt, exchange.facts, exchange.api_key)
+    raise error
+
+
+def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The server may have died of it, or only the line did."""
+    assert isinstance(error, StreamCut)
+    seconds = exchange.reporter.seconds_since_sent()
+    whom = exchange.attempt, exchange.facts, exchange.api_key
+    abort.abort_unheard(*whom)
+    raise abort.classify_cut(*whom, error, seconds) from error
+
+
+def _given_up(exchange: Exchange, error: KtjobError) -> KtjobError:
+    """Abort it by name, while the connection is still open."""
+    if exchange.reporter.sent_at is None:
+        raise error  # nothing was sent
+    attempt, facts = exchange.attempt, exchange.facts
+    asked = abort.abort(facts, exchange.api_key, attempt.rid)
+    attempt.note("abort", asked=asked, dialect=facts.dialect)
+    return error
+
+
+_ENDINGS: tuple[
+    tuple[tuple[type[KtjobError], ...], Callable[[Exchange, KtjobError], KtjobError]], ...
+] = (
+    ((DoesNotFit,), _refused_as_too_long),
+    ((LinkLost,), _lost_link),
+    ((StreamCut,), _cut),
+    ((WorkCancelled, DeadlineExceeded, ProxyGaveUp), _given_up),
+)
+
+
+def _minimum_prompt(size: estimate.Estimate) -> int:
+    """What a server that has read the whole prompt says at the very least: its chat template may
+    be another one than was counted."""
+    return max(0, min(size.low, size.likely - size.likely // 100 - TEMPLATE_TOKENS))
+
+
+def _stream_to_reporter(
+    attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
+) -> None:
+    """Follow the stream to its end, reporting each step."""
+    attempt.enter("sending")
+    for event in events:
+        reporter.report(event)
+        if not attempt.beat():
+            raise WorkCancelled("cancelled on request; the text until then is kept")
+
+
+def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]) -> None:
+    """Say in what a whole answer does not follow its schema; it is kept all the same."""
+    wrong = answer_schema.violations("".join(answer), schema) if schema else None
+    if wrong is not None:
+        attempt.note("not by the schema", reason=wrong)
+        attempt.figure(schema_mismatch=wrong)
+
+
+def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> Past:
+    """By the name of the server, as the embedded one has another port at each start."""
+    return calibration.history(attempt, spec.server, facts.model)
+
+
+def _learn(exchange: Exchange) -> None:
+    """Keep how long this prefill took, when it was the server's only work."""
+    prefill, reporter = exchange.prefill, exchange.reporter
+    end, seconds = reporter.completed, reporter.first_token_seconds
+    if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
+        return
+    measured = Measured(prefill.looks, seconds, end.prompt_tokens, end.cached_tokens or 0)
+    calibration.record(exchange.attempt, exchange.spec.server, exchange.facts.model, measured)
+
+
+def _ghost(exchange: Exchange) -> Ghost:
+    """What is left of a prefill that was given up."""
+    reporter = exchange.reporter
+    if reporter.first_token_seconds is not None:
+        return Ghost(0.0)  # it decoded: an abort ends that immediately
+    longest = ghost_prefill.ghost_seconds(exchange.tokens, exchange.prefill.past.belief)
+    left = longest - reporter.seconds_since_sent()
+    known = reporter.progress
+    if known is None or known.done is None or known.total is None or known.is_estimate:
+        return Ghost(left)
+    return Ghost(left, known.total - known.done)
