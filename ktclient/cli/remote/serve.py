@@ -16,7 +16,7 @@ import click
 
 import ktclient
 from ktclient.cli import exit_codes
-from ktclient.cli.render import stream_marks
+from ktclient.cli.remote import stream_marks
 from ktclient.remote import frames
 from ktclient.remote.frames import Cut
 
