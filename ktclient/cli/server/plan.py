@@ -17,7 +17,7 @@ from ktclient.cli.server.plan_options import DEFAULT_PROFILE
 from ktclient.config import settings as config
 
 if TYPE_CHECKING:
-    from server_bundle.plan.build import Difference, Planned
+    from server_bundle.plan.flags import Difference, Planned
 
 _TABLE = (0.6, 0.7, 0.75)
 """The guide's three rows of --mem-fraction-static."""
