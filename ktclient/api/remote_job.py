@@ -163,6 +163,10 @@ class RemoteJob(Job):
         return _json(done.stdout) if done.stdout else _refuse(done.returncode, done.stderr)
 
 
+FarJob = RemoteJob
+"""The name that it had first; it stays."""
+
+
 class _Text:
     """What `follow` prints, without the line end that it adds."""
 

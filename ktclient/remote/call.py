@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO
 
-import ktclient
+from ktclient._version import __version__
 from ktclient.errors import HostTrouble
 from ktclient.remote import frames
 from ktclient.remote.frames import Cut
@@ -103,7 +103,7 @@ class _Trying:
         if not self.has_met and code not in (255, -1) and code >= 0:
             raise HostTrouble(
                 f"{name} answered, but no ktjob that knows this protocol ({words}): install "
-                f"ktjob {ktclient.__version__} there"
+                f"ktjob {__version__} there"
             )
         if self.was_sent and not self._call.is_repeatable:
             raise HostTrouble(
@@ -142,7 +142,7 @@ def _check_version(host: Host, back: IO[bytes]) -> None:
         older = isinstance(number, int) and number < frames.PROTOCOL
         cure = f"update it on {host.name}" if older else "update it here"
         raise HostTrouble(
-            f"ktjob {theirs} on {host.name} and {ktclient.__version__} here do not understand "
+            f"ktjob {theirs} on {host.name} and {__version__} here do not understand "
             f"each other (protocols {number} and {frames.PROTOCOL}): {cure}"
         )
 
@@ -151,7 +151,7 @@ def _send(call: Call, link: Link, state: _Trying) -> None:
     with contextlib.suppress(BrokenPipeError):  # it refused, and says why
         request: dict[str, object] = {
             "protocol": frames.PROTOCOL,
-            "version": ktclient.__version__,
+            "version": __version__,
             "argv": list(call.argv),
             "files": [file.name for file in call.files],
         }

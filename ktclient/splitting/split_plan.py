@@ -87,3 +87,8 @@ class Plan:
             attempts=fields["attempts"],
             is_chinese=fields["chinese"],
         )
+
+
+ANSWER = "answer"
+"""The name of the part that brings all together. Others are "3", of the text, and "2.1", the
+first of the second level."""

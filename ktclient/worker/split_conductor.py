@@ -16,16 +16,13 @@ from jobs.worker.attempt import RunningAttempt
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.splitting import part_prompts, reduce
 from ktclient.splitting.reduce import Item
-from ktclient.splitting.split_plan import HEADING_TOKENS, Plan
+from ktclient.splitting.split_plan import ANSWER, HEADING_TOKENS, Plan
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.tokens.estimate import Estimate
 
 READING, COMBINING, WRITING = "reading parts", "combining parts", "writing"
 """The phases."""
-ANSWER = "answer"
-"""The name of the part that brings all together. Others are "3", of the text, and "2.1", the
-first of the second level."""
 _OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
 _INSTRUCTION_TOKENS = 256
 """More than what is said about the answers, and a chat template."""

@@ -12,61 +12,22 @@ import click
 
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, terminal_text
+from ktclient.cli.server import plan_options
+from ktclient.cli.server.plan_options import DEFAULT_PROFILE
 from ktclient.config import settings as config
 
 if TYPE_CHECKING:
-    from server_bundle.plan.build import Difference, Planned
+    from server_bundle.plan.flags import Difference, Planned
 
-DEFAULT_PROFILE = "deepseek-v4-flash-4x5090"
 _TABLE = (0.6, 0.7, 0.75)
 """The guide's three rows of --mem-fraction-static."""
-
-
-def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that plan a server: the fields of `server_planning.Wanted` except
-    `profile`."""
-    options = (
-        click.option("--model", metavar="DIR", help="Folder with the weights."),
-        click.option("--python", metavar="PATH", help="Python interpreter of the server."),
-        click.option(
-            "--engine",
-            type=click.Choice(["sglang-kt", "sglang"]),
-            help="Engine installed there (default: detected).",
-        ),
-        click.option("--engine-version", metavar="V", help="Engine version (default: detected)."),
-        click.option("--host", metavar="ADDRESS", help="Address to listen on (default 127.0.0.1)."),
-        click.option(
-            "--port", type=int, metavar="N", help="Port to listen on (default: the profile's)."
-        ),
-        click.option(
-            "--tensor-parallel-size",
-            type=int,
-            metavar="N",
-            help="Number of GPUs (default: the profile's).",
-        ),
-        click.option("--context", type=int, metavar="N", help="Context window in tokens."),
-        click.option(
-            "--mem-fraction",
-            type=float,
-            metavar="F",
-            help="Share of GPU memory for weights and KV pool.",
-        ),
-        click.option("--served-model-name", metavar="NAME", help="Model name for clients."),
-        click.option(
-            "--as-guide", is_flag=True, help="Use the flags of the profile's guide, unchanged."
-        ),
-        click.argument("extra", nargs=-1, metavar="[-- FLAGS...]"),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.command()
 @click.option(
     "--profile", default=DEFAULT_PROFILE, metavar="P", help=f"Profile (default {DEFAULT_PROFILE})."
 )
-@planning_options
+@plan_options.plan_options
 @click.option("--sh", "form", flag_value="sh", help="Print a shell script that starts it.")
 @click.option("--json", "form", flag_value="json", help="Print JSON for `ktserver up --plan`.")
 @click.option(
