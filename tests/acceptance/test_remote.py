@@ -165,7 +165,7 @@ def test_who_cannot_be_asked_is_said(box: Box, tmp_path: Path) -> None:
     option = box.run("--host=-oProxyCommand=touch evil", "status")
     assert option.returncode == 2 and "no name of a host" in option.stderr
     batch = box.run("--host", "gpu1", "batch", "x.jsonl", "-o", "y.jsonl")
-    assert batch.returncode == 2 and "one machine" in batch.stderr
+    assert batch.returncode == 2 and "local files" in batch.stderr
 
 
 def test_a_key_names_one_submit(box: Box, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_start_that_fails_tells_its_last_words(lab: Lab, stage: str) -> None:
     names = {"weights": "loading weights", "graphs": "capturing graphs", "port": "opening its port"}
     assert (up.returncode, up.stdout) == (6, "")
     assert f"at {names[stage]}: SIGKILL" in up.stderr
-    assert "CUDA out of memory" in up.stderr and "fix: " in up.stderr
+    assert "CUDA out of memory" in up.stderr and "cure: " in up.stderr
     assert f"ktserver explain {lab.files().log}" in up.stderr
     assert lab.living() == []
     status = lab.run("status", "--json")
