@@ -6,7 +6,7 @@ It is written in systemd units and in the argv of live runners, so it stays. The
 
 from __future__ import annotations
 
-from ktclient.notify.delivery import deliver as deliver
+from ktclient.notify.delivery import deliver as tell
 from ktclient.worker.perform import perform as perform
 from ktclient.worker.perform import prepare as prepare
 from ktclient.worker.perform import tidy as tidy

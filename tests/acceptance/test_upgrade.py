@@ -41,7 +41,7 @@ def _make_next(tree: Path) -> None:
         text = (tree / name).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{name} no longer has one {old!r}"
         (tree / name).write_text(text.replace(old, new), encoding="utf-8")
-    (tree / "jobs/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
+    (tree / "jobs/store/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
 
 
 class Installed:
