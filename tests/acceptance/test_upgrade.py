@@ -110,7 +110,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
         assert ours.ktjob("result", first) == ours.ktjob("result", second) == "Whole."
         assert len(server.requests()) == 2
     log = state.runner_log.read_text(encoding="utf-8")
-    assert "of the next version serves" in log and "hands over" in log
+    assert "of the next version serves" in log and "a new version of ktjob was installed" in log
 
 
 def test_an_older_program_beside_a_newer_one_leaves_the_queue_to_it(
