@@ -33,7 +33,7 @@ def _make_next(tree: Path) -> None:
     """Another version, whose runner is known by its log and whose database is another."""
     changes = {
         "pyproject.toml": ('\nversion = "', f'\nversion = "{NEXT_VERSION}.'),
-        "ktclient/__init__.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
+        "ktclient/_version.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
         "jobs/store/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
         "jobs/runner/runner_lock.py": ("serves {", "of the next version serves {"),
     }
