@@ -1,4 +1,4 @@
-"""Telling people and programs how a job ended: what `ktclient.worker.perform.tell` does.
+"""Telling people and programs how a job ended: what `ktclient.work.tell` does.
 
 Kinds of a telling, as the store has them: "notify", whose target is a name of the configuration
 file (addresses hold passwords, which never reach the store), and "command", whose target is JSON:
