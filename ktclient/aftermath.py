@@ -1,7 +1,7 @@
 """What an attempt leaves behind on its server, and waiting until it is gone.
 
 sglang-kt computes an aborted prefill to its end (a ghost prefill: recorded, 60,605 tokens after a
-cut at 20,480). A request sent meanwhile waits behind it, and one sent again is paid twice.
+cut at 20,480). A request sent meanwhile waits behind it, and a retry costs a second prefill.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from ktclient.servers.dialect import ServerFacts
 from ktclient.snapshot import WAITING_FOR_SERVER
 
 LOOK_SECONDS = 2.0
-"""llama.cpp no longer noticed lost clients when it was asked ten times a second; every 3 s is
-fine, and so is 2 s for the short while that this takes."""
+"""llama.cpp stopped noticing disconnected clients when it was polled ten times a second; every 3 s
+is fine, and so is 2 s for the short time that this takes."""
 ABORT_SECONDS = 2.0
-"""How long a cancel waits for the answer to its abort. sglang gives it at once; a server that
-hangs gives none."""
+"""How long a cancel waits for the answer to its abort. sglang answers immediately; a hung server
+never does."""
 AFTER_CANCEL_SECONDS = 5.0
-"""How long a cancel looks whether the server falls silent, before it says that it has not. sglang
-answers no question inside of a chunk, so no answer in that time says the same."""
+"""How long a cancel checks whether the server becomes idle, before it reports that it has not.
+sglang answers no query inside a chunk, so no answer in that time means the same."""
 SLOWEST_TOKENS_PER_SECOND = 300.0
-"""Prefill at the far end of a long document: the deployment guide's 590 tokens/s have fallen to
-320 by 600K tokens."""
+"""Prefill speed at the end of a long document: the deployment guide's 590 tokens/s fell to 320 by
+600K tokens."""
 LEAST_PATIENCE_SECONDS = 60.0
 _UNANSWERED = frozenset(
     (
@@ -53,17 +53,17 @@ _UNANSWERED = frozenset(
         *(StreamCut.cause, LinkLost.cause, ServerHung.cause, ProxyGaveUp.cause, BadGateway.cause),
     )
 )
-"""Causes of ends that were no answer of the server's."""
+"""Causes of an attempt's end that are not an answer of the server."""
 _ENDING = "waiting for the last attempt to end on the server"
 _UNSENT = ("starting", "preparing", "connecting", WAITING_FOR_SERVER, _ENDING)
 DEATH_SECONDS = 0.3
-"""Between two looks whether a server that cut the connection still listens."""
+"""Seconds between two checks whether a server that cut the connection still listens."""
 
 
 @dataclass(frozen=True)
 class Ghost:
-    """What a prefill that was given up costs, if it runs to its end: `seconds` at the most, and
-    `tokens`, None when nobody knows how many were read."""
+    """The cost of an aborted prefill if the server computes it to its end: `seconds` at most, and
+    `tokens`, None if the number of tokens already computed is unknown."""
 
     seconds: float
     tokens: int | None = None
@@ -76,15 +76,15 @@ class Ghost:
 
 
 def ghost_seconds(tokens: int, belief: Belief | None) -> float:
-    """How long the whole prefill of so many tokens may take: no ghost of it lasts longer. By what
-    earlier prefills there took, where any are known."""
+    """Upper bound in seconds for a whole prefill of this many tokens: no ghost of it lasts longer.
+    Uses earlier prefills on that server, if any are known."""
     if belief is None:
         return tokens / SLOWEST_TOKENS_PER_SECOND
     return belief.first_token(tokens).high
 
 
 class LeftBehind:
-    """What the attempts before this one may have left on its server; seen to once."""
+    """What earlier attempts may have left on the server; handled once."""
 
     def __init__(self, performing: Performing) -> None:
         repeated = (one for one in performing.repeated if _may_compute(one))
@@ -93,9 +93,10 @@ class LeftBehind:
     def end(
         self, performing: Performing, facts: ServerFacts, api_key: str | None, most_seconds: float
     ) -> None:
-        """Have them aborted, and wait until the server computes nothing. A server that cannot say
-        is believed after a note; so is one that is busy for longer after their end than that
-        prefill takes (`most_seconds`), which serves others by now. Raises `WorkCancelled`."""
+        """Abort them, and wait until the server computes nothing. A server that cannot report that
+        is trusted after an event in the job's log; so is one that is busy after their end for
+        longer than that prefill takes (`most_seconds`): it serves other clients by now. Raises
+        `WorkCancelled`."""
         attempts, self._attempts = self._attempts, []
         if not attempts:
             return
@@ -108,12 +109,12 @@ class LeftBehind:
 
 
 def _may_compute(attempt: Attempt) -> bool:
-    """Whether a server may not know that nobody waits for it any more."""
+    """Whether the server may still compute it because it does not know that its client is gone."""
     return attempt.cause in _UNANSWERED and attempt.phase not in _UNSENT
 
 
 def _since_end(attempts: Sequence[Attempt]) -> float:
-    """Seconds since the last of them; 0 where the clock was set back."""
+    """Seconds since the last of them ended; 0 if the clock was set back."""
     ends = [one.ended_at for one in attempts if one.ended_at]
     return max(0.0, clock.seconds_between(max(ends), clock.now())) if ends else 0.0
 
@@ -128,7 +129,7 @@ def _wait_for_silence(
                 "last attempt",
                 silent=False,
                 because=f"busy for {spoken(longest)}, longer than that prefill can take: it "
-                "serves others",
+                "serves other clients",
             )
             return
         rest(performing, LOOK_SECONDS)
@@ -136,13 +137,13 @@ def _wait_for_silence(
 
 
 def _is_silent(performing: Performing, facts: ServerFacts, api_key: str | None) -> bool | None:
-    """However long the answer takes: inside of a chunk sglang gives none for 7 to 13 s."""
+    """Waits however long the answer takes: inside a chunk sglang gives none for 7 to 13 s."""
     return attend(performing, lambda: calls.is_silent(facts, api_key))
 
 
 def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
-    """Ask the server to stop a request, before its connection is closed: then it is known by its
-    name. False when it has no way to be asked, or did not answer soon."""
+    """Ask the server to stop a request, before its connection is closed: until then the server
+    still knows its rid. False if the server has no abort endpoint, or did not answer soon."""
     try:
         return asked(lambda: calls.abort(facts, api_key, rid)).get(timeout=ABORT_SECONDS) is True
     except queue.Empty:
@@ -150,15 +151,15 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
 
 
 def abort_unheard(performing: Performing, facts: ServerFacts, api_key: str | None) -> None:
-    """The line is gone, and whatever was in between may still hold the server's end of it: then
-    nobody else tells it that nobody waits any more."""
+    """Abort after the connection was lost: a proxy in between may still hold the server's end open,
+    so nothing else informs the server that its client is gone."""
     if abort(facts, api_key, performing.rid):
         performing.note("abort", asked=True, dialect=facts.dialect)
 
 
 def after_cancel(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
-    """Once a request was aborted and its connection closed: what the server still does, in words;
-    empty when it fell silent, or cannot say."""
+    """After a request was aborted and its connection closed: what the server still computes, as
+    text; empty if it became idle, or cannot report it."""
     give_up = time.monotonic() + AFTER_CANCEL_SECONDS
     while (left := give_up - time.monotonic()) > 0:
         try:
@@ -169,9 +170,9 @@ def after_cancel(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
             return ""
         time.sleep(LOOK_SECONDS / 4)
     return (
-        f"{facts.url} still computes: either for somebody else, or to the end of this prompt, as "
-        f"sglang-kt does{ghost}; until then the next request waits, and only a restart of the "
-        "server ends it sooner"
+        f"{facts.url} still computes: either for another client, or the rest of this prompt, as "
+        f"sglang-kt does{ghost}; until then the next request waits; only a restart of the server "
+        "ends it sooner"
     )
 
 
@@ -182,16 +183,16 @@ def explain_cut(
     error: StreamCut,
     seconds: float,
 ) -> KtjobError:
-    """Whether a connection that ended in the middle, after so many seconds, was the server's end.
-    Raises `WorkCancelled`."""
+    """Whether a connection that broke mid-answer, after this many seconds, means that the server
+    died. Raises `WorkCancelled`."""
     when = after_time(seconds)
     for _ in range(3):  # a dying process closes its connections before it stops to listen
         try:
             attend(performing, lambda: probe.probe(facts.url, api_key))
         except ConnectionRefused:
             return ServerDied(
-                f"the server at {facts.url} died {when}before the answer was whole: nothing "
-                "listens there any more. Its log says why, memory being the usual reason; start "
+                f"the server at {facts.url} died {when}before the answer was complete: nothing "
+                "listens there any more. See its log, usually it ran out of memory; then start "
                 "it again."
             )
         except NoServer:

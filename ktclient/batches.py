@@ -1,4 +1,4 @@
-"""Handing over a file of requests, from Python."""
+"""Submit a batch file from Python."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     notify: Sequence[str] = (),
     on_done: str | None = None,
 ) -> Job:
-    """Run a file of requests in OpenAI's Batch format; returns at once with a job for all of them.
+    """Run a file of requests in OpenAI's Batch format; returns immediately with one job for all.
 
-    When all have ended, `output` has a line for each, in order; those that failed go to `errors`,
-    if that is named. `max_tokens` is the most of any answer, whatever a request says; without it
-    what each says, or 1024. Without `model` it is the one that a request names, if the server has
-    it, else what the server serves. Called again with the same `output`, also after a crash and
-    with a file that was changed, it asks nothing twice: what was answered under a custom_id, to the
-    same body, stays. Lines that failed stay too, unless `retry_failed`. `label`, `after`, `at`,
-    `notify` and `on_done` are as for `submit_long`.
+    When all requests have ended, `output` has a line for each, in order; failed ones go to `errors`
+    instead, if that is given. `max_tokens` limits every answer, even if a request sets more;
+    without it each request's own value applies, or 1024. Without `model`, a request's own model is
+    used if the server has it, else the model that the server serves.
+
+    Called again with the same `output`, even after a crash or with a changed file, it sends no
+    answered request again: the answer to the same body under the same custom_id is kept. Failed
+    lines are kept too, unless `retry_failed`. `label`, `after`, `at`, `notify` and `on_done` are as
+    for `submit_long`.
 
     Raises the leaves of `ktclient.errors` named at `batching.hand_over`; nothing is stored then.
-    `Job.result()` raises `JobFailed` when a line failed, with all results in `partial_text`.
+    `Job.result()` raises `JobFailed` if a line failed, with all results in `partial_text`.
     """
     settings = config.load()
     options = batch_plan.Options(

@@ -1,6 +1,6 @@
-"""What earlier prefills of a server and a model tell about the next one, kept between jobs.
+"""Learn from earlier prefills of a server and a model to predict the next one; stored between jobs.
 
-The last three are kept, thinned: a server that was started anew with other flags, or on another
+The last three are stored, thinned: a server that was restarted with other flags, or on another
 machine, is known again after three.
 """
 
@@ -17,15 +17,15 @@ from ktclient.progress import Past
 
 KEPT = 3
 LEAST_LOOKS = 5
-"""With fewer, only the whole is learned from."""
+"""With fewer samples, only the whole prefill time is used."""
 MOST_CACHED = 0.05
-"""As a share of the prompt: what is cached costs nothing, and tells nothing about the rest."""
+"""As a share of the prompt: cached tokens cost nothing, and show nothing about the rest."""
 LEAST_TOKENS = 256
-"""Shorter prompts cost more for the round trip than for their prefill."""
+"""In tokens: in shorter prompts the round trip costs more than the prefill."""
 
 
 class Memory(Protocol):
-    """Where facts about a pool (a server) are kept: the store, or an attempt's view of it."""
+    """Where facts about a pool (a server) are stored: the store, or an attempt's view of it."""
 
     def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
 
@@ -34,8 +34,8 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Measured:
-    """One prefill that nobody else disturbed. `looks` may be few or none: then its whole time is
-    learned from, together with what passed before it began."""
+    """One prefill without other load on the server. `looks` may be few or none: then its whole time
+    is used, including the time before it started."""
 
     looks: Sequence[Look]
     first_token_seconds: float
@@ -44,7 +44,7 @@ class Measured:
 
 
 def past(memory: Memory, server: str, model: str) -> Past:
-    """The earlier prefills and what they tell; an empty one when there are none."""
+    """The earlier prefills and the model fitted to them; empty if there are none."""
     kept = _kept(memory, server, model)
     if not kept:
         return Past()
@@ -59,12 +59,12 @@ def past(memory: Memory, server: str, model: str) -> Past:
 
 
 def belief(memory: Memory, server: str, model: str) -> Belief | None:
-    """What a prefill there is held to be like; None when none was seen."""
+    """The prefill model of a server and model; None without an earlier prefill."""
     return past(memory, server, model).belief
 
 
 def learn(memory: Memory, server: str, model: str, one: Measured) -> bool:
-    """Keep a prefill for the next ones. False when it tells nothing about them."""
+    """Store a prefill for later predictions. False if it is of no use for them."""
     tokens = one.prompt_tokens
     if tokens < LEAST_TOKENS or one.cached_tokens > MOST_CACHED * tokens:
         return False
@@ -80,7 +80,7 @@ def learn(memory: Memory, server: str, model: str, one: Measured) -> bool:
 
 
 def _kept(memory: Memory, server: str, model: str) -> list[list[Look]]:
-    """What cannot be read is nothing: it is only a memory."""
+    """Unreadable data counts as none: it is only used for predictions."""
     try:
         rows: Any = (memory.recall(server, _name(model)) or {"looks": []})["looks"]
         return [[Look(int(done), float(at)) for done, at in one] for one in rows if len(one) > 1]

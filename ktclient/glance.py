@@ -1,7 +1,7 @@
-"""A look at the store that changes nothing and waits for nobody: for completion and for asyncio.
+"""Open the store read-only and without waiting for locks: for completion and for asyncio.
 
-Creates no file of ours, starts no runner, migrates nothing. What is called RUNNING may be dead:
-`truth.py` finds that out.
+Creates no file, starts no runner, migrates nothing. A job in state RUNNING may be dead:
+`truth.py` checks that.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from jobs.store import Store
 
 @contextlib.contextmanager
 def glance(state: StateDir) -> Iterator[Store | None]:
-    """An open store to read; None where there is none that this version can read as it is. Reading
-    raises `StoreUnusable` at once where another process has locked it."""
+    """An open store for reading; None if there is none that this version can read unmigrated.
+    Reading raises `StoreUnusable` immediately if another process has locked it."""
     store = Store.glance(state)
     try:
         yield store

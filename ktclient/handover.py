@@ -1,4 +1,4 @@
-"""What can be checked before a request is stored, and storing it: all jobs of a submit, or none."""
+"""Check requests before they are stored, and store them: all jobs of a submit, or none."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from ktclient.tokens import Estimate
 from server_bundle import embedded
 
 MAX_TOKENS = 1024
-"""The deployment guide's figure for a summary; for each of several questions asked together."""
+"""The deployment guide's figure for a summary; applies to each of several combined questions."""
 MAX_ATTEMPTS = 2
-"""One more try by itself, when the worker or the server died; none for anything answered."""
+"""One automatic retry if the worker or the server died; none if the server answered."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to ask what. One job per task and document."""
+    """What to ask, and how. One job per task and document."""
 
     tasks: tuple[Task, ...]
     max_tokens: int | None = None
-    """Of each answer; None: `MAX_TOKENS`, for each question where a task asks several."""
+    """Maximum tokens of each answer; None: `MAX_TOKENS` for each question of a task."""
     timeout: float | None = None
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
     priority: int = 0
     patience: float = forecasts.LONG_PATIENCE_SECONDS
-    """Seconds that a busy server may take to tell about itself."""
+    """Seconds that a busy server may take to report its facts."""
     manner: Manner = field(default_factory=Manner)
     split: beyond.Split = "auto"
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
-    """Whom to tell how each job ended: what `telling.wished` gives."""
+    """The notifications of each job's end, as returned by `telling.wished`."""
 
     submit_key: str | None = None
-    """What was submitted under it before is not stored again (submit_keys.py)."""
+    """The idempotency key: a submit under a known key stores nothing again (submit_keys.py)."""
 
     def most(self, task: Task) -> int:
-        """Tokens of the answer to this task, at most."""
+        """Maximum tokens of the answer to this task."""
         if self.max_tokens is not None:
             return self.max_tokens
         return MAX_TOKENS * max(1, len(task.questions))
@@ -77,16 +77,16 @@ def hand_over_all(
     on_progress: embedded.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
 ) -> list[tuple[str, Forecast]]:
-    """Check everything that can be checked now, store the jobs, make sure that the runner lives.
-    Returns their ids: those of the first document in the order of the tasks, then the next one's.
+    """Check everything that can be checked now, store the jobs, make sure that the runner is alive.
+    Returns the ids: those of the first document in the order of the tasks, then the next one's.
 
-    `on_progress` is told about downloads, which happen here only when the embedded model's own
-    tokenizer is needed to say whether the document fits. `on_stored` is told each id as soon as
-    all jobs are on disk: from then on they run, whatever becomes of the caller.
+    `on_progress` reports downloads, which happen here only if the embedded model's tokenizer is
+    needed to decide whether the document fits. `on_stored` is called with each id as soon as all
+    jobs are on disk: from then on they run, even if the caller dies.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
-    `StoreUnusable`, of jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored then.
-    Once they are stored it raises nothing: without a runner the next command starts one.
+    `StoreUnusable`, and for jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored
+    then. Once the jobs are stored it raises nothing: without a runner the next command starts one.
     """
     needs = _needs(options, settings)
     before = forecast_all(documents, options, settings, on_progress)
@@ -106,7 +106,7 @@ def hand_over_all(
         if any(one.split is not None for one in each):
             capacities[conducting.POOL] = conducting.CAPACITY
         stored = store.submit_all(new, capacities)
-    if options.submit_key is not None:  # another may have been first with another document
+    if options.submit_key is not None:  # another process may have used the key for another document
         known = options.submit_key, documents, options.tasks, options.manner
         submit_keys.known(*known, settings)
     for job in stored:
@@ -171,7 +171,7 @@ def _job(
 
 
 def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
-    """Ids of the jobs to start after. One that fails from now on is seen to by the runner."""
+    """Ids of the jobs to start after. The runner handles one that fails from now on."""
     if not options.conditions.after:
         return ()
     with truth.told(settings.state) as store:
@@ -179,7 +179,7 @@ def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
 
 
 def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:
-    """Raises `BadInput` for numbers that make no sense."""
+    """Raises `BadInput` for numbers out of range."""
     if max_tokens is not None and max_tokens < 1:
         raise BadInput(f"max_tokens must be at least 1, not {max_tokens}")
     if max_attempts < 1:
@@ -194,8 +194,8 @@ def forecast(
     settings: config.Settings,
     on_progress: embedded.Progress = lambda what, done, total: None,
 ) -> list[Forecast]:
-    """What `hand_over` looks at first, for each task, and nothing else: stores nothing. Raises the
-    same, but for `DoesNotFit`: the verdicts say it."""
+    """What `hand_over` checks first, for each task; stores nothing. Raises the same errors, except
+    `DoesNotFit`: the verdicts say it."""
     return forecast_all([document], options, settings, on_progress)[0]
 
 
@@ -205,7 +205,7 @@ def forecast_all(
     settings: config.Settings,
     on_progress: embedded.Progress = lambda what, done, total: None,
 ) -> list[list[Forecast]]:
-    """The same for several documents. The server is asked once, with patience for the longest."""
+    """The same for several documents. The server is queried once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
     beyond.check(options.split)
     target = choose.choose(settings, options.server, options.model)
@@ -235,22 +235,23 @@ def _about(document: Document, options: Options) -> list[Task]:
 
 
 def repeated_prefills(before: Sequence[Forecast]) -> str | None:
-    """What several questions cost on a server that keeps no prefixes, in words; None where they
-    cost one prefill or nobody knows."""
+    """A warning about the cost of several questions on a server without a prefix cache; None if
+    they cost one prefill, or if the cost is unknown."""
     facts = before[0].target.facts
     if len(before) < 2 or facts is None or facts.has_prefix_cache is not False:
         return None
     times = [one.expected.seconds for one in before if one.expected is not None]
-    words = f", about {spoken(sum(times))} in all" if len(times) == len(before) else ""
+    words = f", about {spoken(sum(times))} in total" if len(times) == len(before) else ""
     return (
-        f"this server keeps no prefixes: it reads the document {len(before)} times{words}; "
-        "--together asks all in one request, and it is read once"
+        f"this server has no prefix cache: it prefills the document {len(before)} times{words}; "
+        "--together asks all questions in one request with one prefill"
     )
 
 
 def capacity_of(store: Store, target: Target) -> Capacity:
-    """What the server may be given at once: as many as configured, else as it told, else one. What
-    it did not tell this time, because it was busy, it may have told before."""
+    """How much the server may be given simultaneously: the configured number, else what it
+    reported, else one request. A busy server may not have reported it this time, but may have
+    before."""
     facts = target.facts
     known = store.capacities().get(target.server, Capacity()) if _is_untold(facts) else Capacity()
     if facts is None or known.tokens is not None:

@@ -1,4 +1,4 @@
-"""Several files in one call from Python, by the same rules as on the command line."""
+"""Submit several files in one Python call, by the same rules as on the command line."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     on_done: str | None = None,
 ) -> list[Job]:
     """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
-    them or none. Returns at once: a job for each file in order, and within it for each question of
-    `ask`; with `join` the files are one document.
+    them or none. Returns immediately: one job for each file in order, and within it for each
+    question of `ask`; with `join` the files are one document.
 
-    What of a folder is no text is passed over, and logged by `ktjob` at level INFO. The rest is as
-    for `submit_long` and `submit_questions`, also what it raises.
+    Files of a folder that are not text are skipped, and logged by `ktjob` at level INFO. Other
+    parameters and errors are as for `submit_long` and `submit_questions`.
     """
     if isinstance(paths, (str, os.PathLike)) or not paths:
         raise BadInput("paths must be a list of at least one file or folder")
@@ -82,12 +82,12 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     names = [_name(path) for path in paths]
     given = collection.gather(names, join=join, raw=raw, encoding=encoding)
     for name in given.passed_over:
-        logging.getLogger("ktjob").info("passed over, no text or empty: %s", name)
+        logging.getLogger("ktjob").info("skipped, binary or empty: %s", name)
     handed = handover.hand_over_all(given.documents, wished(options, wish), settings)
     return [Job(job_id, settings) for job_id, _ in handed]
 
 
 def _name(path: str | os.PathLike[str]) -> str:
-    """A file called "-" is no standard input here."""
+    """A file called "-", which must not mean standard input here."""
     name = os.fspath(path)
     return "./-" if name == documents.STDIN else name

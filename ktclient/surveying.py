@@ -1,4 +1,4 @@
-"""The facts of a server: remembered ones at once, and asked for where that costs little."""
+"""The facts of a server: remembered ones immediately, queried where that costs little."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from ktclient.servers.dialect import ServerFacts
 from ktclient.servers_known import Known
 
 BRIEF_SECONDS = 1.0
-"""What a server may take to answer when its facts are known: an idle one needs milliseconds."""
+"""Time limit for a query if the facts are known: an idle server needs milliseconds."""
 WORKER_SECONDS = 15.0
-"""What it may take before a request is sent, when they are not: as long as a chunk of the guide's
-deployment, behind which the request would wait as well."""
+"""Time limit for a query before a request is sent, if the facts are unknown: as long as a chunk of
+the guide's deployment, behind which the request would wait as well."""
 FRESH_SECONDS = 600.0
-"""So long after they were told a worker does not ask again."""
+"""A worker does not query facts that are younger than this."""
 
 
 def survey(server: str, probed: ServerFacts, settings: Settings, patience: float) -> ServerFacts:
-    """For a command: what is remembered and holds, else what the server tells within `patience`
-    seconds. It is also asked when much is known, but briefly, and not while a job of ours keeps it
-    busy. Creates no store; one that is there remembers the answer."""
+    """For a command: remembered facts that still hold, else what the server reports within
+    `patience` seconds. The server is also queried if much is known, but briefly, and not while a
+    job of this ktjob keeps it busy. Creates no store; an existing one remembers the answer."""
     run = listening.run_of(probed.url)
     known, is_ours = _recalled(settings.state, server, probed, run)
     if _is_sure(known) and is_ours:
         return _best(probed, known)
-    with contextlib.suppress(OSError):  # where questions are counted
+    with contextlib.suppress(OSError):  # the folder in which queries are counted
         settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = _Server(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:
@@ -46,8 +46,8 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
 def _recalled(
     state: StateDir, server: str, probed: ServerFacts, run: str | None
 ) -> tuple[Known | None, bool]:
-    """What is remembered, and whether a job of ours runs there. A store that cannot be used knows
-    nothing: whoever needs it for more will say so."""
+    """The remembered facts, and whether one of ktjob's own jobs runs there. An unusable store knows
+    nothing: code that needs it for more reports the error."""
     try:
         store = Store.open_if_any(state)
         if store is None:
@@ -71,8 +71,8 @@ def _remember(state: StateDir, server: str, found: ServerFacts, run: str | None)
 def for_worker(
     performing: Performing, server: str, probed: ServerFacts, api_key: str | None
 ) -> ServerFacts:
-    """For a worker, before its request: the same, but fresh facts are left alone, and unknown ones
-    are waited for. Raises `WorkCancelled`."""
+    """For a worker, before its request: as `survey`, but fresh facts are not queried, and unknown
+    ones are waited for. Raises `WorkCancelled`."""
     run = listening.run_of(probed.url)
     known = servers_known.recall(performing, server, probed, run)
     if known is not None and _is_sure(known) and _age(known) < FRESH_SECONDS:
@@ -94,7 +94,7 @@ def _is_sure(known: Known | None) -> bool:
 
 @dataclass(frozen=True)
 class _Server:
-    """Whom to ask, and what is known of it."""
+    """The server to query, and what is known of it."""
 
     state: StateDir
     probed: ServerFacts
@@ -103,7 +103,7 @@ class _Server:
     known: Known | None
 
     def ask(self, patience: float, *, is_patient: bool = False) -> ServerFacts | None:
-        """What it says now; None when it is not to be asked."""
+        """The facts it reports now; None if it must not be queried now."""
         if self.probed.dialect == plain.NAME:
             return None
         if _is_sure(self.known):
@@ -119,7 +119,7 @@ class _Server:
 
 
 def _told(probed: ServerFacts, known: Known | None, found: ServerFacts | None) -> ServerFacts:
-    """The answer; where there was none, what is remembered, with what the silence says."""
+    """The answer; without one, the remembered facts, marked busy if the silence shows that."""
     if found is not None and found.progress is not None:
         return found
     best = _best(probed, known)
@@ -127,5 +127,5 @@ def _told(probed: ServerFacts, known: Known | None, found: ServerFacts | None) -
 
 
 def _best(probed: ServerFacts, known: Known | None) -> ServerFacts:
-    """What is only old is better than nothing; what was refuted is not."""
+    """Old facts are better than none; refuted ones are not."""
     return probed if known is None or known.is_refuted else known.facts

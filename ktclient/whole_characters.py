@@ -1,21 +1,21 @@
-"""Characters from text that arrives in pieces.
+"""Join characters from text that arrives in pieces.
 
-JSON writes a character beyond U+FFFF as two halves, and some gateways cut between them. A half is
-no character: no database and no terminal takes one.
+JSON writes a character beyond U+FFFF as two surrogates, and some gateways cut between them. A lone
+surrogate is not a character: no database and no terminal accepts it.
 """
 
 from __future__ import annotations
 
 
 class WholeCharacters:
-    """Joins halves over the pieces of one text; what is never whole becomes U+FFFD."""
+    """Joins surrogates across the pieces of one text; an unpaired one becomes U+FFFD."""
 
     def __init__(self) -> None:
         self._half = ""
 
     def take(self, piece: str) -> str:
-        """What is whole by now; a first half at the end waits for its second. Raises `TypeError`
-        for what is no text."""
+        """The complete characters so far; a first surrogate at the end waits for its second. Raises
+        `TypeError` if `piece` is not text."""
         text, self._half = self._half + piece, ""
         if text.isascii():
             return text
@@ -24,7 +24,7 @@ class WholeCharacters:
         return _whole(text)
 
     def rest(self) -> str:
-        """What still waits, when nothing more comes."""
+        """The rest of the text, at its end."""
         return _whole(self.take("") + self._half)
 
 

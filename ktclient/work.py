@@ -1,4 +1,4 @@
-"""What a worker does for one job: server, count, request, and every step into the store."""
+"""Perform one job in a worker: server, count, request, and every step into the store."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ from ktclient.watching import Watcher
 from server_bundle import embedded
 
 TEMPLATE_TOKENS = 32
-"""A chat template may be so much shorter than the one that was counted (SmolLM2's has 31)."""
+"""Tokens by which a chat template may be shorter than the one that was counted (SmolLM2's has
+31)."""
 
 
 def prepare() -> None:
@@ -61,13 +62,13 @@ def prepare() -> None:
 
 
 def tidy(state: StateDir) -> None:
-    """Called in the runner when nothing is left to be done."""
+    """Called in the runner when no work is left."""
     lent_keys.sweep(state)
 
 
 def perform(performing: Performing) -> None:
-    """Perform one job. Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when
-    a cancel was wished for."""
+    """Perform one job. Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a
+    cancel was requested."""
     kind = conducting.kind_of(performing.spec)
     if kind is not None:
         conducting.of(kind)(performing)
@@ -87,14 +88,14 @@ def _ask_somehow(
     settings: config.Settings,
     left_behind: aftermath.LeftBehind,
 ) -> None:
-    """With a schema for the answer, where there is one; without it where the server has refused
-    that, before it read anything."""
+    """Send the request with the answer's schema, if there is one; without it if the server has
+    rejected the schema before it computed anything."""
     has_schema = tasks.response_format(spec.task) is not None
     try:
         _ask(performing, spec, settings, left_behind, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
-        # sglang-kt then drops the words and tells of an abort after a prompt of one token.
+        # sglang-kt then drops the message and reports an abort after a prompt of one token.
         was_read = isinstance(error, AbortedByServer) and error.was_read
         if not has_schema or was_read:
             raise
@@ -147,19 +148,19 @@ def _ask(
             raise aftermath.explain_cut(performing, facts, key, error, seconds) from error
         except (WorkCancelled, DeadlineExceeded, ProxyGaveUp) as error:
             if reporter.sent_at is None:
-                raise  # nothing was asked
+                raise  # the request was not sent
             asked = aftermath.abort(facts, key, performing.rid)
             performing.note("abort", asked=asked, dialect=facts.dialect)
             ended: KtjobError = error
-    # Here the connection is closed too.
+    # The connection is closed at this point.
     left = aftermath.after_cancel(facts, key, _ghost(expected.likely, prefill, reporter))
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
 
 
 def _server(performing: Performing, spec: JobSpec, settings: config.Settings) -> ServerFacts:
-    """Find the server, starting the embedded one where that is what the job names."""
+    """Find the server; start the embedded one if the job names it."""
     if spec.server != config.EMBEDDED:
-        if performing.phase != WAITING_FOR_SERVER:  # else nothing is new until it accepts
+        if performing.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
             performing.enter("connecting")
         url, key = spec.server, settings.key_for(spec.server)
     else:
@@ -169,7 +170,7 @@ def _server(performing: Performing, spec: JobSpec, settings: config.Settings) ->
     facts = attend(performing, lambda: probe.probe(url, key, spec.model))
     facts = surveying.for_worker(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
-    if performing.phase == WAITING_FOR_SERVER:  # it is there again
+    if performing.phase == WAITING_FOR_SERVER:  # it is available again
         performing.figure(last_refusal=None)
     return facts
 
@@ -191,22 +192,22 @@ def _telling(performing: Performing) -> embedded.Progress:
 
 
 def _least(size: tokens.Estimate) -> int:
-    """What a server that has read the whole prompt says at the very least: its chat template may
-    be another one than was counted."""
+    """The least number of prompt tokens that a server reports if it has read the whole prompt: its
+    chat template may differ from the one that was counted."""
     return max(0, min(size.low, size.likely - size.likely // 100 - TEMPLATE_TOKENS))
 
 
 def _converse(performing: Performing, reporter: Reporter, events: Iterator[StreamEvent]) -> None:
-    """Follow the stream to its end, reporting each step."""
+    """Follow the stream to its end, and report each event."""
     performing.enter("sending")
     for event in events:
         reporter.report(event)
         if not performing.beat():
-            raise WorkCancelled("cancelled on request; the text until then is kept")
+            raise WorkCancelled("cancelled on request; the text so far is kept")
 
 
 def _hold_to_schema(performing: Performing, schema: str, answer: list[str]) -> None:
-    """Say in what a whole answer does not follow its schema; it is kept all the same."""
+    """Record how a complete answer violates its schema; the answer is kept anyway."""
     wrong = structured.mismatch("".join(answer), schema) if schema else None
     if wrong is not None:
         performing.note("not by the schema", reason=wrong)
@@ -214,7 +215,7 @@ def _hold_to_schema(performing: Performing, schema: str, answer: list[str]) -> N
 
 
 def _past(performing: Performing, spec: JobSpec, facts: ServerFacts) -> Past:
-    """By the name of the server, as the embedded one has another port at each start."""
+    """Keyed by the server's name, because the embedded one has another port at each start."""
     return calibration.past(performing, spec.server, facts.model)
 
 
@@ -225,7 +226,7 @@ def _learn(
     prefill: Prefill,
     reporter: Reporter,
 ) -> None:
-    """Keep how long this prefill took, when it was the server's only work."""
+    """Store how long this prefill took, if it was the server's only work."""
     end, seconds = reporter.completed, reporter.first_token_seconds
     if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
         return
@@ -234,9 +235,9 @@ def _learn(
 
 
 def _ghost(tokens: int, prefill: Prefill, reporter: Reporter) -> aftermath.Ghost:
-    """What is left of a prefill that was given up."""
+    """The rest of a prefill that was aborted."""
     if reporter.first_token_seconds is not None:
-        return aftermath.Ghost(0.0)  # it decoded: an abort ends that at once
+        return aftermath.Ghost(0.0)  # it was decoding: an abort ends that immediately
     since = reporter.seconds_since_sent()
     most = aftermath.ghost_seconds(tokens, prefill.past.belief) - since
     known = reporter.progress

@@ -1,4 +1,4 @@
-"""The way to the server, and the server."""
+"""Check the server, and the connection to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def keepalive(_: Settings, __: Machine) -> Iterator[Finding]:
     from ktclient import http
 
     found = (
-        f"a probe each {http.KEEPALIVE_INTERVAL_SECONDS} s after {http.KEEPALIVE_IDLE_SECONDS} s "
-        f"of silence, given up after {http.SILENT_PEER_SECONDS} s; set by us, not by sysctl"
+        f"a probe every {http.KEEPALIVE_INTERVAL_SECONDS} s after {http.KEEPALIVE_IDLE_SECONDS} s "
+        f"of silence, closed after {http.SILENT_PEER_SECONDS} s; set by ktjob, not by sysctl"
     )
     yield ok("keepalive", found)
 
@@ -30,7 +30,7 @@ def server(settings: Settings, _: Machine) -> Iterator[Finding]:
         return
     facts = target.facts
     if facts is None:
-        found = f"the embedded one, to be started with the first job: {target.why}"
+        found = f"the embedded one, started with the first job: {target.why}"
     else:
         found = f"{facts.url} answers ({facts.dialect}, {facts.model}): {target.why}"
     yield ok("server", found)
