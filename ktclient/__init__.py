@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ktclient import errors as errors
-    from ktclient.batches import submit_batch as submit_batch
-    from ktclient.far import FarJob as FarJob
-    from ktclient.several import submit_files as submit_files
-    from ktclient.submit import Job as Job
-    from ktclient.submit import submit_long as submit_long
-    from ktclient.submit import submit_questions as submit_questions
+    from ktclient import errors
+    from ktclient.api.job import Job as Job
+    from ktclient.api.remote_job import RemoteJob as RemoteJob
+    from ktclient.api.submit import submit_batch as submit_batch
+    from ktclient.api.submit import submit_files as submit_files
+    from ktclient.api.submit import submit_long as submit_long
+    from ktclient.api.submit import submit_questions as submit_questions
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,10 +32,10 @@ __all__ = [
     "submit_questions",
 ]
 
-_HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.submit")
-_HOMES["FarJob"] = "ktclient.far"
-_HOMES["submit_batch"] = "ktclient.batches"
-_HOMES["submit_files"] = "ktclient.several"
+_HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.api.submit")
+_HOMES["FarJob"] = "ktclient.api.remote_job"
+_HOMES["submit_batch"] = "ktclient.api.batches"
+_HOMES["submit_files"] = "ktclient.api.several"
 
 
 def __getattr__(name: str) -> object:

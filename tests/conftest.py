@@ -28,9 +28,9 @@ from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line
 from conformance import sglang_kt  # noqa: E402
 from support import memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
 
-from jobs import identity  # noqa: E402
-from jobs.layout import StateDir  # noqa: E402
-from server_bundle import weights  # noqa: E402
+from jobs.processes import identity  # noqa: E402
+from jobs.store.state_dir import StateDir  # noqa: E402
+from server_bundle.embedded import weights  # noqa: E402
 
 # Examples take longer beside other tests. "few": for what runs a second time, on another Python.
 settings.register_profile("ours", deadline=None)

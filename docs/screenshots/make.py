@@ -32,7 +32,7 @@ from rich.console import Console  # noqa: E402
 from rich.text import Text  # noqa: E402
 from support import processes  # noqa: E402
 
-from jobs.layout import StateDir  # noqa: E402
+from jobs.store.state_dir import StateDir  # noqa: E402
 
 COLUMNS = 104
 ANSWER = "Crossings were cancelled for fog, for a broken shaft, and once for a wedding."

@@ -5,40 +5,37 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import (
-    answering,
-    asking,
-    batching,
-    checking,
-    completing,
-    configuring,
-    doctoring,
-    eventing,
-    examples,
-    exits,
-    following,
-    keeping,
-    listing,
-    looking,
-    notifying,
-    opening,
-    overseeing,
-    paths,
-    remoting,
-    retrying,
-    schema,
-    serving,
-    showing,
-    submitting,
-    templating,
-    unit,
+from ktclient.cli import examples, exit_codes
+from ktclient.cli.jobs import (
+    ask,
+    backup,
+    batch,
+    cancel,
+    check,
+    events,
+    follow,
+    gc,
+    list,
+    logs,
+    open,
+    result,
+    retry,
+    rm,
+    show,
+    status,
+    submit,
+    templates,
+    wait,
 )
+from ktclient.cli.remote import host as remote_host
+from ktclient.cli.remote import serve
+from ktclient.cli.setup import completion, config, doctor, install_unit, notify, paths, schema
 
 
 @click.group(
-    cls=remoting.Ktjob,
+    cls=remote_host.Ktjob,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=exits.TABLE,
+    epilog=exit_codes.TABLE,
 )
 @click.option("--host", metavar="NAME", help="Run the command on that machine, over your ssh.")
 @click.version_option(ktclient.__version__, prog_name="ktjob")
@@ -53,39 +50,39 @@ def ktjob(host: str | None) -> None:
 
 
 for _command in (
-    submitting.submit,
-    checking.check,
-    asking.ask,
-    batching.batch,
-    overseeing.status,
-    listing.list_,
-    looking.wait,
-    following.follow,
-    answering.result,
-    opening.open_,
-    templating.templates,
-    showing.show,
-    looking.logs,
-    eventing.events,
-    looking.cancel,
-    retrying.retry,
-    notifying.notify,
-    keeping.rm,
-    keeping.gc,
-    keeping.backup,
-    configuring.config_,
+    submit.submit,
+    check.check,
+    ask.ask,
+    batch.batch,
+    status.status,
+    list.list_,
+    wait.wait,
+    follow.follow,
+    result.result,
+    open.open_,
+    templates.templates,
+    show.show,
+    logs.logs,
+    events.events,
+    cancel.cancel,
+    retry.retry,
+    notify.notify,
+    rm.rm,
+    gc.gc,
+    backup.backup,
+    config.config_,
     paths.paths,
-    completing.completion,
-    doctoring.doctor,
-    unit.install_unit,
+    completion.completion,
+    doctor.doctor,
+    install_unit.install_unit,
     schema.schema,
-    serving.at_your_service,
+    serve.at_your_service,
 ):
     ktjob.add_command(_command)
-completing.attach(ktjob)
+completion.attach(ktjob)
 examples.attach(ktjob, "ktjob")
 
 
 def main() -> None:
     """The console script."""
-    exits.run(ktjob, "ktjob")
+    exit_codes.run(ktjob, "ktjob")

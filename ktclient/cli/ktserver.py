@@ -5,21 +5,12 @@ from __future__ import annotations
 import click
 
 import ktclient
-from ktclient.cli import (
-    completing,
-    examples,
-    exits,
-    server_doctor,
-    server_down,
-    server_explain,
-    server_life,
-    server_look,
-    server_plan,
-    server_profiles,
-)
+from ktclient.cli import examples, exit_codes
+from ktclient.cli.server import doctor, down, explain, logs, plan, profiles, restart, status, up
+from ktclient.cli.setup import completion
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exits.TABLE)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exit_codes.TABLE)
 @click.version_option(ktclient.__version__, prog_name="ktserver")
 def ktserver() -> None:
     """Start, watch and stop inference servers on this machine.
@@ -29,22 +20,22 @@ def ktserver() -> None:
 
 
 for _command in (
-    server_life.up,
-    server_look.status,
-    server_look.logs,
-    server_life.restart,
-    server_down.down,
-    server_doctor.doctor,
-    server_explain.explain,
-    server_plan.plan,
-    server_profiles.profiles,
-    completing.completion,
+    up.up,
+    status.status,
+    logs.logs,
+    restart.restart,
+    down.down,
+    doctor.doctor,
+    explain.explain,
+    plan.plan,
+    profiles.profiles,
+    completion.completion,
 ):
     ktserver.add_command(_command)
-completing.attach(ktserver)
+completion.attach(ktserver)
 examples.attach(ktserver, "ktserver")
 
 
 def main() -> None:
     """The console script."""
-    exits.run(ktserver, "ktserver")
+    exit_codes.run(ktserver, "ktserver")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from jobs import trouble
-from ktclient.config import Settings
+from jobs.store import diagnosis
+from ktclient.config.settings import Settings
 from ktclient.doctor import login, process, server, storage
 from ktclient.doctor.finding import Finding, Severity
 from ktclient.doctor.machine import Machine
@@ -25,18 +25,18 @@ def examine(settings: Settings, machine: Machine | None = None) -> list[Finding]
     here = machine or Machine()
     findings: dict[str, Finding] = {}  # a database that does not open is reported once
     for about, check in _CHECKS:
-        for finding in _tried(about, check, settings, here):
+        for finding in _run_check(about, check, settings, here):
             findings.setdefault(finding.found, finding)
     return list(findings.values())
 
 
-def _tried(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
+def _run_check(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
     try:
         yield from check(settings, machine)
     except OSError as error:  # mostly a state directory of another user: reported once
         root = settings.state.root
         is_ours = str(error.filename).startswith(f"{root}/")
-        found = str(trouble.of_system(error, root)) if is_ours else str(error)
+        found = str(diagnosis.of_system(error, root)) if is_ours else str(error)
         yield Finding(Severity.FAIL, about, found)
     except Exception as error:  # the other checks must run whatever is broken here
         yield Finding(Severity.FAIL, about, str(error) or type(error).__name__)

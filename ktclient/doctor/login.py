@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs import cgroup, identity, logout, user_manager
-from ktclient import boot_unit, config
-from ktclient.config import Settings
+from jobs.processes import identity
+from jobs.system import cgroup, logout, systemd_unit, user_manager
+from ktclient.config import settings as config
+from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, fail, ok, warn
 from ktclient.doctor.machine import Machine
 
@@ -63,8 +64,8 @@ def boot(settings: Settings, machine: Machine) -> Iterator[Finding]:
     """The opt-in unit that starts a runner at boot: absent, stale, or without effect."""
     if not machine.logind.runs():
         return
-    path = config.user_units() / boot_unit.NAME
-    served = boot_unit.served(_text_of(path))
+    path = config.user_units() / systemd_unit.NAME
+    served = systemd_unit.served(_text_of(path))
     reinstall = "ktjob install-unit"
     if served is None:
         found = "after a reboot, queued jobs continue with your next ktjob command; "
@@ -75,8 +76,8 @@ def boot(settings: Settings, machine: Machine) -> Iterator[Finding]:
     elif served.state != str(settings.state.root):
         found = f"{path} serves {served.state}, not {settings.state.root}"
         yield warn("boot", found, f"{reinstall}, to have it serve this one")
-    elif not (path.parent / "default.target.wants" / boot_unit.NAME).is_symlink():
-        yield warn("boot", f"{path} is not enabled", f"systemctl --user enable {boot_unit.NAME}")
+    elif not (path.parent / "default.target.wants" / systemd_unit.NAME).is_symlink():
+        yield warn("boot", f"{path} is not enabled", f"systemctl --user enable {systemd_unit.NAME}")
     elif not machine.logind.lingers():
         found = f"{path} starts a runner at your first login, not at boot"
         yield warn("boot", found, f"loginctl enable-linger {machine.user}")

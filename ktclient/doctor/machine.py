@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs import cgroup
-from jobs.logind import Logind, name_of_user
+from jobs.system import cgroup
+from jobs.system.logind import Logind, name_of_user
 
 
 def _free_bytes(path: Path) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobs import cgroup, identity, starting
 from jobs.model import Status
-from jobs.store import Store
-from ktclient.config import Settings
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.store import Store
+from jobs.system import cgroup
+from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, fail, ok, warn
 from ktclient.doctor.machine import Machine
 
@@ -63,12 +65,12 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     if settings.state.has_database():
         with Store.open(settings.state) as store:
             waiting = len(store.in_status(Status.QUEUED))
-    stopped = starting.stopped_runner(settings.state)
+    stopped = start.stopped_runner(settings.state)
     if stopped is not None:
         found = f"the runner (process {stopped.pid}) is stopped, and {waiting} jobs wait"
         cure = f"kill -CONT {stopped.pid} (or kill -9: the next ktjob command starts another)"
         yield fail("runner", found, cure)
-    elif starting.is_runner_alive(settings.state):
+    elif start.is_runner_alive(settings.state):
         yield ok("runner", f"alive; {waiting} jobs wait")
     elif waiting:
         found = (

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ktclient.config import Settings
+from jobs.errors import KtjobError
+from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, Severity, ok
 from ktclient.doctor.machine import Machine
-from ktclient.errors import KtjobError
 
 
 def keepalive(_: Settings, __: Machine) -> Iterator[Finding]:
-    from ktclient import http
+    from ktclient.request import connection
 
     found = (
-        f"a probe every {http.KEEPALIVE_INTERVAL_SECONDS} s after {http.KEEPALIVE_IDLE_SECONDS} s "
-        f"of silence, closed after {http.SILENT_PEER_SECONDS} s; set by ktjob, not by sysctl"
+        f"a probe each {connection.KEEPALIVE_INTERVAL_SECONDS} s after "
+        f"{connection.KEEPALIVE_IDLE_SECONDS} s of silence, "
+        f"given up after {connection.SILENT_PEER_SECONDS} s; set by us, not by sysctl"
     )
     yield ok("keepalive", found)
 
 
 def server(settings: Settings, _: Machine) -> Iterator[Finding]:
-    from ktclient.servers.choose import choose
+    from ktclient.servers.selection import choose
 
     try:
         target = choose(settings, None, None)

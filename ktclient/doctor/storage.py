@@ -7,11 +7,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs import filesystem
-from ktclient.config import Settings
+from jobs.errors import KtjobError
+from jobs.system import filesystem
+from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, fail, ok, warn
 from ktclient.doctor.machine import Machine
-from ktclient.errors import KtjobError
 
 LEAST_STATE_BYTES = 200_000_000
 FEW_STATE_BYTES = 1_000_000_000
@@ -77,7 +77,7 @@ def disk(settings: Settings, machine: Machine) -> Iterator[Finding]:
 
 
 def cache(settings: Settings, machine: Machine) -> Iterator[Finding]:
-    from server_bundle.weights import SMOLLM2
+    from server_bundle.embedded.weights import SMOLLM2
 
     path = settings.cache / "models" / SMOLLM2.file_name
     if path.exists():
@@ -97,7 +97,7 @@ def _megabytes(size: int) -> str:
 
 
 def database(settings: Settings, _: Machine) -> Iterator[Finding]:
-    from jobs.upkeep import Upkeep
+    from jobs.upkeep.garbage import Upkeep
 
     path = settings.state.database
     if not settings.state.has_database():
@@ -119,8 +119,8 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
 
 
 def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
-    from jobs import clock
-    from jobs.store import Store
+    from jobs import clock as jobs_clock
+    from jobs.store.store import Store
 
     newest = ""
     if settings.state.has_database():
@@ -129,7 +129,7 @@ def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
                 times = (job.created_at, job.started_at, job.finished_at)
                 events = (event.at for event in store.events(job.id))
                 newest = max([newest, *(time for time in times if time), *events])
-    ahead = clock.seconds_between(clock.now(), newest) if newest else 0.0
+    ahead = jobs_clock.seconds_between(jobs_clock.now(), newest) if newest else 0.0
     if ahead > CLOCK_SLACK_SECONDS:
         found = f"the newest stored time, {newest}, is {ahead:,.0f} s ahead of the clock"
         cure = "check the clock (timedatectl): it was set back; durations shown may be wrong"

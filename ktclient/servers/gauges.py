@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import httpx2
 
-from ktclient import http
 from ktclient.errors import BadSetting
-from ktclient.servers import sglang
-from ktclient.servers.dialect import ServerFacts
+from ktclient.request import connection
+from ktclient.servers.dialects import sglang
+from ktclient.servers.dialects.dialect import ServerFacts
 
 METRICS = "metrics"
 LOADS = "loads"
@@ -78,7 +78,7 @@ class Gauges:
         if not self.can_tell:
             return None
         try:
-            with http.short_client(self._api_key, self._facts.url) as client:
+            with connection.short_client(self._api_key, self._facts.url) as client:
                 found = read(client)
         except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError, BadSetting):
             return None

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from jobs import identity
-from ktclient import http
+from jobs.processes import identity
+from ktclient import urls
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"
@@ -22,7 +22,7 @@ def run_of(url: str) -> str | None:
     """An id that stays the same while the same process listens there; None for another machine, or
     if the kernel does not report it. An SSH tunnel has its own run: a changed id may mean another
     server, an unchanged one proves nothing about the server behind it."""
-    if not http.is_local(url):
+    if not urls.is_local(url):
         return None
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import httpx2
 
-from ktclient import error_bodies, failures, http, refusals
-from ktclient.addresses import root_of as root_of
 from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, WrongAddress
-from ktclient.servers import llamacpp, plain, sglang
-from ktclient.servers.dialect import ServerFacts
-from ktclient.servers.numbers import count_of
+from ktclient.request import connection, error_bodies, error_mapping, status_errors
+from ktclient.request.json_numbers import count_of
+from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.urls import root_of as root_of
 
 _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 """`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
@@ -21,20 +21,20 @@ def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFact
     Raises a leaf of `ServerUnreachable`, `TlsFailed`, and what `parse` raises.
     """
     try:
-        with http.short_client(api_key, url) as client:
+        with connection.short_client(api_key, url) as client:
             answer = client.get(f"{url}/v1/models")
     except httpx2.HTTPError as error:
-        raise failures.explain(error, url, sent=False) from error
+        raise error_mapping.explain(error, url, sent=False) from error
     return parse(url, answer, model)
 
 
 def names(url: str, api_key: str | None) -> tuple[str, ...]:
     """All models that the server lists. Raises what `probe` raises."""
     try:
-        with http.short_client(api_key, url) as client:
+        with connection.short_client(api_key, url) as client:
             answer = client.get(f"{url}/v1/models")
     except httpx2.HTTPError as error:
-        raise failures.explain(error, url, sent=False) from error
+        raise error_mapping.explain(error, url, sent=False) from error
     parse(url, answer, None)
     return tuple(_name(entry) for entry in _entries(answer) or [])
 
@@ -44,7 +44,7 @@ def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
     `TlsFailed`, `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
     if status in (
-        *refusals.NO_SERVER_BEHIND,
+        *status_errors.NO_SERVER_BEHIND,
         504,
     ):  # no request was sent yet, so waiting costs nothing
         raise ServerBusy(
@@ -56,7 +56,7 @@ def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
         return _facts(url, entries, model)
     if entries is not None:
         raise ModelUnknown(f"the server at {url} lists no model: load one there, and retry")
-    if status != 200 and not isinstance(known := failures.by_answer(url, answer), _VAGUE):
+    if status != 200 and not isinstance(known := error_mapping.by_answer(url, answer), _VAGUE):
         raise known
     raise WrongAddress(
         f"the service at {url} is not an OpenAI-compatible server: GET /v1/models returned "
@@ -97,7 +97,7 @@ def _facts(url: str, entries: list[dict[str, object]], model: str | None) -> Ser
     window = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
     return ServerFacts(
         url=url,
-        dialect=_OWNERS.get(str(entry.get("owned_by")), plain.NAME),
+        dialect=_OWNERS.get(str(entry.get("owned_by")), openai_compatible.NAME),
         model=model or _name(entry),
         window=count_of(window),
     )

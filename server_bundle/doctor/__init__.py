@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from server_bundle.doctor import (
-    checkpoint,
+from server_bundle.doctor.case import Case
+from server_bundle.doctor.checks import (
     clock,
     cpu,
+    cuda,
     disk,
-    driver,
     environment,
     gpus,
     interpreter,
@@ -21,11 +21,11 @@ from server_bundle.doctor import (
     memory,
     packages,
     port,
+    weights,
 )
-from server_bundle.doctor.case import Case
+from server_bundle.doctor.facts.machine import Machine
 from server_bundle.doctor.finding import Finding, Severity, error
-from server_bundle.doctor.machine import Machine
-from server_bundle.launch_plan import LaunchPlan
+from server_bundle.plan.launch_plan import LaunchPlan
 
 __all__ = ["Finding", "Machine", "Severity", "examine"]
 
@@ -36,10 +36,10 @@ def examine(plan: LaunchPlan, machine: Machine | None = None) -> list[Finding]:
     """All findings at once. Raises nothing for a broken machine: what cannot be looked at is a
     finding too."""
     case = Case(plan, machine or Machine())
-    return [finding for about, check in _CHECKS for finding in _tried(about, check, case)]
+    return [finding for about, check in _CHECKS for finding in _run_check(about, check, case)]
 
 
-def _tried(about: str, check: Check, case: Case) -> Iterator[Finding]:
+def _run_check(about: str, check: Check, case: Case) -> Iterator[Finding]:
     try:
         yield from check(case)
     except Exception as trouble:  # whatever is broken here, the other checks are still wanted
@@ -49,12 +49,12 @@ def _tried(about: str, check: Check, case: Case) -> Iterator[Finding]:
 
 _CHECKS: tuple[tuple[str, Check], ...] = (
     ("gpus", gpus.check),
-    ("driver", driver.check),
+    ("driver", cuda.check),
     ("environment", environment.check),
     ("cpu", cpu.check),
     ("memory", memory.check),
     ("disk", disk.check),
-    ("weights", checkpoint.check),
+    ("weights", weights.check),
     ("python", interpreter.check),
     ("packages", packages.check),
     ("port", port.check),

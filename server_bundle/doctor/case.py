@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from server_bundle import version_rules
-from server_bundle.doctor import nvidia, safetensors
+from server_bundle.doctor.facts import nvidia, safetensors
+from server_bundle.doctor.facts.machine import Machine
+from server_bundle.doctor.facts.nvidia import Gpu
+from server_bundle.doctor.facts.packages import Inside, ask
+from server_bundle.doctor.facts.safetensors import Checkpoint
 from server_bundle.doctor.flags import Flags
-from server_bundle.doctor.inside import Inside, ask
-from server_bundle.doctor.machine import Machine
-from server_bundle.doctor.nvidia import Gpu
-from server_bundle.doctor.safetensors import Checkpoint
-from server_bundle.launch_plan import LaunchPlan
+from server_bundle.plan import version_rules
+from server_bundle.plan.launch_plan import LaunchPlan
 
 SGLANG_KT = "sglang-kt"
 

@@ -15,7 +15,7 @@ from fake_sglang.process import fake_sglang
 from support import processes
 
 from acceptance.clone import copy_of_the_tree
-from jobs.layout import StateDir
+from jobs.store.state_dir import StateDir
 
 
 @dataclass(frozen=True)

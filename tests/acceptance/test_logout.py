@@ -10,13 +10,14 @@ import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
 from acceptance.login_lab import LoginLab, login_lab
-from jobs import identity, model
-from jobs.layout import StateDir
+from jobs import model
 from jobs.model import Capacity, NewJob, Status
-from jobs.store import Store
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job
-from ktclient.spec import JobSpec
-from ktclient.tasks import Kind, Task
+from ktclient.prompts.tasks import Kind, Task
+from ktclient.submission.spec import JobSpec
 
 pytestmark = pytest.mark.login
 

@@ -15,7 +15,7 @@ from fake_sglang.process import FakeServer, fake_sglang
 from support import page as pages
 from support import processes
 
-from jobs.layout import StateDir
+from jobs.store.state_dir import StateDir
 
 ROOT = Path(__file__).parents[2]
 GUIDES = [

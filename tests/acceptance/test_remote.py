@@ -19,8 +19,8 @@ from fake_sglang.process import FakeServer
 from support.link_lab import Link
 
 from acceptance.ssh_lab import SERVER_ADDRESS, Lab, ssh_lab, until
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 CUTS = int(os.environ.get("KTJOB_TEST_CUTS", "3"))
 WORDS = " ".join(f"word{number}" for number in range(1, 61))

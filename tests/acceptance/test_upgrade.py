@@ -16,7 +16,7 @@ import pytest
 from fake_sglang.process import fake_sglang
 
 from acceptance.clone import copy_of_the_tree
-from jobs.layout import StateDir
+from jobs.store.state_dir import StateDir
 
 NEXT_VERSION = "99.0"
 MIGRATION = "ALTER TABLE jobs ADD COLUMN from_the_future TEXT;\n"
@@ -34,8 +34,8 @@ def _make_next(tree: Path) -> None:
     changes = {
         "pyproject.toml": ('\nversion = "', f'\nversion = "{NEXT_VERSION}.'),
         "ktclient/__init__.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
-        "jobs/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
-        "jobs/tenure.py": ("serves {", "of the next version serves {"),
+        "jobs/store/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
+        "jobs/runner/runner_lock.py": ("serves {", "of the next version serves {"),
     }
     for name, (old, new) in changes.items():
         text = (tree / name).read_text(encoding="utf-8")

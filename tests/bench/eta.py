@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from ktclient import estimate  # noqa: E402
-from ktclient.estimate import GUIDE, Belief, Curve, Look  # noqa: E402
+from ktclient.planning import prefill_time  # noqa: E402
+from ktclient.planning.prefill_time import GUIDE, Curve, PrefillModel, Sample  # noqa: E402
 
 H100 = json.loads((ROOT / "tests/data/prefill/h100.json").read_text())
 TOKENS = 600_000
@@ -31,12 +31,14 @@ NAMES = {
 }
 
 
-def calibrated(tag: str) -> Belief:
+def calibrated(tag: str) -> PrefillModel:
     """What one recording teaches."""
     end, tokens = H100["first_token"][tag]["seconds"], H100["first_token"][tag]["tokens"]
-    looks = [Look(done, at) for at, done in H100["polls"][tag] if at < end]
-    kept = estimate.progress([*looks, Look(tokens, end)])
-    return estimate.believe([], [kept], lag=estimate.lag_of(end, tokens, estimate.believe(kept)))
+    looks = [Sample(done, at) for at, done in H100["polls"][tag] if at < end]
+    kept = prefill_time.progress([*looks, Sample(tokens, end)])
+    return prefill_time.fit_model(
+        [], [kept], lag=prefill_time.lag_of(end, tokens, prefill_time.fit_model(kept))
+    )
 
 
 def recorded() -> None:
@@ -69,11 +71,11 @@ def error(seed: int, share: float, prior: Curve) -> float:
     marks = run(seed)
     stop = next(at for tokens, at in marks if tokens >= share * TOKENS)
     looks = [
-        Look(max(tokens for tokens, at in marks if at <= now), now)
+        Sample(max(tokens for tokens, at in marks if at <= now), now)
         for now in (0.3 + 2 * step for step in range(int(stop / 2) + 1))
     ]
-    seen = estimate.progress(looks)
-    left = estimate.believe(seen, prior=prior).estimate(seen[-1].tokens, TOKENS)
+    seen = prefill_time.progress(looks)
+    left = prefill_time.fit_model(seen, prior=prior).estimate(seen[-1].tokens, TOKENS)
     return abs((seen[-1].seconds + left.seconds) / marks[-1][1] - 1)
 
 

@@ -44,13 +44,18 @@ from fake_sglang.process import FakeServer, fake_sglang  # noqa: E402
 from support import processes  # noqa: E402
 from support.long_document import long_document  # noqa: E402
 
-from jobs import identity  # noqa: E402
-from jobs.layout import StateDir  # noqa: E402
 from jobs.model import Outcome as Ending  # noqa: E402
-from jobs.store import Store  # noqa: E402
-from ktclient import Job, config, documents, submit, submit_long, tasks  # noqa: E402
-from ktclient.vocabulary import bundled  # noqa: E402
-from ktclient.vocabulary.counter import Counter  # noqa: E402
+from jobs.processes import identity  # noqa: E402
+from jobs.store.state_dir import StateDir  # noqa: E402
+from jobs.store.store import Store  # noqa: E402
+from ktclient import Job, submit_long  # noqa: E402
+from ktclient.api import submit  # noqa: E402
+from ktclient.config import settings as config  # noqa: E402
+from ktclient.documents import document as documents  # noqa: E402
+from ktclient.planning import options as planning_options  # noqa: E402
+from ktclient.prompts import tasks  # noqa: E402
+from ktclient.tokens import bundled  # noqa: E402
+from ktclient.tokens.counter import Counter  # noqa: E402
 
 LARGE, SMALL = 600_000, 20_000
 MIX = (LARGE,) * 2 + (SMALL,) * 10
@@ -214,7 +219,7 @@ def by_ktjob(server: FakeServer, asks: Sequence[Ask], speed: float, *, for_small
 def _submit(ask: Ask, server: FakeServer, priority: int) -> Job:
     """As `ktjob submit` does."""
     task = tasks.task(True, None, None)
-    options = submit.Options(task, MAX_TOKENS, server=server.url, priority=priority)
+    options = planning_options.Options(task, MAX_TOKENS, server=server.url, priority=priority)
     document = documents.from_text(ask.document, "text")
     return submit.submit(document, options, config.load())[0]
 

@@ -22,8 +22,8 @@ from fake_sglang.process import FakeServer, fake_sglang  # noqa: E402
 from support import processes  # noqa: E402
 from support.long_document import long_document  # noqa: E402
 
-from jobs import identity  # noqa: E402
-from jobs.layout import StateDir  # noqa: E402
+from jobs.processes import identity  # noqa: E402
+from jobs.store.state_dir import StateDir  # noqa: E402
 
 ROUNDS = 9
 HELD = 4
@@ -123,10 +123,10 @@ def _memory(tmp: Path, state: StateDir, book: Path) -> Row:
 
 def _runner_alone(state: StateDir, server: FakeServer, tmp: Path) -> float:
     """The runner's PSS once it has imported everything and has no worker."""
-    from jobs import starting
-    from ktclient import truth
+    from jobs.runner import start as runner_start
+    from ktclient.records import access
 
-    starting.ensure_runner(state.create(), truth.WORK)
+    runner_start.ensure_runner(state.create(), access.WORK_ENTRY)
     runner = identity.holder(state.runner_lock)
     assert runner is not None
     last = 0.0

@@ -33,14 +33,14 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([count, seconds, peak / 1024, (peak - before) / 1024]))
 """
 _OURS = """
-from ktclient.vocabulary import bundled
-from ktclient.vocabulary.counter import Counter
+from ktclient.tokens import bundled
+from ktclient.tokens.counter import Counter
 count = Counter(bundled.deepseek_v4()).count(text)
 """
 _OURS_CACHED = """
 from pathlib import Path
-from ktclient.vocabulary import store
-from ktclient.vocabulary.counter import Counter
+from ktclient.tokens import vocabulary as store
+from ktclient.tokens.counter import Counter
 count = Counter(store.of_file(Path(sys.argv[2]), Path(sys.argv[3]))).count(text)
 """
 _THEIRS = """

@@ -12,8 +12,8 @@ from fake_sglang.process import fake_sglang
 
 from conformance import sglang_kt
 from ktclient.servers import probe
-from ktclient.servers.dialect import ServerFacts
-from server_bundle import embedded
+from ktclient.servers.dialects.dialect import ServerFacts
+from server_bundle.embedded import server as embedded
 
 KEY = "sk-conformance"
 

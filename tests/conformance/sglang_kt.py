@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from server_bundle import key_file, sglang_entry
+from server_bundle.plan import key_file, sglang_entry
 
 VARIABLE = "KTJOB_REAL_SGLANG"
 VENV = os.environ.get(VARIABLE)

@@ -11,16 +11,16 @@ import pytest
 
 from conformance.conftest import REAL, Server, Servers
 from conformance.test_client import SECONDS, is_silent, wait_for
-from jobs.layout import StateDir
 from jobs.model import Attempt
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
 
 Until = Callable[..., object]
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 AT_ONCE = (
-    "jobs.runner.REST_SECONDS=0.05,jobs.runner.TICK_SECONDS=0.1,"
-    "ktclient.aftermath.LOOK_SECONDS=0.2,ktclient.aftermath.AFTER_CANCEL_SECONDS=1"
+    "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,"
+    "ktclient.worker.ghost_prefill.LOOK_SECONDS=0.2,ktclient.worker.abort.AFTER_CANCEL_SECONDS=1"
 )
 """For ghosts of a few seconds: another attempt begins as soon as the first is known to be dead, and
 a cancel does not look for longer than they last."""

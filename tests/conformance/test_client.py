@@ -13,10 +13,13 @@ import httpx2
 import pytest
 
 from conformance.conftest import Server
-from ktclient import client, errors
-from ktclient.client import Completed, LongRequest, Sent, StreamEvent, Text
-from ktclient.servers import calls, probe
-from ktclient.servers.sglang import Sglang
+from jobs import errors as jobs_errors
+from ktclient import errors
+from ktclient.request import stream
+from ktclient.request.events import Completed, Sent, Text
+from ktclient.request.stream import LongRequest, StreamEvent
+from ktclient.servers import probe, queries
+from ktclient.servers.dialects.sglang import Sglang
 
 SECONDS = 170.0
 LOOK_SECONDS = 0.1
@@ -27,14 +30,14 @@ ANSWER = 8
 
 def request_to(server: Server, message: str, max_tokens: int = ANSWER) -> LongRequest:
     rid = secrets.token_hex(16)
-    extras = calls.extras(server.facts, rid)
+    extras = queries.request_fields(server.facts, rid)
     url, model = server.facts.url, server.facts.model
     return LongRequest(url, model, message, max_tokens, rid, extras, server.key)
 
 
 def whole(request: LongRequest) -> tuple[str, Completed]:
     """The text, and how it ended. Raises what the client raises."""
-    with contextlib.closing(client.stream(request, SECONDS)) as events:
+    with contextlib.closing(stream.stream(request, SECONDS)) as events:
         seen = list(events)
     assert sum(isinstance(event, Sent) for event in seen) == 1
     assert isinstance(seen[-1], Completed)
@@ -42,7 +45,7 @@ def whole(request: LongRequest) -> tuple[str, Completed]:
 
 
 def is_silent(server: Server) -> bool | None:
-    return calls.is_silent(server.facts, server.key)
+    return queries.is_idle(server.facts, server.key)
 
 
 def wait_for(server: Server, wanted: bool) -> None:
@@ -69,7 +72,7 @@ def test_the_probe_knows_it_and_its_count_is_enough(server: Server) -> None:
     assert facts.dialect == ("sglang" if server.is_sglang else "llama.cpp")
     assert facts.window is not None and facts.window >= 8192
     message = server.prompt(170)
-    counted = calls.count(facts, server.key, message)
+    counted = queries.count(facts, server.key, message)
     _, end = whole(request_to(server, message, 1))
     assert counted is not None and end.prompt_tokens is not None
     assert 0 <= counted - end.prompt_tokens <= 20
@@ -133,7 +136,7 @@ class Reading:
         self.request = request_to(server, server.prompt(server.long))
         self.error: BaseException | None = None
         self.seen: list[StreamEvent] = []
-        self._events = client.stream(self.request, SECONDS)
+        self._events = stream.stream(self.request, SECONDS)
         self._is_wanted = True
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -144,7 +147,7 @@ class Reading:
                 self.seen.append(event)
                 if not self._is_wanted:
                     break
-        except errors.KtjobError as error:
+        except jobs_errors.KtjobError as error:
             self.error = error
         finally:
             self._events.close()
@@ -176,7 +179,7 @@ def test_an_abort_in_a_prefill_ends_the_stream(sglang: Server) -> None:
     """By rid. kt's stream ends only with the whole prefill, upstream's at once; both as aborted."""
     reading = Reading(sglang)
     wait_for(sglang, False)
-    assert calls.abort(sglang.facts, sglang.key, reading.request.rid)
+    assert queries.abort(sglang.facts, sglang.key, reading.request.rid)
     if sglang.has_ghosts:
         assert is_silent(sglang) is False
     reading.ended()
@@ -188,7 +191,7 @@ def test_an_abort_in_a_prefill_ends_the_stream(sglang: Server) -> None:
 
 
 def test_an_abort_of_nobody_changes_nothing(sglang: Server) -> None:
-    assert calls.abort(sglang.facts, sglang.key, secrets.token_hex(16))
+    assert queries.abort(sglang.facts, sglang.key, secrets.token_hex(16))
     assert whole(request_to(sglang, "Still there?"))[0]
 
 
@@ -196,7 +199,7 @@ def test_an_abort_without_a_name_is_not_sent(sglang: Server) -> None:
     """An empty rid is the beginning of every rid: it would abort everybody's requests."""
     reading = Reading(sglang)
     wait_for(sglang, False)
-    assert not calls.abort(sglang.facts, sglang.key, "")
+    assert not queries.abort(sglang.facts, sglang.key, "")
     time.sleep(LOOK_SECONDS)
     assert reading.error is None and is_silent(sglang) is False
     reading.hang_up()

@@ -16,10 +16,10 @@ import pytest
 from support.serving import Lab, free_port
 
 from conformance import sglang_kt
-from jobs import identity
-from jobs.layout import StateDir
-from server_bundle import family
-from server_bundle.launch_plan import LaunchPlan
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from server_bundle.launch import process_tree
+from server_bundle.plan.launch_plan import LaunchPlan
 
 pytestmark = [pytest.mark.real_sglang, pytest.mark.timeout(900)]
 Until = Callable[..., object]
@@ -74,7 +74,7 @@ def test_started_read_warmed_and_stopped(lab: Lab) -> None:
     assert told["state"] == "ready" and told["load"]["running"] == 0
     down = lab.run("down")
     print(down.stderr)
-    assert down.returncode == 0 and not family.members(note.members)
+    assert down.returncode == 0 and not process_tree.members(note.members)
     assert lab.run("status").returncode == 6
 
 
@@ -112,5 +112,5 @@ def test_a_hung_drain_is_bounded_and_a_killed_keeper_changes_nothing(
     print(down.stderr)
     client.join()
     assert down.returncode == 0 and "that had to be killed" in down.stderr
-    assert not family.members(members)
+    assert not process_tree.members(members)
     assert "Remaining number of requests 1" in lab.log("real")

@@ -17,8 +17,9 @@ import pytest
 from support.machines import safetensors
 
 from conformance.sglang_kt import START_SECONDS, VENV
-from server_bundle import doctor, explain
-from server_bundle.doctor import Machine, Severity, typed
+from server_bundle import doctor
+from server_bundle.doctor import Machine, Severity, command_line
+from server_bundle.logs import explain
 
 pytestmark = pytest.mark.real_sglang
 ENVIRONMENT = {
@@ -109,7 +110,7 @@ def test_a_failure_is_foretold_and_explained(cause: str, tmp_path: Path) -> None
     folder, more, foretold = CASES[cause]
     command = words(folder(tmp_path), free_port(), *more)
     if foretold is not None:
-        plan = typed.plan_of(command, Machine())
+        plan = command_line.plan_of(command, Machine())
         found = [one for one in doctor.examine(plan) if one.severity is not Severity.OK]
         assert any(foretold in one.found for one in found)
     log = tmp_path / "server.log"
@@ -125,7 +126,7 @@ def test_a_port_in_use_is_foretold_and_explained(tmp_path: Path) -> None:
     """The server says that it is ready, and then that it is not."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = words(copied(tmp_path), taken.getsockname()[1], *DUMMY)
-        plan = typed.plan_of(command, Machine())
+        plan = command_line.plan_of(command, Machine())
         found = [one for one in doctor.examine(plan) if one.severity is Severity.ERROR]
         assert [one.about for one in found] == ["port"]
         log = tmp_path / "server.log"

@@ -8,11 +8,11 @@ from pathlib import Path
 from fake_sglang.asking import chat
 from fake_sglang.process import fake_sglang
 
-from server_bundle.serverlog import events
-from server_bundle.serverlog.batches import PrefillBatch
-from server_bundle.serverlog.counting import PrefillCount
-from server_bundle.serverlog.memory import Limits, MemoryFigures, Pools
-from server_bundle.serverlog.ranks import FirstRanks
+from server_bundle.logs import events
+from server_bundle.logs.batches import PrefillBatch
+from server_bundle.logs.memory import Limits, MemoryFigures, Pools
+from server_bundle.logs.prefill_count import PrefillCount
+from server_bundle.logs.ranks import FirstRanks
 
 
 def test_a_start_and_a_prefill_on_two_gpus(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
 
 PACING = Path(__file__).parents[1] / "support" / "pacing"
@@ -128,7 +128,7 @@ def test_a_server_is_asked_again_when_it_said(
     state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not sooner than its Retry-After, though our own patience is shorter; the same attempt."""
-    paced(monkeypatch, "ktclient.turns:PATIENCE_SECONDS=1.0")
+    paced(monkeypatch, "ktclient.worker.retry:PATIENCE_SECONDS=1.0")
     gateway.answers = [(429, {"retry-after": "3"}, b'{"error":"slow down"}'), WHOLE]
     job = submit_long("text", server=gateway.url)
     assert job.result(timeout=60) == "Whole."
@@ -177,7 +177,7 @@ def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
 ) -> None:
     """It serves others, and always will; the second attempt goes ahead and says why. It has waited
     once then, however often it is told to come back."""
-    paced(monkeypatch, "ktclient.aftermath:LEAST_PATIENCE_SECONDS=1.0")
+    paced(monkeypatch, "ktclient.worker.ghost_prefill:LEAST_PATIENCE_SECONDS=1.0")
     gateway.used_tokens = 5
     gateway.answers = [None, (503, {}, b"The request queue is full."), WHOLE]
     job = submit_long("text", server=gateway.url)

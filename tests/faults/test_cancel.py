@@ -16,10 +16,11 @@ import pytest
 from fake_sglang.process import fake_sglang
 from support.one_connection import read_request
 
-from jobs.layout import StateDir
-from jobs.store import Store
-from ktclient import Job, client, submit_long
-from ktclient.client import LongRequest
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient import Job, submit_long
+from ktclient.request import stream
+from ktclient.request.stream import LongRequest
 
 Until = Callable[..., object]
 
@@ -94,7 +95,7 @@ def test_while_no_connection_comes_about() -> None:
     """Its backlog is full, so that connecting waits for its timer of 15 s: hanging up does not."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, _full(listener):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        events = client.stream(LongRequest(url, "m", "text", 8, "rid"), 600.0)
+        events = stream.stream(LongRequest(url, "m", "text", 8, "rid"), 600.0)
         next(events)
         start = time.monotonic()
         events.close()

@@ -14,10 +14,10 @@ import pytest
 from support import processes
 from support.memory_cgroup import memory_cgroup
 
-from jobs import starting
-from jobs.layout import StateDir
 from jobs.model import Capacity, Job, NewJob, Status
-from jobs.store import Store
+from jobs.runner import start as runner_start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 WORK = "toy_work:perform"
 Until = Callable[..., object]
@@ -44,7 +44,7 @@ def test_the_signal_that_killed_a_worker_is_named(
 ) -> None:
     """By the runner, who is its parent."""
     job = store(state, until=str(tmp_path / "never"))
-    starting.ensure_runner(state, WORK)
+    runner_start.ensure_runner(state, WORK)
     until(lambda: look(state, job).status is Status.RUNNING)
     with Store.open(state) as opened:
         attempt = opened.attempt(opened.job(job.id))
@@ -71,13 +71,12 @@ def test_the_kernels_killer_is_suspected_where_it_struck(
     """A real kill for memory, of the worker; the runner that shares its cgroup lives to tell."""
     job = store(state, hog=True)
     start = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
-    start += (
-        "from pathlib import Path; from jobs import starting; from jobs.layout import StateDir\n"
-    )
+    start += "from pathlib import Path; from jobs.store.state_dir import StateDir\n"
+    start += "from jobs.runner import start as starting\n"
     start += f"starting.ensure_runner(StateDir(Path({str(state.root)!r})), {WORK!r})\n"
     script = f'echo $$ > \'{tight}/cgroup.procs\'; exec "$0" -c "$1"'
     subprocess.run(["sh", "-c", script, sys.executable, start], check=True, timeout=60)
     until(lambda: look(state, job).status is Status.FINISHED, seconds=60)
     message = look(state, job).message or ""
     assert "was killed by SIGKILL, probably by the kernel's out-of-memory killer" in message
-    assert starting.is_runner_alive(state)
+    assert runner_start.is_runner_alive(state)

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs.layout import StateDir
-from ktclient import config, submit_long
-from ktclient.cli import exits
+from jobs.store.state_dir import StateDir
+from ktclient import submit_long
+from ktclient.cli import exit_codes
 from ktclient.cli.ktjob import ktjob
+from ktclient.config import settings as config
 
 ANSWER = "plain \x1b]0;owned\x07\x1b[31mred\u202e <|im_start|> </think> end."
 PTY = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))"
@@ -100,7 +101,7 @@ def test_bytes_that_are_no_text_are_no_id_and_no_setting(
     argv: list[str], code: int, state: StateDir, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As Python hands them over: halves of surrogates, which neither SQLite nor a file takes."""
-    assert exits.code_of_command(ktjob, "ktjob", argv) == code
+    assert exit_codes.code_of_command(ktjob, "ktjob", argv) == code
     assert capsys.readouterr().err.startswith("ktjob: ")
     assert not config.path().exists()
 
@@ -113,7 +114,7 @@ def test_a_folder_that_was_removed_under_the_shell_is_told(
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     monkeypatch.setenv("KTJOB_HOME", "here")
-    assert exits.code_of_command(ktjob, "ktjob", ["status"]) == 2
+    assert exit_codes.code_of_command(ktjob, "ktjob", ["status"]) == 2
     assert "cd to one that is there" in capsys.readouterr().err
 
 

@@ -1,6 +1,6 @@
 """A server that answers nobody: noticed by asking, and not by its silence.
 
-The minutes of `ktclient.pulse` are tenths of a second here (tests/support/pacing).
+The minutes of `ktclient.request.liveness` are tenths of a second here (tests/support/pacing).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
 
 Until = Callable[..., object]
 
 PACING = Path(__file__).parents[1] / "support" / "pacing"
 PACE = {
-    "ktclient.pulse:ASK_SECONDS": 0.2,
-    "ktclient.pulse:ANSWER_SECONDS": 0.5,
-    "ktclient.pulse:WORRY_SECONDS": 1.5,
-    "ktclient.pulse:GIVE_UP_SECONDS": 60.0,
+    "ktclient.request.liveness:ASK_SECONDS": 0.2,
+    "ktclient.request.liveness:ANSWER_SECONDS": 0.5,
+    "ktclient.request.liveness:WORRY_SECONDS": 1.5,
+    "ktclient.request.liveness:GIVE_UP_SECONDS": 60.0,
 }
 PROMPT = "x" * 81_920  # 20,480 tokens
 
@@ -38,7 +38,7 @@ def pace(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Scale the runner's minutes; says when to give up, in seconds."""
 
     def set_pace(give_up: float) -> None:
-        numbers = {**PACE, "ktclient.pulse:GIVE_UP_SECONDS": give_up}
+        numbers = {**PACE, "ktclient.request.liveness:GIVE_UP_SECONDS": give_up}
         settings = ",".join(f"{place}={number}" for place, number in numbers.items())
         monkeypatch.setenv("KTJOB_PACE", settings)
         monkeypatch.setenv("PYTHONPATH", str(PACING))

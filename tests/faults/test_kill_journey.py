@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs import identity
-from jobs.layout import StateDir
 from jobs.model import Status
-from jobs.store import Store
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors
 
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -29,10 +29,10 @@ Until = Callable[..., object]
 Arm = Callable[[str, str], Path]
 SUBMIT = """
 import pathlib, sys
-from jobs import starting
-from jobs.layout import StateDir
+from jobs.runner import start as starting
+from jobs.store.state_dir import StateDir
 from jobs.model import Capacity, NewJob
-from jobs.store import Store
+from jobs.store.store import Store
 state = StateDir(pathlib.Path(sys.argv[1]))
 with Store.open(state) as store:
     new = NewJob("pool", sys.argv[2], b"text", "title", max_attempts=2)
@@ -40,7 +40,7 @@ with Store.open(state) as store:
 starting.ensure_runner(state, "toy_work:perform")
 print(job.id, flush=True)
 """
-HASTE = "jobs.runner.REST_SECONDS=0.1,jobs.runner.TICK_SECONDS=0.1"
+HASTE = "jobs.runner.loop.REST_SECONDS=0.1,jobs.runner.loop.TICK_SECONDS=0.1"
 BEFORE_COMMIT = [*map(str, range(1, 6)), "before submit"]
 AFTER_COMMIT = ["after submit", "before ensure_runner", "after ensure_runner"]
 OF_RUNNER = [
@@ -110,13 +110,14 @@ def the_attempts(state: StateDir) -> list[str]:
 
 def serve(state: StateDir) -> None:
     """What every command does first, with the toy work."""
-    from jobs import recovery, starting
+    from jobs.runner import start
+    from jobs.worker import recovery
 
     with Store.open(state) as store:
         recovery.recover(store, state)
         is_waiting = store.has(Status.QUEUED)
-    if is_waiting and not starting.is_runner_alive(state):
-        starting.ensure_runner(state, "toy_work:perform")
+    if is_waiting and not start.is_runner_alive(state):
+        start.ensure_runner(state, "toy_work:perform")
 
 
 @pytest.mark.parametrize("point", BEFORE_COMMIT)
@@ -159,7 +160,7 @@ def test_a_runner_killed_while_it_leaves_takes_nothing_along(
 ) -> None:
     """Whatever was submitted meanwhile is found."""
     fired = arm("runner", point)
-    monkeypatch.setenv("KTJOB_CONSTANTS", f"{HASTE},jobs.runner.IDLE_SECONDS=0")
+    monkeypatch.setenv("KTJOB_CONSTANTS", f"{HASTE},jobs.runner.loop.IDLE_SECONDS=0")
     submit(state)
     until(fired.exists)
     monkeypatch.delenv("KTJOB_KILL")
@@ -176,7 +177,7 @@ def test_a_job_submitted_while_a_runner_leaves_is_seen_by_it(
     still right before it lets go."""
     fired = arm("runner", "before release")
     monkeypatch.setenv("KTJOB_KILL", f"runner|before release|{fired}|SIGSTOP")
-    monkeypatch.setenv("KTJOB_CONSTANTS", f"{HASTE},jobs.runner.IDLE_SECONDS=0")
+    monkeypatch.setenv("KTJOB_CONSTANTS", f"{HASTE},jobs.runner.loop.IDLE_SECONDS=0")
     submit(state)
     until(fired.exists)
     runner = identity.holder(state.runner_lock)
@@ -261,7 +262,7 @@ def test_with_one_attempt_the_job_is_lost_and_tells_where(
 
 def _command_submit(state: StateDir, server: FakeServer, *options: str) -> Job:
     """Through the real command, whose runner has the environment that kills."""
-    quick = "ktclient.aftermath.LOOK_SECONDS=0.2"
+    quick = "ktclient.worker.ghost_prefill.LOOK_SECONDS=0.2"
     environment = {**os.environ, "KTJOB_CONSTANTS": f"{HASTE},{quick}"}
     document = state.root.parent / "book.txt"
     document.write_text("It was a dark and stormy night. " * 50)

@@ -20,10 +20,10 @@ from pathlib import Path
 import pytest
 from support import crash_submits, processes
 
-from jobs.layout import StateDir
 from jobs.model import Attempt, Job, Status
-from jobs.store import Store
-from jobs.upkeep import Upkeep
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.upkeep.garbage import Upkeep
 
 KILLS = int(os.environ.get("KTJOB_KILL_POINTS", "200"))
 SUPPORT = Path(__file__).parents[1] / "support"

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import identity, starting
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob, Status
-from jobs.store import Store
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import submit_long
 
 
@@ -33,7 +34,7 @@ def test_the_request_goes_on_and_the_next_runner_adopts_it(
     job = submit_long(text[:6000], max_tokens=48, server="embedded")
     until(lambda: (now := job.status()).phase == "prefill" and (now.done or 0) > 0, seconds=60)
     dead = kill_runner()
-    until(lambda: not starting.is_runner_alive(state))
+    until(lambda: not start.is_runner_alive(state))
     assert job.status().state == "RUNNING"
 
     behind = submit_long("One line about ferries.\n", max_tokens=8, server="embedded")

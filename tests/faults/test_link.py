@@ -1,8 +1,8 @@
 """The network between ktjob and its server, cut by `ip link set down` and restored: real network
 namespaces, real TCP, the scripted server.
 
-"For ever" is ten minutes in the product (ktclient/http.py); here the same constants are set to
-seconds, by environment, in the runner's own process.
+"For ever" is ten minutes in the product (ktclient/request/connection.py); here the same constants
+are set to seconds, by environment, in the runner's own process.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fake_sglang.process import FakeServer
 from support import link_lab
 from support.link_lab import Link
 
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors
 
 pytestmark = pytest.mark.netns
@@ -27,8 +27,8 @@ Until = Callable[..., object]
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 KTJOB = [sys.executable, "-m", "ktclient"]
 SOON = (
-    "ktclient.http.KEEPALIVE_IDLE_SECONDS=1,ktclient.http.KEEPALIVE_INTERVAL_SECONDS=1,"
-    "ktclient.http.SILENT_PEER_SECONDS=3,ktclient.aftermath.LOOK_SECONDS=0.2"
+    "ktclient.request.connection.KEEPALIVE_IDLE_SECONDS=1,ktclient.request.connection.KEEPALIVE_INTERVAL_SECONDS=1,"
+    "ktclient.request.connection.SILENT_PEER_SECONDS=3,ktclient.worker.ghost_prefill.LOOK_SECONDS=0.2"
 )
 WORDS = [f"word{number}" for number in range(50)]
 ANSWER = ("--answer", " ".join(WORDS))
@@ -84,7 +84,7 @@ def test_a_link_that_stays_away_ends_the_job_with_its_cause_and_its_text(
     state: StateDir, link: Link, tmp_path: Path, until: Until
 ) -> None:
     """Noticed by keepalive, waited for, and then told; never asked twice."""
-    constants = f"{SOON},ktclient.turns.AWAY_SECONDS=2"
+    constants = f"{SOON},ktclient.worker.retry.AWAY_SECONDS=2"
     with link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.3") as server:
         job = submit(link, server, tmp_path, KTJOB_CONSTANTS=constants)
         until(lambda: _text(state, job))

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from support import processes, queueing
 
-from jobs import recovery, starting
-from jobs.layout import StateDir
 from jobs.model import Job, Outcome
-from jobs.store import Store
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import recovery
 
 Until = Callable[..., object]
 
@@ -36,7 +37,7 @@ def look_after_boot(state: StateDir) -> None:
     """What the next ktjob command does, or the boot unit."""
     with Store.open(state) as store:
         assert recovery.recover(store, state) == []
-    starting.ensure_runner(state, queueing.WORK)
+    start.ensure_runner(state, queueing.WORK)
 
 
 def begun(state: StateDir, until: Until, gate: Path, attempts: int) -> Job:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs.layout import StateDir
 from jobs.model import Identity
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
-from ktclient.cli import screen
+from ktclient.cli.render import job_activity
 
 Until = Callable[..., object]
 
@@ -24,7 +24,8 @@ PROMPT = "x" * 81_920
 PREFILL = ("--prefill-seconds", "2")
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 AT_ONCE = (
-    "jobs.runner.REST_SECONDS=0.05,jobs.runner.TICK_SECONDS=0.1,ktclient.aftermath.LOOK_SECONDS=0.1"
+    "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,"
+    "ktclient.worker.ghost_prefill.LOOK_SECONDS=0.1"
 )
 """Otherwise a job rests for longer than such a ghost lasts, and anybody's patience would do."""
 
@@ -116,14 +117,17 @@ def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
     """Into the morning after a crash at night, so that no queue fails job by job; the reason is
     shown, and noted once."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    constants = "ktclient.turns.PATIENCE_SECONDS=0.05,ktclient.turns.LONGEST_AWAY_PAUSE_SECONDS=0.1"
+    constants = (
+        "ktclient.worker.retry.PATIENCE_SECONDS=0.05,"
+        "ktclient.worker.retry.LONGEST_AWAY_PAUSE_SECONDS=0.1"
+    )
     monkeypatch.setenv("KTJOB_CONSTANTS", constants)
     with fake_sglang(tmp_path, "--prefill-seconds", "60") as dying:
         job, next_one = submit(dying), submit(dying)
         dying.wait_for_event("prefill_started")
         dying.process.kill()
-        until(lambda: "waiting for the server (" in screen.activity(job.status()))
-        told = screen.activity(job.status())
+        until(lambda: "waiting for the server (" in job_activity.activity(job.status()))
+        told = job_activity.activity(job.status())
         assert "nothing listens there" in told
     with fake_sglang(tmp_path, "--port", str(dying.port), "--answer", "Back.") as reborn:
         assert job.result(timeout=60) == next_one.result(timeout=60) == "Back."

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import fake_sglang
 
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
-from server_bundle import embedded
+from server_bundle.embedded import server as embedded
 
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 Until = Callable[..., object]
@@ -25,7 +25,7 @@ Until = Callable[..., object]
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed worker's job rests for a moment only."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    constants = "jobs.runner.REST_SECONDS=0.1,jobs.runner.TICK_SECONDS=0.1"
+    constants = "jobs.runner.loop.REST_SECONDS=0.1,jobs.runner.loop.TICK_SECONDS=0.1"
     monkeypatch.setenv("KTJOB_CONSTANTS", constants)
 
 

@@ -17,10 +17,10 @@ from fake_sglang.asking import ask
 from fake_sglang.process import SCRIPT
 from support.serving import KTSERVER, Lab, free_port
 
-from jobs import identity
-from jobs.layout import StateDir
-from ktclient.cli import exits
-from server_bundle import servers_of_ours
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from ktclient.cli import exit_codes
+from server_bundle.launch import registry
 
 Until = Callable[..., object]
 DEEPSEEK = ("--log-hybrid", "--log-ranks", "2")
@@ -73,8 +73,8 @@ def test_up_again_says_so_and_changes_nothing(lab: Lab) -> None:
     )
     assert lab.engine().requests() == []
     servers = lab.state.servers
-    assert servers_of_ours.log_of(servers, plan.url + "/v1") == lab.files().log
-    assert servers_of_ours.log_of(servers, "http://127.0.0.1:9") is None
+    assert registry.log_of(servers, plan.url + "/v1") == lab.files().log
+    assert registry.log_of(servers, "http://127.0.0.1:9") is None
 
 
 def test_many_ask_at_once_and_one_is_started(lab: Lab) -> None:
@@ -211,7 +211,7 @@ def test_up_works_out_the_plan_itself(lab: Lab, tmp_path: Path) -> None:
     wanted = ("--profile", "generic-sglang", "--model", str(tmp_path), "--python", str(python))
     wanted += ("--engine", "sglang-kt", "--engine-version", "0.7.2", "--port", port)
     refused = lab.run("up", *wanted, "--name", "fake")  # this machine has neither GPU nor weights
-    assert refused.returncode == exits.NO_SERVER and "ERROR  weights" in refused.stderr
+    assert refused.returncode == exit_codes.NO_SERVER and "ERROR  weights" in refused.stderr
     assert "--no-check" in refused.stderr and not lab.files().folder.exists()
     up = lab.run("up", *wanted, "--name", "fake", "--no-warm-up", "--no-check")
     assert (up.returncode, up.stdout) == (0, f"http://127.0.0.1:{port}\n"), up.stderr

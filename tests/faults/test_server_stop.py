@@ -12,11 +12,11 @@ import pytest
 from fake_sglang.asking import PROMPT, chat
 from support.serving import Lab, free_port
 
-from jobs import identity
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob
-from jobs.store import Store
-from server_bundle import servers_of_ours
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from server_bundle.launch import registry
 
 Until = Callable[..., object]
 SLOW = ("--prefill-seconds", "60", "--tokens-per-char", "4096", "--drain")
@@ -139,12 +139,12 @@ def test_a_keeper_that_stands_still_does_not_stop_down(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SIGSTOP: it hears nothing until it goes on; it is killed, and its server ended."""
-    from server_bundle import stopping
+    from server_bundle.launch import stop
 
     up(lab, *FAMILY)
     os.kill(lab.note().keeper.pid, signal.SIGSTOP)
-    monkeypatch.setattr(stopping, "KEEPER_SECONDS", 0.5)
-    stopped = stopping.down(lab.files(), 0.5, lambda spent: None)
+    monkeypatch.setattr(stop, "KEEPER_SECONDS", 0.5)
+    stopped = stop.down(lab.files(), 0.5, lambda spent: None)
     assert stopped is not None and stopped.immortal == ()
     assert not identity.is_same_process_alive(stopped.server.keeper)
     assert lab.living() == []
@@ -155,8 +155,8 @@ def test_a_crash_is_followed_by_a_restart_and_told(state: StateDir, until: Until
     lab = Lab(
         state,
         (
-            "server_bundle.restarting:FIRST_SECONDS=0.1",
-            "server_bundle.restarting:QUICK_FAILURES=2",
+            "server_bundle.launch.backoff:FIRST_SECONDS=0.1",
+            "server_bundle.launch.backoff:QUICK_FAILURES=2",
         ),
     )
     up(lab, "--children", "1", args=("--restart", "on-failure"))
@@ -178,7 +178,7 @@ def test_a_crash_is_followed_by_a_restart_and_told(state: StateDir, until: Until
 
 def test_down_ends_the_wait_for_a_restart(state: StateDir, until: Until) -> None:
     """It is stopped then, not crashed."""
-    lab = Lab(state, ("server_bundle.restarting:FIRST_SECONDS=60",))
+    lab = Lab(state, ("server_bundle.launch.backoff:FIRST_SECONDS=60",))
     up(lab, args=("--restart", "on-failure"))
     kill(lab, "server")
     until(lambda: lab.state_of() == "waiting")
@@ -211,7 +211,7 @@ def test_a_server_with_jobs_of_ours_is_not_stopped_by_the_way(lab: Lab, state: S
 
 def test_a_full_log_is_cut_while_it_is_written(state: StateDir, until: Until) -> None:
     """Under a server that never stops writing; `logs -f` goes on and ends with the server."""
-    lab = Lab(state, ("server_bundle.rotation:LIMIT_BYTES=20000",))
+    lab = Lab(state, ("server_bundle.launch.log_rotation:LIMIT_BYTES=20000",))
     up(lab, "--flood", "2000")
     log, last = lab.files().log, lab.files().last_log
     until(last.exists)
@@ -237,9 +237,7 @@ def test_two_servers_side_by_side(lab: Lab, state: StateDir) -> None:
     unclear = lab.run("down")
     assert unclear.returncode == 2 and "fake" in unclear.stderr and "other" in unclear.stderr
     assert lab.run("down", "other").returncode == 0
-    assert [one.server.name for one in servers_of_ours.all_of(state.servers) if one.is_there] == [
-        "fake"
-    ]
+    assert [one.server.name for one in registry.all_of(state.servers) if one.is_there] == ["fake"]
     assert lab.run("logs", "nobody").returncode == 2
     assert lab.run("down", "--dry-run").returncode == 0 and lab.state_of() == "ready"
 

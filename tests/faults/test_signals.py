@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs import identity, recovery, starting
-from jobs.layout import StateDir
 from jobs.model import Capacity, Identity, Job, NewJob, Status
-from jobs.store import Store
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import recovery
 
 WORK = "toy_work:perform"
 STOPPING = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
@@ -41,7 +43,7 @@ def submit(state: StateDir, gate: Path, attempts: int = 2) -> Job:
         job = store.submit(
             NewJob("pool", spec, b"text", "title", max_attempts=attempts), Capacity(slots=1)
         )
-    starting.ensure_runner(state, WORK)
+    start.ensure_runner(state, WORK)
     return job
 
 
@@ -123,10 +125,10 @@ def test_a_shutdown_costs_one_attempt_and_starts_nothing(
     for process in (runner, worker):  # the runner is gone when the worker looks for one
         os.kill(process.pid, signal.SIGTERM)
         until(lambda process=process: not identity.is_same_process_alive(process))
-    assert not starting.is_runner_alive(state)
+    assert not start.is_runner_alive(state)
     assert (look(state, job).state, look(state, job).attempt) == ("QUEUED", 1)
     gate.touch()
-    starting.ensure_runner(state, WORK)
+    start.ensure_runner(state, WORK)
     until(succeeded(state, job))
     assert look(state, job).attempt == 2
 
@@ -193,10 +195,10 @@ def test_a_stopped_runner_holds_up_the_queue_but_not_the_running(
     gate.touch()
     until(succeeded(state, job))
     assert look(state, behind).state == "QUEUED"
-    assert starting.stopped_runner(state) == runner
+    assert start.stopped_runner(state) == runner
     os.kill(runner.pid, signal.SIGCONT)
     until(succeeded(state, behind))
-    assert starting.stopped_runner(state) is None
+    assert start.stopped_runner(state) is None
 
 
 def test_a_stopped_runner_that_is_killed_is_replaced(
@@ -211,8 +213,8 @@ def test_a_stopped_runner_that_is_killed_is_replaced(
     until(lambda: is_stopped(runner))
     behind = submit(state, gate)
     os.kill(runner.pid, signal.SIGKILL)
-    until(lambda: not starting.is_runner_alive(state))
-    starting.ensure_runner(state, WORK)
+    until(lambda: not start.is_runner_alive(state))
+    start.ensure_runner(state, WORK)
     until(succeeded(state, behind))
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs import identity
-from jobs.layout import StateDir
-from jobs.upkeep import Upkeep
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.upkeep.garbage import Upkeep
 from ktclient import Job
 
 KILLING = Path(__file__).parents[1] / "support" / "killing"

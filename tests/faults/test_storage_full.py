@@ -11,12 +11,13 @@ import pytest
 from support import processes, queueing, small_disk
 from support.small_disk import SmallDisk
 
-from jobs import identity, starting
 from jobs.errors import StoreUnusable
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob
-from jobs.store import Store
-from jobs.upkeep import Upkeep
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.upkeep.garbage import Upkeep
 
 pytestmark = pytest.mark.mount
 Until = Callable[..., object]
@@ -105,7 +106,7 @@ def test_a_claim_on_a_full_disk_is_tried_again(
     job = queueing.put(home, say="all of it")
     empty_log(home)
     disk.fill(step)
-    starting.ensure_runner(home, queueing.WORK)
+    start.ensure_runner(home, queueing.WORK)
     until(lambda: home.runner_log.stat().st_size > seen)
     disk.free()
     until(queueing.ended(home, job))
@@ -172,7 +173,7 @@ def test_the_end_of_a_job_waits_for_room(
 
 FORKS = """
 import os, sys
-from jobs import detach
+from jobs.processes import detach
 def child():
     os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
     print("what it cannot log", file=sys.stderr)

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from support import processes, queueing
 
-from jobs import identity, recovery, sql, starting
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob, Status
-from jobs.store import Store
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store import sql
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import recovery
 
 Until = Callable[..., object]
 MANY = int(os.environ.get("KTJOB_MANY_JOBS", "10000"))
@@ -50,7 +53,7 @@ def test_a_fork_that_is_refused_is_tried_again(
     first = queueing.put(state, pool="a", say="y")
     second = queueing.put(state, pool="b", say="z")
     left = refusals(2)
-    starting.ensure_runner(state, queueing.WORK)
+    start.ensure_runner(state, queueing.WORK)
     for job in (first, second):
         until(queueing.ended(state, job))
         assert queueing.look(state, job).state == "SUCCEEDED"
@@ -77,7 +80,7 @@ def test_a_submit_without_a_runner_is_stored_and_says_so(
     assert "Traceback" not in said.stderr
     with Store.open(state) as store:
         assert store.job(job_id).status is Status.QUEUED
-    assert not starting.is_runner_alive(state)
+    assert not start.is_runner_alive(state)
 
 
 @pytest.mark.parametrize("limit", [9, 14, 20])
@@ -104,7 +107,7 @@ def test_few_file_descriptors_lose_no_job(state: StateDir, until: Until, limit: 
     finally:
         poor.kill()
         poor.wait()
-    starting.ensure_runner(state, queueing.WORK)
+    start.ensure_runner(state, queueing.WORK)
     until(done)
     assert queueing.look(state, job).state == "SUCCEEDED"
 
@@ -176,7 +179,7 @@ def test_no_question_asked_often_scans_the_whole_queue(many: StateDir) -> None:
 def test_the_last_pool_is_served_beside_a_long_queue(many: StateDir, until: Until) -> None:
     """By a real runner, while the other pool is full."""
     queueing.sql(many, "UPDATE jobs SET spec = ?", '{"say": "x"}')
-    starting.ensure_runner(many, queueing.WORK)
+    start.ensure_runner(many, queueing.WORK)
     until(
         lambda: queueing.sql(
             many, "SELECT 1 FROM jobs WHERE title = 'last' AND status = 'FINISHED'"

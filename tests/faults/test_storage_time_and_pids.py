@@ -13,9 +13,12 @@ import pytest
 from fake_sglang.process import fake_sglang
 from support import processes, queueing
 
-from jobs import clock, identity, recovery, starting
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs import clock
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import recovery
 from ktclient import submit_long
 
 Until = Callable[..., object]
@@ -63,7 +66,7 @@ def test_a_clock_that_is_set_ends_nothing_and_loses_nothing(
     wall_clock(days * DAY)
     with Store.open(state) as store:
         assert [job.id for job in recovery.recover(store, state)] == [first.id]
-    starting.ensure_runner(state, queueing.WORK)
+    start.ensure_runner(state, queueing.WORK)
     gate.touch()
     until(queueing.ended(state, second))
     assert identity.of(worker.pid) != worker
@@ -139,7 +142,7 @@ def test_a_stale_runner_lock_that_names_a_stranger_is_only_paper(
     paper = {"boot_id": stranger.boot_id, "pid": stranger.pid, "start_ticks": stranger.start_ticks}
     for content in (json.dumps(paper), "{", ""):
         state.runner_lock.write_text(content)
-        assert not starting.is_runner_alive(state) and identity.holder(state.runner_lock) is None
+        assert not start.is_runner_alive(state) and identity.holder(state.runner_lock) is None
         job = queueing.submit(state, say="x")
         until(queueing.ended(state, job))
         assert identity.holder(state.runner_lock) not in (None, stranger)

@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 from support import processes, queueing, small_disk
 
-from jobs import filesystem, identity, starting
 from jobs.errors import KtjobError, NoSuchJob, StoreDamaged, StoreUnusable
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob, Outcome, Piece
-from jobs.store import Store
-from jobs.upkeep import Upkeep
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.system import filesystem
+from jobs.upkeep.garbage import Upkeep
 from ktclient import Job
-from ktclient.cli import exits
+from ktclient.cli import exit_codes
 from ktclient.cli.ktjob import ktjob
 
 Until = Callable[..., object]
@@ -230,7 +232,8 @@ def test_submit_on_a_network_filesystem_is_refused(
     mounts = tmp_path / "mountinfo"
     mounts.write_text(f"1 0 0:1 / {tmp_path} rw - nfs4 filer:/x rw\n")
     (tmp_path / "sitecustomize.py").write_text(
-        f"from jobs import filesystem, layout\nfilesystem.MOUNTS = layout.Path({str(mounts)!r})\n"
+        "from pathlib import Path; from jobs.system import filesystem\n"
+        f"filesystem.MOUNTS = Path({str(mounts)!r})\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     command = [*ktjob_command, "submit", "-", "--server", "embedded"]
@@ -252,7 +255,7 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     shutil.rmtree(gone)
     until(lambda: not any(identity.is_same_process_alive(one) for one in old))
     for asked in (["result", "k7"], ["rm", "k7"], ["retry", "k7"], ["wait", "k7"]):
-        assert exits.code_of_command(ktjob, "ktjob", asked) == exits.NO_SUCH_JOB
+        assert exit_codes.code_of_command(ktjob, "ktjob", asked) == exit_codes.NO_SUCH_JOB
     with pytest.raises(NoSuchJob):
         Job("k7")
     assert not state.root.exists(), "whoever looks makes nothing either"
@@ -286,7 +289,7 @@ def test_a_state_directory_through_a_link_is_the_same(
     first = queueing.submit(state, until=str(tmp_path / "gate"))
     until(queueing.running(state, first))
     second = queueing.submit(link, say="behind")
-    assert starting.is_runner_alive(link)
+    assert start.is_runner_alive(link)
     command = [sys.executable, "-m", "jobs.runner", str(link.root), queueing.WORK]
     rival = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=60, check=False)
     assert rival.returncode == 0, "a second runner would not have left"

@@ -27,10 +27,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "gpu")]
 
 from following import Followed  # noqa: E402
 
-from jobs import identity  # noqa: E402
-from jobs.layout import StateDir  # noqa: E402
 from jobs.model import Attempt  # noqa: E402
-from jobs.store import Store  # noqa: E402
+from jobs.processes import identity  # noqa: E402
+from jobs.store.state_dir import StateDir  # noqa: E402
+from jobs.store.store import Store  # noqa: E402
 from ktclient import Job, errors  # noqa: E402
 
 KTJOB = [sys.executable, "-m", "ktclient"]

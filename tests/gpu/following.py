@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from jobs.store import Store
-from ktclient import Job, config
-from ktclient.snapshot import Snapshot
+from jobs.store.store import Store
+from ktclient import Job
+from ktclient.config import settings as config
+from ktclient.records.snapshot import Snapshot
 
 LOOK_SECONDS = 0.1
 

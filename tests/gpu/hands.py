@@ -24,9 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from jobs import identity  # noqa: E402
-from jobs.layout import StateDir  # noqa: E402
-from jobs.store import Store  # noqa: E402
+from jobs.processes import identity  # noqa: E402
+from jobs.store.state_dir import StateDir  # noqa: E402
+from jobs.store.store import Store  # noqa: E402
 
 KTJOB = [sys.executable, "-m", "ktclient"]
 LINES = 40

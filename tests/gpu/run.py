@@ -26,9 +26,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "gpu")]
 
 from following import Followed  # noqa: E402
 
-from jobs import identity  # noqa: E402
-from jobs.store import Store  # noqa: E402
-from ktclient import Job, config  # noqa: E402
+from jobs.processes import identity  # noqa: E402
+from jobs.store.store import Store  # noqa: E402
+from ktclient import Job  # noqa: E402
+from ktclient.config import settings as config  # noqa: E402
 
 KTJOB = [sys.executable, "-m", "ktclient"]
 KTSERVER = [sys.executable, "-c", "from ktclient.cli.ktserver import main; main()"]

@@ -18,17 +18,19 @@ from fake_sglang.process import fake_sglang
 from support import batches
 from support.batches import asked, read, request, said
 
-from jobs import identity
-from jobs.layout import StateDir
+from jobs import errors as jobs_errors
 from jobs.model import Job
-from jobs.store import Store
-from ktclient import errors, submit_batch, truth
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient import errors, submit_batch
+from ktclient.records import access
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Until = Callable[..., object]
 QUICK = """
 import sys
-from jobs import conducting, runner
+from jobs.worker import conductor as conducting; from jobs.runner import loop as runner
 conducting.LOOK_SECONDS = 0.1
 runner.REST_SECONDS, runner.TICK_SECONDS = 0.05, 0.1
 runner.main(sys.argv[1:])
@@ -54,7 +56,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def quick(state: StateDir, until: Until) -> Iterator[None]:
-    argv = [sys.executable, "-c", QUICK, str(state.root), truth.WORK]
+    argv = [sys.executable, "-c", QUICK, str(state.root), access.WORK_ENTRY]
     with state.runner_log.open("w") as log, subprocess.Popen(argv, stderr=log) as process:
         until(lambda: identity.is_held(state.runner_lock))
         yield
@@ -316,7 +318,7 @@ def test_a_batch_waits_for_its_time_and_has_a_word_of_its_submitter(
     file = batches.write(tmp_path / "r.jsonl", lines)
     with fake_sglang(tmp_path, *batches.WINDOWED) as server:
         at = functools.partial(submit_batch, file, output=results, server=server.url, max_tokens=2)
-        with pytest.raises(errors.NoSuchJob):
+        with pytest.raises(jobs_errors.NoSuchJob):
             at(after=["nosuch"])
         told = tmp_path / "told"
         job = at(label="nightly", at="+2s", on_done=f"echo $KTJOB_ID > {told}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs.layout import StateDir
+from jobs.store.state_dir import StateDir
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Until = Callable[..., object]

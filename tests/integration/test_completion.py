@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 COMMANDS = Path(sys.executable).parent
 SPEC = (

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs import clock, starting
-from jobs.layout import StateDir
+from jobs import clock
 from jobs.model import Job as Row
-from jobs.store import Store
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long, submit_questions
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -69,7 +70,7 @@ def test_a_runner_that_was_killed_while_a_job_waits(
     """The next command's runner starts it when its time has come."""
     job = submit_long("A story.", at=datetime.now(timezone.utc) + timedelta(hours=1))
     kill_runner()
-    until(lambda: not starting.is_runner_alive(state))
+    until(lambda: not start.is_runner_alive(state))
     assert job.status().state == "QUEUED" and row(state, job.id).not_before  # starts another
     with contextlib.closing(sqlite3.connect(state.database)) as database, database:
         database.execute("UPDATE jobs SET not_before = ?", (clock.now(),))

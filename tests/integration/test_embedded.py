@@ -15,13 +15,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from jobs import identity
-from jobs.layout import StateDir
-from ktclient import client, config
-from ktclient.client import Completed, LongRequest, Prefilled, Text
-from ktclient.servers import calls, choose, probe
-from server_bundle import embedded
-from server_bundle.record import RunningServer
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from ktclient.config import settings as config
+from ktclient.request import stream
+from ktclient.request.events import Completed, Prefilled, Text
+from ktclient.request.stream import LongRequest
+from ktclient.servers import probe, queries, selection
+from server_bundle.embedded import server as embedded
+from server_bundle.launch.running_note import RunningServer
 
 Until = Callable[..., object]
 
@@ -56,29 +58,29 @@ def test_its_survey_is_what_it_says_of_itself(running: RunningServer, until: Unt
     facts = probe.probe(running.url, None)
     props = httpx2.get(f"{running.url}/props", trust_env=False).json()
     slots = httpx2.get(f"{running.url}/slots", trust_env=False).json()
-    known = calls.survey(facts, None, 30)
+    known = queries.survey(facts, None, 30)
     assert known.window == props["default_generation_settings"]["n_ctx"] == slots[0]["n_ctx"]
     assert known.max_running == props["total_slots"] == len(slots)
     assert known.is_busy is any(slot["is_processing"] for slot in slots) is False
     assert (known.has_prefix_cache, known.progress, known.pool) == (True, "stream", None)
     message = "The ferry was late again this morning. " * 400
     request = LongRequest(running.url, facts.model, message, 8, "0" * 32, {"return_progress": True})
-    with contextlib.closing(client.stream(request, 120)) as events:
+    with contextlib.closing(stream.stream(request, 120)) as events:
         while not isinstance(next(events), Prefilled):
             continue
-        assert calls.survey(facts, None, 30).is_busy is True
-    until(lambda: calls.survey(facts, None, 30).is_busy is False)
+        assert queries.survey(facts, None, 30).is_busy is True
+    until(lambda: queries.survey(facts, None, 30).is_busy is False)
 
 
 def test_it_counts_a_prompt_exactly_and_reports_its_prefill(running: RunningServer) -> None:
     """What the count says is what the server then reads; progress comes in its own tokens."""
     facts = probe.probe(running.url, None)
     message = "The ferry was late again this morning. " * 80
-    counted = calls.count(facts, None, message)
+    counted = queries.count(facts, None, message)
     request = LongRequest(
-        running.url, facts.model, message, 8, "0" * 32, calls.extras(facts, "0" * 32)
+        running.url, facts.model, message, 8, "0" * 32, queries.request_fields(facts, "0" * 32)
     )
-    with contextlib.closing(client.stream(request, 120)) as events:
+    with contextlib.closing(stream.stream(request, 120)) as events:
         seen = list(events)
     prefilled = [event for event in seen if isinstance(event, Prefilled)]
     (end,) = [event for event in seen if isinstance(event, Completed)]
@@ -142,8 +144,8 @@ def test_it_is_chosen_when_nothing_else_is_there(
     state: StateDir, running: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No server configured and none answering on the well-known ports."""
-    monkeypatch.setattr(choose, "WELL_KNOWN_PORTS", (9,))
-    target = choose.choose(config.load(), None, None)
+    monkeypatch.setattr(selection, "WELL_KNOWN_PORTS", (9,))
+    target = selection.choose(config.load(), None, None)
     assert target.is_embedded and target.facts is not None
     assert target.facts.url == running.url
     assert "no server is configured or answers" in target.why

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from fake_sglang.process import fake_sglang
 
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import submit_long
-from ktclient.cli import eventing
+from ktclient.cli.jobs import events as jobs_events
 
 Follow = Callable[..., "subprocess.Popen[str]"]
 
@@ -114,16 +114,16 @@ def test_no_more_than_a_batch_is_in_memory(
 ) -> None:
     """However many there are, each comes once."""
     ids = [submitted(state) for _ in range(4)]
-    monkeypatch.setattr(eventing, "_BATCH", 3)
+    monkeypatch.setattr(jobs_events, "_BATCH", 3)
     with Store.open(state) as store:
         assert len(store.events_after(0, 3)) == 3
-        assert eventing._put_after(store, 0, None) == 8
+        assert jobs_events._put_after(store, 0, None) == 8
         told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [one["seq"] for one in told] == list(range(1, 9))
         assert [one["job_id"] for one in told] == [job_id for job_id in ids for _ in range(2)]
-        eventing._put_after(store, 3, ids[1])
+        jobs_events._put_after(store, 3, ids[1])
         assert json.loads(capsys.readouterr().out)["seq"] == 4
-        assert eventing._put_after(store, 8, None) == 8
+        assert jobs_events._put_after(store, 8, None) == 8
 
 
 def test_an_unknown_job_is_3(events: Follow) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, submit_long
 
 WORDS = " ".join(f"word{number}" for number in range(1, 2_001))

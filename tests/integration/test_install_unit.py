@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ktclient import boot_unit
+from jobs.system import systemd_unit
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -56,7 +56,7 @@ def test_a_dry_run_prints_everything_and_does_nothing(run: Run, unit: Path) -> N
     """The file, its place and the commands; the key is named and not shown."""
     done = run("--dry-run", KTJOB_API_KEY="sk-secret", KTJOB_SERVER="http://127.0.0.1:4")
     assert done.returncode == 0
-    assert f"# {unit}\n{boot_unit.MARKER}\n" in done.stdout
+    assert f"# {unit}\n{systemd_unit.MARKER}\n" in done.stdout
     assert 'Environment="KTJOB_SERVER=http://127.0.0.1:4"' in done.stdout
     assert done.stdout.endswith(
         "systemctl --user daemon-reload\nsystemctl --user enable ktjob.service\n"
@@ -74,7 +74,7 @@ def test_it_is_written_enabled_and_written_again(
     first = run(**variables)
     assert (first.returncode, f"{unit} written" in first.stdout) == (0, True)
     text = unit.read_text()
-    served = boot_unit.served(text)
+    served = systemd_unit.served(text)
     assert served is not None and served.state == str(ktjob_home)
     assert f'"--log" "{ktjob_home}/runner.log"' in text
     assert ktjob_home.is_dir()

@@ -19,10 +19,10 @@ import jsonschema
 import pytest
 from fake_sglang.process import fake_sglang
 
-from jobs.layout import StateDir
+from jobs.store.state_dir import StateDir
 from ktclient.cli.ktjob import ktjob as group
-from ktclient.snapshot import Snapshot
-from ktclient.tasks import Kind
+from ktclient.prompts.tasks import Kind
+from ktclient.records.snapshot import Snapshot
 
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "ktclient/schema.json").read_text(encoding="utf-8")

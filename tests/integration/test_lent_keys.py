@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs import identity
-from jobs.layout import StateDir
-from jobs.store import Store
-from ktclient import Job, config, truth
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient import Job
+from ktclient.config import settings as config
+from ktclient.records import access
 
 Until = Callable[..., object]
 KEY = "sk-only-here"
@@ -35,8 +37,8 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runner that leaves soon, and lets no job rest."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    constants = "jobs.runner.IDLE_SECONDS=0.3,jobs.runner.TICK_SECONDS=0.1"
-    monkeypatch.setenv("KTJOB_CONSTANTS", f"{constants},jobs.runner.REST_SECONDS=0.05")
+    constants = "jobs.runner.loop.IDLE_SECONDS=0.3,jobs.runner.loop.TICK_SECONDS=0.1"
+    monkeypatch.setenv("KTJOB_CONSTANTS", f"{constants},jobs.runner.loop.REST_SECONDS=0.05")
 
 
 def ktjob(*words: str, **environment: str) -> str:
@@ -63,7 +65,7 @@ def test_through_runners_that_do_not_have_it(
 ) -> None:
     """The first was started before by a command without it; it and the worker are killed, and
     another command without it starts the next. When nothing is left to do the key is forgotten."""
-    truth.serve(state)
+    access.ensure_runner(state)
     job = submit(server, tmp_path, KTJOB_API_KEY=KEY)
     server.wait_for_event("prefill_started")
     (lent,) = holders(state.root)

@@ -14,8 +14,8 @@ import pytest
 from fake_sglang.process import fake_sglang
 
 from ktclient import Job, submit_long
+from ktclient.records.snapshot import Snapshot
 from ktclient.servers.gauges import LOADS, METRICS
-from ktclient.snapshot import Snapshot
 
 Until = Callable[..., object]
 
@@ -26,8 +26,8 @@ PROMPT = "x" * int(TOKENS * 4.4)
 SERVER = ("--model", "stand-in", "--tokens-per-char", str(1 / 4.4))
 SERVER += ("--rate", "30000", "--noise", "0.1")
 OFTEN = (
-    "ktclient.watching.METRICS_SECONDS=0.1,ktclient.watching.LOADS_SECONDS=0.1,"
-    "ktclient.reporting.WRITE_SECONDS=0.2"
+    "ktclient.servers.watcher.METRICS_SECONDS=0.1,ktclient.servers.watcher.LOADS_SECONDS=0.1,"
+    "ktclient.worker.reporter.WRITE_SECONDS=0.2"
 )
 
 

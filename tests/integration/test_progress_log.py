@@ -12,10 +12,10 @@ import pytest
 from fake_sglang.process import fake_sglang
 from support.own_server import recorded
 
-from jobs.layout import StateDir
+from jobs.store.state_dir import StateDir
 from ktclient import submit_long
-from ktclient.servers.own_log import LOG
-from server_bundle.serverlog.counting import PrefillCount
+from ktclient.servers.log_gauges import LOG
+from server_bundle.logs.prefill_count import PrefillCount
 
 Until = Callable[..., object]
 
@@ -25,7 +25,7 @@ PROMPT = "x" * int(TOKENS * 4.4)
 # Of these characters both sides count the same: 4.4 to a token.
 SERVER = ("--tokens-per-char", str(1 / 4.4), "--rate", "16000", "--log-ranks", "2")
 UPSTREAM = ("--flavour", "upstream")  # it leaves no ghost: a cancel is quick
-OFTEN = "ktclient.watching.METRICS_SECONDS=0.05,ktclient.reporting.WRITE_SECONDS=0.1"
+OFTEN = "ktclient.servers.watcher.METRICS_SECONDS=0.05,ktclient.worker.reporter.WRITE_SECONDS=0.1"
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs import identity, starting
-from jobs.layout import StateDir
 from jobs.model import Capacity, Identity, Job, NewJob, Status
-from jobs.store import Store
+from jobs.processes import identity
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 WORK = "toy_work:perform"
 Until = Callable[..., object]
@@ -33,7 +34,7 @@ def submit(
     new = NewJob(pool, json.dumps(spec), b"text", "title", max_attempts=attempts)
     with Store.open(state) as store:
         job = store.submit(new, Capacity(slots=capacity))
-    starting.ensure_runner(state, WORK)
+    start.ensure_runner(state, WORK)
     return job
 
 
@@ -171,9 +172,9 @@ def test_work_goes_on_when_the_runner_is_killed_and_the_next_runner_adopts_it(
     job = submit(state, until=str(gate), then="whole")
     until(running(state, job))
     kill_runner()
-    until(lambda: not starting.is_runner_alive(state))
+    until(lambda: not start.is_runner_alive(state))
     behind = submit(state, say="after it")  # starts the next runner
-    assert starting.is_runner_alive(state)
+    assert start.is_runner_alive(state)
     until(lambda: "serves" in state.runner_log.read_text().split("serves", 1)[1])
     assert look(state, behind).status is Status.QUEUED
     gate.touch()
@@ -263,9 +264,9 @@ def test_sixteen_submitters_and_four_would_be_runners_lose_nothing(
 ) -> None:
     """Side by side, into a database that did not exist: each job is there, and done once."""
     code = (
-        "import sys, pathlib; from jobs.layout import StateDir\n"
+        "import sys, pathlib; from jobs.store.state_dir import StateDir\n"
         "from jobs.model import Capacity, NewJob\n"
-        "from jobs import starting; from jobs.store import Store\n"
+        "from jobs.runner import start as starting; from jobs.store.store import Store\n"
         "state = StateDir(pathlib.Path(sys.argv[1]))\n"
         "for number in range(3):\n"
         "    with Store.open(state) as store:\n"

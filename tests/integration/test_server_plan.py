@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import unit_checker
 
-from server_bundle import profile
+from server_bundle.plan import profile
 
 MAIN = "deepseek-v4-flash-4x5090"
 VERSION = ("--engine-version", "0.6.2.post3")

@@ -11,15 +11,15 @@ import click
 import pytest
 from fake_sglang.process import fake_sglang
 
-from jobs.layout import StateDir
 from jobs.model import Capacity, Identity, NewJob, Outcome
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import submit_long
-from ktclient.cli import next_steps
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
-from ktclient.spec import JobSpec
-from ktclient.tasks import task
+from ktclient.cli.render import next_steps
+from ktclient.prompts.tasks import task
+from ktclient.submission.spec import JobSpec
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -98,14 +98,14 @@ def test_a_job_that_waits_is_shown_too(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("cause", [*next_steps.BY_CAUSE, "bug", "deadline_exceeded", None])
 def test_whatever_is_to_be_typed_next_can_be_typed(state: StateDir, cause: str | None) -> None:
     """Every command named is one of ours, with options that it has."""
-    from ktclient import snapshot
+    from ktclient.records import snapshot
 
     spec = JobSpec(task(False, "Who?", None), "http://127.0.0.1:9", None, 100, 60.0).to_json()
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", spec, b"text", "title"), Capacity(slots=1))
         store.claim(job.id, Identity("boot", 1, 1))
         store.finish(job.id, 1, Outcome.FAILED, cause, "it failed")
-        steps = next_steps.steps(snapshot.take(store, store.job(job.id)), has_text=True)
+        steps = next_steps.steps(snapshot.of_job(store, store.job(job.id)), has_text=True)
     assert len(steps) == 3
     for step in steps:
         program, name, *rest = step.command.split()

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
-from jobs.layout import StateDir
 from jobs.model import Job as Row
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
 
 Until = Callable[..., object]

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs import identity
-from jobs.layout import StateDir
 from jobs.model import Capacity, NewJob, Outcome
-from jobs.store import Store
-from ktclient.spec import JobSpec
-from ktclient.tasks import task
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient.prompts.tasks import task
+from ktclient.submission.spec import JobSpec
 
 KTJOB = [sys.executable, "-m", "ktclient", "status"]
 ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l", b"\x1b[?25h\x1b[?1049l"

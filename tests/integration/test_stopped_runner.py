@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from jobs import identity
-from jobs.layout import StateDir
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
 from ktclient import submit_long
 
 Until = Callable[..., object]
 HOLDER = """
 import pathlib, sys
-from jobs import identity
+from jobs.processes import identity
 identity.hold(pathlib.Path(sys.argv[1])).sign()
 print("held", flush=True)
 sys.stdin.read()

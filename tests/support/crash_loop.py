@@ -23,24 +23,15 @@ from typing import Any
 
 import crash_submits
 
-from jobs import (
-    admission,
-    conducting,
-    detach,
-    identity,
-    outbox,
-    recovery,
-    runner,
-    signals,
-    starting,
-    tellers,
-    tenure,
-)
-from jobs.database import Database
 from jobs.errors import DetachFailed
-from jobs.layout import StateDir
 from jobs.model import Status
-from jobs.store import Store
+from jobs.processes import detach, identity, signals
+from jobs.runner import admission, loop, notifiers, runner_lock, start
+from jobs.store import outbox
+from jobs.store.database import Database
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import conductor, recovery
 
 WORK = "toy_work:perform"
 MOMENTS = {"submit": 14, "runner": 50, "worker": 50, "teller": 8}
@@ -59,7 +50,7 @@ _MOMENTS: tuple[tuple[Any, str], ...] = (
     (detach, "say_ready"),
     (recovery, "recover"),
     (admission, "choose"),
-    (starting, "ensure_runner"),
+    (start, "ensure_runner"),
 )
 
 
@@ -143,7 +134,7 @@ def _spawning(fate: Fate) -> Callable[..., str]:
             signals.leave_the_terminal()
             detach.redirect_streams(log)
             try:
-                runner.Runner(StateDir(Path(argv[3])), argv[4]).run()
+                loop.Runner(StateDir(Path(argv[3])), argv[4]).run()
             finally:
                 os._exit(0)
         os.close(said)
@@ -163,7 +154,7 @@ def _submit(state: StateDir, seed: int) -> None:
         return
     try:
         crash_submits.Submitter(state, random.Random(seed)).act()
-        starting.ensure_runner(state, WORK)
+        start.ensure_runner(state, WORK)
     except DetachFailed:
         pass  # the command would say so; the job is stored
     finally:
@@ -177,30 +168,30 @@ def _serve(state: StateDir) -> int:
         recovery.recover(store, state)
         queued, running = store.in_status(Status.QUEUED), store.in_status(Status.RUNNING)
         owes = store.owes_tellings()
-    if (queued or owes) and not starting.is_runner_alive(state):
+    if (queued or owes) and not start.is_runner_alive(state):
         with contextlib.suppress(DetachFailed):
-            starting.ensure_runner(state, WORK)
+            start.ensure_runner(state, WORK)
     return len(queued) + len(running) + owes
 
 
 def _quicken() -> None:
     """Pauses that protect a machine from a hot loop, and the waits for what may come."""
-    runner.REST_SECONDS, runner.TICK_SECONDS = 0.02, 0.1
-    runner.IDLE_SECONDS, tenure.TAKEOVER_SECONDS = 0.01, 0.5
-    conducting.LOOK_SECONDS, conducting.WAKE_SECONDS = 0.02, 0.2
-    tellers.REST_SECONDS, outbox.MOST_SECONDS = 0.02, 0.5
+    loop.REST_SECONDS, loop.TICK_SECONDS = 0.02, 0.1
+    loop.IDLE_SECONDS, runner_lock.TAKEOVER_SECONDS = 0.01, 0.5
+    conductor.LOOK_SECONDS, conductor.WAKE_SECONDS = 0.02, 0.2
+    notifiers.REST_SECONDS, outbox.MOST_SECONDS = 0.02, 0.5
     outbox.FIRST_PAUSE_SECONDS, outbox.MOST_TRIES = 1e-6, 12
 
 
 def _christen_tellers(fate: Fate) -> None:
     """What the runner forked is a worker, until it turns out to be a messenger."""
-    deliver = tellers.deliver
+    deliver = notifiers.deliver
 
     def be_one(*args: Any) -> None:
         fate.become("teller")
         deliver(*args)
 
-    tellers.deliver = be_one
+    notifiers.deliver = be_one
 
 
 def _reap() -> None:

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from jobs import clock, conducting
-from jobs.layout import StateDir
+from jobs import clock
 from jobs.model import Capacity, NewJob
-from jobs.store import Store
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import conductor
 
 PROMISES = ("printed", "keyed", "cancels", "acks", "told")
 POOLS = {
@@ -65,7 +66,7 @@ class Submitter:
     def _whole(self) -> None:
         parts = [self._spec() for _ in range(self._dice.randint(2, 4))]
         spec = json.dumps({"parts": parts, "acks": self._path("acks")})
-        self._submit(replace(self._job("conducting", conducting.ATTEMPTS), spec=spec))
+        self._submit(replace(self._job("conducting", conductor.ATTEMPTS), spec=spec))
 
     def _cancel(self) -> None:
         known = self._printed()[-4:]

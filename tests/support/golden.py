@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server_bundle import planning, profile, version_rules
-from server_bundle.machine_facts import MachineFacts
-from server_bundle.wishes import Overrides
+from server_bundle.plan import build, profile, version_rules
+from server_bundle.plan.machine import MachineFacts
+from server_bundle.plan.overrides import Overrides
 
 FOLDER = Path(__file__).parents[1] / "data/golden"
 MACHINE = MachineFacts(physical_cores=128, numa_nodes=2, gpus=8)
@@ -36,12 +36,12 @@ def wish(name: str, version: str, *, as_guide: bool = False) -> Overrides:
 
 def script(name: str, version: str, *, as_guide: bool = False) -> str:
     one = profile.load(name)
-    return planning.make(one, wish(name, version, as_guide=as_guide), MACHINE).script()
+    return build.with_differences(one, wish(name, version, as_guide=as_guide), MACHINE).script()
 
 
 def differences(name: str, version: str) -> str:
     """What a profile does otherwise than its source, as docs/server.md has it."""
-    planned = planning.work_out(profile.load(name), wish(name, version), MACHINE)
+    planned = build.launch_plan(profile.load(name), wish(name, version), MACHINE)
     rows = ["| what | the guide | here | why | evidence |", "|---|---|---|---|---|"]
     for one in planned.differences:
         cells = (f"`{one.what}`", one.guide or "", one.ours or "left out", one.reason, one.evidence)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from server_bundle.doctor import Machine
-from server_bundle.doctor.commands import Answer
-from server_bundle.doctor.machine import Space
-from server_bundle.launch_plan import LaunchPlan
+from server_bundle.doctor.facts.commands import Answer
+from server_bundle.doctor.facts.machine import Space
+from server_bundle.plan.launch_plan import LaunchPlan
 
 DATA = Path(__file__).parents[1] / "data/machines"
 GIB = 1 << 30

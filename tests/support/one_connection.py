@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ktclient import client, errors
-from ktclient.client import LongRequest, StreamEvent
+from jobs import errors
+from ktclient.request import stream
+from ktclient.request.stream import LongRequest, StreamEvent
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -67,5 +68,5 @@ def failure_of(url: str, message: str = "text") -> errors.KtjobError:
     """What one real request to a server ends with."""
     events: list[StreamEvent] = []
     with pytest.raises(errors.KtjobError) as failed:
-        events.extend(client.stream(LongRequest(url, "m", message, 8, "rid"), 60.0))
+        events.extend(stream.stream(LongRequest(url, "m", message, 8, "rid"), 60.0))
     return failed.value

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs import clock, identity
+from jobs import clock
 from jobs.model import Identity
-from server_bundle import kept
-from server_bundle.kept import KeptServer
-from server_bundle.record import ServerFiles
+from jobs.processes import identity
+from server_bundle.launch import server_state
+from server_bundle.launch.server_folder import ServerFiles
+from server_bundle.launch.server_state import ServerState
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def recorded(folder: Path, url: str, log: Path, pid: int) -> Iterator[Identity]:
     process = identity.of(pid)
     lock = identity.hold(files.lock)
     assert process is not None and lock is not None
-    note = KeptServer(
+    note = ServerState(
         name=folder.name,
         profile="test",
         engine="sglang-kt",
@@ -30,15 +31,15 @@ def recorded(folder: Path, url: str, log: Path, pid: int) -> Iterator[Identity]:
         url=url,
         context=1_048_576,
         planned_pool=None,
-        restart=kept.NO,
+        restart=server_state.NO,
         log=str(log),
         keeper=identity.mine(),
         server=process,
         members=(process,),
-        state=kept.READY,
+        state=server_state.READY,
         started_at=clock.now(),
     )
-    kept.write(files, note)
+    server_state.write(files, note)
     try:
         yield process
     finally:

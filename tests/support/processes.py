@@ -10,9 +10,9 @@ import signal
 import time
 from pathlib import Path
 
-from jobs import identity
-from jobs.layout import StateDir
 from jobs.model import Identity
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
 
 
 def of(state: StateDir) -> list[Identity]:

@@ -7,10 +7,10 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs import starting
-from jobs.layout import StateDir
 from jobs.model import Attempt, Capacity, Job, NewJob, Status
-from jobs.store import Store
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 SUPPORT = Path(__file__).parent
 WORK = "toy_work:perform"
@@ -19,7 +19,7 @@ WORK = "toy_work:perform"
 def submit(state: StateDir, pool: str = "pool", attempts: int = 1, **spec: object) -> Job:
     """Store a job and make sure that a runner lives."""
     job = put(state, pool, attempts, **spec)
-    starting.ensure_runner(state, WORK)
+    start.ensure_runner(state, WORK)
     return job
 
 

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 
-from ktclient.vocabulary.convert import _letters
+from ktclient.tokens.tokenizer_json import _letters
 
 _LETTER = {byte: letter for letter, byte in _letters().items()}
 _LAST = range(0xC0)

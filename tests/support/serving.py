@@ -15,13 +15,13 @@ from typing import Any
 
 from fake_sglang.process import SCRIPT, FakeServer
 
-from jobs.layout import StateDir
 from jobs.model import Identity
-from server_bundle import family, kept, servers_of_ours
-from server_bundle.kept import KeptServer
-from server_bundle.launch_plan import LaunchPlan
-from server_bundle.record import ServerFiles
-from server_bundle.servers_of_ours import Seen
+from jobs.store.state_dir import StateDir
+from server_bundle.launch import process_tree, registry, server_state
+from server_bundle.launch.registry import Observed
+from server_bundle.launch.server_folder import ServerFiles
+from server_bundle.launch.server_state import ServerState
+from server_bundle.plan.launch_plan import LaunchPlan
 
 SUPPORT = Path(__file__).parent
 SECONDS = 90.0
@@ -126,20 +126,20 @@ class Lab:
         return FakeServer(url, self.record(name), None)  # type: ignore[arg-type]
 
     def files(self, name: str = "fake") -> ServerFiles:
-        return servers_of_ours.files_of(self.state.servers, name)
+        return registry.files_of(self.state.servers, name)
 
-    def note(self, name: str = "fake") -> KeptServer:
-        found = kept.read(self.files(name))
+    def note(self, name: str = "fake") -> ServerState:
+        found = server_state.read(self.files(name))
         assert found is not None
         return found
 
-    def seen(self, name: str = "fake") -> Seen:
-        found = servers_of_ours.look(self.files(name))
+    def seen(self, name: str = "fake") -> Observed:
+        found = registry.inspect(self.files(name))
         assert found is not None
         return found
 
     def state_of(self, name: str = "fake") -> str | None:
-        found = servers_of_ours.look(self.files(name))
+        found = registry.inspect(self.files(name))
         return found.state if found else None
 
     def log(self, name: str = "fake") -> str:
@@ -160,4 +160,4 @@ class Lab:
 
 
 def _all() -> list[Identity]:
-    return [process.identity for process in family._living().values()]
+    return [process.identity for process in process_tree._living().values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ktclient.servers.dialect import ServerFacts
+from ktclient.servers.dialects.dialect import ServerFacts
 
 
 class Tiny(ThreadingHTTPServer):

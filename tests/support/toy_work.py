@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobs import conducting
 from jobs.errors import KtjobError, WorkCancelled
-from jobs.layout import StateDir
 from jobs.model import NewJob
-from jobs.outbox import Telling
-from jobs.performing import Performing
-from jobs.store import Store
+from jobs.store.outbox import Notification
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import conductor
+from jobs.worker.attempt import RunningAttempt
 
 
-def perform(performing: Performing) -> None:
+def perform(performing: RunningAttempt) -> None:
     """Follow the job's spec: say something, wait for a file, then end as told."""
     spec = json.loads(performing.spec)
     if "acks" in spec:
@@ -46,7 +46,7 @@ def perform(performing: Performing) -> None:
         raise ZeroDivisionError(spec["bug"])
 
 
-def _conduct(performing: Performing, spec: dict[str, Any]) -> None:
+def _conduct(performing: RunningAttempt, spec: dict[str, Any]) -> None:
     """Have the parts done at once, then pass the last one's words on, or say how they ended."""
     performing.enter("parts")
     names = [str(number) for number in range(1, len(spec["parts"]) + 1)]
@@ -61,18 +61,18 @@ def _conduct(performing: Performing, spec: dict[str, Any]) -> None:
         )
         for name, one in zip(names, spec["parts"], strict=True)
     ]
-    conducting.add(performing, parts)
+    conductor.add(performing, parts)
     if spec.get("tolerant"):
-        ended = conducting.until_all_ended(performing, tolerant=True)
+        ended = conductor.wait_for_parts(performing, tolerant=True)
         performing.output(" ".join(part.state for part in ended))
     elif spec.get("pass_on"):
-        conducting.pass_on(performing, names[-1])
+        conductor.stream_part_output(performing, names[-1])
     else:
-        ended = conducting.until_succeeded(performing)
+        ended = conductor.until_succeeded(performing)
         performing.output("".join(performing.parts.answer(part) for part in ended))
 
 
-def tell(state: StateDir, telling: Telling) -> None:
+def tell(state: StateDir, telling: Notification) -> None:
     """How a job has ended, as a line of the file that is the target."""
     with Store.open(state) as store:
         job = store.job(telling.job_id)
@@ -80,7 +80,7 @@ def tell(state: StateDir, telling: Telling) -> None:
         file.write(f"{job.id} {job.state}\n")
 
 
-def _tell(path: str, performing: Performing, what: str) -> None:
+def _tell(path: str, performing: RunningAttempt, what: str) -> None:
     """One line, whole or not at all, in the order of all processes."""
     with Path(path).open("a") as file:
         file.write(f"{performing.job_id} {performing.number} {what}\n")

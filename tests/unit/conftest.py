@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support.tiny_server import Tiny
 
-from ktclient import config, doctor
+from ktclient import doctor
+from ktclient.config import settings as config
 from ktclient.doctor import Finding, Machine
 
 Files = dict[str, str]

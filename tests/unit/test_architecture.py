@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("jobs", "server_bundle", "ktclient")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-PROCESS_SIDE_OF_JOBS = {"jobs", "jobs.cgroup", "jobs.detach", "jobs.identity", "jobs.errors"}
+PROCESS_SIDE_OF_JOBS = {
+    "jobs",
+    "jobs.system.cgroup",
+    "jobs.processes.detach",
+    "jobs.processes.identity",
+    "jobs.errors",
+}
 """What server_bundle may use of jobs: processes and proof of life, never the store."""
 VALUES_OF_JOBS = {"jobs.clock", "jobs.model"}
 """Leaf modules of the standard library only; anyone may use them."""
@@ -96,7 +102,7 @@ def test_the_command_line_is_imported_by_nothing_below_it() -> None:
 def test_there_is_no_import_cycle() -> None:
     """At run time or in type checking, whichever package."""
     graph = {name_of(path): set(imports_of(path)) for path in MODULES}
-    lazy = {("ktclient", "ktclient.submit"), ("ktclient", "ktclient.errors")}  # on first use
+    lazy = {("ktclient", "ktclient.api.submit"), ("ktclient", "ktclient.errors")}  # on first use
 
     def visit(name: str, above: tuple[str, ...]) -> None:
         assert name not in above, " -> ".join([*above, name])
@@ -113,43 +119,57 @@ def test_there_is_no_import_cycle() -> None:
     [
         (
             ("sqlite3",),
-            {"jobs.copying", "jobs.database", "jobs.schema", "jobs.rows"},
+            {"jobs.store.backup", "jobs.store.database", "jobs.store.schema", "jobs.store.rows"},
         ),
-        (("sqlite_utils",), {"jobs.schema"}),
-        (("httpx2",), {"ktclient.http", "ktclient.failures", "ktclient.connections"}),
-        (("openai",), {"ktclient.client", "ktclient.failures", "ktclient.warm"}),
-        (("xllamacpp",), {"server_bundle.embedded_process"}),
-        (("keyring",), {"ktclient.keys"}),
-        (("tomlkit",), {"ktclient.config_edit"}),
-        (("tiktoken",), {"ktclient.vocabulary.counter"}),
-        (("tokenizers",), {"ktclient.vocabulary.fallback"}),
-        (("rich",), {"ktclient.cli.live"}),
-        (("pypdfium2",), {"ktclient.formats.pdf"}),
-        (("mammoth",), {"ktclient.formats.docx"}),
-        (("pptx",), {"ktclient.formats.pptx"}),
-        (("markdownify",), {"ktclient.formats.html"}),
-        (("jsonschema", "referencing"), {"ktclient.structured"}),
+        (("sqlite_utils",), {"jobs.store.schema"}),
+        (
+            ("httpx2",),
+            {
+                "ktclient.request.connection",
+                "ktclient.request.error_mapping",
+                "ktclient.request.connection_errors",
+            },
+        ),
+        (
+            ("openai",),
+            {
+                "ktclient.request.stream",
+                "ktclient.request.error_mapping",
+                "ktclient.worker.preload",
+            },
+        ),
+        (("xllamacpp",), {"server_bundle.embedded.process"}),
+        (("keyring",), {"ktclient.config.keys"}),
+        (("tomlkit",), {"ktclient.config.edit"}),
+        (("tiktoken",), {"ktclient.tokens.counter"}),
+        (("tokenizers",), {"ktclient.tokens.tokenizers_library"}),
+        (("rich",), {"ktclient.cli.render.progress_line"}),
+        (("pypdfium2",), {"ktclient.documents.formats.pdf"}),
+        (("mammoth",), {"ktclient.documents.formats.docx"}),
+        (("pptx",), {"ktclient.documents.formats.pptx"}),
+        (("markdownify",), {"ktclient.documents.formats.html"}),
+        (("jsonschema", "referencing"), {"ktclient.prompts.answer_schema"}),
         (
             ("subprocess",),
             {
-                "jobs.detach",
-                "jobs.user_manager",
-                "ktclient.ssh",
-                "ktclient.formats.child",
-                "ktclient.far",
-                "ktclient.on_done",
-                "server_bundle.child",
-                "server_bundle.doctor.commands",
-                "server_bundle.weights",
+                "jobs.processes.detach",
+                "jobs.system.user_manager",
+                "ktclient.remote.ssh",
+                "ktclient.documents.formats.child_process",
+                "ktclient.api.remote_job",
+                "ktclient.notify.command",
+                "server_bundle.launch.child",
+                "server_bundle.doctor.facts.commands",
+                "server_bundle.embedded.weights",
             },
         ),
         (
             ("urllib.request",),
-            {"server_bundle.wire", "ktclient.connections"},
+            {"server_bundle.launch.http_probe", "ktclient.request.connection_errors"},
         ),
-        (("ctypes",), {"server_bundle.child"}),
-        (("fcntl",), {"jobs.identity"}),
-        (("apprise",), {"ktclient.notifying"}),
+        (("ctypes",), {"server_bundle.launch.child"}),
+        (("fcntl",), {"jobs.processes.identity"}),
+        (("apprise",), {"ktclient.notify.channels"}),
     ],
 )
 def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[str]) -> None:
@@ -161,19 +181,23 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
 @pytest.mark.parametrize(
     ("calls", "doors"),
     [
-        (("os.fork", "os.setsid", "os.execvp"), {"jobs.detach"}),
+        (("os.fork", "os.setsid", "os.execvp"), {"jobs.processes.detach"}),
         (
             ("os.kill", "os.killpg"),
-            {"jobs.tellers", "server_bundle.embedded", "server_bundle.family"},
+            {
+                "jobs.runner.notifiers",
+                "server_bundle.embedded",
+                "server_bundle.launch.process_tree",
+            },
         ),
         (
             ("os.environ", "os.getenv"),
             {
-                "jobs.detach",
-                "ktclient.cli.screen",
+                "jobs.processes.detach",
+                "ktclient.cli.render.screen",
                 "ktclient.config",
-                "server_bundle.keeper",
-                "server_bundle.weights",
+                "server_bundle.launch.supervisor",
+                "server_bundle.embedded.weights",
             },
         ),
         (("time.time",), set()),

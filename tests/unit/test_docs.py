@@ -8,10 +8,14 @@ from pathlib import Path
 import click
 import pytest
 
-from ktclient import config, errors, turns
-from ktclient.cli import exits
+from jobs import errors
+from ktclient import errors as ktclient_errors
+from ktclient.cli import exit_codes
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
+from ktclient.config import settings as config
+from ktclient.worker import retry
+from server_bundle import errors as server_bundle_errors
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
@@ -52,7 +56,7 @@ def test_every_option_and_command_has_help() -> None:
 def test_the_exit_codes_are_the_same_in_help_and_reference() -> None:
     """One table."""
     told = re.findall(r"^\| (\d+) \| ([^|]+?) \|$", REFERENCE, re.M)
-    helped = re.findall(r"^ *(\d+)  (.+)$", exits.TABLE, re.M)
+    helped = re.findall(r"^ *(\d+)  (.+)$", exit_codes.TABLE, re.M)
     assert [(code, words.split(";")[0]) for code, words in told] == helped
 
 
@@ -72,7 +76,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_named_in_backticks_exist(page: Path) -> None:
-    """`jobs/store.py` and the like."""
+    """`jobs/store/store.py` and the like."""
     for target in re.findall(
         r"`((?:jobs|ktclient|server_bundle|tests)/[\w./]+)`", page.read_text()
     ):
@@ -88,11 +92,18 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
     table = REFERENCE.partition("## Causes")[2].partition("\n## ")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]
     told = {name: row[3].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
-    of_work = (errors.NoServer, errors.RequestFailed, errors.BadInput, errors.DoesNotFit)
-    kinds = [one for kind in of_work for one in below(kind) if one is not errors.RequestFailed]
+    of_work = (
+        server_bundle_errors.NoServer,
+        ktclient_errors.RequestFailed,
+        ktclient_errors.BadInput,
+        ktclient_errors.DoesNotFit,
+    )
+    kinds = [
+        one for kind in of_work for one in below(kind) if one is not ktclient_errors.RequestFailed
+    ]
     for kind in kinds:
-        again = "again" if issubclass(kind, errors.NEVER_ACCEPTED) else ""
-        again = "a day" if issubclass(kind, turns.AWAY) else again
+        again = "again" if issubclass(kind, ktclient_errors.NEVER_ACCEPTED) else ""
+        again = "a day" if issubclass(kind, retry.AWAY) else again
         assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
     assert set(told) == {
         "worker_died",

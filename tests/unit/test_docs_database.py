@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from jobs.database import SCHEMA_VERSION
-from jobs.layout import StateDir
-from jobs.store import Store
+from jobs.store.database import SCHEMA_VERSION
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 
 PAGE = (Path(__file__).parents[2] / "docs/database.md").read_text()
 

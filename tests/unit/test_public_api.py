@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import ktclient
-from ktclient import errors
+from jobs import errors
+from ktclient import errors as ktclient_errors
 
 HEAVY = ("openai", "httpx2", "rich", "sqlite_utils", "click")
 
@@ -45,7 +46,7 @@ def test_a_star_import_brings_the_public_names() -> None:
 def test_the_public_names_are_the_documented_ones() -> None:
     """What the README imports."""
     from ktclient import Job, submit_long
-    from ktclient.submit import Job as JobAtHome
+    from ktclient.api.job import Job as JobAtHome
 
     assert Job is JobAtHome
     assert list(inspect.signature(submit_long).parameters)[:4] == [
@@ -72,7 +73,7 @@ def test_the_version_is_the_packages() -> None:
 
 def test_importing_the_package_costs_nothing() -> None:
     """Names are loaded when they are first used."""
-    ours = ("jobs", "ktclient.submit", "ktclient.errors", "server_bundle")
+    ours = ("jobs", "ktclient.api.submit", "ktclient.errors", "server_bundle")
     assert loaded_after("import ktclient", *HEAVY, *ours) == set()
 
 
@@ -88,21 +89,21 @@ def below(kind: type[errors.KtjobError]) -> set[type[errors.KtjobError]]:
 
 def test_all_errors_are_in_one_module_and_in_its_drawing() -> None:
     """Who catches an error finds it in `ktclient.errors`, and in the tree what to do."""
-    assert errors.__doc__ is not None
+    assert ktclient_errors.__doc__ is not None
     for kind in below(errors.KtjobError):
         if kind.__module__.split(".")[0] in ("jobs", "server_bundle", "ktclient"):
-            assert getattr(errors, kind.__name__) is kind
-            assert kind.__name__ in errors.__all__
-            assert kind.__name__ in errors.__doc__
-    for name in errors.__all__:
-        assert issubclass(getattr(errors, name), errors.KtjobError)
+            assert getattr(ktclient_errors, kind.__name__) is kind
+            assert kind.__name__ in ktclient_errors.__all__
+            assert kind.__name__ in ktclient_errors.__doc__
+    for name in ktclient_errors.__all__:
+        assert issubclass(getattr(ktclient_errors, name), errors.KtjobError)
 
 
 def test_an_unsuccessful_job_keeps_what_had_arrived() -> None:
     """The partial text is with the error, not in its message."""
-    error = errors.JobLost("job k7 lost: the worker died", "once upon")
+    error = ktclient_errors.JobLost("job k7 lost: the worker died", "once upon")
     assert (str(error), error.partial_text) == ("job k7 lost: the worker died", "once upon")
-    assert errors.JobFailed("message").partial_text == ""
+    assert ktclient_errors.JobFailed("message").partial_text == ""
 
 
 def test_looking_at_an_empty_home_is_quick_and_changes_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support import golden
 
-from server_bundle import kvplan, profile
+from server_bundle.plan import kv_pool, profile
 
 PAGE = (Path(__file__).parents[2] / "docs/server.md").read_text()
 MAIN = "deepseek-v4-flash-4x5090"
@@ -17,10 +17,10 @@ def pools() -> str:
     """The guide's table, with the plan's figures beside its own."""
     facts = profile.load(MAIN).kv
     assert facts is not None
-    plans = [kvplan.plan(facts.card, fraction, 1) for fraction in GUIDE]
+    plans = [kv_pool.plan(facts.card, fraction, 1) for fraction in GUIDE]
     return "\n".join(
         f"| {one.fraction:g} | {one.pool:,} | {GUIDE[one.fraction][0]} "
-        f"| {kvplan.safe_context(one.pool):,} | {one.workspace_gib:.2f} GiB "
+        f"| {kv_pool.safe_context(one.pool):,} | {one.workspace_gib:.2f} GiB "
         f"| {GUIDE[one.fraction][1]} |"
         for one in plans
     )
@@ -29,9 +29,9 @@ def pools() -> str:
 def reserved() -> str:
     facts = profile.load(MAIN).kv
     assert facts is not None
-    held = kvplan.layerwise_reservation_gib(facts.experts, facts.hidden, facts.expert_hidden, 4)
+    held = kv_pool.layerwise_reservation_gib(facts.experts, facts.hidden, facts.expert_hidden, 4)
     assert f"{held:.2f} GiB" in PAGE
-    return f"{kvplan.pool(facts.card, 0.7, reserved_gib=held):,}"
+    return f"{kv_pool.pool(facts.card, 0.7, reserved_gib=held):,}"
 
 
 def test_every_difference_is_told() -> None:
@@ -49,5 +49,5 @@ def test_what_raises_the_fraction() -> None:
     """The figure for the whole million."""
     facts = profile.load(MAIN).kv
     assert facts is not None
-    fraction = kvplan.fraction_for(facts.card, kvplan.pool_for(1_048_576))
+    fraction = kv_pool.fraction_for(facts.card, kv_pool.pool_for(1_048_576))
     assert f"raises the fraction to {fraction}" in PAGE

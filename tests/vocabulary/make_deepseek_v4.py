@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from ktclient.vocabulary import bundled, convert, ranks
+from ktclient.tokens import bundled, ranks, tokenizer_json
 
 
 def source() -> Path:
@@ -20,7 +20,7 @@ def source() -> Path:
 
 def made() -> bytes:
     """What the bundled file has to be."""
-    return ranks.to_bytes(convert.convert(source().read_bytes()))
+    return ranks.to_bytes(tokenizer_json.convert(source().read_bytes()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import sys
 
 if os.environ.get("KTJOB_IMPORTED") and "jobs.runner" in sys.orig_argv:
-    from jobs.store import Store
+    from jobs.store.store import Store
 
     known: set[str] = set()
     enter_phase, finish = Store.enter_phase, Store.finish

@@ -15,22 +15,22 @@ import signal
 import sys
 
 NAMES = {
-    "submit": ("jobs.store", "Store.submit_all"),
-    "ensure_runner": ("jobs.starting", "ensure_runner"),
-    "lock": ("jobs.identity", "hold"),
-    "sign": ("jobs.identity", "HeldLock.sign"),
-    "release": ("jobs.identity", "HeldLock.release"),
-    "ready": ("jobs.detach", "say_ready"),
-    "recover": ("jobs.recovery", "recover"),
-    "fork": ("jobs.detach", "fork_child"),
-    "checkpoint": ("jobs.upkeep", "checkpoint"),
-    "claim": ("jobs.store", "Store.claim"),
-    "phase": ("jobs.store", "Store.enter_phase"),
-    "text": ("jobs.store", "Store.append"),
-    "finish": ("jobs.store", "Store.finish"),
-    "requeue": ("jobs.store", "Store.requeue"),
+    "submit": ("jobs.store.store", "Store.submit_all"),
+    "ensure_runner": ("jobs.runner.start", "ensure_runner"),
+    "lock": ("jobs.processes.identity", "hold"),
+    "sign": ("jobs.processes.identity", "HeldLock.sign"),
+    "release": ("jobs.processes.identity", "HeldLock.release"),
+    "ready": ("jobs.processes.detach", "say_ready"),
+    "recover": ("jobs.worker.recovery", "recover"),
+    "fork": ("jobs.processes.detach", "fork_child"),
+    "checkpoint": ("jobs.upkeep.garbage", "checkpoint"),
+    "claim": ("jobs.store.store", "Store.claim"),
+    "phase": ("jobs.store.store", "Store.enter_phase"),
+    "text": ("jobs.store.store", "Store.append"),
+    "finish": ("jobs.store.store", "Store.finish"),
+    "requeue": ("jobs.store.store", "Store.requeue"),
 }
-STATEMENTS = (("jobs.database", "Database._run"), ("jobs.database", "Database._commit"))
+STATEMENTS = (("jobs.store.database", "Database._run"), ("jobs.store.database", "Database._commit"))
 state = {"role": "runner" if "jobs.runner" in sys.orig_argv else "submit"}
 
 
@@ -87,7 +87,7 @@ def setting(constants: str):  # type: ignore[no-untyped-def]
         def run(child):  # type: ignore[no-untyped-def]
             for path, number in wanted:
                 name, _, constant = path.rpartition(".")
-                module = sys.modules["__main__" if name == "jobs.runner" else name]
+                module = sys.modules[name]  # a KeyError here is a test that names no module
                 old = getattr(module, constant)
                 setattr(module, constant, type(old)(number))
             return fork(child)
@@ -102,9 +102,9 @@ def become_worker() -> None:
         state["role"] = "worker"
 
 
-if "jobs.detach" not in sys.orig_argv:
+if not {"jobs.processes.detach", "jobs.detach"} & {*sys.orig_argv}:
     os.register_at_fork(after_in_child=become_worker)
     if os.environ.get("KTJOB_CONSTANTS") and state["role"] == "runner":
-        wrap("jobs.detach", "fork_child", setting(os.environ["KTJOB_CONSTANTS"]))
+        wrap("jobs.processes.detach", "fork_child", setting(os.environ["KTJOB_CONSTANTS"]))
     if os.environ.get("KTJOB_KILL"):
         Shot(*os.environ["KTJOB_KILL"].split("|"))

@@ -8,7 +8,9 @@ import importlib
 import os
 import sys
 
-if os.environ.get("KTJOB_PACE") and {"jobs.runner", "server_bundle.keeper"} & {*sys.orig_argv}:
+if os.environ.get("KTJOB_PACE") and {"jobs.runner", "server_bundle.launch.supervisor"} & {
+    *sys.orig_argv
+}:
     for _setting in os.environ["KTJOB_PACE"].split(","):
         _place, _number = _setting.split("=")
         _module, _constant = _place.split(":")

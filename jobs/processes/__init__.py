@@ -1,0 +1,1 @@
+"""Processes of our own: leaving the terminal, proof of life, signals, causes of death."""

@@ -1,0 +1,256 @@
+"""Leaving the terminal: the only place that forks.
+
+`spawn` starts a program that no closing terminal, SSH session or parent can end: a fresh
+interpreter (never a fork of the caller, who may have threads), a session of its own (setsid), a
+second fork so that it can never get a terminal back, a terminal's signals ignored, streams on a
+log, and its own working directory and umask. Where logind kills what a login session leaves
+behind, it starts outside of the session's cgroup too. It returns when the program has said that
+it is ready.
+
+`fork_child` is the plain fork of a process that has neither threads nor connections.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from jobs import clock
+from jobs.errors import DetachFailed
+from jobs.processes import signals
+
+if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner alive
+    from jobs.system.logind import Logind
+    from jobs.system.logout import WayOut
+
+FORK_SECONDS = 10.0
+"""How long the start of a detached process waits when there are too many processes (EAGAIN)."""
+READY_FD_VARIABLE = "KTJOB_READY_FD"
+_ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
+"""Carries our arguments past systemd-run, which will expand `$` in its own some day (the warning
+of --expand-environment in systemd-run(1), from version 254 on)."""
+LEAVE_SECONDS = 6.0
+"""For systemd-run to make a scope, which takes it some 20 ms: it must not keep a job waiting."""
+
+
+_MIDDLE = [sys.executable, "-m", "jobs.processes.detach"]
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    log: Path,
+    cwd: Path,
+    extra_env: Mapping[str, str] | None = None,
+    ready_seconds: float = 30.0,
+    logind: Logind | None = None,
+) -> str:
+    """Start `argv` detached and return the one line with which it says that it is ready.
+
+    The program must call `say_ready`. Raises `DetachFailed`, with the end of the log, when it
+    ends before that or says nothing for `ready_seconds`.
+    """
+    from jobs.system import logout
+
+    ready, said = os.pipe()
+    arguments = ["--log", str(log), "--", *argv]
+    env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
+    with os.fdopen(ready, "rb", buffering=0) as pipe:
+        try:
+            way_out = logout.way_out(env, logind)
+            if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
+                _launch([*_MIDDLE, *arguments], said, cwd, env).wait()
+        except OSError as error:
+            raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {error}") from error
+        finally:
+            os.close(said)
+        line = _first_line(pipe.fileno(), ready_seconds)
+    if line is None:
+        raise DetachFailed(
+            f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}"
+        )
+    return line
+
+
+def _launch(
+    command: Sequence[str], said: int, cwd: Path, env: Mapping[str, str], stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start the middle process, which ends as soon as it has forked."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+        start_new_session=True,
+        pass_fds=(said,),
+        cwd=cwd,
+        env=env,
+    )
+
+
+def _launch_outside(
+    way_out: WayOut,
+    arguments: Sequence[str],
+    said: int,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+) -> bool:
+    """The same outside of our login session. False, and a line in the log, when that fails."""
+    env = {**env, **way_out.environment, _ARGV_VARIABLE: json.dumps(arguments)}
+    why = ""
+    with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
+        for prefix in way_out.prefixes:
+            try:
+                process = _launch([*prefix, *_MIDDLE], said, cwd, env, file.fileno())
+            except OSError as error:  # it was just removed, or is no program
+                why = str(error)
+                continue
+            code = _wait_or_kill(process)
+            if code == 0:
+                return True
+            why = f"{prefix[0]} " + (f"exited with {code}" if code else "did not answer")
+            if code is None:
+                break  # the user's manager hangs
+        file.write(
+            f"{clock.now()} could not leave {way_out.scope} ({why}): "
+            "the end of that session may kill what starts now\n"
+        )
+    return False
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> int | None:
+    """Its exit code; None when it had to be killed."""
+    try:
+        return process.wait(LEAVE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
+def foreground_argv(argv: Sequence[str], *, log: Path) -> list[str]:
+    """The command that becomes `argv` with streams, umask and SIGHUP as `spawn` sets them, without
+    leaving its parent."""
+    return [*_MIDDLE, "--stay", "--log", str(log), "--", *argv]
+
+
+def say_ready(line: str) -> None:
+    """Called in the spawned program: tell the waiting `spawn`, once. Harmless when not spawned."""
+    fd = os.environ.pop(READY_FD_VARIABLE, None)
+    if fd is None:
+        return
+    with contextlib.suppress(BrokenPipeError):  # the spawner was killed; nobody waits
+        os.write(int(fd), line.encode() + b"\n")
+    os.close(int(fd))
+
+
+def fork_child(child: Callable[[], None]) -> int:
+    """Fork; run `child` in a new session and exit there without unwinding. Returns the pid.
+
+    Raises `OSError` (EAGAIN, ENOMEM) when the system has no room for another process.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        child()
+        code = 0
+    finally:
+        _exit_now(code)
+
+
+def _exit_now(code: int) -> NoReturn:
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # also when a log is on a full disk: the child must never go on as its parent
+        os._exit(code)
+
+
+def redirect_streams(log: Path) -> None:
+    """Put stdout and stderr at the end of `log` (0600), and stdin on nothing."""
+    out = _opened(log)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.close(out)
+    os.close(nothing)
+
+
+def _opened(log: Path) -> int:
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def tail(log: Path, size: int = 2000) -> str:
+    """The last `size` bytes of a log as text; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - size))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _first_line(fd: int, seconds: float) -> str | None:
+    """One line from a pipe; None at its end without one, or after `seconds`."""
+    give_up = time.monotonic() + seconds
+    heard = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        while not heard.endswith(b"\n"):
+            if not selector.select(max(0.0, give_up - time.monotonic())):
+                return None
+            more = os.read(fd, 4096)
+            if not more:
+                return None
+            heard += more
+    return heard.decode().strip()
+
+
+def _fork_patiently() -> int:
+    """Fork, waiting up to `FORK_SECONDS` for room for a process."""
+    give_up = time.monotonic() + FORK_SECONDS
+    while True:
+        try:
+            return os.fork()
+        except OSError:
+            if time.monotonic() >= give_up:
+                raise
+        time.sleep(0.2)
+
+
+def main(argv: Sequence[str]) -> NoReturn:
+    """The middle process: already leads its own session; forks once more and becomes `argv`.
+
+    With --stay it becomes `argv` itself: for a parent that watches it, such as systemd.
+    """
+    parser = argparse.ArgumentParser(prog="jobs.processes.detach")
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--stay", action="store_true")
+    parser.add_argument("argv", nargs="+")
+    carried = os.environ.pop(_ARGV_VARIABLE, None)
+    asked = parser.parse_args(argv if carried is None else json.loads(carried))
+    if not asked.stay and _fork_patiently():
+        os._exit(0)
+    signals.leave_the_terminal()
+    os.umask(0o077)
+    redirect_streams(asked.log)
+    os.execvp(asked.argv[0], asked.argv)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,263 @@
+"""The loop that starts workers. One per state directory, held by a lock; run detached.
+
+It imports what workers need once, and forks: a running request then costs a few private
+megabytes instead of an interpreter. It holds no connection, no thread and no event loop when it
+forks, and it may die at any moment: workers go on, and the next runner finds them by their locks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jobs.errors import DetachFailed, StoreTooNew, StoreUnusable
+from jobs.model import Job, Status
+from jobs.processes import detach, doorbell, signals
+from jobs.processes.code_version import LoadedCode
+from jobs.processes.postmortem import Postmortem
+from jobs.runner import admission, notifiers, start
+from jobs.runner.runner_lock import RunnerLock, log
+from jobs.store.outbox import Notification
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.upkeep import log_rotation
+from jobs.worker import process, recovery
+from jobs.worker.attempt import Perform
+
+Tidy = Callable[[StateDir], None]
+"""What the work does when nothing is left to be done; raises `StoreUnusable` and `OSError`."""
+
+IDLE_SECONDS = 60.0
+"""How long a runner with nothing to do stays, so that a next submit finds it warm."""
+TICK_SECONDS = 2.0
+"""How often it looks for adopted workers that died: they are nobody's child that it could wait
+for. Its own children, new jobs and signals wake it at once."""
+REST_SECONDS = 5.0
+"""How long a job rests whose worker ended with an error, such as a full disk."""
+DYING_SECONDS = 1.0
+"""For the kernel to take down a worker, whose memory it frees first."""
+
+
+class Runner:
+    """The state of one runner: which children it forked for which jobs."""
+
+    def __init__(self, state: StateDir, work: str) -> None:
+        self._state = state
+        self._work = work
+        self._perform: Perform | None = None
+        self._tell: notifiers.Notify | None = None
+        self._tidy: Tidy = lambda state: None
+        self._is_tidy = False
+        self._tellers = notifiers.Notifiers()
+        self._code: LoadedCode | None = None
+        self._is_outdated = False
+        self._children: dict[int, str] = {}
+        self._postmortem = Postmortem()
+        self._rest_until: dict[str, float] = {}
+        self._leaving = False
+        self._trouble = ""
+        self._busy_at = time.monotonic()
+        self._bell = doorbell.listen(state.doorbell)
+        self._wakeup, self._wakeup_write = os.pipe()
+        self._tenure = RunnerLock(state, work)
+
+    def run(self) -> None:
+        """Serve until idle for long or told to leave."""
+        if not self._tenure.take_over():
+            return
+        self._listen_to_signals()
+        self._import_work()
+        while not self._leaving and self._tenure.is_at_home():
+            self._reap()
+            if self._serve_once():
+                self._busy_at, self._is_tidy = time.monotonic(), False
+            elif self._is_idle() and self._tenure.leave_unless_needed():
+                break
+            else:
+                self._tidy_up()
+            if self._is_outdated and self._hand_over():
+                break
+            self._sleep()
+        log(f"runner {os.getpid()} leaves; {len(self._children)} workers go on")
+
+    def _tidy_up(self) -> None:
+        """Once, after there was anything to do."""
+        if not self._is_tidy:
+            with contextlib.suppress(StoreUnusable, OSError):  # tried again after the next job
+                self._tidy(self._state)
+            self._is_tidy = True
+
+    def _import_work(self) -> None:
+        module, _, name = self._work.partition(":")
+        loaded = importlib.import_module(module)
+        self._perform = getattr(loaded, name)
+        # If it has a `tell` too, that is how people and programs hear of a job's end.
+        self._tell = getattr(loaded, "tell", None)
+        # And a `tidy`, for what it keeps in the state directory while there is anything to do.
+        self._tidy = getattr(loaded, "tidy", self._tidy)
+        # The work's own `prepare`, if it has one, builds what all its workers will need. It must
+        # leave neither threads nor connections.
+        getattr(loaded, "prepare", lambda: None)()
+        # What is imported is never collected, so that children do not copy its pages to mark it.
+        gc.collect()
+        gc.freeze()
+        self._code = LoadedCode()
+
+    def _listen_to_signals(self) -> None:
+        os.set_blocking(self._wakeup, False)
+        os.set_blocking(self._wakeup_write, False)
+        signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in signals.STOPPING:
+            signal.signal(number, self._leave)
+        signals.explain_on_request()
+
+    def _leave(self, *_: object) -> None:
+        self._leaving = True
+
+    def _reap(self) -> None:
+        while self._children or self._tellers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            if self._tellers.ended(pid):
+                continue
+            self._postmortem.died(pid, status)
+            job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
+            if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
+                self._rest_until[job_id] = time.monotonic() + REST_SECONDS
+            log(f"worker {pid} of {job_id} ended ({code})")
+
+    def _how_it_died(self, pid: int) -> str | None:
+        """A dying worker's lock is free an instant before it can be waited for."""
+        give_up = time.monotonic() + DYING_SECONDS
+        while pid in self._children and time.monotonic() < give_up:
+            self._reap()
+            time.sleep(0.01)  # its SIGCHLD may have come for another one
+        return self._postmortem.verdict(pid)
+
+    def _serve_once(self) -> bool:
+        """One look at the queue. True while there is anything to do, or the store cannot tell."""
+        try:
+            busy = self._start_what_may_run()
+        except StoreTooNew as error:
+            log(str(error))
+            self._is_outdated = True
+            return True
+        except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
+            if str(error) != self._trouble:  # once, not every two seconds
+                log(f"looking again every {TICK_SECONDS:g} s: {error}")
+            self._trouble = str(error)
+            return True
+        self._trouble = ""
+        return busy
+
+    def _start_what_may_run(self) -> bool:
+        """Recover, admit and fork. True while anything is queued or running."""
+        with Store.open(self._state) as store:
+            recovery.recover(store, self._state, self._how_it_died)
+            # In this order: a job that an orphan of the last runner claims in between counts in
+            # both, and never in neither, which would let one too many start.
+            queued = store.next_in_line()
+            is_any_queued = bool(queued) or store.has(Status.QUEUED)
+            running = store.in_status(Status.RUNNING)
+            capacities, warmth = store.capacities(), store.warmth()
+            due = store.due_tellings(notifiers.MOST_AT_ONCE) if self._tell else []
+            is_owing = store.owes_tellings() and self._tell is not None
+        forked = set(self._children.values())
+        starting_now = [job for job in queued if job.id in forked]
+        now = time.monotonic()
+        rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
+        waiting = [job for job in rested if job.id not in forked]
+        chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
+        self._fork_workers(chosen)
+        self._send_tellers(due)
+        return bool(is_any_queued or running or self._children or is_owing or self._tellers)
+
+    def _send_tellers(self, due: Sequence[Notification]) -> None:
+        assert self._code is not None
+        if due and self._code.has_changed():
+            self._is_outdated = True
+        if not self._is_outdated:
+            self._tellers.send(due, self._be_teller)
+
+    def _fork_workers(self, chosen: Sequence[Job]) -> None:
+        assert self._code is not None
+        if chosen and self._code.has_changed():
+            self._is_outdated = True
+            return
+        for job in chosen:
+            self._fork_worker(job)
+
+    def _fork_worker(self, job: Job) -> None:
+        try:
+            pid = detach.fork_child(lambda: self._be_worker(job.id))
+        except OSError as error:
+            log(f"cannot fork a worker for {job.id}, trying again: {error}")
+            return
+        log_rotation.rotate_own(self._state.runner_log)
+        self._children[pid] = job.id
+        self._postmortem.born(pid)
+        log(f"worker {pid} takes {job.id}")
+
+    def _be_teller(self, telling: Notification) -> None:
+        """In the child: tell one."""
+        assert self._tell is not None
+        self._shed(telling.job_id)
+        notifiers.deliver(self._state, telling, self._tell)
+
+    def _be_worker(self, job_id: str) -> None:
+        """In the child: work."""
+        assert self._perform is not None
+        self._shed(job_id)
+        if process.run_job(self._state, job_id, self._perform, self._wake):
+            start.ensure_runner(self._state, self._work)
+
+    def _shed(self, job_id: str) -> None:
+        """In a child: give back all that is the runner's, and write to the job's log."""
+        self._tenure.end()
+        for number in (signal.SIGCHLD, *signals.STOPPING):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        for fd in (self._bell, self._wakeup, self._wakeup_write):
+            os.close(fd)
+        detach.redirect_streams(self._state.job_log(job_id))
+
+    def _wake(self) -> None:
+        """For a worker whose work is done by others: without a runner they would never start."""
+        try:
+            start.ensure_runner(self._state, self._work)
+        except DetachFailed as error:
+            log(f"no runner could be started, trying again: {error}")
+
+    def _hand_over(self) -> bool:
+        assert self._code is not None
+        return self._tenure.hand_over(self._code)
+
+    def _is_idle(self) -> bool:
+        return time.monotonic() - self._busy_at > IDLE_SECONDS
+
+    def _sleep(self) -> None:
+        with selectors.PollSelector() as selector:  # takes no file descriptor of its own
+            selector.register(self._bell, selectors.EVENT_READ)
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            selector.select(TICK_SECONDS)
+        doorbell.quiet(self._bell)
+        doorbell.quiet(self._wakeup)
+
+
+def main(argv: Sequence[str]) -> None:
+    """`python -m jobs.runner STATE_DIR MODULE:FUNCTION`"""
+    parser = argparse.ArgumentParser(prog="jobs.runner")
+    parser.add_argument("state_dir", type=Path)
+    parser.add_argument("work")
+    asked = parser.parse_args(argv)
+    Runner(StateDir(asked.state_dir).create(), asked.work).run()

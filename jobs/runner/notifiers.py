@@ -1,0 +1,95 @@
+"""The runner's messengers: a forked child for each telling, so that none can hold anybody up."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Sequence
+
+from jobs.errors import KtjobError
+from jobs.processes import detach
+from jobs.store import outbox
+from jobs.store.outage import retry_until_usable
+from jobs.store.outbox import Notification
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+
+MOST_AT_ONCE = 4
+"""So many hanging ones do not keep others from being told."""
+REST_SECONDS = 5.0
+"""Before one is sent out again that died without a note: no hot loop."""
+GRACE_SECONDS = 30.0
+"""For a messenger to end by itself after its time is up."""
+LONGEST_TROUBLE = 500
+
+Notify = Callable[[StateDir, Notification], None]
+"""Tells one; raises a `KtjobError` when that was not possible, to be tried again."""
+
+
+class Notifiers:
+    """The messengers that one runner has sent out."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, Notification] = {}
+        self._sent_at: dict[int, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def ended(self, pid: int) -> bool:
+        """Forget a child that has ended. False when it was none of these."""
+        return self._children.pop(pid, None) is not None
+
+    def send(self, due: Sequence[Notification], child: Callable[[Notification], None]) -> None:
+        """Fork a messenger for each that has none. Raises `OSError` without room for one."""
+        self._end_overdue()
+        under_way = {telling.seq for telling in self._children.values()}
+        now = time.monotonic()
+        for telling in due:
+            is_resting = now - self._sent_at.get(telling.seq, -REST_SECONDS) < REST_SECONDS
+            if telling.seq in under_way or is_resting or len(self._children) >= MOST_AT_ONCE:
+                continue
+            self._sent_at[telling.seq] = now
+            self._children[detach.fork_child(functools.partial(child, telling))] = telling
+
+    def _end_overdue(self) -> None:
+        """With all that they started: an alarm in the child may have been swallowed."""
+        for pid, telling in self._children.items():
+            if time.monotonic() - self._sent_at[telling.seq] > outbox.MOST_SECONDS + GRACE_SECONDS:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+
+
+def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
+    """In the child: tell, and note how that went. What takes too long is ended, with all processes
+    that it started: this child leads its own group."""
+    with Store.open(state) as store:
+        if not retry_until_usable(lambda: store.begin_telling(telling)):
+            return
+    trouble = _trouble_of(state, telling, tell)
+    with Store.open(state) as store:
+        retry_until_usable(lambda: store.end_telling(telling, trouble))
+    if trouble is not None:
+        os.killpg(0, signal.SIGKILL)  # also what a command of it left running
+
+
+def _trouble_of(state: StateDir, telling: Notification, tell: Notify) -> str | None:
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"it took longer than {outbox.MOST_SECONDS:g} s and was ended")
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, outbox.MOST_SECONDS)
+    try:
+        tell(state, telling)
+    except (KtjobError, OSError) as error:
+        return str(error)[:LONGEST_TROUBLE]
+    except Exception as error:
+        traceback.print_exc()
+        return f"unexpected {type(error).__name__}; see the job's log"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return None

@@ -1,0 +1,72 @@
+"""What a running attempt reports. It is written without waiting for the disk: a kill loses none of
+it, power loss may take the last seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from jobs import clock
+from jobs.model import Piece
+from jobs.store.database import Database
+
+
+class Reports(Database):
+    """Phases, progress, figures, output and notes. Each is refused once its attempt has ended."""
+
+    def enter_phase(self, job_id: str, number: int, phase: str) -> None:
+        """Name what the attempt does now, and forget the progress of what it did before."""
+        at = clock.now()
+        with self._transaction(durable=False):
+            self._edge("enter_phase", job_id=job_id, number=number, phase=phase, at=at)
+            self._event(job_id, number, at, "phase", {"phase": phase})
+
+    def set_progress(
+        self, job_id: str, number: int, done: int, total: int | None, unit: str
+    ) -> None:
+        """How far the current phase is, in `unit`s; `total` None when nobody knows."""
+        with self._transaction(durable=False):
+            self._edge(
+                "set_progress", job_id=job_id, number=number, done=done, total=total, unit=unit
+            )
+
+    def set_figures(self, job_id: str, number: int, figures: dict[str, object]) -> None:
+        """Replace what the attempt measured."""
+        with self._transaction(durable=False):
+            self._edge("set_figures", job_id=job_id, number=number, figures=_json(figures))
+
+    def append(self, job_id: str, number: int, pieces: Sequence[Piece]) -> None:
+        """Add output to the attempt."""
+        with self._transaction(durable=False):
+            for piece in pieces:
+                self._edge(
+                    "insert_piece",
+                    job_id=job_id,
+                    number=number,
+                    seq=piece.seq,
+                    channel=piece.channel,
+                    text=piece.text,
+                )
+
+    def note(self, job_id: str, number: int, kind: str, data: dict[str, object]) -> None:
+        """Write an event that changes no state."""
+        with self._transaction(durable=False):
+            self._event(job_id, number, clock.now(), kind, data)
+
+    def _event(
+        self, job_id: str, attempt: int, at: str, kind: str, data: dict[str, object]
+    ) -> None:
+        self._run(
+            "insert_event", job_id=job_id, attempt=attempt, at=at, kind=kind, data=_json(data)
+        )
+
+    def remember(self, pool: str, name: str, value: dict[str, object]) -> None:
+        """Keep what was learned about a pool's server, in place of what `name` held before. It is
+        a help for the next job there: power loss may take it. Nothing secret goes in here."""
+        with self._transaction(durable=False):
+            self._run("set_note", pool=pool, name=name, value=_json(value), at=clock.now())
+
+
+def _json(data: dict[str, object]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

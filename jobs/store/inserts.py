@@ -1,0 +1,110 @@
+"""Storing jobs: all of a submit, or none, and what was stored before is not stored again."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+
+from jobs import clock
+from jobs.errors import IllegalTransition
+from jobs.model import Capacity, Job, NewJob, Status
+from jobs.store import rows
+from jobs.store.attempt_writes import Reports
+from jobs.store.outbox import Outbox
+from jobs.store.reads import Looking
+
+_ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
+_ID_CHARACTERS = "23456789" + _ID_LETTERS
+_ID_LENGTH = 8
+
+
+class Submitting(Looking, Reports, Outbox):
+    """Jobs come in here."""
+
+    def submit(self, new: NewJob, capacity: Capacity) -> Job:
+        """Store the document and the job in one transaction and return the job, QUEUED."""
+        return self.submit_all([new], capacity)[0]
+
+    def submit_all(
+        self, new: Sequence[NewJob], capacity: Capacity | Mapping[str, Capacity]
+    ) -> list[Job]:
+        """The same for several, in one transaction: all are stored, or none. The capacity is that
+        of their pools, or of each by its name, also of pools in which none of them waits. What was
+        stored before under the same key, or as the same part, is returned as it is now. Raises
+        `NoSuchJob` when one needs a job that is not there, `IllegalTransition` for a new part of a
+        job that has ended or is to end."""
+        at = clock.now()
+        known = capacity if isinstance(capacity, Mapping) else {one.pool: capacity for one in new}
+        with self._transaction():
+            ids = [self._insert(one, known[one.pool], at) for one in new]
+            for pool in known.keys() - {one.pool for one in new}:
+                self._set_capacity(pool, known[pool])
+        return [self.job(job_id) for job_id in ids]
+
+    def _insert(self, new: NewJob, capacity: Capacity, at: str) -> str:
+        known = self._stored(new)
+        if known is not None:
+            return known
+        if new.parent is not None:
+            self._require_open(new.parent)
+        sha256 = hashlib.sha256(new.document).hexdigest()
+        self._run("insert_document", sha256=sha256, body=new.document, at=at)
+        self._set_capacity(new.pool, capacity)
+        job_id = self._unused_id()
+        self._insert_job(job_id, new, sha256, at)
+        for needs in new.needs:
+            self.job(needs)
+            self._run("insert_prerequisite", job_id=job_id, needs=needs)
+        self._insert_tellings(job_id, new.tellings)
+        self._event(job_id, 0, at, "submitted", {"pool": new.pool})
+        return job_id
+
+    def _set_capacity(self, pool: str, capacity: Capacity) -> None:
+        self._run(
+            "set_capacity",
+            name=pool,
+            capacity=rows.UNLIMITED if capacity.tokens is None else capacity.tokens,
+            slots=capacity.slots,
+            affinity=capacity.affinity,
+        )
+
+    def _stored(self, new: NewJob) -> str | None:
+        """The job that this one is again, if it was stored before."""
+        if new.parent is not None:
+            found = self._scalar("part_of", parent=new.parent, part=new.part)
+        else:
+            found = self._scalar("job_by_key", key=new.submit_key)  # nothing equals NULL
+        return None if found is None else str(found)
+
+    def _require_open(self, job_id: str) -> None:
+        job = self.job(job_id)
+        if job.status is Status.FINISHED or job.cancel_requested_at:
+            raise IllegalTransition(f"job {job_id} takes no more parts: it ended, or is to end")
+
+    def _insert_job(self, job_id: str, new: NewJob, sha256: str, at: str) -> None:
+        self._run(
+            "insert_job",
+            id=job_id,
+            pool=new.pool,
+            weight=new.weight,
+            title=new.title,
+            spec=new.spec,
+            document=sha256,
+            max_attempts=new.max_attempts,
+            priority=new.priority,
+            label=new.label,
+            submit_key=new.submit_key,
+            parent=new.parent,
+            part=new.part,
+            not_before=new.not_before,
+            at=at,
+        )
+
+    def _unused_id(self) -> str:
+        while True:
+            first = secrets.choice(_ID_LETTERS)  # never read as an option or a number
+            rest = (secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH - 1))
+            job_id = first + "".join(rest)
+            if not self.exists(job_id):
+                return job_id

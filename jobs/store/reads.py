@@ -1,0 +1,120 @@
+"""What the store says of single jobs, their attempts, events and texts, and of pools."""
+
+from __future__ import annotations
+
+import json
+
+from jobs import clock
+from jobs.errors import AmbiguousId, NoSuchJob
+from jobs.model import Attempt, Capacity, Event, Job, Piece, Status, Warmth
+from jobs.store import diagnosis, rows
+from jobs.store.database import Database
+
+_AHEAD = 100
+"""How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
+
+
+class Looking(Database):
+    """Looks that change nothing. Lists of many are `jobs.store.job_queries`."""
+
+    def job(self, job_id: str) -> Job:
+        """The job with exactly this id. Raises `NoSuchJob`."""
+        if job_id.isascii():  # what was typed may be no text at all, which SQLite does not take
+            for job in self._values(rows.job, self._all("job_by_id", id=job_id)):
+                return job
+        raise NoSuchJob(f"there is no job {job_id!r}; `ktjob status` lists them")
+
+    def exists(self, job_id: str) -> bool:
+        """Whether there is a job with exactly this id."""
+        return self._one("job_by_id", id=job_id) is not None
+
+    def by_key(self, key: str) -> Job | None:
+        """The job that was submitted under this key."""
+        found = self._scalar("job_by_key", key=key)
+        return None if found is None else self.job(str(found))
+
+    def find(self, prefix: str) -> Job:
+        """The job whose id starts so. Raises `NoSuchJob` and `AmbiguousId`."""
+        is_one = prefix and prefix.isascii()
+        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
+        if not found:
+            raise NoSuchJob(f"there is no job {prefix!r}; `ktjob status` lists them")
+        if len(found) > 1 and all(job.id != prefix for job in found):
+            ids = ", ".join(job.id for job in found)
+            raise AmbiguousId(f"{prefix!r} is the start of several jobs ({ids}); give more of it")
+        return next((job for job in found if job.id == prefix), found[0])
+
+    def needs(self, job_id: str) -> list[str]:
+        """Ids of the jobs that must have succeeded before this one starts."""
+        return [row["needs"] for row in self._all("prerequisites", job_id=job_id)]
+
+    def next_in_line(self) -> list[Job]:
+        """The first that may start now in each pool, by priority, then age; not all of many:
+        those on the document of the pool's last job come before others of their priority."""
+        return self._values(rows.job, self._all("next_in_line", ahead=_AHEAD, now=clock.now()))
+
+    def in_status(self, status: Status) -> list[Job]:
+        """All jobs in a status, oldest first."""
+        return self._values(rows.job, self._all("jobs_in_status", status=status.value))
+
+    def has(self, status: Status) -> bool:
+        """Whether any job is in this status."""
+        return bool(self._scalar("has_status", status=status.value))
+
+    def capacities(self) -> dict[str, Capacity]:
+        """What each pool may run at once."""
+        return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
+
+    def warmth(self) -> dict[str, Warmth]:
+        """What each pool with affinity has read last, once it has read anything."""
+        found = [row for row in self._all("warmth", now=clock.now()) if row["document"] is not None]
+        return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
+
+    def recall(self, pool: str, name: str) -> dict[str, object] | None:
+        """What was remembered so about a pool; None before that."""
+        value = self._scalar("note", pool=pool, name=name)
+        try:
+            found = None if value is None else json.loads(str(value))
+        except ValueError as error:
+            raise diagnosis.damaged(f"note {name} of {pool} is no JSON", self._path) from error
+        return found if isinstance(found, dict) else None
+
+    def attempt(self, job: Job) -> Attempt | None:
+        """The job's current or last attempt; None before the first."""
+        found = self._all("attempt", job_id=job.id, number=job.attempt)
+        return next(iter(self._values(rows.attempt, found)), None)
+
+    def attempts(self, job_id: str) -> list[Attempt]:
+        """All attempts of a job, in order."""
+        return self._values(rows.attempt, self._all("attempts", job_id=job_id))
+
+    def events(self, job_id: str) -> list[Event]:
+        """What happened to a job, in order."""
+        return self._values(rows.event, self._all("events", job_id=job_id))
+
+    def events_after(self, seq: int, limit: int, job_id: str | None = None) -> list[Event]:
+        """The first `limit` events after that one, of all jobs or of one, in order."""
+        if job_id is None:
+            found = self._all("events_after", after=seq, limit=limit)
+        else:
+            found = self._all("events_of_after", job_id=job_id, after=seq, limit=limit)
+        return self._values(rows.event, found)
+
+    def last_event(self) -> int:
+        """The place of the last event of all jobs; 0 where there is none."""
+        return int(str(self._scalar("last_event")))
+
+    def document(self, sha256: str) -> bytes:
+        """The body of a stored document."""
+        body = self._scalar("document", sha256=sha256)
+        if not isinstance(body, bytes):
+            raise diagnosis.damaged(f"document {sha256} is not in it", self._path)
+        return body
+
+    def pieces(self, job_id: str, number: int, after: int = 0) -> list[Piece]:
+        """Output of an attempt that came after piece `after`, in order."""
+        found = self._all("pieces", job_id=job_id, number=number, after=after)
+        return [Piece(row["seq"], row["channel"], row["text"]) for row in found]
+
+    def is_cancel_wished(self, job_id: str) -> bool:
+        return bool(self._scalar("is_cancel_wished", id=job_id))

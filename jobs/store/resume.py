@@ -1,0 +1,71 @@
+"""A job that goes on where an earlier one of the same purpose ended, with what that one achieved.
+
+The purpose is a piece of the spec that both have, such as the file that they write. At any moment
+the newest job with it is the one that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from jobs import clock
+from jobs.model import Capacity, Job, NewJob
+from jobs.store import rerun, rows
+from jobs.store.store import Store
+
+
+@dataclass(frozen=True)
+class Heritage:
+    """Which parts of an earlier job go over to its successor."""
+
+    documents: Mapping[str, str]
+    """Part -> SHA-256 of its document: another document is another part."""
+    outcomes: frozenset[str]
+    """Those that ended so."""
+
+
+class Successions(Store):
+    """Submitting what may have been submitted before."""
+
+    def pursued(self, pool: str, mark: str) -> Job | None:
+        """The newest job in this pool that has `mark` in its spec."""
+        found = self._all("newest_marked", pool=pool, mark=mark)
+        return next(iter(self._values(rows.job, found)), None)
+
+    def pursue(
+        self,
+        new: NewJob,
+        mark: str,
+        capacities: Mapping[str, Capacity],
+        heritage: Heritage,
+        is_it: Callable[[Job], bool],
+    ) -> tuple[Job, bool]:
+        """Store a job, and take over parts of the one that had its purpose before; or return that
+        one, if `is_it` says that it does already what the new one would. Whether it is new, too.
+
+        `capacities`: what the pools of the job and of its parts may hold. Whatever `is_it` raises
+        goes through, and nothing is stored. `jobs.store.rerun` of the earlier job leads to the new
+        one from now on.
+        """
+        with self._transaction():
+            old = self.pursued(new.pool, mark)
+            if old is not None and is_it(old):
+                return old, False
+            at = clock.now()
+            for pool, capacity in capacities.items():
+                self._set_capacity(pool, capacity)
+            if old is not None:
+                new = replace(new, submit_key=rerun.key(old.id))
+            new_id = self._insert(new, capacities[new.pool], at)
+            if old is not None:
+                self._hand_over(old, new_id, heritage)
+                self._event(old.id, old.attempt, at, "continued", {"as": new_id})
+        return self.job(new_id), True
+
+    def _hand_over(self, old: Job, new_id: str, heritage: Heritage) -> None:
+        for part in self.parts(old.id):
+            outcome = part.outcome.value if part.outcome else ""
+            is_same = heritage.documents.get(part.part or "") == part.document
+            if is_same and outcome in heritage.outcomes:
+                self._run("hand_on_part", id=part.id, new=new_id)

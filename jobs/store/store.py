@@ -1,0 +1,107 @@
+"""The only door to jobs: every edge is guarded in SQL, and every change of state writes an event
+row in its own transaction. Times of edges are taken inside of their transactions, so their order is
+the order of commits.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from jobs import clock
+from jobs.model import Attempt, Identity, Job, Outcome
+from jobs.store.families import Families
+from jobs.store.inserts import Submitting
+from jobs.store.job_queries import Browsing
+
+
+class Store(Submitting, Browsing, Families):
+    """Jobs in one state directory."""
+
+    def claim(self, job_id: str, worker: Identity) -> Attempt:
+        """QUEUED to RUNNING, by and for one worker. Raises `IllegalTransition` if another was
+        first, a cancel is wished for, or its pool has filled up meanwhile."""
+        with self._transaction():
+            at = clock.now()
+            self._edge("claim_job", id=job_id, at=at)
+            self._edge(
+                "insert_attempt",
+                id=job_id,
+                rid=secrets.token_hex(16),
+                boot_id=worker.boot_id,
+                pid=worker.pid,
+                start_ticks=worker.start_ticks,
+                phase="starting",
+                at=at,
+            )
+            job = self.job(job_id)
+            self._event(job_id, job.attempt, at, "claimed", {"pid": worker.pid})
+        attempt = self.attempt(job)
+        assert attempt is not None
+        return attempt
+
+    def finish(
+        self, job_id: str, number: int, outcome: Outcome, cause: str | None, message: str | None
+    ) -> None:
+        """RUNNING to FINISHED, for attempt `number` only. What of its parts has not ended is
+        cancelled: nobody waits for it any more. Raises `IllegalTransition`."""
+        how = {"outcome": outcome.value, "cause": cause, "message": message}
+        with self._transaction():
+            at = clock.now()
+            self._edge("finish_job", id=job_id, number=number, at=at, **how)
+            self._edge("finish_attempt", id=job_id, number=number, at=at, **how)
+            self._event(job_id, number, at, "finished", {k: v for k, v in how.items() if v})
+            for part in self._open_parts(job_id):
+                self._cancel(part, at, "cancelled with the job that it is a part of")
+
+    def requeue(self, job_id: str, number: int, cause: str, message: str) -> bool:
+        """RUNNING to QUEUED for one more attempt, if attempt `number` is the current one, was not
+        the last allowed and no cancel is wished for. False, and nothing changed, otherwise."""
+        with self._transaction():
+            at = clock.now()
+            why: dict[str, object] = {"cause": cause, "message": message}
+            if not self._run("requeue_job", id=job_id, number=number, **why):
+                return False
+            self._edge("finish_attempt", id=job_id, number=number, at=at, outcome="LOST", **why)
+            self._event(job_id, number, at, "queued again", why)
+        return True
+
+    def fail_doomed(self) -> None:
+        """QUEUED to FINISHED, FAILED, for each job that needs one which did not succeed."""
+        while found := self._all("doomed"):
+            with self._transaction():
+                at = clock.now()
+                for row in found:
+                    message = (
+                        f"job {row['needs']}, which it was to start after, ended as "
+                        f"{row['outcome']}: submit this one again once that is mended"
+                    )
+                    how = {"cause": "prerequisite_failed", "message": message}
+                    if self._run("fail_queued_job", id=row["id"], at=at, **how):
+                        self._event(row["id"], 0, at, "finished", {"outcome": "FAILED", **how})
+
+    def request_cancel(self, job_id: str) -> Job:
+        """Finish a queued job as CANCELLED, or note the wish for a running one; the same for its
+        parts, whether or not anybody conducts them. Idempotent."""
+        with self._transaction():
+            at = clock.now()
+            self._cancel(job_id, at, "cancelled before it started")
+            for part in self._open_parts(job_id):
+                self._cancel(part, at, "cancelled with the job that it is a part of")
+        return self.job(job_id)
+
+    def withdraw(self, job_id: str) -> None:
+        """Finish a part as CANCELLED if it is queued; what runs goes on."""
+        with self._transaction():
+            self._cancel_queued(job_id, clock.now(), "not started, because another part failed")
+
+    def _cancel(self, job_id: str, at: str, message: str) -> None:
+        if self._cancel_queued(job_id, at, message):
+            return
+        if self._run("wish_cancel", id=job_id, at=at):
+            self._event(job_id, self.job(job_id).attempt, at, "cancel wished", {})
+
+    def _cancel_queued(self, job_id: str, at: str, message: str) -> bool:
+        is_cancelled = self._run("cancel_queued_job", id=job_id, at=at, message=message) == 1
+        if is_cancelled:
+            self._event(job_id, 0, at, "finished", {"outcome": "CANCELLED"})
+        return is_cancelled

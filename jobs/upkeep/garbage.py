@@ -1,0 +1,230 @@
+"""Keeping the state directory small, sound and copied: everything that is nobody's job."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs import clock
+from jobs.errors import IllegalTransition
+from jobs.model import Job, Status
+from jobs.processes import identity
+from jobs.store import backup as store_backup
+from jobs.store import rows
+from jobs.store.database import explained
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+
+SLICE_PAGES = 1000
+"""So much (4 MB) is given back in one transaction: a running worker waits milliseconds for it."""
+REBUILD_BYTES = 500_000_000
+"""A database that was made before space could be given back in slices is rebuilt as a whole, which
+locks it for seconds: up to this size only, and never while a job runs."""
+CHECKPOINT_WAIT_MS = 1000
+"""How long a checkpoint waits for readers; it holds writers up meanwhile."""
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a database holds. Sizes in bytes."""
+
+    size: int
+    """The pages in use."""
+    jobs: int
+    finished: int
+    oldest: str | None
+    """When the first finished job ended: UTC, ISO 8601."""
+
+
+class Upkeep(Store):
+    """What may be done to a database besides working with its jobs."""
+
+    def holdings(self) -> Holdings:
+        """How much there is, and how much of it could be forgotten."""
+        row = self._all("how_many")[0]
+        return Holdings(self.live_bytes(), row["jobs"], row["finished"], row["oldest"])
+
+    def live_bytes(self) -> int:
+        """The size of all pages in use: what the file shrinks to."""
+        pages, free = self._pragma("page_count"), self._pragma("freelist_count")
+        return (pages - free) * self._pragma("page_size")
+
+    def finished_before(self, age_seconds: float) -> list[str]:
+        """Ids of jobs that ended so long ago, first ended first.
+
+        By a clock that was set, what ended a minute ago may seem days old. By the time since boot,
+        its last worker began less than that age ago, and it is left out.
+        """
+        before = clock.ago(age_seconds)
+        jobs = self._values(rows.job, self._all("finished_before", before=before))
+        return [job.id for job in jobs if not self._began_within(job, age_seconds)]
+
+    def _began_within(self, job: Job, seconds: float) -> bool:
+        attempt = self.attempt(job)
+        since = identity.seconds_since_start(attempt.worker) if attempt else None
+        return since is not None and since < seconds
+
+    def to_fit(self, size: int) -> list[str]:
+        """Ids of finished jobs that have to go, first ended first, until all pages in use are
+        about `size` bytes; all of them where that is not enough. Parts go with their whole."""
+        found = self._all("sizes")
+        users = Counter(row["document"] for row in found)
+        families: dict[str, list[Any]] = {}
+        for row in found:
+            families.setdefault(row["parent"] or row["id"], []).append(row)
+        left, ids = self.live_bytes(), []
+        for row in (row for row in found if row["parent"] is None):
+            if left <= size:
+                break
+            family = families[row["id"]]
+            if any(one["status"] != Status.FINISHED.value for one in family):
+                continue
+            ids.append(row["id"])
+            for one in family:
+                left -= one["own_size"]
+                users[one["document"]] -= 1
+                if not users[one["document"]]:
+                    left -= one["document_size"] or 0
+        return ids
+
+    def remove(self, job_id: str) -> list[str]:
+        """Forget a finished job and its parts, their output and events, and their documents if no
+        other has them. Returns their ids.
+
+        Raises `IllegalTransition` for a part, and for a job that has not ended or of which a part
+        has not, `NoSuchJob`.
+        """
+        with self._transaction():
+            job = self.job(job_id)
+            if job.parent is not None:
+                raise is_part(job)
+            family = [*self.parts(job_id), job]
+            for one in family:
+                if one.status is not Status.FINISHED:
+                    raise not_ended(one.parent or one.id)
+                self._remove_one(one)
+        return [one.id for one in family]
+
+    def _remove_one(self, job: Job) -> None:
+        for query in (
+            "remove_pieces",
+            "remove_events",
+            "remove_attempts",
+            "remove_prerequisites",
+            "remove_tellings",
+        ):
+            self._run(query, id=job.id)
+        if not self._run("remove_job", id=job.id):
+            raise not_ended(job.id)
+        self._run("remove_document_if_unused", document=job.document)
+
+    def backup(self, target: Path) -> None:
+        """Copy the database as it is at one moment, while it is in use; whole or not at all.
+
+        Raises `StoreUnusable` when the copy cannot be written.
+        """
+        store_backup.copy(self._path, target)
+
+    def give_back(self) -> int:
+        """Return the space of what was removed to the disk, without holding anybody up for long.
+        Returns how many bytes could not be returned now; they are used for new jobs."""
+        with explained(self._path):
+            if self._pragma("auto_vacuum") == 0:
+                self._rebuild()
+            before = -1
+            while self._pragma("auto_vacuum") and before != (free := self._free_pages()) > 0:
+                before = free
+                self._connection.execute(f"PRAGMA incremental_vacuum({SLICE_PAGES})").fetchall()
+        self.checkpoint()
+        return self._free_pages() * self._pragma("page_size")
+
+    def _rebuild(self) -> None:
+        if self.live_bytes() <= REBUILD_BYTES and not self.has(Status.RUNNING):
+            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self._connection.execute("VACUUM")
+
+    def _free_pages(self) -> int:
+        return self._pragma("freelist_count")
+
+    def _pragma(self, name: str) -> int:
+        with explained(self._path):
+            return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the database; empty when it is sound. Raises
+        `StoreUnusable` when it is too broken to be looked at."""
+        with explained(self._path):
+            found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
+            broken = self._connection.execute("PRAGMA foreign_key_check").fetchall()
+        problems = [line for line in found if line != "ok"]
+        return problems + [f"row {row[1]} of {row[0]} refers to nothing" for row in broken]
+
+    def checkpoint(self) -> None:
+        """Put the write-ahead log back into the database and empty it, if nobody reads it now."""
+        with explained(self._path):
+            patient = self._pragma("busy_timeout")
+            self._connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection.execute(f"PRAGMA busy_timeout = {patient}")
+
+
+def not_ended(job_id: str) -> IllegalTransition:
+    """The error of whoever wants to forget such a job."""
+    return IllegalTransition(
+        f"job {job_id} has not ended; nothing of it was removed. End it first with: "
+        f"ktjob cancel {job_id}"
+    )
+
+
+def is_part(job: Job) -> IllegalTransition:
+    """The error of whoever wants to forget a part of a job."""
+    return IllegalTransition(
+        f"job {job.id} is a part of {job.parent} and goes with it; nothing was removed. Remove all "
+        f"of it with: ktjob rm {job.parent}"
+    )
+
+
+def delete_job(state: StateDir, job_id: str) -> None:
+    """Remove a finished job with its parts and files; its space is for new jobs until it is given
+    back. Raises what `Upkeep.remove` raises."""
+    with Upkeep.open(state) as upkeep:
+        removed = upkeep.remove(job_id)
+    for one in removed:
+        _remove_files(state, one)
+
+
+def _remove_files(state: StateDir, job_id: str) -> None:
+    state.job_log(job_id).unlink(missing_ok=True)
+    # Safe to remove, unlike other locks: nobody ever takes a finished job's lock again.
+    state.worker_lock(job_id).unlink(missing_ok=True)
+    for left in state.root.glob(f"told/{job_id}.*"):  # by a command that was killed
+        left.unlink(missing_ok=True)
+    for copy in state.opened.glob(f"{job_id}.*"):
+        copy.unlink(missing_ok=True)
+
+
+def remove_orphans(state: StateDir) -> int:
+    """Remove the logs, locks and copies of jobs that are gone (left by a kill in `forget`), and
+    drafts of backups. Returns how many."""
+    # Listed first, looked up after: whose file is there already had its job in the database.
+    files = {path: path.stem for path in state.root.glob("workers/*.lock")}
+    files.update({path: path.stem for path in state.root.glob("logs/*.log")})
+    files.update({path: path.name.partition(".")[0] for path in state.root.glob("opened/*.txt")})
+    with Upkeep.open(state) as upkeep:
+        gone = [path for path, job_id in files.items() if not upkeep.exists(job_id)]
+    for path in state.root.glob(f".{state.database.name}.*.bak.*"):
+        maker = re.match(r"\.(\d+)", path.suffix)
+        if maker and identity.of(int(maker[1])) is None:
+            gone.append(path)
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return len(gone)
+
+
+def checkpoint(state: StateDir) -> None:
+    """Empty the write-ahead log; to be done when there is nothing else to do."""
+    with Upkeep.open(state) as upkeep:
+        upkeep.checkpoint()

@@ -1,0 +1,1 @@
+"""One forked process per running job: claims it, performs it, records how it ended."""

@@ -1,0 +1,144 @@
+"""One forked process per running job: claims it, performs it, records how it ended.
+
+Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Nor does a
+store that cannot be used for a while: once a job is claimed, everything waits for it to come back.
+Told to stop (SIGTERM, SIGINT, SIGQUIT: an administrator, a shutdown) it keeps what arrived and
+gives the job back for its next attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancelled, WorkerStopped
+from jobs.model import Outcome, Status
+from jobs.processes import identity, signals
+from jobs.store import rerun
+from jobs.store.outage import retry_until_usable, say
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import recovery
+from jobs.worker.attempt import Perform, RunningAttempt
+
+
+def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
+    """Do one job in this process, from claim to finish. The lock is held until the process ends,
+    so that whoever finds it free knows that the worker is dead. Returns whether there is more
+    to do: jobs that wait, ends to be told. `wake`
+    makes sure that a runner lives, for the parts that the work may have others do."""
+    told = signals.ToldToStop()
+    lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
+    if lock is None:
+        return False  # another worker has it
+    try:
+        with Store.open(state) as store:
+            performing = _claimed(store, state, job_id)
+            if performing is not None:
+                performing.told, performing.parts.wake = told, wake
+                _perform_and_record(store, performing, perform)
+            # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
+            return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+    except StoreUnusable as error:
+        say(f"giving up {job_id}: {error}")
+        raise
+
+
+def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
+    try:
+        attempt = store.claim(job_id, identity.mine())
+    except IllegalTransition:
+        return None  # another was first, or it was cancelled meanwhile
+    job, attempts = retry_until_usable(lambda: (store.job(job_id), store.attempts(job_id)))
+    earlier = [one for one in attempts if one.number < attempt.number]
+    repeated = retry_until_usable(lambda: rerun.attempts_before(store, job))
+    return _Stoppable(store, state, job, attempt, earlier, repeated)
+
+
+def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) -> None:
+    ending = _ending_of(perform, performing)
+    try:
+        ending = _settled(performing, ending)
+        retry_until_usable(lambda: _record(store, performing, ending))
+    except IllegalTransition as error:
+        say(f"attempt {performing.number} of {performing.job_id} was fenced off: {error}")
+
+
+class _Stoppable(RunningAttempt):
+    """Performing that ends at its next beat once this process was told to stop."""
+
+    told: signals.ToldToStop
+
+    def beat(self) -> bool:
+        if self.told.by:
+            raise WorkerStopped(
+                f"its worker (process {os.getpid()}) was told to stop ({self.told.by})"
+            )
+        return super().beat()
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """How an attempt ended, and whether that allows another."""
+
+    outcome: Outcome
+    cause: str | None = None
+    message: str | None = None
+    may_try_again: bool = False
+
+
+def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
+    job = store.job(job_id)
+    last = store.attempt(job)
+    assert last is not None and ending.message is not None
+    return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
+
+
+def _record(store: Store, performing: RunningAttempt, ending: _Ending) -> None:
+    job_id, number = performing.job_id, performing.number
+    if ending.outcome is Outcome.LOST:
+        ending = _with_phase(store, ending, job_id)
+    cause, message = ending.cause, ending.message
+    again = ending.may_try_again and store.requeue(job_id, number, cause or "", message or "")
+    if not again:
+        store.finish(job_id, number, ending.outcome, cause, message)
+
+
+def _ending_of(perform: Perform, performing: RunningAttempt) -> _Ending:
+    try:
+        perform(performing)
+    except WorkCancelled as error:
+        return _Ending(Outcome.CANCELLED, error.cause, str(error))
+    except WorkerStopped as error:
+        return _Ending(Outcome.LOST, error.cause, str(error), error.may_try_again)
+    except KtjobError as error:
+        return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
+    except Exception as error:
+        return _bug(performing, error)
+    return _Ending(Outcome.SUCCEEDED)
+
+
+def _settled(performing: RunningAttempt, ending: _Ending) -> _Ending:
+    """With all on disk but what no database takes. Each of that is our fault, and left out: a
+    worker that died of it would have the whole job paid again."""
+    while True:
+        try:
+            performing.settle()
+            return ending
+        except KtjobError:
+            raise
+        except Exception as error:
+            ending = _bug(performing, error)
+
+
+def _bug(performing: RunningAttempt, error: Exception) -> _Ending:
+    """To be called where it was caught."""
+    with contextlib.suppress(OSError):  # the log may be on a full disk
+        traceback.print_exc()
+    log = performing.state.job_log(performing.job_id)
+    # As ASCII: what could not be written must not come back in the message.
+    words = f"unexpected {type(error).__name__}: {error}".encode("ascii", "backslashreplace")
+    return _Ending(Outcome.FAILED, "bug", f"{words.decode()}; see {log}")

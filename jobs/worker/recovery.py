@@ -1,0 +1,73 @@
+"""What is true after a crash.
+
+A RUNNING job whose worker is proved dead goes back to QUEUED while it has an attempt left, and
+becomes FINISHED(LOST) after its last: its text so far is kept, and the phase it died in is in the
+message. The work of the next attempt sees the dead one, and has to make sure before it asks again
+that nobody still computes that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from jobs.errors import IllegalTransition
+from jobs.model import Attempt, Job, Outcome, Status
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+
+HowItDied = Callable[[int], str | None]
+"""Pid -> "was killed by SIGKILL", for those whose death the caller has seen."""
+
+
+def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: None) -> list[Job]:
+    """Close every running job whose worker is dead, and every waiting one that needs a job which
+    failed; return those that still run."""
+    alive = []
+    for job in store.in_status(Status.RUNNING):
+        if is_worker_alive(state, job.id):
+            alive.append(job)
+        else:
+            _close(store, job, how_it_died)
+    store.fail_doomed()
+    return alive
+
+
+def is_worker_alive(state: StateDir, job_id: str) -> bool:
+    """A worker holds its lock from before it claims until it is dead: the kernel's own proof."""
+    return identity.is_held(state.worker_lock(job_id))
+
+
+def _close(store: Store, job: Job, how_it_died: HowItDied) -> None:
+    attempt = store.attempt(store.job(job.id))
+    if attempt is None or attempt.number != job.attempt:
+        return
+    death = how_it_died(attempt.worker.pid)
+    outcome, cause, message = _verdict(job, attempt, death)
+    if outcome is Outcome.LOST:
+        if store.requeue(job.id, job.attempt, cause, message):
+            return  # one more try
+        # A cancel may have been wished for since we looked.
+        outcome, cause, message = _verdict(store.job(job.id), attempt, death)
+    # It may have finished, or another process recovered it, since we looked.
+    with contextlib.suppress(IllegalTransition):
+        store.finish(job.id, job.attempt, outcome, cause, message)
+
+
+def _verdict(job: Job, attempt: Attempt, death: str | None) -> tuple[Outcome, str, str]:
+    if job.cancel_requested_at:
+        return Outcome.CANCELLED, "cancelled", "its worker ended while it was being cancelled"
+    if attempt.worker.boot_id != identity.boot_id():
+        what = "the machine was restarted"
+    else:
+        what = f"its worker (process {attempt.worker.pid}) {death or 'was killed'}"
+    return Outcome.LOST, "worker_died", what_was_lost(what, job, attempt)
+
+
+def what_was_lost(what: str, job: Job, attempt: Attempt) -> str:
+    """The message of an attempt that ended with its worker: what, in which phase, what is left."""
+    return (
+        f"{what} in phase {attempt.phase!r}, attempt {attempt.number} of {job.max_attempts}. "
+        f"The text received until then is kept: `ktjob result {job.id}` shows it"
+    )

@@ -1,0 +1,107 @@
+"""Wait for a job in asyncio: without a thread, and without blocking the event loop.
+
+Each poll reads the store for milliseconds and waits for no lock: a poll that finds a lock is
+skipped. Waking a dead runner, which may take seconds, is left to a separate process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator
+
+from jobs.errors import StoreDamaged, StoreUnusable
+from jobs.model import Job
+from jobs.runner import start
+from jobs.store import diagnosis
+from ktclient.config import settings as config
+from ktclient.errors import NotFinished
+from ktclient.records import snapshot
+from ktclient.records.access import open_readonly
+from ktclient.records.snapshot import Snapshot
+
+_LOOK_SECONDS = 0.2
+_WAKE_SECONDS = 10.0
+"""Seconds between attempts to replace a dead runner."""
+_PATIENCE_SECONDS = 30.0
+"""How long the store may be locked in a row, in seconds: as long as `jobs.store.database` waits."""
+
+
+class EndWatcher:
+    """Polls one job."""
+
+    def __init__(self, job_id: str, settings: config.Settings) -> None:
+        self._id, self._settings = job_id, settings
+        self._attempt = self._after = 0
+        self._seen_at = time.monotonic()
+        self._woken_at = -_WAKE_SECONDS
+
+    async def looks(self, timeout: float | None) -> AsyncIterator[tuple[Snapshot, str]]:
+        """The status several times a second, each with the new text of the answer; the last one is
+        the end. Raises `NotFinished` after `timeout` seconds, and `StoreUnusable`."""
+        give_up = None if timeout is None else time.monotonic() + timeout
+        while True:
+            found = self._look()
+            if found is not None:
+                yield found
+                if found[0].is_finished:
+                    return
+            if give_up is not None and time.monotonic() >= give_up:
+                raise NotFinished(
+                    f"job {self._id} has not finished within {timeout:g} s; it is still running"
+                )
+            await self._see_to_runner()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def answer(self) -> tuple[Job, str]:
+        """A finished job and its text."""
+        while True:
+            try:
+                with open_readonly(self._settings.state) as store:
+                    if store is None:
+                        raise diagnosis.damaged("it is missing", self._settings.state.database)
+                    job = store.job(self._id)
+                    return job, snapshot.answer(store, job)
+            except StoreUnusable as error:
+                self._bear(error)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def _look(self) -> tuple[Snapshot, str] | None:
+        """The status and new text; None if the store was locked."""
+        try:
+            with open_readonly(self._settings.state) as store:
+                if store is None:
+                    raise diagnosis.damaged("it is missing", self._settings.state.database)
+                now = snapshot.of_job(store, store.job(self._id))
+                if now.attempt != self._attempt:
+                    self._attempt, self._after = now.attempt, 0
+                pieces = store.pieces(self._id, now.attempt, self._after)
+        except StoreUnusable as error:
+            self._bear(error)
+            return None
+        self._seen_at = time.monotonic()
+        self._after = pieces[-1].seq if pieces else self._after
+        return now, "".join(piece.text for piece in pieces if piece.channel == "answer")
+
+    def _bear(self, error: StoreUnusable) -> None:
+        """Raises an error that is permanent, or has lasted too long."""
+        if isinstance(error, StoreDamaged) or time.monotonic() > self._seen_at + _PATIENCE_SECONDS:
+            raise error
+
+    async def _see_to_runner(self) -> None:
+        """A live runner finds dead workers itself; any command replaces a dead runner."""
+        if start.is_runner_alive(self._settings.state):
+            return
+        if time.monotonic() < self._woken_at + _WAKE_SECONDS:
+            return
+        self._woken_at = time.monotonic()
+        environ = {**config.environment(), "KTJOB_HOME": str(self._settings.state.root)}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ktclient", "show", self._id, "--json"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environ,
+        )
+        await process.wait()

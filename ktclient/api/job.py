@@ -1,0 +1,160 @@
+"""The handle on a submitted job: its status, its answer, follow-up questions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+
+from jobs import model
+from ktclient.api import async_wait
+from ktclient.config import settings as config
+from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
+from ktclient.prompts import answer_schema, combined
+from ktclient.prompts.combined import Part
+from ktclient.records import access, snapshot
+from ktclient.records.snapshot import Snapshot
+
+_LOOK_SECONDS = 0.2
+
+
+class Job:
+    """A handle on a submitted job. It holds only the job's id: create one from an id at any
+    time."""
+
+    def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
+        self._settings = settings or config.load()
+        with access.open_recovered(self._settings.state, job_id) as store:
+            self.id: str = store.find(job_id).id
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        """HTML of the current status, for notebooks."""
+        return self.status()._repr_html_()
+
+    def status(self) -> Snapshot:
+        """The current status, checked: a job whose worker has died is not RUNNING."""
+        with access.open_recovered(self._settings.state) as store:
+            return snapshot.of_job(store, store.job(self.id))
+
+    def wait(self, timeout: float | None = None) -> Job:
+        """Return when the job has ended, in any state. Raises `NotFinished` after `timeout`
+        seconds; the job keeps running."""
+        for _ in self.watch(timeout):
+            continue
+        return self
+
+    def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
+        """Like `wait`, yielding the status several times a second; the last one is the end."""
+        give_up = None if timeout is None else time.monotonic() + timeout
+        while True:
+            now = self.status()
+            yield now
+            if now.is_finished:
+                return
+            if give_up is not None and time.monotonic() >= give_up:
+                raise NotFinished(
+                    f"job {self.id} has not finished within {timeout:g} s; it is still running"
+                )
+            time.sleep(_LOOK_SECONDS)  # SQLite has no event for another process's commit
+
+    def result(self, timeout: float | None = None) -> str:
+        """Wait for the answer and return it. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
+        the text so far in `partial_text`, and `NotFinished` after `timeout` seconds."""
+        self.wait(timeout)
+        with access.open_recovered(self._settings.state) as store:
+            job = store.job(self.id)
+            text = snapshot.answer(store, job)
+        if job.outcome is not model.Outcome.SUCCEEDED:
+            raise unsuccessful(job, text)
+        return text
+
+    async def awaited(self, timeout: float | None = None) -> str:
+        """`result` for asyncio: wait for the answer without blocking the event loop.
+        Raises like `result`; cancelling the task ends the waiting, not the job."""
+        watcher = async_wait.EndWatcher(self.id, self._settings)
+        async for _ in watcher.looks(timeout):
+            continue
+        job, text = await watcher.answer()
+        if job.outcome is not model.Outcome.SUCCEEDED:
+            raise unsuccessful(job, text)
+        return text
+
+    async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
+        """`watch` for asyncio."""
+        async for now, _ in async_wait.EndWatcher(self.id, self._settings).looks(timeout):
+            yield now
+
+    async def astream(self) -> AsyncIterator[str]:
+        """`stream` for asyncio."""
+        async for _, text in async_wait.EndWatcher(self.id, self._settings).looks(None):
+            if text:
+                yield text
+        await self.awaited()
+
+    def answers(self, timeout: float | None = None) -> list[Part]:
+        """Wait for the answer to each question of the job and return them in order; empty for a
+        summary or a prompt. An incomplete answer has no `text`. Raises like `result`."""
+        text, questions = self.result(timeout), self.status().questions
+        if len(questions) == 1:
+            return [Part(questions[0], text)]
+        return combined.split(text, questions)
+
+    def data(self, timeout: float | None = None) -> object:
+        """Wait for the answer and return the JSON in it, which `schema` asked for; None if it
+        contains none. Where it violates the schema is in `status().figures["schema_mismatch"]`.
+        Raises like `result`."""
+        return answer_schema.data_or_none(self.result(timeout))
+
+    def ask(self, question: str) -> Job:
+        """A new job with another question about the same document, on the same server. Raises what
+        `submit_long` raises, and `StoreDamaged` if the document is missing."""
+        from ktclient.submission import followup
+
+        job_id, _ = followup.ask(self.id, question, self._settings)
+        return Job(job_id, self._settings)
+
+    def cancel(self) -> Snapshot:
+        """Request cancellation. A queued job ends immediately, a running one within a second or
+        two; `wait` for it. No effect if it has ended."""
+        with access.open_recovered(self._settings.state) as store:
+            return snapshot.of_job(store, store.request_cancel(self.id))
+
+    def stream(self) -> Iterator[str]:
+        """The answer as it arrives, from its start to its end. Raises like `result`. A second
+        attempt starts again from the beginning."""
+        for _, text in self.heard():
+            if text:
+                yield text
+        self.result()
+
+    def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
+        """Like `watch`, but each status comes with the text of its attempt's answer since the
+        previous one: from the beginning, or only `from_now` on. A second attempt starts again from
+        the beginning."""
+        after, attempt = 0, 0
+        is_skipped = from_now
+        for now in self.watch():
+            if now.attempt != attempt:
+                after, attempt = 0, now.attempt
+            with access.open_recovered(self._settings.state) as store:
+                pieces = store.pieces(self.id, now.attempt, after)
+            after = pieces[-1].seq if pieces else after
+            text = "".join(piece.text for piece in pieces if piece.channel == "answer")
+            yield now, "" if is_skipped else text
+            is_skipped = False
+
+
+ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {
+    model.Outcome.FAILED: JobFailed,
+    model.Outcome.CANCELLED: JobCancelled,
+    model.Outcome.LOST: JobLost,
+}
+
+
+def unsuccessful(job: model.Job, partial_text: str) -> JobUnsuccessful:
+    """The error for a job that ended without success."""
+    assert job.outcome is not None
+    kind = ENDINGS[job.outcome]
+    return kind(f"job {job.id} {job.state.lower()}: {job.message}", partial_text)

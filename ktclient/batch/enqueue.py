@@ -1,0 +1,180 @@
+"""Submit a batch file as one job, reusing what an earlier run of it has already answered.
+
+A batch is identified by its result file. The newest job that writes that file continues: an answer
+to the same body under the same custom_id is reused, even if other lines of the file changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from jobs.errors import PartFailed
+from jobs.model import Job as StoredJob
+from jobs.model import NewJob, Outcome, Status
+from jobs.store.resume import Heritage, Successions
+from jobs.store.store import Store
+from ktclient.batch import file, result_files
+from ktclient.batch import preflight as batch_preflight
+from ktclient.batch import spec as batch_spec
+from ktclient.batch.preflight import Batch, Options
+from ktclient.batch.spec import BatchSpec
+from ktclient.config import settings as config
+from ktclient.errors import BadInput
+from ktclient.planning import preflight
+from ktclient.records import access, kinds, snapshot
+from ktclient.submission import capacity, conditions, lent_keys
+from server_bundle.embedded import weights
+
+_ANSWERED = frozenset({Outcome.SUCCEEDED.value})
+_ENDED_ITSELF = frozenset({Outcome.FAILED.value, Outcome.LOST.value})
+"""Ended without an answer; a cancelled line is always sent again."""
+
+
+@dataclass(frozen=True)
+class Handed:
+    """The result of a submit. `batch`: the check of the file; None if an earlier job has done, or
+    is doing, all of it, and no server was queried. `kept`: lines that are not sent again."""
+
+    job_id: str
+    title: str
+    lines: int
+    kept: int
+    batch: Batch | None
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The files to write, and the requests that they are for."""
+
+    results: str
+    errors: str | None
+    digest: str
+    retry_failed: bool
+
+
+def hand_over(
+    name: str,
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+    on_stored: Callable[[str], None] = lambda job_id: None,
+) -> Handed:
+    """Check a whole batch file ("-": standard input), store it as one job, ensure that a runner is
+    alive.
+
+    A file that was submitted before needs no server. `on_stored` is called with the id once it is
+    on disk. Raises `BadInput` listing all errors in the file, `DoesNotFit` listing all requests
+    that do not fit, and what `handover.hand_over` raises; nothing is stored then. Raises
+    `ResultsUnwritable` if the results exist already and cannot be written.
+    """
+    preflight.check(options.max_tokens, options.max_attempts, options.timeout)
+    results = result_files.place(options.results, "results")
+    errors = options.errors and result_files.place(options.errors, "errors")
+    if len({results, errors or "", os.path.realpath(name)}) < 3:
+        raise BadInput("the requests, the results and the errors need three different files")
+    lines = file.read(name)
+    wish = _Wish(results, errors, batch_spec.digest(lines), options.retry_failed)
+    job, batch = _known(wish, settings), None
+    if job is None:
+        planned = batch_preflight.prepare(name, lines, options, settings, on_progress)
+        job, is_new = _store(planned, wish, options, settings)
+        batch = planned if is_new else None
+    on_stored(job.id)
+    with Store.open(settings.state) as store:
+        kept = store.tally(job.id).ended
+    if job.status is Status.FINISHED:
+        _write_again(job, wish, settings)
+    access.ensure_runner(settings.state)
+    return Handed(job.id, batch_preflight.title_of(name), len(lines), kept, batch)
+
+
+def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
+    """The job that has done, or is doing, all of this batch. Raises `BadInput` if it is working on
+    other requests."""
+    if not settings.state.has_database():
+        return None
+    with access.open_recovered(settings.state):
+        pass  # this resumes a batch whose worker has died
+    with Successions.open(settings.state) as store:
+        old = store.pursued(kinds.POOL, batch_spec.mark(wish.results))
+        return old if old is not None and _is_it(old, wish) else None
+
+
+def _store(
+    batch: Batch, wish: _Wish, options: Options, settings: config.Settings
+) -> tuple[StoredJob, bool]:
+    spec = BatchSpec(
+        results=wish.results,
+        errors=wish.errors,
+        mode=result_files.usual_mode(wish.results),
+        lines=len(batch.requests),
+        digest=wish.digest,
+        server=batch.target.server,
+        model=options.model,
+        max_tokens=max(request.max_tokens for request in batch.requests),
+        timeout=max(request.timeout for request in batch.requests),
+        max_attempts=options.max_attempts,
+    )
+    new = NewJob(
+        pool=kinds.POOL,
+        spec=spec.to_json(),
+        document=batch_spec.to_document(batch.requests),
+        title=batch.title,
+        max_attempts=kinds.ATTEMPTS,
+        priority=options.priority,
+        label=options.conditions.label,
+        not_before=options.conditions.not_before,
+        tellings=options.tellings,
+    )
+    server = batch.target.server
+    with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
+        new = replace(new, needs=conditions.needed(store, options.conditions.after))
+        capacities = {
+            kinds.POOL: kinds.CAPACITY,
+            server: capacity.of(store, batch.target),
+        }
+        return store.pursue(
+            new,
+            batch_spec.mark(wish.results),
+            capacities,
+            _heritage(batch, wish),
+            lambda old: _is_it(old, wish),
+        )
+
+
+def _heritage(batch: Batch, wish: _Wish) -> Heritage:
+    sums = {
+        request.custom_id: hashlib.sha256(request.body).hexdigest() for request in batch.requests
+    }
+    return Heritage(sums, _ANSWERED if wish.retry_failed else _ANSWERED | _ENDED_ITSELF)
+
+
+def _is_it(old: StoredJob, wish: _Wish) -> bool:
+    """Whether the job that wrote this file last has done, or is doing, all of this batch. Raises
+    `BadInput` if it is working on other requests."""
+    before = BatchSpec.from_json(old.spec)
+    is_same = before.digest == wish.digest and before.errors == wish.errors
+    if old.status is not Status.FINISHED:
+        if is_same and not old.cancel_requested_at:
+            return True
+        doing = "is being cancelled" if old.cancel_requested_at else "is working on other requests"
+        raise BadInput(
+            f"job {old.id} already writes {wish.results} and {doing}: wait for it "
+            f"(ktjob wait {old.id}), or cancel it (ktjob cancel {old.id}); its answers are kept"
+        )
+    if not is_same:
+        return False
+    has_failed = old.outcome is Outcome.FAILED and old.cause == PartFailed.cause
+    return old.outcome is Outcome.SUCCEEDED or (has_failed and not wish.retry_failed)
+
+
+def _write_again(job: StoredJob, wish: _Wish, settings: config.Settings) -> None:
+    """Write an ended batch's files again: they may be missing, or overwritten by another batch."""
+    with Store.open(settings.state) as store:
+        text = snapshot.answer(store, job)
+    if text:
+        mode = result_files.usual_mode(wish.results)
+        result_files.write_all(text, wish.results, wish.errors, mode, job.id)

@@ -1,0 +1,159 @@
+"""Read and check a file of requests in OpenAI's Batch format. Pure except for the file.
+
+A line is an object with custom_id, method, url and body (platform.openai.com/docs/api-reference/
+batch/request-input), as accepted by `vllm run-batch` too. Each error is reported with its line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ktclient.documents import document as documents
+from ktclient.errors import DocumentUnusable
+from ktclient.request import body as request_body
+from ktclient.request.body import Body
+from ktclient.wording import quote
+
+MOST_LINES = 50_000
+MOST_BYTES = 200_000_000
+"""OpenAI's limits for a file (platform.openai.com/docs/api-reference/batch/create)."""
+MOST_ID_CHARACTERS = 512
+"""OpenAI's limit is 64, others have none: an id is a key here, and part of each result."""
+_MOST_TOLD = 100
+
+
+@dataclass(frozen=True)
+class Line:
+    """One request. `number` counts the file's lines from 1."""
+
+    number: int
+    custom_id: str
+    body: bytes = field(repr=False)
+    """The request body to send, as `request_body.Body.to_bytes` writes it."""
+    marks: int = 0
+    """How many chat-template marks in it were neutralised."""
+
+
+def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
+    """The requests of a file, or of standard input for "-". Raises `DocumentUnusable` with all
+    errors in the file."""
+    if name == documents.STDIN:
+        if stdin is None and sys.stdin is None:
+            raise DocumentUnusable("standard input is closed; name a file of requests")
+        return parse(_all_of(stdin or sys.stdin.buffer, "standard input"), "standard input")
+    title = documents.display_name(name)
+    try:
+        with Path(name).open("rb") as file:
+            return parse(_all_of(file, title), title)
+    except IsADirectoryError:
+        raise DocumentUnusable(f"{title} is a folder; name a file of requests") from None
+    except FileNotFoundError:
+        raise DocumentUnusable(f"file not found: {title}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DocumentUnusable(f"cannot read {title}: {reason}") from None
+
+
+def _all_of(file: BinaryIO, title: str) -> bytes:
+    body = file.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise DocumentUnusable(
+            f"{title} is larger than {MOST_BYTES // 1_000_000} MB, the maximum; split it "
+            "(`split -C 150M FILE`), and run each part"
+        )
+    return body
+
+
+def parse(body: bytes, title: str) -> tuple[Line, ...]:
+    """The requests in these bytes; blank lines are skipped. Raises `DocumentUnusable`."""
+    lines: list[Line] = []
+    wrong: list[str] = []
+    seen: dict[str, int] = {}
+    for number, raw in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not raw.strip():
+            continue
+        found = _line(number, raw, seen)
+        if isinstance(found, Line):
+            lines.append(found)
+        else:
+            wrong += [f"line {number}: {problem}" for problem in found]
+        if len(seen) > MOST_LINES:
+            wrong.append(f"line {number}: more than {MOST_LINES:,} requests; split the file")
+            break
+    if wrong:
+        raise refusal(title, wrong)
+    if not lines:
+        raise DocumentUnusable(f"{title} contains no request; nothing was stored")
+    return tuple(lines)
+
+
+def refusal(title: str, wrong: list[str]) -> DocumentUnusable:
+    """The error for a file, with one line for each problem."""
+    listed = "".join(f"\n  {one}" for one in wrong[:_MOST_TOLD])
+    more = len(wrong) - _MOST_TOLD
+    rest = f"\n  and {more:,} more" if more > 0 else ""
+    return DocumentUnusable(f"{title} cannot be used, and nothing was stored:{listed}{rest}")
+
+
+def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
+    """One request, or its problems. `seen`: custom_id -> number of its line."""
+    try:
+        found = json.loads(raw.decode(), parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        return [f"not UTF-8 (byte {error.start + 1} of the line)"]
+    except json.JSONDecodeError as error:
+        return [f"not JSON: {error.msg} (column {error.colno})"]
+    except (ValueError, RecursionError) as error:
+        return [f"not JSON: {error}"]
+    if not isinstance(found, dict):
+        return ["not a JSON object with custom_id, method, url and body"]
+    wrong = [*_in_id(found.get("custom_id"), number, seen), *_in_head(found)]
+    body = found.get("body")
+    if not isinstance(body, dict):
+        return [*wrong, "body is not a JSON object"]
+    wrong += request_body.problems(body)
+    if wrong:
+        return wrong
+    clean, marks = Body(body).neutralised()
+    try:
+        return Line(number, found["custom_id"], clean.to_bytes(), marks)
+    except UnicodeEncodeError:
+        return ["the body contains a lone surrogate"]
+    except ValueError:
+        return ["the body contains a number that is too large"]
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _in_id(custom_id: object, number: int, seen: dict[str, int]) -> Iterator[str]:
+    if not isinstance(custom_id, str) or not custom_id:
+        yield "custom_id is missing" if custom_id in (None, "") else "custom_id is not a string"
+        return
+    if len(custom_id) > MOST_ID_CHARACTERS:
+        yield f"custom_id is longer than {MOST_ID_CHARACTERS} characters"
+    if any("\ud800" <= character <= "\udfff" for character in custom_id):
+        yield "custom_id contains a lone surrogate"
+    if (first := seen.setdefault(custom_id, number)) != number:
+        yield f"custom_id {quote(custom_id)} is already used in line {first}"
+
+
+def _in_head(found: dict[str, Any]) -> Iterator[str]:
+    if found.get("method") != "POST":
+        method = found.get("method")
+        yield (
+            "method is missing; it must be POST"
+            if method is None
+            else (f"method is {quote(json.dumps(method))}; it must be POST")
+        )
+    url = found.get("url")
+    if url is None:
+        yield f"url is missing; it must be {request_body.URL}"
+    elif url != request_body.URL:
+        yield f"url is {quote(json.dumps(url))}; it must be {request_body.URL}"

@@ -1,0 +1,193 @@
+"""Check a batch file: its server, tokens, time, and the model of each request. Stores nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ktclient.batch.file import Line
+from ktclient.batch.spec import Request
+from ktclient.config import settings as config
+from ktclient.documents import document as documents
+from ktclient.errors import DoesNotFit
+from ktclient.planning import forecast as forecasts
+from ktclient.planning import prefill_time
+from ktclient.planning.options import MAX_ATTEMPTS, MAX_TOKENS
+from ktclient.request.body import Body
+from ktclient.servers import probe, selection
+from ktclient.servers.selection import Target
+from ktclient.submission.conditions import Conditions
+from ktclient.tokens.estimate import Estimate
+from ktclient.wording import quote
+from server_bundle.embedded import server as embedded
+from server_bundle.embedded import weights
+
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a batch file. Values in its requests take precedence."""
+
+    results: str
+    errors: str | None = None
+    """A separate file for lines that failed."""
+    max_tokens: int | None = None
+    """Upper limit for any answer. None: each request's own value, or `MAX_TOKENS`."""
+    timeout: float | None = None
+    model: str | None = None
+    server: str | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    priority: int = 0
+    retry_failed: bool = False
+    conditions: Conditions = field(default_factory=Conditions)
+    tellings: tuple[tuple[str, str], ...] = ()
+    """The notifications of the batch's end, as returned by `telling.wished`."""
+
+    def most(self, body: Body) -> int:
+        """Maximum tokens of the answer to this request."""
+        if body.max_tokens is None:
+            return self.max_tokens or MAX_TOKENS
+        return min(body.max_tokens, self.max_tokens or body.max_tokens)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A checked batch file. `seconds`: to prefill all of it; None if unknown."""
+
+    title: str
+    target: Target
+    requests: tuple[Request, ...]
+    tokens: int
+    seconds: float | None
+    by: str
+    notes: tuple[str, ...]
+
+
+def prepare(
+    name: str,
+    lines: Sequence[Line],
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+) -> Batch:
+    """Find the server, and check each request against it. Raises `DoesNotFit` listing all that do
+    not fit."""
+    target = selection.choose(settings, options.server, options.model)
+    longest = max(lines, key=lambda line: len(line.body))
+    body = Body.from_bytes(longest.body)
+    most = options.most(body)
+    target = forecasts.resolve_target(body.text, most, target, settings, on_progress)
+    naming = _Naming(target, target.model, settings)
+    scale = _Scale(target, options, settings)
+    requests = tuple(scale.request(line, naming) for line in lines)
+    if scale.too_long:
+        raise DoesNotFit(_what_does_not_fit(title_of(name), scale.too_long))
+    notes = [*naming.notes(), *scale.notes(sum(line.marks for line in lines))]
+    seconds = scale.seconds if scale.belief is not None else None
+    return Batch(title_of(name), target, requests, scale.tokens, seconds, scale.by, tuple(notes))
+
+
+def title_of(name: str) -> str:
+    """The file's name, for people."""
+    return "standard input" if name == documents.STDIN else documents.display_name(Path(name).name)
+
+
+def _what_does_not_fit(title: str, too_long: list[str]) -> str:
+    listed = "".join(f"\n  {one}" for one in too_long[:_MOST_TOLD])
+    more = len(too_long) - _MOST_TOLD
+    rest = f"\n  and {more:,} more" if more > 0 else ""
+    return f"{title} cannot be run, and nothing was stored:{listed}{rest}"
+
+
+class _Naming:
+    """Which model each request is for. Batch files often name models that a self-hosted server does
+    not have: then the server's own model is used."""
+
+    def __init__(self, target: Target, named: str | None, settings: config.Settings) -> None:
+        self._named = named
+        key = settings.key_for(target.server)
+        self._known = probe.names(target.facts.url, key) if target.facts and not named else ()
+        self._serves = target.facts.model if target.facts else embedded.MODEL
+        self._others: Counter[str] = Counter()
+
+    def of(self, body: Body) -> str | None:
+        if self._named is not None:
+            return self._named
+        if body.model is None or body.model in self._known:
+            return body.model
+        self._others[body.model] += 1
+        return None
+
+    def notes(self) -> list[str]:
+        return [
+            f"{count:,} lines name {quote(name)}, which the server does not serve; {self._serves} "
+            "is used"
+            for name, count in self._others.items()
+        ]
+
+
+class _Scale:
+    """Counts requests, and sums up their tokens and time."""
+
+    def __init__(self, target: Target, options: Options, settings: config.Settings) -> None:
+        self._target, self._options, self._settings = target, options, settings
+        self.belief, self.by = forecasts.belief_of(target, settings)
+        self.tokens = 0
+        self.seconds = 0.0
+        self.too_long: list[str] = []
+        self._unbounded = self._cut = 0
+
+    def request(self, line: Line, naming: _Naming) -> Request:
+        body = Body.from_bytes(line.body)
+        most = self._options.most(body)
+        self._unbounded += body.max_tokens is None
+        self._cut += most < (body.max_tokens or most)
+        count, verdict = forecasts.assess(
+            body.text,
+            most,
+            self._target,
+            self._settings,
+            is_one=body.is_one_text,
+            surplus=body.surplus_tokens,
+        )
+        if not verdict.fits:
+            self.too_long.append(f"line {line.number} ({verdict.reason}). {verdict.cure}")
+        self.tokens += count.tokens
+        counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
+        return Request(
+            custom_id=line.custom_id,
+            body=line.body,
+            model=naming.of(body),
+            max_tokens=most,
+            timeout=self._timeout(count.tokens),
+            weight=count.high + most,
+            counted=counted,
+        )
+
+    def _timeout(self, tokens: int) -> float:
+        expected = None if self.belief is None else self.belief.first_token(tokens)
+        self.seconds += 0.0 if expected is None else expected.seconds
+        if self._options.timeout is not None:
+            return self._options.timeout
+        if expected is None:
+            return prefill_time.LEAST_TIMEOUT_SECONDS
+        return prefill_time.timeout(expected)
+
+    def notes(self, marks: int) -> list[str]:
+        notes = []
+        bound = self._options.max_tokens or MAX_TOKENS
+        if self._unbounded:
+            notes.append(
+                f"{self._unbounded:,} lines have no max_tokens: {bound:,} is used; change it with "
+                "--max-tokens"
+            )
+        if self._cut:
+            notes.append(
+                f"{self._cut:,} lines have more than --max-tokens {bound:,} and are limited to it"
+            )
+        if marks:
+            notes.append(f"{marks:,} chat-template marks in messages were neutralised")
+        return notes

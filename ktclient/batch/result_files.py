@@ -1,0 +1,138 @@
+"""The result files of a batch: each written atomically, even if a process is killed meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from ktclient.documents.document import STDIN, display_name
+from ktclient.errors import BadInput, ResultsUnwritable
+
+
+class ResultFiles:
+    """Writes a draft beside each file until `publish`. Errors are held back until then."""
+
+    def __init__(self, results: str, errors: str | None, mode: int, name: str) -> None:
+        paths = [Path(path) for path in (results, errors) if path is not None]
+        self._files = [_Draft(path, mode, f"{name}.{at}") for at, path in enumerate(paths)]
+
+    def write(self, line: str, *, is_error: bool) -> None:
+        """Add a line: an error to the last file, which may be the only one."""
+        self._files[-1 if is_error else 0].write(line)
+
+    def publish(self) -> None:
+        """Move the drafts to their final paths. Raises `OSError`, with the name of the file."""
+        for file in self._files:
+            file.publish()
+
+    def drop(self) -> None:
+        """Remove the drafts."""
+        for file in self._files:
+            file.drop()
+
+
+class _Draft:
+    def __init__(self, path: Path, mode: int, name: str) -> None:
+        self._path, self._mode = path, mode
+        self._draft = path.with_name(f".ktjob-{name}")
+        self._file: TextIO | None = None
+        self._trouble: OSError | None = None
+        with self._kept():
+            self._draft.unlink(missing_ok=True)  # left by a killed attempt
+            self._file = self._draft.open("x", encoding="utf-8", newline="\n")
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Hold the first error."""
+        try:
+            yield
+        except OSError as error:
+            self._trouble = self._trouble or error
+
+    def write(self, line: str) -> None:
+        if self._file is not None and self._trouble is None:
+            with self._kept():
+                self._file.write(line + "\n")
+
+    def publish(self) -> None:
+        with self._kept():
+            if self._file is not None:
+                self._file.flush()
+                os.fchmod(self._file.fileno(), self._mode)
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._file = None
+        if self._trouble is None:
+            with self._kept():
+                os.replace(self._draft, self._path)
+        if self._trouble is not None:
+            trouble = self._trouble
+            raise OSError(trouble.errno, trouble.strerror or str(trouble), str(self._path))
+
+    def drop(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self._draft.unlink(missing_ok=True)
+
+
+def write_all(text: str, results: str, errors: str | None, mode: int, name: str) -> None:
+    """Write the lines of a batch's output again. Raises `ResultsUnwritable`."""
+    files = ResultFiles(results, errors, mode, name)
+    try:
+        for line in text.split("\n"):
+            files.write(line, is_error=json.loads(line)["error"] is not None)
+        files.publish()
+    except OSError as error:
+        raise ResultsUnwritable(
+            f"the results cannot be written to {error.filename}: {error.strerror}. They are kept: "
+            f"ktjob result {name}"
+        ) from error
+    finally:
+        files.drop()
+
+
+def place(name: str, what: str) -> str:
+    """The absolute path of a file to be written later, by another process. Raises `BadInput` if it
+    cannot be written."""
+    shown = display_name(name)
+    if name == STDIN:
+        raise BadInput(
+            f"{what} must go to a file, not to -; `ktjob result ID` prints them after the job has "
+            "ended"
+        )
+    if not name or "\0" in name:
+        raise BadInput(f"{shown} is not a valid file name for the {what}")
+    path = Path(os.path.realpath(name))
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"the name of the file of {what} is not UTF-8: {shown}") from None
+    if path.is_dir():
+        raise BadInput(f"{shown} is a folder; name a file for the {what}")
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{shown} is not a regular file; name a file for the {what}")
+    if not path.parent.is_dir():
+        raise BadInput(f"folder not found for the {what}: {display_name(str(path.parent))}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise BadInput(
+            f"the {what} cannot be written to {display_name(str(path.parent))}: no permission"
+        )
+    return str(path)
+
+
+def usual_mode(path: str) -> int:
+    """The permissions of that file, else those that this process gives a new file."""
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_mode & 0o777
+    for line in (
+        Path("/proc/self/status").read_text().splitlines()
+    ):  # os.umask() cannot read the umask without setting it
+        if line.startswith("Umask:"):
+            return 0o666 & ~int(line.split()[1], 8)
+    return 0o600

@@ -1,0 +1,142 @@
+"""What a batch stores: its spec, and its requests as the lines of its document.
+
+The document holds all that a part needs, so the batch's conductor queries no server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ktclient.batch.file import Line
+from ktclient.prompts.tasks import Kind, Task
+from ktclient.request.body import Body
+from ktclient.submission.spec import VERSION, JobSpec
+from ktclient.tokens.estimate import Estimate
+
+CONDUCT = "batch"
+"""The conductor's kind."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One line of the file, ready to be a part."""
+
+    custom_id: str
+    body: bytes = field(repr=False)
+    model: str | None
+    """None: the model that the server serves."""
+    max_tokens: int
+    timeout: float
+    weight: int
+    counted: Estimate | None
+
+    def to_json(self) -> bytes:
+        tokens = self.counted and [self.counted.low, self.counted.likely, self.counted.high]
+        head = {
+            "custom_id": self.custom_id,
+            "model": self.model,
+            "max_tokens": self.max_tokens,
+            "timeout": self.timeout,
+            "weight": self.weight,
+            "tokens": tokens,
+        }
+        return json.dumps(head, ensure_ascii=False).encode()[:-1] + b', "body": ' + self.body + b"}"
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Request:
+        found = json.loads(text)
+        tokens = found["tokens"]
+        return cls(
+            custom_id=found["custom_id"],
+            body=Body(found["body"]).to_bytes(),
+            model=found["model"],
+            max_tokens=found["max_tokens"],
+            timeout=found["timeout"],
+            weight=found["weight"],
+            counted=None if tokens is None else Estimate(*tokens),
+        )
+
+    def spec(self, server: str) -> str:
+        """The spec of its part, as JSON."""
+        return JobSpec(
+            task=Task(Kind.REQUEST),
+            server=server,
+            model=self.model,
+            max_tokens=self.max_tokens,
+            timeout=self.timeout,
+            counted=self.counted,
+        ).to_json()
+
+
+def to_document(requests: Iterable[Request]) -> bytes:
+    return b"\n".join(request.to_json() for request in requests)
+
+
+def from_document(document: bytes) -> Iterator[Request]:
+    return (Request.from_json(line) for line in document.split(b"\n"))
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """How a batch processes its document."""
+
+    results: str
+    """The absolute path of the file to write."""
+    errors: str | None
+    """The path of a file for failed lines; None: they go to `results`."""
+    mode: int
+    """The permissions of new files."""
+    lines: int
+    digest: str
+    """A hash of the requests: custom_ids and bodies, in order."""
+    server: str
+    model: str | None
+    max_tokens: int
+    timeout: float
+    """`max_tokens` and `timeout` are the largest of any request."""
+    max_attempts: int
+    """For each request."""
+
+    def to_json(self) -> str:
+        stored = {
+            "version": VERSION,
+            "conduct": CONDUCT,
+            "task": {"kind": Kind.BATCH.value, "text": ""},
+            "server": self.server,
+            "model": self.model,
+            "max_tokens": self.max_tokens,
+            "timeout": self.timeout,
+            "max_attempts": self.max_attempts,
+            "results": self.results,
+            "errors": self.errors,
+            "mode": self.mode,
+            "lines": self.lines,
+            "digest": self.digest,
+        }
+        return json.dumps(stored, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> BatchSpec:
+        found = json.loads(text)
+        names = ("results", "errors", "mode", "lines", "digest", "server", "model", "max_tokens")
+        return cls(
+            **{name: found[name] for name in names},
+            timeout=found["timeout"],
+            max_attempts=found["max_attempts"],
+        )
+
+
+def mark(results: str) -> str:
+    """A text that occurs in the spec of exactly those batches that write this file."""
+    return f'"results": {json.dumps(results, ensure_ascii=False)}, '
+
+
+def digest(requests: Iterable[Request | Line]) -> str:
+    """A hash of the requests: custom_ids and bodies, in order."""
+    found = hashlib.sha256()
+    for request in requests:
+        found.update(json.dumps(request.custom_id).encode() + b"\n" + request.body + b"\n")
+    return found.hexdigest()

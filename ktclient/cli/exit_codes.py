@@ -1,0 +1,120 @@
+"""Exit codes, and the one place that turns an error into a line and a code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+
+import click
+
+from jobs import errors
+from jobs.model import Outcome
+from ktclient import errors as ktclient_errors
+from ktclient.cli import standard_streams
+from ktclient.cli.render import output
+from server_bundle import errors as server_bundle_errors
+
+SUCCEEDED = 0
+FAILED = 1
+USAGE = 2
+NO_SUCH_JOB = 3
+CANCELLED = 4
+NOT_FINISHED = 5
+NO_SERVER = 6
+DOES_NOT_FIT = 7
+INTERRUPTED = 128 + signal.SIGINT
+
+TABLE = """\
+\b
+Exit codes:
+  0  succeeded
+  1  the job failed or was lost, or ktjob could not do its own work
+  2  usage: an option, a document or a setting that cannot be used
+  3  no such job
+  4  the job was cancelled
+  5  not finished in the time given to wait
+  6  no server
+  7  it does not fit the server's window
+130  Ctrl-C: you were detached, the job goes on
+"""
+
+_BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
+    (errors.NoSuchJob, NO_SUCH_JOB),
+    (errors.AmbiguousId, USAGE),
+    (ktclient_errors.BadInput, USAGE),
+    (server_bundle_errors.NoSuchProfile, USAGE),
+    (server_bundle_errors.PlanRefused, USAGE),
+    (ktclient_errors.JobCancelled, CANCELLED),
+    (ktclient_errors.NotFinished, NOT_FINISHED),
+    (server_bundle_errors.StillStarting, NOT_FINISHED),
+    (server_bundle_errors.NoServer, NO_SERVER),
+    (ktclient_errors.DoesNotFit, DOES_NOT_FIT),
+)
+
+
+def code_of(error: errors.KtjobError) -> int:
+    """The exit code for an error that reached the command line."""
+    return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), FAILED)
+
+
+def code_of_job(outcome: str, cause: str | None) -> int:
+    """The exit code for a finished job, by its outcome and, if it failed, by why."""
+    if outcome == Outcome.SUCCEEDED.value:
+        return SUCCEEDED
+    if outcome == Outcome.CANCELLED.value:
+        return CANCELLED
+    return _codes_by_cause().get(cause or "", FAILED)
+
+
+def _codes_by_cause() -> dict[str, int]:
+    """The same table by the causes that are stored with jobs, leaves included."""
+    codes: dict[str, int] = {}
+    for kind, code in _BY_ERROR:
+        kinds = [kind]
+        for one in kinds:
+            kinds.extend(one.__subclasses__())
+            codes[one.cause] = code
+    return codes
+
+
+def run(command: click.Command, name: str) -> None:
+    """Run a command line: errors become one line on stderr and a code, never a traceback."""
+    standard_streams.prepare()
+    sys.exit(_code_of_run(lambda: command.main(prog_name=name, standalone_mode=False), name))
+
+
+def code_of_command(command: click.Command, name: str, argv: list[str]) -> int:
+    """Run a command line that came from elsewhere. Returns its code."""
+    return _code_of_run(
+        lambda: command.main(args=argv, prog_name=name, standalone_mode=False), name
+    )
+
+
+def _code_of_run(call: Callable[[], object], name: str) -> int:
+    try:
+        code = call()
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except errors.KtjobError as error:
+        output.note(f"{name}: {error}")
+        return code_of(error)
+    except BrokenPipeError:  # whoever read us has left
+        standard_streams.silence(sys.stdout)
+        return FAILED
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
+            output.note(f"{name}: the current folder was removed; cd to one that is there")
+            return USAGE
+        if not standard_streams.is_lost(error):
+            raise
+        standard_streams.silence(sys.stdout)
+        output.note(
+            f"{name}: what it prints cannot be written ({error.strerror}); jobs are not harmed"
+        )
+        return FAILED
+    return code if isinstance(code, int) else SUCCEEDED

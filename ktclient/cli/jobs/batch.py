@@ -1,0 +1,161 @@
+"""`ktjob batch`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.jobs import stored, waiting
+from ktclient.cli.render import answer_text, job_details, progress_line, terminal_text, units
+from ktclient.cli.render import output as render_output
+from ktclient.wording import spoken
+
+if TYPE_CHECKING:
+    from ktclient.batch.enqueue import Handed
+    from ktclient.batch.preflight import Options
+    from ktclient.records.snapshot import Snapshot
+
+
+@click.command()
+@click.argument("file", metavar="FILE")
+@click.option("-o", "--output", required=True, metavar="RESULTS", help="The file to write.")
+@click.option("--errors", metavar="FILE", help="A file of its own for lines that failed.")
+@click.option(
+    "--max-tokens", type=int, metavar="N", help="Most of any answer (as a line says, else 1024)."
+)
+@click.option(
+    "--model", metavar="NAME", help="For all (what each names, if the server has it, else its own)."
+)
+@click.option("--server", metavar="URL", help='A server\'s URL, or "embedded".')
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="S",
+    help="Seconds for each request (3600, or more where reading it takes long).",
+)
+@click.option(
+    "--max-attempts", type=int, metavar="N", help="Tries if the worker or the server dies (2)."
+)
+@click.option("--priority", type=int, default=0, metavar="N", help="Higher goes first (0).")
+@click.option("--label", metavar="TEXT", help="A word of yours, to find it by.")
+@click.option(
+    "--after", multiple=True, metavar="ID", help="Start once job ID has succeeded; may be repeated."
+)
+@click.option("--at", metavar="TIME", help='Start then: "22:00", "+2h", "2026-11-26 03:00".')
+@click.option(
+    "--notify",
+    multiple=True,
+    metavar="NAME",
+    help="Whom to notify of its end, by a name of the configuration; may be repeated.",
+)
+@click.option("--on-done", metavar="CMD", help="A command to run when it has ended, however.")
+@click.option("--retry-failed", is_flag=True, help="Ask lines again that failed before.")
+@click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def batch(  # noqa: PLR0913 - a command's options
+    file: str,
+    output: str,
+    errors: str | None,
+    max_tokens: int | None,
+    model: str | None,
+    server: str | None,
+    timeout: float | None,
+    max_attempts: int | None,
+    priority: int,
+    label: str | None,
+    after: tuple[str, ...],
+    at: str | None,
+    notify: tuple[str, ...],
+    on_done: str | None,
+    retry_failed: bool,
+    wait: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run a FILE of requests in OpenAI's Batch format ("-" for standard input).
+
+    Each line is a request to /v1/chat/completions. Returns at once and prints an id; when all are
+    done, RESULTS has a line for each, under its custom_id.
+
+    \b
+    ktjob batch requests.jsonl -o results.jsonl --wait
+
+    The same command again, also after a crash or with lines mended, asks nothing twice.
+    """
+    from ktclient.batch import enqueue as batch_enqueue
+    from ktclient.batch import preflight
+    from ktclient.config import settings as config
+    from ktclient.notify import delivery
+    from ktclient.planning import options as planning_options
+    from ktclient.submission import conditions
+
+    settings = config.load()
+    options = preflight.Options(
+        results=output,
+        errors=errors,
+        max_tokens=max_tokens,
+        timeout=timeout,
+        model=model,
+        server=server,
+        max_attempts=planning_options.MAX_ATTEMPTS if max_attempts is None else max_attempts,
+        priority=priority,
+        retry_failed=retry_failed,
+        conditions=conditions.conditions(label, after, at),
+        tellings=delivery.parse_targets(notify, on_done, settings),
+    )
+    with stored.name_if_interrupted() as name, progress_line.line(is_silent=quiet) as line:
+        handed = batch_enqueue.hand_over(file, options, settings, line.download, name)
+    if not as_json:
+        stored.print_naming(handed.job_id, [handed.job_id])
+    if not quiet:
+        _explain(handed, options)
+        stored.warn_of_logout()
+    end = waiting.watch(handed.job_id, None, is_silent=quiet) if wait else None
+    if as_json:
+        from ktclient.api.job import Job
+
+        render_output.print_data(job_details.json_text(Job(handed.job_id).status().to_dict()))
+    return exit_codes.SUCCEEDED if end is None else _tell_end(end, options, quiet=quiet)
+
+
+def _explain(handed: Handed, options: Options) -> None:
+    results, batch = terminal_text.one_line(options.results), handed.batch
+    title = terminal_text.one_line(handed.title)
+    tokens = "" if batch is None else f", ~{batch.tokens:,} tokens"
+    render_output.note(f"job {handed.job_id}: batch {title}, {handed.lines:,} lines{tokens}")
+    if batch is None:
+        render_output.note(
+            "  known      these requests were handed over before; nothing is asked twice"
+        )
+        render_output.note(f"  results    {results}; come back: ktjob wait {handed.job_id}")
+        return
+    render_output.note(f"  runs on    {batch.target.server} ({batch.target.why})")
+    if handed.kept:
+        render_output.note(
+            f"  kept       {handed.kept:,} lines were asked before; nothing is asked twice"
+        )
+    time = batch.by
+    if batch.seconds is not None:
+        time = f"about {spoken(batch.seconds)} to read all of them, {batch.by}"
+    render_output.note(f"  time       {time}")
+    for note in batch.notes:
+        render_output.note(f"  note       {terminal_text.one_line(note)}")
+    render_output.note(f"  results    {results}, when all are done")
+    render_output.note(f"  come back  ktjob wait {handed.job_id}, or the same command with --wait")
+
+
+def _tell_end(end: Snapshot, options: Options, *, quiet: bool) -> int:
+    if end.state == "SUCCEEDED":
+        if not quiet:
+            took = units.duration(end.seconds())
+            render_output.note(
+                f"all lines answered in {took}: {terminal_text.one_line(options.results)}"
+            )
+    else:
+        render_output.note(job_details.final_line(end))
+    if not quiet:
+        answer_text.remark(end, "")
+    return exit_codes.code_of_job(end.state, end.cause)

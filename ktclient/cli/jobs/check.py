@@ -1,0 +1,57 @@
+"""`ktjob check`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli import exit_codes, option_defaults
+from ktclient.cli.jobs import submit_options
+from ktclient.cli.render import forecast_text, output, progress_line, terminal_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+@click.command(cls=option_defaults.WithDefaults)
+@submit_options.options
+def check(
+    files: tuple[str, ...],
+    join: bool,
+    raw: bool,
+    encoding: str | None,
+    as_json: bool,
+    **given: Unpack[submit_options.Given],
+) -> int:
+    """Say whether FILE fits the server and how long it takes, without submitting it.
+
+    Takes the options of `submit`. Exits with 0 when it fits, in one piece or in parts, with 7 when
+    it does not.
+    """
+    from ktclient.config import settings as config
+    from ktclient.documents import collection
+    from ktclient.planning import preflight
+    from ktclient.records.output_schema import SCHEMA
+
+    options = submit_options.parse(given)
+    given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
+    documents = given_files.documents
+    with progress_line.line() as line:
+        before = preflight.forecast_all(documents, options, config.load(), line.download)
+    # Of several questions about a document, the longest.
+    found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
+    if as_json:
+        told = [{"schema": SCHEMA, **one.to_dict()} for one in found]
+        output.print_data(json.dumps(told[0] if len(told) == 1 else told, ensure_ascii=False))
+    else:
+        for document, one in zip(documents, found, strict=True):
+            title = "" if len(documents) == 1 else f"  {terminal_text.one_line(document.title)}"
+            output.print_data(f"{one.verdict.kind.value}: {one.count} tokens{title}")
+        forecast_text.tell_passed_over(given_files)
+        forecast_text.describe_all(documents, [one for of_it in before for one in of_it])
+        if found[0].expected is None:
+            output.note(f"  time       {found[0].time}")
+    fits = all(one.can_run for one in found)
+    return exit_codes.SUCCEEDED if fits else exit_codes.DOES_NOT_FIT

@@ -1,0 +1,88 @@
+"""`ktjob events`: what happens, as JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import job_details, output
+from ktclient.config import settings as config
+from ktclient.records import access
+from ktclient.records.output_schema import SCHEMA
+
+if TYPE_CHECKING:
+    from jobs.model import Event
+    from jobs.store.state_dir import StateDir
+    from jobs.store.store import Store
+
+_BATCH = 500
+"""Events in memory at a time."""
+_LOOK_SECONDS = 0.3
+
+
+@click.command()
+@click.argument("job_id", metavar="[ID]", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on, until Ctrl-C or until job ID has ended.")
+def events(job_id: str | None, follow: bool) -> None:
+    """Print the events of all jobs, or of one, as JSON lines, oldest first."""
+    state = config.load().state
+    if job_id is not None:
+        with lookup.open_job(job_id) as (_, job):
+            job_id = job.id
+    if follow:
+        _follow(state, job_id)
+    elif state.has_database():  # looking creates nothing
+        with access.open_recovered(state) as store:
+            _put_after(store, 0, job_id)
+
+
+def _put_after(store: Store, seq: int, job_id: str | None) -> int:
+    """Print all events after that one. Returns the number of the last."""
+    while batch := store.events_after(seq, _BATCH, job_id):
+        output.print_data("\n".join(map(_line, batch)))
+        seq = batch[-1].seq
+    return seq
+
+
+def _line(event: Event) -> str:
+    record = {
+        "schema": SCHEMA,
+        "seq": event.seq,
+        "job_id": event.job_id,
+        **job_details.event_record(event),
+    }
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _follow(state: StateDir, job_id: str | None) -> None:
+    """Wait for a store where there is none, and for another one where it was removed."""
+    while True:
+        if state.has_database():
+            with access.open_recovered(state) as store:
+                if _followed(store, state, job_id):
+                    return
+        elif job_id is not None:  # removed, and the job with it
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _followed(store: Store, state: StateDir, job_id: str | None) -> bool:
+    """Print what happens until the job has ended: True; or until the store was removed. It is held
+    open all the while: so long no other file gets its number, and the removal is seen."""
+    seq = 0
+    while not store.is_gone:
+        access.recover_and_wake(store, state)
+        has_ended = job_id is not None and _has_ended(store, job_id)
+        seq = _put_after(store, seq, job_id)
+        if has_ended:
+            return True
+        time.sleep(_LOOK_SECONDS)
+    return False
+
+
+def _has_ended(store: Store, job_id: str) -> bool:
+    return not store.exists(job_id) or store.job(job_id).finished_at is not None

@@ -1,0 +1,151 @@
+"""`ktjob follow`: progress, then the answer as it is written."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import (
+    answer_text,
+    job_details,
+    output,
+    progress_line,
+    stream_marks,
+    terminal,
+    units,
+)
+from ktclient.records import snapshot
+from ktclient.records.phases import NOT_ANSWERING
+
+if TYPE_CHECKING:
+    from ktclient.api.job import Job
+    from ktclient.records.snapshot import Snapshot
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--tail", is_flag=True, help="Only the text that comes from now on.")
+def follow(job_id: str, tail: bool) -> int:
+    """Show a job's progress, then its answer as it is written. Ctrl-C only detaches.
+
+    Can be left and taken up again at any moment: the text comes from its beginning, or with --tail
+    from now on. Of a job that has ended, all its text, and how it ended.
+    """
+    from ktclient.api.job import Job
+
+    job = Job(job_id)
+    try:
+        end = job.status()
+        if end.is_finished and not tail:
+            _put_whole(end)
+        elif not end.is_finished:
+            end = _followed(job, tail)
+    except KeyboardInterrupt:
+        output.note(f"\ndetached; job {job.id} goes on. Come back with: ktjob follow {job.id}")
+        raise
+    _tell_end(end)
+    return exit_codes.code_of_job(end.state, end.cause)
+
+
+def _put_whole(end: Snapshot) -> None:
+    if text := _answer(end):
+        stream_marks.attempt(end.attempt)
+        output.print_data(text)
+
+
+def _answer(end: Snapshot) -> str:
+    with lookup.open_job(end.id) as (store, job):
+        return snapshot.answer(store, job)
+
+
+def _followed(job: Job, tail: bool) -> Snapshot:
+    """Show all until the end, which is returned."""
+    attempt, is_live = 0, False
+    with _Page() as page:
+        for now, text in job.heard(from_now=tail):
+            if attempt and now.attempt != attempt:
+                page.begin_anew(now, _why(job.id, attempt))
+            if now.attempt != attempt:
+                stream_marks.attempt(now.attempt)
+            attempt = now.attempt
+            page.show(now, text)
+            if not is_live:
+                stream_marks.live()
+            is_live = True
+    return now
+
+
+def _why(job_id: str, attempt: int) -> str:
+    """Why an attempt ended, in words."""
+    with lookup.open_job(job_id) as (store, job):
+        messages = [one.message for one in store.attempts(job.id) if one.number == attempt]
+    return next((message for message in messages if message), "it was lost")
+
+
+class _Page:
+    """A line of progress while there is no text, then the text. The line stays beside the text
+    only where it is drawn on a terminal and the text goes elsewhere; but a server that has not
+    answered for a minute is worth a line under the text too."""
+
+    def __init__(self) -> None:
+        self._drawn = ExitStack()
+        self._line: progress_line.Line | None = None
+        self._has_text = False
+        self._stays = terminal.is_interactive() and not sys.stdout.isatty()
+
+    def __enter__(self) -> _Page:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._drawn.close()
+
+    def show(self, now: Snapshot, text: str) -> None:
+        """What is true now, and the text that is new."""
+        if text:
+            if not self._stays:
+                self._drop_line()
+            output.print_part(text)
+            self._has_text = True
+        if now.is_finished:
+            self._end_text()
+        elif self._stays or not self._has_text or now.phase == NOT_ANSWERING:
+            self._draw(now)
+        elif self._line is not None:
+            self._drop_line()
+
+    def begin_anew(self, now: Snapshot, why: str) -> None:
+        """Another attempt: what it writes is no continuation of the text so far."""
+        had_text = self._has_text
+        self._end_text()
+        void = " The text so far does not count: it begins again" if had_text else ""
+        output.note(f"attempt {now.attempt} of {now.max_attempts} begins: {why}{void}")
+
+    def _draw(self, now: Snapshot) -> None:
+        if self._line is None:
+            if self._has_text and terminal.is_interactive() and not self._stays:
+                output.note("")  # the line is drawn over, and the text's last one is not ours
+            self._line = self._drawn.enter_context(progress_line.line())
+        self._line.job(now)
+
+    def _drop_line(self) -> None:
+        self._drawn.close()
+        self._line = None
+
+    def _end_text(self) -> None:
+        self._drop_line()
+        if self._has_text:
+            output.print_part("\n")
+        self._has_text = False
+
+
+def _tell_end(end: Snapshot) -> None:
+    took = f"job {end.id} {end.state.lower()} after {units.duration(end.seconds())}"
+    output.note(took if end.state == "SUCCEEDED" else job_details.final_line(end))
+    answer_text.remark(end, _answer(end))
+    if len(end.questions) > 1:
+        output.note(f"note: each answer under its question: ktjob result {end.id}")

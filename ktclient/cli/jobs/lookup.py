@@ -1,0 +1,21 @@
+"""From a prefix of an id to the job."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ktclient.config import settings as config
+from ktclient.records import access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobs.model import Job
+    from jobs.store.store import Store
+
+
+@contextmanager
+def open_job(prefix: str) -> Iterator[tuple[Store, Job]]:
+    with access.open_recovered(config.load().state, prefix) as store:
+        yield store, store.find(prefix)

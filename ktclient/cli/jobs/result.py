@@ -1,0 +1,58 @@
+"""`ktjob result`, and the answers that `--wait` prints."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import answer_text, job_activity, job_details, part_tree
+from ktclient.cli.render import output as render_output
+from ktclient.errors import BadInput, NotFinished
+from ktclient.records import snapshot
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("-o", "--output", metavar="FILE", help="Write the answer there instead.")
+@click.option(
+    "--sources", is_flag=True, help="Then what its numbers stand for: the parts of the document."
+)
+@click.option("--raw", is_flag=True, help="What came, as it is, also where it can be taken apart.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with the text.")
+def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: bool) -> int:
+    """Print a job's answer. Of a failed job, what had arrived."""
+    with lookup.open_job(job_id) as (store, job):
+        now = snapshot.of_job(store, job)
+        text = snapshot.answer(store, job)
+    if sources and text and not as_json:
+        text = "\n\n".join([text, "\n".join(part_tree.sources(job))]).rstrip("\n")
+    if not now.is_finished:
+        raise NotFinished(
+            f"job {now.id} has not finished ({job_activity.activity(now)}); "
+            f"wait for it with: ktjob wait {now.id}"
+        )
+    if now.state != "SUCCEEDED":
+        render_output.note(job_details.final_line(now))
+    if output is None:
+        answer_text.print_answer(now, text, as_json=as_json, raw=raw)
+    elif now.state == "SUCCEEDED":
+        _write(Path(output), text if raw else answer_text.shown(now, text))
+        answer_text.remark(now, text)
+    else:
+        render_output.note(f"{output} was not written")
+    return exit_codes.code_of_job(now.state, now.cause)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: the file never holds half an answer."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise BadInput(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,156 @@
+"""`ktjob show`: all there is to know of one job."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+import click
+
+from jobs import clock
+from jobs.model import Attempt, Event, Job
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import job_details, next_steps, output, part_tree, terminal_text, units
+from ktclient.cli.render.next_steps import Step
+from ktclient.cli.render.part_tree import Part
+from ktclient.config import settings as config
+from ktclient.records import kinds, snapshot
+from ktclient.records.snapshot import Snapshot
+
+_EVENTS = 20
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the store says of a job at one moment."""
+
+    job: Job
+    now: Snapshot
+    attempts: list[Attempt]
+    events: list[Event]
+    characters: int
+    log: str
+    parts: list[Part]
+
+    @property
+    def steps(self) -> list[Step]:
+        return next_steps.steps(self.now, has_text=self.characters > 0)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(job_id: str, as_json: bool) -> None:
+    """Show all of a job: what was asked, its attempts and their figures, what happened, and what
+    to type next."""
+    settings = config.load()
+    with lookup.open_job(job_id) as (store, job):
+        told = _Told(
+            job=job,
+            now=snapshot.of_job(store, job),
+            attempts=store.attempts(job.id),
+            events=store.events(job.id),
+            characters=len(snapshot.answer(store, job)),
+            log=str(settings.state.job_log(job.id)),
+            parts=part_tree.read(store, job),
+        )
+    output.print_data(job_details.json_text(_record(told)) if as_json else _in_words(told))
+
+
+def _record(told: _Told) -> dict[str, object]:
+    spec = json.loads(told.job.spec)
+    return {
+        **told.now.to_dict(),
+        "instruction": spec["task"]["text"],
+        "model": spec["model"],
+        "priority": told.job.priority,
+        "characters": told.characters,
+        "log": told.log,
+        "parts": [part.to_dict() for part in told.parts],
+        "attempts": [_attempt_record(attempt) for attempt in told.attempts],
+        "events": list(map(job_details.event_record, told.events)),
+        "next": [asdict(step) for step in told.steps],
+    }
+
+
+def _attempt_record(attempt: Attempt) -> dict[str, object]:
+    record = asdict(attempt)
+    del record["job_id"], record["worker"]
+    return {**record, "pid": attempt.worker.pid}
+
+
+def _in_words(told: _Told) -> str:
+    job = told.job
+    lines = [job_details.block(told.now)]
+    if told.now.task == "prompt":
+        lines.append(_field("prompt", terminal_text.one_line(json.loads(job.spec)["task"]["text"])))
+    lines.append(
+        _field(
+            "limits",
+            f"{told.now.max_tokens:,} tokens to answer, {told.now.timeout:,.0f} s, "
+            f"{_attempts(job)}; priority {job.priority}",
+        )
+    )
+    if job.parent is not None:
+        lines.append(_field("part", f"{job.part} of job {job.parent}"))
+    if job.pool != kinds.POOL:
+        lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
+    if told.characters:
+        lines.append(_field("answer", f"{told.characters:,} characters"))
+    lines.append(_field("log", told.log))
+    lines += ["", *part_tree.lines(told.parts)] if told.parts else []
+    for attempt in told.attempts:
+        lines += ["", *_attempt_lines(attempt)]
+    lines += ["", *_event_lines(told), ""]
+    lines += [_field("next", f"{step.command}    {step.why}") for step in told.steps]
+    return "\n".join(lines)
+
+
+def _attempts(job: Job) -> str:
+    """A job that is read in parts asks nothing itself."""
+    plan = part_tree.plan_of(job)
+    return f"{job.max_attempts} attempts" if plan is None else f"{plan.attempts} attempts each part"
+
+
+def _field(name: str, text: str) -> str:
+    return f"{name:<10} {text}"
+
+
+def _attempt_lines(attempt: Attempt) -> list[str]:
+    """When, how far, how it ended, and what it measured."""
+    seconds = clock.seconds_between(attempt.started_at, attempt.ended_at or clock.now())
+    told = (
+        f"{units.local_time(attempt.started_at)}, {units.duration(max(0.0, seconds))}, "
+        f"process {attempt.worker.pid}: {(attempt.outcome or 'running').lower()}"
+    )
+    if attempt.outcome != "SUCCEEDED":
+        told += f" in {terminal_text.one_line(attempt.phase)}"
+        if attempt.done is not None:
+            of = f" of {attempt.total:,}" if attempt.total else ""
+            told += f", {attempt.done:,}{of} {attempt.unit or ''}".rstrip()
+    lines = [_field("attempt", f"{attempt.number}  {told}")]
+    if attempt.message:
+        lines.append(_field("", f"   {terminal_text.one_line(attempt.message)} [{attempt.cause}]"))
+    measured = {name: value for name, value in attempt.figures.items() if value is not None}
+    figures = (f"{name} {_figure(value)}" for name, value in measured.items() if name != "eta_at")
+    lines += [_field("", f"   {figure}") for figure in figures]
+    return lines
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, (int, float)):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    return terminal_text.one_line(value if isinstance(value, str) else json.dumps(value))
+
+
+def _event_lines(told: _Told) -> list[str]:
+    hidden = len(told.events) - _EVENTS
+    lines = [_field("events", f"{hidden} earlier: ktjob logs {told.job.id}")] if hidden > 0 else []
+    for event in told.events[-_EVENTS:]:
+        told_above = {name: value for name, value in event.data.items() if name != "message"}
+        words = terminal_text.one_line(job_details.event_line(replace(event, data=told_above)))
+        name = "" if lines else "events"
+        lines.append(_field(name, f"{units.local_time(event.at)}  {words}"))
+    return lines

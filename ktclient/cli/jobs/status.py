@@ -1,0 +1,183 @@
+"""`ktjob status`: what runs, what waits, what is done; once, or for as long as one looks."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from jobs.runner import start
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import job_details, job_table, output, terminal, terminal_text
+from ktclient.config import settings as config
+from ktclient.errors import BadInput
+from ktclient.records import access, overview, snapshot
+
+if TYPE_CHECKING:
+    from jobs.store.state_dir import StateDir
+    from jobs.store.store import Store
+    from ktclient.records.overview import Overview
+
+_ROWS = 20
+_DRAW_SECONDS = 0.5
+_READ_SECONDS = 1.0
+"""Between two looks at a store that changes all the time: with 10,000 jobs one takes 30 ms."""
+_SEE_TO_SECONDS = 2.0
+"""Between two looks whether what is called running runs."""
+_NONE_YET = "no jobs yet; hand one over with: ktjob submit FILE --summarize"
+
+
+@click.command()
+@click.argument("job_id", metavar="[ID]", required=False)
+@click.option("-w", "--watch", is_flag=True, help="Go on showing it, until Ctrl-C or job ID ends.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, or a list.")
+def status(job_id: str | None, watch: bool, as_json: bool) -> None:
+    """Show what runs, what waits and why, and what ended last: 20 jobs in all; or job ID in full.
+    A unique start of an id is enough."""
+    state = config.load().state
+    if watch and as_json:
+        raise BadInput("--watch is for people; for programs: ktjob events --follow")
+    if job_id is not None:
+        with lookup.open_job(job_id) as (store, job):
+            job_id, one = job.id, snapshot.of_job(store, job)
+        if not watch:
+            output.print_data(
+                job_details.json_text(one.to_dict()) if as_json else job_details.block(one)
+            )
+            return
+    if watch:
+        with contextlib.suppress(KeyboardInterrupt):  # which is how one stops looking
+            _watch(state, job_id)
+        return
+    _show(state, as_json)
+
+
+def _show(state: StateDir, as_json: bool) -> None:
+    now: Overview | None = None
+    if state.has_database():  # looking creates nothing
+        with access.open_recovered(state) as store:
+            now = overview.read(store, _ROWS)
+    if as_json:
+        output.print_data(job_details.json_text([job.to_dict() for job in now.jobs] if now else []))
+    elif now is None or not now.jobs:
+        output.note(_NONE_YET)
+    else:
+        output.print_painted("\n".join(_table(now, terminal.columns())))
+        if more := now.more():
+            output.note(f"{more} (ktjob list)")
+        if (stopped := _of_stopped_runner(state, now)) is not None:
+            output.note(stopped)
+
+
+def _table(now: Overview, room: int | None) -> list[str]:
+    return job_table.of_jobs(now.jobs, room, coloured=terminal.is_coloured(), waits=now.waits)
+
+
+def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
+    stopped = start.stopped_runner(state)
+    if stopped is None or all(job.state != "QUEUED" for job in now.jobs):
+        return None
+    return (
+        f"the runner (process {stopped.pid}) is stopped and starts no jobs; let it go on with: "
+        f"kill -CONT {stopped.pid}"
+    )
+
+
+def _watch(state: StateDir, job_id: str | None) -> None:
+    if not terminal.can_redraw():
+        _log(state, job_id)
+        return
+    from ktclient.cli.render import page as render_page
+
+    last: list[str] = []
+    try:
+        with render_page.page() as page:
+            view = _View(state, job_id)
+
+            def draw(store: Store | None) -> bool:
+                last[:], has_ended = view.lines(store, *page.size())
+                page.show(last)
+                return has_ended
+
+            _look_on(state, draw)
+    finally:
+        output.print_painted("\n".join(last))
+
+
+class _View:
+    """What is drawn: read again only after something has changed in the store."""
+
+    def __init__(self, state: StateDir, job_id: str | None) -> None:
+        self._state, self._job_id = state, job_id
+        self._seen: tuple[object, ...] = ()
+        self._read_at = -_READ_SECONDS
+        self._board: Overview | None = None
+
+    def lines(self, store: Store | None, columns: int, height: int) -> tuple[list[str], bool]:
+        """Lines that fit a terminal of this size, and whether the one job has ended."""
+        if store is None:
+            return [_NONE_YET[:columns]], False
+        if self._job_id is not None:
+            one = snapshot.of_job(store, store.job(self._job_id))
+            lines = [
+                terminal_text.shortened(line, columns)
+                for line in job_details.block(one).splitlines()
+            ]
+            return lines[:height], one.is_finished
+        now = self._read(store, height)
+        if not now.jobs:
+            return [_NONE_YET[:columns]], False
+        notes = [now.more(), _of_stopped_runner(self._state, now) or ""]
+        told = [terminal_text.shortened(note, columns) for note in notes if note]
+        return [*_table(now, columns)[: height - len(told)], *told], False
+
+    def _read(self, store: Store, height: int) -> Overview:
+        seen, at = (store.version(), height), time.monotonic()
+        is_due = seen != self._seen and at - self._read_at >= _READ_SECONDS
+        if self._board is None or is_due:
+            self._seen, self._read_at = seen, at
+            self._board = overview.read(store, max(1, height - 3))
+        return self._board
+
+
+def _log(state: StateDir, job_id: str | None) -> None:
+    from ktclient.cli.render.state_changes import Log
+
+    log: Log | None = None
+    of: Store | None = None
+
+    def tell(store: Store | None) -> bool:
+        nonlocal log, of
+        if store is None:
+            return False
+        # Looked at first: a change that comes after it is told by the next turn.
+        has_ended = job_id is not None and store.job(job_id).finished_at is not None
+        if log is None or of is not store:
+            log, of = Log(store, job_id), store
+            log.begin()
+        log.go_on()
+        return has_ended
+
+    _look_on(state, tell)
+
+
+def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
+    """Show the store a couple of times a second until `show` says that it is enough. Waits for one
+    where there is none, and for another where it was removed."""
+    while True:
+        if not state.has_database():
+            show(None)
+            time.sleep(_DRAW_SECONDS)
+            continue
+        with access.open_recovered(state) as store:
+            seen_to = time.monotonic()
+            while not store.is_gone:
+                if time.monotonic() - seen_to > _SEE_TO_SECONDS:
+                    access.recover_and_wake(store, state)
+                    seen_to = time.monotonic()
+                if show(store):
+                    return
+                time.sleep(_DRAW_SECONDS)

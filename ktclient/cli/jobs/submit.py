@@ -1,0 +1,134 @@
+"""`ktjob submit`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli import option_defaults
+from ktclient.cli.jobs import stored as jobs_stored
+from ktclient.cli.jobs import submit_options, waiting
+from ktclient.cli.render import forecast_text, job_details, output, progress_line, terminal_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ktclient.cli.jobs.submit_options import Given
+    from ktclient.config.settings import Settings
+    from ktclient.documents.document import Document
+    from ktclient.planning.forecast import Forecast
+    from ktclient.planning.options import Options
+    from ktclient.prompts.tasks import Task
+
+_MOST_HEADING = 200
+
+
+@click.command(cls=option_defaults.WithDefaults)
+@submit_options.options
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="Submitted again under the same KEY it is the same job: for scripts that may run twice.",
+)
+@click.option("--wait", is_flag=True, help="Wait and print the answer. Ctrl-C only detaches.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the id and nothing else, but for errors.")
+def submit(  # noqa: PLR0913 - a command's options
+    files: tuple[str, ...],
+    join: bool,
+    raw: bool,
+    encoding: str | None,
+    as_json: bool,
+    key: str | None,
+    wait: bool,
+    quiet: bool,
+    **given: Unpack[Given],
+) -> int:
+    """Hand over FILE ("-" for standard input) and return at once.
+
+    Several files are a job each, all stored or none; of a folder all its text files. PDF, DOCX,
+    PPTX, HTML and EPUB too, with pip install 'ktjob[documents]'.
+
+    The request runs detached: closing the terminal, losing the SSH link or sleeping does not end
+    it. Prints the job's id; of several jobs each id, a line for each.
+    """
+    from ktclient.config import settings as config
+    from ktclient.documents import collection
+    from ktclient.submission import enqueue
+
+    options, settings = submit_options.parse(given), config.load()
+    given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
+    documents = given_files.documents
+    handed: list[tuple[str, Forecast]] = []
+    ids = [] if key is None else _known(key, documents, options, settings)
+    if not ids:
+        options = replace(options, submit_key=key)
+        with jobs_stored.name_if_interrupted() as name, progress_line.line(is_silent=quiet) as line:
+            handed = enqueue.enqueue_all(documents, options, settings, line.download, name)
+        ids = [job_id for job_id, _ in handed]
+    if not (wait or as_json):
+        jobs_stored.print_naming("\n".join(ids), ids)
+    if not quiet:
+        forecast_text.tell_passed_over(given_files)
+        if handed:
+            _explain(handed, documents, options)
+        else:
+            output.note(f"known: stored before under the key {key!r}; nothing is asked twice")
+        jobs_stored.warn_of_logout()
+    if wait:
+        headings = _headings(documents, options) if len(documents) > 1 else ()
+        return waiting.wait_and_print(ids, as_json=as_json, quiet=quiet, headings=headings)
+    if as_json:
+        _print_records(ids)
+    return 0
+
+
+def _known(
+    key: str, documents: Sequence[Document], options: Options, settings: Settings
+) -> list[str]:
+    from ktclient.submission import idempotency
+
+    key = idempotency.check(key)
+    return idempotency.known(key, documents, options.tasks, options.manner, settings)
+
+
+def _print_records(ids: Sequence[str]) -> None:
+    from ktclient.api.job import Job
+
+    records = [Job(job_id).status().to_dict() for job_id in ids]
+    jobs_stored.print_naming(
+        job_details.json_text(records[0] if len(records) == 1 else records), ids
+    )
+
+
+def _explain(
+    handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: Options
+) -> None:
+    each = itertools.product(documents, options.tasks)
+    for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
+        title = terminal_text.one_line(document.title)
+        output.note(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
+    forecast_text.describe_all(documents, [forecast for _, forecast in handed])
+    forecast_text.tell_conditions(options.conditions)
+    if len(handed) > forecast_text.MOST_LINES:
+        output.note("  come back  ktjob wait ID, then ktjob result ID, for each of them")
+        return
+    for job_id, _ in handed:
+        output.note(f"  come back  ktjob wait {job_id}, then ktjob result {job_id}")
+
+
+def _headings(documents: Sequence[Document], options: Options) -> list[str]:
+    """What each answer is to, where there are several documents."""
+    return [
+        f"{terminal_text.one_line(document.title)}: {_in_short(task)}"
+        for document, task in itertools.product(documents, options.tasks)
+    ]
+
+
+def _in_short(task: Task) -> str:
+    """The question; of a long prompt its beginning."""
+    words = terminal_text.one_line(task.text) or task.kind.value
+    return words if len(words) <= _MOST_HEADING else words[: _MOST_HEADING - 1] + "…"

@@ -1,0 +1,60 @@
+"""Waiting for jobs, with progress, and printing their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ktclient.cli import exit_codes
+from ktclient.cli.jobs import lookup
+from ktclient.cli.render import answer_text, job_details, output, progress_line
+from ktclient.cli.render import output as render_output
+from ktclient.records import snapshot
+from ktclient.records.snapshot import Snapshot
+
+
+def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Snapshot:
+    """The job's end, with progress until then unless `is_silent`. Raises `NotFinished`; an
+    interrupt says how to come back."""
+    from ktclient.api.job import Job as JobJob
+
+    job = JobJob(job_id)
+    now: Snapshot | None = None
+    try:
+        with progress_line.line(is_silent=is_silent) as line:
+            for now in job.watch(timeout):
+                if not now.is_finished:
+                    line.job(now)
+    except KeyboardInterrupt:
+        output.note(f"\ndetached; job {job.id} goes on. Come back with: ktjob wait {job.id}")
+        raise
+    assert now is not None
+    return now
+
+
+def wait_and_print(
+    job_ids: Sequence[str], *, as_json: bool, quiet: bool = False, headings: Sequence[str] = ()
+) -> int:
+    """Wait for jobs and print their answers, as each comes; where there are several, under its
+    heading, else its question. `quiet`: no progress and no notes, only how a job failed. Returns
+    the exit code of the first that did not succeed."""
+    codes, told = [], []
+    for number, job_id in enumerate(job_ids, 1):
+        end = watch(job_id, None, is_silent=quiet)
+        if end.state != "SUCCEEDED":
+            render_output.note(job_details.final_line(end))
+        with lookup.open_job(end.id) as (store, job):
+            text = snapshot.answer(store, job)
+        codes.append(exit_codes.code_of_job(end.state, end.cause))
+        if as_json:
+            told.append(answer_text.record(end, text))
+        elif len(job_ids) == 1:
+            answer_text.print_text(end, text, raw=False)
+        else:
+            gap = "\n" if number > 1 else ""
+            heading = headings[number - 1] if headings else end.questions[0]
+            render_output.print_data(f"{gap}{number}. {heading}\n\n{answer_text.shown(end, text)}")
+        if not quiet:
+            answer_text.remark(end, text)
+    if as_json:
+        render_output.print_data(job_details.json_text(told[0] if len(told) == 1 else told))
+    return next((code for code in codes if code != exit_codes.SUCCEEDED), exit_codes.SUCCEEDED)

@@ -1,0 +1,79 @@
+"""`[defaults]` of the configuration file: what options of `submit` say where nobody says more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.errors import BadSetting
+
+if TYPE_CHECKING:
+    from ktclient.config.settings import Settings
+
+_NEVER = {
+    "files", "join", "summarize", "ask", "together", "prompt", "model", "server", "raw", "encoding",
+    "as_json", "wait", "quiet", "after", "at", "template", "var", "schema", "help", "host",
+}  # fmt: skip
+"""What belongs to one document or one call, and what a server's own table says."""
+_OF_TEMPLATES = {"max_tokens", "system", "temperature", "thinking"}
+"""What a template may say for itself, which counts more than a default."""
+
+
+class WithDefaults(click.Command):
+    """A command whose options take what `[defaults]` says where the command line is silent."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing and not {"-h", "--help"}.intersection(args):
+            from ktclient.config import settings as config
+
+            settings = config.load()
+            known = values(settings, ctx)
+            if any(one == "--template" or one.startswith("--template=") for one in args):
+                known = {name: known[name] for name in known.keys() - _OF_TEMPLATES}
+            own = {one.name for one in self.params}
+            ctx.default_map = {name: known[name] for name in known.keys() & own}
+        return super().parse_args(ctx, args)
+
+
+def names(ctx: click.Context) -> set[str]:
+    """What may stand in `[defaults]`."""
+    return {one.name for one in _params(ctx) if one.name and one.name not in _NEVER}
+
+
+def values(settings: Settings, ctx: click.Context) -> dict[str, object]:
+    """What `[defaults]` says, as the options have it. Raises `BadSetting`."""
+    from ktclient.config import file as config_file
+
+    table, file = settings.tables["defaults"], settings.config_file
+    config_file.check_keys(table, names(ctx), "defaults", file)
+    by_name = {one.name: one for one in _params(ctx)}
+    found = {}
+    for name, value in table.items():
+        given = _as_typed(by_name[name], value)
+        try:
+            by_name[name].process_value(ctx, given)
+        except click.BadParameter as error:
+            raise BadSetting(f"{file}: defaults.{name}: {error.message}") from None
+        found[name] = given
+    return found
+
+
+def _as_typed(param: click.Parameter, value: object) -> object:
+    """A value of TOML as it would be typed: true for on, and one for a list of one."""
+    if isinstance(value, bool) and isinstance(param.type, click.Choice):
+        return "on" if value else "off"
+    if isinstance(value, bool) and not isinstance(param.type, click.types.BoolParamType):
+        return str(value)  # true is no number
+    if isinstance(value, float) and isinstance(param.type, click.types.IntParamType):
+        return str(value)  # nor is half a token
+    if param.multiple and not isinstance(value, list):
+        return [value]
+    return value
+
+
+def _params(ctx: click.Context) -> list[click.Parameter]:
+    """The options of `submit`, whichever command of the group is run."""
+    group = ctx.find_root().command
+    submit = group.commands.get("submit") if isinstance(group, click.Group) else None
+    return (submit or ctx.command).params

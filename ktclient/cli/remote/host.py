@@ -1,0 +1,215 @@
+"""`ktjob --host`: the commands, run on another machine and heard here."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.jobs import result
+from ktclient.cli.remote import replies, uploads
+from ktclient.cli.render import job_details
+from ktclient.cli.render import output as render_output
+from ktclient.cli.sections import Sections
+from ktclient.config import settings as config
+from ktclient.errors import BadInput, HostTrouble
+from ktclient.remote import call as remote_call
+from ktclient.remote import ssh
+
+HERE = ("completion", "at-your-service")
+"""Commands that are always meant for this machine."""
+_ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
+"""Not run again when the link broke after they were sent: who asks twice pays twice."""
+
+
+class Ktjob(Sections):
+    """The group, whose commands run elsewhere with --host."""
+
+    def invoke(self, context: click.Context) -> object:
+        name = context.params["host"]
+        if name is None:
+            name = config.default_host()
+        words = [*context._protected_args, *context.args]
+        if not name or not words or words[0] in HERE:
+            return super().invoke(context)
+        return run(self, context, name, words)
+
+
+def run(group: click.Group, context: click.Context, name: str, words: list[str]) -> int:
+    """A command line on another machine. Returns its exit code."""
+    command_name, command, rest = group.resolve_command(context, words)
+    assert command_name is not None and command is not None
+    host = ssh.host(name, config.load())
+    if isinstance(command, click.Group):
+        return _Remote(host, context).plain([command_name, *rest], is_once=True)
+    with command.make_context(command_name, list(rest), parent=context) as inner:
+        return _Remote(host, inner).run(command_name, list(rest))
+
+
+class _Remote:
+    """One command for one machine."""
+
+    def __init__(self, host: ssh.Host, context: click.Context) -> None:
+        self._host, self._context = host, context
+        self._given = context.params
+        self._is_typed = context.find_root().params["host"] is not None
+
+    def run(self, name: str, rest: list[str]) -> int:
+        if name in ("submit", "check"):
+            return self._with_documents(name)
+        if name == "batch":
+            raise BadInput(
+                f"batch reads and writes files of one machine: run it on {self._host.name} itself"
+            )
+        if name == "result" and self._given["output"] is not None:
+            return self._result_into(str(self._given["output"]))
+        if name == "follow":
+            return self._follow()
+        argv = [name, *rest]
+        if name == "events" and self._given["follow"]:
+            return self._call(argv, replies.events())
+        if name == "status" and self._given["watch"]:
+            return self._call(argv, replies.live())
+        if name == "wait":
+            return self._wait(argv)
+        return self.plain(argv, is_once=name in _ONCE)
+
+    def plain(self, argv: list[str], *, is_once: bool = False) -> int:
+        """Whole output, once."""
+        held = replies.Held()
+        code = self._call(argv, held.hearing, is_repeatable=not is_once)
+        render_output.print_part(held.text)
+        return code
+
+    def _call(
+        self,
+        argv: list[str],
+        heard: remote_call.Hearing,
+        files: tuple[remote_call.Sent, ...] = (),
+        *,
+        is_repeatable: bool = True,
+        known: str = "",
+    ) -> int:
+        if heard.said is replies.decode and self._is_typed:
+            heard.said = replies.Said(self._host.name)
+        argv = ["--host", "", *argv]  # meant for that machine, whatever KTJOB_HOST says there
+        if any("\0" in word for word in argv):
+            raise BadInput("an argument holds a NUL character")
+        call = remote_call.Call(
+            self._host,
+            argv,
+            files,
+            is_repeatable,
+            known,
+            lambda words: render_output.note(f"  {words}"),
+        )
+        return remote_call.run(call, heard)
+
+    def _wait(self, argv: list[str]) -> int:
+        job_id = self._given["job_id"]
+        try:
+            return self._call(argv, replies.live(), known=f"Job {job_id} goes on there")
+        except KeyboardInterrupt:
+            self._tell_detached("wait", job_id)
+            raise
+
+    def _follow(self) -> int:
+        job_id = str(self._given["job_id"])
+        heard = replies.Followed(is_tail=bool(self._given["tail"])).hearing
+        try:
+            return self._call(["follow", "--", job_id], heard, known=f"Job {job_id} goes on there")
+        except KeyboardInterrupt:
+            self._tell_detached("follow", job_id)
+            raise
+
+    def _tell_detached(self, command: str, job_id: object) -> None:
+        host = self._host.name
+        render_output.note(
+            f"\ndetached; job {job_id} goes on. Come back with: "
+            f"ktjob --host {host} {command} {job_id}"
+        )
+
+    def _result_into(self, output: str) -> int:
+        """The file is one of this machine."""
+        argv = ["result", *(["--raw"] if self._given["raw"] else [])]
+        held = replies.Held()
+        code = self._call([*argv, "--", str(self._given["job_id"])], held.hearing)
+        if code == exit_codes.SUCCEEDED:
+            result._write(Path(output), held.text.removesuffix("\n"))
+        else:
+            render_output.note(f"{output} was not written")
+        return code
+
+    def _with_documents(self, name: str) -> int:
+        sent = uploads.Uploads()
+        sent.documents(self._given["files"])
+        argv = [name, *uploads.options(self._context, {"schema", "wait", "key", "as_json"})]
+        if self._given["schema"] is not None:
+            argv.append(f"--schema={sent.add(self._given['schema'])}")
+        if sent.passed_over and not self._given.get("quiet"):
+            render_output.note(
+                f"  passed over  {len(sent.passed_over)} files that are no text or empty"
+            )
+        tail, files = ["--", *sent.words], tuple(sent.files)
+        if name == "check":
+            held = replies.Held()
+            as_json = ["--json"] if self._given["as_json"] else []
+            code = self._call([*argv, *as_json, *tail], held.hearing, files)
+            render_output.print_part(held.text)
+            return code
+        return self._submit(argv, tail, files)
+
+    def _submit(self, argv: list[str], tail: list[str], files: tuple[remote_call.Sent, ...]) -> int:
+        key = self._given["key"] or f"host-{secrets.token_hex(16)}"
+        again = f"--key {key}" if self._given["key"] else f"--key {key}, as this one was"
+        known = (
+            "Nobody knows whether the job was stored there. Nothing is stored twice when you "
+            f"submit it again with {again}"
+        )
+        wait, as_json = self._given["wait"], self._given["as_json"]
+        plain_json = ["--json"] if as_json and not wait else []
+        argv = [*argv, f"--key={key}", *plain_json]
+        held = replies.Held()
+        try:
+            code = self._call([*argv, *tail], held.hearing, files, known=known)
+        except KeyboardInterrupt:
+            render_output.note(f"\n{known}")
+            raise
+        if code != exit_codes.SUCCEEDED or not wait:
+            render_output.print_part(held.text)
+            return code
+        return self._answers(held.text.split(), as_json=as_json)
+
+    def _answers(self, ids: list[str], *, as_json: bool) -> int:
+        codes, records = [], []
+        for number, job_id in enumerate(ids, 1):
+            waiting = replies.Held(is_quiet=self._given["quiet"])
+            try:
+                self._call(["wait", job_id], waiting.hearing, known=f"Job {job_id} goes on there")
+            except KeyboardInterrupt:
+                self._tell_detached("wait", job_id)
+                raise
+            held = replies.Held()
+            as_said = ["--json"] if as_json else []
+            codes.append(self._call(["result", *as_said, job_id], held.hearing))
+            if as_json:
+                records.append(_record(held.text))
+            elif len(ids) == 1:
+                render_output.print_part(held.text)
+            else:
+                render_output.print_part(f"{number}. job {job_id}\n\n{held.text}\n")
+        if as_json:
+            render_output.print_data(
+                job_details.json_text(records[0] if len(records) == 1 else records)
+            )
+        return next((code for code in codes if code != exit_codes.SUCCEEDED), exit_codes.SUCCEEDED)
+
+
+def _record(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise HostTrouble("what came back is no JSON; is that ktjob as new as this one?") from None

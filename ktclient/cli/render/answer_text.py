@@ -1,0 +1,86 @@
+"""A job's answer, printed: whole, split by question, or as JSON, with remarks."""
+
+from __future__ import annotations
+
+import json
+
+from ktclient.cli.render import job_details
+from ktclient.cli.render import output as render_output
+from ktclient.prompts import answer_schema, combined
+from ktclient.prompts.combined import Part
+from ktclient.records.snapshot import Snapshot
+
+
+def print_answer(job: Snapshot, text: str, *, as_json: bool, raw: bool) -> None:
+    if as_json:
+        render_output.print_data(job_details.json_text(record(job, text)))
+    else:
+        print_text(job, text, raw=raw)
+    remark(job, text)
+
+
+def print_text(job: Snapshot, text: str, *, raw: bool) -> None:
+    if text:
+        render_output.print_data(text if raw else shown(job, text))
+
+
+def record(job: Snapshot, text: str) -> dict[str, object]:
+    """For --json: the text as it came, and taken apart where several questions were asked."""
+    record: dict[str, object] = {**job.to_dict(), "text": text}
+    if len(job.questions) > 1:
+        record["answers"] = [
+            {"question": answer.question, "answer": answer.text} for answer in _split(job, text)
+        ]
+    if job.has_schema:
+        record["data"] = answer_schema.data_or_none(text)
+    return record
+
+
+def _split(job: Snapshot, text: str) -> list[Part]:
+    return combined.split(text, job.questions)
+
+
+def shown(job: Snapshot, text: str) -> str:
+    """Each answer under its question, JSON without what stands around it; what cannot be taken
+    apart is shown as it came."""
+    if job.has_schema and not answer_schema.is_bare(text):
+        data = answer_schema.data_or_none(text)
+        return text if data is None else json.dumps(data, ensure_ascii=False, indent=1)
+    if len(job.questions) < 2:
+        return text
+    answers = _split(job, text)
+    whole = len(combined.unanswered(answers)) < len(answers)
+    return combined.as_text(answers) if whole else text
+
+
+def remark(job: Snapshot, text: str) -> None:
+    """What the reader of an answer must know about it."""
+    if len(job.questions) > 1:
+        _remark_on_missing(job, text)
+    if parts := job.figures.get("parts"):
+        render_output.note(
+            f"note: read in {parts} parts, [n]; which they are: ktjob result {job.id} --sources"
+        )
+    if job.is_truncated:
+        render_output.note(
+            f"note: cut off at {job.max_tokens:,} tokens; ask for more with --max-tokens"
+        )
+    for name in ("warning", "schema_mismatch"):
+        if job.figures.get(name):
+            render_output.note(f"note: {job.figures[name]}")
+    if job.is_by_embedded:
+        from server_bundle.embedded.server import NOTICE
+
+        render_output.note(f"note: {NOTICE}")
+
+
+def _remark_on_missing(job: Snapshot, text: str) -> None:
+    missing = combined.unanswered(_split(job, text))
+    if len(missing) == len(job.questions):
+        render_output.note("note: what came could not be taken apart into the answers")
+    elif missing:
+        numbers = ", ".join(map(str, missing))
+        render_output.note(
+            f"note: no whole answer to question {numbers}; all that came: "
+            f"ktjob result --raw {job.id}"
+        )

@@ -1,0 +1,82 @@
+"""What a running job does now, in one line."""
+
+from __future__ import annotations
+
+from ktclient.cli.render import terminal_text, units
+from ktclient.records.phases import NOT_ANSWERING, WAITING_FOR_SERVER
+from ktclient.records.snapshot import Snapshot
+
+_BAR_CELLS = 12
+
+
+def progress(job: Snapshot) -> str:
+    """How far the phase is; empty when nobody knows."""
+    if job.done is None:
+        return ""
+    if job.unit == "seconds":  # a wait: its end is no aim
+        return f"{units.duration(job.done)} of {units.duration(job.total or 0)}"
+    done, unit = _amount(job.done, job.unit)
+    if not job.total:
+        return f"{done} {unit}"
+    share = min(1.0, job.done / job.total)
+    about = "~" if job.is_estimate else ""
+    total = _amount(job.total, job.unit)[0]
+    return f"{terminal_text.bar(share, _BAR_CELLS)} {about}{share:4.0%}  {done} of {total} {unit}"
+
+
+def speed(job: Snapshot) -> str:
+    """Tokens per second now; empty when nobody knows."""
+    if not job.tokens_per_second:
+        return ""
+    about = "~" if job.is_estimate else ""
+    return f"{about}{job.tokens_per_second:,.0f} tokens/s"
+
+
+def remaining(job: Snapshot) -> str:
+    """The time until the first word; empty when nobody knows."""
+    if job.eta_seconds is None:
+        return ""
+    return f"{'~' if job.is_estimate else ''}{units.duration(job.eta_seconds)}"
+
+
+def _amount(number: int, unit: str | None) -> tuple[str, str]:
+    if unit == "bytes":
+        return f"{number / 1e6:,.1f}", "MB"
+    return f"{number:,}", unit or ""
+
+
+def activity(job: Snapshot) -> str:
+    """One line about a job that has not ended."""
+    if job.state == "QUEUED":
+        return "queued"
+    words = {
+        "preparing": "looking for the embedded server",
+        "waiting": "waiting for the first token (silence is normal)",
+        "decode": "writing",
+    }
+    if job.phase == NOT_ANSWERING and job.done is not None and not job.cancel_requested:
+        return (
+            f"the server has not answered for {units.duration(job.done)}; still waiting, until "
+            f"{units.duration(job.total or 0)}"
+        )
+    phase = words.get(job.phase or "", job.phase or "starting")
+    if job.cancel_requested:
+        phase = "cancelling"
+    left = remaining(job)
+    if phase == WAITING_FOR_SERVER and (why := job.figures.get("last_refusal")):
+        return f"{phase} ({units.duration(job.seconds())}): {terminal_text.one_line(str(why))}"
+    parts = (
+        phase,
+        progress(job),
+        _failures(job),
+        speed(job),
+        f"first word in {left}" if left else "",
+        units.duration(job.seconds()),
+    )
+    return "  ".join(part for part in parts if part)
+
+
+def _failures(job: Snapshot) -> str:
+    """Of a job of many requests, how many of them have failed so far."""
+    failed = job.figures.get("failed")
+    return f"{failed:,} failed" if isinstance(failed, int) and failed else ""

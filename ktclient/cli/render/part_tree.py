@@ -1,0 +1,168 @@
+"""The parts of a job, drawn as a tree: level by level, from its answer down to its document."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from jobs import clock
+from jobs.model import Attempt, Job
+from jobs.store.store import Store
+from ktclient.cli.render import terminal_text, units
+from ktclient.records import kinds
+from ktclient.splitting.split_plan import Plan
+from ktclient.submission.spec import JobSpec
+from ktclient.worker.split_conductor import ANSWER
+
+_MOST_LINES = 200
+"""So many parts are listed one by one for people."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part; `title` and characters `start` to `end` of what it reads, where it reads text."""
+
+    job: Job
+    attempt: Attempt | None
+    level: int
+    """0: it reads a part of the document; n: it brings answers of level n - 1 together."""
+    title: str = ""
+    start: int | None = None
+    end: int | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        if self.job.started_at is None:
+            return None
+        end = self.job.finished_at or clock.now()
+        return max(0.0, clock.seconds_between(self.job.started_at, end))
+
+    def figure(self, name: str) -> int | None:
+        value = self.attempt.figures.get(name) if self.attempt else None
+        return value if isinstance(value, int) else None
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON: tokens, characters, seconds."""
+        return {
+            "part": self.job.part,
+            "id": self.job.id,
+            "state": self.job.state,
+            "level": self.level,
+            "title": self.title,
+            "start": self.start,
+            "end": self.end,
+            "attempt": self.job.attempt,
+            "prompt_tokens": self.figure("prompt_tokens"),
+            "completion_tokens": self.figure("completion_tokens"),
+            "seconds": None if self.seconds is None else round(self.seconds, 1),
+            "cause": self.job.cause,
+            "message": self.job.message,
+        }
+
+
+def read(store: Store, job: Job) -> list[Part]:
+    """The parts that there are, those of the document first; none of a plain job."""
+    plan = plan_of(job)
+    parts = [_part(store, one, plan) for one in store.parts(job.id)]
+    last = max((part.level for part in parts), default=0) + 1
+    return [
+        part if part.job.part != ANSWER else Part(part.job, part.attempt, last) for part in parts
+    ]
+
+
+def plan_of(job: Job) -> Plan | None:
+    """How the job's document is split, if it is."""
+    if kinds.kind_of(job.spec) != kinds.SPLIT:
+        return None
+    return JobSpec.from_json(job.spec).split
+
+
+def _part(store: Store, job: Job, plan: Plan | None) -> Part:
+    attempt, name = store.attempt(job), job.part or ""
+    if plan is not None and name.isdigit() and 0 < int(name) <= len(plan.chunks):
+        chunk = plan.chunks[int(name) - 1]
+        return Part(job, attempt, 0, chunk.title, chunk.start, chunk.end)
+    level, _, number = name.partition(".")
+    return Part(job, attempt, int(level) if number and level.isdigit() else 0)
+
+
+def lines(parts: list[Part]) -> list[str]:
+    """For people: what brings together above what it brings together."""
+    found: list[str] = []
+    for level in sorted({part.level for part in parts}, reverse=True):
+        of_level = [part for part in parts if part.level == level]
+        found.append(_level(of_level, level))
+        shown = of_level[:_MOST_LINES]
+        found += [
+            f"{'└─' if part is shown[-1] else '├─'} {row}"
+            for part, row in zip(shown, _rows(shown), strict=True)
+        ]
+        if len(of_level) > len(shown):
+            found.append(f"   and {len(of_level) - len(shown):,} more: --json lists them")
+    return found
+
+
+def _level(parts: list[Part], level: int) -> str:
+    done = sum(part.job.state == "SUCCEEDED" for part in parts)
+    what = f"brought together, level {level}"
+    if level == 0:
+        what = "parts" if parts[0].start is None else "parts of the document"
+    if any(part.job.part == ANSWER for part in parts):
+        what = "the answer"
+    return f"{what}: {done:,} of {len(parts):,} done"
+
+
+def _rows(parts: list[Part]) -> list[str]:
+    cells = [
+        (
+            f"[{part.job.part}]" if part.level == 0 else str(part.job.part),
+            part.job.id,
+            part.job.state,
+            _tokens(part),
+            "" if part.seconds is None else units.duration(part.seconds),
+            _words(part),
+        )
+        for part in parts
+    ]
+    return terminal_text.table(cells).split("\n")
+
+
+def _tokens(part: Part) -> str:
+    read, written = part.figure("prompt_tokens"), part.figure("completion_tokens")
+    return "" if read is None else f"{read:,} read, {written or 0:,} written"
+
+
+def _words(part: Part) -> str:
+    if part.job.cause and part.job.message:
+        return f"{terminal_text.one_line(part.job.message)} [{part.job.cause}]"
+    return label(part)
+
+
+def label(part: Part) -> str:
+    """Where in the document a part is."""
+    if part.start is None or part.end is None:
+        return ""
+    title = f"{terminal_text.one_line(part.title)}, " if part.title else ""
+    return f"{title}characters {part.start:,} to {part.end:,}"
+
+
+def sources(job: Job) -> list[str]:
+    """What the numbers in an answer such as [3] stand for, a line for each; none of a plain job."""
+    plan = plan_of(job)
+    if plan is None:
+        return []
+    return [
+        f"[{chunk.number}] {terminal_text.one_line(chunk.title) + ', ' if chunk.title else ''}"
+        f"characters {chunk.start:,} to {chunk.end:,}"
+        for chunk in plan.chunks
+    ]
+
+
+def sources_record(job: Job) -> list[dict[str, object]]:
+    """The same for JSON."""
+    plan = plan_of(job)
+    if plan is None:
+        return []
+    found = json.loads(json.dumps(plan.to_dict()["chunks"]))
+    assert isinstance(found, list)
+    return found

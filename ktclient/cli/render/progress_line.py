@@ -1,0 +1,62 @@
+"""Progress while a command waits: a live line on a terminal, a few plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ktclient.cli.render import job_activity, output, terminal, terminal_text
+from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+_PLAIN_STEP = 0.25
+
+
+class Line:
+    """One line that says what happens now."""
+
+    def __init__(self, status: Status | None, *, is_silent: bool = False) -> None:
+        self._status = status
+        self._is_silent = is_silent
+        self._said: tuple[str, int] | None = None
+
+    def job(self, job: Snapshot) -> None:
+        """Show a job's activity. In a log, only a new phase or another quarter is worth a line."""
+        self._show(job_activity.activity(job), job.phase or job.state, job.done, job.total)
+
+    def download(self, what: str, done: int, total: int) -> None:
+        """Show a download's or a start's progress, in bytes."""
+        amount = f" {done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total > 1 else ""
+        self._show(f"{what}{amount}", what, done, total)
+
+    def start(self, text: str, stage: str, done: int | None, total: int | None) -> None:
+        """Show how far the start of a server is."""
+        self._show(text, stage, done, total)
+
+    def _show(self, text: str, phase: str, done: int | None, total: int | None) -> None:
+        if self._is_silent:
+            return
+        if self._status is not None:
+            from rich.text import Text
+
+            self._status.update(Text(terminal_text.safe(text)))
+            return
+        step = int(done / total / _PLAIN_STEP) if done and total else 0
+        if (phase, step) != self._said:
+            self._said = (phase, step)
+            output.note(f"  {text}")
+
+
+@contextmanager
+def line(*, is_silent: bool = False) -> Iterator[Line]:
+    """A line for as long as the block runs; a silent one shows nothing."""
+    if is_silent or not terminal.is_interactive():
+        yield Line(None, is_silent=is_silent)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("") as status:
+        yield Line(status)

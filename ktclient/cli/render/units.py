@@ -1,0 +1,33 @@
+"""Durations, times and numbers in short forms."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 9s, 3m 05s, 1h 02m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+def local_time(utc: str) -> str:
+    """A stored time in the reader's time zone, to the second."""
+    moment = datetime.fromisoformat(utc.replace("Z", "+00:00")).astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def compact(number: int) -> str:
+    """A number in four places or so: 812, 9.8K, 781K, 1.2M."""
+    for size, sign in ((1_000_000, "M"), (1_000, "K")):
+        if number >= size * 0.9995:
+            return (
+                f"{number / size:.1f}{sign}"
+                if number < size * 9.95
+                else f"{number / size:.0f}{sign}"
+            )
+    return str(number)

@@ -1,0 +1,1 @@
+"""The commands of `ktserver`: one module per command, named as the command."""

@@ -1,0 +1,64 @@
+"""`ktserver doctor`: what would keep a server from starting, before minutes of loading."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output
+from ktclient.cli.server import plan, preflight
+from ktclient.cli.server.plan import DEFAULT_PROFILE
+from ktclient.config import settings as config
+from ktclient.errors import BadInput
+
+if TYPE_CHECKING:
+    from server_bundle.doctor import Machine
+    from server_bundle.plan.launch_plan import LaunchPlan
+
+
+@click.command()
+@click.option("--profile", default=DEFAULT_PROFILE, metavar="P", help=f"{DEFAULT_PROFILE}.")
+@plan.planning_options
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
+def doctor(as_json: bool, **given: Any) -> int:
+    """Say what would keep a server from starting, or make it slow; start nothing.
+
+    The server is the one that `ktserver plan` works out of the same options; or that of a command
+    as it would be typed: ktserver doctor -- SGLANG_DSV4_MODE=2604 numactl --interleave=all python
+    -m sglang.launch_server --model DIR ...
+
+    Exit code 1 when something is an ERROR.
+    """
+    from server_bundle import doctor as doctoring
+
+    machine = preflight.here()
+    findings = doctoring.examine(_plan(given, machine), machine)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        output.print_data(
+            json.dumps(rows, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
+        )
+    else:
+        output.print_data(preflight.in_words(findings))
+    failed = any(finding.severity is doctoring.Severity.ERROR for finding in findings)
+    return exit_codes.FAILED if failed else exit_codes.SUCCEEDED
+
+
+def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
+    from ktclient.servers import own_plan
+    from ktclient.servers.own_plan import Wanted
+    from server_bundle.doctor import command_line
+
+    if given["model"]:
+        return own_plan.work_out(Wanted(**given), config.load()).plan
+    if not given["extra"]:
+        raise click.UsageError("--model DIR, or a whole command after --: which server?")
+    try:
+        return command_line.plan_of(given["extra"], machine)
+    except ValueError as error:
+        raise BadInput(f"this command starts no server that we know: {error}") from None

@@ -1,0 +1,156 @@
+"""`ktserver explain`: why a server failed, by its log."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output, terminal_text
+from ktclient.config import settings as config
+from ktclient.errors import BadInput
+
+if TYPE_CHECKING:
+    from server_bundle.logs.explain import Evidence, Explanation, Finding
+
+_INDENT = " " * 6
+
+
+@click.command()
+@click.argument("logfile", required=False, type=click.Path(dir_okay=False, allow_dash=True))
+@click.option("--last", is_flag=True, help="Read the newest log of a server of ours.")
+@click.option(
+    "--exit-status",
+    type=int,
+    metavar="N",
+    help="How the server's process ended, as 137 or -9: some ends leave no word in the log.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: bool) -> int:
+    """Name the cause of a failure by the server's LOGFILE (- for stdin): what happened, the line
+    that proves it, the cure, and where that is known from.
+
+    Only what follows the last start in the file counts. Exit code 1 when something failed and
+    the cause is not known.
+    """
+    from server_bundle.logs import explain as explaining
+
+    if last == (logfile is not None):
+        raise BadInput("name a log file, or --last for that of the newest server of ours")
+    name = str(_newest()) if logfile is None else logfile
+    try:
+        with _opened(name) as file:
+            explained = explaining.explain(file, exit_status)
+    except OSError as error:
+        raise BadInput(f"cannot read {name}: {error.strerror or error}") from error
+    output.print_data(_json(name, explained) if as_json else "\n".join(_told(name, explained)))
+    return (
+        exit_codes.SUCCEEDED if explained.is_known or not _failed(explained) else exit_codes.FAILED
+    )
+
+
+def _opened(name: str) -> TextIO:
+    """Only \\n ends a line: the \\r of a progress bar must not shift the numbers."""
+    if name != "-":
+        return Path(name).open(encoding="utf-8", errors="replace", newline="\n")
+    return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
+
+
+def _newest() -> Path:
+    state = config.load().state
+    logs = [*state.server.glob("server.log*"), *state.root.glob("servers/*/server.log*")]
+    written = [log for log in logs if log.suffix != ".draft" and log.stat().st_size]
+    if not written:
+        raise BadInput(f"no server of ours has left a log below {state.root}; name a file")
+    return max(written, key=lambda log: log.stat().st_mtime)
+
+
+def _failed(explained: Explanation) -> bool:
+    """Whether anything went wrong that no catalogued cause tells of."""
+    return explained.exception is not None and not explained.went_on and not explained.ended
+
+
+def _told(name: str, explained: Explanation) -> list[str]:
+    lines = [f"{terminal_text.one_line(name)}: {_how_far(explained)}"]
+    for finding in explained.found:
+        lines += ["", *_told_finding(finding)]
+    if not explained.is_known:
+        lines += ["", *_told_unknown(explained)]
+    return lines
+
+
+def _how_far(explained: Explanation) -> str:
+    if explained.last is None:
+        return "it is empty"
+    came = f"the last server in it came to the stage `{explained.stage}`"
+    return f"{came} and ended as it was told to" if explained.ended else came
+
+
+def _told_finding(finding: Finding) -> list[str]:
+    cause = finding.cause
+    times = f", {finding.times} times" if finding.times > 1 else ""
+    word = "FAIL" if cause.is_fatal else "warn"
+    return [
+        f"{word:<4}  {cause.id}: {cause.title} (at {finding.stage}{times})",
+        *(_told_line(evidence) for evidence in finding.evidence),
+        f"{_INDENT}cause: {cause.cause}",
+        f"{_INDENT}cure: {cause.cure}",
+        f"{_INDENT}known from: {cause.source}; holds for: {cause.versions}",
+    ]
+
+
+def _told_line(evidence: Evidence) -> str:
+    return f"{_INDENT}line {evidence.number}: {terminal_text.one_line(evidence.text)}"
+
+
+def _told_unknown(explained: Explanation) -> list[str]:
+    if explained.exception is not None:
+        after = "; it served requests after that" if explained.went_on else ""
+        head = f"no known cause: here is the last exception{after}"
+        return [head, _told_line(explained.exception)]
+    if explained.ended or explained.last is None or explained.stage in ("prefill", "decode"):
+        return ["nothing in it says that the server failed"]
+    return [
+        "nothing in it says that the server failed; it ends with",
+        _told_line(explained.last),
+        "if the process is gone: journalctl -k -g 'Out of memory' tells whether it was killed",
+    ]
+
+
+def _json(name: str, explained: Explanation) -> str:
+    told = {
+        "file": name,
+        "stage": explained.stage,
+        "ended": explained.ended,
+        "known": explained.is_known,
+        "causes": [_row(finding) for finding in explained.found],
+        "exception": _line(explained.exception),
+        "went_on": explained.went_on,
+        "last": _line(explained.last),
+    }
+    return json.dumps(told, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
+
+
+def _row(finding: Finding) -> dict[str, object]:
+    cause = finding.cause
+    return {
+        "id": cause.id,
+        "title": cause.title,
+        "fatal": cause.is_fatal,
+        "stage": finding.stage,
+        "times": finding.times,
+        "lines": [_line(evidence) for evidence in finding.evidence],
+        "cause": cause.cause,
+        "cure": cause.cure,
+        "source": cause.source,
+        "versions": cause.versions,
+    }
+
+
+def _line(evidence: Evidence | None) -> dict[str, object] | None:
+    return None if evidence is None else {"number": evidence.number, "text": evidence.text}

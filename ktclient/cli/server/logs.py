@@ -1,0 +1,90 @@
+"""`ktserver logs`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output
+from ktclient.cli.server import selection
+from ktclient.config import settings as config
+from ktclient.config.settings import Settings
+from server_bundle.embedded import server as embedded
+from server_bundle.launch import registry
+
+if TYPE_CHECKING:
+    from server_bundle.launch.registry import Observed
+
+
+_FOLLOW_SECONDS = 0.3
+
+
+_TAIL_BYTES_PER_LINE = 400
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on while the server lives; Ctrl-C ends it.")
+@click.option("--lines", type=click.IntRange(0, 100_000), default=100, help="How many; 100.")
+def logs(name: str | None, follow: bool, lines: int) -> int:
+    """Print the end of a server's log. NAME may be left out where there is only one."""
+    settings = config.load()
+    seen = selection.find(settings, name)
+    log = Path(seen.server.log) if seen else settings.state.server / "server.log"
+    if not log.exists():
+        output.note(f"there is no log yet: {log}")
+        return exit_codes.NO_SERVER
+    offset = _tail(log, lines)
+    while follow:
+        alive = _is_alive(settings, seen)
+        offset = _more(log, offset)
+        if not alive:
+            output.note("the server has ended; `ktserver status` says how")
+            break
+        time.sleep(_FOLLOW_SECONDS)  # a file that grows gives no event
+    return exit_codes.SUCCEEDED
+
+
+def _is_alive(settings: Settings, seen: Observed | None) -> bool:
+    if seen is None:
+        return embedded.status(settings.state.server) is not None
+    now = registry.inspect(seen.files)
+    return now is not None and now.is_running
+
+
+def _tail(log: Path, lines: int) -> int:
+    """Print the last lines; returns where the file ended."""
+    with log.open("rb") as file:
+        end = file.seek(0, 2)
+        size = _TAIL_BYTES_PER_LINE * max(1, lines)
+        while True:
+            start = file.seek(max(0, end - size))
+            data = file.read(end - start)
+            if start == 0 or data.count(b"\n") > lines:
+                break
+            size *= 4
+    kept_lines = data.splitlines(keepends=True)[-lines:] if lines else []
+    _put(b"".join(kept_lines))
+    return end
+
+
+def _more(log: Path, offset: int) -> int:
+    """Print what is new; returns where the file ends now. A shorter file was cut by its keeper."""
+    try:
+        with log.open("rb") as file:
+            end = file.seek(0, 2)
+            start = file.seek(offset if offset <= end else 0)
+            _put(file.read(end - start))
+            return end
+    except FileNotFoundError:
+        return 0
+
+
+def _put(data: bytes) -> None:
+    text = data.decode(errors="replace")
+    if text:
+        output.print_data(text.removesuffix("\n"))

@@ -1,0 +1,161 @@
+"""`ktserver plan`."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output, terminal_text
+from ktclient.config import settings as config
+
+if TYPE_CHECKING:
+    from server_bundle.plan.build import Difference, Planned
+
+DEFAULT_PROFILE = "deepseek-v4-flash-4x5090"
+_TABLE = (0.6, 0.7, 0.75)
+"""The guide's three rows of --mem-fraction-static."""
+
+
+def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `plan` takes to work out a server, for every command that does: the fields of
+    `server_planning.Wanted` other than `profile`."""
+    options = (
+        click.option("--model", metavar="DIR", help="Folder of the weights."),
+        click.option("--python", metavar="PATH", help="The server's interpreter."),
+        click.option(
+            "--engine",
+            type=click.Choice(["sglang-kt", "sglang"]),
+            help="What that interpreter has; looked up when not given.",
+        ),
+        click.option("--engine-version", metavar="V", help="Its version; looked up as well."),
+        click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1."),
+        click.option("--port", type=int, metavar="N", help="The port; the profile's."),
+        click.option("--tensor-parallel-size", type=int, metavar="N", help="GPUs; the profile's."),
+        click.option("--context", type=int, metavar="N", help="Longest request, in tokens."),
+        click.option(
+            "--mem-fraction", type=float, metavar="F", help="Share of GPU memory: weights, KV pool."
+        ),
+        click.option("--served-model-name", metavar="NAME", help="The model's name for clients."),
+        click.option("--as-guide", is_flag=True, help="Exactly what the profile's source says."),
+        click.argument("extra", nargs=-1, metavar="[-- FLAGS...]"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--profile", default=DEFAULT_PROFILE, metavar="P", help=f"{DEFAULT_PROFILE}.")
+@planning_options
+@click.option("--sh", "form", flag_value="sh", help="Print a shell script that runs it.")
+@click.option("--json", "form", flag_value="json", help="Print it for `ktserver up --plan`.")
+@click.option("--systemd", "form", flag_value="systemd", help="Print a systemd unit that runs it.")
+def plan(form: str | None, **given: Any) -> int:
+    """Work out how a server is to be started, and say why. Starts nothing.
+
+    Flags after `--` go to the server as they are. A key (KTJOB_API_KEY) becomes the server's,
+    through a file: it is in no command line.
+    """
+    from ktclient.servers import own_plan
+    from ktclient.servers.own_plan import Wanted
+
+    if not given["model"]:
+        raise click.UsageError("--model DIR: which folder are the weights in?")
+    settings = config.load()
+    planned = own_plan.work_out(Wanted(**given), settings)
+    if form is None:
+        output.print_data(describe(planned))
+        return exit_codes.SUCCEEDED
+    key = own_plan.write_key(planned, settings)
+    output.print_data(_FORMS[form](planned).rstrip("\n"))
+    for note in planned.notes:
+        output.note(f"note: {note}")
+    if key is not None:
+        output.note(f"the server's key is in {key}, readable by you alone")
+    return exit_codes.SUCCEEDED
+
+
+def _unit(planned: Planned) -> str:
+    from server_bundle.plan import systemd_unit
+
+    return systemd_unit.render(planned.plan)
+
+
+_FORMS: dict[str, Callable[[Planned], str]] = {
+    "sh": lambda planned: planned.plan.script(),
+    "json": lambda planned: json.dumps(asdict(planned.plan), indent=1),
+    "systemd": _unit,
+}
+
+
+def describe(planned: Planned) -> str:
+    """The plan for people."""
+    plan = planned.plan
+    lines = [
+        f"profile   {plan.profile}",
+        f"engine    {plan.engine} {plan.version or '(version unknown)'}, {plan.python}",
+        f"server    {plan.url}, model {plan.served_name}, {plan.gpus} GPUs",
+    ]
+    if plan.context:
+        lines.append(f"context   {plan.context:,} tokens")
+    lines += _kv(planned)
+    if planned.differences:
+        lines += ["", "otherwise than the source has it:"]
+        lines += [line for one in planned.differences for line in _difference(one)]
+    if planned.notes:
+        lines += ["", "notes:"]
+        lines += [line for one in planned.notes for line in _wrapped(one, " " * 4, "  - ")]
+    return "\n".join([*lines, "", plan.script().rstrip("\n")])
+
+
+def _kv(planned: Planned) -> list[str]:
+    from server_bundle.plan import kv_pool, profile
+
+    kv, facts = planned.kv, profile.load(planned.plan.profile).kv
+    if kv is None or facts is None:
+        pool = planned.plan.planned_pool
+        return [f"KV pool   {pool:,} tokens at most"] if pool else []
+    rows = sorted({*_TABLE, kv.fraction})
+    plans = [
+        kv_pool.plan(facts.card, one, kv.context, kv.swa_ratio, kv.reserved_gib) for one in rows
+    ]
+    table = terminal_text.table(
+        [
+            ("mem-fraction", "KV pool", "longest context", "workspace", ""),
+            *(
+                (
+                    f"{one.fraction:g}",
+                    f"{one.pool:,}",
+                    f"{kv_pool.safe_context(one.pool):,}",
+                    f"{one.workspace_gib:.1f} GiB",
+                    "<- this plan" if one.fraction == kv.fraction else "",
+                )
+                for one in plans
+            ),
+        ]
+    )
+    return [f"KV pool   {kv.verdict}", "", table]
+
+
+def _difference(one: Difference) -> list[str]:
+    was = "-" if one.guide is None else one.guide
+    now = "left out" if one.ours is None else one.ours
+    lines = [f"  {one.what}: {was} -> {now}", *_wrapped(one.reason, " " * 6)]
+    return [*lines, *_wrapped(f"({one.evidence})", " " * 6)] if one.evidence else lines
+
+
+def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width=100,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -1,0 +1,66 @@
+"""What the doctor of servers says, in words, and `ktserver up` listening to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ktclient.cli.render import output, terminal_text
+from ktclient.config import settings as config
+from server_bundle.errors import ServerDidNotStart
+
+if TYPE_CHECKING:
+    from server_bundle.doctor import Finding, Machine
+    from server_bundle.plan.launch_plan import LaunchPlan
+
+_WORDS = {"ok": "ok", "note": "note", "warning": "warn", "error": "ERROR"}
+_INDENT = " " * 7
+
+
+def here() -> Machine:
+    """This machine, and what of ours runs on it."""
+    from server_bundle.doctor import Machine
+    from server_bundle.launch import registry, running_note
+    from server_bundle.launch.server_folder import ServerFiles
+
+    state = config.load().state
+    ours = {}
+    if embedded := running_note.read(ServerFiles(state.server)):
+        ours[embedded.process.pid] = f"the embedded one, {embedded.url}"
+    for seen in registry.all_of(state.servers):
+        if seen.is_there:
+            known = registry.known_processes(seen.server)
+            ours.update({one.pid: f"{seen.server.name!r}, {seen.server.url}" for one in known})
+    return Machine(environment=dict(config.environment()), ours=ours)
+
+
+def require(plan: LaunchPlan) -> None:
+    """Say what is wrong before minutes of loading. Raises `ServerDidNotStart` where something
+    would keep it from starting."""
+    from server_bundle import doctor
+
+    grave = (doctor.Severity.ERROR, doctor.Severity.WARNING)
+    found = [one for one in doctor.examine(plan, here()) if one.severity in grave]
+    if found:
+        output.note(in_words(found))
+    if count := sum(one.severity is doctor.Severity.ERROR for one in found):
+        raise ServerDidNotStart(
+            f"not started: {count} of the things above would keep it from starting. Mend them, or "
+            "start it all the same with --no-check"
+        )
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """For people."""
+    return "\n".join(line for finding in findings for line in _told(finding))
+
+
+def _told(finding: Finding) -> list[str]:
+    found = terminal_text.one_line(finding.found)
+    lines = [f"{_WORDS[finding.severity.value]:<5}  {finding.about}: {found}"]
+    if finding.reason:
+        source = f" ({finding.source})" if finding.source else ""
+        lines.append(f"{_INDENT}{terminal_text.one_line(finding.reason)}{source}")
+    if finding.cure:
+        lines.append(f"{_INDENT}cure: {terminal_text.one_line(finding.cure)}")
+    return lines

@@ -1,0 +1,41 @@
+"""`ktserver restart`."""
+
+from __future__ import annotations
+
+import click
+
+from ktclient.cli.server import down, selection, starting
+from ktclient.cli.server.starting import StartOptions
+from ktclient.config import settings as config
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--timeout", type=float, metavar="S", help="Seconds to let requests end; 60.")
+@click.option("--force", is_flag=True, help="Although jobs of ours run on it.")
+@click.option("--no-warm-up", is_flag=True, help="Leave the first forward to the first user.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def restart(
+    name: str | None,
+    timeout: float | None,
+    force: bool,
+    no_warm_up: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Stop a server and start it again as it was started last, also after a crash."""
+    from server_bundle.launch import start
+
+    settings = config.load()
+    seen = selection.find(settings, name)
+    if seen is None:
+        code = down.stop_embedded(settings, force, dry_run)
+        return code or starting.start_embedded(settings, dry_run, as_json)
+    plan, again = start.last_plan(seen.files), seen.server.restart
+    code, _ = down.stop(settings, seen, down.drain_seconds(timeout), force, dry_run)
+    if code or dry_run:
+        return code
+    return starting.start(
+        settings, seen.server.name, plan, again, StartOptions(not no_warm_up, as_json)
+    )

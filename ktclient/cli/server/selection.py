@@ -1,0 +1,138 @@
+"""Which server a command of `ktserver` means, and how one is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ktclient.cli.render import output, units
+from ktclient.config.settings import EMBEDDED, Settings
+from ktclient.errors import BadInput
+from server_bundle.embedded import server as embedded
+from server_bundle.launch import readiness, registry, server_state
+
+if TYPE_CHECKING:
+    from server_bundle.launch.registry import Observed
+    from server_bundle.launch.running_note import RunningServer
+    from server_bundle.launch.server_state import ServerState
+    from server_bundle.plan.launch_plan import LaunchPlan
+
+
+def checked(name: str) -> str:
+    """The name, if a server may have it. Raises `BadInput`."""
+    if name == EMBEDDED or not registry.NAME.fullmatch(name):
+        raise BadInput(
+            f"--name {name}: a name has letters, digits, dots, dashes and underscores, begins with "
+            f"a letter or a digit, and is not {EMBEDDED!r}"
+        )
+    return name
+
+
+def find(settings: Settings, name: str | None) -> Observed | None:
+    """The server of this name, or the only one there is; None: the embedded one.
+
+    Among several those that run come first. Raises `BadInput` when it is not clear who is meant.
+    """
+    known = registry.all_of(settings.state.servers)
+    if name is not None:
+        return None if name == EMBEDDED else _by_name(known, name)
+    running = [one for one in known if one.is_there]
+    has_embedded = embedded.status(settings.state.server) is not None
+    candidates = running or ([] if has_embedded else known)
+    if len(candidates) + has_embedded > 1:
+        names = [one.server.name for one in candidates] + [EMBEDDED] * has_embedded
+        raise BadInput(f"there are several servers: say which, {', '.join(names)}")
+    return candidates[0] if candidates else None
+
+
+def _by_name(known: list[Observed], name: str) -> Observed:
+    for one in known:
+        if one.server.name == name:
+            return one
+    names = ", ".join([EMBEDDED, *(one.server.name for one in known)])
+    raise BadInput(f"there is no server {name!r}; known are {names}")
+
+
+def show_embedded(running: RunningServer) -> None:
+    """Facts for people."""
+    output.note(f"  model    {running.model}, window {running.window:,} tokens")
+    output.note(f"  process  {running.process.pid}, since {units.local_time(running.started_at)}")
+    output.note(f"  idle     stops by itself after {units.duration(running.idle_seconds)} unused")
+    output.note(f"  log      {running.log}")
+
+
+def show(server: ServerState) -> None:
+    """What the guide says to check, and where things are."""
+    figures = server.figures
+    engine = f"{server.engine} {server.version or ''}".strip()
+    lines = [
+        ("model", f"{server.model}, profile {server.profile}, {engine}"),
+        ("pool", _pool(server)),
+        ("chunk", _tokens(figures.get("chunk"), "chunked_prefill_size")),
+        ("memory", _memory(figures)),
+        ("graphs", _seconds(figures.get("graphs"), "to capture")),
+        ("start-up", _seconds(server.start_seconds, "from start to READY")),
+        ("process", _processes(server)),
+        ("restart", _restarts(server)),
+        ("log", server.log),
+    ]
+    for name, text in lines:
+        if text:
+            output.note(f"  {name:<8} {text}")
+    for warning in warnings(server):
+        output.note(f"  warning: {warning}")
+
+
+def warnings(server: ServerState) -> list[str]:
+    """What should be known before the first long request."""
+    return [
+        *(readiness.pool_doubts(server) if server.state == server_state.READY else []),
+        *(f"prefill will be very slow, for its log says: {line}" for line in server.warnings),
+    ]
+
+
+def _pool(server: ServerState) -> str:
+    if server.pool is None:
+        return ""
+    planned = f", planned {server.planned_pool:,}" if server.planned_pool is not None else ""
+    window = f"; context {server.window:,}" if server.window is not None else ""
+    return f"max_total_num_tokens={server.pool:,}{planned}{window}"
+
+
+def _tokens(value: float | None, name: str) -> str:
+    return "" if value is None else f"{name}={value:,.0f}"
+
+
+def _memory(figures: dict[str, float]) -> str:
+    if "available" not in figures:
+        return ""
+    return f"{figures['available']:g} GB left (in its log: available_gpu_mem)"
+
+
+def _seconds(value: float | None, what: str) -> str:
+    return "" if value is None else f"{value:g} s {what}"
+
+
+def _processes(server: ServerState) -> str:
+    pid = f"{server.server.pid}" if server.server else "none"
+    since = f", since {units.local_time(server.started_at)}" if server.started_at else ""
+    others = len(server.members) - 1
+    more = f" and {others} more" if others > 0 else ""
+    return f"{pid}{more}, kept by {server.keeper.pid}{since}"
+
+
+def _restarts(server: ServerState) -> str:
+    if not server.restart_count:
+        return "" if server.restart == server_state.NO else f"{server.restart}; none so far"
+    last = server.restarts[-1]
+    return f"{server.restart_count} so far, the last {units.local_time(last.at)} after {last.why}"
+
+
+def show_dry(plan: LaunchPlan, name: str, folder: Path, restart: str, is_warmed: bool) -> None:
+    """What `up` would do: the script on stdout, the rest for people."""
+    output.print_data(plan.script().rstrip("\n"))
+    output.note(f"would start {name!r} so, detached, at {plan.url}")
+    output.note(f"  log      {folder / 'server.log'}, cut at 32 MB")
+    output.note(f"  ready    awaited for up to {units.duration(plan.ready_seconds)}")
+    output.note(f"  warm-up  {f'{plan.warmup_tokens:,} tokens' if is_warmed else 'none'}")
+    output.note(f"  restart  {restart}")

@@ -1,0 +1,182 @@
+"""Starting a server and following its start, for `up` and `restart`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output, progress_line, terminal_text, units
+from ktclient.cli.server import plan as server_plan
+from ktclient.cli.server import selection
+from ktclient.config.settings import EMBEDDED, Settings
+from ktclient.errors import BadInput
+from server_bundle.launch import server_state
+
+if TYPE_CHECKING:
+    from server_bundle.launch.registry import Observed
+    from server_bundle.launch.server_folder import ServerFiles
+    from server_bundle.launch.server_state import ServerState
+    from server_bundle.plan.launch_plan import LaunchPlan
+
+
+_LONG_STAGE_SECONDS = 20.0
+"""After so long in a stage its last log line is shown too."""
+
+
+def plan_from(
+    settings: Settings, options: dict[str, Any], is_dry: bool
+) -> tuple[LaunchPlan | None, Sequence[str]]:
+    """The plan that these options mean, its key in its file, and what is to be known of it; no plan
+    is the embedded server."""
+    profile, plan_file = options.pop("profile"), options.pop("plan_file")
+    given = [name for name, value in options.items() if value]
+    if plan_file is not None:
+        if profile is not None or given:
+            raise BadInput("--plan FILE holds everything: leave --profile and its options out")
+        return _plan_in(plan_file), ()
+    if profile == EMBEDDED or (profile is None and not given):
+        if given:
+            raise BadInput(f"the embedded server takes no --{given[0].replace('_', '-')}")
+        return None, ()
+    from ktclient.servers import own_plan
+    from ktclient.servers.own_plan import Wanted
+
+    if not options["model"]:
+        raise BadInput("--model DIR: which folder are the weights in?")
+    wanted = Wanted(profile=profile or server_plan.DEFAULT_PROFILE, **options)
+    planned = own_plan.work_out(wanted, settings)
+    if not is_dry:
+        own_plan.write_key(planned, settings)
+    return planned.plan, planned.notes
+
+
+def _plan_in(file: str) -> LaunchPlan:
+    from server_bundle.plan import plan_file as plan_plan_file
+
+    try:
+        return plan_plan_file.load(Path(file))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"--plan {file}: {error}") from None
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        output.note(f"note: {note}")
+
+
+def is_running(settings: Settings, name: str) -> bool:
+    from server_bundle.launch import registry
+
+    seen = registry.inspect(registry.files_of(settings.state.servers, name))
+    return seen is not None and seen.is_there
+
+
+@dataclasses.dataclass(frozen=True)
+class StartOptions:
+    is_warmed: bool
+    as_json: bool
+
+
+def start_embedded(settings: Settings, dry_run: bool, as_json: bool) -> int:
+    from server_bundle.embedded import server as embedded
+
+    if dry_run:
+        running = embedded.status(settings.state.server)
+        output.note("would start the embedded server" if running is None else "it runs already")
+        return exit_codes.SUCCEEDED
+    with progress_line.line() as line:
+        up_now = embedded.ensure_up(settings.state.server, settings.cache, line.download)
+    if as_json:
+        output.print_data(json.dumps(asdict(up_now)))
+    else:
+        output.print_data(up_now.url)
+        selection.show_embedded(up_now)
+    return exit_codes.SUCCEEDED
+
+
+def start(
+    settings: Settings, name: str, plan: LaunchPlan, restart: str, manner: StartOptions
+) -> int:
+    from server_bundle.launch import start as launch_start
+
+    settings.state.create()
+    begun = launch_start.begin(settings.state.servers, name, plan, restart)
+    if not begun.is_new:
+        output.note(f"{name!r} was started before")
+    try:
+        server = _follow(begun.files, plan, settings.api_key)
+        if begun.is_new and manner.is_warmed:
+            server = _warmed(server, plan, settings.api_key)
+    except KeyboardInterrupt:
+        output.note(
+            f"detached: {name!r} goes on. Follow it with `ktserver logs -f {name}`, look with "
+            f"`ktserver status`, stop it with `ktserver down {name}`"
+        )
+        return exit_codes.INTERRUPTED
+    if manner.as_json:
+        output.print_data(json.dumps(server.to_dict()))
+        return exit_codes.SUCCEEDED
+    selection.show(server)
+    output.print_data(server.url)
+    return exit_codes.SUCCEEDED
+
+
+def _follow(files: ServerFiles, plan: LaunchPlan, key: str | None) -> ServerState:
+    from server_bundle.launch import start as launch_start
+
+    with progress_line.line() as line:
+        return launch_start.follow(files, key, plan.ready_seconds, _Stages(line).show)
+
+
+class _Stages:
+    """What a start is at; in a stage that takes long, the server's own last words."""
+
+    def __init__(self, line: progress_line.Line) -> None:
+        self._line = line
+        self._stage, self._since = "", time.monotonic()
+
+    def show(self, seen: Observed, seconds: float) -> None:
+        server = seen.server
+        if server.stage != self._stage:
+            self._stage, self._since = server.stage, time.monotonic()
+        spent = time.monotonic() - self._since
+        share = f" {server.done:,} of {server.total:,}" if server.total else ""
+        text = f"{server.name}: {self._words(seen)}{share}  {units.duration(seconds)}"
+        if spent > _LONG_STAGE_SECONDS:
+            text += f"  {_last_line(server)}"
+        stage = f"{seen.state} {server.stage} {spent // 60:.0f}"
+        self._line.start(text, stage, server.done, server.total)
+
+    def _words(self, seen: Observed) -> str:
+        if seen.state == server_state.READY:
+            return "ready by its log; waiting until it answers"
+        return seen.server.stage if seen.state == server_state.STARTING else seen.state
+
+
+def _last_line(server: ServerState) -> str:
+    from jobs.processes import detach
+
+    lines = detach.tail(Path(server.log), 600).splitlines()
+    return terminal_text.one_line(lines[-1])[:100] if lines else ""
+
+
+def _warmed(server: ServerState, plan: LaunchPlan, key: str | None) -> ServerState:
+    """After its first forward: a failed one is a warning, the server runs."""
+    from server_bundle.launch import readiness, registry
+
+    began = time.monotonic()
+    output.note(f"  warming up with {max(1, plan.warmup_tokens):,} tokens")
+    warm = readiness.warm_up(server.url, server.model, plan.warmup_tokens, key)
+    spent = units.duration(time.monotonic() - began)
+    if warm.why:
+        output.note(f"  warning: the warm-up went wrong after {spent}: {warm.why}")
+    else:
+        output.note(f"  warmed up with {warm.tokens:,} tokens in {spent}")
+    told = registry.read_log(server)
+    return dataclasses.replace(server, warnings=tuple(told.warnings))

@@ -1,0 +1,1 @@
+"""The commands of `ktjob` about this machine and its configuration: one module per command."""

@@ -1,0 +1,141 @@
+"""What completion offers: live ids, servers, templates and profiles. Reads only, and says nothing
+where something cannot be read: whoever presses Tab wants no message."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+
+import click
+from click.shell_completion import CompletionItem
+
+from jobs.errors import KtjobError
+
+_NEWEST = 200
+_TITLE = 40
+
+Items = Iterable[tuple[str, str]]
+
+
+class Completed(click.ParamType[str]):
+    """Text, with what may stand there."""
+
+    name = "text"
+
+    def __init__(self, offer: Callable[[], Items]) -> None:
+        self._offer = offer
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        taken = ctx.params.get(param.name or "") or ()
+        found: list[CompletionItem] = []
+        with contextlib.suppress(KtjobError, OSError):
+            for value, about in self._offer():
+                if value.startswith(incomplete) and value not in taken:
+                    found.append(CompletionItem(value, help=_plain(about)))
+        return found
+
+
+class AnyFile(click.ParamType[str]):
+    """Text that names a file, which the shell itself completes."""
+
+    name = "text"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+def _plain(text: str) -> str:
+    """In one line, and without what the shells' scripts split at."""
+    from ktclient.cli.render import terminal_text
+
+    return terminal_text.one_line(text).replace(",", " ").replace(":", " ")
+
+
+def unfinished() -> Items:
+    """Jobs that have not ended, then the others."""
+    return _jobs(lambda is_finished: is_finished)
+
+
+def finished() -> Items:
+    """Jobs that have ended, then the others."""
+    return _jobs(lambda is_finished: not is_finished)
+
+
+def ended_only() -> Items:
+    """Jobs that have ended: for what refuses any other."""
+    return [one for one in _jobs(None, only_finished=True)]
+
+
+def newest() -> Items:
+    """All jobs."""
+    return _jobs(lambda is_finished: False)
+
+
+def _jobs(order: Callable[[bool], bool] | None, *, only_finished: bool = False) -> Items:
+    from ktclient.config import settings as config
+    from ktclient.records.access import open_readonly
+
+    with open_readonly(config.load().state) as store:
+        jobs = store.newest(_NEWEST) if store is not None else []
+    if only_finished:
+        jobs = [job for job in jobs if job.finished_at]
+    if order is not None:
+        jobs = sorted(jobs, key=lambda job: order(job.finished_at is not None))
+    return [(job.id, f"{job.state} {job.title[:_TITLE]}") for job in jobs]
+
+
+def servers() -> Items:
+    """Those of the configuration file, and ours."""
+    from ktclient.config import settings as config
+
+    named = config.load().servers
+    return [(name, server.url or "") for name, server in named.items()] + [("embedded", "ours")]
+
+
+def default_and_servers() -> Items:
+    """Those that `ktjob config key` takes."""
+    from ktclient.config import settings as config
+
+    return [("default", "[server]"), *((name, "") for name in config.load().servers)]
+
+
+def settings() -> Items:
+    """What holds now."""
+    from ktclient.config import origins
+    from ktclient.config import settings as config
+
+    return [(one.name, str(one.value or "")) for one in origins.origins(config.load())]
+
+
+def templates() -> Items:
+    """Ours and the user's own."""
+    from ktclient.config import settings as config
+    from ktclient.prompts import templates as known
+
+    return [(name, "") for name in known.names(known.folder(config.load().config_file))]
+
+
+def hosts() -> Items:
+    """Those of the configuration file."""
+    from ktclient.config import settings as config
+
+    return [(name, "") for name in config.load().tables["hosts"]]
+
+
+def profiles() -> Items:
+    """What `ktserver up` can start."""
+    from server_bundle.plan import profile
+
+    return [(name, "") for name in profile.names()]
+
+
+def servers_of_ours() -> Items:
+    """Those that ktserver knows on this machine."""
+    from ktclient.config import settings as config
+    from server_bundle.launch import registry as ours
+
+    return [(one.server.name, one.state) for one in ours.all_of(config.load().state.servers)]

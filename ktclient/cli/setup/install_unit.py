@@ -1,0 +1,138 @@
+"""`ktjob install-unit`: opting in to a runner at boot."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from jobs.runner import start
+from jobs.system import systemd_unit, user_manager
+from jobs.system.logind import Logind
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output, terminal_text
+from ktclient.config import settings as config
+from ktclient.errors import BadInput
+from ktclient.records import access
+
+
+@click.command("install-unit")
+@click.option("--dry-run", is_flag=True, help="Only print what would be written and run.")
+@click.option("--remove", is_flag=True, help="Undo it.")
+@click.option("--force", is_flag=True, help="Overwrite or remove a file that ktjob did not write.")
+def install_unit(dry_run: bool, remove: bool, force: bool) -> int:
+    """Have systemd start the runner at boot, so that waiting jobs go on without you.
+
+    Writes a unit of your own user manager, ktjob.service, and enables it. Without it jobs go on
+    with your next ktjob command. Running requests are not touched, neither by stopping the unit
+    nor by removing it.
+    """
+    path = config.user_units() / systemd_unit.NAME
+    old = _read(path)
+    if old is not None and not systemd_unit.is_ours(old) and not force:
+        raise BadInput(f"{path} was not written by ktjob: look at it, then add --force")
+    if remove:
+        return _remove(path, dry_run, is_there=old is not None)
+    return _install(path, old, dry_run)
+
+
+def _install(path: Path, old: str | None, dry_run: bool) -> int:
+    settings = config.load()
+    environment, withheld = systemd_unit.split_environment(config.environment())
+    root = str(settings.state.root)
+    # KTJOB_HOME and its like may be relative, or come from XDG variables: give what they mean.
+    folders = {
+        "KTJOB_HOME": root,
+        "KTJOB_CACHE": str(settings.cache),
+        "KTJOB_CONFIG": str(settings.config_file.parent),
+    }
+    argv = start.foreground_argv(settings.state, access.WORK_ENTRY)
+    variables = {**environment, **folders, **start.RUNNER_ENVIRONMENT}
+    text = systemd_unit.render(systemd_unit.BootUnit(sys.executable, root, argv, variables))
+    if dry_run:
+        output.print_data(f"# {path}\n{text}")
+        _put_commands(_ENABLE)
+    else:
+        settings.state.create()
+        _write(path, text)
+        output.print_data(f"{path} {'written' if old != text else 'is as it should be'}")
+        _run(_ENABLE)
+    _explain(old, root, withheld)
+    return exit_codes.SUCCEEDED
+
+
+def _remove(path: Path, dry_run: bool, *, is_there: bool) -> int:
+    link = path.parent / "default.target.wants" / systemd_unit.NAME
+    if dry_run:
+        output.print_data(f"# removes {path}")
+        _put_commands(_DISABLE)
+    elif not is_there and not link.is_symlink():
+        output.print_data(f"{path} is not there")
+    else:
+        try:
+            link.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise BadInput(f"{path} cannot be removed: {error.strerror or error}") from None
+        output.print_data(f"{path} removed")
+        _run(_DISABLE)
+    return exit_codes.SUCCEEDED
+
+
+_ENABLE = (["daemon-reload"], ["enable", systemd_unit.NAME])
+_DISABLE = (["daemon-reload"],)
+
+
+def _put_commands(commands: tuple[list[str], ...]) -> None:
+    output.print_data("\n".join(f"systemctl --user {' '.join(words)}" for words in commands))
+
+
+def _run(commands: tuple[list[str], ...]) -> None:
+    """Run them, or print those that are left to the user."""
+    for number, words in enumerate(commands):
+        problem = user_manager.systemctl(words, config.environment(), os.geteuid())
+        if problem is not None:
+            output.note(
+                f"not done yet: {terminal_text.one_line(problem)}. When logged in as yourself, run"
+            )
+            _put_commands(commands[number:])
+            return
+
+
+def _explain(old: str | None, root: str, withheld: list[str]) -> None:
+    before = systemd_unit.served(old or "")
+    if before is not None and before.state != root:
+        output.note(f"note: it served {before.state} before")
+    for name in withheld:
+        cure = "put it into a file that server.api_key_file in config.toml names"
+        if name != "KTJOB_API_KEY":
+            cure = "a runner started at boot goes without it"
+        output.note(f"note: {name} holds a secret and is not written: {cure}")
+    logind = Logind()
+    if not logind.lingers():
+        output.note(
+            "note: lingering is off, so it starts at your first login and not at boot. "
+            f"To change that: loginctl enable-linger {logind.user}"
+        )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: systemd may look at any moment."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,70 @@
+"""Read and parse the configuration file into its tables, and report errors in it.
+
+The contents of a table belong to the module that uses it: `[server]` to servers.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ktclient.errors import BadSetting
+
+Table = Mapping[str, object]
+
+TABLES = ("server", "servers", "defaults", "notify", "hosts")
+"""All allowed top-level tables."""
+
+
+def read(path: Path) -> dict[str, Table]:
+    """The file's tables; missing ones are empty. Raises `BadSetting`."""
+    try:
+        if not path.exists():
+            return parse("", path)
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadSetting(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise BadSetting(f"{path} cannot be read: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> dict[str, Table]:
+    """The tables of a text that is, or will be, in that file. Raises `BadSetting`."""
+    if not text:
+        return {name: {} for name in TABLES}
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        content = tomllib.loads(text)
+    except ValueError as error:
+        raise BadSetting(f"{path} cannot be read: {error}") from error
+    for name, table in content.items():
+        if name not in TABLES:
+            raise unknown(name, path)
+        if not isinstance(table, dict):
+            raise BadSetting(f"{path}: [{name}] must be a table")
+    return {name: content.get(name, {}) for name in TABLES}
+
+
+def unknown(name: str, path: Path) -> BadSetting:
+    """The error for an unknown setting."""
+    return BadSetting(f"{path}: unknown setting {name!r}; docs/reference.md lists all settings")
+
+
+def check_keys(table: Table, known: set[str], where: str, path: Path) -> None:
+    """Raises `BadSetting` for an unknown key; `where` is the table's name."""
+    for key in table:
+        if key not in known:
+            raise unknown(f"{where}.{key}", path)
+
+
+def text(table: Table, key: str, where: str, path: Path) -> str | None:
+    """A string value of the table; None if it is missing. Raises `BadSetting`."""
+    value = table.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise BadSetting(f"{path}: {where}.{key} must be text, not {value!r}")

@@ -1,0 +1,179 @@
+"""Where files are and which server to use: environment first, then the configuration file.
+
+The only reader of the environment in this package. `docs/reference.md` has the table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from jobs.store.state_dir import StateDir
+from ktclient import urls
+from ktclient.config import file as config_file_module
+from ktclient.config import keys
+from ktclient.config import servers as config_servers
+from ktclient.config.file import Table
+from ktclient.config.servers import Server
+from ktclient.errors import BadSetting
+
+EMBEDDED = config_servers.EMBEDDED
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings from the environment and the configuration file; None if neither sets a value."""
+
+    state: StateDir
+    cache: Path
+    config_file: Path
+    server: str | None
+    """A URL, `EMBEDDED`, or the name of one of `servers`."""
+    environ: Mapping[str, str] = field(repr=False)
+    default: Server = field(default_factory=Server)
+    """`[server]`. Without a URL it applies to KTJOB_SERVER, or to any server on this machine."""
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
+    """The tables of the configuration file, for modules that know their contents."""
+    lent: str | None = field(default=None, repr=False)
+    """In a worker: the API key that its submitter's environment had for the server of its job. It
+    takes precedence over the runner's environment."""
+
+    @property
+    def model(self) -> str | None:
+        """The model of the default server."""
+        return self.model_of(self.meant(None) or self.default)
+
+    @property
+    def parallel(self) -> int | None:
+        """How many simultaneous requests the default server may be given."""
+        return (self.meant(None) or self.default).parallel
+
+    @property
+    def api_key(self) -> str | None:
+        """The API key of `[server]`, and of servers started by ktserver. Raises `BadSetting`."""
+        return self._environment_key() or self._own_key(self.default)
+
+    def meant(self, named: str | None) -> Server | None:
+        """The selected server: one of the file's by its name, or any by its URL, else the
+        configured one. None if none is named or configured."""
+        said = named or self.server
+        if said is None:
+            return None
+        return self.servers[said] if said in self.servers else self.of_url(said)
+
+    def of_url(self, url: str) -> Server:
+        """The configuration for the server at a URL: a job stores only its server's URL."""
+        same = [one for one in self.servers.values() if urls.is_same(one.url or "", url)]
+        if same:
+            return same[0]
+        return replace(self.default if self._is_default(url) else Server(), url=url)
+
+    def model_of(self, server: Server) -> str | None:
+        """The model to request from a server; None: the first that it lists."""
+        return self.environ.get("KTJOB_MODEL") or server.model
+
+    def key_for(self, url: str) -> str | None:
+        """The API key that may be sent to a URL: the key of the server there and no other's. For a
+        server without a key it is KTJOB_API_KEY, which applies to the selected server. Raises
+        `BadSetting`."""
+        if url == EMBEDDED:
+            return None
+        server = self.of_url(url)
+        if self._has_own_key(server):
+            return self._own_key(server)
+        return self._environment_key() or self._own_key(server)
+
+    def borrowed_key(self, url: str) -> str | None:
+        """The same key, if only the environment of this process holds it."""
+        if url == EMBEDDED:
+            return None
+        server = self.of_url(url)
+        if not self._has_own_key(server) and (key := self._environment_key()):
+            return key
+        is_borrowed = server.key is not None and server.key.kind == keys.ENVIRONMENT
+        return self._own_key(server) if is_borrowed else None
+
+    def _has_own_key(self, server: Server) -> bool:
+        return server.name in self.servers and server.key is not None
+
+    def _is_default(self, url: str) -> bool:
+        if self.default.url is not None:
+            return self.default.url == url or urls.is_same(self.default.url, url)
+        if self.server is not None and urls.is_same(self.server, url):
+            return True
+        return url != EMBEDDED and urls.is_local(url)
+
+    def _environment_key(self) -> str | None:
+        key = self.lent or self.environ.get("KTJOB_API_KEY")
+        return keys.usable(key, "KTJOB_API_KEY") if key else None
+
+    def _own_key(self, server: Server) -> str | None:
+        if server.key is None:
+            return None
+        if server.key.kind == keys.ENVIRONMENT and self.lent is not None:
+            return keys.usable(self.lent, server.key.said_by)
+        return server.key.read(self.environ)
+
+
+def load(
+    environ: Mapping[str, str] = os.environ, text: str | None = None, lent: str | None = None
+) -> Settings:
+    """Read the environment and the configuration file, or `text` in its place. A key that only a
+    keyring, another variable or a named server's file holds is read when it is needed. Raises
+    `BadSetting`."""
+    file = path(environ)
+    tables = config_file_module.read(file) if text is None else config_file_module.parse(text, file)
+    default = config_servers.default(tables["server"], file)
+    servers = config_servers.named(tables["servers"], file)
+    config_servers.require_alias(default, servers, file)
+    settings = Settings(
+        state=StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state")),
+        cache=_folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache"),
+        config_file=file,
+        server=environ.get("KTJOB_SERVER") or default.url,
+        environ=environ,
+        default=default,
+        servers=servers,
+        tables=tables,
+        lent=lent,
+    )
+    if default.key is None or default.key.kind == keys.FILE:
+        _ = settings.api_key  # report a bad key before any other work
+    return settings
+
+
+def path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the configuration file is, or would be. Raises `BadSetting`."""
+    return _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
+
+
+def environment() -> Mapping[str, str]:
+    """The whole environment, for code that passes it to other programs."""
+    return os.environ
+
+
+def default_host(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The machine on which commands run; None: this one."""
+    return environ.get("KTJOB_HOST") or None
+
+
+def user_units(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where systemd looks for a user's own units (systemd.unit(5))."""
+    base = environ.get("XDG_CONFIG_HOME", "")
+    root = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
+    return root / "systemd" / "user"
+
+
+def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Path:
+    if environ.get(own):
+        try:
+            return Path(environ[own]).expanduser().absolute()
+        except RuntimeError as error:  # ~name of an unknown user
+            raise BadSetting(f"{own}={environ[own]}: {error}") from None
+    # The XDG specification: relative paths are invalid and must be ignored.
+    base = environ.get(xdg, "")
+    root = Path(base) if Path(base).is_absolute() else Path.home() / fallback
+    return root / "ktjob"

@@ -1,0 +1,221 @@
+"""A document as text: read, decoded, and made ready to send.
+
+Line ends become \\n and a byte order mark is dropped, unless `raw`: War and Peace from Gutenberg
+has 781,557 DeepSeek V4 tokens then, and 876,900 with its CRLFs, which costs minutes of prefill.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from ktclient.documents import encodings, magic
+from ktclient.documents.formats import child_process, registry
+from ktclient.errors import BadInput, DocumentUnusable
+
+STDIN = "-"
+MOST_BYTES = 100_000_000
+"""25 million tokens or more, far beyond any window (the largest is 10 million): a longer file was
+named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
+_TEMPLATE_MARK = re.compile(
+    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,60}[|\uff5c])"
+    r"|<(?=/?(?:think|tool_call|tool_response|start_of_turn|end_of_turn|bos|eos|s|sop|eop)>)"
+    r"|\[(?=(?:/?INST|gMASK)\])"
+)
+"""Where a chat template's mark begins: `<|im_start|>`, DeepSeek's with full-width bars, `<think>`,
+Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers interpret them anywhere in a text.
+A blank is inserted after the bracket; as nothing is ever removed, that cannot make another mark."""
+_SOMETHING = re.compile(r"[^\s\ufeff]")
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with the same two bytes
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Text to send, and its name for people."""
+
+    title: str
+    text: str
+    neutralised: int = 0
+    """How many chat-template marks in the text were neutralised."""
+    line_ends: int = 0
+    """How many CRs were dropped from its line ends."""
+    guessed: str = ""
+    """The encoding, if it was guessed."""
+    read_as: str = ""
+    """The format, its size and its reader, if it was not plain text."""
+
+
+def read(
+    name: str, *, raw: bool = False, encoding: str | None = None, stdin: BinaryIO | None = None
+) -> Document:
+    """Read a file, or standard input for "-". Raises `DocumentUnusable`, and `BadInput` for an
+    unknown encoding."""
+    if name == STDIN:
+        body = _bounded(stdin or _own_stdin(), "standard input")
+        return from_bytes(body, "standard input", raw=raw, encoding=encoding)
+    path = Path(name)
+    try:
+        with path.open("rb") as file:
+            body = _bounded(file, display_name(name), os.fstat(file.fileno()).st_size)
+    except IsADirectoryError:
+        raise DocumentUnusable(
+            f"{display_name(name)} is a folder; name a text file in it"
+        ) from None
+    except FileNotFoundError:
+        raise DocumentUnusable(f"file not found: {display_name(name)}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DocumentUnusable(f"cannot read {display_name(name)}: {reason}") from None
+    title = os.fsencode(path.name).decode(errors="replace")
+    return from_bytes(body, title, raw=raw, encoding=encoding)
+
+
+def _own_stdin() -> BinaryIO:
+    if sys.stdin is None:  # `ktjob submit - <&-`
+        raise DocumentUnusable("standard input is closed; name a file or pipe the text in")
+    return sys.stdin.buffer
+
+
+def _bounded(file: BinaryIO, name: str, size: int = 0) -> bytes:
+    """All of a file, if that is not too much; `size` in bytes, if known beforehand. A pipe or a
+    device has no size, and may have no end."""
+    if size <= MOST_BYTES:
+        body = file.read(MOST_BYTES + 1)
+        if len(body) <= MOST_BYTES:
+            return body
+    raise _too_long(name, size)
+
+
+def _too_long(name: str, size: int) -> DocumentUnusable:
+    most = f"{MOST_BYTES // 1_000_000} MB"
+    found = f"{size / 1e6:,.0f} MB" if size > MOST_BYTES else f"more than {most}"
+    return DocumentUnusable(
+        f"{name} has {found}; the maximum is {most} (25 million tokens), more than any model can "
+        "read. Split it (`split -C 50M FILE`), and submit the parts"
+    )
+
+
+def display_name(name: str) -> str:
+    """A file name for messages, on one line: unprintable characters are replaced."""
+    text = os.fsencode(name).decode(errors="replace") or "''"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def from_bytes(
+    body: bytes, title: str, *, raw: bool = False, encoding: str | None = None
+) -> Document:
+    """Decode as given, else by the byte order mark, else as UTF-8, else as guessed. All or nothing:
+    no byte is dropped or replaced. Raises `DocumentUnusable`, and `BadInput` for an unknown
+    encoding."""
+    if (format_name := magic.name(body)) is not None:
+        return _converted(body, format_name, title, raw=raw)
+    mark, marked = next(
+        ((mark, name) for mark, name in _MARKS if body.startswith(mark)), (b"", "utf-8")
+    )
+    start = 0 if raw or encoding is not None else len(mark)
+    try:
+        text = body[start:].decode(encodings.check(encoding) if encoding is not None else marked)
+    except UnicodeError as error:  # not all of Python's codecs report the position
+        place = start + error.start if isinstance(error, UnicodeDecodeError) else None
+        guessed = None if encoding is not None or mark else _as_declared(body)
+        if guessed is None:
+            raise _undecodable(title, body, place, encoding or marked, encoding) from None
+        return _plain(*guessed, title, raw)
+    if "\0" in text and encoding is None and not mark:
+        guessed = encodings.guess(body)
+        if guessed is not None:
+            return _plain(*guessed, title, raw)
+    return _plain("", text, title, raw)
+
+
+def _as_declared(body: bytes) -> tuple[str, str] | None:
+    """The encoding that a web page declares, else the guessed one, with the decoded text."""
+    name = registry.declared_encoding(body)
+    if name is not None:
+        try:
+            return name.upper(), body.decode(encodings.check(name))
+        except (UnicodeError, BadInput):
+            pass
+    return encodings.guess(body)
+
+
+def _plain(guessed: str, text: str, title: str, raw: bool) -> Document:
+    """A document from decoded text; of a web page only its text, unless raw."""
+    if raw or not registry.is_html(text):
+        return replace(from_text(text, title, raw=raw), guessed=guessed)
+    if not registry.is_installed(registry.HTML):
+        as_it_is = replace(from_text(text, title, raw=raw), guessed=guessed)
+        return replace(as_it_is, read_as=f"HTML source; for its text alone: {registry.INSTALL}")
+    found = _converted(text.encode(errors="replace"), registry.HTML, title, raw=raw)
+    return replace(found, guessed=guessed)
+
+
+def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Document:
+    """The text in a document of another format. Raises `DocumentUnusable`."""
+    cure = magic.cure(format_name)
+    if not registry.is_readable(format_name):
+        raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
+    if not registry.is_installed(format_name):
+        raise DocumentUnusable(
+            f"{title} is {format_name}, and its reader is not installed: {registry.INSTALL}. "
+            f"Or {cure}"
+        )
+    found = child_process.read(body, registry.short(format_name), title, MOST_BYTES)
+    about = f"{registry.short(format_name)}, {found.about}, by {registry.library(format_name)}"
+    return replace(from_text(found.text, title, raw=raw), read_as=about, line_ends=0)
+
+
+def from_text(text: str, title: str, *, raw: bool = False) -> Document:
+    """Check and normalise text. Raises `DocumentUnusable`."""
+    if len(text) > MOST_BYTES:
+        raise _too_long(title, len(text))
+    if "\0" in text:
+        raise DocumentUnusable(f"{title} is not text: it contains NUL bytes")
+    if not _SOMETHING.search(text):
+        raise DocumentUnusable(f"{title} is empty; nothing was submitted")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DocumentUnusable(
+            f"{title} contains a lone surrogate at position {error.start}"
+        ) from None
+    before = len(text)
+    if not raw:
+        text = text.removeprefix("\ufeff")
+        before = len(text)
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    dropped = before - len(text)
+    return Document(title, *neutralize_template_marks(text), dropped)
+
+
+def neutralize_template_marks(text: str) -> tuple[str, int]:
+    """The text with a blank inside each chat-template mark, and how many there were. Servers read
+    such marks as the start of another speaker's turn, anywhere in a text."""
+    if "<" not in text and "[" not in text:
+        return text, 0
+    return _TEMPLATE_MARK.subn(r"\g<0> ", text)
+
+
+def _undecodable(
+    title: str, body: bytes, offset: int | None, encoding: str, said: str | None
+) -> DocumentUnusable:
+    if said is None and encoding == "utf-8" and (b"\0" in body[:8192] or magic.looks_binary(body)):
+        return DocumentUnusable(f"{title} is not text: it looks like a binary file")
+    where = "" if offset is None else f": byte {body[offset]:#04x} at offset {offset:,}"
+    cure = (
+        "It is in another encoding, or damaged there; nothing was submitted"
+        if said is not None
+        else "If it is text in another encoding, set it, for example: --encoding GB18030"
+    )
+    return DocumentUnusable(f"{title} is not {encoding.upper()}{where}. {cure}")

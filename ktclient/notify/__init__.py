@@ -1,0 +1,1 @@
+"""Who is notified when a job ends: channels of the configuration file, or a command."""

@@ -1,0 +1,62 @@
+"""Run a command when a job has ended, with the job's data in its environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+from jobs.errors import NotTold
+from ktclient.config import settings as config
+from ktclient.records.snapshot import Snapshot
+
+_OURS = ("KTJOB_API_KEY", "KTJOB_READY_FD")
+"""Variables of the runner's environment that no command may see."""
+_LONGEST = 8000
+"""Characters of a value; the kernel limits the number of bytes."""
+
+
+def run(command: str, folder: Path, job: Snapshot, text: str, file: Path) -> None:
+    """Run it with sh, in `folder` (in the home folder if that is missing), with its output in the
+    job's log. The answer is in `file` while it runs. Raises `NotTold` unless it exits with 0."""
+    _write(file, text)
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=folder if folder.is_dir() else Path.home(),
+            env=_environment(job, file),
+            stdin=subprocess.DEVNULL,
+        )
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink()
+    if done.returncode:
+        raise NotTold(f"the command ended with exit status {done.returncode}")
+
+
+def _environment(job: Snapshot, file: Path) -> dict[str, str]:
+    fields = {
+        "KTJOB_ID": job.id,
+        "KTJOB_STATE": job.state,
+        "KTJOB_CAUSE": job.cause or "",
+        "KTJOB_MESSAGE": job.message or "",
+        "KTJOB_TITLE": job.title,
+        "KTJOB_LABEL": job.label or "",
+        "KTJOB_RESULT": str(file),
+    }
+    # An environment must not contain NUL or surrogates.
+    safe = {name: _carried(value) for name, value in fields.items()}
+    kept = {name: value for name, value in config.environment().items() if name not in _OURS}
+    return {**kept, **safe}
+
+
+def _carried(value: str) -> str:
+    return value[:_LONGEST].replace("\0", "").encode(errors="replace").decode()
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(opened, "w", encoding="utf-8", errors="replace", newline="") as out:
+        out.write(text)

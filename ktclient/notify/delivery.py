@@ -1,0 +1,99 @@
+"""Notify people and programs of a job's end: the work of `ktclient.worker.perform.tell`.
+
+Kinds of a notification, as stored: "notify", whose target is a name of the configuration file
+(addresses contain passwords, which never reach the store), and "command", whose target is JSON:
+the command and the folder in which submit was called.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.store.outbox import Notification
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient.config import settings as config
+from ktclient.errors import BadInput
+from ktclient.notify import channels, command
+from ktclient.records import snapshot
+from ktclient.records.snapshot import Snapshot
+from ktclient.wording import spoken
+
+NOTIFY = "notify"
+COMMAND = "command"
+MOST_BYTES = 100_000
+"""The kernel limits a single argument to 128 KiB (MAX_ARG_STRLEN)."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """For people: a title, and what to do. It contains nothing of the document or the answer."""
+
+    title: str
+    body: str
+
+
+def parse_targets(
+    notify: Sequence[str], on_done: str | None, settings: config.Settings
+) -> tuple[tuple[str, str], ...]:
+    """The notifications to store: those named, those for every job, and a command. Raises
+    `BadInput` for a name that is not configured, or cannot be used."""
+    names = list(dict.fromkeys([*notify, *channels.always(settings)]))
+    if names:
+        channels.require(names, settings)
+    found = [(NOTIFY, name) for name in names]
+    if on_done is not None:
+        found.append((COMMAND, _command(on_done)))
+    return tuple(found)
+
+
+def _command(text: str) -> str:
+    if not text.strip():
+        raise BadInput("the command of --on-done is empty")
+    if "\0" in text or len(os.fsencode(text)) > MOST_BYTES:
+        raise BadInput(
+            f"the command of --on-done may have at most {MOST_BYTES:,} bytes, and no NUL"
+        )
+    try:
+        folder = str(Path.cwd())
+    except OSError:  # it was removed
+        folder = str(Path.home())
+    return json.dumps({"command": text, "folder": folder})
+
+
+def deliver(state: StateDir, telling: Notification) -> None:
+    """Deliver one notification. Raises `NotTold` with the reason if that fails."""
+    with Store.open(state) as store:
+        job = store.job(telling.job_id)
+        now, text = snapshot.of_job(store, job), snapshot.answer(store, job)
+    if telling.kind == NOTIFY:
+        words = message(now)
+        is_bad = now.state != "SUCCEEDED"
+        channels.notify(telling.target, words.title, words.body, config.load(), is_bad=is_bad)
+    elif telling.kind == COMMAND:
+        wish = json.loads(telling.target)
+        file = state.told(telling.job_id, telling.seq)
+        command.run(wish["command"], Path(wish["folder"]), now, text, file)
+    else:
+        raise BadInput(
+            f"this job was submitted by a newer ktjob (notification kind {telling.kind!r} is "
+            "unknown here); upgrade ktjob"
+        )
+
+
+def message(job: Snapshot) -> Message:
+    """The notification text for people."""
+    about = f" [{job.label}]" if job.label else ""
+    lines = [f"job {job.id}, {job.task}, on {job.server}, after {spoken(job.seconds())}"]
+    read, written = job.figures.get("prompt_tokens"), job.figures.get("completion_tokens")
+    if isinstance(read, int) and isinstance(written, int):
+        lines.append(f"{read:,} prompt tokens, {written:,} answer tokens")
+    if job.message:
+        lines.append(f"cause: {job.message} [{job.cause}]")
+    verb = "result" if job.state == "SUCCEEDED" else "show"
+    lines.append(f"ktjob {verb} {job.id}")
+    return Message(f"ktjob: {job.title}{about} {job.state.lower()}", "\n".join(lines))

@@ -1,0 +1,251 @@
+"""Predict a request before it is sent: its tokens, whether it fits, how long it takes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+
+from jobs.errors import StoreUnusable
+from jobs.store.store import Store
+from ktclient.config.settings import Settings
+from ktclient.planning import calibration, fit, prefill_time, queue_ahead, token_count
+from ktclient.planning.queue_ahead import QueueAhead
+from ktclient.planning.token_count import Count
+from ktclient.servers.selection import Target
+from ktclient.splitting.split_plan import Plan
+from ktclient.tokens import bundled, estimate
+from ktclient.wording import spoken
+from server_bundle.embedded import server as embedded
+from server_bundle.embedded import weights
+
+COUNTED_FROM = 20_000
+"""Tokens. Shorter prompts are only estimated, unless the limit is close: a count can cost a
+second."""
+PATIENCE_SECONDS = 2.0
+LONG_PATIENCE_SECONDS = 15.0
+"""How long a server may take to report its facts. sglang-kt answers at the end of a chunk: 7 to 13
+s in the guide's deployment, up to 26 s seen. Worth waiting for if the request itself takes
+minutes."""
+_HOPELESS = 2
+"""A prompt of at least this many windows is refused without an exact count."""
+_CLOSE = 2
+"""A prompt that may fill more than 1/_CLOSE of the window is counted."""
+BY_EXPERIENCE = "estimated from earlier runs on this server"
+BY_THE_GUIDE = "estimated from the deployment guide's figures"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """`expected`: seconds to the first token, on an idle server; None if unknown.
+    `deadline`: seconds after which the request is aborted."""
+
+    target: Target
+    count: Count
+    verdict: fit.Verdict
+    expected: prefill_time.Estimate | None
+    by: str
+    deadline: float
+    ahead: QueueAhead = field(default_factory=QueueAhead)
+    split: Plan | None = None
+    """The split plan, if any: `expected` then covers all parts, `deadline` applies to each."""
+    is_lasting: bool = False
+    """The deadline is a default: it is extended while the request makes progress."""
+
+    @property
+    def can_run(self) -> bool:
+        """In one piece or in parts."""
+        return self.verdict.fits or self.split is not None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the deadline is too short, and one that is long enough; None if it is fine."""
+        if self.split is not None or self.expected is None or self.deadline >= self.expected.high:
+            return None
+        return (
+            f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
+            f"prefill may take; use --timeout {prefill_time.timeout(self.expected):.0f}"
+        )
+
+    @property
+    def time(self) -> str:
+        """Time to first token, as text for people."""
+        if self.expected is None:
+            return self.by
+        low, high = spoken(self.expected.low), spoken(self.expected.high)
+        between = f" ({low} to {high})" if low != high else ""
+        return f"about {spoken(self.expected.seconds)} of prefill{between}, {self.by}"
+
+    def to_dict(self) -> dict[str, object]:
+        """For --json: tokens and seconds; null is unknown."""
+        facts = self.target.facts
+        return {
+            "server": self.target.server,
+            "facts": None if facts is None else asdict(facts),
+            "tokens": self.count.tokens,
+            "exact": self.count.exact,
+            "by": self.count.by,
+            "verdict": self.verdict.kind.value,
+            "reason": self.verdict.reason,
+            "cure": self.verdict.cure,
+            "numbers": self.verdict.numbers,
+            "first_token_seconds": None if self.expected is None else asdict(self.expected),
+            "time_by": self.by,
+            "timeout": self.deadline,
+            "warning": self.doubt,
+            "ahead": asdict(self.ahead),
+            "split": None if self.split is None else self.split.to_dict(),
+        }
+
+
+def forecast(
+    message: str,
+    max_tokens: int,
+    timeout: float | None,
+    target: Target,
+    settings: Settings,
+    on_progress: weights.Progress,
+) -> Forecast:
+    """Query the server and forecast this message. Raises what `look` raises."""
+    target = resolve_target(message, max_tokens, target, settings, on_progress)
+    return from_target(message, max_tokens, timeout, target, settings)
+
+
+def resolve_target(
+    message: str,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    on_progress: weights.Progress,
+    patience: float = LONG_PATIENCE_SECONDS,
+) -> Target:
+    """The target with its server's own facts, waiting up to `patience` seconds for a long
+    message. Raises what starting an embedded server raises: it is started only if its tokenizer is
+    needed to decide whether the message fits."""
+    from ktclient.servers import survey
+
+    rough = estimate.estimate(message)
+    target = _up_if_close(rough, max_tokens, target, settings, on_progress)
+    if target.facts is None:
+        return target
+    is_long = rough.likely > COUNTED_FROM
+    patience = patience if is_long else min(patience, PATIENCE_SECONDS)
+    known = survey.survey(target.server, target.facts, settings, patience)
+    return replace(target, facts=known)
+
+
+def from_target(
+    message: str,
+    max_tokens: int,
+    timeout: float | None,
+    target: Target,
+    settings: Settings,
+    *,
+    is_one: bool = True,
+) -> Forecast:
+    """The forecast for a message to a server already queried. `is_one`: there is no system prompt
+    before it; with one, the count is exact except for the template around it."""
+    count, verdict = assess(message, max_tokens, target, settings, is_one=is_one)
+    belief, by = belief_of(target, settings)
+    expected = None if belief is None else belief.first_token(count.tokens)
+    usual = (
+        prefill_time.LEAST_TIMEOUT_SECONDS if expected is None else prefill_time.timeout(expected)
+    )
+    deadline = usual if timeout is None else timeout
+    before = queue_ahead.read(target.server, target.facts, settings)
+    is_lasting = timeout is None
+    return Forecast(target, count, verdict, expected, by, deadline, before, is_lasting=is_lasting)
+
+
+def assess(
+    message: str,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    *,
+    is_one: bool = True,
+    surplus: int = 0,
+) -> tuple[Count, fit.Verdict]:
+    """Only the count and whether it fits, as in `say`: for very many messages to one server.
+    `surplus`: tokens added around the text in every case."""
+    count = _count(message, estimate.estimate(message), max_tokens, target, settings)
+    if count.exact and not is_one:
+        count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
+    count = replace(count, tokens=count.tokens + surplus)
+    return count, _verdict(count, max_tokens, limits(target))
+
+
+def limits(target: Target) -> fit.Limits:
+    """The limits of its server, in tokens."""
+    facts = target.facts
+    if facts is None:
+        return fit.Limits(target.window)
+    return fit.Limits(target.window, facts.pool, facts.page)
+
+
+def _is_close(rough: estimate.Estimate, max_tokens: int, target: Target) -> bool:
+    """Whether only an exact count can decide if it fits."""
+    known = limits(target)
+    least = min((size for size in (known.window, known.pool) if size), default=None)
+    if least is None or rough.low > least * _HOPELESS:
+        return False
+    return (rough.high + max_tokens) * _CLOSE > least
+
+
+def _up_if_close(
+    rough: estimate.Estimate,
+    max_tokens: int,
+    target: Target,
+    settings: Settings,
+    on_progress: weights.Progress,
+) -> Target:
+    from ktclient.servers import probe
+
+    most = embedded.WINDOW - 1 - max_tokens
+    if target.facts is not None or rough.high <= most or rough.low > embedded.WINDOW * _HOPELESS:
+        return target
+    running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
+    return replace(target, facts=probe.probe(running.url, None))
+
+
+def _count(
+    message: str, rough: estimate.Estimate, max_tokens: int, target: Target, settings: Settings
+) -> Count:
+    limit = target.window
+    is_hopeless = limit is not None and rough.low > limit * _HOPELESS
+    is_close = _is_close(rough, max_tokens, target)
+    is_needed = rough.likely > COUNTED_FROM or is_close
+    if is_hopeless or target.facts is None or not is_needed:
+        return token_count.rough(message, "by its characters")
+    return token_count.best(message, target.facts, settings, may_ask=is_close)
+
+
+def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
+    """An inexact count is refused only if its low end does not fit."""
+    verdict = fit.judge(count.tokens, max_tokens, limits, exact=count.exact)
+    if verdict.fits or not fit.judge(count.low, max_tokens, limits, exact=False).fits:
+        return verdict
+    doubt = f"It may not fit; the count is not exact. If it does not: {verdict.cure}"
+    return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
+
+
+def belief_of(target: Target, settings: Settings) -> tuple[prefill_time.PrefillModel | None, str]:
+    """How long the server's prefills take, and where the figure comes from. The guide's figures are
+    for one model; for others, no figure is better than a wrong one."""
+    facts = target.facts
+    learned = _learned(target, embedded.MODEL if facts is None else facts.model, settings)
+    if learned is not None:
+        return learned, BY_EXPERIENCE
+    if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
+        return prefill_time.fit_model([]), BY_THE_GUIDE
+    return None, "unknown: no earlier run on this server"
+
+
+def _learned(target: Target, model: str, settings: Settings) -> prefill_time.PrefillModel | None:
+    """From the store, if it exists: a forecast creates nothing, and works without it."""
+    try:
+        store = Store.open_if_any(settings.state)
+        if store is None:
+            return None
+        with store:
+            return calibration.model(store, target.server, model)
+    except StoreUnusable:
+        return None

@@ -1,0 +1,92 @@
+"""Everything that can be checked before a request is stored. Stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ktclient.config import settings as config
+from ktclient.documents.document import Document
+from ktclient.errors import BadInput
+from ktclient.planning import forecast as forecasts
+from ktclient.planning import split_planner
+from ktclient.planning.forecast import Forecast
+from ktclient.planning.options import Options
+from ktclient.prompts import tasks as prompts_tasks
+from ktclient.prompts.tasks import Task
+from ktclient.servers import selection
+from ktclient.wording import spoken
+from server_bundle.embedded import weights
+
+
+def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:
+    """Raises `BadInput` for numbers out of range."""
+    if max_tokens is not None and max_tokens < 1:
+        raise BadInput(f"max_tokens must be at least 1, not {max_tokens}")
+    if max_attempts < 1:
+        raise BadInput(f"max_attempts must be at least 1, not {max_attempts}")
+    if timeout is not None and not 0 < timeout < float("inf"):
+        raise BadInput(f"timeout must be a number of seconds above 0, not {timeout}")
+
+
+def forecast(
+    document: Document,
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+) -> list[Forecast]:
+    """What `hand_over` checks first, for each task; stores nothing. Raises the same errors, except
+    `DoesNotFit`: the verdicts say it."""
+    return forecast_all([document], options, settings, on_progress)[0]
+
+
+def forecast_all(
+    documents: Sequence[Document],
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+) -> list[list[Forecast]]:
+    """The same for several documents. The server is queried once, with patience for the longest."""
+    check(options.max_tokens, options.max_attempts, options.timeout)
+    split_planner.check(options.split)
+    target = selection.choose(settings, options.server, options.model)
+    longest = max(options.tasks, key=lambda task: len(task.text))
+    text = max((document.text for document in documents), key=len)
+    message = options.manner.with_system(prompts_tasks.message(text, longest))
+    most = options.most(longest)
+    target = forecasts.resolve_target(
+        message, most, target, settings, on_progress, options.patience
+    )
+
+    def say(document: Document, task: Task) -> Forecast:
+        message = options.manner.with_system(prompts_tasks.message(document.text, task))
+        is_one = options.manner.system is None
+        most = options.most(task)
+        one = forecasts.from_target(message, most, options.timeout, target, settings, is_one=is_one)
+        if not split_planner.is_needed(one, task, options.split):
+            return one
+        wish = split_planner.SplitRequest(
+            task, most, options.split, options.manner, options.timeout, options.max_attempts
+        )
+        return split_planner.plan(one, document, wish, settings, on_progress)
+
+    return [
+        [say(document, task) for task in tasks_for(document, options)] for document in documents
+    ]
+
+
+def tasks_for(document: Document, options: Options) -> list[Task]:
+    return [task.about(document.title) for task in options.tasks]
+
+
+def repeated_prefills(before: Sequence[Forecast]) -> str | None:
+    """A warning about the cost of several questions on a server without a prefix cache; None if
+    they cost one prefill, or if the cost is unknown."""
+    facts = before[0].target.facts
+    if len(before) < 2 or facts is None or facts.has_prefix_cache is not False:
+        return None
+    times = [one.expected.seconds for one in before if one.expected is not None]
+    words = f", about {spoken(sum(times))} in total" if len(times) == len(before) else ""
+    return (
+        f"this server has no prefix cache: it prefills the document {len(before)} times{words}; "
+        "--together asks all questions in one request with one prefill"
+    )

@@ -1,0 +1,181 @@
+"""Count the prompt tokens of a message, by the best method available for a server.
+
+In this order: the tokenizer.json in the model's folder, if the server runs here; the bundled
+DeepSeek V4 vocabulary; the server's own tokenizer; an estimate. Used in the process that submits:
+nothing here starts a thread, but a server may be queried.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ktclient import urls
+from ktclient.config.settings import Settings
+from ktclient.servers.dialects import llamacpp
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.tokens import bundled, estimate, ranks, tokenizers_library
+from ktclient.tokens import vocabulary as tokens_vocabulary
+from ktclient.tokens.pattern import NotConvertible
+
+if TYPE_CHECKING:
+    from ktclient.tokens.counter import Counter
+
+DEEPSEEK_V4_TEMPLATE = 4
+"""Tokens around one user message with thinking off: begin of sentence and User before it,
+Assistant and </think> after (encoding_dsv4.py of deepseek-ai/DeepSeek-V4-Flash, which sglang uses
+for the architecture DeepseekV4ForCausalLM; that repository has no chat template). The recordings
+in real/sglang-kt-0.7.2-cpu have 3: a stand-in model with a template without the thinking mark."""
+UNKNOWN_TEMPLATE = 16
+"""Allowance for an unknown template, in tokens. SmolLM2's, with its system message, is 31."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Prompt tokens, including the chat template's."""
+
+    tokens: int
+    exact: bool
+    """Whether the server will report the same number."""
+    by: str
+    """The method, and the reason if the count is not exact."""
+
+    is_rough: bool = False
+    """Whether it is only estimated from the characters."""
+
+    @property
+    def low(self) -> int:
+        """A safe lower bound: pieces and an unknown template cost a hundredth or a few dozen
+        tokens."""
+        return self._other_end(estimate.LOW, -1)
+
+    @property
+    def high(self) -> int:
+        """A safe upper bound."""
+        return self._other_end(estimate.HIGH, 1)
+
+    def _other_end(self, factor: float, sign: int) -> int:
+        if self.exact:
+            return self.tokens
+        if self.is_rough:
+            return math.ceil(self.tokens * factor)
+        return max(0, self.tokens + sign * (self.tokens // 100 + 2 * UNKNOWN_TEMPLATE))
+
+    def __str__(self) -> str:
+        return f"{'' if self.exact else '~'}{self.tokens:,}"
+
+
+def best(
+    message: str, facts: ServerFacts | None, settings: Settings, *, may_ask: bool = True
+) -> Count:
+    """Prompt tokens of one user message on this server; `facts` is None if no server is known yet.
+
+    `may_ask`: if the vocabulary is not available here, the server may be asked to count. That
+    stalls sglang for all other clients, by ten seconds and more for a long text.
+
+    Queries the server only for what cannot be determined here. Never raises for what it cannot
+    read: it takes the next best method, and `by` says so.
+    """
+    from ktclient.servers import queries
+
+    if facts is None:
+        return rough(message, "no server was asked")
+    key = settings.key_for(facts.url)
+    folder = queries.model_folder(facts, key) if urls.is_local(facts.url) else None
+    here = _by_folder(message, Path(folder), settings.cache) if folder else None
+    if here is not None:
+        return here
+    if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
+        return _by(message, bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+    counted = queries.count(facts, key, message) if may_ask else None
+    if counted is not None:
+        exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
+        return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
+    return rough(message, "its vocabulary is not available")
+
+
+def rough(message: str, why: str) -> Count:
+    """Estimated from its characters, which costs nothing."""
+    return Count(estimate.estimate(message).likely, False, f"an estimate: {why}", is_rough=True)
+
+
+class Exact:
+    """A vocabulary available here, ready to count many stretches of text."""
+
+    def __init__(self, vocabulary: ranks.Ranks, by: str, template: int | None) -> None:
+        from ktclient.tokens.counter import Counter
+
+        self._counter: Counter = Counter(vocabulary)
+        self._by, self._template = by, template
+
+    def tokens(self, text: str) -> int:
+        """Tokens of a stretch of text, without a template."""
+        return self._counter.count(text)
+
+    def count(self, message: str) -> Count:
+        """Tokens of a whole message, with its template."""
+        doubt = self._counter.doubts(message)
+        return _with_template(self.tokens(message), self._by, self._template, doubt)
+
+
+def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
+    """The server's vocabulary, if it is available here and counts quickly; else None."""
+    from ktclient.servers import queries
+
+    folder = queries.model_folder(facts, settings.api_key) if urls.is_local(facts.url) else None
+    if folder:
+        path = tokens_vocabulary.file_in(Path(folder))
+        try:
+            return Exact(
+                tokens_vocabulary.of_file(path, settings.cache), str(path), _template(Path(folder))
+            )
+        except (OSError, NotConvertible):
+            pass  # try the next method
+    if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
+        return Exact(bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+    return None
+
+
+def _by(message: str, vocabulary: ranks.Ranks, by: str, template: int | None) -> Count:
+    return Exact(vocabulary, by, template).count(message)
+
+
+def _with_template(count: int, by: str, template: int | None, doubt: str | None) -> Count:
+    if template is None:
+        unknown = f"allowing {UNKNOWN_TEMPLATE} for its chat template"
+        doubt = f"{doubt}; {unknown}" if doubt else unknown
+    total = count + (UNKNOWN_TEMPLATE if template is None else template)
+    return Count(total, doubt is None, by if doubt is None else f"{by}, {doubt}")
+
+
+def _by_folder(message: str, folder: Path, cache: Path) -> Count | None:
+    """Count with the vocabulary in this folder; None if it has no usable one."""
+    path = tokens_vocabulary.file_in(folder)
+    template = _template(folder)
+    try:
+        return _by(message, tokens_vocabulary.of_file(path, cache), f"{path}", template)
+    except OSError:
+        return None
+    except NotConvertible as error:
+        reason = str(error)
+    try:
+        counted = tokenizers_library.count(path, message)
+    except (tokenizers_library.NotInstalled, ValueError):
+        return None
+    return _with_template(counted, f"{path} by the tokenizers library ({reason})", template, None)
+
+
+def _template(folder: Path) -> int | None:
+    """Tokens of the chat template in this model's folder; None if unknown."""
+    if (folder / "chat_template.jinja").exists():
+        return None
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        tokenizer = json.loads((folder / "tokenizer_config.json").read_bytes())
+        is_v4 = "DeepseekV4ForCausalLM" in config["architectures"]
+        return DEEPSEEK_V4_TEMPLATE if is_v4 and not tokenizer.get("chat_template") else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

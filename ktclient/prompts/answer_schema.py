@@ -1,0 +1,206 @@
+"""Answers as JSON by the user's schema: check the schema, request it, and validate the answer.
+
+With a schema, sglang and llama.cpp generate nothing else. A server without schema support gets the
+schema as text in the prompt, and models may wrap such answers into other text, so the answer is
+parsed tolerantly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ktclient.errors import BadInput
+
+MOST_CHARACTERS = 100_000
+"""Limit for a schema: it is sent with the document, and compiled by the server."""
+_MOST_STARTS = 100
+"""At most this many places are tried where the JSON may begin."""
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.S)
+_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n[ \t]*```", re.S | re.I)
+_STARTS = re.compile(r"[{\[]")
+
+
+class NotJson(ValueError):
+    """The answer contains no JSON."""
+
+
+def read(name: str) -> str:
+    """The schema in a file, as returned by `checked`. Raises `BadInput`."""
+    shown = name if name.isprintable() else repr(name)
+    try:
+        with Path(name).open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise BadInput(f"the schema {shown} cannot be read: {reason}") from None
+    if len(text) > MOST_CHARACTERS:
+        raise _too_long(f"the schema {shown}")
+    try:
+        return validate(_loads(text), f"the schema {shown}")
+    except NotJson as error:
+        raise BadInput(f"the schema {shown} is not JSON: {error}") from None
+
+
+def validate(schema: object, name: str = "the schema") -> str:
+    """A JSON Schema as normalised JSON text. Raises `BadInput` for an invalid schema, and for one
+    that refers to another file: nothing is fetched."""
+    if not isinstance(schema, Mapping):
+        raise BadInput(f"{name} must be a JSON object, not {type(schema).__name__}")
+    try:
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
+        found: dict[str, object] = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"{name} is not JSON: {error}") from None
+    if len(text) > MOST_CHARACTERS:
+        raise _too_long(name)
+    _check(found, name)
+    return text
+
+
+def _too_long(name: str) -> BadInput:
+    return BadInput(f"{name} has more than {MOST_CHARACTERS:,} characters")
+
+
+def _check(schema: dict[str, object], name: str) -> None:
+    import jsonschema
+    import referencing.exceptions
+    import referencing.jsonschema
+
+    kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+    reference = ""
+    try:
+        kind.check_schema(schema, format_checker=kind.FORMAT_CHECKER)
+        root = referencing.jsonschema.DRAFT202012.create_resource(schema)
+        resolver = referencing.Registry().resolver_with_root(root)
+        for reference in _references(schema):
+            if not reference.startswith("#"):
+                raise BadInput(
+                    f"{name} refers to {reference!r}: copy that into the schema, under $defs"
+                )
+            resolver.lookup(reference)
+    except jsonschema.SchemaError as error:
+        raise BadInput(f"{name} is not a valid JSON Schema: {_in_words(error)}") from None
+    except referencing.exceptions.Unresolvable:
+        raise BadInput(f"{name} refers to {reference!r}, which it does not contain") from None
+    except RecursionError:
+        raise BadInput(f"{name} is nested too deeply") from None
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        reference = value.get("$ref")
+        if isinstance(reference, str):
+            yield reference
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inside:
+        yield from _references(one)
+
+
+def instruction(schema: str, *, chinese: bool) -> str:
+    """The text after the question. Servers with schema support do not need it, but models write
+    better answers with it."""
+    lead = (
+        "只输出一个符合下列 JSON Schema 的 JSON 值,不要输出其他内容:"
+        if chinese
+        else "Write one JSON value that follows this JSON Schema, and nothing else:"
+    )
+    return f"{lead}\n{schema}"
+
+
+def response_format(schema: str) -> dict[str, object]:
+    """OpenAI's `response_format`."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": json.loads(schema)},
+    }
+
+
+def data(answer: str) -> object:
+    """The JSON value in an answer: all of it, or the part between fences or other text. Raises
+    `NotJson`."""
+    text = _THOUGHTS.sub("", answer).strip()
+    try:
+        return _loads(text)
+    except NotJson as error:
+        reason = error
+    for fenced in _FENCED.finditer(text):
+        try:
+            return _loads(fenced.group(1))
+        except NotJson:
+            continue
+    for _, start in zip(range(_MOST_STARTS), _STARTS.finditer(text), strict=False):
+        try:
+            return _DECODER.raw_decode(text, start.start())[0]
+        except (ValueError, RecursionError):
+            continue
+    raise reason
+
+
+def data_or_none(answer: str) -> object:
+    """Like `data`; None if there is no JSON."""
+    try:
+        return data(answer)
+    except NotJson:
+        return None
+
+
+def is_bare(answer: str) -> bool:
+    """Whether an answer is JSON and nothing else."""
+    try:
+        _loads(answer)
+    except NotJson:
+        return False
+    return True
+
+
+def warm_up(schema: str) -> None:
+    """Import what `mismatch` needs: between a request and its end, half an hour later, an upgrade
+    may replace these modules."""
+    if schema:
+        violations("null", schema)
+
+
+def violations(answer: str, schema: str) -> str | None:
+    """How an answer violates the schema, as text; None if it follows it."""
+    import jsonschema
+    import referencing
+
+    try:
+        value = data(answer)
+    except NotJson as error:
+        return f"the answer is not JSON: {error}"
+    wanted = json.loads(schema)
+    kind = jsonschema.validators.validator_for(wanted, jsonschema.Draft202012Validator)
+    try:
+        # An empty registry: the default one would fetch what a schema refers to.
+        found = kind(wanted, registry=referencing.Registry()).iter_errors(value)
+        worst = jsonschema.exceptions.best_match(found)
+    except Exception as error:  # an error of the library or a pattern must not lose the answer
+        return f"the answer could not be validated against the schema: {type(error).__name__}"
+    return None if worst is None else f"the answer does not follow the schema: {_in_words(worst)}"
+
+
+def _in_words(error: object) -> str:
+    message, path = getattr(error, "message", ""), getattr(error, "json_path", "$")
+    words = message if len(message) <= 200 else f"{message[:200]} …"
+    return words if path == "$" else f"{words} (at {path})"
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_constant)
+"""Models put raw line ends into strings."""
+
+
+def _loads(text: str) -> object:
+    try:
+        return _DECODER.decode(text)
+    except RecursionError:
+        raise NotJson("it is nested too deeply") from None
+    except ValueError as error:
+        raise NotJson(str(error)) from None

@@ -1,0 +1,71 @@
+"""Open the store after recovery: dead workers are found, and queued jobs get a runner.
+
+The runner does both by itself; this is for the case that the runner is dead too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from jobs.errors import DetachFailed, NoSuchJob
+from jobs.model import Status
+from jobs.runner import start
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from jobs.worker import recovery
+
+WORK_ENTRY = "ktclient.work:perform"
+"""The function with which the runner performs jobs."""
+
+
+def ensure_runner(state: StateDir) -> None:
+    """Make sure that a runner is alive. If none can be started now, log a warning and continue: the
+    jobs are safe, and a caller that sees an error would submit again."""
+    try:
+        start.ensure_runner(state, WORK_ENTRY)
+    except DetachFailed as error:
+        import logging  # shown on stderr unless the program has set up logging otherwise
+
+        logging.getLogger("ktjob").warning(
+            "no runner could be started; jobs stay queued, and the next ktjob command retries. %s",
+            error,
+        )
+
+
+@contextlib.contextmanager
+def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
+    """An open store in which each RUNNING job really runs, with a runner if jobs wait.
+
+    `wanted` is the id that the caller looks for. Raises `NoSuchJob` if nothing was ever stored:
+    reading creates nothing, even if the state directory is removed meanwhile. Raises
+    `StoreUnusable`.
+    """
+    if not state.has_database():
+        what = f"job {wanted!r}" if wanted else "job"
+        raise NoSuchJob(
+            f"there is no {what}: {state.database} does not exist yet, the first job creates it"
+        )
+    with Store.open(state) as store:
+        recover_and_wake(store, state)
+        yield store
+
+
+def recover_and_wake(store: Store, state: StateDir) -> None:
+    """Recover an open store, and make sure that a runner is alive if it is needed."""
+    recovery.recover(store, state)
+    is_needed = store.has(Status.QUEUED) or store.owes_tellings()
+    if is_needed and not start.is_runner_alive(state):
+        ensure_runner(state)
+
+
+@contextlib.contextmanager
+def open_readonly(state: StateDir) -> Iterator[Store | None]:
+    """An open store for reading; None if there is none that this version can read unmigrated.
+    Reading raises `StoreUnusable` immediately if another process has locked it."""
+    store = Store.glance(state)
+    try:
+        yield store
+    finally:
+        if store is not None:
+            store.close()

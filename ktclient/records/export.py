@@ -1,0 +1,45 @@
+"""Export a job's texts as files, for programs that need a path; the originals are in the
+database."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.model import Job
+from jobs.store import diagnosis
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient.records import snapshot
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """A job's texts; the answer is empty if nothing has arrived."""
+
+    document: str
+    answer: str
+
+
+def collect(store: Store, job: Job) -> JobFiles:
+    """The texts of a job. Raises `StoreDamaged` if the document is missing."""
+    document = store.document(job.document).decode("utf-8", "replace")
+    return JobFiles(document, snapshot.answer(store, job))
+
+
+def copy(state: StateDir, job_id: str, name: str, text: str) -> Path:
+    """Write a text to a file that only its owner can read, atomically, replacing an earlier copy.
+    Returns its path. Raises `StoreUnusable`."""
+    path = state.opened / f"{job_id}.{name}.txt"
+    draft = path.with_name(f"{path.stem}.{os.getpid()}.txt")
+    try:
+        state.opened.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a descriptor
+            file.write(text)
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise diagnosis.of_system(error, path) from error
+    return path

@@ -1,0 +1,87 @@
+"""The data of `ktjob status`: running jobs, queued jobs with the reason, recent jobs; bounded."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jobs import clock
+from jobs.model import Status
+from jobs.store.store import Store
+from ktclient.records import snapshot
+from ktclient.records.snapshot import Snapshot
+
+_WORDS = {Status.RUNNING: "running", Status.QUEUED: "queued", Status.FINISHED: "ended"}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Jobs in order: running, queued, then finished, newest first."""
+
+    jobs: list[Snapshot]
+    waits: dict[str, str]
+    """Why a job waits, in two or three words, by job id."""
+    hidden: dict[Status, int]
+    """How many jobs of each status are not shown."""
+
+    def more(self) -> str:
+        """What is not shown, as text; empty if everything is."""
+        rest = {status: number for status, number in self.hidden.items() if number > 0}
+        if not rest:
+            return ""
+        each = ", ".join(
+            f"{rest[status]:,} {word}" for status, word in _WORDS.items() if rest.get(status)
+        )
+        return f"… and {sum(rest.values()):,} more: {each}"
+
+
+def read(store: Store, rows: int) -> Overview:
+    """At most `rows` jobs: all running ones, if they are no more than that; of the queued and the
+    finished ones at least half of the rest each, if there are so many."""
+    running = store.running(rows)
+    left = rows - len(running)
+    waiting, ended = store.waiting(left), store.ended(left)
+    waiting = waiting[: max(left - len(ended), (left + 1) // 2)]
+    ended = ended[: left - len(waiting)]
+    counts = store.counts()
+    shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
+    hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    return Overview(jobs, reasons(jobs, clock.now()), hidden)
+
+
+def reasons(jobs: Sequence[Snapshot], now: str) -> dict[str, str]:
+    """Why each queued job waits, judged by `jobs`: all running jobs and, in order, all jobs that
+    are before it."""
+    ahead: dict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        if job.state == Status.RUNNING.value:
+            ahead[job.server].append(job.id)
+    found = {}
+    for job in jobs:
+        if job.state == Status.QUEUED.value:
+            found[job.id] = _reason(job, ahead[job.server], now)
+            if not found[job.id].startswith(("at ", "after ")):
+                ahead[job.server].append(job.id)
+    return found
+
+
+def _reason(job: Snapshot, ahead: Sequence[str], now: str) -> str:
+    if job.waits_for:
+        more = f" +{len(job.waits_for) - 1}" if len(job.waits_for) > 1 else ""
+        return f"after {job.waits_for[0]}{more}"
+    if job.not_before is not None and job.not_before > now:
+        return f"at {_clock_time(job.not_before, now)}"
+    if not ahead:
+        return "next"
+    return f"behind {ahead[0]}" if len(ahead) == 1 else f"behind {len(ahead):,} jobs"
+
+
+def _clock_time(utc: str, now: str) -> str:
+    """In the reader's time zone: the time today, with the date on other days."""
+    then, today = (
+        datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone() for at in (utc, now)
+    )
+    return then.strftime("%H:%M" if then.date() == today.date() else "%m-%d %H:%M")

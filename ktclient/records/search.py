@@ -1,0 +1,133 @@
+"""Search jobs for words: in names, labels, questions and answers.
+
+By a scan: it finds any language and any part of a word, and needs no index. Ten thousand answers of
+3,400 characters take half a second (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from jobs.model import Job
+from jobs.store.job_queries import END, Filter
+from jobs.store.store import Store
+from ktclient.errors import BadInput
+from ktclient.records import snapshot
+from ktclient.records.snapshot import Snapshot
+
+_BATCH = 200
+"""Jobs whose answers are in memory at a time."""
+_BEFORE, _AFTER = 10, 50
+"""Characters shown before and after the start of a hit: if space is short, the end is cut."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the words are: `answer`, `asked`, `failure`, `label` or `document`, and the text there.
+    The text is foreign: it may contain anything except line ends."""
+
+    where: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Jobs, newest first, and the hit of each if there was a search; `total`: how many match in
+    all."""
+
+    jobs: list[Snapshot]
+    found: list[Found]
+    total: int
+
+
+class Words:
+    """A search: all of these words, "several in quotes" as one; in any letter case."""
+
+    def __init__(self, text: str) -> None:
+        """Raises `BadInput` if there is no word."""
+        given = [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^\s"]+)', text)]
+        # Folding is most of the work, and Chinese has no letter case.
+        self._has_case = text.lower() != text.upper()
+        terms = [self._folded(one).split() for one in given]
+        self._terms = [re.compile(r"\s+".join(map(re.escape, term))) for term in terms if term]
+        if not self._terms:
+            raise BadInput("--search needs at least one word")
+
+    def find(self, fields: Mapping[str, str]) -> Found | None:
+        """The hit, if each word is in any of these texts: in the text with most of the words, else
+        in the first; None if a word is missing."""
+        folded = {name: self._folded(text) for name, text in fields.items() if text}
+        hits = {
+            name: [hit for term in self._terms if (hit := term.search(text)) is not None]
+            for name, text in folded.items()
+        }
+        if not all(any(term.search(text) for text in folded.values()) for term in self._terms):
+            return None
+        best = max(hits, key=lambda name: len(hits[name]))
+        first = min(hits[best], key=lambda hit: hit.start())
+        return Found(best, _around(fields[best], folded[best], *first.span()))
+
+    def _folded(self, text: str) -> str:
+        """The same text for all ways to write it: composed or not, in any case."""
+        composed = unicodedata.normalize("NFC", text)
+        return composed.casefold() if self._has_case else composed
+
+
+def _around(text: str, folded: str, start: int, end: int) -> str:
+    """The text around a hit, given the hit's place in the folded text."""
+    plain = unicodedata.normalize("NFC", text)
+    if len(plain) != len(folded):  # ß is two letters in the other
+        start, end = _unfolded(plain, start), _unfolded(plain, end)
+    first, last = max(0, start - _BEFORE), min(len(plain), max(end, start + _AFTER))
+    shown = " ".join(plain[first:last].split())
+    return f"{'…' if first else ''}{shown}{'…' if last < len(plain) else ''}"
+
+
+def _unfolded(text: str, place: int) -> int:
+    """The index of the character that is at this place once the text is folded."""
+    at = 0
+    for index, character in enumerate(text):
+        if at >= place:
+            return index
+        at += len(character.casefold())
+    return len(text)
+
+
+def listing(store: Store, wanted: Filter, words: Words | None, most: int | None) -> Listing:
+    """At most `most` jobs, newest first; None: all."""
+    if words is None:
+        jobs = store.listed(wanted, END if most is None else most)
+        return Listing(snapshot.of_jobs(store, jobs), [], store.count(wanted))
+    jobs, found, total = [], [], 0
+    for job, hit in _matching(store, wanted, words):
+        total += 1
+        if most is None or total <= most:
+            jobs.append(job)
+            found.append(hit)
+    return Listing(snapshot.of_jobs(store, jobs), found, total)
+
+
+def _matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job, Found]]:
+    before = END
+    while jobs := store.listed(wanted, _BATCH, before):
+        answers = store.texts(jobs, "answer")
+        for job in jobs:
+            if (hit := words.find(_fields(job, answers.get(job.id, "")))) is not None:
+                yield job, hit
+        before = jobs[-1].seq
+
+
+def _fields(job: Job, answer: str) -> dict[str, str]:
+    """The searched texts of a job, the most useful first."""
+    task = json.loads(job.spec).get("task", {})
+    return {
+        "answer": answer,
+        "asked": task.get("text", ""),
+        "failure": job.message or "",
+        "label": job.label or "",
+        "document": job.title,
+    }

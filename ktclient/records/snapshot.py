@@ -1,0 +1,183 @@
+"""A job as people and scripts see it: one flat record of its current data in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from jobs import clock
+from jobs.model import Attempt, Job, Outcome, Status
+from jobs.store.job_queries import Need
+from jobs.store.store import Store
+from ktclient.records.output_schema import SCHEMA
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The data of a job at one moment. Times are UTC, ISO 8601."""
+
+    id: str
+    state: str
+    """QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED or LOST."""
+    title: str
+    task: str
+    server: str
+    """The server's URL, or "embedded"."""
+    max_tokens: int
+    timeout: float
+    attempt: int
+    max_attempts: int
+    phase: str | None
+    """What a running job does: connecting, sending, waiting, prefill, decode, or the step of the
+    embedded server's start. After the end, its last phase."""
+    done: int | None
+    """Progress of the phase, in `unit`s; None if unknown."""
+    total: int | None
+    unit: str | None
+    cancel_requested: bool
+    cause: str | None
+    message: str | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    phase_at: str | None
+    figures: dict[str, object]
+    """Measured by the attempt: prompt_tokens, completion_tokens, first_token_seconds …"""
+    tokens_per_second: float | None
+    """Of a running job: the speed of prefill, or of decode."""
+    eta_seconds: float | None
+    """Seconds from now until the first token; None if unknown."""
+    progress_source: str | None
+    """The source of the progress: log, stream, metrics, loads or history."""
+    is_estimate: bool
+    """Whether other clients share the server, so that progress and times are an estimate."""
+    questions: tuple[str, ...] = ()
+    """The questions: several if one request combines them."""
+    has_schema: bool = False
+    """Whether the answer must follow a JSON Schema."""
+    label: str | None = None
+    """The label set at submit."""
+    parent: str | None = None
+    """The id of the job of which this is a part; `part` is its name there."""
+    part: str | None = None
+    not_before: str | None = None
+    """The job waits until then."""
+    needs: tuple[str, ...] = ()
+    """Ids of jobs that must succeed first."""
+    waits_for: tuple[str, ...] = ()
+    """Those of `needs` that have not succeeded yet."""
+    counted: tuple[int, ...] | None = None
+    """Tokens of the request as counted at submit: least, likely, most; all equal if exact."""
+
+    @property
+    def is_finished(self) -> bool:
+        return self.finished_at is not None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the answer ended because max_tokens were used up."""
+        return self.figures.get("finish_reason") == "length"
+
+    @property
+    def is_by_embedded(self) -> bool:
+        """Whether the server is the embedded demonstration model."""
+        return self.server == "embedded"
+
+    def seconds(self, now: str | None = None) -> float:
+        """Run time so far, or in total, in seconds; 0 before the start. Never negative."""
+        if self.started_at is None:
+            return 0.0
+        end = self.finished_at or now or clock.now()
+        return max(0.0, clock.seconds_between(self.started_at, end))
+
+    def to_dict(self) -> dict[str, object]:
+        """The fields for JSON, as described by `schema.json`."""
+        return {"schema": SCHEMA, **asdict(self)}
+
+    def _repr_html_(self) -> str:
+        """HTML for notebooks."""
+        from ktclient.records import notebook
+
+        return notebook.table(self.to_dict(), self.seconds())
+
+
+def of_job(store: Store, job: Job) -> Snapshot:
+    """The snapshot of one job."""
+    return of_jobs(store, [job])[0]
+
+
+def of_jobs(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
+    """The snapshots of several jobs, read in two statements."""
+    attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
+    return [_build(job, attempts.get(job.id), needs.get(job.id, ())) for job in jobs]
+
+
+def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot:
+    spec = json.loads(job.spec)
+    if job.status is Status.QUEUED:
+        attempt = None
+    figures = attempt.figures if attempt else {}
+    live = figures if job.status is Status.RUNNING else {}
+    task = spec["task"]
+    asked = task.get("questions") or ([task["text"]] if task["kind"] == "ask" else [])
+    counted = task.get("tokens")
+    return Snapshot(
+        id=job.id,
+        state=job.state,
+        title=job.title,
+        task=task["kind"],
+        server=spec["server"],
+        max_tokens=spec["max_tokens"],
+        timeout=spec["timeout"],
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        phase=attempt.phase if attempt else None,
+        done=attempt.done if attempt else None,
+        total=attempt.total if attempt else None,
+        unit=attempt.unit if attempt else None,
+        cancel_requested=job.cancel_requested_at is not None and job.status is Status.RUNNING,
+        cause=job.cause,
+        message=job.message,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        phase_at=attempt.phase_at if attempt else None,
+        figures=figures,
+        tokens_per_second=_number(live.get("tokens_per_second")),
+        eta_seconds=_counted_down(live, clock.now()),
+        progress_source=str(live["progress_source"]) if live.get("progress_source") else None,
+        is_estimate=live.get("shared") is not None,
+        questions=tuple(asked),
+        has_schema="schema" in task,
+        label=job.label,
+        parent=job.parent,
+        part=job.part,
+        not_before=job.not_before,
+        needs=tuple(need.id for need in needs),
+        waits_for=tuple(need.id for need in needs if not need.is_met),
+        counted=None if counted is None else tuple(counted),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _counted_down(figures: dict[str, object], now: str) -> float | None:
+    """The remaining seconds of an ETA that was stored some seconds ago."""
+    told, at = _number(figures.get("eta_seconds")), figures.get("eta_at")
+    if told is None or not isinstance(at, str):
+        return None
+    return max(0.0, told - max(0.0, clock.seconds_between(at, now)))
+
+
+def answer(store: Store, job: Job) -> str:
+    """The answer's text so far: complete if the job succeeded, else the partial text of the last
+    attempt that has any."""
+    for number in range(job.attempt, 0, -1):
+        pieces = store.pieces(job.id, number)
+        text = "".join(piece.text for piece in pieces if piece.channel == "answer")
+        if text or job.outcome is Outcome.SUCCEEDED:
+            return text
+    return ""

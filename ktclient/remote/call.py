@@ -1,0 +1,181 @@
+"""Run a command on another machine, over the user's own ssh, and retry until its end arrives.
+
+A cut connection is never mistaken for an answer: only an exit frame ends a command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import IO, BinaryIO
+
+import ktclient
+from ktclient.errors import HostTrouble
+from ktclient.remote import frames
+from ktclient.remote.frames import Cut
+from ktclient.remote.ssh import Host, Link
+
+GIVE_UP_SECONDS = 600.0
+"""Time limit without reaching the host. Suspended time does not count: CLOCK_MONOTONIC stops
+then."""
+FIRST_SECONDS = 60.0
+"""The same before the first contact: then a wrong name is more likely than a bad connection."""
+_LONGEST_PAUSE = 10.0
+_HOPELESS = (
+    "Could not resolve hostname",
+    "Permission denied",
+    "Host key verification failed",
+    "Bad configuration option",
+    "REMOTE HOST IDENTIFICATION HAS CHANGED",
+)
+"""Messages of ssh (OpenSSH 9) after which a retry does not help."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file to upload: its name there, and a function that opens it for each try."""
+
+    name: str
+    open: Callable[[], BinaryIO]
+
+
+@dataclass
+class Hearing:
+    """Callbacks for a command's output. `begins` is called for each new connection."""
+
+    out: Callable[[bytes], None]
+    said: Callable[[bytes], None]
+    mark: Callable[[dict[str, object]], None] = lambda mark: None
+    begins: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Call:
+    """One command."""
+
+    host: Host
+    argv: Sequence[str]
+    files: Sequence[Sent] = ()
+    is_repeatable: bool = True
+    """Whether it may be run again if its result is unknown."""
+    known: str = ""
+    """For people: what is known about the command when the call fails."""
+    tell: Callable[[str], None] = field(default=lambda words: None)
+
+
+def run(call: Call, hearing: Hearing) -> int:
+    """Run the command and return its exit code. Raises `HostTrouble`."""
+    state = _Trying(call)
+    while True:
+        try:
+            return _once(call, hearing, state)
+        except (Cut, OSError) as error:
+            state.was_cut(str(error))
+
+
+class _Trying:
+    """Decides when to retry, and when to stop."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._heard_at = time.monotonic()
+        self._pause = 0.5
+        self._has_told = False
+        self.has_met = self.was_sent = False
+        self.ended: tuple[int, str] = (0, "")
+
+    def met(self) -> None:
+        self.has_met, self._has_told = True, False
+        self._heard_at, self._pause = time.monotonic(), 0.5
+
+    def was_cut(self, why: str) -> None:
+        """Wait for the next try. Raises `HostTrouble` instead of the last one."""
+        name, (code, said) = self._call.host.name, self.ended
+        words = " ".join((said.splitlines() or [why])[-1].split())
+        if code in (126, 127) and not self.has_met:
+            raise HostTrouble(
+                f"there is no ktjob on {name} ({words}): install it there, or set its path: "
+                f'ktjob = "/path/of/ktjob" in [hosts.{name}] of config.toml'
+            )
+        if not self.has_met and any(one in said for one in _HOPELESS):
+            raise HostTrouble(f"{name} cannot be reached, and nothing was sent: {words}")
+        if not self.has_met and code not in (255, -1) and code >= 0:
+            raise HostTrouble(
+                f"{name} answered, but it has no ktjob with this protocol ({words}): install ktjob "
+                f"{ktclient.__version__} there"
+            )
+        if self.was_sent and not self._call.is_repeatable:
+            raise HostTrouble(
+                f"the connection to {name} broke before the answer came: the command may or may "
+                "not have run there. Check before you repeat it"
+            )
+        patience = GIVE_UP_SECONDS if self.has_met else FIRST_SECONDS
+        if time.monotonic() - self._heard_at > patience:
+            raise HostTrouble(f"{name} cannot be reached ({words}). {self._call.known}".strip())
+        if not self._has_told:
+            self._has_told = True
+            self._call.tell(f"the connection to {name} broke ({words}); retrying")
+        time.sleep(self._pause)
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+
+
+def _once(call: Call, hearing: Hearing, state: _Trying) -> int:
+    link = Link(call.host)
+    state.ended = (-1, "")
+    try:
+        frames.skip_noise(link.back)
+        _check_version(call.host, link.back)
+        state.met()
+        hearing.begins()
+        _send(call, link, state)
+        return _hear(link.back, hearing, state)
+    finally:
+        state.ended = link.end()
+
+
+def _check_version(host: Host, back: IO[bytes]) -> None:
+    _, body = frames.read(back)
+    told = frames.record(body)
+    if told.get("protocol") != frames.PROTOCOL:
+        theirs, number = told.get("version"), told.get("protocol")
+        older = isinstance(number, int) and number < frames.PROTOCOL
+        cure = f"update it on {host.name}" if older else "update it here"
+        raise HostTrouble(
+            f"ktjob {theirs} on {host.name} and ktjob {ktclient.__version__} here use different "
+            f"protocols ({number} and {frames.PROTOCOL}): {cure}"
+        )
+
+
+def _send(call: Call, link: Link, state: _Trying) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the other side refused, and sends the reason
+        request: dict[str, object] = {
+            "protocol": frames.PROTOCOL,
+            "version": ktclient.__version__,
+            "argv": list(call.argv),
+            "files": [file.name for file in call.files],
+        }
+        frames.write_record(link.to, frames.REQUEST, request)
+        for file in call.files:
+            with file.open() as source:
+                frames.send_file(link.to, source)
+        state.was_sent = True
+        frames.write(link.to, frames.GO)
+
+
+def _hear(back: IO[bytes], hearing: Hearing, state: _Trying) -> int:
+    while True:
+        kind, body = frames.read(back)
+        state.met()
+        if kind == frames.OUT:
+            hearing.out(body)
+        elif kind == frames.SAID:
+            hearing.said(body)
+        elif kind == frames.MARK:
+            hearing.mark(frames.record(body))
+        elif kind == frames.EXIT:
+            code = frames.record(body).get("code")
+            if not isinstance(code, int):
+                raise Cut("an exit without a code")
+            return code

@@ -1,0 +1,172 @@
+"""One request body of /v1/chat/completions, as the user wrote it: check it, get the text to count,
+and build what is sent. Pure.
+
+Unknown fields are sent to the server unchanged. What cannot come back through a stream of one text
+(several choices, log probabilities) and what cannot be counted (images) is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ktclient.documents.document import neutralize_template_marks
+from ktclient.wording import quote
+
+URL = "/v1/chat/completions"
+_OURS = ("messages", "model", "max_tokens", "stream", "stream_options", "rid")
+"""Fields that ktjob sets itself: streaming with usage, the attempt's rid, a token limit."""
+_THINKING = ("chat_template_kwargs", "reasoning_effort", "thinking", "reasoning")
+"""If one of these is present, ktjob adds nothing about thinking."""
+_PER_MESSAGE = 8
+"""Upper bound for a chat template's tokens around each further message, of all known templates."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A valid body."""
+
+    fields: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def from_bytes(cls, stored: bytes) -> Body:
+        return cls(json.loads(stored))
+
+    def to_bytes(self) -> bytes:
+        """Compact, in the order of its fields: the same body is the same bytes. Raises `ValueError`
+        for a value that is not valid JSON."""
+        return json.dumps(
+            self.fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        ).encode()
+
+    @property
+    def messages(self) -> tuple[dict[str, Any], ...]:
+        return tuple(self.fields["messages"])
+
+    @property
+    def model(self) -> str | None:
+        return self.fields.get("model") or None
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The body's own limit; the newer name takes precedence, as in sglang (serving_chat.py)."""
+        return self.fields.get("max_completion_tokens") or self.fields.get("max_tokens")
+
+    @property
+    def text(self) -> str:
+        """All text that the server reads, to be counted: messages, tool calls, and tools."""
+        parts = [text for message in self.messages for text in _texts(message)]
+        for message in self.messages:
+            if message.get("tool_calls"):
+                parts.append(json.dumps(message["tool_calls"], ensure_ascii=False))
+        if self.fields.get("tools"):
+            parts.append(json.dumps(self.fields["tools"], ensure_ascii=False))
+        return "\n\n".join(parts)
+
+    @property
+    def is_one_text(self) -> bool:
+        """Whether a count of `text` can be exact: one user message, and no tools."""
+        return (
+            len(self.messages) == 1
+            and self.messages[0]["role"] == "user"
+            and isinstance(self.messages[0].get("content"), str)
+            and not self.fields.get("tools")
+        )
+
+    @property
+    def surplus_tokens(self) -> int:
+        """Tokens that the template may add around the messages after the first."""
+        return _PER_MESSAGE * (len(self.messages) - 1)
+
+    @property
+    def tells_of_thinking(self) -> bool:
+        return any(name in self.fields for name in _THINKING)
+
+    def extras(self, max_tokens: int) -> dict[str, object]:
+        """The fields that are sent unchanged; the newer name of max_tokens gets the same value."""
+        fields = {name: value for name, value in self.fields.items() if name not in _OURS}
+        newer = {"max_completion_tokens": max_tokens} if fields.get("max_completion_tokens") else {}
+        return {**fields, **newer}
+
+    def neutralised(self) -> tuple[Body, int]:
+        """The body without chat-template marks in the text of its messages, and how many there
+        were: as in documents, a mark is data and does not begin another speaker's turn."""
+        found = 0
+
+        def clean(text: str) -> str:
+            nonlocal found
+            text, marks = neutralize_template_marks(text)
+            found += marks
+            return text
+
+        messages = [_with_texts(message, clean) for message in self.messages]
+        return Body({**self.fields, "messages": messages}), found
+
+
+def problems(fields: dict[str, Any]) -> list[str]:
+    """The problems of a body; empty if it is valid."""
+    found = list(_in_messages(fields.get("messages")))
+    if fields.get("stream"):
+        found.append("stream is true, but a result is a whole answer; remove it")
+    if fields.get("n") not in (None, 1) or isinstance(fields.get("n"), bool):
+        found.append(f"n is {quote(json.dumps(fields['n']))}, but each request gets one answer")
+    if fields.get("logprobs") or fields.get("top_logprobs"):
+        found.append("logprobs are not supported: results do not contain them")
+    if fields.get("model") is not None and not isinstance(fields["model"], str):
+        found.append("model is not a string")
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = fields.get(name)
+        if value is not None and (type(value) is not int or value < 1):
+            found.append(f"{name} is not a whole number of at least 1")
+    return found
+
+
+def _in_messages(messages: object) -> Iterator[str]:
+    if not isinstance(messages, list) or not messages:
+        yield "messages is not a list of at least one message"
+        return
+    for place, message in enumerate(messages):
+        where = f"messages[{place}]"
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+            yield f"{where} is not a message with a role"
+            continue
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from _in_parts(f"{where}.content", content)
+        elif content is not None and not isinstance(content, str):
+            yield f"{where}.content is neither text nor a list of parts"
+        elif content is None and not message.get("tool_calls"):
+            yield f"{where} has no content"
+        elif "\0" in (content or ""):
+            yield f"{where}.content is not text: it contains NUL characters"
+
+
+def _in_parts(where: str, parts: list[object]) -> Iterator[str]:
+    for place, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind != "text":
+            of_type = f"of type {quote(kind)}" if isinstance(kind, str) else "without a type"
+            yield f"{where}[{place}] is {of_type}; only text can be counted and sent"
+        elif not isinstance(part, dict) or not isinstance(part.get("text"), str):
+            yield f"{where}[{place}] has no text"
+        elif "\0" in part["text"]:
+            yield f"{where}[{place}] is not text: it contains NUL characters"
+
+
+def _texts(message: dict[str, Any]) -> Iterator[str]:
+    content = message.get("content")
+    if isinstance(content, str):
+        yield content
+    elif content is not None:
+        yield from (part["text"] for part in content)
+
+
+def _with_texts(message: dict[str, Any], clean: Callable[[str], str]) -> dict[str, Any]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": clean(content)}
+    if content is None:
+        return message
+    return {**message, "content": [{**part, "text": clean(part["text"])} for part in content]}

@@ -1,0 +1,230 @@
+"""Map an HTTP error status and its message to a leaf of the error tree."""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from urllib.parse import urlsplit
+
+from jobs.errors import KtjobError
+from ktclient.errors import (
+    BadGateway,
+    BodyTooLarge,
+    DoesNotFit,
+    ModelUnknown,
+    ProxyGaveUp,
+    ProxyRefused,
+    QueueTimedOut,
+    RateLimited,
+    Redirected,
+    RequestFailed,
+    ServerBroke,
+    ServerBusy,
+    ServerRefused,
+    TlsFailed,
+    Unauthorized,
+    WrongAddress,
+)
+from ktclient.wording import quote, spoken
+
+_TOO_LONG = (
+    "longer than the model's context length",  # sglang tokenizer_manager.py:761
+    "exceeds the model's maximum context length",  # sglang tokenizer_manager.py:784
+    "exceeds the maximum allowed length",  # sglang managers/utils.py:122
+    "exceeds the available context size",  # llama.cpp, exceed_context_size_error
+    "exceed_context_size_error",
+    "context_length_exceeded",  # OpenAI's code
+    "maximum context length is",  # OpenAI; vLLM #20409, #33418
+    "maximum model length",  # vLLM
+    "too long to fit into the model",  # vLLM #12165
+    "too long and exceeds limit",  # vLLM #10440
+    "must have less than",  # text-generation-inference: `inputs` must have less than N tokens
+    "tokens + `max_new_tokens` must be",  # text-generation-inference
+)
+_ANSWER_TOO_LONG = (
+    "max_completion_tokens is too large",  # sglang serving_chat.py:243
+    "max_tokens is too large",  # OpenAI, vLLM
+    "max_tokens must be at least 1, got -",  # vLLM #4667: what is left of the window
+)
+_PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
+"""What nginx and Go answer to plain http on a TLS port, each with a 400."""
+_NO_MODEL = ("not exist", "not found", "not_found", "unknown", "invalid", "not loaded")
+_QUICK_SECONDS = 30.0
+"""Seconds. A 503 with an unknown message sooner than this: the request was not accepted. Later, it
+may be a proxy that reports a server's death in the middle of a prefill, as Envoy does."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An HTTP error status. `seconds` since the whole request was sent."""
+
+    url: str
+    status: int
+    words: str
+    codes: str = ""
+    seconds: float = 0.0
+    headers: Mapping[str, str] | None = None
+
+    def says(self, *phrases: str) -> bool:
+        told = f"{self.words} {self.codes}".lower()
+        return any(phrase.lower() in told for phrase in phrases)
+
+    def header(self, name: str) -> str:
+        return quote((self.headers or {}).get(name, ""))
+
+    def __str__(self) -> str:
+        if self.words.startswith(str(self.status)):  # "502 Bad Gateway", as pages are titled
+            return f"HTTP {self.words}"
+        return f"HTTP {self.status}: {self.words}" if self.words else f"HTTP {self.status}"
+
+
+def by_status(refusal: Refusal) -> KtjobError:
+    return _by_words(refusal) or _by_number(refusal)
+
+
+def _by_words(refusal: Refusal) -> KtjobError | None:
+    """Errors that only the message text identifies; None if it does not."""
+    url, status = refusal.url, refusal.status
+    if 400 <= status < 500 and refusal.says(*_ANSWER_TOO_LONG):
+        return DoesNotFit(f"the answer does not fit: lower --max-tokens ({url}, {refusal})")
+    if 400 <= status < 500 and refusal.says(*_TOO_LONG):
+        return DoesNotFit(
+            "the document does not fit: shorten it, lower --max-tokens, or use a server with a "
+            f"larger window ({url}, {refusal})"
+        )
+    if status == 400 and refusal.says(*_PLAIN_HTTP):
+        return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
+    if status in (400, 404) and refusal.says("model") and refusal.says(*_NO_MODEL):
+        return ModelUnknown(
+            f"the server at {url} does not serve this model: choose another with --model, or omit "
+            f"--model ({refusal})"
+        )
+    return None
+
+
+def _by_number(refusal: Refusal) -> KtjobError:
+    status = refusal.status
+    if status == 429:
+        return _rate_limited(refusal)
+    if status == 503:
+        return _unavailable(refusal)
+    if 300 <= status < 400:
+        return _redirected(refusal)
+    kind, cure = _CURES.get(status, _SERVERS_FAULT if status >= 500 else _REQUESTS_FAULT)
+    host, time = urlsplit(refusal.url).hostname, spoken(refusal.seconds)
+    return kind(cure.format(at=refusal.url, host=host, time=time) + f" ({refusal})")
+
+
+NO_SERVER_BEHIND = (502, 520, 521, 522, 523, 530)
+"""502, and Cloudflare's codes: how it lost the server; 530: its tunnel is down."""
+_REQUESTS_FAULT = (ServerRefused, "the server at {at} rejected the request; nothing was computed")
+_SERVERS_FAULT = (ServerBroke, "the server at {at} failed; see its log")
+_KEY: tuple[type[RequestFailed], str] = (
+    Unauthorized,
+    "the server at {at} requires a (different) API key: set KTJOB_API_KEY",
+)
+_GAVE_UP: tuple[type[RequestFailed], str] = (
+    ProxyGaveUp,
+    "a proxy before {at} timed out after {time}, while the server may still compute: raise its "
+    "timeout (nginx: proxy_read_timeout 3600s), or connect directly",
+)
+_LOST: tuple[type[RequestFailed], str] = (
+    BadGateway,
+    "a proxy before {at} lost the server behind it, or never reached it: see the server's log",
+)
+_CURES: Mapping[int, tuple[type[KtjobError], str]] = {
+    401: _KEY,
+    403: _KEY,
+    404: (
+        WrongAddress,
+        "there is no /v1/chat/completions at {at}: use the server's URL without a path, like "
+        "http://host:40001",
+    ),
+    407: (
+        ProxyRefused,
+        "no server answers at {at}: the proxy set in the environment requires authentication. "
+        "Set HTTP_PROXY (HTTPS_PROXY) as http://user:password@proxy:port, or set NO_PROXY={host}",
+    ),
+    408: _GAVE_UP,
+    413: (
+        BodyTooLarge,
+        "a proxy before {at} does not accept a request this large: raise its limit (nginx: "
+        "client_max_body_size 64m), or connect directly",
+    ),
+    **dict.fromkeys(NO_SERVER_BEHIND, _LOST),
+    504: _GAVE_UP,
+    524: _GAVE_UP,  # Cloudflare's 504
+}
+
+
+def _rate_limited(refusal: Refusal) -> RateLimited:
+    after = _retry_after(refusal.header("retry-after"))
+    when = "later" if after is None else f"in {spoken(after)}"
+    return RateLimited(
+        f"{refusal.url} accepts no more requests now; try again {when} ({refusal})", after
+    )
+
+
+def _retry_after(text: str) -> float | None:
+    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3)."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def is_known_busy(refusal: Refusal) -> bool:
+    return refusal.status in (429, 503) and not own_limit(refusal) and bool(_busy(refusal))
+
+
+def _busy(refusal: Refusal) -> str:
+    """Why the server is busy, as a phrase for a message; empty if the 503 does not say."""
+    if refusal.says("queue is full", "queue full", "too many", "overloaded", "capacity"):
+        return "is full: its queue accepts no more requests"
+    if refusal.says("waiting timeout"):  # SGLANG_REQ_WAITING_TIMEOUT, scheduler.py:1809
+        return "let it wait too long"
+    if refusal.says("loading", "starting", "not ready", "warming", "initializ"):
+        return "is still starting"
+    if refusal.says("draining", "shutting down", "terminating"):
+        return "is shutting down: it finishes current requests and accepts no new ones"
+    return ""
+
+
+def own_limit(refusal: Refusal) -> str:
+    """SGLANG_REQ_RUNNING_TIMEOUT (scheduler.py:1115): a 503 for a request that was being
+    computed."""
+    if not refusal.says("running timeout"):
+        return ""
+    return "This is a server-side limit: raise SGLANG_REQ_RUNNING_TIMEOUT on the server."
+
+
+def _unavailable(refusal: Refusal) -> RequestFailed:
+    url, busy = refusal.url, _busy(refusal)
+    if limit := own_limit(refusal):
+        return ServerBroke(f"the server at {url} stopped the request ({refusal}). {limit}")
+    if busy == "let it wait too long":
+        return QueueTimedOut(
+            f"the request waited too long in the queue of {url} and was dropped before it was "
+            f"computed ({refusal}); try again when the server is less busy, or raise "
+            "SGLANG_REQ_WAITING_TIMEOUT on it"
+        )
+    if not busy and (refusal.seconds > _QUICK_SECONDS or refusal.says("disconnect/reset")):
+        kind, cure = _LOST
+        return kind(cure.format(at=url) + f" ({refusal})")
+    return ServerBusy(
+        f"the server at {url} {busy or 'accepts no requests now'}; try again later ({refusal})"
+    )
+
+
+def _redirected(refusal: Refusal) -> Redirected:
+    target = refusal.header("location")
+    where = f"to {target}" if target else "without a target"
+    return Redirected(
+        f"{refusal.url} redirects {where}; redirects are not followed, because the request carries "
+        f"a key and a document. Name the server's own URL with --server ({refusal})"
+    )

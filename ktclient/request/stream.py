@@ -1,0 +1,252 @@
+"""One long request: streamed, with keepalive, never silently retried.
+
+The blocking read runs in a thread; the caller gets events and, in between, ticks, so that one
+thread can write, check for a cancel and enforce the deadline. Closing the iterator closes the
+connection: the server then drops the request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import openai
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from jobs.errors import KtjobError
+from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
+from ktclient.request import connection, error_bodies, error_mapping
+from ktclient.request.events import Completed as Completed
+from ktclient.request.events import Prefilled as Prefilled
+from ktclient.request.events import Quiet as Quiet
+from ktclient.request.events import Sent as Sent
+from ktclient.request.events import Text as Text
+from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
+from ktclient.request.reader import StreamReader
+from ktclient.wording import quote, spoken
+
+TICK_SECONDS = 0.2
+_HANG_UP_SECONDS = 1.0
+"""How long closing waits for the reading thread: one that is still connecting cannot be woken, and
+ends by itself."""
+_ERROR_BODY_BYTES = 65_536
+AFTER_END_SECONDS = 60.0
+"""How long to wait for token counts and the end of the stream after the server has sent a finish
+reason: a server that does not close must not delay a whole answer until its deadline."""
+
+
+@dataclass(frozen=True)
+class LongRequest:
+    """One request. `url` is the server's root; `rid` names this attempt to the server."""
+
+    url: str
+    model: str
+    message: str = field(repr=False)
+    max_tokens: int
+    rid: str
+    extras: dict[str, object] = field(default_factory=dict)
+    api_key: str | None = field(default=None, repr=False)
+    system: str | None = field(default=None, repr=False)
+    messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    """Complete messages, instead of `system` and `message`."""
+
+
+StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
+
+
+def stream(
+    request: LongRequest,
+    deadline_seconds: float,
+    pulse: LivenessProbe | None = None,
+    gets_on: Callable[[], bool] = lambda: False,
+) -> Generator[StreamEvent, None, None]:
+    """Send the request and yield its events, ending with `Completed`.
+
+    Raises a leaf of `ktclient.errors` if no whole answer came: `DeadlineExceeded` after
+    `deadline_seconds` in total, extended while `gets_on()` is true, `ServerHung` if `pulse` finds
+    that the server no longer answers. There is no other timer: half an hour of silence is normal.
+    """
+    exchange, url = _Exchange(request), request.url
+    del request  # megabytes, and no longer needed once they are sent
+    give_up = time.monotonic() + deadline_seconds
+    exchange.start()
+    try:
+        while not isinstance(event := exchange.next_event(TICK_SECONDS), Completed):
+            if isinstance(event, BaseException):
+                raise exchange.explain(event) from event
+            yield event
+            if time.monotonic() > give_up and not gets_on():
+                raise DeadlineExceeded(
+                    f"no complete answer within {deadline_seconds:,.0f} s; the request was "
+                    "dropped. Allow more time with --timeout."
+                )
+            if pulse is not None:
+                yield from _check_liveness(pulse, event, url)
+        yield event
+    finally:
+        if pulse is not None:
+            pulse.stop()
+        exchange.hang_up()
+
+
+def _messages(request: LongRequest) -> list[ChatCompletionMessageParam]:
+    if request.messages:
+        # Any fields are allowed: they were written for a server, which will validate them.
+        return [cast(ChatCompletionMessageParam, message) for message in request.messages]
+    system, message = request.system, request.message
+    first: list[ChatCompletionMessageParam] = (
+        [] if system is None else [{"role": "system", "content": system}]
+    )
+    return [*first, {"role": "user", "content": message}]
+
+
+def _check_liveness(pulse: LivenessProbe, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
+    """The liveness events after an event. The checks start when the whole request is sent."""
+    if isinstance(event, Sent):
+        pulse.start()
+    elif not isinstance(event, Quiet):
+        pulse.heard()
+    sign = pulse.look()
+    if isinstance(sign, NotAnswering) and sign.is_hung:
+        raise ServerHung(
+            f"the server at {url} has not answered for {spoken(sign.seconds)}: it hangs, or it "
+            "died behind a tunnel that is still open. See its log and restart it; the connection "
+            "was closed."
+        )
+    if sign is not None:
+        yield sign
+
+
+class _Exchange:
+    """The thread that sends and reads, and the queue for its events."""
+
+    def __init__(self, request: LongRequest) -> None:
+        self._messages = _messages(request)
+        self._request = replace(request, message="", messages=())
+        self._events: queue.SimpleQueue[StreamEvent | BaseException] = queue.SimpleQueue()
+        self._socket: socket.socket | None = None
+        self._hung_up = False
+        self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
+        self._sent_at: float | None = None
+        self._heard_at = time.monotonic()
+        self._reader = StreamReader(request.url, self._events.put)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def next_event(self, seconds: float) -> StreamEvent | BaseException:
+        try:
+            event = self._events.get(timeout=seconds)
+        except queue.Empty:
+            return self._left_open() or Quiet()
+        self._heard_at = time.monotonic()
+        return event
+
+    def _left_open(self) -> Completed | BaseException | None:
+        """The end of an answer whose server neither sends more nor closes; None while it may send
+        more."""
+        is_late = time.monotonic() - self._heard_at > AFTER_END_SECONDS
+        if not (is_late and self._reader.has_ended):
+            return None
+        try:
+            return self._reader.end()
+        except KtjobError as error:
+            return error
+
+    def explain(self, error: BaseException) -> BaseException:
+        """The error that ended it, as a leaf of the error tree."""
+        sent_at, now = self._sent_at, time.monotonic()
+        return error_mapping.explain(
+            error,
+            self._request.url,
+            sent=sent_at is not None,
+            begun=self._reader.has_begun,
+            seconds=now - sent_at if sent_at is not None else 0.0,
+        )
+
+    def hang_up(self) -> None:
+        """Close the connection from outside the reading thread."""
+        self._hung_up = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # already closed, or its other end is
+                self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(_HANG_UP_SECONDS)
+
+    def _watch(self, step: str, sock: socket.socket | None) -> None:
+        if sock is not None:
+            self._socket = sock
+            if self._hung_up:
+                sock.shutdown(socket.SHUT_RDWR)
+        if step.endswith(".send_request_body.complete"):
+            self._sent_at = time.monotonic()
+            self._events.put(Sent())
+
+    def _talk(self) -> None:
+        try:
+            with connection.long_client(self._request.url, self._watch) as client:
+                self._events.put(self._read(client))
+        except BaseException as error:
+            self._events.put(error)
+
+    def _read(self, client: connection.Client) -> Completed:
+        request = self._request
+        api = openai.OpenAI(
+            base_url=f"{request.url}/v1",
+            api_key=connection.usable_key(request.api_key or "none"),
+            http_client=client,
+            timeout=client.timeout,
+            max_retries=0,  # each silent retry would be a second prefill
+        )
+        with api.chat.completions.create(
+            model=request.model,
+            messages=self._take_messages(),
+            max_tokens=request.max_tokens,
+            stream=True,
+            stream_options={"include_usage": True},
+            extra_body=request.extras,
+        ) as chunks:
+            self._check_kind(chunks.response)
+            # The answered request holds the document in bytes: free it for the long wait.
+            chunks.response.request = connection.bare_request(request.url)
+            return self._follow(chunks)
+
+    def _check_kind(self, response: connection.Response) -> None:
+        """Only an event stream is an answer. Some servers report an error as a plain body with
+        status 200 (runpod-workers/worker-vllm #57)."""
+        kind, url = response.headers.get("content-type", "nothing"), self._request.url
+        if kind.lower().startswith("text/event-stream"):
+            return
+        start = next(response.iter_text(_ERROR_BODY_BYTES), "")
+        with contextlib.suppress(ValueError):
+            body = json.loads(start)
+            if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
+                raise error_mapping.in_stream(body, url)
+        if kind.lower().startswith("text/html") or error_bodies.is_html(start):
+            raise WebPage(
+                f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login "
+                "page or a proxy is in between. Log in there, or connect to the server directly."
+            )
+        raise ProtocolError(
+            f"{url} answered with {quote(kind)} instead of an event stream; check that it is an "
+            "OpenAI-compatible server that supports streaming"
+        )
+
+    def _take_messages(self) -> list[ChatCompletionMessageParam]:
+        messages, self._messages = self._messages, []
+        return messages
+
+    def _follow(self, chunks: openai.Stream[ChatCompletionChunk]) -> Completed:
+        try:
+            for chunk in chunks:
+                self._reader.take(chunk)
+        except openai.APIConnectionError:
+            if not self._reader.has_ended:
+                raise
+        return self._reader.end()

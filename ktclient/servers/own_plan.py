@@ -1,0 +1,79 @@
+"""Plan a server from options: the plan that `ktserver plan` shows and `ktserver up` starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ktclient.config.settings import Settings
+from server_bundle.plan import build, interpreter, key_file, machine, overrides
+from server_bundle.plan import profile as plan_profile
+from server_bundle.plan.build import Planned
+from server_bundle.plan.overrides import Overrides
+
+_ENTRY = Path(overrides.__file__).with_name(overrides.ENTRY)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The options as typed; None or empty if not given."""
+
+    profile: str
+    model: str
+    python: str | None = None
+    engine: str | None = None
+    engine_version: str | None = None
+    host: str | None = None
+    port: int | None = None
+    tensor_parallel_size: int | None = None
+    context: int | None = None
+    mem_fraction: float | None = None
+    served_model_name: str | None = None
+    as_guide: bool = False
+    extra: tuple[str, ...] = ()
+
+
+def work_out(wanted: Wanted, settings: Settings) -> Planned:
+    """The plan for this machine, with its reasons. Writes nothing.
+
+    If the settings have an API key, the server will require it: see `write_key`. Raises
+    `NoSuchProfile` and `PlanRefused`.
+    """
+    chosen = plan_profile.load(wanted.profile)
+    python = interpreter.absolute(wanted.python) if wanted.python else interpreter.default()
+    engine, version = wanted.engine, wanted.engine_version
+    found = interpreter.engine_of(python)
+    if found is not None and engine in (None, found[0]):
+        engine, version = found[0], version or found[1]
+    if settings.api_key:
+        key_file.check(settings.api_key)
+    wish = Overrides(
+        model=_model(wanted.model),
+        python=python,
+        engine=engine,
+        version=version,
+        host=wanted.host,
+        port=wanted.port,
+        gpus=wanted.tensor_parallel_size,
+        context=wanted.context,
+        mem_fraction=wanted.mem_fraction,
+        served_name=wanted.served_model_name,
+        key_config=str(settings.state.root / key_file.NAME) if settings.api_key else None,
+        entry=str(_ENTRY),
+        extra=wanted.extra,
+        as_guide=wanted.as_guide,
+    )
+    return build.launch_plan(chosen, wish, machine.read())
+
+
+def write_key(planned: Planned, settings: Settings) -> Path | None:
+    """Write the key file of a plan, before it is run or exported; None if it has no key."""
+    if settings.api_key and str(settings.state.root / key_file.NAME) in planned.plan.argv:
+        return key_file.write(settings.state.root, settings.api_key)
+    return None
+
+
+def _model(text: str) -> str:
+    """A folder as an absolute path, for a server that starts elsewhere; a hub name unchanged."""
+    path = Path(text).expanduser()
+    return str(path.absolute()) if path.exists() or text.startswith(("~", ".")) else text

@@ -1,0 +1,101 @@
+"""Short queries to a probed server. A server that does not answer them is not an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import httpx2
+
+from ktclient.errors import BadSetting
+from ktclient.prompts.generation import template_kwargs
+from ktclient.request import connection, liveness
+from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
+from ktclient.servers.dialects.dialect import Dialect, ServerFacts
+
+FOLDER_SECONDS = 3.0
+"""For a query that sglang answers immediately: a submit waits for it."""
+
+_DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (sglang.Sglang(), llamacpp.LlamaCpp(), openai_compatible.Plain())
+}
+
+
+def request_fields(facts: ServerFacts, rid: str, thinking: bool | None = None) -> dict[str, object]:
+    """Fields to add to a chat request for this server. An explicit `thinking` is sent to any
+    server: one that does not know the field refuses the request with a message."""
+    fields = _DIALECTS[facts.dialect].extras(rid)
+    return fields if thinking is None else {**fields, **template_kwargs(thinking)}
+
+
+def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:
+    """Prompt tokens of one user message by the server's own tokenizer; None if not available."""
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            return _DIALECTS[facts.dialect].count(client, facts.url, facts.model, message)
+    except (
+        httpx2.HTTPError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # gone, or not the expected kind of server
+        return None
+
+
+def survey(facts: ServerFacts, api_key: str | None, patience: float) -> ServerFacts:
+    """The same facts and all others that the server reports; each query is sent once and waits
+    `patience` seconds at most."""
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            return _DIALECTS[facts.dialect].survey(client, facts, patience)
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return facts
+
+
+def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
+    """The folder (or hub name) of the server's tokenizer; None if not reported."""
+    if facts.dialect != sglang.NAME:
+        return None
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            answer = client.get(f"{facts.url}/model_info", timeout=FOLDER_SECONDS)
+            folder = answer.json()["tokenizer_path"]
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return folder if isinstance(folder, str) and folder and "\0" not in folder else None
+
+
+def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
+    """Whether the server computes nothing for any client now. None if unknown; a server that does
+    not listen computes nothing."""
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            return _DIALECTS[facts.dialect].is_silent(client, facts.url)
+    except httpx2.ConnectError:
+        return True
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+        return None
+
+
+def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
+    """Ask the server to stop a request. False if it has no abort endpoint, or did not answer."""
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            return _DIALECTS[facts.dialect].abort(client, facts.url, rid)
+    except httpx2.HTTPError:
+        return False
+
+
+def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch) -> bool:
+    """Whether the server answers anything at all now. sglang answers /model_info immediately, even
+    during a prefill; /health and /v1/loads wait for the end of a chunk. An error status is an
+    answer too."""
+    url = f"{facts.url}{_DIALECTS[facts.dialect].pulse_path}"
+    try:
+        with connection.pulse_client(api_key, facts.url, liveness.ANSWER_SECONDS, watch) as client:
+            client.get(url)
+            return True
+    except (httpx2.HTTPError, OSError, ValueError, BadSetting):
+        return False
+    finally:
+        watch(None)

@@ -1,0 +1,132 @@
+"""Select a job's server: the named one, else one that answers here, else the embedded one."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ktclient import urls
+from ktclient.config.servers import Server
+from ktclient.config.settings import EMBEDDED, Settings
+from ktclient.errors import ConnectionRefused, HostUnknown, Redirected, WrongAddress
+from ktclient.servers.dialects.dialect import ServerFacts
+from server_bundle.embedded import server as embedded
+from server_bundle.errors import EmbeddedNotInstalled, NoServer
+
+if TYPE_CHECKING:  # only needed if nothing answers
+    from ktclient.servers.starting import Coming
+
+WELL_KNOWN_PORTS = (40001, 30000)
+"""The deployment guide's port, and sglang's and `kt run`'s default."""
+_CONNECT_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Target:
+    """The selected server. `facts` is None for an embedded server that is not running yet."""
+
+    server: str
+    why: str
+    facts: ServerFacts | None
+    parallel: int | None
+    """How many simultaneous requests it may be given; None: as many as it reports, else one."""
+    model: str | None = None
+    """The requested model, by option or configuration."""
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.server == EMBEDDED
+
+    @property
+    def window(self) -> int | None:
+        if self.facts is not None:
+            return self.facts.window
+        return embedded.WINDOW if self.is_embedded else None
+
+
+def choose(settings: Settings, named: str | None, model: str | None) -> Target:
+    """The server to use. Raises `NoServer` and its leaves, `Unauthorized`, `WrongAddress`."""
+    server = settings.meant(named)
+    if server is not None and server.url == EMBEDDED:
+        return _embedded(settings, model, "as asked")
+    if server is not None:
+        return _external(settings, server, model, "as asked" if named else "as configured")
+    for port in WELL_KNOWN_PORTS:
+        if _listens(port):
+            try:
+                why = f"it answers on port {port}"
+                here = settings.of_url(f"http://127.0.0.1:{port}")
+                return _external(settings, here, model, why)
+            except (NoServer, WrongAddress, Redirected):
+                continue  # something else listens there
+    from ktclient.servers import starting
+
+    soon = starting.on_port(settings.state.servers, WELL_KNOWN_PORTS)
+    if soon is not None:
+        here = settings.of_url(soon.facts.url)
+        asked = model or settings.model_of(here)
+        return _awaited(soon, "no other is named", here, asked)
+    ports = " or ".join(str(port) for port in WELL_KNOWN_PORTS)
+    crashed = starting.crashed_on(settings.state.servers, WELL_KNOWN_PORTS)
+    why = f"no server is configured or answers on port {ports}"
+    return _embedded(settings, model, f"{why}; {crashed}" if crashed else why)
+
+
+def _external(settings: Settings, server: Server, model: str | None, why: str) -> Target:
+    from ktclient.servers import probe
+
+    assert server.url is not None
+    root, asked = _root(server.url), model or settings.model_of(server)
+    try:
+        facts = probe.probe(root, settings.key_for(root), asked)
+    except HostUnknown as error:
+        known = ", ".join(settings.servers)
+        if not known or server.name in settings.servers:
+            raise
+        raise HostUnknown(f"{error} Servers in config.toml: {known}") from None
+    except ConnectionRefused:
+        from ktclient.servers import starting
+
+        soon = starting.at(settings.state.servers, root)
+        if soon is None:
+            raise
+        return _awaited(soon, why, server, asked)
+    return Target(facts.url, why, facts, server.parallel, asked)
+
+
+def _root(url: str) -> str:
+    """The root URL; localhost becomes 127.0.0.1 if the server listens there: some listen on ::1
+    only."""
+    root = urls.root_of(url)
+    numbered = urls.by_number(root)
+    return numbered if numbered and _listens(urlsplit(numbered).port or 80) else root
+
+
+def _awaited(soon: Coming, why: str, server: Server, model: str | None) -> Target:
+    """The target for a server that ktserver is starting."""
+    facts = replace(soon.facts, model=model or soon.facts.model)
+    return Target(facts.url, f"{why}; {soon.why}", facts, server.parallel, model)
+
+
+def _embedded(settings: Settings, model: str | None, why: str) -> Target:
+    asked = model or settings.model_of(settings.of_url(EMBEDDED))
+    running = embedded.status(settings.state.server)
+    if running is not None:
+        facts = ServerFacts(running.url, "llama.cpp", model or running.model, running.window)
+        return Target(EMBEDDED, why, facts, 1, asked)
+    if not embedded.is_installed():
+        raise EmbeddedNotInstalled(
+            f"no server: {why}, and the embedded server is not installed. Choose one with "
+            "--server URL (or KTJOB_SERVER), or: pip install 'ktjob[embedded]'"
+        )
+    return Target(EMBEDDED, why, None, 1, asked)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=_CONNECT_SECONDS).close()
+    except OSError:
+        return False
+    return True

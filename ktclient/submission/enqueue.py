@@ -1,0 +1,143 @@
+"""Storing the jobs of one submit: all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from jobs.model import NewJob
+from jobs.store.store import Store
+from ktclient.config import settings as config
+from ktclient.documents.document import Document
+from ktclient.errors import DoesNotFit
+from ktclient.planning import preflight
+from ktclient.planning.forecast import Forecast
+from ktclient.planning.options import Options
+from ktclient.prompts.tasks import Task
+from ktclient.records import access, kinds
+from ktclient.submission import capacity, idempotency, lent_keys
+from ktclient.submission import conditions as submission_conditions
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens.estimate import Estimate
+from server_bundle.embedded import weights
+
+
+def enqueue(
+    document: Document,
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+    on_stored: Callable[[str], None] = lambda job_id: None,
+) -> list[tuple[str, Forecast]]:
+    """`hand_over_all` of one document."""
+    return enqueue_all([document], options, settings, on_progress, on_stored)
+
+
+def enqueue_all(
+    documents: Sequence[Document],
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+    on_stored: Callable[[str], None] = lambda job_id: None,
+) -> list[tuple[str, Forecast]]:
+    """Check everything that can be checked now, store the jobs, make sure that the runner is alive.
+    Returns the ids: those of the first document in the order of the tasks, then the next one's.
+
+    `on_progress` reports downloads, which happen here only if the embedded model's tokenizer is
+    needed to decide whether the document fits. `on_stored` is called with each id as soon as all
+    jobs are on disk: from then on they run, even if the caller dies.
+
+    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
+    `StoreUnusable`, and for jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored
+    then. Once the jobs are stored it raises nothing: without a runner the next command starts one.
+    """
+    needs = _needs(options, settings)
+    before = preflight.forecast_all(documents, options, settings, on_progress)
+    new: list[NewJob] = []
+    for document, forecasts_of_it in zip(documents, before, strict=True):
+        _require_fit(document, forecasts_of_it, is_alone=len(documents) == 1)
+        body = document.text.encode()
+        new += [
+            replace(_job(document.title, body, task, options, one, settings), needs=needs)
+            for task, one in zip(
+                preflight.tasks_for(document, options), forecasts_of_it, strict=True
+            )
+        ]
+    each = [one for forecasts_of_it in before for one in forecasts_of_it]
+    new = _keyed(new, options)
+    target = each[0].target
+    with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
+        capacities = {target.server: capacity.of(store, target)}
+        if any(one.split is not None for one in each):
+            capacities[kinds.POOL] = kinds.CAPACITY
+        stored = store.submit_all(new, capacities)
+    if options.submit_key is not None:  # another may have been first with another document
+        known = options.submit_key, documents, options.tasks, options.manner
+        idempotency.known(*known, settings)
+    for job in stored:
+        on_stored(job.id)
+    access.ensure_runner(settings.state)
+    return [(job.id, one) for job, one in zip(stored, each, strict=True)]
+
+
+def _keyed(new: list[NewJob], options: Options) -> list[NewJob]:
+    if options.submit_key is None:
+        return new
+    key = idempotency.check(options.submit_key)
+    return [
+        replace(one, submit_key=idempotency.of_job(key, number)) for number, one in enumerate(new)
+    ]
+
+
+def _require_fit(document: Document, before: Sequence[Forecast], *, is_alone: bool) -> None:
+    for one in before:
+        if one.can_run:
+            continue
+        try:
+            one.verdict.require()
+        except DoesNotFit as error:
+            raise error if is_alone else DoesNotFit(f"{document.title}: {error}") from None
+
+
+def _job(
+    title: str,
+    body: bytes,
+    task: Task,
+    options: Options,
+    before: Forecast,
+    settings: config.Settings,
+) -> NewJob:
+    count, most = before.count, options.most(task)
+    counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
+    spec = JobSpec(
+        task=task,
+        server=before.target.server,
+        model=before.target.model,
+        max_tokens=most,
+        timeout=before.deadline,
+        is_lasting=options.timeout is None,
+        counted=counted,
+        manner=options.manner,
+        split=before.split,
+    )
+    is_split = before.split is not None
+    return NewJob(
+        pool=kinds.POOL if is_split else before.target.server,
+        spec=spec.to_json(),
+        document=body,
+        title=title,
+        weight=1 if is_split else count.high + most,
+        max_attempts=kinds.ATTEMPTS if is_split else options.max_attempts,
+        priority=options.priority,
+        label=options.conditions.label,
+        not_before=options.conditions.not_before,
+        tellings=options.tellings,
+    )
+
+
+def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
+    """Ids of the jobs to start after. The runner handles one that fails from now on."""
+    if not options.conditions.after:
+        return ()
+    with access.open_recovered(settings.state) as store:
+        return submission_conditions.needed(store, options.conditions.after)

@@ -1,0 +1,52 @@
+"""Ask another question about an already stored document."""
+
+from __future__ import annotations
+
+from ktclient.config import settings as config
+from ktclient.documents.document import Document
+from ktclient.errors import BadInput
+from ktclient.planning import forecast as forecasts
+from ktclient.planning.forecast import Forecast
+from ktclient.planning.options import Options
+from ktclient.prompts import tasks
+from ktclient.prompts.tasks import Kind
+from ktclient.records import access
+from ktclient.submission.enqueue import enqueue
+from ktclient.submission.spec import JobSpec
+from server_bundle.embedded import weights
+
+
+def ask(
+    job_id: str,
+    question: str,
+    settings: config.Settings,
+    max_tokens: int | None = None,
+    timeout: float | None = None,
+    on_progress: weights.Progress = lambda what, done, total: None,
+) -> tuple[str, Forecast]:
+    """A new job on the document of an old one: same server, model, generation settings and limits
+    unless given. Returns its id and its forecast.
+
+    `timeout` is in seconds. Counted and checked like any other request, except that a busy server
+    is queried for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the
+    document is missing, and what `hand_over` raises.
+    """
+    task = tasks.task(False, question, None)
+    with access.open_recovered(settings.state, job_id) as store:
+        old = store.find(job_id)
+        spec = JobSpec.from_json(old.spec)
+        if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
+            raise BadInput(f"job {old.id} is a batch and has no document to ask about")
+        document = Document(old.title, store.document(old.document).decode())
+    options = Options(
+        tasks=(task,),
+        max_tokens=spec.max_tokens if max_tokens is None else max_tokens,
+        timeout=spec.timeout if timeout is None and not spec.is_lasting else timeout,
+        model=spec.model,
+        server=spec.server,
+        max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
+        priority=old.priority,
+        patience=forecasts.PATIENCE_SECONDS,
+        manner=spec.manner,
+    )
+    return enqueue(document, options, settings, on_progress)[0]

@@ -1,0 +1,90 @@
+"""API keys that only a submitting command's environment holds, stored for its jobs' workers.
+
+A worker has the environment of the process that started its runner, yesterday or from another
+terminal, and the next runner, after a kill or a reboot, has yet another one. So such a key is lent:
+as a file for each server (0600), beside the store and never in it, until no job waits or runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.errors import StoreUnusable
+from jobs.model import Status
+from jobs.processes import identity
+from jobs.store.database import explained
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient.config.settings import Settings
+from ktclient.servers.poll_lease import key_of
+
+_WAIT_SECONDS = 30.0
+"""Seconds to wait for other submits that lend a key; each takes as long as one commit."""
+
+
+@contextlib.contextmanager
+def lending(settings: Settings, server: str) -> Iterator[None]:
+    """Wraps the storing of jobs for this server: the key is there before the jobs, and `sweep`
+    cannot delete it in between. Does nothing if every worker finds the key by itself. Raises
+    `StoreUnusable`."""
+    key = settings.borrowed_key(server)
+    if key is None:
+        yield
+        return
+    lock = _locked(settings.state)
+    try:
+        with explained(_folder(settings.state)):
+            _write(_file(settings.state, server), key)
+        yield
+    finally:
+        lock.release()
+
+
+def of(state: StateDir, server: str) -> str | None:
+    """The key that was lent for this server; None if there is none."""
+    try:
+        return _file(state, server).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def sweep(state: StateDir) -> None:
+    """Delete all lent keys, if no job waits or runs. Raises `StoreUnusable`."""
+    if not _folder(state).exists():
+        return
+    lock = _locked(state)
+    try:
+        with Store.open(state) as store:
+            is_needed = store.has(Status.QUEUED) or store.has(Status.RUNNING)
+        for path in [] if is_needed else _folder(state).glob("*.key*"):
+            path.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _locked(state: StateDir) -> identity.HeldLock:
+    with explained(_folder(state)):
+        _folder(state).mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = identity.hold(_folder(state) / "lock", _WAIT_SECONDS)
+    if lock is None:
+        raise StoreUnusable(f"another process holds the lock {_folder(state) / 'lock'}; try again")
+    return lock
+
+
+def _write(path: Path, key: str) -> None:
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key)
+    os.replace(draft, path)
+
+
+def _file(state: StateDir, server: str) -> Path:
+    return _folder(state) / f"{key_of(server)}.key"
+
+
+def _folder(state: StateDir) -> Path:
+    return state.lent_keys

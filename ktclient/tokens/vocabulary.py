@@ -1,0 +1,51 @@
+"""The vocabulary in a model's folder, converted once and then stored in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from ktclient.tokens import kimi, ranks, tokenizer_json
+
+TOKENIZER = "tokenizer.json"
+
+
+def file_in(folder: Path) -> Path:
+    """The path of a model's vocabulary: its tokenizer.json or, for Kimi, a tiktoken.model. May not
+    exist."""
+    tokenizer, model = folder / TOKENIZER, folder / kimi.MODEL
+    return model if model.exists() and not tokenizer.exists() else tokenizer
+
+
+def of_file(path: Path, cache: Path) -> ranks.Ranks:
+    """Ranks of such a file. Raises `NotConvertible`, and `OSError` if it cannot be read.
+
+    A cache that cannot be written is not an error; a damaged file in it is rebuilt.
+    """
+    beside = (kimi.CODE, kimi.CONFIG) if path.name == kimi.MODEL else ()
+    contents = [path.read_bytes(), *((path.parent / name).read_bytes() for name in beside)]
+    digest = hashlib.sha256(b"\0".join(contents)).hexdigest()
+    kept = cache / "vocabularies" / f"{digest}.ranks"
+    try:
+        return ranks.from_bytes(kept.read_bytes())
+    except (OSError, ranks.Damaged):
+        made = kimi.convert(*contents) if beside else tokenizer_json.convert(*contents)
+    with contextlib.suppress(OSError):
+        _write(kept, ranks.to_bytes(made))
+    return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write atomically: two processes may convert the same file simultaneously."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,44 @@
+"""Quote foreign text in messages, and format durations for people."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TypeVar
+
+from ktclient.errors import BadInput
+
+_QUOTE_CHARACTERS = 600
+_STEERING = ("Cc", "Cf", "Cs", "Co", "Cn")
+"""Controls, writing direction, surrogates, and what no terminal can show."""
+
+
+def quote(text: str) -> str:
+    """Foreign text on one line, shortened, without characters that control a terminal."""
+    words = " ".join(text[: _QUOTE_CHARACTERS * 4].split())
+    shown = (c for c in words if c == " " or unicodedata.category(c) not in _STEERING)
+    return "".join(shown)[:_QUOTE_CHARACTERS]
+
+
+def spoken(seconds: float) -> str:
+    """A duration as text: "9 s", "25 min", "1.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def after_time(seconds: float) -> str:
+    """The text "after 25 min, " for a sentence; empty below one second."""
+    return f"after {spoken(seconds)}, " if seconds >= 1 else ""
+
+
+MaybeText = TypeVar("MaybeText", str, "str | None")
+
+
+def typed_text(given: MaybeText, name: str) -> MaybeText:
+    """The text unchanged. Raises `BadInput` if it is not valid text; `name` is its option's
+    name."""
+    if given is not None and any("\ud800" <= one <= "\udfff" for one in given):
+        raise BadInput(f"{name} is not valid in this terminal's encoding")
+    return given

@@ -1,0 +1,92 @@
+"""What an attempt leaves behind on its server, and waiting until it is gone.
+
+sglang-kt computes an aborted prefill to its end (a ghost prefill: recorded, 60,605 tokens after a
+cut at 20,480). A request sent meanwhile waits behind it, and a retry costs a second prefill.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+
+from jobs.errors import KtjobError
+from jobs.worker.attempt import RunningAttempt
+from ktclient.errors import ConnectionRefused, ServerDied, StreamCut
+from ktclient.servers import probe, queries
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.wording import after_time
+from ktclient.worker.ghost_prefill import LOOK_SECONDS, Ghost
+from ktclient.worker.heartbeat import call_in_thread, sleep, start
+from server_bundle.errors import NoServer
+
+ABORT_SECONDS = 2.0
+"""How long a cancel waits for the answer to its abort. sglang answers immediately; a hung server
+never does."""
+AFTER_CANCEL_SECONDS = 5.0
+"""How long a cancel checks whether the server becomes idle, before it reports that it has not.
+sglang answers no query inside a chunk, so no answer in that time means the same."""
+DEATH_SECONDS = 0.3
+"""Seconds between two checks whether a server that cut the connection still listens."""
+
+
+def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
+    """Ask the server to stop a request, before its connection is closed: until then the server
+    still knows its rid. False if the server has no abort endpoint, or did not answer soon."""
+    try:
+        return start(lambda: queries.abort(facts, api_key, rid)).get(timeout=ABORT_SECONDS) is True
+    except queue.Empty:
+        return False
+
+
+def abort_unheard(performing: RunningAttempt, facts: ServerFacts, api_key: str | None) -> None:
+    """Abort after the connection was lost: a proxy in between may still hold the server's end open,
+    so nothing else informs the server that its client is gone."""
+    if abort(facts, api_key, performing.rid):
+        performing.note("abort", asked=True, dialect=facts.dialect)
+
+
+def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
+    """After a request was aborted and its connection closed: what the server still computes, as
+    text; empty if it became idle, or cannot report it."""
+    give_up = time.monotonic() + AFTER_CANCEL_SECONDS
+    while (left := give_up - time.monotonic()) > 0:
+        try:
+            silent = start(lambda: queries.is_idle(facts, api_key)).get(timeout=left)
+        except queue.Empty:
+            break
+        if silent is not False:
+            return ""
+        time.sleep(LOOK_SECONDS / 4)
+    return (
+        f"{facts.url} still computes: either for another client, or the rest of this prompt, as "
+        f"sglang-kt does{ghost}; until then the next request waits; only a restart of the server "
+        "ends it sooner"
+    )
+
+
+def classify_cut(
+    performing: RunningAttempt,
+    facts: ServerFacts,
+    api_key: str | None,
+    error: StreamCut,
+    seconds: float,
+) -> KtjobError:
+    """Whether a connection that broke mid-answer, after this many seconds, means that the server
+    died. Raises `WorkCancelled`."""
+    when = after_time(seconds)
+    for _ in range(3):  # a dying process closes its connections before it stops to listen
+        try:
+            call_in_thread(performing, lambda: probe.probe(facts.url, api_key))
+        except ConnectionRefused:
+            return ServerDied(
+                f"the server at {facts.url} died {when}before the answer was complete: nothing "
+                "listens there any more. See its log, usually it ran out of memory; then start "
+                "it again."
+            )
+        except NoServer:
+            sleep(performing, DEATH_SECONDS)
+        except KtjobError:
+            return error
+        else:
+            return error
+    return error

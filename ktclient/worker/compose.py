@@ -1,0 +1,99 @@
+"""Build the request of a job, with a last check that it fits."""
+
+from __future__ import annotations
+
+from jobs.worker.attempt import RunningAttempt
+from ktclient.config import settings as config
+from ktclient.planning import fit
+from ktclient.prompts import tasks
+from ktclient.prompts.tasks import Kind
+from ktclient.request.body import Body
+from ktclient.request.stream import LongRequest
+from ktclient.servers import queries
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens import estimate
+from ktclient.worker.heartbeat import call_in_thread
+
+SURVEY_SECONDS = 2.0
+"""How long a server may take to report an unknown pool: a busy one is not waited for, because its
+pool was queried at submit."""
+
+
+def request(
+    performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+) -> LongRequest:
+    if spec.task.kind is Kind.REQUEST:
+        return _whole_request(performing, facts, spec, settings)
+    message = tasks.message(performing.document().decode(), spec.task)
+    is_one = spec.manner.system is None
+    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
+    extras = queries.request_fields(facts, performing.rid, spec.manner.thinking)
+    if spec.manner.temperature is not None:
+        extras["temperature"] = spec.manner.temperature
+    return LongRequest(
+        url=facts.url,
+        model=facts.model,
+        message=message,
+        max_tokens=spec.max_tokens,
+        rid=performing.rid,
+        extras=extras,
+        api_key=settings.key_for(spec.server),
+        system=spec.manner.system,
+    )
+
+
+def _whole_request(
+    performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+) -> LongRequest:
+    """A request body written by the user; fields that it lacks get ktjob's usual values."""
+    body = Body.from_bytes(performing.document())
+    _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
+    ours = queries.request_fields(facts, performing.rid)
+    if body.tells_of_thinking:
+        ours.pop("chat_template_kwargs", None)
+    return LongRequest(
+        url=facts.url,
+        model=facts.model,
+        message="",
+        max_tokens=spec.max_tokens,
+        rid=performing.rid,
+        extras={**ours, **body.extras(spec.max_tokens)},
+        api_key=settings.key_for(spec.server),
+        messages=body.messages,
+    )
+
+
+def text(performing: RunningAttempt, spec: JobSpec) -> str:
+    """The whole prompt text, to be estimated if it was not counted."""
+    document = performing.document()
+    if spec.task.kind is Kind.REQUEST:
+        return Body.from_bytes(document).text
+    return spec.manner.with_system(tasks.message(document.decode(), spec.task))
+
+
+def _check_fit(
+    performing: RunningAttempt,
+    facts: ServerFacts,
+    message: str,
+    spec: JobSpec,
+    settings: config.Settings,
+    *,
+    is_one: bool,
+) -> None:
+    """The last check before the request, against window, pool and page. Counts exactly if submit
+    did not and the limit may be close. Raises `DoesNotFit`, `WorkCancelled`."""
+    size, key = spec.counted or estimate.estimate(message), settings.key_for(spec.server)
+    limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
+    if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
+        # The remembered facts may be of a server that has been restarted since.
+        now = call_in_thread(performing, lambda: queries.survey(facts, key, SURVEY_SECONDS))
+        limits = fit.Limits(now.window, now.pool or limits.pool, now.page)
+    if fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
+        return
+    exact = size.likely if size.low == size.high else None
+    if exact is None:
+        exact = call_in_thread(performing, lambda: queries.count(facts, key, message))
+    prompt = size.low if exact is None else exact
+    is_exact = exact is not None and is_one
+    fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()

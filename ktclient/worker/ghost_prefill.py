@@ -1,0 +1,142 @@
+"""Ghost prefills: what an aborted request still computes on its server, and waiting for its end.
+
+sglang-kt computes an aborted prefill to its end (recorded: 60,605 tokens after a cut at 20,480). A
+request sent meanwhile waits behind it, and one sent again is paid twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs import clock
+from jobs.errors import WorkCancelled
+from jobs.model import Attempt
+from jobs.worker.attempt import RunningAttempt
+from ktclient.errors import (
+    BadGateway,
+    DeadlineExceeded,
+    LinkLost,
+    ProxyGaveUp,
+    ServerHung,
+    StreamCut,
+)
+from ktclient.planning.prefill_time import PrefillModel
+from ktclient.records.phases import WAITING_FOR_SERVER
+from ktclient.servers import queries
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.wording import spoken
+from ktclient.worker.heartbeat import call_in_thread, sleep
+
+LOOK_SECONDS = 2.0
+"""llama.cpp stopped noticing disconnected clients when it was polled ten times a second; every 3 s
+is fine, and so is 2 s for the short time that this takes."""
+
+
+SLOWEST_TOKENS_PER_SECOND = 300.0
+"""Prefill speed at the end of a long document: the deployment guide's 590 tokens/s fell to 320 by
+600K tokens."""
+
+
+LEAST_PATIENCE_SECONDS = 60.0
+
+
+_UNANSWERED = frozenset(
+    (
+        *("worker_died", "worker_stopped", WorkCancelled.cause, DeadlineExceeded.cause),
+        *(StreamCut.cause, LinkLost.cause, ServerHung.cause, ProxyGaveUp.cause, BadGateway.cause),
+    )
+)
+"""Causes of an attempt's end that are not an answer of the server."""
+
+
+_ENDING = "waiting for the last attempt to end on the server"
+
+
+_UNSENT = ("starting", "preparing", "connecting", WAITING_FOR_SERVER, _ENDING)
+
+
+@dataclass(frozen=True)
+class Ghost:
+    """The cost of an aborted prefill if the server computes it to its end: `seconds` at most, and
+    `tokens`, None if the number of tokens already computed is unknown."""
+
+    seconds: float
+    tokens: int | None = None
+
+    def __str__(self) -> str:
+        if self.seconds < 1:
+            return ""
+        amount = "" if self.tokens is None else f" (about {self.tokens:,} tokens)"
+        return f", for up to {spoken(self.seconds)} more{amount}"
+
+
+def ghost_seconds(tokens: int, belief: PrefillModel | None) -> float:
+    """Upper bound in seconds for a whole prefill of this many tokens: no ghost of it lasts longer.
+    Uses earlier prefills on that server, if any are known."""
+    if belief is None:
+        return tokens / SLOWEST_TOKENS_PER_SECOND
+    return belief.first_token(tokens).high
+
+
+class GhostPrefills:
+    """What earlier attempts may have left on the server; handled once."""
+
+    def __init__(self, performing: RunningAttempt) -> None:
+        repeated = (one for one in performing.repeated if _may_compute(one))
+        self._attempts = [*repeated, *performing.earlier]
+
+    def end(
+        self,
+        performing: RunningAttempt,
+        facts: ServerFacts,
+        api_key: str | None,
+        most_seconds: float,
+    ) -> None:
+        """Abort them, and wait until the server computes nothing. A server that cannot report that
+        is trusted after an event in the job's log; so is one that is busy after their end for
+        longer than that prefill takes (`most_seconds`): it serves other clients by now. Raises
+        `WorkCancelled`."""
+        attempts, self._attempts = self._attempts, []
+        if not attempts:
+            return
+        performing.enter(_ENDING)
+        for one in attempts:
+            rid = one.rid
+            call_in_thread(performing, lambda rid=rid: queries.abort(facts, api_key, rid))  # type: ignore[misc]
+        longest = max(LEAST_PATIENCE_SECONDS, most_seconds)
+        _wait_for_silence(performing, facts, api_key, longest, _since_end(attempts))
+
+
+def _may_compute(attempt: Attempt) -> bool:
+    """Whether the server may still compute it because it does not know that its client is gone."""
+    return attempt.cause in _UNANSWERED and attempt.phase not in _UNSENT
+
+
+def _since_end(attempts: Sequence[Attempt]) -> float:
+    """Seconds since the last of them ended; 0 if the clock was set back."""
+    ends = [one.ended_at for one in attempts if one.ended_at]
+    return max(0.0, clock.seconds_between(max(ends), clock.now())) if ends else 0.0
+
+
+def _wait_for_silence(
+    performing: RunningAttempt, facts: ServerFacts, api_key: str | None, longest: float, gone: float
+) -> None:
+    give_up = time.monotonic() + longest - gone
+    while (silent := _is_silent(performing, facts, api_key)) is False:
+        if time.monotonic() > give_up:
+            performing.note(
+                "last attempt",
+                silent=False,
+                because=f"busy for {spoken(longest)}, longer than that prefill can take: it "
+                "serves other clients",
+            )
+            return
+        sleep(performing, LOOK_SECONDS)
+    performing.note("last attempt", silent="unknown" if silent is None else silent)
+
+
+def _is_silent(performing: RunningAttempt, facts: ServerFacts, api_key: str | None) -> bool | None:
+    """Waits however long the answer takes: inside a chunk sglang gives none for 7 to 13 s."""
+    return call_in_thread(performing, lambda: queries.is_idle(facts, api_key))

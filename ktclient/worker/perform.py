@@ -1,0 +1,61 @@
+"""Perform one job in a worker: server, count, request, and every step into the store."""
+
+from __future__ import annotations
+
+from jobs.store.state_dir import StateDir
+from jobs.worker.attempt import RunningAttempt
+from ktclient.config import settings as config
+from ktclient.errors import AbortedByServer, ServerRefused
+from ktclient.prompts import answer_schema, tasks
+from ktclient.records import kinds
+from ktclient.submission import lent_keys
+from ktclient.submission.spec import JobSpec
+from ktclient.worker import conductors, exchange, ghost_prefill, preload
+from ktclient.worker.retry import tries
+
+
+def prepare() -> None:
+    """Called once in the runner, before it forks workers."""
+    preload.preload()
+
+
+def tidy(state: StateDir) -> None:
+    """Called in the runner when no work is left."""
+    lent_keys.sweep(state)
+
+
+def perform(performing: RunningAttempt) -> None:
+    """Perform one job. Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a
+    cancel was requested."""
+    kind = kinds.kind_of(performing.spec)
+    if kind is not None:
+        conductors.conductor_for(kind)(performing)
+        return
+    spec = JobSpec.from_json(performing.spec)
+    settings = config.load(lent=lent_keys.of(performing.state, spec.server))
+    left_behind = ghost_prefill.GhostPrefills(performing)
+    answer_schema.warm_up(spec.task.schema)
+    for turn in tries(performing, spec):
+        with turn:
+            _with_schema_fallback(performing, spec, settings, left_behind)
+
+
+def _with_schema_fallback(
+    performing: RunningAttempt,
+    spec: JobSpec,
+    settings: config.Settings,
+    left_behind: ghost_prefill.GhostPrefills,
+) -> None:
+    """Send the request with the answer's schema, if there is one; without it if the server has
+    rejected the schema before it computed anything."""
+    has_schema = tasks.response_format(spec.task) is not None
+    try:
+        exchange.run(performing, spec, settings, left_behind, with_schema=has_schema)
+    except (ServerRefused, AbortedByServer) as error:
+        # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
+        # sglang-kt then drops the words and tells of an abort after a prompt of one token.
+        was_read = isinstance(error, AbortedByServer) and error.was_read
+        if not has_schema or was_read:
+            raise
+        performing.note("asked again without a schema", reason=str(error))
+        exchange.run(performing, spec, settings, left_behind, with_schema=False)

@@ -1,0 +1,167 @@
+"""Write the events of one stream to the store: as phases, progress, output, metrics and job events.
+
+During prefill, its progress is written every `WRITE_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import time
+
+from jobs import clock
+from jobs.worker.attempt import RunningAttempt
+from ktclient.planning.progress import Prefill, Progress
+from ktclient.records.phases import NOT_ANSWERING
+from ktclient.request.events import Completed, Prefilled, Sent, Text
+from ktclient.request.liveness import AnswersAgain, NotAnswering
+from ktclient.request.stream import StreamEvent
+from ktclient.servers.watcher import GaugeWatcher
+
+WRITE_SECONDS = 2.0
+STALL_SECONDS = 600.0
+"""A request without a step for this long makes no progress. Longer than a decode stalls during
+another request's prefill: 5 min 19 s seen (sglang #32549)."""
+
+
+class Reporter:
+    """Follows one request. `least_tokens` is the least number of tokens of the prompt; `watcher`
+    polls the server until the first token."""
+
+    def __init__(
+        self, performing: RunningAttempt, least_tokens: int, prefill: Prefill, watcher: GaugeWatcher
+    ) -> None:
+        self._performing = performing
+        self._least_tokens = least_tokens
+        self._prefill = prefill
+        self._watcher = watcher
+        self._written_at = 0.0
+        self.progress: Progress | None = None
+        """The last known progress before the first token."""
+        self.completed: Completed | None = None
+        self._phase = ""
+        self._phase_before = ""
+        self._first_at: float | None = None
+        self._pieces = 0
+        self.sent_at: float | None = None
+        self._stepped_at = float("-inf")
+        self._read = 0
+
+    def gets_on(self) -> bool:
+        """Whether progress or text arrived within `STALL_SECONDS`."""
+        return time.monotonic() - self._stepped_at < STALL_SECONDS
+
+    def seconds_since_sent(self) -> float:
+        """0 before the whole request has been sent."""
+        return 0.0 if self.sent_at is None else time.monotonic() - self.sent_at
+
+    @property
+    def first_token_seconds(self) -> float | None:
+        """Time to first token, from the end of the upload; None before the first token."""
+        if self.sent_at is None or self._first_at is None:
+            return None
+        return self._first_at - self.sent_at
+
+    def report(self, event: StreamEvent) -> None:
+        """Write an event to the store."""
+        for reading, moment in self._watcher.readings():  # first: it may be from before `Sent`
+            self._prefill.read(reading, moment)
+        if isinstance(event, Sent):
+            self.sent_at = time.monotonic()
+            self._prefill.sent(self.sent_at)
+            self._enter("waiting")
+        elif isinstance(event, Prefilled):
+            self._prefill.told(event.done, event.total, time.monotonic())
+        elif isinstance(event, Text):
+            self._text(event)
+        elif isinstance(event, Completed):
+            self._completed(event)
+        elif isinstance(event, NotAnswering):
+            self._not_answering(event)
+        elif isinstance(event, AnswersAgain):
+            self._performing.note("server answers again", after_seconds=round(event.seconds))
+            self._enter(self._phase_before)
+        if self._first_at is None:
+            self._follow_prefill()
+
+    def _follow_prefill(self) -> None:
+        now = time.monotonic()
+        if self.sent_at is None or self._phase == NOT_ANSWERING:
+            return
+        known = self._prefill.now(now)
+        if (known.done or 0) > self._read:
+            self._read, self._stepped_at = known.done or 0, now
+        if known.phase != self._phase:
+            self._written_at = 0.0
+        self._enter(known.phase)
+        if now - self._written_at >= WRITE_SECONDS:
+            self._written_at = now
+            self._write(known)
+
+    def _write(self, known: Progress) -> None:
+        self.progress = known
+        if known.done is not None:
+            self._performing.progress(known.done, known.total, "tokens")
+        rate, eta = known.tokens_per_second, known.eta
+        self._performing.figure(
+            tokens_per_second=None if rate is None else round(rate, 1),
+            eta_seconds=None if eta is None else round(eta, 1),
+            eta_at=clock.now(),
+            progress_source=known.source,
+            shared=known.shared,
+        )
+
+    def _text(self, event: Text) -> None:
+        if self._first_at is None:
+            self._first_at = self._written_at = time.monotonic()
+            self._watcher.stop()
+            self._performing.figure(tokens_per_second=None, eta_seconds=None)
+        self._enter("decode")
+        self._pieces += 1
+        now = self._stepped_at = time.monotonic()
+        if now - self._written_at >= WRITE_SECONDS:
+            self._written_at = now
+            rate = self._pieces / (now - self._first_at)
+            self._performing.figure(tokens_per_second=round(rate, 1))
+        self._performing.output(event.text, event.channel)
+        self._performing.progress(self._pieces, None, "tokens")
+
+    def _not_answering(self, event: NotAnswering) -> None:
+        if self._phase != NOT_ANSWERING:
+            self._phase_before = self._phase
+            self._performing.note(
+                "server not answering",
+                seconds=round(event.seconds),
+                give_up_after_seconds=round(event.give_up),
+            )
+            self._enter(NOT_ANSWERING)
+        self._performing.progress(int(event.seconds), int(event.give_up), "seconds")
+
+    def _completed(self, event: Completed) -> None:
+        now = time.monotonic()
+        self.completed = event
+        sent, first = self.sent_at or now, self._first_at or now
+        self._performing.flush()
+        self._performing.figure(
+            finish_reason=event.finish_reason,
+            prompt_tokens=event.prompt_tokens,
+            completion_tokens=event.completion_tokens,
+            cached_tokens=event.cached_tokens,
+            first_token_seconds=round(first - sent, 3),
+            decode_seconds=round(now - first, 3),
+        )
+        read = event.prompt_tokens
+        if read is not None and read < self._least_tokens:
+            self._warn_of_truncation(read)
+
+    def _warn_of_truncation(self, read: int) -> None:
+        """sglang's --allow-auto-truncate truncates a prompt silently; so do other servers."""
+        least = self._least_tokens
+        self._performing.note("prompt cut short?", tokens_read=read, at_least_expected=least)
+        self._performing.figure(
+            warning=f"the server reports {read:,} prompt tokens, but at least {least:,} were "
+            "expected: it may have truncated the document (sglang: --allow-auto-truncate)"
+        )
+
+    def _enter(self, phase: str) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self._performing.enter(phase)

@@ -1,0 +1,81 @@
+"""The server of an attempt: found, started where it is the embedded one, and its facts."""
+
+from __future__ import annotations
+
+from jobs import clock
+from jobs.errors import WorkCancelled
+from jobs.worker.attempt import RunningAttempt
+from ktclient.config import settings as config
+from ktclient.records.phases import WAITING_FOR_SERVER
+from ktclient.servers import listening, memory, probe, survey
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.servers.memory import Known
+from ktclient.servers.survey import Inquiry
+from ktclient.submission.spec import JobSpec
+from ktclient.worker.heartbeat import call_in_thread
+from server_bundle.embedded import server as embedded
+from server_bundle.embedded import weights
+
+WORKER_SECONDS = 15.0
+"""Time limit for a query before a request is sent, if the facts are unknown: as long as a chunk of
+the guide's deployment, behind which the request would wait as well."""
+
+
+FRESH_SECONDS = 600.0
+"""A worker does not query facts that are younger than this."""
+
+
+def fresh_facts(
+    performing: RunningAttempt, server: str, probed: ServerFacts, api_key: str | None
+) -> ServerFacts:
+    """For a worker, before its request: as `survey`, but fresh facts are not queried, and unknown
+    ones are waited for. Raises `WorkCancelled`."""
+    run = listening.run_of(probed.url)
+    known = memory.load(performing, server, probed, run)
+    if known is not None and survey.is_sure(known) and _age(known) < FRESH_SECONDS:
+        return known.facts
+    whom = Inquiry(performing.state, probed, api_key, run, known)
+    found = call_in_thread(performing, lambda: whom.ask(WORKER_SECONDS, is_patient=True))
+    if found is not None:
+        memory.save(performing, server, found, run)
+    return survey.combined(probed, known, found)
+
+
+def _age(known: Known) -> float:
+    return clock.seconds_between(known.told_at, clock.now())
+
+
+def find(performing: RunningAttempt, spec: JobSpec, settings: config.Settings) -> ServerFacts:
+    """Find the server; start the embedded one if the job names it."""
+    if spec.server != config.EMBEDDED:
+        if performing.phase != WAITING_FOR_SERVER:  # else nothing is new until it accepts
+            performing.enter("connecting")
+        url, key = spec.server, settings.key_for(spec.server)
+    else:
+        performing.enter("preparing")
+        running = embedded.ensure_up(
+            performing.state.server, settings.cache, _report_start(performing)
+        )
+        url, key = running.url, None
+    facts = call_in_thread(performing, lambda: probe.probe(url, key, spec.model))
+    facts = fresh_facts(performing, spec.server, facts, key)
+    performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
+    if performing.phase == WAITING_FOR_SERVER:  # it is there again
+        performing.figure(last_refusal=None)
+    return facts
+
+
+def _report_start(performing: RunningAttempt) -> weights.Progress:
+    now = ""
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal now
+        if what != now:
+            now = what
+            performing.enter(what)
+        if total > 1:
+            performing.progress(done, total, "bytes")
+        if not performing.beat():
+            raise WorkCancelled("cancelled while the server was being prepared")
+
+    return tell

@@ -1,0 +1,183 @@
+"""The work of a job whose document is too long for one request: ask about each part, then combine
+the answers, level by level, until one answer is left.
+
+Everything follows from the stored plan and from answers that are final, so that a later attempt
+adds the same parts, and finds those that exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from jobs.model import Job, NewJob
+from jobs.worker import conductor
+from jobs.worker.attempt import RunningAttempt
+from ktclient.prompts.tasks import Kind, Task
+from ktclient.splitting import part_prompts, reduce
+from ktclient.splitting.reduce import Item
+from ktclient.splitting.split_plan import HEADING_TOKENS, Plan
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens import estimate
+from ktclient.tokens.estimate import Estimate
+
+READING, COMBINING, WRITING = "reading parts", "combining parts", "writing"
+"""The phases."""
+ANSWER = "answer"
+"""The name of the part that combines all answers. Other names are "3", the third of the text, and
+"2.1", the first of the second level."""
+_OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
+_INSTRUCTION_TOKENS = 256
+"""An upper bound in tokens for the instruction about the answers, and a chat template."""
+
+
+def conduct(performing: RunningAttempt) -> None:
+    """Conduct the parts. Raises `PartFailed`, `PartRestarted` and `WorkCancelled`."""
+    spec = JobSpec.from_json(performing.spec)
+    assert spec.split is not None
+    family = _Family(performing, spec, spec.split)
+    items = _with_something(family.read(), spec.task)
+    level = 0
+    while len(groups := reduce.groups([item.tokens for item in items], spec.split.room)) > 1:
+        level += 1
+        items = family.combine(level, [items[one.start : one.stop] for one in groups])
+    family.write(items)
+
+
+def _with_something(items: list[Item], task: Task) -> list[Item]:
+    """Drop the parts that have no answer to a question, unless no part has one."""
+    if task.kind is not Kind.ASK:
+        return items
+    return [item for item in items if not part_prompts.has_nothing(item.text)] or items
+
+
+class _Family:
+    """The parts of one job, according to its plan."""
+
+    def __init__(self, performing: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
+        self._performing, self._spec, self._plan = performing, spec, plan
+        self._cut_off: list[str] = []
+
+    def read(self) -> list[Item]:
+        """The answer to each chunk."""
+        text = self._performing.document().decode()
+        self._performing.enter(READING)
+        new = [
+            self._part(
+                str(chunk.number),
+                part_prompts.part_document(text, chunk, self._plan),
+                part_prompts.part_task(self._spec.task, chunk, self._plan),
+                size,
+            )
+            for chunk, size in zip(self._plan.chunks, self._plan.sizes, strict=True)
+        ]
+        del text  # megabytes, for a long wait
+        stored = conductor.add(self._performing, new)
+        del new
+        return self._answers(stored, [(n, n) for n in range(1, len(stored) + 1)])
+
+    def combine(self, level: int, groups: Sequence[Sequence[Item]]) -> list[Item]:
+        """One answer from each group; all of them together would not fit into one request."""
+        self._performing.enter(COMBINING)
+        new = [
+            self._combining(f"{level}.{number}", group, is_last=False)
+            for number, group in enumerate(groups, 1)
+        ]
+        stored = conductor.add(self._performing, new)
+        return self._answers(stored, [(group[0].first, group[-1].last) for group in groups])
+
+    def write(self, items: Sequence[Item]) -> None:
+        """Combine all answers into the final one, streaming its text."""
+        self._performing.enter(WRITING)
+        conductor.add(self._performing, [self._combining(ANSWER, items, is_last=True)])
+        last = conductor.stream_part_output(self._performing, ANSWER)
+        self._tell_figures(last)
+
+    def _answers(self, stored: Sequence[Job], places: Sequence[tuple[int, int]]) -> list[Item]:
+        conductor.until_succeeded(self._performing, self._plan.total)
+        return [self._item(job, *place) for job, place in zip(stored, places, strict=True)]
+
+    def _item(self, job: Job, first: int, last: int) -> Item:
+        parts, performing = self._performing.parts, self._performing
+        part = conductor.retry_until_usable(performing, lambda: parts.named(str(job.part)))
+        assert part is not None
+        text = conductor.retry_until_usable(performing, lambda: parts.answer(part)).strip()
+        attempt = conductor.retry_until_usable(performing, lambda: parts.attempt(part))
+        said = attempt.figures.get("completion_tokens") if attempt else None
+        if attempt and attempt.figures.get("finish_reason") == "length":
+            self._cut_off.append(str(job.part))
+        size = said if isinstance(said, int) else estimate.estimate(text).high
+        return Item(first, last, text, size + HEADING_TOKENS)
+
+    def _combining(self, name: str, items: Sequence[Item], *, is_last: bool) -> NewJob:
+        size = sum(item.tokens for item in items)
+        document = part_prompts.combining_document(items, self._plan)
+        task = part_prompts.combining_task(self._spec.task, self._plan, is_last=is_last)
+        said = f"{task.text}{self._spec.task.schema}{self._spec.manner.system or ''}"
+        about = estimate.estimate(said).high + _INSTRUCTION_TOKENS
+        counted = Estimate(size // 2, size, size + about)
+        if not is_last:
+            return self._part(name, document, task, counted)
+        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in plain text
+        return self._with_answer(self._part(name, document, asked, counted), self._spec.max_tokens)
+
+    def _part(self, name: str, document: str, task: Task, counted: Estimate) -> NewJob:
+        job = self._performing.job
+        spec = replace(
+            self._spec, task=task, max_tokens=self._plan.answer, counted=counted, split=None
+        )
+        of = len(self._plan.chunks)
+        what = f"part {name} of {of}" if name.isdigit() else f"combining parts ({name})"
+        return NewJob(
+            pool=spec.server,
+            spec=spec.to_json(),
+            document=document.encode(),
+            title=f"{job.title}: {what}",
+            weight=counted.high + spec.max_tokens,
+            max_attempts=self._plan.attempts,
+            priority=job.priority,
+            parent=job.id,
+            part=name,
+        )
+
+    def _with_answer(self, new: NewJob, most: int) -> NewJob:
+        spec = replace(JobSpec.from_json(new.spec), max_tokens=most)
+        weight = new.weight - self._plan.answer + most
+        return replace(new, spec=spec.to_json(), weight=weight)
+
+    def _tell_figures(self, last: Job) -> None:
+        """Store the sums over all parts, and the metrics of the last one."""
+        performing = self._performing
+        jobs = conductor.retry_until_usable(performing, performing.parts.all)
+        attempts = [
+            conductor.retry_until_usable(performing, lambda job=job: performing.parts.attempt(job))  # type: ignore[misc]
+            for job in jobs
+        ]
+        figures = [one.figures for one in attempts if one is not None]
+        sums = {
+            name: _sum([one.get(name) for one in figures])
+            for name in ("prompt_tokens", "completion_tokens")
+        }
+        ending = next((one.figures for one in attempts if one and one.job_id == last.id), {})
+        performing.figure(
+            **sums,
+            parts=len(self._plan.chunks),
+            requests=len(jobs),
+            **{name: ending.get(name) for name in _OF_THE_LAST},
+            warning=self._warning(),
+        )
+
+    def _warning(self) -> str | None:
+        if not self._cut_off:
+            return None
+        which = ", ".join(self._cut_off)
+        return (
+            f"{len(self._cut_off)} of the parts' answers were cut off at {self._plan.answer:,} "
+            f"tokens ({which}); a higher --max-tokens also allows longer answers of parts"
+        )
+
+
+def _sum(values: Sequence[object]) -> int | None:
+    """The sum of the known values; None if none is known."""
+    known = [value for value in values if isinstance(value, int)]
+    return sum(known) if known else None

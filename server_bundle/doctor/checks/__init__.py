@@ -1,0 +1,1 @@
+"""What the doctor judges: one module per thing, each with a `check`."""

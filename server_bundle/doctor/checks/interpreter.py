@@ -1,0 +1,55 @@
+"""The Python that runs the server, and whether there is a server in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from server_bundle.doctor.case import SGLANG_KT, Case
+from server_bundle.doctor.finding import Finding, error, note, ok, warning
+from server_bundle.plan import version_rules
+
+_ABOUT = "python"
+_UPSTREAM = "sglang"
+_KERNEL_WHEELS = ("3.11", "3.12")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Its version, and which engine it holds."""
+    inside, python = case.inside, case.plan.python
+    if inside.trouble:
+        cure = "name the interpreter of the venv with the server: --python VENV/bin/python"
+        yield error(_ABOUT, f"{python}: {inside.trouble}", "it runs the server", "", cure)
+        return
+    yield ok(_ABOUT, f"{python} is Python {inside.version}")
+    minor = ".".join(inside.version.split(".")[:2])
+    if case.uses_cpu_experts and "kt-kernel" not in inside.packages and minor not in _KERNEL_WHEELS:
+        why = "kt-kernel has wheels for 3.11 and 3.12 only (the guide's 3.10 needs its source)"
+        cure = "a venv with Python 3.11 or 3.12"
+        yield error(_ABOUT, f"Python {minor} without kt-kernel", why, "kt-kernel's wheels", cure)
+    yield from _engine(case)
+
+
+def _engine(case: Case) -> Iterator[Finding]:
+    packages, engine = case.inside.packages, case.plan.engine
+    if SGLANG_KT in packages and _UPSTREAM in packages:
+        yield warning(
+            _ABOUT,
+            f"sglang {packages[_UPSTREAM]} and sglang-kt {packages[SGLANG_KT]} are both installed",
+            "they share the import name: whichever was installed last overwrote the other's files",
+            "wheel METADATA",
+            f"pip uninstall -y sglang sglang-kt, then pip install {engine}",
+        )
+    elif engine not in packages:
+        other = next((name for name in (SGLANG_KT, _UPSTREAM) if name in packages), None)
+        found = f"no {engine}" + (f", but {other} {packages[other]}" if other else "")
+        why = "No module named 'sglang'"
+        if other:
+            why = "options and log lines differ between the two; upstream has no --kt- options"
+        yield error(_ABOUT, found, why, "", f"pip install {engine}, or another --python")
+    else:
+        installed = packages[engine]
+        planned = case.plan.version
+        yield ok(_ABOUT, f"{engine} {installed}")
+        if planned and version_rules.order(planned) != version_rules.order(installed):
+            why = "the plan was made by the rules of another version"
+            yield note(_ABOUT, f"planned for {engine} {planned}", why, "", "plan again")

@@ -1,0 +1,92 @@
+"""Whether the port is free, and who has it: sglang finds out only after loading everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+from server_bundle.doctor.case import Case
+from server_bundle.doctor.facts.machine import Machine
+from server_bundle.doctor.finding import Finding, error, note, ok, warning
+
+_ABOUT = "port"
+_LISTENING = "0A"
+_ANY = ("0.0.0.0", "::")
+_RESERVED = 1024
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """By the kernel's own tables; nothing is bound or asked."""
+    host, number = case.plan.host, case.plan.port
+    sockets = list(_listening(case.machine, number, host))
+    where = f"{host}:{number}"
+    if not sockets:
+        yield ok(_ABOUT, f"{where} is free")
+    for inode in sockets:
+        yield _taken(case, where, inode)
+    if number < _RESERVED:
+        cure = "a port from 1024 on"
+        yield warning(_ABOUT, f"port {number}", "only root may listen there", "ip(7)", cure)
+    if host not in ("127.0.0.1", "localhost", "::1") and not case.flags.has(
+        "--api-key", "--config"
+    ):
+        why = "whoever reaches this machine may use the server, and read its keys: /server_info "
+        why += "tells them"
+        yield note(_ABOUT, f"it will listen on {host}", why, "", "bind 127.0.0.1, and use ssh -L")
+
+
+def _taken(case: Case, where: str, inode: str) -> Finding:
+    pid = _owner(case.machine, inode)
+    if pid is None:
+        who = "a process that cannot be seen from here: another user's, or outside this container"
+    elif pid in case.machine.ours:
+        return error(
+            _ABOUT,
+            f"{where} has a server of ours: {case.machine.ours[pid]} (process {pid})",
+            "it may be the one that you want",
+            "",
+            "use it (ktserver status), or ktserver down first",
+        )
+    else:
+        command = case.machine.read(f"proc/{pid}/cmdline").replace("\0", " ").strip()
+        who = f"process {pid}: {command[:160] or case.machine.read(f'proc/{pid}/comm').strip()}"
+    why = "sglang says so only after loading everything, and after its line that it is ready"
+    cure = "end it, or choose another --port"
+    return error(_ABOUT, f"{where} is in use by {who}", why, "seen with sglang-kt 0.7.2", cure)
+
+
+def _listening(machine: Machine, port: int, host: str) -> Iterator[str]:
+    """The inodes of sockets that listen there, or everywhere."""
+    for table in ("proc/net/tcp", "proc/net/tcp6"):
+        for line in machine.read(table).splitlines()[1:]:
+            fields = line.split()
+            if len(fields) < 10 or fields[3] != _LISTENING:
+                continue
+            address, _, number = fields[1].rpartition(":")
+            if int(number, 16) == port and _meet(host, _address(address)):
+                yield fields[9]
+
+
+def _address(told: str) -> str:
+    """The kernel writes addresses as 32-bit words in its own byte order (little-endian here)."""
+    raw = b"".join(bytes.fromhex(told[at : at + 8])[::-1] for at in range(0, len(told), 8))
+    address = ip_address(raw)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def _meet(host: str, other: str) -> bool:
+    mine = "127.0.0.1" if host == "localhost" else host
+    return mine in _ANY or other in _ANY or mine == other
+
+
+def _owner(machine: Machine, inode: str) -> int | None:
+    wanted = f"socket:[{inode}]"
+    for link in machine.root.glob("proc/[0-9]*/fd/*"):
+        try:
+            if str(link.readlink()) == wanted:
+                return int(Path(link).parts[-3])
+        except OSError:
+            continue  # it has ended, or is another user's
+    return None

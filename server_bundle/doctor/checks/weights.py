@@ -1,0 +1,132 @@
+"""The weights: all there, of the size that they say, and of the model that the plan is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from server_bundle.doctor.case import Case
+from server_bundle.doctor.facts import safetensors
+from server_bundle.doctor.facts.safetensors import Checkpoint
+from server_bundle.doctor.finding import Finding, error, note, ok, warning
+
+_ABOUT = "weights"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_NAMED = 5
+"""So many files are named one by one."""
+_FETCH = "fetch them again; hf download goes on where it stopped"
+_FAMILIES = (
+    ("deepseek-v4", "DeepseekV4"),
+    ("deepseek-v3", "DeepseekV3|DeepseekV32"),
+    ("kimi", "Kimi|Deepseek"),
+    ("glm", "Glm|ChatGLM"),
+    ("minimax", "MiniMax"),
+    ("qwen3", "Qwen3"),
+)
+"""A profile's beginning, and how the architectures in config.json begin."""
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """The model's folder, and the experts' where that is another."""
+    seen = case.checkpoint
+    if not seen.is_there and _HUB_NAME.fullmatch(str(case.plan.model)):
+        why = "it may have to be downloaded first, and cannot be looked at here"
+        cure = "hf download, then --model with the folder that it prints"
+        yield note(_ABOUT, f"{case.plan.model} is a name on the hub, no folder", why, "", cure)
+        return
+    if not seen.is_there:
+        why = "it would be taken for a name on the Hugging Face hub, and fail after a minute"
+        yield error(_ABOUT, f"{seen.folder} is no folder", why, "", "correct --model")
+        return
+    if case.flags.text("--load-format") == "dummy":
+        yield note(_ABOUT, "random ones (--load-format dummy)", "its answers mean nothing", "")
+    else:
+        yield from _whole(seen)
+    yield from _fits(case)
+    other = case.flags.text("--kt-weight-path")
+    if other and Path(other).resolve() != seen.folder.resolve():
+        yield from _experts(Path(other))
+    elif other is None and case.flags.has_any("--kt-"):
+        why = "without it all experts go to the GPUs, and their memory runs out"
+        yield error(_ABOUT, "no --kt-weight-path", why, "KT #2099", "add it: the weights' folder")
+
+
+def _whole(seen: Checkpoint) -> Iterator[Finding]:
+    if seen.trouble:
+        why = "the server cannot read the model's description"
+        yield error(_ABOUT, f"{seen.folder}: {seen.trouble}", why, "", _FETCH)
+    if not seen.sizes and not seen.missing:
+        others = f"; there are {', '.join(seen.others[:3])}" if seen.others else ""
+        why = "Cannot find any model weights"
+        yield error(_ABOUT, f"no .safetensors in {seen.folder}{others}", why, "", _FETCH)
+        return
+    if seen.missing:
+        found = f"{len(seen.missing)} files are missing that the index names: "
+        yield error(_ABOUT, found + _listed(seen.missing), "loading fails", "", _FETCH)
+    if seen.damaged:
+        words = [
+            f"{one.name} ({one.why}: {one.size:,} bytes"
+            + (f" instead of {one.expected:,})" if one.expected is not None else ")")
+            for one in seen.damaged
+        ]
+        why = "SafetensorError: Error while deserializing header"
+        yield error(_ABOUT, _listed(words), why, "the safetensors format", _FETCH)
+    if seen.absent_tensors:
+        found = f"{seen.absent_tensors:,} tensors are in no file, though the index names them"
+        yield error(_ABOUT, found, "files of several versions are mixed", "", _FETCH)
+    if seen.unfinished and not seen.is_whole:
+        found = f"a download is unfinished: {_listed(seen.unfinished)}"
+        yield note(_ABOUT, found, "", "", "let it end, or start it again")
+    if seen.is_whole:
+        size = seen.total / (1 << 30)
+        yield ok(_ABOUT, f"{len(seen.sizes)} files, {size:,.1f} GiB, each as long as it says")
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _fits(case: Case) -> Iterator[Finding]:
+    named = case.checkpoint.architectures
+    expected = next(
+        (words for start, words in _FAMILIES if case.plan.profile.startswith(start)), ""
+    )
+    if named and expected and not re.match(expected, named[0]):
+        why = "its flags and variables are for another model"
+        cure = "another --profile (ktserver profiles), or another --model"
+        yield error(_ABOUT, f"{named[0]}, for {case.plan.profile}", why, "config.json", cure)
+    if "auto_map" in case.checkpoint.config and not case.flags.has("--trust-remote-code"):
+        why = "where this transformers does not know the model itself, it refuses to load it"
+        cure = "--trust-remote-code, if you trust who made the folder"
+        yield warning(_ABOUT, "the model brings code of its own", why, "config.json", cure)
+    yield from _window(case)
+
+
+def _window(case: Case) -> Iterator[Finding]:
+    own = case.checkpoint.config.get("max_position_embeddings")
+    scaling = case.checkpoint.config.get("rope_scaling")
+    factor = scaling.get("factor", 1) if isinstance(scaling, dict) else 1
+    if not isinstance(own, int) or not isinstance(factor, (int, float)) or not case.plan.context:
+        return
+    longest = own * max(1.0, factor)
+    if case.plan.context > longest and (
+        case.environment.get("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN") is None
+    ):
+        found = f"--context-length {case.plan.context:,}, and the model has {longest:,.0f}"
+        why = "context_length is greater than the derived context_length"
+        cure = f"--context-length {longest:.0f} at most"
+        yield error(_ABOUT, found, why, "sglang configs/model_config.py", cure)
+
+
+def _experts(folder: Path) -> Iterator[Finding]:
+    seen = safetensors.look(folder)
+    if not seen.is_there:
+        yield error(_ABOUT, f"--kt-weight-path {folder} is no folder", "", "", "correct it")
+    elif seen.sizes or seen.missing:
+        # Converted experts have no config.json of their own: only the files count.
+        seen.trouble = ""
+        yield from _whole(seen)
+    elif not seen.others:
+        yield error(_ABOUT, f"no weights in {folder}", "it is --kt-weight-path", "", "correct it")

@@ -1,0 +1,1 @@
+"""One server as processes: started, followed, supervised, restarted, stopped."""

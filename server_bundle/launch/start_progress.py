@@ -1,0 +1,82 @@
+"""What sglang's log tells about its start: how far it is, key figures, and what one should know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from server_bundle.logs import events, line
+from server_bundle.logs.ktransformers import SlowPath
+from server_bundle.logs.line import Line
+from server_bundle.logs.memory import Limits, MemoryFigures, Pools
+from server_bundle.logs.ranks import FirstRanks
+from server_bundle.logs.start_stages import Bar, Ready, Stage, StageReached
+
+READY = "ready"
+FIRST = "starting"
+_ORDER = [FIRST, *(stage.value for stage in Stage), READY]
+_DRAINS = "Gracefully exiting..."
+_RIDS = re.compile(r"remaining_rids=\[(.*?)\]")
+
+
+@dataclass
+class StartUp:
+    """Reads lines in their order."""
+
+    stage: str = FIRST
+    done: int | None = None
+    """Of the stage: files of weights, or graphs."""
+    total: int | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    """pool, window, chunk, max_prefill (tokens), max_running (requests), available (GB),
+    graphs (seconds for all captures)."""
+    warnings: list[str] = field(default_factory=list)
+    remaining: tuple[str, ...] = ()
+    """The requests (rid) that a draining server last said it had."""
+    _ranks: FirstRanks = field(default_factory=FirstRanks)
+
+    @property
+    def is_ready(self) -> bool:
+        """With --skip-server-warmup this comes before any forward."""
+        return self.stage == READY
+
+    def read(self, raw: str) -> None:
+        """One line, as written."""
+        told = line.read(raw)
+        if not self._ranks.admits(told):
+            return
+        if told.text.startswith(_DRAINS):
+            self._drains(told)
+            return
+        event = events.of_line(told)
+        if isinstance(event, SlowPath):
+            self.warnings.append(told.text)
+        elif event is not None:
+            self._goes_on(event)
+
+    def _goes_on(self, event: events.Event) -> None:
+        if isinstance(event, StageReached):
+            self._reach(event.stage.value)
+            if event.stage is Stage.GRAPHS and event.is_done and event.seconds is not None:
+                spent = self.figures.get("graphs", 0.0) + event.seconds
+                self.figures["graphs"] = round(spent, 2)
+        elif isinstance(event, Bar):
+            self._reach(event.stage.value)
+            if event.stage.value == self.stage:
+                self.done, self.total = event.done, event.total
+        elif isinstance(event, (Pools, MemoryFigures)):
+            self._reach(Stage.POOL.value)
+        elif isinstance(event, Limits):
+            self._reach(Stage.HTTP.value)
+            self.figures |= {name: float(n) for name, n in vars(event).items() if n is not None}
+        elif isinstance(event, Ready):
+            self._reach(READY)
+
+    def _reach(self, stage: str) -> None:
+        """A draft model is loaded after the first one's pools: stages do not go back."""
+        if _ORDER.index(stage) > _ORDER.index(self.stage):
+            self.stage, self.done, self.total = stage, None, None
+
+    def _drains(self, told: Line) -> None:
+        rids = _RIDS.search(told.text)
+        self.remaining = tuple(re.findall(r"'([^']+)'", rids[1])) if rids else ()

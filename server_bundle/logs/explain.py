@@ -1,0 +1,203 @@
+"""Why a server failed, by its log: known causes with the lines that prove them.
+
+Pure: lines in, causes out. What it does not know it says so, with the exception that ended it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from server_bundle.logs import catalogue, stages
+from server_bundle.logs.catalogue import Cause
+from server_bundle.logs.stages import Line
+
+_SHOWN = 300
+"""Characters of a line that are shown around what was found in it."""
+_EXCEPTION = re.compile(
+    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Failure|Warning)(?::.*)?$"
+)
+_SECRET = re.compile(r"(api_key=['\"]?|--(?:admin-)?api-key[= ]|Bearer )([^\s,'\")]+)")
+"""sglang writes its arguments into the log, keys in clear."""
+_OF_THE_LISTENER = ("EOFError", "KeyboardInterrupt", "BrokenPipeError", "ConnectionResetError")
+"""What the main process says when a child has died: never the reason."""
+_ORDERLY = (stages.STOPPING,)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A line of the log, by its number from 1, cut around what was found."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A known cause, where it was seen, how often, and in which stage of the server's life."""
+
+    cause: Cause
+    evidence: tuple[Evidence, ...]
+    times: int
+    stage: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known about the last server that a log tells of."""
+
+    found: tuple[Finding, ...]
+    """Fatal ones first, the earliest first."""
+    exception: Evidence | None
+    """The one that ended it, as far as the log tells; None without any."""
+    stage: str
+    """How far the server came."""
+    last: Evidence | None
+    """The last line with words; None for an empty log."""
+    ended: bool
+    """It was told to stop, and did."""
+    went_on: bool
+    """It served requests after that exception."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether a fatal cause was found."""
+        return any(finding.cause.is_fatal for finding in self.found)
+
+
+@dataclass
+class _Trace:
+    """How far one sign of a cause has been found."""
+
+    cause: Cause
+    sign: catalogue.Sign
+    seen: list[Evidence] = field(default_factory=list)
+
+    def look(self, line: Line) -> bool:
+        """Whether the sign is complete with this line."""
+        pattern = self.sign[len(self.seen)]
+        found = pattern.search(line.text)
+        is_last = len(self.seen) == len(self.sign) - 1
+        if found is None or (is_last and self.cause.when and line.stage not in self.cause.when):
+            return False
+        self.seen.append(Evidence(line.number, _around(line.text, found.start())))
+        return is_last
+
+
+def _around(text: str, position: int) -> str:
+    hidden = _SECRET.sub(lambda found: found[1] + "\0" * len(found[2]), text)  # places stay
+    start = 0 if position < _SHOWN else position - 20
+    cut = re.sub("\0+", "…", hidden[start : start + _SHOWN]).strip()
+    return ("… " if start else "") + cut + (" …" if start + _SHOWN < len(text) else "")
+
+
+class _Reader:
+    """What is found while reading; a new start of the server forgets what was before."""
+
+    def __init__(self, known: Sequence[Cause]) -> None:
+        self._known = known
+        self._forget()
+
+    def _forget(self) -> None:
+        self._traces = [_Trace(cause, sign) for cause in self._known for sign in cause.signs]
+        self.found: dict[str, Finding] = {}
+        self.exceptions: list[Evidence] = []
+        self.of_scheduler: list[Evidence] = []
+        self.last: Line | None = None
+        self.last_served = 0
+        self.stage = stages.ARGUMENTS
+        self._is_in_traceback = self._is_of_scheduler = False
+
+    def read(self, line: Line) -> None:
+        if line.is_start:
+            self._begin()
+            self.stage = line.stage
+        if line.text.strip():
+            self.last = line
+        if stages.STAGES.index(line.stage) > stages.STAGES.index(self.stage):
+            self.stage = line.stage
+        if line.is_chatter:
+            self.last_served = line.number
+        else:
+            self._look(line)
+            self._follow_traceback(line)
+
+    def _begin(self) -> None:
+        """What was said before a server printed its arguments is its own, but for trouble with
+        arguments, unless one before it had already printed its own."""
+        before = self.found if self.stage == stages.ARGUMENTS else {}
+        self._forget()
+        self.found = {
+            name: one for name, one in before.items() if one.cause.stage != stages.ARGUMENTS
+        }
+
+    def _look(self, line: Line) -> None:
+        for trace in self._traces:
+            if trace.look(line):
+                self._note(trace.cause, tuple(trace.seen), line.stage)
+                trace.seen.clear()
+
+    def _note(self, cause: Cause, seen: tuple[Evidence, ...], stage: str) -> None:
+        before = self.found.get(cause.id)
+        if before is None:
+            self.found[cause.id] = Finding(cause, seen, 1, stage)
+        else:
+            again = Finding(cause, before.evidence, before.times + 1, before.stage)
+            self.found[cause.id] = again
+
+    def _follow_traceback(self, line: Line) -> None:
+        if "Traceback (most recent call last)" in line.text:
+            self._is_in_traceback = True
+            self._is_of_scheduler = "Scheduler hit an exception" in line.text
+        elif self._is_in_traceback and not line.is_prefixed and _EXCEPTION.match(line.text):
+            seen = Evidence(line.number, _around(line.text, 0))
+            self.exceptions.append(seen)
+            if self._is_of_scheduler:
+                self.of_scheduler.append(seen)
+            self._is_in_traceback = False
+
+
+def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
+    """The causes of a failure, by the lines of a log from its last start on.
+
+    `exit_status` is that of the server's main process as a shell or subprocess gives it (137 or
+    -9), where it is known: some ends leave no word. sglang ends itself with SIGKILL after a
+    child's failure, so that it says something only about a log that tells of none.
+    """
+    known = catalogue.causes()
+    reader = _Reader(known)
+    for line in stages.read(raw):
+        reader.read(line)
+    exception = _telling(reader.of_scheduler) or _telling(reader.exceptions)
+    found = _without_consequences(list(reader.found.values()), exception)
+    last = _evidence(reader.last)
+    if exception is None and last is not None and not any(one.cause.is_fatal for one in found):
+        silent = (one for one in known if exit_status is not None and exit_status in one.exits)
+        found += [Finding(one, (last,), 1, reader.stage) for one in silent]
+    found.sort(key=lambda one: (not one.cause.is_fatal, one.evidence[0].number))
+    ended = reader.last is not None and reader.last.stage in _ORDERLY
+    went_on = exception is not None and reader.last_served > exception.number
+    return Explanation(tuple(found), exception, reader.stage, last, ended, went_on)
+
+
+def _evidence(line: Line | None) -> Evidence | None:
+    return None if line is None else Evidence(line.number, _around(line.text, 0))
+
+
+def _telling(exceptions: list[Evidence]) -> Evidence | None:
+    """The last one that is not just the news of another process's end."""
+    told = [one for one in exceptions if not one.text.startswith(_OF_THE_LISTENER)]
+    return (told or exceptions)[-1] if exceptions else None
+
+
+def _without_consequences(found: list[Finding], exception: Evidence | None) -> list[Finding]:
+    replaced = {name for one in found for name in one.cause.replaces}
+    kept = [one for one in found if one.cause.id not in replaced]
+    firm = any(one.cause.is_fatal and not one.cause.yields for one in kept)
+    return [
+        one
+        for one in kept
+        if not one.cause.yields
+        or (not firm and (one.cause.yields == "causes" or exception is None))
+    ]

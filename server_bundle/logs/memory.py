@@ -1,0 +1,95 @@
+"""What a server says about its memory once, while it starts: limits, pools, and how it got there.
+
+sglang-kt model_executor/memory_profiler.py:112, model_runner_kv_cache_mixin.py:443,
+mem_cache/memory_pool.py:652, managers/scheduler.py:616.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from server_bundle.logs import fields
+from server_bundle.logs.line import Line
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The summary that rank 0 prints. Tokens but for `available` (GiB left: on the GPU or, of a
+    server on CPU, in the machine) and `max_running` (requests). None: not told, or no limit."""
+
+    pool: int
+    """max_total_num_tokens: KV tokens of all requests together; of DeepSeek V4 the full pool."""
+    chunk: int | None = None
+    max_prefill: int | None = None
+    max_running: int | None = None
+    window: int | None = None
+    available: float | None = None
+
+
+@dataclass(frozen=True)
+class Pools:
+    """`tokens` fit into the (full) pool. `parts`: the sizes of DeepSeek V4's several pools, by
+    their names (full, swa, c4 …). `gigabytes`: of all it holds, in GiB."""
+
+    tokens: int
+    parts: Mapping[str, int] = field(default_factory=dict)
+    gigabytes: float | None = None
+
+
+@dataclass(frozen=True)
+class MemoryFigures:
+    """The numbers of a "Memory profiling" or "DSv4 memory calculation" line, by their names:
+    GiB, bytes per token, a share, tokens, as the name says."""
+
+    figures: Mapping[str, float]
+
+
+_ASSIGNED = re.compile(r"\w{1,40}=[^,=]{0,40}(?:, \w{1,40}=[^,=]{0,40})*", re.ASCII)
+_KV_CACHE = "KV Cache is allocated."
+_POOL_SIZES = re.compile(r"DSv4 pool sizes: ", re.IGNORECASE)
+_FIGURES = re.compile(r"(?:Memory profiling|DSv4 memory calculation): ", re.IGNORECASE)
+
+
+def read(line: Line) -> Limits | Pools | MemoryFigures | None:
+    """None when it is another line."""
+    text = line.text
+    if "max_total_num_tokens=" in text and _ASSIGNED.fullmatch(text.rstrip(" .")):
+        return _limits(fields.read(text, between="="))
+    if text.startswith(_KV_CACHE):
+        return _kv_cache(fields.read(text.removeprefix(_KV_CACHE)))
+    if head := _POOL_SIZES.match(text):
+        return _pool_sizes(fields.read(text[head.end() :], between="="))
+    if head := _FIGURES.match(text):
+        found = fields.read(text[head.end() :], between="=")
+        numbers = {name: fields.number(found, name) for name in found}
+        return MemoryFigures({name: n for name, n in numbers.items() if n is not None})
+    return None
+
+
+def _limits(found: dict[str, str]) -> Limits | None:
+    pool = fields.count(found, "max_total_num_tokens")
+    if pool is None:
+        return None
+    return Limits(
+        pool,
+        chunk=fields.count(found, "chunked_prefill_size"),
+        max_prefill=fields.count(found, "max_prefill_tokens"),
+        max_running=fields.count(found, "max_running_requests"),
+        window=fields.count(found, "context_len"),
+        available=fields.number(found, "available_gpu_mem", "available_cpu_mem"),
+    )
+
+
+def _kv_cache(found: dict[str, str]) -> Pools | None:
+    tokens = fields.count(found, "tokens")
+    sizes = [fields.number(found, name) for name in ("K size", "V size", "KV size")]
+    known = [size for size in sizes if size is not None]
+    return None if tokens is None else Pools(tokens, gigabytes=sum(known) if known else None)
+
+
+def _pool_sizes(found: dict[str, str]) -> Pools | None:
+    counts = {name: fields.count(found, name) for name in found}
+    parts = {name: count for name, count in counts.items() if count is not None}
+    return Pools(parts["full"], parts) if "full" in parts else None

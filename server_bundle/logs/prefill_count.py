@@ -1,0 +1,50 @@
+"""How many tokens were prefilled since one began to read the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server_bundle.logs import batches
+from server_bundle.logs import line as lines
+from server_bundle.logs.batches import PrefillBatch
+
+
+@dataclass
+class PrefillCount:
+    """A count that only grows, by one chunk at a time, when the chunk has been computed."""
+
+    _done: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
+    _begun: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
+    _queued: dict[int, int] = field(default_factory=dict)
+
+    def see(self, raw: str) -> bool:
+        """One line, as written. True when it was about a chunk."""
+        line = lines.read(raw)
+        batch = batches.read(line)
+        if batch is None:
+            return False
+        writer = (line.replica, line.rank)
+        if batch.queued is not None:
+            self._queued[line.replica] = batch.queued
+        # What was only begun when it was told has been computed when the next line comes.
+        before = self._begun.pop(writer, 0)
+        self._done[writer] = self._done.get(writer, 0) + before
+        if not isinstance(batch, PrefillBatch):
+            return False
+        where = self._done if batch.is_done else self._begun
+        where[writer] = where.get(writer, 0) + batch.new_tokens
+        return True
+
+    @property
+    def tokens(self) -> int:
+        """Of all replicas. The ranks of one count the same chunks: the most that one of them has
+        told is it, also where one's line is not there yet."""
+        most: dict[int, int] = {}
+        for (replica, _), done in self._done.items():
+            most[replica] = max(most.get(replica, 0), done)
+        return sum(most.values())
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait, as told last."""
+        return sum(self._queued.values())

@@ -1,0 +1,77 @@
+"""A launch plan as a file: written by `ktserver plan --json`, run by `ktserver up --plan`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from server_bundle.plan.launch_plan import LaunchPlan
+
+_TUPLES = ("prefix", "argv")
+_OPTIONAL: dict[str, Any] = {
+    "version": None,
+    "prefix": (),
+    "environment": {},
+    "context": None,
+    "planned_pool": None,
+    "warmup_tokens": 0,
+    "gpus": 0,
+    "ready_seconds": 1800.0,
+}
+"""What a plan written by hand may leave out. 30 minutes: weights from a slow disk take their
+time."""
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (int, float),
+    "tuple[str, ...]": (list, tuple),
+    "dict[str, str]": (dict,),
+}
+
+
+def to_json(plan: LaunchPlan) -> str:
+    """One object; field names are those of `LaunchPlan`."""
+    return json.dumps(dataclasses.asdict(plan), indent=1)
+
+
+def from_json(text: str) -> LaunchPlan:
+    """The plan. Raises `ValueError`, saying which field is wrong and how."""
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("a launch plan is one JSON object")
+    fields = {field.name: str(field.type) for field in dataclasses.fields(LaunchPlan)}
+    unknown = sorted(set(data) - set(fields))
+    if unknown:
+        raise ValueError(f"unknown field {unknown[0]!r}; there are {', '.join(fields)}")
+    data = {**_OPTIONAL, **data}
+    missing = [name for name in fields if name not in data]
+    if missing:
+        raise ValueError(f"{missing[0]!r} is missing")
+    for name, kind in fields.items():
+        data[name] = _checked(name, data[name], kind)
+    if not data["argv"] or data["port"] < 1:
+        raise ValueError("argv and port must name something")
+    return LaunchPlan(**data)
+
+
+def _checked(name: str, value: object, kind: str) -> object:
+    is_right = isinstance(value, _KINDS[kind]) and not isinstance(value, bool)
+    parts = (
+        value
+        if isinstance(value, (list, tuple))
+        else value.values()
+        if isinstance(value, dict)
+        else ()
+    )
+    if not is_right or not all(isinstance(part, str) and "\0" not in part for part in parts):
+        raise ValueError(f"{name!r} is {value!r}, and should be {kind}")
+    return tuple(parts) if name in _TUPLES else value
+
+
+def load(path: Path) -> LaunchPlan:
+    """Read a file. Raises OSError and ValueError."""
+    return from_json(path.read_text(encoding="utf-8"))

@@ -1,0 +1,209 @@
+"""Profiles: a deployment as somebody published it, and what we change about it, each with why.
+
+A profile is `profiles/NAME.toml`; `flags.toml` has the reasons and changes that many share.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from server_bundle import package_data
+from server_bundle.errors import NoSuchProfile
+from server_bundle.plan.kv_pool import Card
+
+EMBEDDED = "embedded"
+LLAMA_CPP = "llama.cpp"
+Value = str | bool
+"""Of a flag; True for one that stands alone."""
+
+_FOLDER = package_data.PLAN / "profiles"
+_ENGINES = ("sglang-kt", "sglang", LLAMA_CPP)
+_KEYS = {
+    *("title", "engine", "since", "family", "status", "source", "served_name", "port", "gpus"),
+    *("context", "warmup_tokens", "ready_seconds", "needs", "kv", "prefix", "variable", "flag"),
+    "change",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What we do otherwise than the source."""
+
+    value: Value | None
+    """None: left out."""
+    reason: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One argument of the server."""
+
+    name: str
+    guide: Value | None
+    """As the source has it; None when only we give it."""
+    reason: str
+    source: str
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable, for the server only."""
+
+    name: str
+    value: str
+    reason: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What stands before the interpreter."""
+
+    guide: tuple[str, ...]
+    reason: str
+    source: str
+    ours: tuple[str, ...]
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class KvFacts:
+    """What the pool can be computed from."""
+
+    card: Card
+    experts: int
+    hidden: int
+    expert_hidden: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One deployment. Values may hold {model}, {port}, {gpus}, {gpu_list}, {served_name},
+    {physical_cores}, {numa_nodes} and {safe_context}, which a plan fills in."""
+
+    name: str
+    title: str
+    engine: str
+    since: str | None
+    """The first version of the engine that knows all its flags."""
+    family: str
+    """Of models that version rules speak of; empty for others."""
+    status: str
+    source: str
+    served_name: str
+    port: int
+    gpus: int
+    context: int | None
+    warmup_tokens: int
+    ready_seconds: float
+    needs: str
+    kv: KvFacts | None
+    prefix: Prefix
+    variables: tuple[Variable, ...]
+    flags: tuple[Flag, ...]
+
+
+def names() -> list[str]:
+    """Of all profiles."""
+    return sorted(path.name[: -len(".toml")] for path in _FOLDER.glob("*.toml"))
+
+
+@cache
+def load(name: str) -> Profile:
+    """One profile. Raises `NoSuchProfile`; `ValueError` for one that is not valid (a bug)."""
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise NoSuchProfile(f"there is no profile {name!r}{hint} `ktserver profiles` lists them")
+    return from_toml(name, package_data.read(_FOLDER / f"{name}.toml"))
+
+
+def from_toml(name: str, data: dict[str, Any]) -> Profile:
+    """A profile from its file's content. Raises `ValueError`, naming what is wrong."""
+    _check(name, data)
+    return Profile(
+        name=name,
+        title=data["title"],
+        engine=data["engine"],
+        since=data.get("since"),
+        family=data.get("family", ""),
+        status=data["status"],
+        source=data["source"],
+        served_name=data["served_name"],
+        port=data["port"],
+        gpus=data["gpus"],
+        context=data.get("context"),
+        warmup_tokens=data["warmup_tokens"],
+        ready_seconds=float(data["ready_seconds"]),
+        needs=data["needs"],
+        kv=_kv(data.get("kv")),
+        prefix=_prefix(data.get("prefix"), data["source"]),
+        variables=tuple(
+            Variable(key, one["value"], one["reason"], one.get("source", data["source"]))
+            for key, one in data.get("variable", {}).items()
+        ),
+        flags=_flags(name, data),
+    )
+
+
+def _check(name: str, data: dict[str, Any]) -> None:
+    unknown = set(data) - _KEYS
+    missing = _KEYS - set(data) - {"since", "family", "context", "kv", "prefix", "variable"}
+    missing.discard("change")
+    if unknown or missing:
+        raise ValueError(f"profile {name}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+    if data["engine"] not in _ENGINES:
+        raise ValueError(f"profile {name}: engine {data['engine']!r} is none of {_ENGINES}")
+
+
+def _flags(name: str, data: dict[str, Any]) -> tuple[Flag, ...]:
+    """Those of the source in its order, then those that only we give."""
+    shared = _shared()
+    ours = data.get("change", {})
+    flags = []
+    for flag, one in data["flag"].items():
+        reason = one.get("reason") or shared["reason"].get(flag)
+        if reason is None:
+            raise ValueError(f"profile {name}: {flag} has no reason")
+        source = one.get("source", data["source"])
+        flags.append(Flag(flag, one["guide"], reason, source, _change(flag, one, ours)))
+    if data["engine"] == LLAMA_CPP:
+        return tuple(flags)
+    for flag in (*ours, "--enable-metrics", "--served-model-name"):
+        if flag not in [one.name for one in flags]:
+            change = ours.get(flag) or shared["change"][flag]
+            reason = shared["reason"].get(flag, change["reason"])
+            flags.append(Flag(flag, None, reason, change["evidence"], Change(**change)))
+    return tuple(flags)
+
+
+def _change(flag: str, one: dict[str, Any], ours: dict[str, Any]) -> Change | None:
+    found = ours.get(flag) or _shared()["change"].get(flag)
+    return None if found is None or found["value"] == one["guide"] else Change(**found)
+
+
+def _prefix(found: dict[str, Any] | None, source: str) -> Prefix:
+    if found is None:
+        return Prefix((), "", source, (), None)
+    guide, ours = tuple(found["guide"]), tuple(found["ours"])
+    change = None
+    if guide != ours:
+        change = Change(" ".join(ours) or None, found["change"], found["evidence"])
+    return Prefix(guide, found["reason"], source, ours, change)
+
+
+def _kv(found: dict[str, Any] | None) -> KvFacts | None:
+    if found is None:
+        return None
+    card = Card(found["total_gib"], found["after_load_gib"], found["graphs_gib"])
+    return KvFacts(card, found["experts"], found["hidden"], found["expert_hidden"])
+
+
+@cache
+def _shared() -> dict[str, dict[str, Any]]:
+    return package_data.read(package_data.PLAN / "flags.toml")

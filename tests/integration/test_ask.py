@@ -1,0 +1,118 @@
+"""`ktjob ask`: another question about a stored document, without the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient import errors, submit_long
+from ktclient.api.job import Job
+from ktclient.config import settings as config
+from ktclient.submission import followup
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens.estimate import Estimate
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [*ktjob_command, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+def test_another_question_needs_no_file(run: Run, tmp_path: Path) -> None:
+    """Same document, server and limits unless given; by command and from Python."""
+    book = tmp_path / "book.txt"
+    book.write_text("It was a dark and stormy night. " * 50)
+    with fake_sglang(tmp_path, "--answer", "A storm.") as server:
+        options = ("--max-tokens", "77", "--priority", "3")
+        submitted = run("submit", str(book), "--server", server.url, *options)
+        first = submitted.stdout.strip()
+        assert submitted.returncode == 0, submitted.stderr
+        assert run("wait", first).returncode == 0
+        book.unlink()
+        asked = run("ask", first, "What weather?", "--timeout", "99", "--wait", "--json")
+        assert asked.returncode == 0, asked.stderr
+        second = json.loads(asked.stdout)
+        third = Job(first).ask("And who?").wait()
+        assert second["text"] == third.result() == "A storm."
+        assert (second["max_tokens"], second["timeout"], second["task"]) == (77, 99, "ask")
+        assert len(server.requests()) == 3
+    with Store.open(StateDir(Path(os.environ["KTJOB_HOME"]))) as store:
+        jobs = [store.job(one) for one in (first, second["id"], third.id)]
+        assert len({job.document for job in jobs}) == 1
+        assert [job.priority for job in jobs] == [3, 3, 3]
+        assert "What weather?" in jobs[1].spec
+
+
+STORY = "It was a dark and stormy night; the rain fell in torrents.\n" * 3_000
+
+
+def test_the_new_question_is_counted_with_the_document(tmp_path: Path, ktjob_home: Path) -> None:
+    """Exactly, as at submit; the weight is of the new question, not of the old one."""
+    question, settings = "Which of these words is the longest? " * 200, config.load()
+    with fake_sglang(tmp_path) as server:
+        first = submit_long(STORY, ask=question, server=server.url).id
+        second, before = followup.ask(first, "Who?", settings, 100)
+        again, _ = followup.ask(second, question, settings)
+    with Store.open(settings.state) as store:
+        jobs = [store.job(one) for one in (first, second, again)]
+    exact = before.count.tokens
+    assert before.count.exact and jobs[1].weight == exact + 100
+    assert jobs[2].weight == jobs[0].weight - 1024 + 100 > jobs[1].weight + 1_000
+    counts = [JobSpec.from_json(job.spec).counted for job in jobs]
+    assert counts[1] == Estimate(exact, exact, exact) and counts[0] == counts[2]
+
+
+def test_what_does_not_fit_is_refused_as_at_submit(tmp_path: Path, ktjob_home: Path) -> None:
+    """With the arithmetic, and nothing stored."""
+    settings = config.load()
+    with fake_sglang(tmp_path, "--pool", "50000") as server:
+        first = submit_long(STORY, server=server.url)
+        first.wait(60)
+        with pytest.raises(errors.DoesNotFit, match="KV pool is 50,000"):
+            followup.ask(first.id, "Who?", settings, 2_500)
+    with Store.open(settings.state) as store:
+        assert [job.id for job in store.newest(10)] == [first.id]
+
+
+def test_a_busy_server_is_not_waited_for(tmp_path: Path, ktjob_home: Path) -> None:
+    """It is in a chunk of ten minutes: the question is stored all the same, by what is known."""
+    with fake_sglang(tmp_path, "--prefill-seconds", "600", "--chunk", "1000000") as server:
+        first = submit_long(STORY, server=server.url)
+        server.wait_for_event("prefill_started", 60)
+        second = first.ask("Who?")
+        assert second.status().state == "QUEUED"
+        assert not server.events("prefill_ended")
+        second.cancel()
+        first.cancel()
+        assert first.wait(60).status().state == "CANCELLED"
+
+
+def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:
+    """An unknown job, and no question; nothing is stored."""
+    book = tmp_path / "book.txt"
+    book.write_text("It was a dark and stormy night.")
+    with fake_sglang(tmp_path) as server:
+        first = run("submit", str(book), "--server", server.url).stdout.strip()
+        unknown = run("ask", "nosuchjob", "Why?")
+        assert unknown.returncode == 3 and "no job" in unknown.stderr
+        for wrong in (("ask", first, " "), ("ask", first, "Why?", "--max-tokens", "0")):
+            refused = run(*wrong)
+            assert refused.returncode == 2 and not refused.stdout, refused
+        run("wait", first)
+    assert len(json.loads(run("status", "--json").stdout)) == 1

@@ -1,0 +1,183 @@
+"""Several questions about one document: a job each on one stored text, or together in one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import fake_sglang
+
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient import errors, submit_questions
+from ktclient.submission.spec import JobSpec
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+STORY = "It was a dark and stormy night; the rain fell in torrents.\n" * 3_000
+TWO = ("--ask", "Who?", "--ask", "Where?")
+
+
+@pytest.fixture
+def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [*ktjob_command, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    path = tmp_path / "book.txt"
+    path.write_text(STORY)
+    return path
+
+
+def test_each_is_a_job_and_a_prefix_cache_reads_the_document_once(
+    tmp_path: Path, ktjob_home: Path
+) -> None:
+    """In order, of one stored document; on a server for two they run one after another."""
+    with fake_sglang(tmp_path, "--radix", "--prefill-seconds", "0.5") as server:
+        asked = submit_questions(STORY, ["Who?", "Where?", "When?"], server=server.url)
+        assert [job.wait(60).status().state for job in asked] == ["SUCCEEDED"] * 3
+    ids = [job.id for job in asked]
+    with Store.open(StateDir(ktjob_home)) as store:
+        jobs = [store.job(one) for one in ids]
+        figures = [attempt.figures for job in jobs if (attempt := store.attempt(job))]
+        times = [(job.started_at or "", job.finished_at or "") for job in jobs]
+    assert [JobSpec.from_json(job.spec).task.text for job in jobs] == ["Who?", "Where?", "When?"]
+    assert len({job.document for job in jobs}) == 1
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
+    read = [(one["prompt_tokens"], one["cached_tokens"]) for one in figures]
+    assert read[0][1] is None  # so told where nothing is cached
+    assert all(int(str(cached)) > 0.9 * int(str(tokens)) for tokens, cached in read[1:])
+
+
+def test_waiting_prints_each_answer_under_its_question(
+    run: Run, tmp_path: Path, book: Path
+) -> None:
+    """And as a list for programs; what repeated prefills cost is said, where they are."""
+    book.write_text("A short story.")
+    with fake_sglang(tmp_path, "--answer", "Nobody.") as server:
+        told = run("submit", str(book), "--server", server.url, *TWO, "--wait")
+        listed = run("submit", str(book), "--server", server.url, *TWO, "--wait", "--json")
+        quiet = run("submit", str(book), "--server", server.url, "--ask", "Who?", "--wait")
+    assert told.stdout == "1. Who?\n\nNobody.\n\n2. Where?\n\nNobody.\n"
+    assert "reads the document 2 times" in told.stderr and "--together" in told.stderr
+    records = json.loads(listed.stdout)
+    assert [(one["questions"], one["text"]) for one in records] == [
+        (["Who?"], "Nobody."),
+        (["Where?"], "Nobody."),
+    ]
+    assert quiet.stdout == "Nobody.\n" and "--together" not in quiet.stderr
+
+
+def test_all_are_stored_or_none(run: Run, tmp_path: Path, book: Path) -> None:
+    """One question that cannot be asked, or does not fit, and nothing is stored."""
+    with fake_sglang(tmp_path, "--window", "60000") as server:
+        options = (str(book), "--server", server.url)
+        empty = run("submit", *options, "--ask", "Who?", "--ask", " ")
+        long = run("submit", *options, "--ask", "Who?", "--ask", "Why? " * 20_000)
+        mixed = run("submit", *options, *TWO, "--summarize")
+        alone = run("submit", *options, "--ask", "Who?", "--together")
+        assert server.requests() == []
+    assert [one.returncode for one in (empty, long, mixed, alone)] == [2, 7, 2, 2]
+    assert not any(one.stdout for one in (empty, long, mixed, alone))
+    assert json.loads(run("status", "--json").stdout) == []
+
+
+def test_together_is_one_request_and_its_answer_is_taken_apart(
+    run: Run, tmp_path: Path, book: Path
+) -> None:
+    """One prefill; the answers in text, as a list, and as they came."""
+    with fake_sglang(tmp_path, "--answer", 'In "Highbury".') as server:
+        asked = run("submit", str(book), "--server", server.url, *TWO, "--together", "--wait")
+        assert asked.returncode == 0, asked.stderr
+        (sent,) = server.requests()
+        (job,) = json.loads(run("status", "--json").stdout)
+    answer = 'In "Highbury".'
+    assert asked.stdout == f"1. Who?\n\n{answer}\n\n2. Where?\n\n{answer}\n"
+    assert "keeps no prefixes" not in asked.stderr
+    assert sent["response_format"]["json_schema"]["schema"]["required"] == ["1", "2"]
+    assert sent["messages"][0]["content"].endswith("1. Who?\n2. Where?")
+    assert sent["max_tokens"] == 2 * 1024
+    listed = json.loads(run("result", job["id"], "--json").stdout)
+    assert listed["answers"] == [{"question": one, "answer": answer} for one in ("Who?", "Where?")]
+    raw = run("result", job["id"], "--raw").stdout
+    assert raw.strip() == listed["text"] and json.loads(raw) == {"1": answer, "2": answer}
+    run("result", job["id"], "-o", str(tmp_path / "out.txt"))
+    assert (tmp_path / "out.txt").read_text() == asked.stdout
+
+
+def test_of_an_answer_cut_short_what_is_whole_is_given(
+    run: Run, tmp_path: Path, book: Path
+) -> None:
+    """And it is said which is missing, and where the rest is."""
+    book.write_text("A short story.")
+    answer = ("--answer", "one two three four five six")
+    with fake_sglang(tmp_path, *answer) as server:
+        options = ("--server", server.url, "--together", "--max-tokens", "10", "--wait")
+        asked = run("submit", str(book), *TWO, *options)
+    assert asked.returncode == 0
+    assert asked.stdout.startswith("1. Who?\n\none two three four five six\n\n2. Where?\n\n(no")
+    assert "no whole answer to question 2" in asked.stderr and "result --raw" in asked.stderr
+    assert "cut off at 10 tokens" in asked.stderr
+
+
+@pytest.mark.parametrize("flavour", ["kt", "upstream"])
+def test_a_server_without_schemas_is_asked_without_one(
+    tmp_path: Path, ktjob_home: Path, flavour: str
+) -> None:
+    """It refused before it read anything, so nothing is paid twice; within the same attempt."""
+    written = 'Certainly: {"1": "Emma", "2": "In Highbury"}'
+    options = ("--grammar", "none", "--flavour", flavour, "--answer", written)
+    with fake_sglang(tmp_path, *options) as server:
+        (job,) = submit_questions(
+            "A short story.\n", ["Who?", "Where?"], together=True, server=server.url
+        )
+        answers = job.answers(60)
+        sent = server.requests()
+        assert len(server.events("prefill_started")) == 1
+    assert [(one.question, one.text) for one in answers] == [
+        ("Who?", "Emma"),
+        ("Where?", "In Highbury"),
+    ]
+    assert ["response_format" in one for one in sent] == [True, False]
+    assert job.status().attempt == 1 and job.result() == written
+
+
+def test_questions_from_python(tmp_path: Path, ktjob_home: Path) -> None:
+    """A job each, in order; what is no list of questions is told."""
+    with fake_sglang(tmp_path, "--answer", "Nobody.") as server:
+        jobs = submit_questions("A story.\n", ["Who?", "Where?"], server=server.url, priority=2)
+        found = [job.answers(60) for job in jobs]
+    assert [[one.question for one in each] for each in found] == [["Who?"], ["Where?"]]
+    assert all(each[0].text == "Nobody." for each in found)
+    with Store.open(StateDir(ktjob_home)) as store:
+        assert [store.job(job.id).priority for job in jobs] == [2, 2]
+    for wrong in ([], "Who?"):
+        with pytest.raises(errors.BadInput):
+            submit_questions("A story.\n", wrong, server=server.url)
+
+
+def test_a_real_grammar_makes_the_structure(ktjob_home: Path, cache_env: dict[str, str]) -> None:
+    """llama.cpp with a model of 135M: the sense is its own, the object is whole."""
+    (job,) = submit_questions(
+        "The ferry to Mull was late, because of the fog. Ann waited for it with her dog.\n",
+        ["Who waited?", "Why was the ferry late?"],
+        together=True,
+        server="embedded",
+        max_tokens=400,
+    )
+    answers = job.answers(150)
+    if not job.status().is_truncated:
+        assert set(json.loads(job.result())) == {"1", "2"}
+        assert all(one.text is not None for one in answers)
+    assert job.result().lstrip().startswith("{")
+    assert [one.question for one in answers] == ["Who waited?", "Why was the ferry late?"]

@@ -1,0 +1,204 @@
+"""Settings: who wins, where things are, and what is said about a configuration that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ktclient.config import settings as config
+from ktclient.errors import BadSetting
+from ktclient.request.stream import LongRequest
+
+KEY = "sk-very-secret"
+
+
+def configured(folder: Path, text: str) -> dict[str, str]:
+    """An environment that says nothing but where this configuration file is."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.toml").write_text(text, encoding="utf-8")
+    return {"KTJOB_CONFIG": str(folder)}
+
+
+def test_without_environment_and_file_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server, model or key is made up, and folders are where XDG puts them."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = config.load({})
+    assert (settings.server, settings.model, settings.api_key) == (None, None, None)
+    assert settings.parallel is None
+    assert settings.state.root == tmp_path / ".local" / "state" / "ktjob"
+    assert settings.cache == tmp_path / ".cache" / "ktjob"
+    assert settings.config_file == tmp_path / ".config" / "ktjob" / "config.toml"
+    assert list(tmp_path.iterdir()) == [], "reading settings creates nothing"
+
+
+def test_the_file_speaks_where_the_environment_is_silent(tmp_path: Path) -> None:
+    """Every documented key of the file has its effect."""
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    text = '[server]\nurl = "http://a:1"\nmodel = "m"\napi_key_file = "key"\nparallel = 3\n'
+    settings = config.load(configured(tmp_path, text))
+    assert settings.server == "http://a:1"
+    assert settings.model == "m"
+    assert settings.api_key == KEY
+    assert settings.parallel == 3
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Each variable replaces its key, and a key file that is not needed is not read."""
+    text = '[server]\nurl = "http://a:1"\nmodel = "m"\napi_key_file = "missing"\n'
+    environ = configured(tmp_path, text) | {
+        "KTJOB_SERVER": "embedded",
+        "KTJOB_MODEL": "other",
+        "KTJOB_API_KEY": "from-environment",
+    }
+    settings = config.load(environ)
+    assert settings.server == config.EMBEDDED
+    assert settings.model == "other"
+    assert settings.api_key == "from-environment"
+
+
+def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
+    """`KTJOB_SERVER= ktjob …` falls back to the file."""
+    environ = configured(tmp_path, '[server]\nurl = "http://a:1"\n')
+    assert config.load(environ | {"KTJOB_SERVER": ""}).server == "http://a:1"
+
+
+def test_absolute_xdg_folders_are_used() -> None:
+    """State, cache and configuration each follow their own variable."""
+    settings = config.load(
+        {"XDG_STATE_HOME": "/x/s", "XDG_CACHE_HOME": "/x/c", "XDG_CONFIG_HOME": "/x/f"}
+    )
+    assert settings.state.root == Path("/x/s/ktjob")
+    assert settings.cache == Path("/x/c/ktjob")
+    assert settings.config_file == Path("/x/f/ktjob/config.toml")
+
+
+def test_a_relative_xdg_folder_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The XDG specification calls it invalid."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = config.load({"XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "./cache"})
+    assert settings.state.root == tmp_path / ".local" / "state" / "ktjob"
+    assert settings.cache == tmp_path / ".cache" / "ktjob"
+
+
+def test_our_own_variables_win_over_xdg_and_become_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder means the same to a runner with another working directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    settings = config.load(
+        {"KTJOB_HOME": "here", "KTJOB_CACHE": "~/there", "XDG_STATE_HOME": "/x", "KTJOB_CONFIG": ""}
+    )
+    assert settings.state.root == tmp_path / "here"
+    assert settings.cache == tmp_path / "there"
+
+
+@pytest.mark.parametrize("own", ["KTJOB_HOME", "KTJOB_CACHE", "KTJOB_CONFIG"])
+def test_the_home_of_an_unknown_user_is_a_bad_setting(own: str) -> None:
+    """~nobody-here cannot be expanded; that is said, not raised from pathlib."""
+    with pytest.raises(BadSetting, match=own):
+        config.load({own: "~no-such-user-of-ktjob/folder"})
+
+
+def test_a_configuration_that_cannot_be_looked_for_is_a_bad_setting() -> None:
+    """A folder name longer than any file system takes."""
+    with pytest.raises(BadSetting, match=r"config\.toml"):
+        config.load({"KTJOB_CONFIG": "/" + "x" * 300})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server", "cannot be read"),
+        ("\0", "cannot be read"),
+        ('[server]\nurl = "a"\nurl = "b"\n', "cannot be read"),
+        ('server = "http://a:1"', r"\[server\] is a table"),
+        ("[[server]]\n", r"\[server\] is a table"),
+        ("[severs]\n", "unknown setting 'severs'"),
+        ('url = "http://a:1"\n', "unknown setting 'url'"),
+        ('[server]\napi_key = "sk"\n', r"server\.api_key: only \"keyring\" may stand here"),
+        ("[server]\nurl = 40001\n", r"server\.url must be text, not 40001"),
+        ('[server]\nmodel = ["m"]\n', r"server\.model must be text"),
+        ("[server]\napi_key_file = true\n", r"server\.api_key_file must be text"),
+        ("[server]\nparallel = 0\n", r"server\.parallel must be a whole number above 0, not 0"),
+        ("[server]\nparallel = -1\n", r"server\.parallel"),
+        ("[server]\nparallel = 1.5\n", r"server\.parallel"),
+        ('[server]\nparallel = "2"\n', r"server\.parallel"),
+        ("[server]\nparallel = true\n", r"server\.parallel"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused_with_its_path(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    """The message names the file and the setting."""
+    with pytest.raises(BadSetting, match=told) as refused:
+        config.load(configured(tmp_path, text))
+    assert str(tmp_path / "config.toml") in str(refused.value)
+
+
+def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Bytes outside UTF-8, and a folder in its place."""
+    environ = configured(tmp_path, "")
+    (tmp_path / "config.toml").write_bytes(b'[server]\nurl = "\xff"\n')
+    with pytest.raises(BadSetting, match="cannot be read"):
+        config.load(environ)
+    (tmp_path / "config.toml").unlink()
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(BadSetting, match="cannot be read"):
+        config.load(environ)
+
+
+def test_a_missing_key_file_is_a_bad_setting(tmp_path: Path) -> None:
+    """A relative name is looked up beside the configuration file, and the message says where."""
+    environ = configured(tmp_path, '[server]\napi_key_file = "keys/mine"\n')
+    with pytest.raises(BadSetting) as refused:
+        config.load(environ)
+    assert str(tmp_path / "keys" / "mine") in str(refused.value)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "mine").write_text(f"  {KEY}\r\n")
+    assert config.load(environ).api_key == KEY
+
+
+def test_a_key_file_elsewhere_may_be_absolute_or_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/run/secrets/key and ~/key."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "key").write_text(KEY)
+    for name in (str(tmp_path / "key"), "~/key"):
+        environ = configured(tmp_path / "config", f'[server]\napi_key_file = "{name}"\n')
+        assert config.load(environ).api_key == KEY
+
+
+def test_a_byte_order_mark_is_no_part_of_the_key(tmp_path: Path) -> None:
+    """Editors on Windows put one into the key file."""
+    (tmp_path / "key").write_text(f"\ufeff{KEY}\r\n", encoding="utf-8")
+    assert config.load(configured(tmp_path, '[server]\napi_key_file = "key"\n')).api_key == KEY
+
+
+def test_a_key_file_of_an_unknown_user_is_a_bad_setting(tmp_path: Path) -> None:
+    """~nobody-here cannot be expanded."""
+    text = '[server]\napi_key_file = "~no-such-user-of-ktjob/key"\n'
+    with pytest.raises(BadSetting, match="api_key_file"):
+        config.load(configured(tmp_path, text))
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "schlüssel", "nul\0"])
+def test_a_key_that_no_header_can_carry_is_a_bad_setting(tmp_path: Path, key: str) -> None:
+    """It is told here, without the key, and not as a server that cannot be reached."""
+    (tmp_path / "key").write_text(key, encoding="utf-8")
+    with pytest.raises(BadSetting) as refused:
+        config.load(configured(tmp_path, '[server]\napi_key_file = "key"\n'))
+    assert key not in str(refused.value) and repr(key)[1:-1] not in str(refused.value)
+    with pytest.raises(BadSetting, match="KTJOB_API_KEY"):
+        config.load({"KTJOB_API_KEY": key})
+
+
+def test_the_key_is_never_shown() -> None:
+    """Not in the repr of a request or of the settings, which reach tracebacks and logs."""
+    request = LongRequest("http://a:1", "m", "text", 1, "rid", api_key=KEY)
+    assert KEY not in repr(request)
+    assert KEY not in repr(config.load({"KTJOB_API_KEY": KEY}))

@@ -1,0 +1,138 @@
+"""What `status` shows of many jobs, and why each of them waits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from jobs import clock
+from jobs.model import Capacity, Job, NewJob, Outcome, Status
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+from ktclient.prompts.tasks import task
+from ktclient.records import overview
+from ktclient.submission.spec import JobSpec
+
+SERVER, OTHER = "http://127.0.0.1:9", "http://gpu2:9"
+
+
+def new(title: str = "text", server: str = SERVER) -> NewJob:
+    spec = JobSpec(task(True, None, None), server, None, 10, 60.0)
+    return NewJob(server, spec.to_json(), b"text", title)
+
+
+def put(store: Store, *jobs: NewJob) -> list[Job]:
+    return store.submit_all(jobs, Capacity(slots=100))
+
+
+def run(store: Store, job: Job) -> None:
+    store.claim(job.id, identity.mine())
+
+
+def end(store: Store, job: Job, outcome: Outcome = Outcome.SUCCEEDED) -> None:
+    run(store, job)
+    store.finish(job.id, 1, outcome, None, None)
+
+
+def test_what_runs_is_shown_first_and_the_rest_is_counted(state: StateDir) -> None:
+    """However many wait: those next in line, those that ended last, and how many more there are."""
+    with Store.open(state) as store:
+        jobs = put(store, *(new(str(number)) for number in range(60)))
+        for job in jobs[:20]:
+            end(store, job)
+        for job in reversed(jobs[40:43]):
+            run(store, job)
+            started = clock.now()
+            while clock.now() == started:  # two of one millisecond stand in the order of submission
+                continue
+        shown = overview.read(store, 11)
+        assert [job.title for job in shown.jobs] == [
+            *("42", "41", "40"),
+            *("20", "21", "22", "23"),
+            *("19", "18", "17", "16"),
+        ]
+        assert shown.more() == "… and 49 more: 33 queued, 16 ended"
+        assert overview.read(store, 100).more() == ""
+        assert len(overview.read(store, 2).jobs) == 2
+
+
+def test_a_few_of_one_kind_leave_their_room_to_the_others(state: StateDir) -> None:
+    """No row is empty while there is a job for it."""
+    with Store.open(state) as store:
+        jobs = put(store, *(new() for _ in range(10)))
+        for job in jobs[:1]:
+            end(store, job)
+        states = [job.state for job in overview.read(store, 8).jobs]
+        assert states == ["QUEUED"] * 7 + ["SUCCEEDED"]
+
+
+def test_parts_are_not_counted_beside_the_whole(state: StateDir) -> None:
+    """A book in a hundred chunks is one job to look at."""
+    with Store.open(state) as store:
+        (whole,) = put(store, new("whole"))
+        put(store, *(replace(new(), parent=whole.id, part=str(number)) for number in range(5)))
+        shown = overview.read(store, 10)
+        assert [job.title for job in shown.jobs] == ["whole"] and shown.more() == ""
+        assert store.counts()[Status.QUEUED] == 1
+
+
+def test_why_each_waits(state: StateDir) -> None:
+    """After another job, until a time, behind what its server has to do first."""
+    with Store.open(state) as store:
+        first, second, third = put(store, new(), new(), new())
+        (elsewhere,) = put(store, new(server=OTHER))
+        (needing,) = put(store, replace(new(), needs=(first.id,)))
+        (later,) = put(store, replace(new(), not_before="2999-01-01T12:00:00.000Z"))
+        (past,) = put(store, replace(new(), not_before="2020-01-01T12:00:00.000Z"))
+        run(store, first)
+        waits = overview.read(store, 20).waits
+        assert waits[second.id] == f"behind {first.id}"
+        assert waits[third.id] == "behind 2 jobs"
+        assert waits[elsewhere.id] == "next"
+        assert waits[needing.id] == f"after {first.id}"
+        assert waits[later.id].startswith("at ")
+        assert waits[past.id] == "behind 3 jobs"
+        store.finish(first.id, 1, Outcome.SUCCEEDED, None, None)
+        waits = overview.read(store, 20).waits
+        assert waits[second.id] == "next" and waits[needing.id] == "behind 2 jobs"
+
+
+@pytest.mark.parametrize("number", [3, 300])
+def test_a_look_costs_a_few_statements_however_many_jobs(
+    state: StateDir, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one for each job."""
+    asked: list[str] = []
+    with Store.open(state) as store:
+        put(store, *(new() for _ in range(number)))
+        run(store, store.waiting(1)[0])
+        plain = store._all
+        monkeypatch.setattr(
+            store, "_all", lambda query, **values: (asked.append(query), plain(query, **values))[1]
+        )
+        overview.read(store, number)
+    assert len(asked) <= 7 and len(set(asked)) == len(asked)
+
+
+def test_the_version_tells_of_every_commit(state: StateDir) -> None:
+    """Of others and of our own; and stays while nothing happens."""
+    with Store.open(state) as ours, Store.open(state) as other:
+        put(ours, new())
+        seen = ours.version()
+        assert ours.version() == seen
+        put(other, new())
+        theirs = ours.version()
+        assert theirs != seen
+        put(ours, new())
+        assert ours.version() != theirs
+
+
+def test_a_time_is_told_as_its_reader_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hour today, with the date on another day."""
+    monkeypatch.setenv("TZ", "UTC")
+    now = "2026-11-25T10:00:00.000Z"
+    assert clock.seconds_between(now, "2026-11-25T22:00:00.000Z") == 12 * 3600
+    assert overview._clock_time("2026-11-25T22:00:00.000Z", now).endswith(":00")
+    assert "-" in overview._clock_time("2026-12-24T22:00:00.000Z", now)
