@@ -32,9 +32,7 @@ def logind(settings: Settings, machine: Machine) -> Iterator[Finding]:
     if threat is None:
         yield ok("logind", _no_threat(machine))
     elif session and logout.way_out(config.environment(), here) and here.lingers():
-        found = (
-            f"{session.scope} : a runner leaves it with systemd-run when it starts: {threat.found}"
-        )
+        found = f"a runner leaves {session.scope} with systemd-run when it starts: {threat.found}"
         yield ok("logind", found)
     else:
         yield _exposed(machine, threat)

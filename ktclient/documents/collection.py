@@ -62,14 +62,16 @@ def gather(
                 continue
             if len(found) == MOST_FILES or len(passed_over) > 10 * MOST_FILES:
                 raise BadInput(
-                    f"these are more than {MOST_FILES:,} files; submit fewer in one command"
+                    f"these are more than {MOST_FILES:,} files; submit fewer files in one command"
                 )
             document = documents_document.read(path, raw=raw, encoding=encoding, stdin=stdin)
             found.append(document if title is None else replace(document, title=title))
             size += len(document.text)
             if size > documents_document.MOST_BYTES:
                 most = documents_document.MOST_BYTES // 1_000_000
-                raise BadInput(f"these are more than {most} MB of text; submit less in one command")
+                raise BadInput(
+                    f"these are more than {most} MB of text; submit fewer files in one command"
+                )
     if not found:
         raise DocumentUnusable("there is no text file in these folders; nothing was submitted")
     return Collection((joined(found),) if join else tuple(found), tuple(passed_over))

@@ -120,8 +120,8 @@ def _unsent(
         )
     return ConnectionBroke(
         f"{url} closed the connection before the whole request was sent ({reason}); nothing was "
-        "computed. It is restarting, a proxy in between does not accept a request this large, or "
-        "the URL must begin with https://."
+        "computed. It is restarting, or a proxy in between rejects a body this large, or it needs "
+        "https://."
     )
 
 

@@ -132,7 +132,7 @@ def vanish(path: Path) -> None:
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (Path.mkdir, "no text file"),
     "loop": (lambda path: path.symlink_to(path), "cannot read"),
-    "gone": (vanish, "there is no file"),
+    "gone": (vanish, "file not found"),
     "null device": (lambda path: path.symlink_to("/dev/null"), "is empty"),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "blank": (lambda path: path.write_bytes(b" \t\r\n\x0b\x0c"), "is empty"),

@@ -31,7 +31,7 @@ def document(tmp_path: Path) -> Path:
 def test_what_fits(
     tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
 ) -> None:
-    """Counted exactly by the model's own vocabulary; the time by the guide's figures."""
+    """Counted exactly by the model's own vocabulary; the time estimated from the deployment guide's figures."""
     with fake_sglang(tmp_path) as server:
         told = check(ktjob_command, document, "--server", server.url)
         found = json.loads(check(ktjob_command, document, "--server", server.url, "--json").stdout)
@@ -39,7 +39,7 @@ def test_what_fits(
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("fits: ")
     assert "3,000 CR LF line ends" in told.stderr
-    assert "by the guide's figures" in told.stderr
+    assert "estimated from the deployment guide's figures" in told.stderr
     assert (found["verdict"], found["exact"], found["timeout"]) == ("fits", True, 3600.0)
     assert found["facts"]["pool"] == 964_864
     assert not (ktjob_home / "ktjob.db").exists()
@@ -66,7 +66,7 @@ def test_a_timeout_that_is_too_short_is_questioned(
     """With the number that would do."""
     with fake_sglang(tmp_path) as server:
         told = check(ktjob_command, document, "--server", server.url, "--timeout", "5")
-    assert "--timeout 3600 would do" in told.stderr
+    assert "use --timeout 3600" in told.stderr
 
 
 def test_no_server(ktjob_home: Path, ktjob_command: list[str], document: Path) -> None:
