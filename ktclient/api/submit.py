@@ -77,7 +77,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     ("auto") or refused ("never"); a number of tokens splits any longer document into parts of that
     size.
 
-    Raises the leaves of `ktclient.errors` named at `hand_over_all`; nothing is stored then.
+    Raises the leaves of `ktclient.errors` named at `submission.enqueue`; nothing is stored then.
     """
     given = {**locals()}
     if host is not None:
@@ -240,7 +240,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     lines are kept too, unless `retry_failed`. `label`, `after`, `at`, `notify` and `on_done` are as
     for `submit_long`.
 
-    Raises the leaves of `ktclient.errors` named at `batching.hand_over`; nothing is stored then.
+    Raises the leaves of `ktclient.errors` named at `batch.enqueue`; nothing is stored then.
     `Job.result()` raises `JobFailed` if a line failed, with all results in `partial_text`.
     """
     settings = config.load()

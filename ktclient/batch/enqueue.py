@@ -67,7 +67,7 @@ def hand_over(
 
     A file that was submitted before needs no server. `on_stored` is called with the id once it is
     on disk. Raises `BadInput` listing all errors in the file, `DoesNotFit` listing all requests
-    that do not fit, and what `handover.hand_over` raises; nothing is stored then. Raises
+    that do not fit, and what `submission.enqueue` raises; nothing is stored then. Raises
     `ResultsUnwritable` if the results exist already and cannot be written.
     """
     preflight.check(options.max_tokens, options.max_attempts, options.timeout)

@@ -34,7 +34,7 @@ class Line:
     number: int
     custom_id: str
     body: bytes = field(repr=False)
-    """The request body to send, as `request_body.Body.to_bytes` writes it."""
+    """The request body to send, as `body.Body.to_bytes` writes it."""
     marks: int = 0
     """How many chat-template marks in it were neutralised."""
 

@@ -44,7 +44,7 @@ class Options:
     retry_failed: bool = False
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
-    """The notifications of the batch's end, as returned by `telling.wished`."""
+    """The notifications of the batch's end, as returned by `delivery.parse_targets`."""
 
     def most(self, body: Body) -> int:
         """Maximum tokens of the answer to this request."""

@@ -36,7 +36,7 @@ class Options:
     split: split_planner.Split = "auto"
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
-    """The notifications of each job's end, as returned by `telling.wished`."""
+    """The notifications of each job's end, as returned by `delivery.parse_targets`."""
 
     submit_key: str | None = None
     """What was submitted under it before is not stored again (idempotency.py)."""

@@ -28,7 +28,7 @@ _RATE_LOOKS = 6
 
 @dataclass(frozen=True)
 class Past:
-    """Earlier prefills of this server and model, as returned by `estimate.progress`, and the
+    """Earlier prefills of this server and model, as returned by `prefill_time.progress`, and the
     seconds per token before each began."""
 
     prefills: tuple[tuple[Sample, ...], ...] = ()

@@ -37,7 +37,7 @@ LEAST_PART = 512
 _OVERLAP, _MOST_OVERLAP = 1 / 64, 256
 """How much of the previous part a part repeats: a share of it, and a maximum in tokens."""
 _SHARE_OF_ANSWER = 8
-"""A part's answer may have one token per this many of its own, and twice the whole answer's
+"""A part's answer may have one token per this many tokens of the part, and twice the whole answer's
 tokens."""
 _LEAST_ANSWER = 16
 _TOGETHER = 3

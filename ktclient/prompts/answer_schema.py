@@ -157,7 +157,7 @@ def is_bare(answer: str) -> bool:
 
 
 def warm_up(schema: str) -> None:
-    """Import what `mismatch` needs: between a request and its end, half an hour later, an upgrade
+    """Import what `violations` needs: between a request and its end, half an hour later, an upgrade
     may replace these modules."""
     if schema:
         violations("null", schema)

@@ -23,7 +23,7 @@ class Instructions:
     template: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     schema: str = ""
-    """As returned by `structured.checked`; empty: none."""
+    """As returned by `answer_schema.validate`; empty: none."""
     system: str | None = None
     temperature: float | None = None
     thinking: bool | None = None

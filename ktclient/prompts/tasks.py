@@ -24,7 +24,7 @@ class Kind(str, Enum):
     REQUEST = "request"
     """The document is a body of /v1/chat/completions (body.py)."""
     BATCH = "batch"
-    """The document is many requests (batching.py), and each is a part of the job."""
+    """The document is many requests (batch/enqueue.py), and each is a part of the job."""
 
 
 @dataclass(frozen=True)

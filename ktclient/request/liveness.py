@@ -2,7 +2,7 @@
 
 Half an hour without a byte is normal, so silence proves nothing. `Poller` sends queries in one
 thread beside the request; `Liveness` decides from the times of answers, with the caller's clock;
-`Pulse` is both for one request.
+`LivenessProbe` is both for one request.
 """
 
 from __future__ import annotations

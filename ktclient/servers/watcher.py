@@ -2,7 +2,7 @@
 
 Not in the thread that checks liveness: /v1/loads may take minutes to answer if kernels are compiled
 in a chunk, and that must not look like a hung server. Of all processes here that wait for one
-server, one polls it (`one_poller`), and the others read its results.
+server, one polls it (`poll_lease`), and the others read its results.
 """
 
 from __future__ import annotations

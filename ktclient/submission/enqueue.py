@@ -29,7 +29,7 @@ def enqueue(
     on_progress: weights.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
 ) -> list[tuple[str, Forecast]]:
-    """`hand_over_all` of one document."""
+    """`enqueue_all` of one document."""
     return enqueue_all([document], options, settings, on_progress, on_stored)
 
 

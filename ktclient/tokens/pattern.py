@@ -1,8 +1,8 @@
 r"""How a pre-tokenizer cuts text into pieces, as one pattern for tiktoken.
 
 The result is *equal*, not similar, to what the `tokenizers` library does, or `NotConvertible`. Each
-recipe is for exactly one pre-tokenizer, and tests/unit/test_vocabulary_pattern.py compares it with
-that library on every code point. Two things differ between the two engines:
+recipe is for exactly one pre-tokenizer, and tests/unit/ktclient/tokens/test_pattern.py compares it
+with that library on every code point. Two things differ between the two engines:
 
 - tiktoken drops what its pattern does not match, `tokenizers` keeps it as a piece: every recipe
   matches every character.

@@ -40,7 +40,7 @@ class Ranks:
     """Bytes without a token in the vocabulary: rare control characters."""
     tokens: dict[bytes, int] = field(repr=False)
     slices: tuple[int, int] | None = None
-    """For Kimi: the maximum length of a slice of text, and of a run in it (see `slicing`)."""
+    """For Kimi: the maximum length of a slice of text, and of a run in it (see `kimi.slices`)."""
 
 
 def to_bytes(ranks: Ranks) -> bytes:

@@ -138,7 +138,7 @@ def _learn(
 def _ghost(tokens: int, prefill: Prefill, reporter: Reporter) -> ghost_prefill.Ghost:
     """The rest of a prefill that was aborted."""
     if reporter.first_token_seconds is not None:
-        return ghost_prefill.Ghost(0.0)  # it decoded: an abort ends that at once
+        return ghost_prefill.Ghost(0.0)  # it was decoding: an abort ends that immediately
     since = reporter.seconds_since_sent()
     most = ghost_prefill.ghost_seconds(tokens, prefill.past.belief) - since
     known = reporter.progress

@@ -53,7 +53,7 @@ def _with_schema_fallback(
         exchange.run(performing, spec, settings, left_behind, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
-        # sglang-kt then drops the words and tells of an abort after a prompt of one token.
+        # sglang-kt then drops the message and reports an abort after a prompt of one token.
         was_read = isinstance(error, AbortedByServer) and error.was_read
         if not has_schema or was_read:
             raise

@@ -60,7 +60,7 @@ def find(performing: RunningAttempt, spec: JobSpec, settings: config.Settings) -
     facts = call_in_thread(performing, lambda: probe.probe(url, key, spec.model))
     facts = fresh_facts(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
-    if performing.phase == WAITING_FOR_SERVER:  # it is there again
+    if performing.phase == WAITING_FOR_SERVER:  # it is available again
         performing.figure(last_refusal=None)
     return facts
 

@@ -175,7 +175,7 @@ def test_a_request_that_a_proxy_redirects_tells_where_to(state: StateDir, gatewa
 def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It serves other requests, and always will; the second attempt goes ahead and says why. It has waited
+    """It serves others, and always will; the second attempt goes ahead and says why. It has waited
     once then, however often it is told to come back."""
     paced(monkeypatch, "ktclient.worker.ghost_prefill:LEAST_PATIENCE_SECONDS=1.0")
     gateway.used_tokens = 5
@@ -186,7 +186,7 @@ def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     at_the_cut, before_the_second = gateway.aborted
     assert at_the_cut == before_the_second == rids_of(state, job)[0]
     (note,) = notes_of(state, job, "last attempt")
-    assert note["silent"] is False and "serves other requests" in str(note["because"])
+    assert note["silent"] is False and "serves other clients" in str(note["because"])
 
 
 def test_a_retry_ends_what_its_job_has_left_on_the_server(

@@ -31,7 +31,7 @@ def document(tmp_path: Path) -> Path:
 def test_what_fits(
     tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
 ) -> None:
-    """Counted exactly by the model's own vocabulary; the time estimated from the deployment guide's figures."""
+    """Counted exactly by the model's own vocabulary; the time by the guide's figures."""
     with fake_sglang(tmp_path) as server:
         told = check(ktjob_command, document, "--server", server.url)
         found = json.loads(check(ktjob_command, document, "--server", server.url, "--json").stdout)
@@ -85,7 +85,7 @@ def test_a_server_that_serves_others_is_told(
             told = check(ktjob_command, document, "--server", server.url)
     ahead = json.loads(idle.stdout)["ahead"]
     assert (ahead["is_busy"], ahead["running"], ahead["waiting"]) == (False, 0, 0)
-    assert "serves others now" in told.stderr and "for an idle server" in told.stderr
+    assert "server busy" in told.stderr and "assumes an idle server" in told.stderr
 
 
 def test_the_jobs_of_ones_own_are_told(
@@ -104,6 +104,6 @@ def test_the_jobs_of_ones_own_are_told(
         assert len(server.events("asked", path="/server_info")) == before
         job.cancel()
         job.wait(60)
-    assert "1 job of yours at work there" in told.stderr and job.id in told.stderr
-    assert "serves others" not in told.stderr
+    assert "1 of your jobs is running there" in told.stderr and job.id in told.stderr
+    assert "server busy" not in told.stderr
     assert "KV pool is 964,864" in told.stderr, "remembered by its worker"

@@ -14,7 +14,8 @@ Progress = Literal["metrics", "loads", "stream"]
 @dataclass(frozen=True)
 class ServerFacts:
     """The result of a probe; None is unknown. `url` is the root, without /v1; `window` in tokens.
-    All fields after `window` come only from `calls.survey`, which may have to wait for a chunk."""
+    All fields after `window` come only from `queries.survey`, which may have to wait for a
+    chunk."""
 
     url: str
     dialect: str
