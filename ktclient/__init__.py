@@ -11,19 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ktclient._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from ktclient import errors
+    from ktclient import errors as errors
     from ktclient.api.job import Job as Job
+    from ktclient.api.remote_job import FarJob as FarJob
     from ktclient.api.remote_job import RemoteJob as RemoteJob
     from ktclient.api.submit import submit_batch as submit_batch
     from ktclient.api.submit import submit_files as submit_files
     from ktclient.api.submit import submit_long as submit_long
     from ktclient.api.submit import submit_questions as submit_questions
 
-__version__ = "0.1.0"
 __all__ = [
     "FarJob",
     "Job",
+    "RemoteJob",
     "__version__",
     "errors",
     "submit_batch",
@@ -32,10 +35,15 @@ __all__ = [
     "submit_questions",
 ]
 
-_HOMES = dict.fromkeys(("Job", "submit_long", "submit_questions"), "ktclient.api.submit")
-_HOMES["FarJob"] = "ktclient.api.remote_job"
-_HOMES["submit_batch"] = "ktclient.api.batches"
-_HOMES["submit_files"] = "ktclient.api.several"
+_HOMES = {
+    "FarJob": "ktclient.api.remote_job",
+    "Job": "ktclient.api.job",
+    "RemoteJob": "ktclient.api.remote_job",
+    "submit_batch": "ktclient.api.submit",
+    "submit_files": "ktclient.api.submit",
+    "submit_long": "ktclient.api.submit",
+    "submit_questions": "ktclient.api.submit",
+}
 
 
 def __getattr__(name: str) -> object:

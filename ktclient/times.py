@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta, timezone
 
-from jobs import clock
+from jobs import clock as jobs_clock
 from ktclient.errors import BadInput
 
 _SPAN = re.compile(r"\+\s*((?:\d+(?:\.\d+)?\s*[smhdw]\s*)+)")
@@ -100,12 +100,14 @@ def parse_past(text: str, option: str, now: datetime | None = None) -> str:
     told = text.strip().lower()
     if told in _DAYS_AGO:
         day = (here - timedelta(days=_DAYS_AGO[told])).date()
-        return clock.of(datetime(day.year, day.month, day.day).astimezone())
+        return jobs_clock.of(datetime(day.year, day.month, day.day).astimezone())
     if span := re.fullmatch(r"([0-9]{1,9})([smhdw])", told):
         ago = min(_LONGEST_PAST, timedelta(**{_PAST_UNITS[span[2]]: min(int(span[1]), 10**8)}))
-        return clock.of(here - ago)
+        return jobs_clock.of(here - ago)
     try:
-        return clock.of(datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone())
+        return jobs_clock.of(
+            datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone()
+        )
     except (ValueError, OverflowError, OSError):  # the last two: no zone reaches back that far
         raise BadInput(
             f"{option} {text}: use 2d, 12h or 30m for that long ago, yesterday, 2026-11-20, or "

@@ -167,6 +167,10 @@ class RemoteJob(Job):
         return _json(done.stdout) if done.stdout else _refuse(done.returncode, done.stderr)
 
 
+FarJob = RemoteJob
+"""The name that it had first; it stays."""
+
+
 class _Text:
     """The output of `follow`, without the line end that it adds."""
 

@@ -19,10 +19,11 @@ from ktclient.documents.document import Document
 from ktclient.errors import BadInput
 from ktclient.notify import delivery
 from ktclient.planning import split_planner
-from ktclient.planning.options import MAX_ATTEMPTS, Options
+from ktclient.planning.options import MAX_ATTEMPTS, RequestOptions
 from ktclient.prompts import answer_schema
 from ktclient.prompts.instructions import Instructions, resolve
 from ktclient.submission import conditions, enqueue
+from ktclient.submission.options import SubmitOptions
 
 
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
@@ -84,7 +85,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         from ktclient.api import remote_job
 
         return remote_job.submit(host, document, given)[0]
-    wish = Instructions(
+    settings = config.load()
+    instructions = Instructions(
         summarize=summarize,
         ask=() if ask is None else (ask,),
         prompt=prompt,
@@ -96,19 +98,11 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         thinking=thinking,
         max_tokens=max_tokens,
     )
-    options = Options(
-        (),
-        None,
-        timeout,
-        model,
-        server,
-        max_attempts,
-        priority,
-        conditions=conditions_of(label, after, at),
-        tellings=delivery.parse_targets(notify, on_done, config.load()),
-        split=split,
-    )
-    return _handed(_document(document, raw, encoding), wished(options, wish))[0]
+    request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
+    targets = delivery.parse_targets(notify, on_done, settings)
+    options = SubmitOptions(request, priority, conditions_of(label, after, at), targets)
+    read = _document(document, raw, encoding)
+    return _enqueue(read, _with_tasks(options, instructions, settings), settings)[0]
 
 
 def submit_questions(  # noqa: PLR0913 - as above
@@ -151,7 +145,8 @@ def submit_questions(  # noqa: PLR0913 - as above
         from ktclient.api import remote_job
 
         return list(remote_job.submit(host, document, given))
-    wish = Instructions(
+    settings = config.load()
+    instructions = Instructions(
         ask=questions,
         together=together and len(questions) > 1,
         schema="" if schema is None else answer_schema.validate(schema),
@@ -160,25 +155,20 @@ def submit_questions(  # noqa: PLR0913 - as above
         thinking=thinking,
         max_tokens=max_tokens,
     )
-    options = Options(
-        (),
-        None,
-        timeout,
-        model,
-        server,
-        max_attempts,
-        priority,
-        conditions=conditions_of(label, after, at),
-        tellings=delivery.parse_targets(notify, on_done, config.load()),
-        split=split,
-    )
-    return _handed(_document(document, raw, encoding), wished(options, wish))
+    request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
+    targets = delivery.parse_targets(notify, on_done, settings)
+    options = SubmitOptions(request, priority, conditions_of(label, after, at), targets)
+    read = _document(document, raw, encoding)
+    return _enqueue(read, _with_tasks(options, instructions, settings), settings)
 
 
-def wished(options: Options, wish: Instructions) -> Options:
-    """The options with the resolved tasks. Raises `BadInput` and `BadSetting`."""
-    asked, manner, most = resolve(wish, config.load().config_file)
-    return replace(options, tasks=asked, manner=manner, max_tokens=most)
+def _with_tasks(
+    options: SubmitOptions, instructions: Instructions, settings: config.Settings
+) -> SubmitOptions:
+    """The options with what is asked. Raises `BadInput` and `BadSetting`."""
+    tasks, generation, max_tokens = resolve(instructions, settings.config_file)
+    request = replace(options.request, tasks=tasks, generation=generation, max_tokens=max_tokens)
+    return replace(options, request=request)
 
 
 def conditions_of(
@@ -190,8 +180,7 @@ def conditions_of(
     return conditions.conditions(label, ids, at)
 
 
-def _handed(document: Document, options: Options) -> list[Job]:
-    settings = config.load()
+def _enqueue(document: Document, options: SubmitOptions, settings: config.Settings) -> list[Job]:
     return [Job(id_, settings) for id_, _ in enqueue.enqueue(document, options, settings)]
 
 
@@ -206,7 +195,7 @@ def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) ->
 def _names_a_file(text: str) -> bool:
     try:
         return len(text) < 1000 and "\n" not in text and Path(text).is_file()
-    except (OSError, ValueError):  # too long for a file name, or with invalid characters
+    except (OSError, ValueError):  # too long for a name, or with characters that no name has
         return False
 
 
@@ -300,7 +289,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     if isinstance(paths, (str, os.PathLike)) or not paths:
         raise BadInput("paths must be a list of at least one file or folder")
     asks = [ask] if isinstance(ask, str) else list(ask or ())
-    wish = Instructions(
+    instructions = Instructions(
         summarize=summarize,
         ask=asks,
         prompt=prompt,
@@ -314,23 +303,16 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
         max_tokens=max_tokens,
     )
     settings = config.load()
-    options = Options(
-        (),
-        None,
-        timeout,
-        model,
-        server,
-        max_attempts,
-        priority,
-        conditions=conditions_of(label, after, at),
-        tellings=delivery.parse_targets(notify, on_done, settings),
-        split=split,
-    )
+    request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
+    targets = delivery.parse_targets(notify, on_done, settings)
+    options = SubmitOptions(request, priority, conditions_of(label, after, at), targets)
     names = [_name(path) for path in paths]
     given = collection.gather(names, join=join, raw=raw, encoding=encoding)
     for name in given.passed_over:
         logging.getLogger("ktjob").info("skipped, binary or empty: %s", name)
-    handed = enqueue.enqueue_all(given.documents, wished(options, wish), settings)
+    handed = enqueue.enqueue_all(
+        given.documents, _with_tasks(options, instructions, settings), settings
+    )
     return [Job(job_id, settings) for job_id, _ in handed]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-import ktclient
+from ktclient._version import __version__
 from ktclient.cli import examples, exit_codes
 from ktclient.cli.jobs import (
     ask,
@@ -38,7 +38,7 @@ from ktclient.cli.setup import completion, config, doctor, install_unit, notify,
     epilog=exit_codes.TABLE,
 )
 @click.option("--host", metavar="NAME", help="Run the command on that machine, over your ssh.")
-@click.version_option(ktclient.__version__, prog_name="ktjob")
+@click.version_option(__version__, prog_name="ktjob")
 def ktjob(host: str | None) -> None:
     """Long requests to self-hosted LLMs that never get lost.
 

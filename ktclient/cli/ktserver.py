@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-import ktclient
+from ktclient._version import __version__
 from ktclient.cli import examples, exit_codes
 from ktclient.cli.server import doctor, down, explain, logs, plan, profiles, restart, status, up
 from ktclient.cli.setup import completion
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=exit_codes.TABLE)
-@click.version_option(ktclient.__version__, prog_name="ktserver")
+@click.version_option(__version__, prog_name="ktserver")
 def ktserver() -> None:
     """Start, watch and stop inference servers on this machine.
 

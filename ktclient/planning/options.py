@@ -1,4 +1,4 @@
-"""What is asked, how, and where: the options of a request."""
+"""What to ask, how, and where: all that `check` and a forecast need to know about a request."""
 
 from __future__ import annotations
 
@@ -8,40 +8,31 @@ from ktclient.planning import forecast as forecasts
 from ktclient.planning import split_planner
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Task
-from ktclient.submission.conditions import Conditions
 
 MAX_TOKENS = 1024
 """The deployment guide's figure for a summary; applies to each of several combined questions."""
-
-
 MAX_ATTEMPTS = 2
 """One automatic retry if the worker or the server died; none if the server answered."""
 
 
 @dataclass(frozen=True)
-class Options:
-    """What to ask, and how. One job per task and document."""
+class RequestOptions:
+    """What to ask, and how. One request per task and document."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...] = ()
     max_tokens: int | None = None
     """Maximum tokens of each answer; None: `MAX_TOKENS` for each question of a task."""
     timeout: float | None = None
+    """Seconds for the whole request; None: set by the forecast."""
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
-    priority: int = 0
     patience: float = forecasts.LONG_PATIENCE_SECONDS
     """Seconds that a busy server may take to report its facts."""
-    manner: GenerationSettings = field(default_factory=GenerationSettings)
+    generation: GenerationSettings = field(default_factory=GenerationSettings)
     split: split_planner.Split = "auto"
-    conditions: Conditions = field(default_factory=Conditions)
-    tellings: tuple[tuple[str, str], ...] = ()
-    """The notifications of each job's end, as returned by `delivery.parse_targets`."""
 
-    submit_key: str | None = None
-    """What was submitted under it before is not stored again (idempotency.py)."""
-
-    def most(self, task: Task) -> int:
+    def answer_limit(self, task: Task) -> int:
         """Maximum tokens of the answer to this task."""
         if self.max_tokens is not None:
             return self.max_tokens

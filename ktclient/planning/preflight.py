@@ -1,4 +1,4 @@
-"""Everything that can be checked before a request is stored. Stores nothing."""
+"""Check everything that can be checked before a request is stored. Stores nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ktclient.errors import BadInput
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import split_planner
 from ktclient.planning.forecast import Forecast
-from ktclient.planning.options import Options
+from ktclient.planning.options import RequestOptions
 from ktclient.prompts import tasks as prompts_tasks
 from ktclient.prompts.tasks import Task
 from ktclient.servers import selection
@@ -30,18 +30,18 @@ def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> N
 
 def forecast(
     document: Document,
-    options: Options,
+    options: RequestOptions,
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> list[Forecast]:
-    """What `hand_over` checks first, for each task; stores nothing. Raises the same errors, except
+    """The forecast for each task. Stores nothing. Raises what `submission.enqueue` raises, except
     `DoesNotFit`: the verdicts say it."""
     return forecast_all([document], options, settings, on_progress)[0]
 
 
 def forecast_all(
     documents: Sequence[Document],
-    options: Options,
+    options: RequestOptions,
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> list[list[Forecast]]:
@@ -51,21 +51,21 @@ def forecast_all(
     target = selection.choose(settings, options.server, options.model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
-    message = options.manner.with_system(prompts_tasks.message(text, longest))
-    most = options.most(longest)
+    message = options.generation.with_system(prompts_tasks.message(text, longest))
+    most = options.answer_limit(longest)
     target = forecasts.resolve_target(
         message, most, target, settings, on_progress, options.patience
     )
 
     def say(document: Document, task: Task) -> Forecast:
-        message = options.manner.with_system(prompts_tasks.message(document.text, task))
-        is_one = options.manner.system is None
-        most = options.most(task)
+        message = options.generation.with_system(prompts_tasks.message(document.text, task))
+        is_one = options.generation.system is None
+        most = options.answer_limit(task)
         one = forecasts.from_target(message, most, options.timeout, target, settings, is_one=is_one)
         if not split_planner.is_needed(one, task, options.split):
             return one
         wish = split_planner.SplitRequest(
-            task, most, options.split, options.manner, options.timeout, options.max_attempts
+            task, most, options.split, options.generation, options.timeout, options.max_attempts
         )
         return split_planner.plan(one, document, wish, settings, on_progress)
 
@@ -74,7 +74,7 @@ def forecast_all(
     ]
 
 
-def tasks_for(document: Document, options: Options) -> list[Task]:
+def tasks_for(document: Document, options: RequestOptions) -> list[Task]:
     return [task.about(document.title) for task in options.tasks]
 
 

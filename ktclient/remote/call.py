@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO
 
-import ktclient
+from ktclient._version import __version__
 from ktclient.errors import HostTrouble
 from ktclient.remote import frames
 from ktclient.remote.frames import Cut
@@ -104,7 +104,7 @@ class _Trying:
         if not self.has_met and code not in (255, -1) and code >= 0:
             raise HostTrouble(
                 f"{name} answered, but it has no ktjob with this protocol ({words}): install ktjob "
-                f"{ktclient.__version__} there"
+                f"{__version__} there"
             )
         if self.was_sent and not self._call.is_repeatable:
             raise HostTrouble(
@@ -143,7 +143,7 @@ def _check_version(host: Host, back: IO[bytes]) -> None:
         older = isinstance(number, int) and number < frames.PROTOCOL
         cure = f"update it on {host.name}" if older else "update it here"
         raise HostTrouble(
-            f"ktjob {theirs} on {host.name} and ktjob {ktclient.__version__} here use different "
+            f"ktjob {theirs} on {host.name} and ktjob {__version__} here use different "
             f"protocols ({number} and {frames.PROTOCOL}): {cure}"
         )
 
@@ -152,7 +152,7 @@ def _send(call: Call, link: Link, state: _Trying) -> None:
     with contextlib.suppress(BrokenPipeError):  # the other side refused, and sends the reason
         request: dict[str, object] = {
             "protocol": frames.PROTOCOL,
-            "version": ktclient.__version__,
+            "version": __version__,
             "argv": list(call.argv),
             "files": [file.name for file in call.files],
         }

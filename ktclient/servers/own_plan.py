@@ -8,7 +8,7 @@ from pathlib import Path
 from ktclient.config.settings import Settings
 from server_bundle.plan import build, interpreter, key_file, machine, overrides
 from server_bundle.plan import profile as plan_profile
-from server_bundle.plan.build import Planned
+from server_bundle.plan.flags import Planned
 from server_bundle.plan.overrides import Overrides
 
 _ENTRY = Path(overrides.__file__).with_name(overrides.ENTRY)
@@ -63,7 +63,7 @@ def work_out(wanted: Wanted, settings: Settings) -> Planned:
         extra=wanted.extra,
         as_guide=wanted.as_guide,
     )
-    return build.launch_plan(chosen, wish, machine.read())
+    return build.with_differences(chosen, wish, machine.read())
 
 
 def write_key(planned: Planned, settings: Settings) -> Path | None:

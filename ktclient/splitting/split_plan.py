@@ -88,3 +88,8 @@ class Plan:
             attempts=fields["attempts"],
             is_chinese=fields["chinese"],
         )
+
+
+ANSWER = "answer"
+"""The name of the part that combines all answers. Other names are "3", the third of the text, and
+"2.1", the first of the second level."""

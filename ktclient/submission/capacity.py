@@ -1,4 +1,4 @@
-"""How much a server may be given at the same time."""
+"""How many requests and tokens a server may be given simultaneously."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Storing the jobs of one submit: all of them, or none."""
+"""Store the jobs of one submit: all of them, or none."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ktclient.documents.document import Document
 from ktclient.errors import DoesNotFit
 from ktclient.planning import preflight
 from ktclient.planning.forecast import Forecast
-from ktclient.planning.options import Options
 from ktclient.prompts.tasks import Task
 from ktclient.records import access, kinds
 from ktclient.submission import capacity, idempotency, lent_keys
 from ktclient.submission import conditions as submission_conditions
+from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
 from server_bundle.embedded import weights
@@ -24,7 +24,7 @@ from server_bundle.embedded import weights
 
 def enqueue(
     document: Document,
-    options: Options,
+    options: SubmitOptions,
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
@@ -35,7 +35,7 @@ def enqueue(
 
 def enqueue_all(
     documents: Sequence[Document],
-    options: Options,
+    options: SubmitOptions,
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
@@ -52,7 +52,7 @@ def enqueue_all(
     then. Once the jobs are stored it raises nothing: without a runner the next command starts one.
     """
     needs = _needs(options, settings)
-    before = preflight.forecast_all(documents, options, settings, on_progress)
+    before = preflight.forecast_all(documents, options.request, settings, on_progress)
     new: list[NewJob] = []
     for document, forecasts_of_it in zip(documents, before, strict=True):
         _require_fit(document, forecasts_of_it, is_alone=len(documents) == 1)
@@ -60,7 +60,7 @@ def enqueue_all(
         new += [
             replace(_job(document.title, body, task, options, one, settings), needs=needs)
             for task, one in zip(
-                preflight.tasks_for(document, options), forecasts_of_it, strict=True
+                preflight.tasks_for(document, options.request), forecasts_of_it, strict=True
             )
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
@@ -71,8 +71,8 @@ def enqueue_all(
         if any(one.split is not None for one in each):
             capacities[kinds.POOL] = kinds.CAPACITY
         stored = store.submit_all(new, capacities)
-    if options.submit_key is not None:  # another may have been first with another document
-        known = options.submit_key, documents, options.tasks, options.manner
+    if options.key is not None:  # another process may have used the key for another document
+        known = options.key, documents, options.request.tasks, options.request.generation
         idempotency.known(*known, settings)
     for job in stored:
         on_stored(job.id)
@@ -80,10 +80,10 @@ def enqueue_all(
     return [(job.id, one) for job, one in zip(stored, each, strict=True)]
 
 
-def _keyed(new: list[NewJob], options: Options) -> list[NewJob]:
-    if options.submit_key is None:
+def _keyed(new: list[NewJob], options: SubmitOptions) -> list[NewJob]:
+    if options.key is None:
         return new
-    key = idempotency.check(options.submit_key)
+    key = idempotency.check(options.key)
     return [
         replace(one, submit_key=idempotency.of_job(key, number)) for number, one in enumerate(new)
     ]
@@ -103,21 +103,22 @@ def _job(
     title: str,
     body: bytes,
     task: Task,
-    options: Options,
+    options: SubmitOptions,
     before: Forecast,
     settings: config.Settings,
 ) -> NewJob:
-    count, most = before.count, options.most(task)
+    request = options.request
+    count, limit = before.count, request.answer_limit(task)
     counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
     spec = JobSpec(
         task=task,
         server=before.target.server,
         model=before.target.model,
-        max_tokens=most,
+        max_tokens=limit,
         timeout=before.deadline,
-        is_lasting=options.timeout is None,
+        is_lasting=request.timeout is None,
         counted=counted,
-        manner=options.manner,
+        manner=request.generation,
         split=before.split,
     )
     is_split = before.split is not None
@@ -126,16 +127,16 @@ def _job(
         spec=spec.to_json(),
         document=body,
         title=title,
-        weight=1 if is_split else count.high + most,
-        max_attempts=kinds.ATTEMPTS if is_split else options.max_attempts,
+        weight=1 if is_split else count.high + limit,
+        max_attempts=kinds.ATTEMPTS if is_split else request.max_attempts,
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
-        tellings=options.tellings,
+        tellings=options.notifications,
     )
 
 
-def _needs(options: Options, settings: config.Settings) -> tuple[str, ...]:
+def _needs(options: SubmitOptions, settings: config.Settings) -> tuple[str, ...]:
     """Ids of the jobs to start after. The runner handles one that fails from now on."""
     if not options.conditions.after:
         return ()

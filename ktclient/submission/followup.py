@@ -7,11 +7,12 @@ from ktclient.documents.document import Document
 from ktclient.errors import BadInput
 from ktclient.planning import forecast as forecasts
 from ktclient.planning.forecast import Forecast
-from ktclient.planning.options import Options
+from ktclient.planning.options import RequestOptions
 from ktclient.prompts import tasks
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access
 from ktclient.submission.enqueue import enqueue
+from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec
 from server_bundle.embedded import weights
 
@@ -29,7 +30,7 @@ def ask(
 
     `timeout` is in seconds. Counted and checked like any other request, except that a busy server
     is queried for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the
-    document is missing, and what `hand_over` raises.
+    document is missing, and what `enqueue` raises.
     """
     task = tasks.task(False, question, None)
     with access.open_recovered(settings.state, job_id) as store:
@@ -38,15 +39,15 @@ def ask(
         if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
             raise BadInput(f"job {old.id} is a batch and has no document to ask about")
         document = Document(old.title, store.document(old.document).decode())
-    options = Options(
+    request = RequestOptions(
         tasks=(task,),
         max_tokens=spec.max_tokens if max_tokens is None else max_tokens,
         timeout=spec.timeout if timeout is None and not spec.is_lasting else timeout,
         model=spec.model,
         server=spec.server,
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
-        priority=old.priority,
         patience=forecasts.PATIENCE_SECONDS,
-        manner=spec.manner,
+        generation=spec.manner,
     )
+    options = SubmitOptions(request, old.priority)
     return enqueue(document, options, settings, on_progress)[0]

@@ -1,7 +1,7 @@
-"""What an attempt leaves behind on its server, and waiting until it is gone.
+"""Abort a request on its server, and find out why a connection broke.
 
-sglang-kt computes an aborted prefill to its end (a ghost prefill: recorded, 60,605 tokens after a
-cut at 20,480). A request sent meanwhile waits behind it, and a retry costs a second prefill.
+sglang-kt computes an aborted prefill to its end: what the server still does after an abort is part
+of the message.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def classify_cut(
         except ConnectionRefused:
             return ServerDied(
                 f"the server at {facts.url} died {when}before the answer was complete: nothing "
-                "listens there any more. See its log, usually it ran out of memory; then start "
-                "it again."
+                "listens there any more. See its log (the usual reason is memory), then start it "
+                "again."
             )
         except NoServer:
             sleep(performing, DEATH_SECONDS)

@@ -1,10 +1,12 @@
-"""One request of one attempt, from the first look at the server to the last word."""
+"""One request of one attempt, from the first query to the server to the last token."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
 
 from jobs.errors import KtjobError, WorkCancelled
 from jobs.worker.attempt import RunningAttempt
@@ -16,7 +18,7 @@ from ktclient.planning.progress import Past, Prefill, Prompt
 from ktclient.prompts import answer_schema, tasks
 from ktclient.request import filters, stream
 from ktclient.request.liveness import LivenessProbe
-from ktclient.request.stream import StreamEvent
+from ktclient.request.stream import LongRequest, StreamEvent
 from ktclient.servers import log_gauges, memory, queries
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.poll_lease import PollLease
@@ -25,6 +27,7 @@ from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.worker import abort, compose, ghost_prefill
 from ktclient.worker import server as worker_server
+from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
 from ktclient.worker.reporter import Reporter
 
 TEMPLATE_TOKENS = 32
@@ -32,62 +35,133 @@ TEMPLATE_TOKENS = 32
 31)."""
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """One prepared request: its server, and the reporter of its events."""
+
+    attempt: RunningAttempt
+    spec: JobSpec
+    facts: ServerFacts
+    api_key: str | None
+    tokens: int
+    """Tokens of the prompt, by the best count so far."""
+    prefill: Prefill
+    watcher: GaugeWatcher
+    reporter: Reporter
+
+
 def run(
-    performing: RunningAttempt,
+    attempt: RunningAttempt,
     spec: JobSpec,
     settings: config.Settings,
-    left_behind: ghost_prefill.GhostPrefills,
+    ghosts: GhostPrefills,
     *,
     with_schema: bool,
 ) -> None:
-    facts, key = worker_server.find(performing, spec, settings), settings.key_for(spec.server)
-    request = compose.request(performing, facts, spec, settings)
+    """Perform one request: prepare it, follow its stream, and handle its end.
+
+    Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a cancel was
+    requested.
+    """
+    exchange, request = _prepare(attempt, spec, settings, ghosts)
     if with_schema:
         request.extras["response_format"] = tasks.response_format(spec.task)
-    expected = spec.counted or estimate.estimate(compose.text(performing, spec))
-    prefill = Prefill(Prompt(expected.likely, expected.high), _history(performing, spec, facts))
-    most = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
-    left_behind.end(performing, facts, key, most)
-    if (predicted := prefill.predicted()) is not None:
-        performing.figure(predicted_seconds=round(predicted.seconds, 1))
-    gauges = log_gauges.gauges(facts, key, performing.state.servers)
-    watcher = GaugeWatcher(gauges, PollLease(performing.state, facts.url))
-    reporter = Reporter(performing, _minimum_prompt(expected), prefill, watcher)
-    pulse = LivenessProbe(functools.partial(queries.is_responding, facts, key))
-    gets_on = reporter.gets_on if spec.is_lasting else lambda: False
-    events = stream.stream(request, spec.timeout, pulse, gets_on)
+    probe = LivenessProbe(
+        functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
+    )
+    is_progressing = exchange.reporter.gets_on if spec.is_lasting else lambda: False
+    events = stream.stream(request, spec.timeout, probe, is_progressing)
     del request  # megabytes, for the long wait
-    with contextlib.closing(events), contextlib.closing(watcher):
-        watcher.start()
+    with contextlib.closing(events), contextlib.closing(exchange.watcher):
         try:
-            answer: list[str] = []
-            _stream_to_reporter(
-                performing,
-                reporter,
-                filters.collect_answer(filters.drop_refusal_token(events), answer),
-            )
-            _check_answer_schema(performing, spec.task.schema, answer)
-            _learn(performing, spec, facts, prefill, reporter)
+            _converse(exchange, events)
             return
-        except DoesNotFit as error:
-            memory.invalidate(performing, spec.server, facts.model, str(error))
-            raise
-        except LinkLost:
-            abort.abort_unheard(performing, facts, key)
-            raise
-        except StreamCut as error:
-            seconds = reporter.seconds_since_sent()
-            abort.abort_unheard(performing, facts, key)
-            raise abort.classify_cut(performing, facts, key, error, seconds) from error
-        except (WorkCancelled, DeadlineExceeded, ProxyGaveUp) as error:
-            if reporter.sent_at is None:
-                raise  # nothing was asked
-            asked = abort.abort(facts, key, performing.rid)
-            performing.note("abort", asked=asked, dialect=facts.dialect)
-            ended: KtjobError = error
-    # Here the connection is closed too.
-    left = abort.wait_and_report(facts, key, _ghost(expected.likely, prefill, reporter))
+        except KtjobError as error:
+            ended = _end(exchange, error)
+    # The connection is closed at this point: only now can the server become idle.
+    left = abort.wait_and_report(exchange.facts, exchange.api_key, _ghost(exchange))
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
+
+
+def _prepare(
+    attempt: RunningAttempt, spec: JobSpec, settings: config.Settings, ghosts: GhostPrefills
+) -> tuple[Exchange, LongRequest]:
+    """Find the server, compose the request, and wait until no earlier attempt computes there."""
+    facts, key = worker_server.find(attempt, spec, settings), settings.key_for(spec.server)
+    request = compose.request(attempt, facts, spec, settings)
+    expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
+    prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
+    longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
+    ghosts.end(attempt, facts, key, longest)
+    if (predicted := prefill.predicted()) is not None:
+        attempt.figure(predicted_seconds=round(predicted.seconds, 1))
+    gauges = log_gauges.gauges(facts, key, attempt.state.servers)
+    watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
+    reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
+    exchange = Exchange(attempt, spec, facts, key, expected.likely, prefill, watcher, reporter)
+    return exchange, request
+
+
+def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
+    """Follow the stream to its end, and learn from it about the server."""
+    exchange.watcher.start()
+    answer: list[str] = []
+    whole = filters.collect_answer(filters.drop_refusal_token(events), answer)
+    _stream_to_reporter(exchange.attempt, exchange.reporter, whole)
+    _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
+    _learn(exchange)
+
+
+def _end(exchange: Exchange, error: KtjobError) -> KtjobError:
+    """Handle the end of a failed request by its error class: the first that fits in `_ENDINGS`.
+
+    Returns the error if the server may still compute for this request; raises it, or a more
+    precise error, if nothing is left to do.
+    """
+    for classes, end in _ENDINGS:
+        if isinstance(error, classes):
+            return end(exchange, error)
+    raise error
+
+
+def _refused_as_too_long(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The remembered facts of the server allowed the request: they are wrong."""
+    memory.invalidate(exchange.attempt, exchange.spec.server, exchange.facts.model, str(error))
+    raise error
+
+
+def _lost_link(exchange: Exchange, error: KtjobError) -> NoReturn:
+    abort.abort_unheard(exchange.attempt, exchange.facts, exchange.api_key)
+    raise error
+
+
+def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The server may have died, or only the connection broke."""
+    assert isinstance(error, StreamCut)
+    seconds = exchange.reporter.seconds_since_sent()
+    whom = exchange.attempt, exchange.facts, exchange.api_key
+    abort.abort_unheard(*whom)
+    raise abort.classify_cut(*whom, error, seconds) from error
+
+
+def _given_up(exchange: Exchange, error: KtjobError) -> KtjobError:
+    """Abort it by name, while the connection is still open."""
+    if exchange.reporter.sent_at is None:
+        raise error  # nothing was sent
+    attempt, facts = exchange.attempt, exchange.facts
+    asked = abort.abort(facts, exchange.api_key, attempt.rid)
+    attempt.note("abort", asked=asked, dialect=facts.dialect)
+    return error
+
+
+_ENDINGS: tuple[
+    tuple[tuple[type[KtjobError], ...], Callable[[Exchange, KtjobError], KtjobError]], ...
+] = (
+    ((DoesNotFit,), _refused_as_too_long),
+    ((LinkLost,), _lost_link),
+    ((StreamCut,), _cut),
+    ((WorkCancelled, DeadlineExceeded, ProxyGaveUp), _given_up),
+)
 
 
 def _minimum_prompt(size: estimate.Estimate) -> int:
@@ -97,51 +171,47 @@ def _minimum_prompt(size: estimate.Estimate) -> int:
 
 
 def _stream_to_reporter(
-    performing: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
+    attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
     """Follow the stream to its end, and report each event."""
-    performing.enter("sending")
+    attempt.enter("sending")
     for event in events:
         reporter.report(event)
-        if not performing.beat():
+        if not attempt.beat():
             raise WorkCancelled("cancelled on request; the text so far is kept")
 
 
-def _check_answer_schema(performing: RunningAttempt, schema: str, answer: list[str]) -> None:
+def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]) -> None:
     """Record how a complete answer violates its schema; the answer is kept anyway."""
     wrong = answer_schema.violations("".join(answer), schema) if schema else None
     if wrong is not None:
-        performing.note("not by the schema", reason=wrong)
-        performing.figure(schema_mismatch=wrong)
+        attempt.note("not by the schema", reason=wrong)
+        attempt.figure(schema_mismatch=wrong)
 
 
-def _history(performing: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> Past:
+def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> Past:
     """Keyed by the server's name, because the embedded one has another port at each start."""
-    return calibration.history(performing, spec.server, facts.model)
+    return calibration.history(attempt, spec.server, facts.model)
 
 
-def _learn(
-    performing: RunningAttempt,
-    spec: JobSpec,
-    facts: ServerFacts,
-    prefill: Prefill,
-    reporter: Reporter,
-) -> None:
+def _learn(exchange: Exchange) -> None:
     """Store how long this prefill took, if it was the server's only work."""
+    prefill, reporter = exchange.prefill, exchange.reporter
     end, seconds = reporter.completed, reporter.first_token_seconds
     if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
         return
     measured = Measured(prefill.looks, seconds, end.prompt_tokens, end.cached_tokens or 0)
-    calibration.record(performing, spec.server, facts.model, measured)
+    calibration.record(exchange.attempt, exchange.spec.server, exchange.facts.model, measured)
 
 
-def _ghost(tokens: int, prefill: Prefill, reporter: Reporter) -> ghost_prefill.Ghost:
+def _ghost(exchange: Exchange) -> Ghost:
     """The rest of a prefill that was aborted."""
+    reporter = exchange.reporter
     if reporter.first_token_seconds is not None:
-        return ghost_prefill.Ghost(0.0)  # it was decoding: an abort ends that immediately
-    since = reporter.seconds_since_sent()
-    most = ghost_prefill.ghost_seconds(tokens, prefill.past.belief) - since
+        return Ghost(0.0)  # it was decoding: an abort ends that immediately
+    longest = ghost_prefill.ghost_seconds(exchange.tokens, exchange.prefill.past.belief)
+    left = longest - reporter.seconds_since_sent()
     known = reporter.progress
     if known is None or known.done is None or known.total is None or known.is_estimate:
-        return ghost_prefill.Ghost(most)
-    return ghost_prefill.Ghost(most, known.total - known.done)
+        return Ghost(left)
+    return Ghost(left, known.total - known.done)

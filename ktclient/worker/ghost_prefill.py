@@ -1,7 +1,7 @@
 """Ghost prefills: what an aborted request still computes on its server, and waiting for its end.
 
 sglang-kt computes an aborted prefill to its end (recorded: 60,605 tokens after a cut at 20,480). A
-request sent meanwhile waits behind it, and one sent again is paid twice.
+request sent meanwhile waits behind it, and a retry costs a second prefill.
 """
 
 from __future__ import annotations

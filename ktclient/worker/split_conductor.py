@@ -16,16 +16,13 @@ from jobs.worker.attempt import RunningAttempt
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.splitting import part_prompts, reduce
 from ktclient.splitting.reduce import Item
-from ktclient.splitting.split_plan import HEADING_TOKENS, Plan
+from ktclient.splitting.split_plan import ANSWER, HEADING_TOKENS, Plan
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.tokens.estimate import Estimate
 
 READING, COMBINING, WRITING = "reading parts", "combining parts", "writing"
 """The phases."""
-ANSWER = "answer"
-"""The name of the part that combines all answers. Other names are "3", the third of the text, and
-"2.1", the first of the second level."""
 _OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
 _INSTRUCTION_TOKENS = 256
 """An upper bound in tokens for the instruction about the answers, and a chat template."""
@@ -118,7 +115,7 @@ class _Family:
         counted = Estimate(size // 2, size, size + about)
         if not is_last:
             return self._part(name, document, task, counted)
-        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in plain text
+        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in words
         return self._with_answer(self._part(name, document, asked, counted), self._spec.max_tokens)
 
     def _part(self, name: str, document: str, task: Task, counted: Estimate) -> NewJob:
@@ -179,5 +176,5 @@ class _Family:
 
 def _sum(values: Sequence[object]) -> int | None:
     """The sum of the known values; None if none is known."""
-    known = [value for value in values if isinstance(value, int)]
-    return sum(known) if known else None
+    told = [value for value in values if isinstance(value, int)]
+    return sum(told) if told else None

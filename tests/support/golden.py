@@ -36,12 +36,12 @@ def wish(name: str, version: str, *, as_guide: bool = False) -> Overrides:
 
 def script(name: str, version: str, *, as_guide: bool = False) -> str:
     one = profile.load(name)
-    return build.with_differences(one, wish(name, version, as_guide=as_guide), MACHINE).script()
+    return build.launch_plan(one, wish(name, version, as_guide=as_guide), MACHINE).script()
 
 
 def differences(name: str, version: str) -> str:
     """What a profile does otherwise than its source, as docs/server.md has it."""
-    planned = build.launch_plan(profile.load(name), wish(name, version), MACHINE)
+    planned = build.with_differences(profile.load(name), wish(name, version), MACHINE)
     rows = ["| what | the guide | here | why | evidence |", "|---|---|---|---|---|"]
     for one in planned.differences:
         cells = (f"`{one.what}`", one.guide or "", one.ours or "left out", one.reason, one.evidence)

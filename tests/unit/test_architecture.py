@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +14,93 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("jobs", "server_bundle", "ktclient")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
-PROCESS_SIDE_OF_JOBS = {
-    "jobs",
-    "jobs.system.cgroup",
-    "jobs.processes.detach",
-    "jobs.processes.identity",
+LEAVES = {
+    "ktclient.errors",
+    "ktclient.urls",
+    "ktclient.times",
+    "ktclient.wording",
+    "ktclient._version",
+    "jobs.model",
     "jobs.errors",
+    "jobs.clock",
+    "server_bundle.errors",
+    "server_bundle.package_data",
 }
-"""What server_bundle may use of jobs: processes and proof of life, never the store."""
-VALUES_OF_JOBS = {"jobs.clock", "jobs.model"}
-"""Leaf modules of the standard library only; anyone may use them."""
+"""Values, errors and pure functions: every room may import them, and they import no room."""
+
+MAY_IMPORT = {
+    # jobs: reusable without the other two packages
+    "jobs.system": set(),
+    "jobs.processes": {"jobs.system"},
+    "jobs.store": {"jobs.processes", "jobs.system"},
+    "jobs.upkeep": {"jobs.store", "jobs.processes"},
+    "jobs.worker": {"jobs.store", "jobs.processes"},
+    "jobs.runner": {"jobs.worker", "jobs.upkeep", "jobs.store", "jobs.processes"},
+    # server_bundle: sees of jobs only processes and what the system says, never the store
+    "server_bundle.plan": {"jobs.system"},
+    "server_bundle.logs": set(),
+    "server_bundle.launch": {"server_bundle.plan", "server_bundle.logs", "jobs.processes"},
+    "server_bundle.doctor": {"server_bundle.plan", "jobs.system"},
+    "server_bundle.embedded": {"server_bundle.launch", "jobs.processes"},
+    # ktclient, from the lowest room up
+    "config": {"jobs.store"},
+    "documents": set(),
+    "tokens": set(),
+    "prompts": {"documents", "config"},
+    "request": {"documents"},
+    "remote": {"config"},
+    "splitting": {"documents", "prompts", "tokens"},
+    "records": {"config", "jobs.store", "jobs.worker", "jobs.runner", "server_bundle.launch"},
+    "notify": {"config", "records", "jobs.store"},
+    "servers": {
+        *("request", "config", "prompts", "tokens", "jobs.store", "jobs.processes"),
+        *("server_bundle.plan", "server_bundle.launch", "server_bundle.logs"),
+        "server_bundle.embedded",
+    },
+    "planning": {
+        *("config", "documents", "prompts", "servers", "splitting", "records", "tokens"),
+        *("jobs.store", "server_bundle.embedded"),
+    },
+    "submission": {
+        *("planning", "records", "config", "documents", "prompts", "servers", "splitting"),
+        *("tokens", "jobs.store", "jobs.processes", "server_bundle.embedded"),
+    },
+    "batch": {
+        *("submission", "planning", "records", "config", "documents", "prompts", "request"),
+        *("servers", "tokens", "jobs.store", "server_bundle.embedded"),
+    },
+    "worker": {
+        *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
+        *("prompts", "tokens", "config", "jobs.worker", "jobs.store", "server_bundle.embedded"),
+    },
+    "api": {
+        *("batch", "submission", "planning", "records", "notify", "config", "documents"),
+        *("prompts", "jobs.store", "jobs.runner"),
+    },
+    "doctor": {
+        *("config", "request", "servers", "server_bundle.embedded"),
+        *("jobs.store", "jobs.runner", "jobs.processes", "jobs.system", "jobs.upkeep"),
+    },
+    "cli": {
+        *("api", "batch", "config", "doctor", "documents", "notify", "planning", "prompts"),
+        *("records", "remote", "servers", "splitting", "submission"),
+        *("jobs.processes", "jobs.runner", "jobs.store", "jobs.system", "jobs.upkeep"),
+        *("server_bundle.doctor", "server_bundle.embedded", "server_bundle.launch"),
+        *("server_bundle.logs", "server_bundle.plan"),
+    },
+    # what has a name that the world outside knows
+    "ktclient": {"api"},
+    "ktclient.__main__": {"cli"},
+    "ktclient.work": {"worker", "notify"},
+    "jobs.detach": {"jobs.processes"},
+    "jobs": set(),
+    "server_bundle": set(),
+    "server_bundle.sglang_entry": set(),
+}
+"""The rooms, and which other rooms each may import, besides the leaves. Nothing is inherited: a
+room that needs something of a room below another one names it."""
+
+COMMAND_ROOMS = ("ktclient.cli.jobs", "ktclient.cli.setup", "ktclient.cli.server")
 
 
 def name_of(path: Path) -> str:
@@ -45,11 +123,9 @@ def _imports(path: Path) -> Iterator[str]:
             assert node.module is not None
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield (
-                    inner
-                    if (ROOT / Path(*inner.split("."))).with_suffix(".py").exists()
-                    else node.module
-                )
+                place = ROOT / Path(*inner.split("."))
+                is_module = place.with_suffix(".py").exists() or (place / "__init__.py").exists()
+                yield inner if is_module else node.module
 
 
 def users_of(*modules: str) -> set[str]:
@@ -76,33 +152,119 @@ def attributes_of(path: Path) -> frozenset[str]:
     )
 
 
-def test_jobs_knows_neither_the_client_nor_the_server() -> None:
-    """jobs is reusable on its own."""
-    assert not {m for m in users_of("ktclient", "server_bundle") if m.startswith("jobs")}
+def room_of(module: str) -> str:
+    """A room of ktclient by its own name, others with their package; a leaf by its whole name."""
+    parts = module.split(".")
+    if module in LEAVES or len(parts) == 1:
+        return module
+    if not (ROOT / parts[0] / parts[1]).is_dir():
+        return module
+    return parts[1] if parts[0] == "ktclient" else ".".join(parts[:2])
 
 
-def test_server_bundle_uses_only_the_process_side_of_jobs() -> None:
-    """It does not know the store, and nothing of the client."""
-    used = {
-        module
+def rooms_used_by() -> dict[str, set[str]]:
+    """Room -> the other rooms that it imports, leaves left out."""
+    used: dict[str, set[str]] = {}
+    for path in MODULES:
+        name = name_of(path)
+        mine = used.setdefault(room_of(name), set())
+        for module in imports_of(path):
+            if module.split(".")[0] in PACKAGES:
+                mine.add(room_of(module))
+        mine -= {room_of(name), *LEAVES}
+    return used
+
+
+def test_every_room_imports_only_what_the_map_allows() -> None:
+    """And the map names no room that is gone, and nothing that no room uses."""
+    used = {room: rooms for room, rooms in rooms_used_by().items() if room not in LEAVES}
+    assert set(used) == set(MAY_IMPORT)
+    for room, rooms in used.items():
+        assert rooms - MAY_IMPORT[room] == set(), f"{room} may not import these"
+    for room, allowed in MAY_IMPORT.items():
+        unused = {one for one in allowed - used[room] if one not in MAY_IMPORT}
+        assert not unused, f"{room}: the map names rooms that do not exist"
+
+
+def test_leaves_import_no_room() -> None:
+    """Only other leaves."""
+    used = rooms_used_by()
+    assert {leaf: used[leaf] for leaf in LEAVES if used.get(leaf)} == {}
+
+
+def test_the_map_has_no_circle() -> None:
+    """Rooms stand above one another."""
+
+    def visit(room: str, above: tuple[str, ...]) -> None:
+        assert room not in above, " -> ".join([*above, room])
+        for used in MAY_IMPORT[room]:
+            visit(used, (*above, room))
+
+    for room in MAY_IMPORT:
+        visit(room, ())
+
+
+def test_no_command_imports_another() -> None:
+    """A command imports what its family shares, never a module that holds a command."""
+    commands = {
+        name_of(path)
         for path in MODULES
-        if name_of(path).startswith("server_bundle")
-        for module in imports_of(path)
-        if module.split(".")[0] in ("jobs", "ktclient")
+        if name_of(path).startswith(COMMAND_ROOMS)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+        and any("click.command" in ast.unparse(one) for one in node.decorator_list)
     }
-    assert used <= PROCESS_SIDE_OF_JOBS | VALUES_OF_JOBS
+    assert len(commands) > 30
+    for path in MODULES:
+        if name_of(path) in commands:
+            assert set(imports_of(path)) & commands == set(), name_of(path)
 
 
-def test_the_command_line_is_imported_by_nothing_below_it() -> None:
-    """Rules live below the command line."""
-    users = users_of("ktclient.cli")
-    assert all(user.startswith("ktclient.cli") or user == "ktclient.__main__" for user in users)
+def test_a_folder_holds_what_a_reader_can_take_in() -> None:
+    """At most 16 modules; `cli/jobs` has one for each command."""
+    for folder in {path.parent for path in MODULES}:
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        if folder.name != "jobs" or folder.parent.name != "cli":
+            assert len(modules) <= 16, folder
+
+
+def test_each_room_says_what_it_owns() -> None:
+    """In the docstring of its `__init__`, which holds no code; `ktclient` alone re-exports, and the
+    two doctors run their checks there."""
+    with_code = {"ktclient", "ktclient.doctor", "server_bundle.doctor", "jobs.store.sql"}
+    for path in MODULES:
+        if path.name == "__init__.py":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            assert ast.get_docstring(tree), path
+            assert len(tree.body) == 1 or name_of(path) in with_code, path
+
+
+def test_each_unit_test_is_named_as_its_module() -> None:
+    """`tests/unit/ktclient/planning/test_fit.py` tests `ktclient/planning/fit.py`, and so does
+    `test_fit_verdicts.py` beside it. What tests several rooms lies in `tests/unit` itself."""
+    unit = ROOT / "tests" / "unit"
+    for path in unit.rglob("test_*.py"):
+        place = path.parent.relative_to(unit)
+        if place.parts:
+            known = {one.stem for one in (ROOT / place).iterdir() if not one.name.startswith("_")}
+            words = path.stem.removeprefix("test_").split("_")
+            names = {"_".join(words[:length]) for length in range(1, len(words) + 1)}
+            assert names & known, path
+
+
+def test_every_folder_with_modules_is_in_the_wheel() -> None:
+    """The package list is written by hand: what is missing there is missing for users."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = set(re.findall(r'"([\w.]+)"', text.partition("packages = [")[2].partition("]")[0]))
+    assert listed == {name_of(path) for path in MODULES if path.name == "__init__.py"}
 
 
 def test_there_is_no_import_cycle() -> None:
     """At run time or in type checking, whichever package."""
     graph = {name_of(path): set(imports_of(path)) for path in MODULES}
-    lazy = {("ktclient", "ktclient.api.submit"), ("ktclient", "ktclient.errors")}  # on first use
+    lazy = {
+        ("ktclient", name) for name in ("ktclient.api.submit", "ktclient.errors")
+    }  # on first use
 
     def visit(name: str, above: tuple[str, ...]) -> None:
         assert name not in above, " -> ".join([*above, name])
@@ -186,7 +348,7 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
             ("os.kill", "os.killpg"),
             {
                 "jobs.runner.notifiers",
-                "server_bundle.embedded",
+                "server_bundle.embedded.server",
                 "server_bundle.launch.process_tree",
             },
         ),
@@ -194,8 +356,8 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
             ("os.environ", "os.getenv"),
             {
                 "jobs.processes.detach",
-                "ktclient.cli.render.screen",
-                "ktclient.config",
+                "ktclient.cli.render.terminal",
+                "ktclient.config.settings",
                 "server_bundle.launch.supervisor",
                 "server_bundle.embedded.weights",
             },

@@ -25,7 +25,7 @@ def guide_command() -> list[str]:
 def test_the_guide_word_for_word() -> None:
     """Five variables, numactl, and 24 flags in their order."""
     wish = golden.wish(MAIN, "0.6.2.post3", as_guide=True)
-    plan = build.with_differences(profile.load(MAIN), wish, golden.MACHINE)
+    plan = build.launch_plan(profile.load(MAIN), wish, golden.MACHINE)
     assert list(plan.command) == guide_command()
     assert sum(word.startswith("--") for word in plan.argv) == 24
     assert plan.environment == guide_variables()

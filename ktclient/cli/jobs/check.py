@@ -35,11 +35,11 @@ def check(
     from ktclient.planning import preflight
     from ktclient.records.output_schema import SCHEMA
 
-    options = submit_options.parse(given)
+    request = submit_options.parse(given).request
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
     with progress_line.line() as line:
-        before = preflight.forecast_all(documents, options, config.load(), line.download)
+        before = preflight.forecast_all(documents, request, config.load(), line.download)
     # Of several questions about a document, the longest.
     found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
     if as_json:

@@ -10,15 +10,8 @@ import click
 
 from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import (
-    answer_text,
-    job_details,
-    output,
-    progress_line,
-    stream_marks,
-    terminal,
-    units,
-)
+from ktclient.cli.remote import stream_marks
+from ktclient.cli.render import answer_text, job_details, output, progress_line, terminal, units
 from ktclient.records import snapshot
 from ktclient.records.phases import NOT_ANSWERING
 

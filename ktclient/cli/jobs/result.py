@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import answer_text, job_activity, job_details, part_tree
 from ktclient.cli.render import output as render_output
-from ktclient.errors import BadInput, NotFinished
+from ktclient.errors import NotFinished
 from ktclient.records import snapshot
 
 
@@ -40,19 +39,8 @@ def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: b
     if output is None:
         answer_text.print_answer(now, text, as_json=as_json, raw=raw)
     elif now.state == "SUCCEEDED":
-        _write(Path(output), text if raw else answer_text.shown(now, text))
+        answer_text.write_file(Path(output), text if raw else answer_text.shown(now, text))
         answer_text.remark(now, text)
     else:
         render_output.note(f"{output} was not written")
     return exit_codes.code_of_job(now.state, now.cause)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: the file never holds half an answer."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {path}: {error.strerror or error}") from None

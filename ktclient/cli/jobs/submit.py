@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ktclient.config.settings import Settings
     from ktclient.documents.document import Document
     from ktclient.planning.forecast import Forecast
-    from ktclient.planning.options import Options
     from ktclient.prompts.tasks import Task
+    from ktclient.submission.options import SubmitOptions
 
 _MOST_HEADING = 200
 
@@ -65,7 +65,7 @@ def submit(  # noqa: PLR0913 - a command's options
     handed: list[tuple[str, Forecast]] = []
     ids = [] if key is None else _known(key, documents, options, settings)
     if not ids:
-        options = replace(options, submit_key=key)
+        options = replace(options, key=key)
         with jobs_stored.name_if_interrupted() as name, progress_line.line(is_silent=quiet) as line:
             handed = enqueue.enqueue_all(documents, options, settings, line.download, name)
         ids = [job_id for job_id, _ in handed]
@@ -87,12 +87,13 @@ def submit(  # noqa: PLR0913 - a command's options
 
 
 def _known(
-    key: str, documents: Sequence[Document], options: Options, settings: Settings
+    key: str, documents: Sequence[Document], options: SubmitOptions, settings: Settings
 ) -> list[str]:
     from ktclient.submission import idempotency
 
     key = idempotency.check(key)
-    return idempotency.known(key, documents, options.tasks, options.manner, settings)
+    request = options.request
+    return idempotency.known(key, documents, request.tasks, request.generation, settings)
 
 
 def _print_records(ids: Sequence[str]) -> None:
@@ -105,9 +106,9 @@ def _print_records(ids: Sequence[str]) -> None:
 
 
 def _explain(
-    handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: Options
+    handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: SubmitOptions
 ) -> None:
-    each = itertools.product(documents, options.tasks)
+    each = itertools.product(documents, options.request.tasks)
     for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
         title = terminal_text.one_line(document.title)
         output.note(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
@@ -120,11 +121,11 @@ def _explain(
         output.note(f"  come back  ktjob wait {job_id}, then ktjob result {job_id}")
 
 
-def _headings(documents: Sequence[Document], options: Options) -> list[str]:
+def _headings(documents: Sequence[Document], options: SubmitOptions) -> list[str]:
     """What each answer is to, where there are several documents."""
     return [
         f"{terminal_text.one_line(document.title)}: {_in_short(task)}"
-        for document, task in itertools.product(documents, options.tasks)
+        for document, task in itertools.product(documents, options.request.tasks)
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 if TYPE_CHECKING:
-    from ktclient.planning.options import Options
+    from ktclient.submission.options import SubmitOptions
 
 _ASKED = (
     click.argument("files", nargs=-1, required=True, metavar="FILE..."),
@@ -134,16 +134,17 @@ class Given(TypedDict):
     split: str
 
 
-def parse(given: Given) -> Options:
+def parse(given: Given) -> SubmitOptions:
     """What was asked, with defaults."""
     from ktclient import wording
     from ktclient.config import settings as config
     from ktclient.notify import delivery
-    from ktclient.planning import options as planning_options
     from ktclient.planning import split_planner
+    from ktclient.planning.options import MAX_ATTEMPTS, RequestOptions
     from ktclient.prompts import answer_schema
     from ktclient.prompts.instructions import Instructions, resolve
     from ktclient.submission import conditions
+    from ktclient.submission.options import SubmitOptions
 
     wish = Instructions(
         summarize=given["summarize"],
@@ -159,20 +160,23 @@ def parse(given: Given) -> Options:
         max_tokens=given["max_tokens"],
     )
     settings = config.load()
-    tasks, manner, max_tokens = resolve(wish, settings.config_file)
+    tasks, generation, max_tokens = resolve(wish, settings.config_file)
     attempts = given["max_attempts"]
-    return planning_options.Options(
+    request = RequestOptions(
         tasks=tasks,
         max_tokens=max_tokens,
         timeout=given["timeout"],
         model=wording.typed_text(given["model"], "--model"),
         server=given["server"],
-        max_attempts=planning_options.MAX_ATTEMPTS if attempts is None else attempts,
-        priority=given["priority"],
-        manner=manner,
-        conditions=conditions.conditions(given["label"], given["after"], given["at"]),
-        tellings=delivery.parse_targets(given["notify"], given["on_done"], settings),
+        max_attempts=MAX_ATTEMPTS if attempts is None else attempts,
+        generation=generation,
         split=split_planner.parse(given["split"]),
+    )
+    return SubmitOptions(
+        request,
+        given["priority"],
+        conditions.conditions(given["label"], given["after"], given["at"]),
+        delivery.parse_targets(given["notify"], given["on_done"], settings),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import answer_text, job_details, output, progress_line
-from ktclient.cli.render import output as render_output
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 
@@ -41,7 +40,7 @@ def wait_and_print(
     for number, job_id in enumerate(job_ids, 1):
         end = watch(job_id, None, is_silent=quiet)
         if end.state != "SUCCEEDED":
-            render_output.note(job_details.final_line(end))
+            output.note(job_details.final_line(end))
         with lookup.open_job(end.id) as (store, job):
             text = snapshot.answer(store, job)
         codes.append(exit_codes.code_of_job(end.state, end.cause))
@@ -52,9 +51,9 @@ def wait_and_print(
         else:
             gap = "\n" if number > 1 else ""
             heading = headings[number - 1] if headings else end.questions[0]
-            render_output.print_data(f"{gap}{number}. {heading}\n\n{answer_text.shown(end, text)}")
+            output.print_data(f"{gap}{number}. {heading}\n\n{answer_text.shown(end, text)}")
         if not quiet:
             answer_text.remark(end, text)
     if as_json:
-        render_output.print_data(job_details.json_text(told[0] if len(told) == 1 else told))
+        output.print_data(job_details.json_text(told[0] if len(told) == 1 else told))
     return next((code for code in codes if code != exit_codes.SUCCEEDED), exit_codes.SUCCEEDED)

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.jobs import result
 from ktclient.cli.remote import replies, uploads
-from ktclient.cli.render import job_details
+from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
 from ktclient.cli.sections import Sections
 from ktclient.config import settings as config
@@ -138,7 +137,7 @@ class _Remote:
         held = replies.Held()
         code = self._call([*argv, "--", str(self._given["job_id"])], held.hearing)
         if code == exit_codes.SUCCEEDED:
-            result._write(Path(output), held.text.removesuffix("\n"))
+            answer_text.write_file(Path(output), held.text.removesuffix("\n"))
         else:
             render_output.note(f"{output} was not written")
         return code

@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 import click
 
-import ktclient
+from ktclient._version import __version__
 from ktclient.cli import exit_codes
-from ktclient.cli.render import stream_marks
+from ktclient.cli.remote import stream_marks
 from ktclient.remote import frames
 from ktclient.remote.frames import Cut
 
@@ -47,7 +47,7 @@ def at_your_service(context: click.Context) -> int:
     with contextlib.ExitStack() as undo:
         try:
             wire_out.write(frames.MAGIC)
-            hello = {"protocol": frames.PROTOCOL, "version": ktclient.__version__}
+            hello = {"protocol": frames.PROTOCOL, "version": __version__}
             frames.write_record(wire_out, frames.HELLO, {**hello})
             argv = _arrived(wire_in, undo)
         except (Cut, OSError):

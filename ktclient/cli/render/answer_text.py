@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 from ktclient.cli.render import job_details
 from ktclient.cli.render import output as render_output
+from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, combined
 from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
@@ -84,3 +87,14 @@ def _remark_on_missing(job: Snapshot, text: str) -> None:
             f"note: no whole answer to question {numbers}; all that came: "
             f"ktjob result --raw {job.id}"
         )
+
+
+def write_file(path: Path, text: str) -> None:
+    """Whole or not at all: the file never holds half an answer."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        os.replace(draft, path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise BadInput(f"cannot write {path}: {error.strerror or error}") from None

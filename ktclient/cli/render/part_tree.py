@@ -10,9 +10,8 @@ from jobs.model import Attempt, Job
 from jobs.store.store import Store
 from ktclient.cli.render import terminal_text, units
 from ktclient.records import kinds
-from ktclient.splitting.split_plan import Plan
+from ktclient.splitting.split_plan import ANSWER, Plan
 from ktclient.submission.spec import JobSpec
-from ktclient.worker.split_conductor import ANSWER
 
 _MOST_LINES = 200
 """So many parts are listed one by one for people."""

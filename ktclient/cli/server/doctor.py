@@ -11,8 +11,8 @@ import click
 
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output
-from ktclient.cli.server import plan, preflight
-from ktclient.cli.server.plan import DEFAULT_PROFILE
+from ktclient.cli.server import plan_options, preflight
+from ktclient.cli.server.plan_options import DEFAULT_PROFILE
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--profile", default=DEFAULT_PROFILE, metavar="P", help=f"{DEFAULT_PROFILE}.")
-@plan.planning_options
+@plan_options.plan_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor(as_json: bool, **given: Any) -> int:
     """Say what would keep a server from starting, or make it slow; start nothing.

@@ -6,18 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exit_codes
-from ktclient.cli.render import output, progress_line, terminal_text, units
-from ktclient.cli.server import selection
+from ktclient.cli.server import selection, stop
 from ktclient.config import settings as config
-from ktclient.config.settings import EMBEDDED, Settings
-from ktclient.errors import BadInput
-from ktclient.records import server_load
-from server_bundle.errors import ServerInUse
 
 if TYPE_CHECKING:
-    from server_bundle.launch.registry import Observed
-    from server_bundle.launch.stop import Stopped
+    pass
 
 
 @click.command()
@@ -33,99 +26,5 @@ def down(name: str | None, timeout: float | None, force: bool, dry_run: bool) ->
     settings = config.load()
     seen = selection.find(settings, name)
     if seen is None:
-        return stop_embedded(settings, force, dry_run)
-    return stop(settings, seen, drain_seconds(timeout), force, dry_run)[0]
-
-
-def drain_seconds(timeout: float | None) -> float:
-    from server_bundle.launch import stop as launch_stop
-
-    if timeout is None:
-        return launch_stop.DRAIN_SECONDS
-    if not 0 <= timeout < 1e6:
-        raise BadInput(f"--timeout {timeout:g}: seconds, 0 or more")
-    return timeout
-
-
-def stop_embedded(settings: Settings, force: bool, dry_run: bool) -> int:
-    from server_bundle.embedded import server as embedded
-
-    running = embedded.status(settings.state.server)
-    if running is None:
-        output.note("no server of ours runs")
-        return exit_codes.SUCCEEDED
-    lost(settings, EMBEDDED, EMBEDDED, force)
-    if dry_run:
-        output.note(f"would stop {running.url}")
-        return exit_codes.SUCCEEDED
-    stopped = embedded.down(settings.state.server)
-    output.note(f"stopped {stopped.url}" if stopped else "it has just stopped")
-    return exit_codes.SUCCEEDED
-
-
-def lost(settings: Settings, name: str, server: str, force: bool) -> list[str]:
-    """Our jobs that lose their request. Raises `ServerInUse` unless forced."""
-    jobs = server_load.running_jobs(settings.state, server)
-    if jobs and not force:
-        raise ServerInUse(
-            f"jobs {', '.join(jobs)} run on {name!r}, and what they have read so far would be read "
-            "again. Wait for them (ktjob wait), cancel them, or use --force"
-        )
-    return jobs
-
-
-def stop(
-    settings: Settings, seen: Observed, seconds: float, force: bool, dry_run: bool
-) -> tuple[int, Stopped | None]:
-    from server_bundle.launch import stop as launch_stop
-
-    name, url = seen.server.name, seen.server.url
-    if not seen.is_there:
-        output.note(f"{name!r} does not run" + (f": {seen.why}" if seen.why else ""))
-        return exit_codes.SUCCEEDED, None
-    jobs = lost(settings, name, url, force) if seen.is_running else []
-    if dry_run:
-        pids = ", ".join(str(one.pid) for one in seen.server.members)
-        output.note(
-            f"would stop {name!r} at {url}: SIGTERM, up to {seconds:g} s for its requests, then "
-            f"SIGKILL for what is left of {pids}"
-        )
-        return exit_codes.SUCCEEDED, None
-    try:
-        with progress_line.line() as line:
-            stopped = launch_stop.down(
-                seen.files,
-                seconds,
-                lambda spent: line.start(
-                    f"{name}: letting its requests end  {units.duration(spent)} of {seconds:g}s",
-                    f"{spent // 30:.0f}",
-                    None,
-                    None,
-                ),
-            )
-    except KeyboardInterrupt:
-        output.note(f"{name!r} goes on ending; sooner: ktserver down {name} --timeout 0")
-        return exit_codes.INTERRUPTED, None
-    if stopped is None:
-        output.note(f"{name!r} has just ended")
-        return exit_codes.SUCCEEDED, None
-    return _tell_stopped(stopped, url, jobs), stopped
-
-
-def _tell_stopped(stopped: Stopped, url: str, jobs: list[str]) -> int:
-    name, spent = stopped.server.name, units.duration(stopped.seconds)
-    output.note(f"stopped {name!r} at {url} in {spent}")
-    if stopped.killed:
-        output.note(f"  processes that had to be killed: {stopped.killed}")
-    if stopped.ended is not None and stopped.ended.lost:
-        rids = ", ".join(terminal_text.one_line(rid) for rid in stopped.ended.lost)
-        output.note(f"  requests that were lost, by their rid: {rids}")
-    if jobs:
-        output.note(f"  jobs that lost their request, if it had not ended: {', '.join(jobs)}")
-    if stopped.immortal:
-        pids = ", ".join(str(one.pid) for one in stopped.immortal)
-        output.note(
-            f"  processes {pids} do not die: they wait in the kernel, for a driver or a disk"
-        )
-        return exit_codes.FAILED
-    return exit_codes.SUCCEEDED
+        return stop.stop_embedded(settings, force, dry_run)
+    return stop.stop_server(settings, seen, stop.drain_seconds(timeout), force, dry_run)[0]

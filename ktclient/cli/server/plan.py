@@ -12,47 +12,20 @@ import click
 
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, terminal_text
+from ktclient.cli.server import plan_options
+from ktclient.cli.server.plan_options import DEFAULT_PROFILE
 from ktclient.config import settings as config
 
 if TYPE_CHECKING:
-    from server_bundle.plan.build import Difference, Planned
+    from server_bundle.plan.flags import Difference, Planned
 
-DEFAULT_PROFILE = "deepseek-v4-flash-4x5090"
 _TABLE = (0.6, 0.7, 0.75)
 """The guide's three rows of --mem-fraction-static."""
 
 
-def planning_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What `plan` takes to work out a server, for every command that does: the fields of
-    `server_planning.Wanted` other than `profile`."""
-    options = (
-        click.option("--model", metavar="DIR", help="Folder of the weights."),
-        click.option("--python", metavar="PATH", help="The server's interpreter."),
-        click.option(
-            "--engine",
-            type=click.Choice(["sglang-kt", "sglang"]),
-            help="What that interpreter has; looked up when not given.",
-        ),
-        click.option("--engine-version", metavar="V", help="Its version; looked up as well."),
-        click.option("--host", metavar="ADDRESS", help="Where to listen; 127.0.0.1."),
-        click.option("--port", type=int, metavar="N", help="The port; the profile's."),
-        click.option("--tensor-parallel-size", type=int, metavar="N", help="GPUs; the profile's."),
-        click.option("--context", type=int, metavar="N", help="Longest request, in tokens."),
-        click.option(
-            "--mem-fraction", type=float, metavar="F", help="Share of GPU memory: weights, KV pool."
-        ),
-        click.option("--served-model-name", metavar="NAME", help="The model's name for clients."),
-        click.option("--as-guide", is_flag=True, help="Exactly what the profile's source says."),
-        click.argument("extra", nargs=-1, metavar="[-- FLAGS...]"),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.option("--profile", default=DEFAULT_PROFILE, metavar="P", help=f"{DEFAULT_PROFILE}.")
-@planning_options
+@plan_options.plan_options
 @click.option("--sh", "form", flag_value="sh", help="Print a shell script that runs it.")
 @click.option("--json", "form", flag_value="json", help="Print it for `ktserver up --plan`.")
 @click.option("--systemd", "form", flag_value="systemd", help="Print a systemd unit that runs it.")

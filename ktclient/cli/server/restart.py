@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli.server import down, selection, starting
+from ktclient.cli.server import selection, starting, stop
 from ktclient.cli.server.starting import StartOptions
 from ktclient.config import settings as config
 
@@ -30,10 +30,10 @@ def restart(
     settings = config.load()
     seen = selection.find(settings, name)
     if seen is None:
-        code = down.stop_embedded(settings, force, dry_run)
+        code = stop.stop_embedded(settings, force, dry_run)
         return code or starting.start_embedded(settings, dry_run, as_json)
     plan, again = start.last_plan(seen.files), seen.server.restart
-    code, _ = down.stop(settings, seen, down.drain_seconds(timeout), force, dry_run)
+    code, _ = stop.stop_server(settings, seen, stop.drain_seconds(timeout), force, dry_run)
     if code or dry_run:
         return code
     return starting.start(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, progress_line, terminal_text, units
-from ktclient.cli.server import plan as server_plan
+from ktclient.cli.server import plan_options as server_plan
 from ktclient.cli.server import selection
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.errors import BadInput

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.server import plan as server_plan
+from ktclient.cli.server import plan_options as server_plan
 from ktclient.cli.server import preflight, selection, starting
 from ktclient.cli.server.starting import StartOptions
 from ktclient.config import settings as config
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--profile", metavar="P", help="What to start; `embedded` when none is named.")
-@server_plan.planning_options
+@server_plan.plan_options
 @click.option("--plan", "plan_file", metavar="FILE", help="Start what `ktserver plan --json` told.")
 @click.option("--name", metavar="NAME", help="What to call it; the profile's name when not given.")
 @click.option(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-import ktclient
 from ktclient.cli.render import output
+from ktclient.records import output_schema
 
-_FILE = Path(ktclient.__file__).with_name("records") / "schema.json"
+_FILE = Path(output_schema.__file__).with_name("schema.json")
 
 
 @click.command()

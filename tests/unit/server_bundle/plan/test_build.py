@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server_bundle.errors import PlanRefused
 from server_bundle.plan import build, kv_pool, profile
-from server_bundle.plan.build import Planned
+from server_bundle.plan.flags import Planned
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.overrides import Overrides
 
@@ -21,7 +21,7 @@ OLD, NEW = "0.6.2.post3", "0.7.2"
 
 def planned(name: str = MAIN, machine: MachineFacts = MACHINE, **more: object) -> Planned:
     wish = Overrides(model="/weights/DSV4", version=OLD)
-    return build.launch_plan(profile.load(name), replace(wish, **more), machine)  # type: ignore[arg-type]
+    return build.with_differences(profile.load(name), replace(wish, **more), machine)  # type: ignore[arg-type]
 
 
 def value(found: Planned, flag: str) -> str:

@@ -1,0 +1,258 @@
+"""Which flags and variables a server gets: the profile's, the options' over them, and what its
+version needs or refuses. Each difference from the profile's source has a reason. Pure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from server_bundle.errors import PlanRefused
+from server_bundle.plan import arguments, kv_pool, version_rules
+from server_bundle.plan.arguments import Arguments
+from server_bundle.plan.kv_pool import KvPlan
+from server_bundle.plan.launch_plan import LaunchPlan
+from server_bundle.plan.machine import MachineFacts
+from server_bundle.plan.overrides import Overrides
+from server_bundle.plan.profile import Profile, Value
+
+_RESERVATION = "mxfp4-layerwise-reservation"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that we do otherwise than the profile's source."""
+
+    what: str
+    guide: str | None
+    """None: the source does not have it."""
+    ours: str | None
+    """None: left out."""
+    reason: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and why it is so."""
+
+    plan: LaunchPlan
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    kv: KvPlan | None
+
+
+@dataclass
+class Draft:
+    profile: Profile
+    wish: Overrides
+    machine: MachineFacts
+    args: Arguments = field(default_factory=Arguments)
+    differences: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    kv: KvPlan | None = None
+
+    def fill(self) -> None:
+        """Flags and variables of the profile, with their blanks filled in."""
+        self.kv = self._kv_plan()
+        for flag in self.profile.flags:
+            change = None if self.wish.as_guide else flag.change
+            guide = self._filled(flag.guide, flag.guide)
+            value = guide if change is None else self._filled(change.value, flag.guide)
+            if value is not None:
+                self.args.put(flag.name, () if value is True else (str(value),))
+            if change is not None and value != guide:
+                self._differ(flag.name, guide, value, change.reason, change.evidence)
+        prefix = self.profile.prefix
+        if not self.wish.as_guide and prefix.change is not None:
+            change = prefix.change
+            ours = " ".join(prefix.ours) or None
+            self._differ("before it", " ".join(prefix.guide), ours, change.reason, change.evidence)
+
+    def take_wishes(self) -> None:
+        """Options and extra flags, over the profile's."""
+        named = {
+            "--host": self.wish.host,
+            "--context-length": self.wish.context,
+            "--mem-fraction-static": self.wish.mem_fraction,
+        }
+        if self.kv is not None and self.wish.context is not None:
+            named["--mem-fraction-static"] = self.kv.fraction
+        for name, value in named.items():
+            if value is not None:
+                self._ask(name, (str(value),), "asked for")
+        for name, values in arguments.parse(self.wish.extra):
+            self._ask(name, values, "asked for after `--`")
+
+    def _ask(self, name: str, values: tuple[str, ...], reason: str) -> None:
+        self.args.put(name, values)
+        old = next((one for one in self.differences if one.what == name), None)
+        if old is not None:
+            self.differences.remove(old)
+        guide = next((one.guide for one in self.profile.flags if one.name == name), None)
+        value: Value = " ".join(values) if values else True
+        filled = self._filled(guide, guide)
+        if filled != value:
+            self._differ(name, filled, value, reason, "")
+
+    def keep_rules(self) -> None:
+        """What this version must not be given, or must be given more of."""
+        for rule in self._rules():
+            if rule.flag is None or rule.flag not in self.args:
+                continue
+            value = self.args.value(rule.flag)
+            if rule.action == version_rules.DROP:
+                self.args.drop(rule.flag)
+                self._differ(rule.flag, value or True, None, rule.reason, rule.source)
+            elif rule.action == version_rules.FLOOR and (value or "").isdigit():
+                least = rule.value or 0
+                if int(value or 0) < least:
+                    self.args.put(rule.flag, (str(least),))
+                    self._differ(rule.flag, value, str(least), rule.reason, rule.source)
+                else:
+                    self.notes.append(f"{rule.flag} {value}: {rule.reason} ({rule.source})")
+            elif rule.action == version_rules.WARN:
+                self.notes.append(f"{rule.flag}: {rule.reason} ({rule.source})")
+
+    def tell(self) -> None:
+        """Notes about the version, the machine and the guide."""
+        if self.wish.version is None:
+            self.notes.insert(
+                0, f"the version of {self.wish.engine} is unknown: its rules all hold"
+            )
+        self.notes += [
+            f"{rule.reason} ({rule.source})"
+            for rule in self._rules()
+            if rule.action == version_rules.NOTE
+        ]
+        gpus = self.machine.gpus
+        if gpus is not None and gpus < (self.wish.gpus or 0):
+            self.notes.append(f"this machine shows {gpus} GPUs, the plan wants {self.wish.gpus}")
+        if self.wish.as_guide:
+            self.notes.append(
+                "as the guide has it: everybody who reaches the port may use it, there is no key"
+            )
+        if self.profile.kv is not None and self.kv is None:
+            self.notes.append(
+                f"the KV pool is known for {self.profile.gpus} GPUs only: the context stays the "
+                "guide's; compare it with max_total_num_tokens in the log"
+            )
+        if self._swa_ratio() != kv_pool.SWA_RATIO:
+            self.notes.append(
+                "--swa-full-tokens-ratio: experimental. Its arithmetic is sglang's own, but no "
+                "server was ever run so by us"
+            )
+
+    def planned(self) -> Planned:
+        """All of it."""
+        profile, wish = self.profile, self.wish
+        context = self.args.value("--context-length")
+        prefix = profile.prefix.guide if wish.as_guide else profile.prefix.ours
+        plan = LaunchPlan(
+            profile=profile.name,
+            engine=wish.engine or "",
+            version=wish.version,
+            python=wish.python,
+            model=wish.model,
+            served_name=self.args.value("--served-model-name") or wish.served_name or "",
+            host=self.args.value("--host") or "127.0.0.1",
+            port=int(self.args.value("--port") or 0),
+            prefix=prefix,
+            argv=(wish.python, *self._start(), *self.args.words()),
+            environment={one.name: str(self._filled(one.value, None)) for one in profile.variables},
+            context=int(context) if context else None,
+            planned_pool=self._pool(),
+            warmup_tokens=self._warmup(int(context) if context else None),
+            gpus=wish.gpus or 0,
+            ready_seconds=profile.ready_seconds,
+        )
+        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
+
+    def _warmup(self, context: int | None) -> int:
+        """Enough that the GPUs compute the experts, and no more than half of a short context."""
+        threshold = self.args.value("--kt-gpu-prefill-token-threshold") or ""
+        least = int(threshold) + kv_pool.PAGE if threshold.isdigit() else 0
+        tokens = max(self.profile.warmup_tokens, least)
+        return min(tokens, context // 2) if context else tokens
+
+    def _start(self) -> tuple[str, ...]:
+        """A key comes by a file, which keeps it off the process list, and by an entry of ours,
+        which keeps it out of the server's log."""
+        if self.wish.key_config is None:
+            return ("-m", "sglang.launch_server")
+        return (self.wish.entry, "--config", self.wish.key_config)
+
+    def _pool(self) -> int | None:
+        if self.kv is not None:
+            return self.kv.pool
+        most = self.args.value("--max-total-tokens") or ""
+        return int(most) if most.isdigit() else None
+
+    def _kv_plan(self) -> KvPlan | None:
+        profile, wish = self.profile, self.wish
+        facts = profile.kv
+        if facts is None or wish.gpus != profile.gpus or profile.context is None:
+            return None
+        reserved, ratio = 0.0, self._swa_ratio()
+        if version_rules.holds(_RESERVATION, profile.engine, wish.version, profile.family):
+            reserved = kv_pool.layerwise_reservation_gib(
+                facts.experts, facts.hidden, facts.expert_hidden, profile.gpus
+            )
+        fraction = wish.mem_fraction or self._profile_fraction()
+        if wish.as_guide:
+            return kv_pool.plan(facts.card, fraction, profile.context, ratio, reserved)
+        if wish.context is not None and wish.mem_fraction is None:
+            need = kv_pool.pool_for(wish.context)
+            fraction = max(fraction, kv_pool.fraction_for(facts.card, need, ratio, reserved))
+        safe = kv_pool.safe_context(kv_pool.pool(facts.card, fraction, ratio, reserved))
+        context = wish.context or min(profile.context, safe)
+        found = kv_pool.plan(facts.card, fraction, context, ratio, reserved)
+        if context < 1 or not found.fits or (wish.mem_fraction is None and found.workspace_gib < 1):
+            raise PlanRefused(
+                f"a context of {context:,} tokens does not go with --mem-fraction {fraction:g}: "
+                f"{found.verdict}. A shorter --context does, or (experimental) "
+                "`-- --swa-full-tokens-ratio 0.02`"
+            )
+        return found
+
+    def _profile_fraction(self) -> float:
+        flags = {one.name: one.guide for one in self.profile.flags}
+        return float(flags["--mem-fraction-static"] or 0)
+
+    def _swa_ratio(self) -> float:
+        given = dict(arguments.parse(self.wish.extra)).get("--swa-full-tokens-ratio")
+        with contextlib.suppress(ValueError):
+            if given and 0 < float(given[0]) <= 1:
+                return float(given[0])
+        return kv_pool.SWA_RATIO
+
+    def _rules(self) -> tuple[version_rules.Rule, ...]:
+        engine = self.wish.engine or ""
+        return version_rules.rules(engine, self.wish.version, self.profile.family)
+
+    def _filled(self, value: Value | None, otherwise: Value | None) -> Value | None:
+        """A value without blanks; `otherwise` where what fills one is unknown."""
+        if not isinstance(value, str) or "{" not in value:
+            return value
+        gpus = self.wish.gpus or 0
+        fillings = {
+            "model": self.wish.model,
+            "port": self.wish.port,
+            "gpus": gpus,
+            "gpu_list": ",".join(str(gpu) for gpu in range(gpus)),
+            "served_name": self.wish.served_name,
+            "physical_cores": self.machine.physical_cores,
+            "numa_nodes": self.machine.numa_nodes,
+            "safe_context": self.kv.context if self.kv else None,
+        }
+        filling = fillings[value.strip("{}")]
+        return otherwise if filling is None else str(filling)
+
+    def _differ(
+        self, what: str, guide: Value | None, ours: Value | None, reason: str, evidence: str
+    ) -> None:
+        self.differences.append(Difference(what, _shown(guide), _shown(ours), reason, evidence))
+
+
+def _shown(value: Value | None) -> str | None:
+    return "given" if value is True else value or None
