@@ -108,7 +108,7 @@ def parse_past(text: str, option: str, now: datetime | None = None) -> str:
         return jobs_clock.of(
             datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone()
         )
-    except (ValueError, OverflowError, OSError):  # the last two: no zone reaches back that far
+    except (ValueError, OverflowError, OSError):  # the last two: too long ago for a time zone
         raise BadInput(
             f"{option} {text}: use 2d, 12h or 30m for that long ago, yesterday, 2026-11-20, or "
             "2026-11-20T18:00"

@@ -195,7 +195,7 @@ def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) ->
 def _names_a_file(text: str) -> bool:
     try:
         return len(text) < 1000 and "\n" not in text and Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or with characters that no name has
+    except (OSError, ValueError):  # too long for a file name, or with invalid characters
         return False
 
 

@@ -27,7 +27,7 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
     known, is_ours = _load(settings.state, server, probed, run)
     if is_sure(known) and is_ours:
         return _best(probed, known)
-    with contextlib.suppress(OSError):  # where questions are counted
+    with contextlib.suppress(OSError):  # the folder in which queries are counted
         settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = Inquiry(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:

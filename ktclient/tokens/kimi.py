@@ -86,7 +86,7 @@ def _marks(config: dict[str, dict[str, dict[str, str]]], first: int) -> Iterator
         yield named.get(number, f"<|reserved_token_{number}|>")
 
 
-_RUNS = re.compile(r"\s+|\S+")  # what str.isspace says, as there
+_RUNS = re.compile(r"\s+|\S+")  # white space by str.isspace, as in Kimi's code
 
 
 def slices(text: str, most: int, longest: int) -> Iterator[str]:

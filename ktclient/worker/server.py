@@ -48,7 +48,7 @@ def _age(known: Known) -> float:
 def find(performing: RunningAttempt, spec: JobSpec, settings: config.Settings) -> ServerFacts:
     """Find the server; start the embedded one if the job names it."""
     if spec.server != config.EMBEDDED:
-        if performing.phase != WAITING_FOR_SERVER:  # else nothing is new until it accepts
+        if performing.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
             performing.enter("connecting")
         url, key = spec.server, settings.key_for(spec.server)
     else:

@@ -115,7 +115,7 @@ class _Family:
         counted = Estimate(size // 2, size, size + about)
         if not is_last:
             return self._part(name, document, task, counted)
-        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in words
+        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in plain text
         return self._with_answer(self._part(name, document, asked, counted), self._spec.max_tokens)
 
     def _part(self, name: str, document: str, task: Task, counted: Estimate) -> NewJob:
