@@ -202,7 +202,7 @@ def submit(
 
 def _options(given: Mapping[str, object], folder: str) -> list[str]:
     if unknown := sorted(given.keys() - KNOWN):
-        raise BadInput(f"{unknown[0]} cannot be used with another machine (host)")
+        raise BadInput(f"{unknown[0]} cannot be used together with host")
     questions = given.get("questions")
     is_alone = isinstance(questions, Sequence) and len(questions) < 2
     flags = [name for name in _FLAGS if given.get(name) and not (name == "together" and is_alone)]

@@ -226,4 +226,4 @@ def test_a_prompt_that_was_cut_short_is_told(
         [*ktjob_command, "result", job.id], capture_output=True, text=True, timeout=60, check=True
     )
     assert shown.stdout == "Whole.\n"
-    assert "read 8,192 tokens" in shown.stderr and "--allow-auto-truncate" in shown.stderr
+    assert "reports 8,192 prompt tokens" in shown.stderr and "--allow-auto-truncate" in shown.stderr

@@ -177,7 +177,7 @@ def test_of_a_changed_file_only_what_changed_is_asked(
         assert submit_batch(file, output=results, server=server.url).id == third.id
         batches.write(file, [request("f", "f?")])
         with pytest.raises(
-            errors.BadInput, match=f"job {third.id}, which writes .* other requests"
+            errors.BadInput, match=f"job {third.id} already writes .* other requests"
         ):
             submit_batch(file, output=results, server=server.url)
         third.cancel()
