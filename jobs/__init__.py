@@ -1,7 +1,7 @@
-"""Durable, detached execution: a queue in SQLite and the processes that work it off.
+"""Durable, detached execution: a queue in SQLite and the processes that run its jobs.
 
-This package has never heard of HTTP, tokens or language models. A job has a *pool* (whose
-capacity someone else tells it), a *weight*, a document and a spec that only the work itself
-understands. `jobs/store` is the only door to the database, `jobs/processes` the only room that
-forks, `jobs/runner` and `jobs/worker` the two processes.
+This package knows nothing of HTTP, tokens or language models. A job has a *pool* (whose capacity
+the caller supplies), a *weight*, a document and a spec that only the work itself understands.
+`jobs/store` is the only access to the database, and `jobs/processes` the only room that forks.
+The two processes are `jobs/runner` and `jobs/worker`.
 """

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta, timezone
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601 with milliseconds and a Z: sorts as text, reads as time."""
+    """The time in UTC, ISO 8601 with milliseconds and a Z: it sorts as text."""
     return ago(0.0)
 
 
 def ago(seconds: float) -> str:
-    """The time so many seconds ago, in the same form."""
+    """The time `seconds` ago, in the same form."""
     return of(datetime.now(timezone.utc) - timedelta(seconds=seconds))
 
 

@@ -1,25 +1,26 @@
-"""The root of the product's error tree, and the leaves that concern jobs.
+"""The root of the product's error classes, and the classes that concern jobs.
 
-The whole tree is drawn in `ktclient.errors`. It starts here because this is the lowest package.
+`ktclient.errors` shows the whole tree. The root is here because this is the lowest package.
 """
 
 from __future__ import annotations
 
 
 class KtjobError(Exception):
-    """Something the caller can react to. The message says what happened, to what, and what to do.
+    """An error the caller can react to. The message says what happened, to what, and what to do.
 
     `cause` is a short stable code: it is stored with a failed job and used by scripts.
     """
 
     cause = "error"
     may_try_again = False
-    """Whether a job that ended so may be tried once more by itself: only where no answer was given
-    and the work of the next attempt can make sure that nobody still computes this one."""
+    """Whether a job that ended with this error may have another attempt automatically: only where
+    the server gave no answer and the next attempt can make sure that no server still computes this
+    one."""
 
 
 class NoSuchJob(KtjobError):
-    """No job has this id, or this prefix of an id."""
+    """No job has this id or an id with this prefix."""
 
     cause = "no_such_job"
 
@@ -31,7 +32,7 @@ class AmbiguousId(KtjobError):
 
 
 class IllegalTransition(KtjobError):
-    """The job is no longer in the state that this change needs: somebody else was first."""
+    """The job is not in the state that this change needs: another process changed it first."""
 
     cause = "illegal_transition"
 
@@ -43,7 +44,7 @@ class StoreUnusable(KtjobError):
 
 
 class StoreDamaged(StoreUnusable):
-    """The database is not what we wrote: waiting does not mend it, a backup does."""
+    """The database is damaged: waiting does not help, restoring a backup does."""
 
     cause = "store_damaged"
 
@@ -55,38 +56,38 @@ class StoreTooNew(StoreUnusable):
 
 
 class DetachFailed(KtjobError):
-    """A detached process ended before it said that it was ready."""
+    """A detached process ended before it reported that it was ready."""
 
     cause = "detach_failed"
 
 
 class PartFailed(KtjobError):
-    """A part of a job did not succeed, so the whole cannot; what others answered is kept."""
+    """A part of a job did not succeed, so the job cannot. The answers of other parts are kept."""
 
     cause = "part_failed"
 
 
 class PartRestarted(KtjobError):
-    """A part began anew after some of its text was passed on, so the whole begins anew too."""
+    """A part restarted after some of its text had been copied, so the whole job restarts too."""
 
     cause = "part_restarted"
     may_try_again = True
 
 
 class NotTold(KtjobError):
-    """Somebody could not be told how a job ended; it is tried again."""
+    """A notification about a job's end could not be delivered; it is retried."""
 
     cause = "not_told"
 
 
 class WorkerStopped(KtjobError):
-    """Raised in a worker that was told to stop: the attempt ends, the job may have another."""
+    """Raised in a worker after a stop signal: the attempt ends, the job may have another."""
 
     cause = "worker_stopped"
     may_try_again = True
 
 
 class WorkCancelled(KtjobError):
-    """Raised by the work itself when it stopped because a cancel was wished for."""
+    """Raised by the work when it stopped because of a cancel request."""
 
     cause = "cancelled"

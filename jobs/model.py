@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """Where a job stands. How it ended is an `Outcome`; a wish to cancel is a column."""
+    """Where a job stands. How it ended is an `Outcome`; a cancel request is a column."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -39,7 +39,7 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 
 @dataclass(frozen=True)
 class Identity:
-    """One process on one boot of one machine: a pid alone may belong to a stranger tomorrow."""
+    """One process on one boot of one machine. A pid alone is not enough: pids are reused."""
 
     boot_id: str
     pid: int
@@ -49,53 +49,56 @@ class Identity:
 
 @dataclass(frozen=True)
 class NewJob:
-    """What a submitter hands in. `document` is stored once by its SHA-256."""
+    """What a submitter stores. Each `document` is stored once, by its SHA-256."""
 
     pool: str
     spec: str
     document: bytes
     title: str
     weight: int = 1
-    """What it takes of `Capacity.tokens`: KV tokens, of prompt and answer."""
+    """Its share of `Capacity.tokens`: KV tokens of prompt and answer."""
     max_attempts: int = 1
-    """Tries in all: a second one only after the first is proved dead, never after an answer."""
+    """Attempts in total. Another one starts only when the one before is proved dead and the server
+    has not answered it."""
     priority: int = 0
-    """Higher goes first; among equals the older."""
+    """Higher starts first; among equals the older job."""
     label: str | None = None
-    """A word of the submitter's own."""
+    """Free text for filtering."""
     submit_key: str | None = None
-    """What is submitted again under the same key is the job that is there already."""
+    """Idempotency key: a second submit with the same key returns the job that exists."""
     parent: str | None = None
-    """The id of the job of which this is a part, and under which name; each part is stored once."""
+    """The id of the job that this is a part of."""
     part: str | None = None
+    """The part's name, unique within its parent: each part is stored once."""
     not_before: str | None = None
-    """Waits until then: UTC, ISO 8601."""
+    """Earliest start: UTC, ISO 8601."""
     needs: tuple[str, ...] = ()
-    """Ids of jobs that must have succeeded first; it fails when one of them ends otherwise."""
+    """Ids of jobs that must succeed first. This job fails when one of them does not."""
     tellings: tuple[tuple[str, str], ...] = ()
-    """Whom to tell how it ended: kind and target, as the work understands them."""
+    """Notifications to send when the job ends: (kind, target), as the work understands them."""
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a pool may hold at once, told by whoever knows the server; None: no such limit."""
+    """What a pool may run simultaneously. The caller, who knows the server, supplies it. None means
+    no limit."""
 
     tokens: int | None = None
-    """The most that the weights of running jobs may add up to."""
+    """The largest sum of the weights of running jobs."""
     slots: int | None = None
-    """The most jobs, whatever they weigh."""
+    """The largest number of running jobs, whatever their weights."""
     affinity: bool = False
-    """Whether jobs on one document profit from running one right after another."""
+    """Whether jobs with the same document run faster one right after another (prefix cache)."""
 
 
 @dataclass(frozen=True)
 class Warmth:
-    """What a pool with affinity has read last."""
+    """Which document a pool with affinity read last."""
 
     document: str
     """SHA-256 of the document of the job that started last."""
     passes: int
-    """How many jobs have started that are younger than the first in line."""
+    """How many jobs have started that are younger than the first queued job."""
 
 
 @dataclass(frozen=True)
@@ -129,18 +132,18 @@ class Job:
 
     @property
     def state(self) -> str:
-        """The one word for people: the outcome once there is one, else the status."""
+        """The state to show: the outcome once there is one, else the status."""
         return self.outcome.value if self.outcome else self.status.value
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try of a job, by one worker process."""
+    """One attempt of a job, by one worker process."""
 
     job_id: str
     number: int
     rid: str
-    """Unguessable and of fixed length, fresh for each attempt: what servers know the try by."""
+    """Request id: random, of fixed length, new for each attempt. Servers know the attempt by it."""
     worker: Identity
     started_at: str
     ended_at: str | None
@@ -150,9 +153,9 @@ class Attempt:
     total: int | None
     unit: str | None
     figures: dict[str, object]
-    """What the work measured, as it reported it: token counts, seconds, model names."""
+    """Metrics as the work reported them: token counts, seconds, model names."""
     outcome: str | None = None
-    """How it ended; LOST too when another attempt followed."""
+    """How the attempt ended. LOST also when another attempt followed."""
     cause: str | None = None
     message: str | None = None
 
@@ -172,7 +175,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of output in the order it arrived. `channel` tells answer from other streams."""
+    """A stretch of output in the order it arrived. `channel` separates the answer from other
+    streams."""
 
     seq: int
     channel: str

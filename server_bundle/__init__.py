@@ -1,5 +1,5 @@
-"""Starting, watching and stopping one inference server.
+"""Starting, supervising and stopping inference servers: sglang-kt and sglang from a profile, and
+the embedded server (a small real model on llama.cpp, for machines without a GPU and for tests).
 
-Today that is the embedded one: a small real model by llama.cpp, for machines without a GPU and
-for tests. This package knows models, processes and logs; it has never heard of the job store.
+This package knows models, processes and logs. It knows nothing of the job store.
 """

@@ -1,4 +1,4 @@
-"""Why a server of ours is not there. The whole tree is drawn in `ktclient.errors`."""
+"""Why a server cannot be started or used. `ktclient.errors` shows the whole tree."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ class EmbeddedNotInstalled(NoServer):
 
 
 class WeightsUnavailable(NoServer):
-    """The embedded model's weights could not be fetched, or are not what they should be."""
+    """The embedded model's weights could not be downloaded, or have another checksum."""
 
     cause = "weights_unavailable"
 
 
 class ServerDidNotStart(NoServer):
-    """The server process ended, or said nothing, before it was ready."""
+    """The server process ended, or did not report, before it was ready."""
 
     cause = "server_did_not_start"
 
 
 class StillStarting(KtjobError):
-    """The server takes longer to start than was to be waited for. It goes on."""
+    """The server takes longer to start than the caller waits. Its start continues."""
 
     cause = "still_starting"
 
 
 class AnotherServer(KtjobError):
-    """The name or the port belongs to a server that runs already, with other settings."""
+    """The name or the port is used by a running server with other settings."""
 
     cause = "another_server"
 
 
 class ServerInUse(KtjobError):
-    """Jobs of ours run on the server that was to be stopped."""
+    """Jobs run on the server that was to be stopped."""
 
     cause = "server_in_use"
 
@@ -54,6 +54,6 @@ class NoSuchProfile(KtjobError):
 
 
 class PlanRefused(KtjobError):
-    """What was asked for contradicts itself, or would not run. Nothing was started."""
+    """The requested settings contradict each other, or would not run. Nothing was started."""
 
     cause = "plan_refused"

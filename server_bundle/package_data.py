@@ -11,7 +11,7 @@ PLAN = Path(__file__).parent / "plan"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """One file of ours. A broken one is a bug: its error passes."""
+    """Read one of the package's files. An invalid file is a bug, so its error is not caught."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:

@@ -1,7 +1,7 @@
-"""Whether the code on disk is still the code in memory: `pip install -U` may come at any time.
+"""Whether the code on disk is still the code in memory: `pip install -U` may run at any time.
 
-What has imported all it needs goes on undisturbed. A process that forks others must not: its
-children would mix what is in memory with whatever they still import from disk.
+A process that has imported all it needs can continue. A process that forks others cannot: its
+children would mix the code in memory with the code that they import from disk.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ _Stamp = tuple[int, int, int]
 
 
 class LoadedCode:
-    """The files of all modules that were imported when this was made. Costs a `stat` for each:
-    about two thousandths of a second for a thousand modules."""
+    """The files of all modules that were imported at its creation. Costs one `stat` for each: about
+    2 ms for a thousand modules."""
 
     def __init__(self) -> None:
         modules = list(sys.modules.values())

@@ -1,11 +1,11 @@
-"""Leaving the terminal: the only place that forks.
+"""Detaching from the terminal: the only module that forks.
 
-`spawn` starts a program that no closing terminal, SSH session or parent can end: a fresh
-interpreter (never a fork of the caller, who may have threads), a session of its own (setsid), a
-second fork so that it can never get a terminal back, a terminal's signals ignored, streams on a
-log, and its own working directory and umask. Where logind kills what a login session leaves
-behind, it starts outside of the session's cgroup too. It returns when the program has said that
-it is ready.
+`spawn` starts a program that survives the end of the terminal, the SSH session and the parent. It
+uses a new interpreter (never a fork of the caller, which may have threads), a session of its own
+(setsid), a second fork so that the program can never acquire a terminal again, ignored terminal
+signals, streams on a log, and its own working directory and umask. Where logind kills processes
+left by a login session, the program also starts outside of the session's cgroup. `spawn` returns
+when the program has reported that it is ready.
 
 `fork_child` is the plain fork of a process that has neither threads nor connections.
 """
@@ -33,13 +33,13 @@ if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner
     from jobs.system.logout import WayOut
 
 FORK_SECONDS = 10.0
-"""How long the start of a detached process waits when there are too many processes (EAGAIN)."""
+"""How long a detached start retries its fork when there are too many processes (EAGAIN)."""
 READY_FD_VARIABLE = "KTJOB_READY_FD"
 _ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
-"""Carries our arguments past systemd-run, which will expand `$` in its own some day (the warning
-of --expand-environment in systemd-run(1), from version 254 on)."""
+"""Passes the arguments around systemd-run, which a future version will scan for `$` (the warning
+about --expand-environment in systemd-run(1), from version 254 on)."""
 LEAVE_SECONDS = 6.0
-"""For systemd-run to make a scope, which takes it some 20 ms: it must not keep a job waiting."""
+"""Timeout for systemd-run to create a scope, which usually takes some 20 ms."""
 
 
 _MIDDLE = [sys.executable, "-m", "jobs.processes.detach"]
@@ -54,10 +54,10 @@ def spawn(
     ready_seconds: float = 30.0,
     logind: Logind | None = None,
 ) -> str:
-    """Start `argv` detached and return the one line with which it says that it is ready.
+    """Start `argv` detached and return the line with which it reports that it is ready.
 
-    The program must call `say_ready`. Raises `DetachFailed`, with the end of the log, when it
-    ends before that or says nothing for `ready_seconds`.
+    The program must call `say_ready`. Raises `DetachFailed`, with the end of the log, when the
+    program ends before that or does not report within `ready_seconds`.
     """
     from jobs.system import logout
 
@@ -105,14 +105,14 @@ def _launch_outside(
     env: Mapping[str, str],
     log: Path,
 ) -> bool:
-    """The same outside of our login session. False, and a line in the log, when that fails."""
+    """The same outside of the login session. False, with a line in the log, when that fails."""
     env = {**env, **way_out.environment, _ARGV_VARIABLE: json.dumps(arguments)}
     why = ""
     with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
         for prefix in way_out.prefixes:
             try:
                 process = _launch([*prefix, *_MIDDLE], said, cwd, env, file.fileno())
-            except OSError as error:  # it was just removed, or is no program
+            except OSError as error:  # it was just removed, or is not executable
                 why = str(error)
                 continue
             code = _wait_or_kill(process)
@@ -120,10 +120,10 @@ def _launch_outside(
                 return True
             why = f"{prefix[0]} " + (f"exited with {code}" if code else "did not answer")
             if code is None:
-                break  # the user's manager hangs
+                break  # the user manager hangs
         file.write(
             f"{clock.now()} could not leave {way_out.scope} ({why}): "
-            "the end of that session may kill what starts now\n"
+            "the end of that session may kill the process that starts now\n"
         )
     return False
 
@@ -139,25 +139,25 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> int | None:
 
 
 def foreground_argv(argv: Sequence[str], *, log: Path) -> list[str]:
-    """The command that becomes `argv` with streams, umask and SIGHUP as `spawn` sets them, without
-    leaving its parent."""
+    """A command that executes `argv` with streams, umask and SIGHUP as `spawn` sets them, but stays
+    a child of its parent."""
     return [*_MIDDLE, "--stay", "--log", str(log), "--", *argv]
 
 
 def say_ready(line: str) -> None:
-    """Called in the spawned program: tell the waiting `spawn`, once. Harmless when not spawned."""
+    """Report to the waiting `spawn` that this program is ready. Without one it does nothing."""
     fd = os.environ.pop(READY_FD_VARIABLE, None)
     if fd is None:
         return
-    with contextlib.suppress(BrokenPipeError):  # the spawner was killed; nobody waits
+    with contextlib.suppress(BrokenPipeError):  # the spawning process was killed
         os.write(int(fd), line.encode() + b"\n")
     os.close(int(fd))
 
 
 def fork_child(child: Callable[[], None]) -> int:
-    """Fork; run `child` in a new session and exit there without unwinding. Returns the pid.
+    """Fork, run `child` in a new session and exit there without unwinding. Returns the pid.
 
-    Raises `OSError` (EAGAIN, ENOMEM) when the system has no room for another process.
+    Raises `OSError` (EAGAIN, ENOMEM) when the system cannot create another process.
     """
     pid = os.fork()
     if pid:
@@ -175,12 +175,12 @@ def _exit_now(code: int) -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    finally:  # also when a log is on a full disk: the child must never go on as its parent
+    finally:  # also when the log's disk is full: the child must never continue as its parent
         os._exit(code)
 
 
 def redirect_streams(log: Path) -> None:
-    """Put stdout and stderr at the end of `log` (0600), and stdin on nothing."""
+    """Append stdout and stderr to `log` (0600), and connect stdin to /dev/null."""
     out = _opened(log)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -222,7 +222,7 @@ def _first_line(fd: int, seconds: float) -> str | None:
 
 
 def _fork_patiently() -> int:
-    """Fork, waiting up to `FORK_SECONDS` for room for a process."""
+    """Fork, retrying for up to `FORK_SECONDS` while the system has too many processes."""
     give_up = time.monotonic() + FORK_SECONDS
     while True:
         try:
@@ -234,9 +234,9 @@ def _fork_patiently() -> int:
 
 
 def main(argv: Sequence[str]) -> NoReturn:
-    """The middle process: already leads its own session; forks once more and becomes `argv`.
+    """The middle process: it leads its own session already, forks once more and executes `argv`.
 
-    With --stay it becomes `argv` itself: for a parent that watches it, such as systemd.
+    With --stay it executes `argv` without a fork: for a parent that watches it, such as systemd.
     """
     parser = argparse.ArgumentParser(prog="jobs.processes.detach")
     parser.add_argument("--log", type=Path, required=True)

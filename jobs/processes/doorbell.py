@@ -1,4 +1,4 @@
-"""A named pipe on which submitters ring, so that the runner sleeps without polling."""
+"""A named pipe that wakes the runner, so that it can sleep without polling."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def ring(path: Path) -> None:
-    """Wake the runner if one listens. Never blocks, never fails: the store holds the truth."""
+    """Wake the runner if one listens. Never blocks, and never fails: the queue is in the store."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return  # nobody listens, or there is no bell yet
+        return  # no runner listens, or the pipe does not exist yet
     try:
         os.write(fd, b"!")
     except OSError as error:
@@ -24,19 +24,19 @@ def ring(path: Path) -> None:
 
 
 def listen(path: Path) -> int:
-    """Open the bell and return a file descriptor that is readable when someone has rung."""
+    """Create and open the pipe. Returns a file descriptor that is readable after a `ring`."""
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
         if not stat.S_ISFIFO(path.stat().st_mode):
             path.unlink()
             os.mkfifo(path, 0o600)
-    # Read and write: with a writer of our own the pipe never reaches its end.
+    # Open for reading and writing: with this writer the pipe never reaches end of file.
     return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def quiet(fd: int) -> None:
-    """Take all rings off the pipe."""
+    """Empty the pipe."""
     try:
         while os.read(fd, 4096):
             pass

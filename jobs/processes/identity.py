@@ -1,7 +1,7 @@
-"""Proof of life: a held flock, and (boot id, pid, start time) for knowing whom one would signal.
+"""Proof that a process lives: a held flock, and (boot id, pid, start time) to identify it.
 
-A pid alone is no proof: it is reused. Age is no proof either: a job may rightly be silent for an
-hour. A flock is dropped by the kernel when its holder dies, however it dies.
+A pid alone proves nothing, because pids are reused. Nor does silence: a healthy job may be silent
+for an hour. The kernel drops a flock when its holder dies, whatever the cause.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from jobs.model import Identity
 def mine() -> Identity:
     """This process."""
     pid = os.getpid()
-    return of(pid) or Identity(boot_id(), pid, 0)  # no /proc: the locks alone tell
+    return of(pid) or Identity(boot_id(), pid, 0)  # without /proc only the locks count
 
 
 def of(pid: int) -> Identity | None:
-    """The process that has this pid now; None when none has."""
+    """The process that has this pid now; None when no process has it."""
     ticks = _start_ticks(pid)
     return None if ticks is None else Identity(boot_id(), pid, ticks)
 
 
 def boot_id() -> str:
-    """Changes with every boot. Empty where the kernel does not tell (no /proc)."""
+    """An id that changes with every boot. Empty without /proc."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -38,14 +38,14 @@ def boot_id() -> str:
 
 
 def is_same_process_alive(identity: Identity) -> bool:
-    """True while exactly that process runs: not a stranger with its pid, not a zombie."""
+    """True while exactly that process runs: not another process with its pid, not a zombie."""
     if identity.boot_id != boot_id():
         return False
     return _start_ticks(identity.pid) == identity.start_ticks
 
 
 def is_stopped(identity: Identity) -> bool:
-    """True while exactly that process lives and stands still: SIGSTOP, or a debugger."""
+    """True while exactly that process lives and is stopped, by SIGSTOP or a debugger."""
     return is_same_process_alive(identity) and _stat(identity.pid)[:1] in (["T"], ["t"])
 
 
@@ -66,8 +66,8 @@ def _stat(pid: int) -> list[str]:
 
 
 def seconds_since_start(identity: Identity) -> float | None:
-    """How long ago that process began, by the time since boot, which nobody can set; None when
-    that was before this boot."""
+    """How long ago that process began, by the time since boot, which cannot be set. None when it
+    began before this boot."""
     if not identity.boot_id or identity.boot_id != boot_id():
         return None
     return time.clock_gettime(time.CLOCK_BOOTTIME) - identity.start_ticks / os.sysconf("SC_CLK_TCK")
@@ -80,27 +80,27 @@ class HeldLock:
         self._fd = fd
 
     def sign(self, **notes: object) -> None:
-        """Write into the locked file who holds it, and what else others should know."""
+        """Write this process's identity into the locked file, with `notes` for other processes."""
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps({**asdict(mine()), **notes}).encode(), 0)
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file at `path` is still the one that is locked: after somebody removed it
-        another process may hold a lock of that name."""
+        """Whether the file at `path` is still the locked one: if the file was removed, another
+        process may hold a lock of that name."""
         try:
             return os.path.samestat(os.fstat(self._fd), path.stat())
         except OSError:
             return False
 
     def release(self) -> None:
-        """Let go. Also right after a fork in the child: the lock is shared by the open file."""
+        """Release the lock. A forked child shares the open file and must call this too."""
         os.close(self._fd)
 
 
 def hold(path: Path, wait_seconds: float = 0.0) -> HeldLock | None:
-    """Take the lock, or return None when another process keeps it for `wait_seconds`.
+    """Take the lock, or return None when another process still holds it after `wait_seconds`.
 
-    The file stays for ever: removing a lock file lets two processes lock two files of one name.
+    The file is never removed: that would let two processes lock two files of one name.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     give_up = time.monotonic() + wait_seconds
@@ -116,7 +116,7 @@ def hold(path: Path, wait_seconds: float = 0.0) -> HeldLock | None:
 
 
 def holder(path: Path) -> Identity | None:
-    """Who signed a lock that is held now; None when it is free or was not signed."""
+    """The process that signed a lock that is held now; None when it is free or not signed."""
     signed = signature(path)
     try:
         return Identity(**{field.name: signed[field.name] for field in fields(Identity)})
@@ -125,7 +125,7 @@ def holder(path: Path) -> Identity | None:
 
 
 def signature(path: Path) -> dict[str, Any]:
-    """All that the holder of a lock wrote into it; empty when it is free or was not signed."""
+    """All that the holder of a lock wrote into it; empty when it is free or not signed."""
     if not is_held(path):
         return {}
     try:

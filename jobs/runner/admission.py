@@ -1,14 +1,14 @@
 """Which queued jobs may start now. Pure: no clock, no store, no processes.
 
-The line of a pool is ordered by priority, then by age. A job that cannot start yet is passed only
-by jobs that cannot delay it: whichever of the jobs before it are still running when it would fit
-beside them, it fits beside those that passed it too. No durations are needed for that, and none
-are known. So, among equal priorities, no job starts later than it would if nobody ever passed.
+A pool's queue is ordered by priority, then by age. A younger job may pass a waiting job only if it
+cannot delay it: for every set of earlier jobs beside which the waiting job fits, it must also fit
+together with the jobs that passed it. Durations are not known, and this rule needs none. So, among
+equal priorities, no job starts later than in strict queue order.
 
-On a pool with affinity (a server with a prefix cache) jobs on one document never run at once, and
-those on the document that started last go first among equals: measured on an H100, a question
-about 587K tokens took 34.4 s to its first token and the next one on the same text 2.8 s. That is
-the one way to delay another job, and `MOST_PASSES` bounds it.
+On a pool with affinity (a server with a prefix cache), jobs with the same document never run
+simultaneously. Among equal priorities, jobs with the document that started last go first: measured
+on an H100, a question about 587K tokens took 34.4 s to its first token and the next one on the same
+text 2.8 s. This is the only rule that can delay another job, and `MOST_PASSES` limits it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from jobs.model import Capacity, Job, Warmth
 
 MOST_PASSES = 16
-"""After so many younger ones have started, the oldest job is no longer passed for affinity."""
+"""After this many younger jobs have started, none passes the oldest job for affinity any more."""
 CAREFUL = Capacity(slots=1)
-"""What a pool may hold of which nothing is known."""
+"""The capacity of a pool of which nothing is known."""
 _MOST_SUMS = 2000
-"""So many combinations of running jobs are told apart; beyond that, the worst is assumed."""
+"""How many sets of running jobs are distinguished; with more, the worst case is assumed."""
 
 
 def choose(
@@ -32,10 +32,10 @@ def choose(
     capacities: Mapping[str, Capacity],
     warmth: Mapping[str, Warmth] | None = None,
 ) -> list[Job]:
-    """The jobs to start, first in line first, within each pool's capacity.
+    """The jobs to start, in queue order, within each pool's capacity.
 
-    A job that is heavier than its whole pool starts when the pool is empty: alone is the most
-    that can be done for it.
+    A job that is heavier than its whole pool starts when the pool is empty: no other time is
+    better.
     """
     lines: dict[str, list[Job]] = {}
     for job in queued:
@@ -60,7 +60,7 @@ def _warm_document(capacity: Capacity, warmth: Warmth | None) -> str | None:
 
 @dataclass
 class _Room:
-    """What may run of those that passed a waiting job without ever delaying it."""
+    """How much may still pass a waiting job without delaying it."""
 
     job: Job
     tokens: float
@@ -74,7 +74,7 @@ class _Pool:
     capacity: Capacity
     running: list[Job]
     waiting: list[_Room] = field(default_factory=list)
-    """Who could not start, in order, and whom nobody may delay."""
+    """The jobs that could not start, in queue order. No other job may delay them."""
 
     def admit(self, line: list[Job]) -> list[Job]:
         started: list[Job] = []
@@ -97,7 +97,7 @@ class _Pool:
         return weight <= _limit(self.capacity.tokens) and count <= _limit(self.capacity.slots)
 
     def _is_held(self, job: Job) -> bool:
-        """Whether its document is being read, or an elder on the same one waits for that."""
+        """Whether another job reads its document now, or an earlier one waits to read it."""
         busy = [*self.running, *(room.job for room in self.waiting)]
         return self.capacity.affinity and any(one.document == job.document for one in busy)
 
@@ -105,7 +105,7 @@ class _Pool:
         return any(room.tokens < job.weight or room.slots < 1 for room in self.waiting)
 
     def _room(self, job: Job, before: list[Job]) -> _Room:
-        """Least of what is free beside `job`, over all sets of its elders beside which it fits."""
+        """The least room beside `job`, over all sets of earlier jobs beside which it fits."""
         elders = [one for one in self.running if one in before or _key(one) < _key(job)]
         passed_it = [one for one in self.running if one not in elders]
         elders += [room.job for room in self.waiting]
@@ -117,7 +117,7 @@ class _Pool:
         return _Room(job, tokens, slots - 1 - count - len(passed_it))
 
     def _heaviest_beside(self, job: Job, elders: list[Job]) -> tuple[float, float]:
-        """The most weight and the most jobs, of any set of elders beside which the job fits."""
+        """The most weight and the most jobs, over all sets of `elders` beside which `job` fits."""
         sums = {(0, 0)}
         for elder in elders:
             more = {(weight + elder.weight, count + 1) for weight, count in sums}

@@ -1,8 +1,8 @@
-"""The loop that starts workers. One per state directory, held by a lock; run detached.
+"""The loop that starts workers. One runs per state directory, ensured by a lock; it runs detached.
 
-It imports what workers need once, and forks: a running request then costs a few private
-megabytes instead of an interpreter. It holds no connection, no thread and no event loop when it
-forks, and it may die at any moment: workers go on, and the next runner finds them by their locks.
+It imports what workers need once, then forks: a running request costs a few private megabytes
+instead of an interpreter. It has no connection, thread or event loop when it forks. It may die at
+any moment: its workers continue, and the next runner finds them by their locks.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from jobs.worker import process, recovery
 from jobs.worker.attempt import Perform
 
 Tidy = Callable[[StateDir], None]
-"""What the work does when nothing is left to be done; raises `StoreUnusable` and `OSError`."""
+"""The work's clean-up once no job is left; raises `StoreUnusable` and `OSError`."""
 
 IDLE_SECONDS = 60.0
-"""How long a runner with nothing to do stays, so that a next submit finds it warm."""
+"""How long an idle runner stays, so that the next job starts without delay."""
 TICK_SECONDS = 2.0
-"""How often it looks for adopted workers that died: they are nobody's child that it could wait
-for. Its own children, new jobs and signals wake it at once."""
+"""How often it looks for dead workers of an earlier runner: they are not its children, so it cannot
+wait for them. Its own children, new jobs and signals wake it immediately."""
 REST_SECONDS = 5.0
-"""How long a job rests whose worker ended with an error, such as a full disk."""
+"""Pause before a job is started again after its worker ended with an error, such as a full disk."""
 DYING_SECONDS = 1.0
-"""For the kernel to take down a worker, whose memory it frees first."""
+"""How long to wait for the end of a killed worker: the kernel frees its memory first."""
 
 
 class Runner:
-    """The state of one runner: which children it forked for which jobs."""
+    """One runner: which children it forked for which jobs."""
 
     def __init__(self, state: StateDir, work: str) -> None:
         self._state = state
@@ -70,7 +70,7 @@ class Runner:
         self._tenure = RunnerLock(state, work)
 
     def run(self) -> None:
-        """Serve until idle for long or told to leave."""
+        """Serve the queue until idle for `IDLE_SECONDS` or stopped by a signal."""
         if not self._tenure.take_over():
             return
         self._listen_to_signals()
@@ -86,10 +86,10 @@ class Runner:
             if self._is_outdated and self._hand_over():
                 break
             self._sleep()
-        log(f"runner {os.getpid()} leaves; {len(self._children)} workers go on")
+        log(f"runner {os.getpid()} exits; {len(self._children)} workers keep running")
 
     def _tidy_up(self) -> None:
-        """Once, after there was anything to do."""
+        """Clean up, once after each time there was work."""
         if not self._is_tidy:
             with contextlib.suppress(StoreUnusable, OSError):  # tried again after the next job
                 self._tidy(self._state)
@@ -99,14 +99,15 @@ class Runner:
         module, _, name = self._work.partition(":")
         loaded = importlib.import_module(module)
         self._perform = getattr(loaded, name)
-        # If it has a `tell` too, that is how people and programs hear of a job's end.
+        # The work may have a `tell`, which delivers notifications about ended jobs.
         self._tell = getattr(loaded, "tell", None)
-        # And a `tidy`, for what it keeps in the state directory while there is anything to do.
+        # It may have a `tidy`, which removes files that it keeps only while jobs need them.
         self._tidy = getattr(loaded, "tidy", self._tidy)
-        # The work's own `prepare`, if it has one, builds what all its workers will need. It must
-        # leave neither threads nor connections.
+        # It may have a `prepare`, which builds what all its workers need. That must leave neither
+        # threads nor connections.
         getattr(loaded, "prepare", lambda: None)()
-        # What is imported is never collected, so that children do not copy its pages to mark it.
+        # Exclude imported objects from garbage collection: marking them would make each child copy
+        # their memory pages.
         gc.collect()
         gc.freeze()
         self._code = LoadedCode()
@@ -132,20 +133,21 @@ class Runner:
                 continue
             self._postmortem.died(pid, status)
             job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
-            if code != 0:  # it may not even have claimed its job: do not fork in a hot loop
+            if code != 0:  # it may have failed before its claim: avoid a hot loop of forks
                 self._rest_until[job_id] = time.monotonic() + REST_SECONDS
             log(f"worker {pid} of {job_id} ended ({code})")
 
     def _how_it_died(self, pid: int) -> str | None:
-        """A dying worker's lock is free an instant before it can be waited for."""
+        """The verdict on a dead child. A dying worker's lock is free an instant before the child
+        can be waited for, so this waits a little."""
         give_up = time.monotonic() + DYING_SECONDS
         while pid in self._children and time.monotonic() < give_up:
             self._reap()
-            time.sleep(0.01)  # its SIGCHLD may have come for another one
+            time.sleep(0.01)  # the SIGCHLD may have been another child's
         return self._postmortem.verdict(pid)
 
     def _serve_once(self) -> bool:
-        """One look at the queue. True while there is anything to do, or the store cannot tell."""
+        """Check the queue once. True while there is work, or the store cannot be read."""
         try:
             busy = self._start_what_may_run()
         except StoreTooNew as error:
@@ -153,8 +155,8 @@ class Runner:
             self._is_outdated = True
             return True
         except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
-            if str(error) != self._trouble:  # once, not every two seconds
-                log(f"looking again every {TICK_SECONDS:g} s: {error}")
+            if str(error) != self._trouble:  # log it once, not every two seconds
+                log(f"retrying every {TICK_SECONDS:g} s: {error}")
             self._trouble = str(error)
             return True
         self._trouble = ""
@@ -164,8 +166,8 @@ class Runner:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
             recovery.recover(store, self._state, self._how_it_died)
-            # In this order: a job that an orphan of the last runner claims in between counts in
-            # both, and never in neither, which would let one too many start.
+            # Keep this order: a job that a worker of an earlier runner claims in between is then in
+            # both lists. In neither list, it would let one job too many start.
             queued = store.next_in_line()
             is_any_queued = bool(queued) or store.has(Status.QUEUED)
             running = store.in_status(Status.RUNNING)
@@ -201,7 +203,7 @@ class Runner:
         try:
             pid = detach.fork_child(lambda: self._be_worker(job.id))
         except OSError as error:
-            log(f"cannot fork a worker for {job.id}, trying again: {error}")
+            log(f"cannot fork a worker for job {job.id}, retrying: {error}")
             return
         log_rotation.rotate_own(self._state.runner_log)
         self._children[pid] = job.id
@@ -209,20 +211,20 @@ class Runner:
         log(f"worker {pid} takes {job.id}")
 
     def _be_teller(self, telling: Notification) -> None:
-        """In the child: tell one."""
+        """In the child: deliver one notification."""
         assert self._tell is not None
         self._shed(telling.job_id)
         notifiers.deliver(self._state, telling, self._tell)
 
     def _be_worker(self, job_id: str) -> None:
-        """In the child: work."""
+        """In the child: run one job."""
         assert self._perform is not None
         self._shed(job_id)
         if process.run_job(self._state, job_id, self._perform, self._wake):
             start.ensure_runner(self._state, self._work)
 
     def _shed(self, job_id: str) -> None:
-        """In a child: give back all that is the runner's, and write to the job's log."""
+        """In a child: drop all that belongs to the runner, and redirect output to the job's log."""
         self._tenure.end()
         for number in (signal.SIGCHLD, *signals.STOPPING):
             signal.signal(number, signal.SIG_DFL)
@@ -232,11 +234,11 @@ class Runner:
         detach.redirect_streams(self._state.job_log(job_id))
 
     def _wake(self) -> None:
-        """For a worker whose work is done by others: without a runner they would never start."""
+        """For a conductor: without a runner its parts would never start."""
         try:
             start.ensure_runner(self._state, self._work)
         except DetachFailed as error:
-            log(f"no runner could be started, trying again: {error}")
+            log(f"cannot start a runner, retrying: {error}")
 
     def _hand_over(self) -> bool:
         assert self._code is not None
@@ -246,7 +248,7 @@ class Runner:
         return time.monotonic() - self._busy_at > IDLE_SECONDS
 
     def _sleep(self) -> None:
-        with selectors.PollSelector() as selector:  # takes no file descriptor of its own
+        with selectors.PollSelector() as selector:  # poll(2) needs no file descriptor of its own
             selector.register(self._bell, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
             selector.select(TICK_SECONDS)

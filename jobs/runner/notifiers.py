@@ -1,4 +1,4 @@
-"""The runner's messengers: a forked child for each telling, so that none can hold anybody up."""
+"""The runner's notifiers: one forked child for each notification, so that none blocks another."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
 MOST_AT_ONCE = 4
-"""So many hanging ones do not keep others from being told."""
+"""How many notifiers run simultaneously: fewer hanging ones do not block others."""
 REST_SECONDS = 5.0
-"""Before one is sent out again that died without a note: no hot loop."""
+"""Pause before another notifier starts after one died unrecorded: it prevents a hot loop."""
 GRACE_SECONDS = 30.0
-"""For a messenger to end by itself after its time is up."""
+"""How long a notifier may take to end by itself after its time limit."""
 LONGEST_TROUBLE = 500
 
 Notify = Callable[[StateDir, Notification], None]
-"""Tells one; raises a `KtjobError` when that was not possible, to be tried again."""
+"""Delivers one notification; raises a `KtjobError` when that failed and is to be retried."""
 
 
 class Notifiers:
-    """The messengers that one runner has sent out."""
+    """The running notifiers of one runner."""
 
     def __init__(self) -> None:
         self._children: dict[int, Notification] = {}
@@ -41,11 +41,12 @@ class Notifiers:
         return len(self._children)
 
     def ended(self, pid: int) -> bool:
-        """Forget a child that has ended. False when it was none of these."""
+        """Drop a child that has ended. False when it is not a notifier."""
         return self._children.pop(pid, None) is not None
 
     def send(self, due: Sequence[Notification], child: Callable[[Notification], None]) -> None:
-        """Fork a messenger for each that has none. Raises `OSError` without room for one."""
+        """Fork a notifier for each due notification without one. Raises `OSError` when the system
+        cannot create another process."""
         self._end_overdue()
         under_way = {telling.seq for telling in self._children.values()}
         now = time.monotonic()
@@ -57,7 +58,8 @@ class Notifiers:
             self._children[detach.fork_child(functools.partial(child, telling))] = telling
 
     def _end_overdue(self) -> None:
-        """With all that they started: an alarm in the child may have been swallowed."""
+        """Kill notifiers past their time limit, with all processes that they started: code in the
+        child may have suppressed its alarm."""
         for pid, telling in self._children.items():
             if time.monotonic() - self._sent_at[telling.seq] > outbox.MOST_SECONDS + GRACE_SECONDS:
                 with contextlib.suppress(ProcessLookupError):
@@ -65,8 +67,8 @@ class Notifiers:
 
 
 def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
-    """In the child: tell, and note how that went. What takes too long is ended, with all processes
-    that it started: this child leads its own group."""
+    """In the child: deliver, and record the result. A delivery that takes too long is ended, with
+    all processes that it started: this child leads its own process group."""
     with Store.open(state) as store:
         if not retry_until_usable(lambda: store.begin_telling(telling)):
             return
@@ -74,12 +76,12 @@ def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
     with Store.open(state) as store:
         retry_until_usable(lambda: store.end_telling(telling, trouble))
     if trouble is not None:
-        os.killpg(0, signal.SIGKILL)  # also what a command of it left running
+        os.killpg(0, signal.SIGKILL)  # also processes that its command left running
 
 
 def _trouble_of(state: StateDir, telling: Notification, tell: Notify) -> str | None:
     def give_up(*_: object) -> None:
-        raise TimeoutError(f"it took longer than {outbox.MOST_SECONDS:g} s and was ended")
+        raise TimeoutError(f"the delivery took longer than {outbox.MOST_SECONDS:g} s and was ended")
 
     signal.signal(signal.SIGALRM, give_up)
     signal.setitimer(signal.ITIMER_REAL, outbox.MOST_SECONDS)

@@ -1,4 +1,4 @@
-"""Being the one runner of a state directory: its lock, from taking it over to giving it up."""
+"""The lock that makes a process the only runner of a state directory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from jobs.store.store import Store
 from jobs.upkeep import garbage
 
 TAKEOVER_SECONDS = 1.0
-"""A prober holds the lock for an instant; only after that long is there really a rival."""
+"""A process that only tests the lock holds it for an instant. If it is held for this long, another
+runner lives."""
 OUTDATED_SECONDS = 30.0
-"""A runner of an older version leaves when it next looks, which its doorbell makes it do."""
+"""How long to wait for a runner of an older version to exit, once the doorbell has woken it."""
 
 
 class RunnerLock:
-    """Of one process that would be the runner."""
+    """The runner lock, as one process takes and releases it."""
 
     def __init__(self, state: StateDir, work: str) -> None:
         self._state = state
@@ -32,10 +33,11 @@ class RunnerLock:
         self._lock: identity.HeldLock | None = None
 
     def take_over(self) -> bool:
-        """Become the runner, and say so; a submitter waits for the word, not for the takeover."""
+        """Become the runner. Reports ready as soon as any runner lives, so that a submit does not
+        wait for a takeover. False when another runner keeps the lock."""
         self._lock = identity.hold(self._state.runner_lock)
         if self._lock is None:
-            detach.say_ready("another runner lives")
+            detach.say_ready("another runner lives")  # the submitter need not wait any longer
             is_leaving = start.is_runner_outdated(self._state)
             patience = OUTDATED_SECONDS if is_leaving else TAKEOVER_SECONDS
             self._lock = identity.hold(self._state.runner_lock, patience)
@@ -47,33 +49,34 @@ class RunnerLock:
         return True
 
     def hand_over(self, code: LoadedCode) -> bool:
-        """Leave to a runner of the code that is installed now; workers go on with the old. False
-        while that does not start, as in the middle of an installation: to be tried again."""
+        """Release the lock and start a runner of the newly installed code; workers keep the old
+        code. False while that runner does not start, as in the middle of an installation: try
+        again later."""
         assert self._lock is not None
-        log(f"runner {os.getpid()} hands over: this program was replaced by another version")
+        log(f"runner {os.getpid()} exits: a new version of ktjob was installed")
         self._lock.release()
-        if not code.has_changed():  # an older one beside a newer one: that starts its own
+        if not code.has_changed():  # a newer version in another place starts its own runner
             return True
         try:
             start.ensure_runner(self._state, self._work)
             return True
         except DetachFailed as error:
-            log(f"trying again: {error}")
+            log(f"retrying: {error}")
         self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
         return self._lock is None
 
     def is_at_home(self) -> bool:
-        """False once the state directory was removed: what is made there now is another's."""
+        """False once the state directory was removed: a new one there belongs to another runner."""
         assert self._lock is not None
         return self._lock.is_at(self._state.runner_lock)
 
     def leave_unless_needed(self) -> bool:
-        """Give up the lock, then look once more: a submitter who still saw the lock held has
-        committed before that. False when there is work after all and the lock is ours again."""
+        """Release the lock, then check the queue once more: a submit that still saw the lock held
+        has committed before that. False when there is work after all and the lock was retaken."""
         assert self._lock is not None
         self._lock.release()
         if not self._is_needed():
-            with contextlib.suppress(StoreUnusable, OSError):  # the next one to leave does it
+            with contextlib.suppress(StoreUnusable, OSError):  # the next runner does it
                 garbage.checkpoint(self._state)
             return True
         self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
@@ -82,16 +85,17 @@ class RunnerLock:
         return self._lock is None
 
     def _is_needed(self) -> bool:
-        """Also when the store cannot tell: then it is looked at again and again."""
+        """Whether there is work. True also when the store cannot be read: then the runner stays
+        and retries."""
         try:
             with Store.open(self._state) as store:
                 return store.has(Status.QUEUED) or store.owes_tellings()
         except (StoreUnusable, OSError) as error:
-            log(f"staying: {error}")
+            log(f"retrying: {error}")
             return True
 
     def end(self) -> None:
-        """Let go: in a child too, which shares the lock with its runner."""
+        """Release the lock. A child shares the lock with its runner and must call this too."""
         assert self._lock is not None
         self._lock.release()
 

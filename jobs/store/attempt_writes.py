@@ -1,5 +1,5 @@
-"""What a running attempt reports. It is written without waiting for the disk: a kill loses none of
-it, power loss may take the last seconds.
+"""Writes of a running attempt. They do not wait for the disk: a kill loses nothing, a power loss
+may take the last seconds.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from jobs.store.database import Database
 
 
 class Reports(Database):
-    """Phases, progress, figures, output and notes. Each is refused once its attempt has ended."""
+    """Phases, progress, metrics, output and events. Each is refused once its attempt has ended."""
 
     def enter_phase(self, job_id: str, number: int, phase: str) -> None:
-        """Name what the attempt does now, and forget the progress of what it did before."""
+        """Set the attempt's phase, and clear the progress of the phase before."""
         at = clock.now()
         with self._transaction(durable=False):
             self._edge("enter_phase", job_id=job_id, number=number, phase=phase, at=at)
@@ -25,14 +25,14 @@ class Reports(Database):
     def set_progress(
         self, job_id: str, number: int, done: int, total: int | None, unit: str
     ) -> None:
-        """How far the current phase is, in `unit`s; `total` None when nobody knows."""
+        """Set the progress of the current phase, in `unit`s; `total` is None when unknown."""
         with self._transaction(durable=False):
             self._edge(
                 "set_progress", job_id=job_id, number=number, done=done, total=total, unit=unit
             )
 
     def set_figures(self, job_id: str, number: int, figures: dict[str, object]) -> None:
-        """Replace what the attempt measured."""
+        """Replace the attempt's metrics."""
         with self._transaction(durable=False):
             self._edge("set_figures", job_id=job_id, number=number, figures=_json(figures))
 
@@ -62,8 +62,8 @@ class Reports(Database):
         )
 
     def remember(self, pool: str, name: str, value: dict[str, object]) -> None:
-        """Keep what was learned about a pool's server, in place of what `name` held before. It is
-        a help for the next job there: power loss may take it. Nothing secret goes in here."""
+        """Store what was learned about a pool's server, replacing what `name` held before. It helps
+        later jobs; a power loss may take it. It must not contain secrets."""
         with self._transaction(durable=False):
             self._run("set_note", pool=pool, name=name, value=_json(value), at=clock.now())
 

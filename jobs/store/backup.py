@@ -1,4 +1,4 @@
-"""A copy of a database as it is at one moment: whole or not at all, private, and on the disk."""
+"""An atomic copy of a database at one moment: complete or not there, private, synced to disk."""
 
 from __future__ import annotations
 
@@ -13,19 +13,23 @@ from jobs.store import diagnosis
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the database at `source`, in use or not, to `target`, over what is there.
+    """Copy the database at `source`, which may be in use, to `target`, replacing a file there.
 
-    It is written as a draft beside it (0600) and renamed when it is on the disk. Raises
-    `StoreUnusable` with the reason, `StoreDamaged` when the source is not sound; the target is
-    untouched then.
+    The copy is written to a draft file beside the target (0600) and renamed once it is on disk.
+    Raises `StoreUnusable` with the reason, `StoreDamaged` when the source is damaged; then the
+    target is unchanged.
     """
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         if target.exists() and not target.is_file():  # a device would be replaced by a file
-            raise StoreUnusable(f"cannot write the backup: {target} is not a file; name one")
+            raise StoreUnusable(
+                f"cannot write the backup: {target} is not a regular file; name another file"
+            )
         if target.exists() and target.samefile(source):
-            raise StoreUnusable(f"{target} is the job database itself; name another file")
-        draft.unlink(missing_ok=True)  # of a process with our id that was killed
+            raise StoreUnusable(
+                f"cannot write the backup: {target} is the job database itself; name another file"
+            )
+        draft.unlink(missing_ok=True)  # left by a killed process that had our pid
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         _fill(draft, source)
         os.replace(draft, target)
@@ -36,7 +40,7 @@ def copy(source: Path, target: Path) -> None:
         raise _failed(target, _not_there(source, told)) from error
     except sqlite3.Error as error:
         reason = diagnosis.of_sqlite(error, source)
-        if "is full" in str(error):  # only the copy is written to
+        if "is full" in str(error):  # the copy is the only file that is written
             reason = _not_there(source, "its disk is full")
         raise _failed(target, reason) from error
     finally:
@@ -45,26 +49,26 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _failed(target: Path, reason: StoreUnusable) -> StoreUnusable:
-    return type(reason)(f"no backup was made at {target}: {reason}")
+    return type(reason)(f"cannot write the backup {target}: {reason}")
 
 
 def _not_there(source: Path, told: str) -> StoreUnusable:
-    """Of the place for the copy, which need not be the state directory: its cures are others."""
-    size = f"{source.stat().st_size / 1e6:,.1f} MB" if source.exists() else "room"
+    """An error of the target's folder. It may not be the state directory, so the advice differs."""
+    size = f"{source.stat().st_size / 1e6:,.1f} MB" if source.exists() else "enough space"
     return StoreUnusable(
-        f"{told}. It needs a folder that is there and yours to write to, and {size} free there"
+        f"{told}. Choose an existing folder that you may write to, with {size} free"
     )
 
 
 def _fill(draft: Path, source: Path) -> None:
-    # A connection of its own: one that holds the write lock may not be the source of a copy, and
-    # with that lock held elsewhere this one reads exactly what was committed before.
+    # A separate connection: one that holds the write lock cannot be the source of a copy. While
+    # another connection holds that lock, this one reads exactly what was committed before.
     with (
         contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=rw", uri=True)) as original,
         contextlib.closing(sqlite3.connect(draft)) as copied,
     ):
         original.backup(copied)
-        # Pages are copied as they are: a good backup is not replaced by damage.
+        # Pages are copied unchecked, so check here: a damaged copy must not replace a good backup.
         broken = [str(row[0]) for row in copied.execute("PRAGMA quick_check(1)")]
         if broken != ["ok"]:
             raise diagnosis.damaged(broken[0], source)

@@ -1,8 +1,8 @@
-"""A connection to one state directory's database: opened, migrated, and its transactions.
+"""A connection to one state directory's database: opening, migration and transactions.
 
-Every writing transaction is BEGIN IMMEDIATE (a deferred one that upgrades fails at once whatever
-the busy timeout). Synchronous FULL where a state changes, NORMAL for progress: that survives a
-kill, and power loss may take its last seconds.
+Every writing transaction is BEGIN IMMEDIATE (a deferred one that upgrades fails immediately,
+whatever the busy timeout). Changes of state use synchronous FULL. Progress uses NORMAL: it survives
+a kill, but a power loss may take its last seconds.
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 SCHEMA_VERSION = 3
-"""Equal to the number of sql/NNNN_*.sql files (a test holds it to that)."""
+"""The number of sql/NNNN_*.sql files (a test checks this)."""
 
 BUSY_SECONDS = 30.0
-"""Six writers made one another wait up to 3.7 s with synchronous FULL: Python's 5 s is thin."""
+"""Busy timeout. Six writers with synchronous FULL waited up to 3.7 s for each other, so Python's
+default of 5 s is too short."""
 
 
 LOG_BYTES = 16_000_000
-"""What the write-ahead log may keep of the disk: a long document makes it as long as itself."""
+"""Limit of the write-ahead log's size on disk: a long document makes it as long as itself."""
 
 
 class Database:
-    """A connection to one state directory's database. Never carried across a fork."""
+    """A connection to one state directory's database. It must not be used after a fork."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -51,9 +52,9 @@ class Database:
 
     @classmethod
     def open(cls, state: StateDir) -> Self:
-        """Open the database, creating or migrating it first where needed.
+        """Open the database; create or migrate it first where needed.
 
-        Raises `StoreUnusable` (not writable, locked, disk full) and its leaves.
+        Raises `StoreUnusable` (not writable, locked, disk full) and its subclasses.
         """
         if not state.has_database():
             _refuse_network(state)
@@ -70,13 +71,13 @@ class Database:
 
     @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
-        """Like `open`, but None where nothing was ever submitted: looking creates nothing."""
+        """Like `open`, but None where no job was ever submitted: a read creates no files."""
         return cls.open(state) if state.has_database() else None
 
     @classmethod
     def glance(cls, state: StateDir) -> Self | None:
-        """To read only, waiting for nobody; None where there is nothing, or of another schema.
-        Raises `StoreUnusable`."""
+        """Open read-only, without waiting for locks. None where there is no database, or one with
+        another schema. Raises `StoreUnusable`."""
         if not state.has_database():
             return None
         with explained(state.database):
@@ -98,8 +99,8 @@ class Database:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the file was removed or replaced under us. SQLite goes on without a word, and
-        nobody will ever read what it writes."""
+        """Whether the database file was removed or replaced while open. SQLite does not notice,
+        and what it writes then is lost."""
         return self._file is not None and _file_at(self._path) != self._file
 
     def __enter__(self) -> Self:
@@ -116,7 +117,7 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self, durable: bool = True) -> Iterator[None]:
         if os.getpid() != self._pid:
-            raise RuntimeError("a store was carried across a fork; open a new one there")
+            raise RuntimeError("a store was used after a fork; open a new one in the child")
         with explained(self._path):
             if durable is not self._durable:
                 level = "FULL" if durable else "NORMAL"
@@ -127,7 +128,7 @@ class Database:
                 yield
                 self._commit()
             except BaseException:
-                if self._connection.in_transaction:  # a commit that met a full disk leaves it open
+                if self._connection.in_transaction:  # a commit on a full disk leaves it open
                     self._connection.rollback()
                 raise
 
@@ -137,7 +138,9 @@ class Database:
     def _edge(self, query: str, **values: object) -> None:
         if self._run(query, **values) != 1:
             name = values.get("id", values.get("job_id"))
-            raise IllegalTransition(f"job {name}: {query} came too late; the job has moved on")
+            raise IllegalTransition(
+                f"job {name}: {query} came too late; another process has changed the job's state"
+            )
 
     def _run(self, query: str, **values: object) -> int:
         return self._connection.execute(_queries()[query], values).rowcount
@@ -156,7 +159,7 @@ class Database:
         try:
             return [read(row) for row in found]
         except (ValueError, TypeError) as error:
-            raise diagnosis.damaged(f"a row of it makes no sense ({error})", self._path) from error
+            raise diagnosis.damaged(f"it has an invalid row ({error})", self._path) from error
 
     def _scalar(self, query: str, **values: object) -> object:
         row = self._one(query, **values)
@@ -173,16 +176,16 @@ def _refuse_network(state: StateDir) -> None:
     if kind is not None:
         raise StoreUnusable(
             f"the state directory {state.root} is on a network filesystem ({kind}), where SQLite "
-            "fails or corrupts. Point KTJOB_HOME at a local folder of this machine."
+            "fails or corrupts data. Set KTJOB_HOME to a folder on a local disk."
         )
 
 
 def _refuse_emptied(state: StateDir) -> None:
-    """A new database is of no bytes for a moment, but before any worker; later a file system has
-    lost it, or somebody has, and what was in it must not be forgotten without a word."""
+    """A new database has no bytes for a moment, but before any worker ran. An empty one after that
+    has lost its content, which must not pass without an error."""
     is_empty = state.has_database() and not state.database.stat().st_size
     if is_empty and any(state.root.glob("workers/*.lock")):
-        raise diagnosis.damaged("it is empty, though jobs have run here", state.database)
+        raise diagnosis.damaged("it is empty, although jobs have run here", state.database)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -195,9 +198,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _make(path: Path) -> None:
-    """0600 from the start; SQLite gives -wal and -shm the same mode. A database that is there is
-    never opened by us: to close it would drop the locks of all connections of this process, and
-    another one would remove the -wal file under them (sqlite.org/howtocorrupt.html, 2.2)."""
+    """Create the file with mode 0600; SQLite gives -wal and -shm the same mode. An existing
+    database is never opened here: closing it would drop the locks of all connections of this
+    process, and another process would then remove the -wal file while they use it
+    (sqlite.org/howtocorrupt.html, 2.2)."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -221,24 +225,28 @@ def _bring_up_to_date(connection: sqlite3.Connection, state: StateDir) -> None:
     version = _version(connection)
     if version > SCHEMA_VERSION:
         raise StoreTooNew(
-            f"{state.database} was written by a newer ktjob (schema {version}, this one knows "
-            f"{SCHEMA_VERSION}). Use that one, or another KTJOB_HOME."
+            f"{state.database} was written by a newer ktjob (schema {version}; this version "
+            f"supports {SCHEMA_VERSION}). Use the newer ktjob, or set KTJOB_HOME to another folder."
         )
     if version < SCHEMA_VERSION:
         _migrate(connection, state)
 
 
 def _migrate(connection: sqlite3.Connection, state: StateDir) -> None:
-    # One at a time: switching a new database to WAL can answer "locked" whatever the timeout.
+    # One process at a time: switching a new database to WAL can fail with "locked", whatever the
+    # timeout.
     lock = identity.hold(state.schema_lock, wait_seconds=BUSY_SECONDS)
     if lock is None:
-        raise StoreUnusable(f"another process has been migrating {state.database} for too long")
+        raise StoreUnusable(
+            f"another process is still migrating {state.database} after {BUSY_SECONDS:g} s. Try "
+            "again later"
+        )
     try:
         version = _version(connection)
         if version < SCHEMA_VERSION:
             from jobs.store import schema
 
-            if version == 0:  # only an empty database can still be told how to give space back
+            if version == 0:  # auto_vacuum can only be set while the database is empty
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             schema.migrate(connection, state, SCHEMA_VERSION)
@@ -252,8 +260,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Errors of SQLite and of the kernel as `StoreUnusable`, each with its own cure; the edges'
-    trigger as `IllegalTransition`."""
+    """Turn errors of SQLite and the kernel into `StoreUnusable`, each with its own advice, and
+    errors of the transition trigger into `IllegalTransition`."""
     try:
         yield
     except sqlite3.IntegrityError as error:
@@ -261,7 +269,7 @@ def explained(path: Path) -> Iterator[None]:
             raise IllegalTransition(str(error)) from error
         raise
     except sqlite3.ProgrammingError:
-        raise  # what no database takes: no waiting makes room for that
+        raise  # a value that SQLite cannot store: waiting does not help
     except sqlite3.DatabaseError as error:
         raise diagnosis.of_sqlite(error, path) from error
     except OSError as error:

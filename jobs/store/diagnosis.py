@@ -1,7 +1,7 @@
-"""What is wrong with a database or its folder, in words: what happened and its own cure.
+"""Error messages for a database or its folder: what happened, and how to fix it.
 
-Pure but for a look at what there is: SQLite calls a full disk, or too many open files, an I/O error
-where it meets them while it maps or opens a file.
+It changes nothing; it only checks the disk and the open files, because SQLite reports a full disk
+or too many open files as an I/O error when it maps or opens a file.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from pathlib import Path
 from jobs.errors import StoreDamaged, StoreUnusable
 
 LEAST_FREE_BYTES = 256 * 1024
-"""Below that a disk is full for SQLite: a first write needs 32 KB for its index alone."""
+"""With less free space SQLite cannot write: the first write needs 32 KB for its index alone."""
 
-_ELSEWHERE = "point KTJOB_HOME at a writable folder on a local disk"
+_ELSEWHERE = "set KTJOB_HOME to a writable folder on a local disk"
 _CURES = {
     "full": (
-        "its disk is full. Nothing was stored. Free a megabyte there; then `ktjob gc` can free more"
+        "its disk is full. Nothing was stored. Free a megabyte there, then run `ktjob gc` to free "
+        "more"
     ),
     "read-only": f"it is read-only. Mount it for writing, or {_ELSEWHERE}",
-    "not ours": f"we may not write there. Make it yours (chown, chmod), or {_ELSEWHERE}",
+    "not ours": f"you have no write permission. Grant it (chown, chmod), or {_ELSEWHERE}",
     "locked": (
-        "another process has kept it locked for too long. Look which (`fuser FILE`), and try again"
+        "another process has kept it locked for too long. Find that process with `fuser FILE`, "
+        "then try again"
     ),
-    "files": "too many files are open. Raise the limit (`ulimit -n`), and try again",
-    "disk": "its disk cannot be read or written. Look for its errors (`dmesg`), and try again",
-    "folder": f"there is a folder in its place. Move that away, or {_ELSEWHERE}",
+    "files": "too many files are open. Raise the limit (`ulimit -n`), then try again",
+    "disk": "its disk cannot be read or written. Check `dmesg` for disk errors, then try again",
+    "folder": f"it is a folder, not a file. Move it away, or {_ELSEWHERE}",
 }
 _BY_ERRNO = {
     errno.ENOSPC: "full",
@@ -54,7 +56,7 @@ _DAMAGE = ("malformed", "is not a database", "could not decode", "no such table"
 
 
 def of_sqlite(error: Exception, path: Path) -> StoreUnusable:
-    """What SQLite complains about, of the database at `path`."""
+    """The error for what SQLite reported about the database at `path`."""
     told = str(error)
     if any(words in told.lower() for words in _DAMAGE):
         return damaged(told, path)
@@ -65,26 +67,26 @@ def of_sqlite(error: Exception, path: Path) -> StoreUnusable:
 
 
 def of_system(error: OSError, path: Path) -> StoreUnusable:
-    """What the kernel complains about, of a file or folder of the store."""
+    """The error for what the kernel reported about a file or folder of the store."""
     return _unusable(_BY_ERRNO.get(error.errno or 0), error.strerror or str(error), path)
 
 
 def damaged(told: str, path: Path) -> StoreDamaged:
-    """The file is there and is not what we wrote."""
+    """The error for a database file that exists but is damaged."""
     return StoreDamaged(
-        f"the job database {path} is damaged: {told}. `ktjob doctor` says more. Move it away with "
-        f"its -wal and -shm files, and put a backup in its place, if there is one (`ktjob backup` "
-        f"makes them); `sqlite3 {path.name} .recover` may save what can be read"
+        f"the job database {path} is damaged: {told}. Run `ktjob doctor` for details. Move it away "
+        f"with its -wal and -shm files, and restore a backup if there is one (`ktjob backup` makes "
+        f"them); `sqlite3 {path.name} .recover` may save what can be read"
     )
 
 
 def _unusable(kind: str | None, told: str, path: Path) -> StoreUnusable:
-    cure = _CURES.get(kind or "", f"`ktjob doctor` may say why; or {_ELSEWHERE}")
+    cure = _CURES.get(kind or "", f"Run `ktjob doctor` to find the cause, or {_ELSEWHERE}")
     return StoreUnusable(f"cannot use {path} ({told}): {cure.replace('FILE', str(path))}.")
 
 
 def _really(path: Path) -> str:
-    """The reason behind an I/O error, as far as it shows."""
+    """The actual reason of an I/O error, as far as it can be found."""
     if _lacks_files():
         return "files"
     try:

@@ -1,4 +1,4 @@
-"""What the store says of jobs that are parts of others: a family is one job and its parts."""
+"""Reads of jobs that are parts of others. A family is one job with its parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.store.database import Database
 
 @dataclass(frozen=True)
 class Tally:
-    """How many parts a job has, and how they stand."""
+    """How many parts a job has, by state."""
 
     total: int
     queued: int
@@ -24,12 +24,12 @@ class Tally:
 
     @property
     def failed(self) -> int:
-        """Those that ended in any other way than with success."""
+        """How many parts ended without success."""
         return self.ended - self.succeeded
 
 
 class Families(Database):
-    """Looks at families; whoever changes jobs is `jobs.store`."""
+    """Reads of families. Changes are in `jobs.store`."""
 
     def parts(self, job_id: str) -> list[Job]:
         """The jobs that are parts of this one, oldest first."""
@@ -41,7 +41,7 @@ class Families(Database):
         return next(iter(self._values(rows.job, found)), None)
 
     def tally(self, job_id: str) -> Tally:
-        """How this job's parts stand."""
+        """The numbers of this job's parts, by state."""
         row = self._all("tally", parent=job_id)[0]
         return Tally(row["total"], row["queued"], row["running"], row["succeeded"])
 

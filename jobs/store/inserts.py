@@ -1,4 +1,4 @@
-"""Storing jobs: all of a submit, or none, and what was stored before is not stored again."""
+"""Storing jobs: all jobs of one submit, or none; no job is stored twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ID_LENGTH = 8
 
 
 class Submitting(Looking, Reports, Outbox):
-    """Jobs come in here."""
+    """Inserts of new jobs."""
 
     def submit(self, new: NewJob, capacity: Capacity) -> Job:
         """Store the document and the job in one transaction and return the job, QUEUED."""
@@ -29,11 +29,11 @@ class Submitting(Looking, Reports, Outbox):
     def submit_all(
         self, new: Sequence[NewJob], capacity: Capacity | Mapping[str, Capacity]
     ) -> list[Job]:
-        """The same for several, in one transaction: all are stored, or none. The capacity is that
-        of their pools, or of each by its name, also of pools in which none of them waits. What was
-        stored before under the same key, or as the same part, is returned as it is now. Raises
-        `NoSuchJob` when one needs a job that is not there, `IllegalTransition` for a new part of a
-        job that has ended or is to end."""
+        """The same for several jobs, in one transaction: all are stored, or none. `capacity` is
+        that of all their pools, or a mapping by pool name, which may name other pools too. A job
+        that was stored before under the same key, or as the same part, is returned as it is now.
+        Raises `NoSuchJob` when a prerequisite does not exist, `IllegalTransition` for a new part of
+        a job that has ended or has a cancel request."""
         at = clock.now()
         known = capacity if isinstance(capacity, Mapping) else {one.pool: capacity for one in new}
         with self._transaction():
@@ -70,7 +70,7 @@ class Submitting(Looking, Reports, Outbox):
         )
 
     def _stored(self, new: NewJob) -> str | None:
-        """The job that this one is again, if it was stored before."""
+        """The id of the job that was stored before under the same key or part name, if any."""
         if new.parent is not None:
             found = self._scalar("part_of", parent=new.parent, part=new.part)
         else:
@@ -80,7 +80,9 @@ class Submitting(Looking, Reports, Outbox):
     def _require_open(self, job_id: str) -> None:
         job = self.job(job_id)
         if job.status is Status.FINISHED or job.cancel_requested_at:
-            raise IllegalTransition(f"job {job_id} takes no more parts: it ended, or is to end")
+            raise IllegalTransition(
+                f"cannot add parts to job {job_id}: it has ended or is being cancelled"
+            )
 
     def _insert_job(self, job_id: str, new: NewJob, sha256: str, at: str) -> None:
         self._run(
@@ -103,7 +105,7 @@ class Submitting(Looking, Reports, Outbox):
 
     def _unused_id(self) -> str:
         while True:
-            first = secrets.choice(_ID_LETTERS)  # never read as an option or a number
+            first = secrets.choice(_ID_LETTERS)  # cannot be mistaken for an option or a number
             rest = (secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH - 1))
             job_id = first + "".join(rest)
             if not self.exists(job_id):

@@ -1,7 +1,7 @@
-"""Waiting for a store that cannot be used just now: its disk is full, read-only or locked.
+"""Waiting for a store that cannot be used for now: its disk is full, read-only or locked.
 
-A prefill of half an hour must not be lost to a disk that is full for a minute. What is broken for
-good (`StoreDamaged`, `StoreTooNew`) is not waited for.
+A disk that is full for a minute must not cost a prefill of half an hour. Permanent errors
+(`StoreDamaged`, `StoreTooNew`) are raised without waiting.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from jobs import clock
 from jobs.errors import StoreDamaged, StoreTooNew, StoreUnusable
 
 SECONDS = 3600.0
-"""How long an attempt that has ended waits to write that. Until then its text is in memory only,
-and its job is rightly called running."""
+"""How long an ended attempt tries to record its end. Until then its text is in memory only, and its
+job counts as running."""
 REST_SECONDS = 1.0
-"""Between two tries. A locked store has made each of them wait for its busy timeout besides."""
+"""Pause between two tries. On a locked store each try also waits for the busy timeout."""
 
 Result = TypeVar("Result")
 
 
 def is_temporary(error: StoreUnusable) -> bool:
-    """Whether waiting can mend it."""
+    """Whether waiting can help."""
     return not isinstance(error, (StoreDamaged, StoreTooNew))
 
 
 def retry_until_usable(action: Callable[[], Result], seconds: float = SECONDS) -> Result:
-    """Do it, again and again while the store cannot be used, for at most so long. Raises the last
-    `StoreUnusable`."""
+    """Run `action`, and retry it for up to `seconds` while the store cannot be used. Raises the
+    last `StoreUnusable`."""
     give_up = time.monotonic() + seconds
     told = False
     while True:
@@ -41,12 +41,12 @@ def retry_until_usable(action: Callable[[], Result], seconds: float = SECONDS) -
             if not is_temporary(error) or time.monotonic() >= give_up:
                 raise
             if not told:
-                say(f"trying again for up to {seconds:,.0f} s: {error}")
+                say(f"retrying for up to {seconds:,.0f} s: {error}")
                 told = True
         time.sleep(REST_SECONDS)
 
 
 def say(line: str) -> None:
-    """Write a line to the log, which may be on the same full disk."""
+    """Write a line to the log. Ignores write errors: the log may be on the same full disk."""
     with contextlib.suppress(OSError):
         print(clock.now(), line, file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
-"""Whom to tell how a job ended: an outbox in the database, so that neither a kill nor a reboot
-loses what is to be told. Told at least once: whoever dies before he has noted it tells again.
+"""Notifications about ended jobs: an outbox in the database, so that neither a kill nor a reboot
+loses one. Delivery is at least once: a notifier that dies before it records its delivery is
+followed by another one.
 """
 
 from __future__ import annotations
@@ -12,30 +13,31 @@ from jobs import clock
 from jobs.store.database import Database
 
 FIRST_PAUSE_SECONDS = 10.0
-"""Before the second try; before each later one five times as long."""
+"""Pause before the second try; each later pause is five times as long."""
 MOST_TRIES = 7
-"""The last one 10 hours after the end: a mail server's bad night."""
+"""The last try is 10 hours after the end, to outlast a mail server's outage overnight."""
 MOST_SECONDS = 600.0
-"""How long one try may take. Until then nobody else begins another."""
+"""How long one try may take. No other process begins another try before that."""
 
 
 @dataclass(frozen=True)
 class Notification:
-    """Somebody to be told how a job ended. `kind` and `target` are for whoever tells."""
+    """One notification about a job's end. The code that delivers it understands `kind` and
+    `target`."""
 
     seq: int
     job_id: str
     kind: str
     target: str
     tries: int
-    """How many were begun before this one."""
+    """How many tries began before this one."""
 
 
 class Outbox(Database):
-    """What is to be told, when, and what became of it."""
+    """Which notifications are due, when, and how each try ended."""
 
     def due_tellings(self, limit: int) -> list[Notification]:
-        """The first that are due now."""
+        """The first `limit` notifications that are due now."""
         found = self._all("due_tellings", now=clock.now(), limit=limit)
         return [
             Notification(row["seq"], row["job_id"], row["kind"], row["target"], row["tries"])
@@ -47,10 +49,10 @@ class Outbox(Database):
         return bool(self._scalar("owes_tellings"))
 
     def begin_telling(self, telling: Notification) -> bool:
-        """Begin a try, for this process alone. False when another was first, and when every one
-        who tried has died: then it is given up."""
+        """Begin a try in this process. False when another process was first, or when no try is
+        left because every notifier died: then the notification is given up."""
         if telling.tries >= MOST_TRIES:
-            self.end_telling(replace(telling, tries=telling.tries - 1), "who was to tell died")
+            self.end_telling(replace(telling, tries=telling.tries - 1), "the notifier died")
             return False
         again = clock.ago(-(MOST_SECONDS + _pause(telling.tries)))
         with self._transaction():
@@ -59,7 +61,8 @@ class Outbox(Database):
             )
 
     def end_telling(self, telling: Notification, trouble: str | None) -> None:
-        """Note how the try went: told, or what was in the way; after the last one for good."""
+        """Record how the try ended. `trouble` is None after a delivery, else what went wrong; then
+        the notification becomes due again, unless this was the last try."""
         at, is_last = clock.now(), telling.tries + 1 >= MOST_TRIES
         due_at = None if trouble is None or is_last else clock.ago(-_pause(telling.tries))
         told_at = at if trouble is None else None

@@ -1,4 +1,4 @@
-"""What the store says of single jobs, their attempts, events and texts, and of pools."""
+"""Reads of single jobs, their attempts, events and texts, and of pools."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from jobs.store import diagnosis, rows
 from jobs.store.database import Database
 
 _AHEAD = 100
-"""How many waiting jobs of each pool a runner looks at: it starts no more at a time."""
+"""How many queued jobs of each pool a runner considers, and so may start, at a time."""
 
 
 class Looking(Database):
-    """Looks that change nothing. Lists of many are `jobs.store.job_queries`."""
+    """Reads that change nothing. Lists of jobs are in `jobs.store.job_queries`."""
 
     def job(self, job_id: str) -> Job:
         """The job with exactly this id. Raises `NoSuchJob`."""
-        if job_id.isascii():  # what was typed may be no text at all, which SQLite does not take
+        if job_id.isascii():  # typed input may hold surrogates, which SQLite rejects
             for job in self._values(rows.job, self._all("job_by_id", id=job_id)):
                 return job
         raise NoSuchJob(f"there is no job {job_id!r}; `ktjob status` lists them")
@@ -34,14 +34,14 @@ class Looking(Database):
         return None if found is None else self.job(str(found))
 
     def find(self, prefix: str) -> Job:
-        """The job whose id starts so. Raises `NoSuchJob` and `AmbiguousId`."""
+        """The job whose id starts with `prefix`. Raises `NoSuchJob` and `AmbiguousId`."""
         is_one = prefix and prefix.isascii()
         found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
         if not found:
             raise NoSuchJob(f"there is no job {prefix!r}; `ktjob status` lists them")
         if len(found) > 1 and all(job.id != prefix for job in found):
             ids = ", ".join(job.id for job in found)
-            raise AmbiguousId(f"{prefix!r} is the start of several jobs ({ids}); give more of it")
+            raise AmbiguousId(f"{prefix!r} matches several jobs ({ids}); use a longer prefix")
         return next((job for job in found if job.id == prefix), found[0])
 
     def needs(self, job_id: str) -> list[str]:
@@ -49,8 +49,9 @@ class Looking(Database):
         return [row["needs"] for row in self._all("prerequisites", job_id=job_id)]
 
     def next_in_line(self) -> list[Job]:
-        """The first that may start now in each pool, by priority, then age; not all of many:
-        those on the document of the pool's last job come before others of their priority."""
+        """The first jobs of each pool that may start now, by priority, then age. Among equal
+        priorities, jobs with the document of the pool's last job come first. The number is
+        limited for each pool."""
         return self._values(rows.job, self._all("next_in_line", ahead=_AHEAD, now=clock.now()))
 
     def in_status(self, status: Status) -> list[Job]:
@@ -62,21 +63,21 @@ class Looking(Database):
         return bool(self._scalar("has_status", status=status.value))
 
     def capacities(self) -> dict[str, Capacity]:
-        """What each pool may run at once."""
+        """What each pool may run simultaneously."""
         return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
 
     def warmth(self) -> dict[str, Warmth]:
-        """What each pool with affinity has read last, once it has read anything."""
+        """Which document each pool with affinity read last; without pools that read none yet."""
         found = [row for row in self._all("warmth", now=clock.now()) if row["document"] is not None]
         return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
-        """What was remembered so about a pool; None before that."""
+        """What was stored about a pool under `name`; None before the first time."""
         value = self._scalar("note", pool=pool, name=name)
         try:
             found = None if value is None else json.loads(str(value))
         except ValueError as error:
-            raise diagnosis.damaged(f"note {name} of {pool} is no JSON", self._path) from error
+            raise diagnosis.damaged(f"note {name} of {pool} is not JSON", self._path) from error
         return found if isinstance(found, dict) else None
 
     def attempt(self, job: Job) -> Attempt | None:
@@ -93,7 +94,7 @@ class Looking(Database):
         return self._values(rows.event, self._all("events", job_id=job_id))
 
     def events_after(self, seq: int, limit: int, job_id: str | None = None) -> list[Event]:
-        """The first `limit` events after that one, of all jobs or of one, in order."""
+        """The first `limit` events after event `seq`, of all jobs or of one, in order."""
         if job_id is None:
             found = self._all("events_after", after=seq, limit=limit)
         else:
@@ -101,14 +102,14 @@ class Looking(Database):
         return self._values(rows.event, found)
 
     def last_event(self) -> int:
-        """The place of the last event of all jobs; 0 where there is none."""
+        """The `seq` of the last event of all jobs; 0 where there is none."""
         return int(str(self._scalar("last_event")))
 
     def document(self, sha256: str) -> bytes:
         """The body of a stored document."""
         body = self._scalar("document", sha256=sha256)
         if not isinstance(body, bytes):
-            raise diagnosis.damaged(f"document {sha256} is not in it", self._path)
+            raise diagnosis.damaged(f"it does not contain document {sha256}", self._path)
         return body
 
     def pieces(self, job_id: str, number: int, after: int = 0) -> list[Piece]:

@@ -1,6 +1,6 @@
-"""The same once more, for a job that ended without success: as a new job, because an end is final.
+"""Retry of a job that ended without success: a new job, because an end is final.
 
-The parts that succeeded go over to it, so that what was answered is not asked again.
+The parts that succeeded move to the new job, so that their work is not repeated.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from jobs.store.store import Store
 
 
 class Retries(Store):
-    """What may be done with a job that has failed."""
+    """Retries of jobs that ended without success."""
 
     def retry(self, job_id: str) -> Job:
-        """A new job like this one, with those of its parts that succeeded, and whom to tell. Asked
-        for twice it is the same one. Raises `NoSuchJob`, and `IllegalTransition` for a job that has
-        not ended, has succeeded, or is a part."""
+        """Create a new job like this one, and move the succeeded parts and the notifications to it.
+        A second call returns the same job. Raises `NoSuchJob`, and `IllegalTransition` for a job
+        that has not ended, has succeeded, or is a part."""
         with self._transaction():
             old = self.job(job_id)
             _require_unsuccessful(old)
@@ -53,31 +53,36 @@ _KEY = "retry of "
 
 
 def key(job_id: str) -> str:
-    """Of the one job that does once more what this one did not."""
+    """The submit key of the job that retries this one."""
     return f"{_KEY}{job_id}"
 
 
 def retried(job: Job) -> str | None:
-    """The id of the job that this one does once more; None for what is new."""
+    """The id of the job that this one retries; None when it is not a retry."""
     submit_key = job.submit_key or ""
     return submit_key.removeprefix(_KEY) if submit_key.startswith(_KEY) else None
 
 
 def _require_unsuccessful(job: Job) -> None:
     if job.parent is not None:
-        raise IllegalTransition(f"job {job.id} is a part of {job.parent}: ktjob retry {job.parent}")
+        raise IllegalTransition(
+            f"job {job.id} is a part of job {job.parent} and cannot be retried alone. Retry the "
+            f"whole job: ktjob retry {job.parent}"
+        )
     if job.status is not Status.FINISHED:
-        raise IllegalTransition(f"job {job.id} has not ended; wait for it: ktjob wait {job.id}")
+        raise IllegalTransition(
+            f"job {job.id} has not ended, so it cannot be retried. Wait for it: ktjob wait {job.id}"
+        )
     if job.outcome is Outcome.SUCCEEDED:
         raise IllegalTransition(
-            f"job {job.id} has succeeded; its answer: ktjob result {job.id}. To ask once more, "
-            "submit it again"
+            f"job {job.id} has succeeded, so it cannot be retried. Show its answer: ktjob result "
+            f"{job.id}. To send the request again, submit it as a new job"
         )
 
 
 def attempts_before(store: Store, job: Job) -> list[Attempt]:
-    """The attempts of all jobs that this one does once more, however often; those that were
-    removed are forgotten."""
+    """The attempts of all jobs that this one repeats, over any number of retries, as far as those
+    jobs still exist."""
     return [attempt for old in _ancestors(store, job) for attempt in store.attempts(old.id)]
 
 

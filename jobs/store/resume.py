@@ -1,7 +1,7 @@
-"""A job that goes on where an earlier one of the same purpose ended, with what that one achieved.
+"""Resuming: a new job that takes over the finished parts of an earlier job with the same purpose.
 
-The purpose is a piece of the spec that both have, such as the file that they write. At any moment
-the newest job with it is the one that counts.
+The purpose is a piece of the spec that both have, such as the file that they write. Only the newest
+job with that purpose counts.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from jobs.store.store import Store
 
 @dataclass(frozen=True)
 class Heritage:
-    """Which parts of an earlier job go over to its successor."""
+    """Which parts of an earlier job move to its successor."""
 
     documents: Mapping[str, str]
-    """Part -> SHA-256 of its document: another document is another part."""
+    """Part name -> SHA-256 of its document. A part with another document does not move."""
     outcomes: frozenset[str]
-    """Those that ended so."""
+    """Only parts with one of these outcomes move."""
 
 
 class Successions(Store):
-    """Submitting what may have been submitted before."""
+    """Submits of jobs that may have been submitted before."""
 
     def pursued(self, pool: str, mark: str) -> Job | None:
         """The newest job in this pool that has `mark` in its spec."""
@@ -41,12 +41,12 @@ class Successions(Store):
         heritage: Heritage,
         is_it: Callable[[Job], bool],
     ) -> tuple[Job, bool]:
-        """Store a job, and take over parts of the one that had its purpose before; or return that
-        one, if `is_it` says that it does already what the new one would. Whether it is new, too.
+        """Store a job, and move parts of the earlier job with the same purpose to it. If `is_it`
+        returns True for the earlier job, return that one instead. The second value is whether the
+        job is new.
 
-        `capacities`: what the pools of the job and of its parts may hold. Whatever `is_it` raises
-        goes through, and nothing is stored. `jobs.store.rerun` of the earlier job leads to the new
-        one from now on.
+        `capacities`: of the pools of the job and of its parts. An exception of `is_it` is passed
+        on, and nothing is stored. A later retry of the earlier job returns the new one.
         """
         with self._transaction():
             old = self.pursued(new.pool, mark)

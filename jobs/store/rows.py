@@ -62,7 +62,7 @@ def event(row: sqlite3.Row) -> Event:
 
 
 UNLIMITED = 2**62
-"""What stands in pools.capacity, which schema 1 made NOT NULL, where tokens set no limit."""
+"""The value of pools.capacity for a pool without a token limit: schema 1 made it NOT NULL."""
 
 
 def capacity(row: sqlite3.Row) -> Capacity:

@@ -1,4 +1,4 @@
-"""Bringing a database to the current schema, through sqlite-utils' migrations.
+"""Migration of a database to the current schema, with sqlite-utils.
 
 Imported only when a database is new or old: sqlite-utils costs a tenth of a second to import,
 more than `ktjob status` may take.
@@ -18,11 +18,11 @@ from jobs.store.state_dir import StateDir
 
 
 def migrate(connection: sqlite3.Connection, state: StateDir, version: int) -> None:
-    """Apply what is missing and set `user_version` to `version`, in one immediate transaction:
-    of many processes that find a new database at once one creates it and the others wait.
+    """Apply the missing migrations and set `user_version` to `version`, in one immediate
+    transaction: of several processes that find a new database, one creates it and the others wait.
 
-    An older database is copied first, inside that transaction: the copy is what the last writer
-    of the old version left. Raises `StoreUnusable`; the database is as it was then.
+    An older database is copied first, inside that transaction, so the copy has everything that the
+    old version wrote. Raises `StoreUnusable`; then the database is unchanged.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -43,11 +43,11 @@ def _apply(connection: sqlite3.Connection, state: StateDir, old: int, new: int) 
         _migrations().apply(Database(connection, execute_plugins=False))
     except sqlite3.Error as error:
         if not old or "disk" in str(error):
-            raise  # has words of its own
+            raise  # it gets a message of its own
         raise StoreUnusable(
-            f"{state.database} could not be brought from schema {old} to {new} ({error}); it is "
-            f"as it was, and the ktjob that wrote it can go on with it. A copy is in "
-            f"{state.schema_backup(old)}. Please report this"
+            f"cannot migrate {state.database} from schema {old} to {new} ({error}). The database "
+            f"is unchanged, and the ktjob that wrote it can still use it. A copy is in "
+            f"{state.schema_backup(old)}. Please report this error"
         ) from error
 
 
@@ -69,7 +69,7 @@ def _applying(script: str) -> Callable[[Database], None]:
 
 
 def _statements(script: str) -> list[str]:
-    """Split at semicolons that end a statement: triggers hold semicolons of their own."""
+    """Split at semicolons that end a statement: triggers contain other semicolons."""
     found, start = [], 0
     for position, character in enumerate(script):
         if character == ";" and sqlite3.complete_statement(script[start : position + 1]):

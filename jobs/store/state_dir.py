@@ -1,4 +1,4 @@
-"""Every file in the state directory, as properties of one class. Creates nothing but folders."""
+"""Every file in the state directory, as properties of one class. Creates only folders."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class StateDir:
         return self.root / "ktjob.db"
 
     def has_database(self) -> bool:
-        """Whether a job was ever stored here. Raises `StoreUnusable` where that cannot be seen:
-        in another user's folder `Path.exists` says no, or raises what nobody expects."""
+        """Whether a job was ever stored here. Raises `StoreUnusable` where that cannot be read: in
+        another user's folder, `Path.exists` returns False or raises `PermissionError`."""
         try:
             self.database.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -56,25 +56,25 @@ class StateDir:
         return self.root / "server"
 
     def watch_lock(self, key: str) -> Path:
-        """Held by the one process that watches a pool for all others; `key` names the pool."""
+        """Held by the process that polls a pool's server for all others; `key` names the pool."""
         return self.root / "watch" / f"{key}.lock"
 
     def watched(self, key: str) -> Path:
-        """What that process saw last."""
+        """The last values that this process read."""
         return self.root / "watch" / f"{key}.json"
 
     def question_lock(self, key: str) -> Path:
-        """Held by whoever asks a pool's server something that it may leave unanswered for long."""
+        """Held by the process that sends a pool's server a query that may take long."""
         return self.root / "watch" / f"{key}.question"
 
     @property
     def servers(self) -> Path:
-        """Where every other server of ours has a folder of its own, by name."""
+        """The folder with one subfolder for each server that ktserver started, by name."""
         return self.root / "servers"
 
     @property
     def lent_keys(self) -> Path:
-        """What the work keeps secret beside the store, while jobs need it."""
+        """API keys that the work keeps outside the store while jobs need them."""
         return self.root / "keys"
 
     def worker_lock(self, job_id: str) -> Path:
@@ -84,16 +84,16 @@ class StateDir:
         return self.root / "logs" / f"{job_id}.log"
 
     def told(self, job_id: str, number: int) -> Path:
-        """A job's answer, for a command that is told of its end, while that runs."""
+        """A file with a job's answer, for a notification command while it runs."""
         return self.root / "told" / f"{job_id}.{number}.txt"
 
     @property
     def opened(self) -> Path:
-        """Copies for people to look at, `ID.NAME.txt` each; made when they are asked for."""
+        """Copies of texts for people to read, named `ID.NAME.txt`; made on request."""
         return self.root / "opened"
 
     def create(self) -> StateDir:
-        """Make the folders. Raises `StoreUnusable` with the path when that is not possible."""
+        """Create the folders. Raises `StoreUnusable` with the path when that is not possible."""
         try:
             inner = (self.root / name for name in ("workers", "logs", "watch"))
             for folder in (self.root, *inner, self.server):
@@ -108,10 +108,10 @@ class StateDir:
 
 
 def _in_the_way(path: Path) -> str:
-    what = "a file"
+    what = "a file, not a folder"
     if path.is_symlink():
-        what = f"a symbolic link to {path.readlink()}, which is not there"
+        what = f"a symbolic link to {path.readlink()}, which does not exist"
     return (
-        f"cannot use the state directory: {path} is {what}. Move it away, or point KTJOB_HOME at "
-        "a writable local folder."
+        f"cannot use the state directory: {path} is {what}. Move it away, or set KTJOB_HOME to a "
+        "writable folder on a local disk."
     )

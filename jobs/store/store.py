@@ -1,6 +1,6 @@
-"""The only door to jobs: every edge is guarded in SQL, and every change of state writes an event
-row in its own transaction. Times of edges are taken inside of their transactions, so their order is
-the order of commits.
+"""The only access to jobs: SQL guards every transition, and every change of state writes an event
+row in the same transaction. The time of a transition is read inside its transaction, so the order
+of times is the order of commits.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Store(Submitting, Browsing, Families):
     """Jobs in one state directory."""
 
     def claim(self, job_id: str, worker: Identity) -> Attempt:
-        """QUEUED to RUNNING, by and for one worker. Raises `IllegalTransition` if another was
-        first, a cancel is wished for, or its pool has filled up meanwhile."""
+        """QUEUED to RUNNING, by and for one worker. Raises `IllegalTransition` if another worker
+        was first, the job has a cancel request, or its pool is full by now."""
         with self._transaction():
             at = clock.now()
             self._edge("claim_job", id=job_id, at=at)
@@ -42,8 +42,8 @@ class Store(Submitting, Browsing, Families):
     def finish(
         self, job_id: str, number: int, outcome: Outcome, cause: str | None, message: str | None
     ) -> None:
-        """RUNNING to FINISHED, for attempt `number` only. What of its parts has not ended is
-        cancelled: nobody waits for it any more. Raises `IllegalTransition`."""
+        """RUNNING to FINISHED, for attempt `number` only. Parts that have not ended are cancelled:
+        their results are not needed any more. Raises `IllegalTransition`."""
         how = {"outcome": outcome.value, "cause": cause, "message": message}
         with self._transaction():
             at = clock.now()
@@ -54,8 +54,8 @@ class Store(Submitting, Browsing, Families):
                 self._cancel(part, at, "cancelled with the job that it is a part of")
 
     def requeue(self, job_id: str, number: int, cause: str, message: str) -> bool:
-        """RUNNING to QUEUED for one more attempt, if attempt `number` is the current one, was not
-        the last allowed and no cancel is wished for. False, and nothing changed, otherwise."""
+        """RUNNING to QUEUED for another attempt, if attempt `number` is the current one and not the
+        last allowed one, and there is no cancel request. Otherwise False, with nothing changed."""
         with self._transaction():
             at = clock.now()
             why: dict[str, object] = {"cause": cause, "message": message}
@@ -66,22 +66,22 @@ class Store(Submitting, Browsing, Families):
         return True
 
     def fail_doomed(self) -> None:
-        """QUEUED to FINISHED, FAILED, for each job that needs one which did not succeed."""
+        """QUEUED to FINISHED, FAILED, for each job with a prerequisite that did not succeed."""
         while found := self._all("doomed"):
             with self._transaction():
                 at = clock.now()
                 for row in found:
                     message = (
-                        f"job {row['needs']}, which it was to start after, ended as "
-                        f"{row['outcome']}: submit this one again once that is mended"
+                        f"its prerequisite, job {row['needs']}, ended as {row['outcome']}. Fix "
+                        "that, then submit this job again"
                     )
                     how = {"cause": "prerequisite_failed", "message": message}
                     if self._run("fail_queued_job", id=row["id"], at=at, **how):
                         self._event(row["id"], 0, at, "finished", {"outcome": "FAILED", **how})
 
     def request_cancel(self, job_id: str) -> Job:
-        """Finish a queued job as CANCELLED, or note the wish for a running one; the same for its
-        parts, whether or not anybody conducts them. Idempotent."""
+        """Finish a queued job as CANCELLED, or record the cancel request of a running one; the same
+        for its parts, whether or not their conductor lives. Idempotent."""
         with self._transaction():
             at = clock.now()
             self._cancel(job_id, at, "cancelled before it started")
@@ -90,7 +90,7 @@ class Store(Submitting, Browsing, Families):
         return self.job(job_id)
 
     def withdraw(self, job_id: str) -> None:
-        """Finish a part as CANCELLED if it is queued; what runs goes on."""
+        """Finish a part as CANCELLED if it is queued; a running part continues."""
         with self._transaction():
             self._cancel_queued(job_id, clock.now(), "not started, because another part failed")
 

@@ -1,6 +1,6 @@
 """Which cgroup a process is in, and what the kernel counts there.
 
-Read from files and never guessed, below a root that tests replace with a folder of their own.
+All is read from files, below a root that tests replace with a folder of their own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Session:
 
     scope: str
     uid: int | None
-    """Whose login it is: `su` and `sudo` do not leave the session. None where the path is
-    unusual."""
+    """The user who logged in: `su` and `sudo` stay in the session. None where the path has an
+    unusual form."""
 
 
 def read(root: Path, path: str | Path) -> str:
@@ -35,7 +35,7 @@ def read(root: Path, path: str | Path) -> str:
 
 
 def of(pid: int | str = "self", root: Path = ROOT) -> str:
-    """The cgroups of a process as cgroups(7) prints them; empty where the kernel does not tell."""
+    """The cgroups of a process in the format of cgroups(7); empty where /proc lacks them."""
     return read(root, f"proc/{pid}/cgroup")
 
 
@@ -53,7 +53,7 @@ def user_manager_in(cgroups: str) -> str | None:
 
 def oom_kills(pid: int | str = "self", root: Path = ROOT) -> tuple[int, Path] | None:
     """How many processes of this one's cgroup the kernel killed for memory, and the file that
-    counts them; None where it does not tell."""
+    counts them; None where no such file exists."""
     for path in _counters(of(pid, root)):
         counted = re.search(r"^oom_kill (\d+)$", read(root, path), re.M)
         if counted:
@@ -75,7 +75,7 @@ def _v2_path(cgroups: str) -> str | None:
 
 @dataclass(frozen=True)
 class Room:
-    """What a limit leaves of something: bytes of memory, or processes."""
+    """What a limit leaves: bytes of memory, or a number of processes."""
 
     left: int
     limit: int

@@ -1,5 +1,5 @@
-"""Which filesystem a folder is on. SQLite's write-ahead log needs shared memory between processes
-of one machine: on a network filesystem it fails, or corrupts silently."""
+"""Which filesystem a folder is on. SQLite's write-ahead log needs memory shared between processes
+of one machine: on a network filesystem it fails, or corrupts data silently."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _LOCAL_FUSE = {
 
 
 def network_type(path: Path, mounts: Path | None = None) -> str | None:
-    """The type of the network filesystem that holds `path`; None for a local one, or where the
-    kernel does not tell. `path` need not exist yet."""
+    """The type of the network filesystem that holds `path`; None for a local one, or where /proc
+    does not list it. `path` need not exist yet."""
     kind = type_of(path, mounts)
     return kind if is_network(kind) else None
 
 
 def is_network(kind: str) -> bool:
-    """Whether files of this type of filesystem live on another machine, for certain."""
+    """Whether files on this type of filesystem are certainly on another machine."""
     return kind in _NETWORK
 
 
 def is_unknown_fuse(kind: str) -> bool:
-    """Whether this is a FUSE filesystem that nobody here knows to be local."""
+    """Whether this is a FUSE filesystem that is not known to be local."""
     return kind.startswith("fuse.") and kind not in _LOCAL_FUSE
 
 
 def type_of(path: Path, mounts: Path | None = None) -> str:
-    """The type of the filesystem that holds `path`; empty where the kernel does not tell."""
+    """The type of the filesystem that holds `path`; empty where /proc does not list it."""
     try:
         lines = (mounts or MOUNTS).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -49,7 +49,7 @@ def type_of(path: Path, mounts: Path | None = None) -> str:
         before, _, after = line.partition(" - ")
         mountpoint = Path(_unescaped(before.split()[4]))
         depth = len(mountpoint.parts)
-        if target.is_relative_to(mountpoint) and depth >= best:  # a later mount covers
+        if target.is_relative_to(mountpoint) and depth >= best:  # a later mount hides it
             best, kind = depth, after.split()[0]
     return kind
 

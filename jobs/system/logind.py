@@ -1,6 +1,6 @@
 """What systemd-logind does to a user's processes at logout, by its own rules and files.
 
-Read below a root that tests replace. Nothing here starts a process.
+All is read below a root that tests replace. Nothing here starts a process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from jobs.system.cgroup import ROOT, Session, read
 
 _CONFIG_FOLDERS = ("usr/lib", "usr/local/lib", "run", "etc")
-"""Where systemd looks, the strongest last (systemd-system.conf(5))."""
+"""Where systemd reads its configuration, highest priority last (systemd-system.conf(5))."""
 _NO_WORDS = ("no", "false", "0", "off", "n", "f")
 
 
@@ -27,7 +27,7 @@ def name_of_user(uid: int) -> str:
 
 @dataclass(frozen=True)
 class Kills:
-    """Whether the end of a session kills what runs in it: None where no file tells."""
+    """Whether the end of a session kills its processes. `answer` is None where no file says so."""
 
     answer: bool | None
     why: str
@@ -46,36 +46,37 @@ class Logind:
         return self.root / "var/lib/systemd/linger" / self.user
 
     def runs(self) -> bool:
-        """Whether systemd runs here now, as sd_booted(3) finds out."""
+        """Whether systemd runs here now, by the test of sd_booted(3)."""
         return (self.root / "run/systemd/system").exists()
 
     def lingers(self) -> bool:
-        """Whether the user's services outlive the last logout."""
+        """Whether the user's services survive the last logout."""
         return self.linger_file.exists()
 
     def kills(self, session: Session) -> Kills:
-        """logind's manager_shall_kill(): the exempt, then the named, then everybody alike. It
-        goes by who logged in, not by who `sudo` made of him."""
+        """The rules of logind's manager_shall_kill(): excluded users, then the users it names, then
+        the setting for all. They apply to the user who logged in, not to the user of `sudo`."""
         owner = session.uid
         user = self.user if owner is None or owner == self.uid else name_of_user(owner)
         excluded, only = self.setting("KillExcludeUsers"), self.setting("KillOnlyUsers")
         if user in (excluded[0] if excluded else "root").split():
-            return Kills(False, f"KillExcludeUsers has {user}")
+            return Kills(False, f"KillExcludeUsers includes {user}")
         if only:
             has = user in only[0].split()
-            return Kills(has, f"KillOnlyUsers has {user if has else f'no {user}'} ({only[1]})")
+            verb = "includes" if has else "does not include"
+            return Kills(has, f"KillOnlyUsers {verb} {user} ({only[1]})")
         setting = self.setting("KillUserProcesses")
         if setting:
             why = f"KillUserProcesses={setting[0]} ({setting[1]})"
             return Kills(setting[0].lower() not in _NO_WORDS, why)
         if self._is_built_to_spare():
-            return Kills(False, "KillUserProcesses is unset, and no by default here")
-        return Kills(None, "KillUserProcesses is unset, and systemd's own default is yes")
+            return Kills(False, "KillUserProcesses is not set, and the default here is no")
+        return Kills(None, "KillUserProcesses is not set, and systemd's own default is yes")
 
     def setting(self, name: str) -> tuple[str, Path] | None:
-        """A setting and the file that made it so; None where no file sets it.
+        """A setting and the file that sets it; None where no file sets it.
 
-        The last assignment wins; an empty one takes back what was set before.
+        The last assignment wins; an empty one clears the earlier ones.
         """
         found = None
         for path in self._files():
@@ -85,8 +86,8 @@ class Logind:
         return found
 
     def _is_built_to_spare(self) -> bool:
-        """The packaged logind.conf shows the default that it was built with as a comment. Only
-        `no` is believed: `yes` may be a setting that somebody commented out."""
+        """Whether the build-time default is `no`. The packaged logind.conf shows that default as a
+        comment. A commented `yes` proves nothing: it may be a setting that was commented out."""
         shown = [
             value.lower()
             for path in self._files()
@@ -97,7 +98,8 @@ class Logind:
         return bool(shown) and set(shown) <= set(_NO_WORDS)
 
     def _files(self) -> list[Path]:
-        """logind.conf, then the drop-ins by name; a stronger folder hides a file of one name."""
+        """logind.conf, then the drop-ins by name. A file hides files of the same name in folders of
+        lower priority."""
         main, drop_ins = None, {}
         for folder in _CONFIG_FOLDERS:
             place = self.root / folder / "systemd"

@@ -1,8 +1,8 @@
-"""What logging out does to a process of ours, and the way out.
+"""What a logout does to a detached process, and how to avoid it.
 
-A session of its own (setsid) does not leave the login session's cgroup, and that is what logind
-ends where KillUserProcesses is on. The user's manager lives beside the sessions: what runs below
-it ends only after the user's last logout, and with lingering not even then.
+A process with its own session (setsid) stays in the login session's cgroup. Where
+KillUserProcesses is on, logind kills that whole cgroup at logout. The user manager is outside of
+all sessions: its processes end only after the user's last logout, and with lingering not even then.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from jobs.system.logind import Logind
 
 @dataclass(frozen=True)
 class Threat:
-    """How logging out ends a process, and what the user can do about it."""
+    """How a logout ends a process, and what the user can do about it."""
 
     found: str
     cure: str
     is_certain: bool
-    """False where no file tells whether this logind kills."""
+    """False where no file says whether logind kills processes at logout."""
 
 
 @dataclass(frozen=True)
 class WayOut:
-    """How to start something outside of the session that we are in."""
+    """How to start a process outside of the current login session."""
 
     prefixes: list[list[str]]
-    """To be tried in this order: words before the command."""
+    """Command prefixes, to be tried in this order."""
     environment: dict[str, str]
     scope: str
-    """The session to be left."""
+    """The systemd unit of the session to leave."""
 
 
 def threat(pid: int | str = "self", logind: Logind | None = None) -> Threat | None:
-    """What logging out does to a process; None when it does nothing. Reads a few small files."""
+    """How a logout would end a process; None when it would not. Reads a few small files."""
     here = logind or Logind()
     cgroups = cgroup.of(pid, here.root)
     session, manager = cgroup.session_in(cgroups), cgroup.user_manager_in(cgroups)
@@ -44,7 +44,7 @@ def threat(pid: int | str = "self", logind: Logind | None = None) -> Threat | No
     if not here.runs() or (here.lingers() and not session):
         return None
     if manager:
-        found = f"it runs in {manager}, which ends with {here.user}'s last logout"
+        found = f"it runs in {manager}, which ends at {here.user}'s last logout"
         return Threat(f"{found}: {here.linger_file} does not exist", linger, True)
     kills = here.kills(session) if session else None
     if session is None or kills is None or kills.answer is False:
@@ -52,16 +52,17 @@ def threat(pid: int | str = "self", logind: Logind | None = None) -> Threat | No
     cure = "set KillUserProcesses=no in /etc/systemd/logind.conf (as root)"
     if not here.lingers():
         cure = f"{linger}, before the runner starts; or {cure}"
-    found = f"it runs in {session.scope}, whose end kills it: {kills.why}"
+    found = f"it runs in {session.scope}, and the end of that session kills it: {kills.why}"
     return Threat(found, cure, kills.answer is True)
 
 
 def way_out(environ: Mapping[str, str], logind: Logind | None = None) -> WayOut | None:
-    """How to leave the session that we are in; None when that is not needed or not possible.
+    """How to leave the current session; None when that is not needed or not possible.
 
-    Where the setting is known to be on this is done without lingering too: then what we start
-    lives at least until the last logout, and for good once lingering is switched on. Where it is
-    unknown it would be the worse place without lingering, because the manager's end is certain.
+    Where KillUserProcesses is known to be on, this is done also without lingering: the process then
+    lives at least until the last logout, and longer once lingering is switched on. Where the
+    setting is unknown and lingering is off, the process stays in the session, because the user
+    manager certainly ends at the last logout.
     """
     here = logind or Logind()
     session = cgroup.session_in(cgroup.of(root=here.root))

@@ -1,7 +1,7 @@
-"""The user's systemd manager: how to reach it, and what we ask of it.
+"""The user's systemd manager: its address, and the commands that use it.
 
-It is the parent of what outlives login sessions. `su`, `sudo` and cron leave its address out of
-the environment, or leave somebody else's in it, so that is made here.
+It is the parent of processes that survive login sessions. Under `su`, `sudo` and cron the
+environment lacks its address or has another user's, so the address is built here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ ANSWER_SECONDS = 10.0
 
 
 def address(environ: Mapping[str, str], uid: int, root: Path = ROOT) -> dict[str, str] | None:
-    """The environment with which systemd's programs find the manager of `uid`; None where no
-    manager of that user runs."""
+    """The environment by which systemd's programs find the manager of `uid`; None where no manager
+    of that user runs."""
     given = environ.get("XDG_RUNTIME_DIR", "")
     own = root / f"run/user/{uid}"
     for folder in ([Path(given)] if Path(given).is_absolute() else []) + [own]:
@@ -34,8 +34,8 @@ def address(environ: Mapping[str, str], uid: int, root: Path = ROOT) -> dict[str
 
 
 def _is_of(path: Path, uid: int) -> bool:
-    """Whether the manager's socket is there and that user's: `su` leaves root the variables of
-    whoever called it, and root may look into their folder."""
+    """Whether the manager's socket exists and belongs to that user: after `su`, root still has the
+    variables of the calling user, and may read that user's folder."""
     try:
         return path.lstat().st_uid == uid
     except OSError:
@@ -43,19 +43,19 @@ def _is_of(path: Path, uid: int) -> bool:
 
 
 def scope_commands(environ: Mapping[str, str]) -> list[list[str]]:
-    """The words before a command that run it in a scope of its own below the user's manager, the
-    best first; none without systemd-run.
+    """Command prefixes that run a command in a scope of its own below the user manager, the best
+    first; none without systemd-run.
 
-    A scope is run by systemd-run itself, which becomes the command: its environment, streams and
-    inherited pipes stay (systemd-run(1)). It has a name of its own each time, because workers may
-    still be in the scope of the runner before.
+    With a scope, systemd-run itself executes the command: environment, streams and inherited pipes
+    stay (systemd-run(1)). Each scope has a new name, because workers may still be in the scope of
+    the runner before.
     """
     program = shutil.which("systemd-run", path=environ.get("PATH"))
     if program is None:
         return []
     words = ["--user", "--scope", "--quiet", "--collect", "--no-ask-password"]
-    # Else systemd stops all of the scope when the kernel kills one of its processes for memory.
-    # Older ones, which do not do that, do not know the property and refuse.
+    # Without this, systemd stops the whole scope when the kernel kills one of its processes for
+    # memory. Older versions of systemd do not do that and refuse the unknown property.
     policies: tuple[list[str], ...] = (["--property=OOMPolicy=continue"], [])
     return [
         [program, *words, *policy, f"--unit=ktjob-{os.urandom(4).hex()}", "--"]
@@ -64,12 +64,11 @@ def scope_commands(environ: Mapping[str, str]) -> list[list[str]]:
 
 
 def systemctl(words: Sequence[str], environ: Mapping[str, str], uid: int) -> str | None:
-    """Run `systemctl --user` with these words. Returns what went wrong in words, None if nothing
-    did."""
+    """Run `systemctl --user` with these arguments. Returns an error message, or None on success."""
     where = address(environ, uid)
     program = shutil.which("systemctl", path=environ.get("PATH"))
     if program is None or where is None:
-        return "no systemd user manager can be reached from here"
+        return "no systemd user manager is reachable from this session"
     try:
         done = subprocess.run(
             [program, "--user", "--no-ask-password", *words],
@@ -82,4 +81,6 @@ def systemctl(words: Sequence[str], environ: Mapping[str, str], uid: int) -> str
         return str(error)
     if done.returncode == 0:
         return None
-    return done.stderr.decode(errors="replace").strip() or f"it exited with {done.returncode}"
+    return (
+        done.stderr.decode(errors="replace").strip() or f"systemctl exited with {done.returncode}"
+    )

@@ -1,4 +1,4 @@
-"""Keeping the state directory small, sound and copied: everything that is nobody's job."""
+"""Maintenance of the state directory: deleting, shrinking, checking, backup and log rotation."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
 SLICE_PAGES = 1000
-"""So much (4 MB) is given back in one transaction: a running worker waits milliseconds for it."""
+"""Pages (4 MB) freed in one transaction: a running worker waits milliseconds for it."""
 REBUILD_BYTES = 500_000_000
-"""A database that was made before space could be given back in slices is rebuilt as a whole, which
-locks it for seconds: up to this size only, and never while a job runs."""
+"""A database of an early version cannot free space in slices. It is rebuilt as a whole, which locks
+it for seconds: only up to this size, and never while a job runs."""
 CHECKPOINT_WAIT_MS = 1000
-"""How long a checkpoint waits for readers; it holds writers up meanwhile."""
+"""How long a checkpoint waits for readers; it blocks writers meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Holdings:
     """What a database holds. Sizes in bytes."""
 
     size: int
-    """The pages in use."""
+    """Of the pages in use."""
     jobs: int
     finished: int
     oldest: str | None
@@ -40,23 +40,23 @@ class Holdings:
 
 
 class Upkeep(Store):
-    """What may be done to a database besides working with its jobs."""
+    """Maintenance of a database."""
 
     def holdings(self) -> Holdings:
-        """How much there is, and how much of it could be forgotten."""
+        """How much the database holds, and how many jobs could be deleted."""
         row = self._all("how_many")[0]
         return Holdings(self.live_bytes(), row["jobs"], row["finished"], row["oldest"])
 
     def live_bytes(self) -> int:
-        """The size of all pages in use: what the file shrinks to."""
+        """The size of all pages in use: the smallest possible size of the file."""
         pages, free = self._pragma("page_count"), self._pragma("freelist_count")
         return (pages - free) * self._pragma("page_size")
 
     def finished_before(self, age_seconds: float) -> list[str]:
-        """Ids of jobs that ended so long ago, first ended first.
+        """Ids of jobs that ended at least `age_seconds` ago, first ended first.
 
-        By a clock that was set, what ended a minute ago may seem days old. By the time since boot,
-        its last worker began less than that age ago, and it is left out.
+        After the clock was set, a job that ended a minute ago may seem days old. So a job is left
+        out when its last worker began less than `age_seconds` ago by the time since boot.
         """
         before = clock.ago(age_seconds)
         jobs = self._values(rows.job, self._all("finished_before", before=before))
@@ -68,8 +68,8 @@ class Upkeep(Store):
         return since is not None and since < seconds
 
     def to_fit(self, size: int) -> list[str]:
-        """Ids of finished jobs that have to go, first ended first, until all pages in use are
-        about `size` bytes; all of them where that is not enough. Parts go with their whole."""
+        """Ids of finished jobs to delete, first ended first, until all pages in use are about
+        `size` bytes; all of them where that is not enough. Parts are deleted with their job."""
         found = self._all("sizes")
         users = Counter(row["document"] for row in found)
         families: dict[str, list[Any]] = {}
@@ -91,11 +91,11 @@ class Upkeep(Store):
         return ids
 
     def remove(self, job_id: str) -> list[str]:
-        """Forget a finished job and its parts, their output and events, and their documents if no
-        other has them. Returns their ids.
+        """Delete a finished job and its parts, their output and events, and their documents if no
+        other job uses them. Returns the ids of the deleted jobs.
 
-        Raises `IllegalTransition` for a part, and for a job that has not ended or of which a part
-        has not, `NoSuchJob`.
+        Raises `NoSuchJob`, and `IllegalTransition` for a part and for a job that has not ended or
+        has a part that has not ended.
         """
         with self._transaction():
             job = self.job(job_id)
@@ -122,15 +122,15 @@ class Upkeep(Store):
         self._run("remove_document_if_unused", document=job.document)
 
     def backup(self, target: Path) -> None:
-        """Copy the database as it is at one moment, while it is in use; whole or not at all.
+        """Copy the database as it is at one moment, while it is in use; atomically.
 
         Raises `StoreUnusable` when the copy cannot be written.
         """
         store_backup.copy(self._path, target)
 
     def give_back(self) -> int:
-        """Return the space of what was removed to the disk, without holding anybody up for long.
-        Returns how many bytes could not be returned now; they are used for new jobs."""
+        """Return the space of deleted jobs to the disk, without long locks. Returns how many bytes
+        could not be freed now; new jobs use them."""
         with explained(self._path):
             if self._pragma("auto_vacuum") == 0:
                 self._rebuild()
@@ -154,16 +154,16 @@ class Upkeep(Store):
             return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def problems(self) -> list[str]:
-        """What SQLite finds wrong with the database; empty when it is sound. Raises
-        `StoreUnusable` when it is too broken to be looked at."""
+        """The problems that SQLite finds in the database; empty when there are none. Raises
+        `StoreUnusable` when the database is too damaged to be checked."""
         with explained(self._path):
             found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check")]
             broken = self._connection.execute("PRAGMA foreign_key_check").fetchall()
         problems = [line for line in found if line != "ok"]
-        return problems + [f"row {row[1]} of {row[0]} refers to nothing" for row in broken]
+        return problems + [f"row {row[1]} of {row[0]} has a broken reference" for row in broken]
 
     def checkpoint(self) -> None:
-        """Put the write-ahead log back into the database and empty it, if nobody reads it now."""
+        """Write the write-ahead log into the database and empty it, if no process reads it now."""
         with explained(self._path):
             patient = self._pragma("busy_timeout")
             self._connection.execute(f"PRAGMA busy_timeout = {CHECKPOINT_WAIT_MS}")
@@ -172,24 +172,23 @@ class Upkeep(Store):
 
 
 def not_ended(job_id: str) -> IllegalTransition:
-    """The error of whoever wants to forget such a job."""
+    """The error for deleting a job that has not ended."""
     return IllegalTransition(
-        f"job {job_id} has not ended; nothing of it was removed. End it first with: "
-        f"ktjob cancel {job_id}"
+        f"job {job_id} has not ended, so it was not deleted. Cancel it first: ktjob cancel {job_id}"
     )
 
 
 def is_part(job: Job) -> IllegalTransition:
-    """The error of whoever wants to forget a part of a job."""
+    """The error for deleting a part of a job."""
     return IllegalTransition(
-        f"job {job.id} is a part of {job.parent} and goes with it; nothing was removed. Remove all "
-        f"of it with: ktjob rm {job.parent}"
+        f"job {job.id} is a part of job {job.parent} and cannot be deleted alone. Delete the whole "
+        f"job: ktjob rm {job.parent}"
     )
 
 
 def delete_job(state: StateDir, job_id: str) -> None:
-    """Remove a finished job with its parts and files; its space is for new jobs until it is given
-    back. Raises what `Upkeep.remove` raises."""
+    """Delete a finished job with its parts and files. New jobs use its space until `give_back`
+    returns it to the disk. Raises what `Upkeep.remove` raises."""
     with Upkeep.open(state) as upkeep:
         removed = upkeep.remove(job_id)
     for one in removed:
@@ -198,18 +197,18 @@ def delete_job(state: StateDir, job_id: str) -> None:
 
 def _remove_files(state: StateDir, job_id: str) -> None:
     state.job_log(job_id).unlink(missing_ok=True)
-    # Safe to remove, unlike other locks: nobody ever takes a finished job's lock again.
+    # Safe to remove, unlike other locks: no process ever takes a finished job's lock again.
     state.worker_lock(job_id).unlink(missing_ok=True)
-    for left in state.root.glob(f"told/{job_id}.*"):  # by a command that was killed
+    for left in state.root.glob(f"told/{job_id}.*"):  # left by a notification command's kill
         left.unlink(missing_ok=True)
     for copy in state.opened.glob(f"{job_id}.*"):
         copy.unlink(missing_ok=True)
 
 
 def remove_orphans(state: StateDir) -> int:
-    """Remove the logs, locks and copies of jobs that are gone (left by a kill in `forget`), and
-    drafts of backups. Returns how many."""
-    # Listed first, looked up after: whose file is there already had its job in the database.
+    """Delete logs, locks and copies of jobs that no longer exist (left by a kill in `forget`), and
+    drafts of backups. Returns how many files."""
+    # List files first, then read the database: a job is stored before its files exist.
     files = {path: path.stem for path in state.root.glob("workers/*.lock")}
     files.update({path: path.stem for path in state.root.glob("logs/*.log")})
     files.update({path: path.name.partition(".")[0] for path in state.root.glob("opened/*.txt")})
@@ -225,6 +224,6 @@ def remove_orphans(state: StateDir) -> int:
 
 
 def checkpoint(state: StateDir) -> None:
-    """Empty the write-ahead log; to be done when there is nothing else to do."""
+    """Empty the write-ahead log; for idle times."""
     with Upkeep.open(state) as upkeep:
         upkeep.checkpoint()

@@ -9,19 +9,19 @@ from pathlib import Path
 from jobs.processes import detach
 
 LOG_BYTES = 5_000_000
-"""A log longer than this is put aside, over the one before."""
+"""A longer log is rotated: it replaces the older LOG.1."""
 
 
 def rotate(log: Path) -> None:
-    """Put a long log aside as LOG.1, over the one before."""
+    """Rename a long log to LOG.1, replacing the older one."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             os.replace(log, log.with_name(f"{log.name}.1"))
 
 
 def rotate_own(log: Path) -> None:
-    """The same for the log that this process writes to, and go on in a new one."""
-    with contextlib.suppress(OSError):  # a log is not worth a failure
+    """The same for the log that this process writes to, which then continues in a new file."""
+    with contextlib.suppress(OSError):  # a log must not cause a failure
         if os.path.samestat(os.fstat(2), log.stat()):
             rotate(log)
             if not log.exists():

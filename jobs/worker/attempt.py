@@ -1,9 +1,9 @@
-"""What the work of one attempt sees of the store: report, ask, and nothing else.
+"""One attempt's view of the store: it reports progress and output, and reads what it needs.
 
-Output is buffered for at most `FLUSH_SECONDS`, so that it is on disk within a second of arriving
-without a transaction for every token. While the store cannot be used (a full disk) everything is
-kept in memory, in order, and written when it can be: the work goes on, and ends at its own
-deadline. An event then has the time at which it was written.
+Output is buffered for at most `FLUSH_SECONDS`: it is on disk within a second of arriving, without a
+transaction for every token. While the store cannot be used (a full disk), everything is kept in
+memory, in order, and written later. The work continues, and ends at its own deadline. A late event
+has the time at which it was written.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from jobs.store.store import Store
 from jobs.worker.parts import Parts
 
 MOST_LATE = 1000
-"""So many writes are kept while the store cannot be used; notes beyond that are dropped. Output
-is one of them, however long."""
+"""How many writes are kept while the store cannot be used; events beyond that are dropped. All
+output counts as one write."""
 FLUSH_SECONDS = 0.4
-"""Well under the promised second, with room for a slow disk."""
+"""Well below the promised second, to allow for a slow disk."""
 
 
 class RunningAttempt:
-    """One attempt in progress, fenced by its number: after another took over, writes fail."""
+    """One attempt in progress, fenced by its number: once another attempt began, writes fail."""
 
     def __init__(
         self,
@@ -39,19 +39,20 @@ class RunningAttempt:
     ) -> None:
         self._store = store
         self.earlier = earlier
-        """The attempts before this one, all dead here; not necessarily on their server."""
+        """The attempts before this one. Their workers are dead, but a server may still compute
+        them."""
         self.repeated = repeated
-        """Those of the jobs that this one does once more."""
+        """The attempts of the jobs that this job repeats."""
         self._attempt = attempt
         self._job = job
         self.state = state
         self.parts = Parts(store, job)
-        """What this work has others do."""
+        """This job's parts."""
         self._waiting: list[Piece] = []
         self._seq = 0
         self._flushed_at = time.monotonic()
         self.phase = attempt.phase
-        """What was entered last."""
+        """The current phase."""
         self._progress: tuple[int, int | None, str] | None = None
         self._figures: dict[str, object] = {}
         self._late: list[Callable[[], None]] = []
@@ -68,7 +69,7 @@ class RunningAttempt:
 
     @property
     def rid(self) -> str:
-        """The name under which servers may know this attempt."""
+        """The request id by which servers know this attempt."""
         return self._attempt.rid
 
     @property
@@ -85,18 +86,18 @@ class RunningAttempt:
         return outage.retry_until_usable(lambda: self._store.document(self._job.document))
 
     def enter(self, phase: str) -> None:
-        """Say what is done now; written at once."""
+        """Record the start of a phase; written immediately."""
         self.phase = phase
         self._take_waiting()
-        self._progress = None  # of the phase before: it would be shown as this one's
+        self._progress = None  # it belongs to the phase before
         self._write(lambda: self._store.enter_phase(self.job_id, self.number, phase))
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
-        """Say how far the phase is; written with the next flush."""
+        """Record the progress of the phase; written with the next flush."""
         self._progress = (done, total, unit)
 
     def output(self, text: str, channel: str = "answer") -> None:
-        """Hand over output; on disk within a second if `beat` is called often enough."""
+        """Add output. It is on disk within a second if `beat` is called often enough."""
         last = self._waiting[-1] if self._waiting else None
         if last is not None and last.channel == channel:
             self._waiting[-1] = Piece(last.seq, channel, last.text + text)
@@ -105,20 +106,20 @@ class RunningAttempt:
         self._waiting.append(Piece(self._seq, channel, text))
 
     def figure(self, **figures: object) -> None:
-        """Record measurements with the attempt; written at once, after the progress so far: nobody
-        sees the speed of a progress that is not there yet."""
+        """Record metrics of the attempt; written immediately, after the progress so far, so that no
+        reader sees a speed without its progress."""
         self._take_progress()
         self._figures.update(figures)
         now = dict(self._figures)
         self._write(lambda: self._store.set_figures(self.job_id, self.number, now))
 
     def note(self, kind: str, **data: object) -> None:
-        """Write an event that a person may want to read later."""
+        """Write an event to the job's history."""
         self._write(lambda: self._store.note(self.job_id, self.number, kind, data))
 
     def pool_tokens(self) -> int | None:
-        """What the jobs of this one's pool may weigh together, as the last submitter knew it; None
-        too while the store cannot be used."""
+        """The token capacity of this job's pool, as the last submit stored it. None also while the
+        store cannot be used."""
         try:
             known = self._store.capacities().get(self._job.pool)
         except StoreUnusable as error:
@@ -127,7 +128,7 @@ class RunningAttempt:
         return None if known is None else known.tokens
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
-        """What was remembered about a pool; None too while the store cannot be used."""
+        """What was stored about a pool. None also while the store cannot be used."""
         try:
             return self._store.recall(pool, name)
         except StoreUnusable as error:
@@ -135,21 +136,21 @@ class RunningAttempt:
             return None
 
     def remember(self, pool: str, name: str, value: dict[str, object]) -> None:
-        """Keep what was learned about a pool for later jobs."""
+        """Store what was learned about a pool for later jobs."""
         self._write(lambda: self._store.remember(pool, name, value))
 
     def beat(self) -> bool:
-        """To be called several times a second: writes what is due and tells whether to go on.
+        """Write what is due, and return whether to continue. Call it several times a second.
 
-        False means that a cancel was wished for. Raises `WorkCancelled` when the state directory
-        was removed: nobody can ask for the result any more.
+        False means that there is a cancel request. Raises `WorkCancelled` when the state directory
+        was removed: then the result could not be read any more.
         """
         if time.monotonic() - self._flushed_at < FLUSH_SECONDS:
             return True
         if self._store.is_gone:
             raise WorkCancelled(f"{self.state.database} was removed while the job ran")
         if not self.flush():
-            return True  # whoever wishes for a cancel now cannot write that either
+            return True  # a cancel request cannot be written now either
         try:
             return not self._store.is_cancel_wished(self.job_id)
         except StoreUnusable as error:
@@ -157,12 +158,12 @@ class RunningAttempt:
             return True
 
     def is_cancel_wished(self) -> bool:
-        """Whether this job is to end. Raises `StoreUnusable`."""
+        """Whether this job has a cancel request. Raises `StoreUnusable`."""
         return self._store.is_cancel_wished(self.job_id)
 
     def flush(self) -> bool:
-        """Write all buffered output and progress now. False when the store cannot be used: it is
-        kept then, and written with a later flush."""
+        """Write all buffered output and progress now. False when the store cannot be used: then all
+        is kept, and written with a later flush."""
         self._flushed_at = time.monotonic()
         if not self._push():
             return False
@@ -171,7 +172,8 @@ class RunningAttempt:
         return self._push()
 
     def settle(self) -> None:
-        """Flush, and wait until that is on disk. Raises `StoreUnusable` when it is not for long."""
+        """Flush, and wait until all is on disk. Raises `StoreUnusable` when the store stays
+        unusable for too long."""
 
         def write_all() -> None:
             self._take_waiting()
@@ -197,7 +199,7 @@ class RunningAttempt:
         self._push()
 
     def _push(self) -> bool:
-        """Write what is late, in order, until the store refuses."""
+        """Write what is pending, in order. False when the store refuses a write."""
         while self._late:
             try:
                 self._write_next()
@@ -208,15 +210,15 @@ class RunningAttempt:
             return True
         seconds = round(time.monotonic() - self._trouble_since, 1)
         self._trouble_since = None
-        outage.say(f"the store can be used again, after {seconds} s")
+        outage.say(f"the job database is usable again after {seconds} s")
         self._late.append(
             lambda: self._store.note(self.job_id, self.number, "store unusable", {"s": seconds})
         )
         return self._push()
 
     def _write_next(self) -> None:
-        """What can never be written, being nothing that a database takes, is not tried again: it
-        would keep all that comes after it, the end of the job too, from being written."""
+        """Write the first pending item. A value that no database can store is dropped: a retry
+        would block all later writes, the end of the job included."""
         try:
             self._late[0]()
         except KtjobError:
@@ -231,8 +233,8 @@ class RunningAttempt:
             raise error
         if self._trouble_since is None:
             self._trouble_since = time.monotonic()
-            outage.say(f"going on with all output kept in memory: {error}")
+            outage.say(f"keeping all output in memory until it can be written: {error}")
 
 
 Perform = Callable[[RunningAttempt], None]
-"""The work: returns when it succeeded, raises a `KtjobError` when it did not."""
+"""The work: returns on success, raises a `KtjobError` on failure."""

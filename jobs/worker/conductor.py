@@ -1,9 +1,9 @@
-"""Work that is done by parts: each a job of its own under the one that conducts, durable, admitted
-and tried again like any other.
+"""Conductors: jobs whose work is done by parts. Each part is a job under its conductor; it is
+stored, admitted and retried like any other job.
 
-A conductor asks nobody and keeps nothing in its head. Whoever kills it costs the family nothing:
-its next attempt adds the same parts again, which are there already, and goes on waiting. So its
-`max_attempts` may be generous. It lives in a pool of its own, or its parts would wait for it.
+A conductor sends no request to a server and keeps no state in memory. A kill of it costs nothing:
+its next attempt adds the same parts again, which exist already, and continues to wait. So its
+`max_attempts` may be large. It needs a pool of its own, or its parts would wait for it.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from jobs.store.families import Tally
 from jobs.worker.attempt import RunningAttempt
 
 LOOK_SECONDS = 0.5
-"""Between two looks at the parts. SQLite has no event for another process's commit."""
+"""Interval for checking the parts. SQLite has no event for another process's commit."""
 TAIL_SECONDS = 0.2
-"""The same while a part's text is passed on."""
+"""The same interval while a part's text is passed on."""
 WAKE_SECONDS = 5.0
-"""How often a conductor makes sure that a runner lives: also a dead worker is found by it."""
+"""How often a conductor ensures that a runner lives. The runner also finds dead workers."""
 ATTEMPTS = 100
-"""For the `max_attempts` of a job that conducts."""
+"""The `max_attempts` of a conductor."""
 
 Result = TypeVar("Result")
 
 
 def add(performing: RunningAttempt, parts: Sequence[NewJob]) -> list[Job]:
-    """Store parts and have them started; those that are there already are returned as they are.
-    Each needs `parent=performing.job_id` and a `part` of its own. Raises `WorkCancelled`."""
+    """Store parts and wake the runner. Parts that exist already are returned unchanged.
+    Each needs `parent=performing.job_id` and a unique `part`. Raises `WorkCancelled`."""
     try:
         return retry_until_usable(performing, lambda: performing.parts.add(parts))
     except IllegalTransition:
         _raise_if_cancelled(performing)
-        raise  # the job was taken over or ended by another: nothing is left to be done here
+        raise  # another process took over or ended the job: this attempt has nothing left to do
 
 
 def wait_for_parts(
@@ -49,11 +49,11 @@ def wait_for_parts(
     look: Callable[[Tally], None] = lambda tally: None,
 ) -> list[Job]:
     """Wait until all parts have ended, and return them, oldest first. The progress of the phase is
-    how many have succeeded (`tolerant`: ended) of `total`, or of those that there are.
+    how many have succeeded (`tolerant`: ended) of `total`, by default the number of stored parts.
 
-    Once one has failed, those that do not run are cancelled, unless `tolerant`: what others would
-    compute is for nothing until that is mended. `look` hears of each look. Raises `WorkCancelled`
-    when all have ended after a cancel was wished for.
+    Once a part has failed, queued parts are cancelled, unless `tolerant`: their work would be
+    useless until the cause is fixed. `look` is called with each new tally. Raises `WorkCancelled`
+    when all have ended after a cancel request.
     """
     watch = _Watch(performing)
     while True:
@@ -70,10 +70,10 @@ def wait_for_parts(
 
 
 def until_succeeded(performing: RunningAttempt, total: int | None = None) -> list[Job]:
-    """The same where each part is needed. Raises `PartFailed` too, when all have ended."""
+    """The same where every part must succeed. Raises also `PartFailed`, once all have ended."""
     ended = wait_for_parts(performing, total)
     failed = [part for part in ended if part.outcome is not Outcome.SUCCEEDED]
-    # One that was only withdrawn is not what went wrong.
+    # A part that was only withdrawn is not the cause.
     culprits = [part for part in failed if part.outcome is not Outcome.CANCELLED] or failed
     if culprits:
         raise PartFailed(_what_failed(performing, culprits, ended))
@@ -81,10 +81,10 @@ def until_succeeded(performing: RunningAttempt, total: int | None = None) -> lis
 
 
 def stream_part_output(performing: RunningAttempt, name: str) -> Job:
-    """Pass a part's output on as it is written, until it has ended, and return the part.
+    """Copy a part's output into this job as it arrives, until the part has ended. Returns the part.
 
-    Raises `PartFailed`, `WorkCancelled`, and `PartRestarted` when another attempt began after text
-    of one before was passed on: the next attempt of this job begins anew as well.
+    Raises `PartFailed`, `WorkCancelled`, and `PartRestarted` when the part began another attempt
+    after some of its text had been copied: then this job's next attempt starts over as well.
     """
     watch = _Watch(performing)
     after, attempt = 0, 0
@@ -92,7 +92,10 @@ def stream_part_output(performing: RunningAttempt, name: str) -> Job:
         part = retry_until_usable(performing, lambda: performing.parts.named(name))
         assert part is not None
         if after and part.attempt != attempt:
-            raise PartRestarted(f"part {name} (job {part.id}) began anew after some of its answer")
+            raise PartRestarted(
+                f"part {name} (job {part.id}) restarted after part of its answer had been copied "
+                "into this job"
+            )
         attempt = part.attempt
         after = retry_until_usable(
             performing, functools.partial(_pass_pieces, performing, part, after)
@@ -107,7 +110,7 @@ def stream_part_output(performing: RunningAttempt, name: str) -> Job:
 
 
 def _pass_pieces(performing: RunningAttempt, part: Job, after: int) -> int:
-    """Those after piece `after`; returns which was the last."""
+    """Copy the pieces after piece `after`. Returns the `seq` of the last one."""
     for piece in performing.parts.pieces(part, after):
         performing.output(piece.text, piece.channel)
         after = piece.seq
@@ -115,8 +118,8 @@ def _pass_pieces(performing: RunningAttempt, part: Job, after: int) -> int:
 
 
 def retry_until_usable(performing: RunningAttempt, action: Callable[[], Result]) -> Result:
-    """Do it, again and again while the store cannot be used: nothing is lost meanwhile. Raises what
-    `beat` raises."""
+    """Run `action`, and retry it while the store cannot be used. Raises what `beat` raises, and
+    `StoreUnusable` when waiting cannot help."""
     told = False
     while True:
         try:
@@ -125,14 +128,14 @@ def retry_until_usable(performing: RunningAttempt, action: Callable[[], Result])
             if not outage.is_temporary(error):
                 raise
             if not told:
-                outage.say(f"trying again: {error}")
+                outage.say(f"retrying: {error}")
                 told = True
         performing.beat()
         time.sleep(outage.REST_SECONDS)
 
 
 class _Watch:
-    """Rests between two looks, and makes sure now and then that somebody serves the queue."""
+    """Sleeps between two checks, and regularly ensures that a runner lives."""
 
     def __init__(self, performing: RunningAttempt) -> None:
         self._performing = performing
@@ -146,8 +149,8 @@ class _Watch:
 
 
 def _raise_if_cancelled(performing: RunningAttempt) -> None:
-    """Hear a wish for a cancel, after a look at the parts: it has reached them already, in the same
-    transaction (`Store.request_cancel`). Waits for their ends, then raises `WorkCancelled`."""
+    """On a cancel request, wait until the parts have ended, then raise `WorkCancelled`. The request
+    reached the parts in the same transaction (`Store.request_cancel`)."""
     performing.beat()
     if not retry_until_usable(performing, performing.is_cancel_wished):
         return
@@ -173,6 +176,6 @@ def _what_failed(
     others = f"The answers of {kept} parts are kept. " if kept else ""
     return (
         f"part {first.part} (job {first.id}) {first.state.lower()}{more}: {first.message} "
-        f"[{first.cause}]. {others}When that is mended: ktjob retry {performing.job_id} asks only "
-        "what was not answered"
+        f"[{first.cause}]. {others}Fix the cause, then run `ktjob retry {performing.job_id}`: it "
+        "repeats only the unfinished parts"
     )

@@ -1,4 +1,4 @@
-"""The parts of a job, as the work of its attempt makes and sees them."""
+"""The parts of a job, as the work of its attempt creates and reads them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from jobs.store.families import Tally
 from jobs.store.store import Store
 
 UNKNOWN = Capacity(slots=1)
-"""Of a pool that nobody has told anything about."""
+"""The capacity of a pool that is not known yet."""
 
 
 class Parts:
-    """Of one job. Every method raises `StoreUnusable` while the store cannot be used."""
+    """The parts of one job. Every method raises `StoreUnusable` while the store cannot be used."""
 
     def __init__(self, store: Store, job: Job) -> None:
         self._store = store
         self._job = job
         self.wake: Callable[[], None] = lambda: None
-        """Makes sure that a runner lives and looks at the queue."""
+        """Ensures that a runner lives, and wakes it."""
 
     def add(self, new: Sequence[NewJob]) -> list[Job]:
-        """Store parts, those of a pool in one transaction; each is stored once, however often it
-        is added. They have this job's priority. What their pools may hold stays as it is known.
+        """Store parts, in one transaction for each pool. Each part is stored once, however often it
+        is added. Parts get this job's priority. The known capacities of their pools do not change.
 
-        Raises `IllegalTransition` once the job has ended or a cancel is wished for.
+        Raises `IllegalTransition` once the job has ended or has a cancel request.
         """
         known = self._store.capacities()
         stored: dict[str | None, Job] = {}
@@ -37,7 +37,7 @@ class Parts:
         return [stored[one.part] for one in new]
 
     def all(self) -> list[Job]:
-        """Oldest first."""
+        """All parts, oldest first."""
         return self._store.parts(self._job.id)
 
     def named(self, name: str) -> Job | None:
@@ -52,15 +52,15 @@ class Parts:
         return self._store.attempt(part)
 
     def pieces(self, part: Job, after: int = 0) -> list[Piece]:
-        """Output of that attempt that came after piece `after`, in order."""
+        """Output of the part's current or last attempt after piece `after`, in order."""
         return self._store.pieces(part.id, part.attempt, after)
 
     def answer(self, part: Job) -> str:
-        """What the part's last attempt has answered."""
+        """The answer so far of the part's last attempt."""
         return "".join(piece.text for piece in self.pieces(part) if piece.channel == "answer")
 
     def withdraw(self) -> None:
-        """Cancel those that do not run: they would be computed in vain."""
+        """Cancel the queued parts: their results would be useless."""
         for part in self.all():
             if part.status is Status.QUEUED:
                 self._store.withdraw(part.id)

@@ -1,9 +1,9 @@
-"""One forked process per running job: claims it, performs it, records how it ended.
+"""One forked process per running job: it claims the job, performs it and records how it ended.
 
-Nothing but its own death ends the job: the runner may be killed, upgraded or replaced. Nor does a
-store that cannot be used for a while: once a job is claimed, everything waits for it to come back.
-Told to stop (SIGTERM, SIGINT, SIGQUIT: an administrator, a shutdown) it keeps what arrived and
-gives the job back for its next attempt.
+The job does not depend on the runner, which may be killed, upgraded or replaced. Nor does it fail
+when the store cannot be used for a while: after the claim, every write waits until it can. On a
+stop signal (SIGTERM, SIGINT, SIGQUIT: from an administrator or a shutdown) the worker keeps the
+text so far and requeues the job for its next attempt.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from jobs.worker.attempt import Perform, RunningAttempt
 
 
 def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
-    """Do one job in this process, from claim to finish. The lock is held until the process ends,
-    so that whoever finds it free knows that the worker is dead. Returns whether there is more
-    to do: jobs that wait, ends to be told. `wake`
-    makes sure that a runner lives, for the parts that the work may have others do."""
+    """Run one job in this process, from claim to finish. The lock is held until the process ends:
+    a free lock proves that the worker is dead. Returns whether there is more to do: queued jobs or
+    pending notifications. `wake` ensures that a runner lives, for parts that the work creates."""
     told = signals.ToldToStop()
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
@@ -40,10 +39,11 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
             if performing is not None:
                 performing.told, performing.parts.wake = told, wake
                 _perform_and_record(store, performing, perform)
-            # Told to stop, it starts no runner: in a shutdown that would use up the next attempt.
+            # After a stop signal no runner is started: in a shutdown it would use up the next
+            # attempt.
             return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
     except StoreUnusable as error:
-        say(f"giving up {job_id}: {error}")
+        say(f"giving up job {job_id}: {error}")
         raise
 
 
@@ -51,7 +51,7 @@ def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
     try:
         attempt = store.claim(job_id, identity.mine())
     except IllegalTransition:
-        return None  # another was first, or it was cancelled meanwhile
+        return None  # another worker was first, or the job was cancelled meanwhile
     job, attempts = retry_until_usable(lambda: (store.job(job_id), store.attempts(job_id)))
     earlier = [one for one in attempts if one.number < attempt.number]
     repeated = retry_until_usable(lambda: rerun.attempts_before(store, job))
@@ -64,25 +64,23 @@ def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) 
         ending = _settled(performing, ending)
         retry_until_usable(lambda: _record(store, performing, ending))
     except IllegalTransition as error:
-        say(f"attempt {performing.number} of {performing.job_id} was fenced off: {error}")
+        say(f"attempt {performing.number} of job {performing.job_id} was fenced off: {error}")
 
 
 class _Stoppable(RunningAttempt):
-    """Performing that ends at its next beat once this process was told to stop."""
+    """Performing that ends at its next `beat` after a stop signal."""
 
     told: signals.ToldToStop
 
     def beat(self) -> bool:
         if self.told.by:
-            raise WorkerStopped(
-                f"its worker (process {os.getpid()}) was told to stop ({self.told.by})"
-            )
+            raise WorkerStopped(f"its worker (process {os.getpid()}) was stopped by {self.told.by}")
         return super().beat()
 
 
 @dataclass(frozen=True)
 class _Ending:
-    """How an attempt ended, and whether that allows another."""
+    """How an attempt ended, and whether another one may follow."""
 
     outcome: Outcome
     cause: str | None = None
@@ -122,8 +120,8 @@ def _ending_of(perform: Perform, performing: RunningAttempt) -> _Ending:
 
 
 def _settled(performing: RunningAttempt, ending: _Ending) -> _Ending:
-    """With all on disk but what no database takes. Each of that is our fault, and left out: a
-    worker that died of it would have the whole job paid again."""
+    """The ending once all is on disk. A value that no database can store is a bug of the work; it
+    is dropped and reported, because a crash of the worker would repeat the whole job."""
     while True:
         try:
             performing.settle()
@@ -135,10 +133,10 @@ def _settled(performing: RunningAttempt, ending: _Ending) -> _Ending:
 
 
 def _bug(performing: RunningAttempt, error: Exception) -> _Ending:
-    """To be called where it was caught."""
+    """The ending for an unexpected error. Call it in the `except` block."""
     with contextlib.suppress(OSError):  # the log may be on a full disk
         traceback.print_exc()
     log = performing.state.job_log(performing.job_id)
-    # As ASCII: what could not be written must not come back in the message.
+    # As ASCII: the value that could not be written must not come back in the message.
     words = f"unexpected {type(error).__name__}: {error}".encode("ascii", "backslashreplace")
     return _Ending(Outcome.FAILED, "bug", f"{words.decode()}; see {log}")

@@ -1,9 +1,9 @@
-"""What is true after a crash.
+"""Recovery after a crash.
 
 A RUNNING job whose worker is proved dead goes back to QUEUED while it has an attempt left, and
-becomes FINISHED(LOST) after its last: its text so far is kept, and the phase it died in is in the
-message. The work of the next attempt sees the dead one, and has to make sure before it asks again
-that nobody still computes that.
+becomes FINISHED(LOST) after its last one. Its text so far is kept, and the message names the phase
+in which the worker died. The next attempt sees the dead one, and must make sure before its request
+that no server still computes it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
 HowItDied = Callable[[int], str | None]
-"""Pid -> "was killed by SIGKILL", for those whose death the caller has seen."""
+"""Pid -> "was killed by SIGKILL", for children whose death the caller has seen."""
 
 
 def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: None) -> list[Job]:
-    """Close every running job whose worker is dead, and every waiting one that needs a job which
-    failed; return those that still run."""
+    """Close every running job whose worker is dead, and fail every queued job whose prerequisite
+    failed. Returns the jobs that still run."""
     alive = []
     for job in store.in_status(Status.RUNNING):
         if is_worker_alive(state, job.id):
@@ -35,7 +35,8 @@ def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: 
 
 
 def is_worker_alive(state: StateDir, job_id: str) -> bool:
-    """A worker holds its lock from before it claims until it is dead: the kernel's own proof."""
+    """Whether a worker holds the job's lock. It takes the lock before its claim, and the kernel
+    releases the lock when it dies."""
     return identity.is_held(state.worker_lock(job_id))
 
 
@@ -48,9 +49,9 @@ def _close(store: Store, job: Job, how_it_died: HowItDied) -> None:
     if outcome is Outcome.LOST:
         if store.requeue(job.id, job.attempt, cause, message):
             return  # one more try
-        # A cancel may have been wished for since we looked.
+        # A cancel request may have arrived meanwhile.
         outcome, cause, message = _verdict(store.job(job.id), attempt, death)
-    # It may have finished, or another process recovered it, since we looked.
+    # The job may have finished, or another process may have recovered it, meanwhile.
     with contextlib.suppress(IllegalTransition):
         store.finish(job.id, job.attempt, outcome, cause, message)
 
@@ -66,8 +67,9 @@ def _verdict(job: Job, attempt: Attempt, death: str | None) -> tuple[Outcome, st
 
 
 def what_was_lost(what: str, job: Job, attempt: Attempt) -> str:
-    """The message of an attempt that ended with its worker: what, in which phase, what is left."""
+    """The message of an attempt that ended with its worker: what happened, the phase, and what is
+    kept."""
     return (
         f"{what} in phase {attempt.phase!r}, attempt {attempt.number} of {job.max_attempts}. "
-        f"The text received until then is kept: `ktjob result {job.id}` shows it"
+        f"The text received so far is kept: show it with `ktjob result {job.id}`"
     )

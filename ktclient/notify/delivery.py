@@ -1,4 +1,4 @@
-"""Notify people and programs of a job's end: the work of `ktclient.worker.perform.tell`.
+"""Notify people and programs of a job's end: the work of `ktclient.work.tell`.
 
 Kinds of a notification, as stored: "notify", whose target is a name of the configuration file
 (addresses contain passwords, which never reach the store), and "command", whose target is JSON:

@@ -1,7 +1,8 @@
-"""What would keep a planned server from starting, or make it slow: said before minutes of loading.
+"""Checks for anything that would stop a planned server from starting, or make it slow, before
+minutes of loading.
 
-Looks only: nothing is started, loaded or repaired. Each finding says what was seen, why that
-matters, where it is known from, and the cure.
+The doctor only reads: it starts, loads and repairs nothing. Each finding says what was found, why
+it matters, the source of that knowledge, and the fix.
 """
 
 from __future__ import annotations
@@ -33,8 +34,7 @@ Check = Callable[[Case], Iterator[Finding]]
 
 
 def examine(plan: LaunchPlan, machine: Machine | None = None) -> list[Finding]:
-    """All findings at once. Raises nothing for a broken machine: what cannot be looked at is a
-    finding too."""
+    """All findings. It raises nothing on a broken machine: a check that fails is a finding too."""
     case = Case(plan, machine or Machine())
     return [finding for about, check in _CHECKS for finding in _run_check(about, check, case)]
 
@@ -42,9 +42,9 @@ def examine(plan: LaunchPlan, machine: Machine | None = None) -> list[Finding]:
 def _run_check(about: str, check: Check, case: Case) -> Iterator[Finding]:
     try:
         yield from check(case)
-    except Exception as trouble:  # whatever is broken here, the other checks are still wanted
-        seen = f"could not be looked at: {trouble or type(trouble).__name__}"
-        yield error(about, seen, "a check of ours failed", "", "report it")
+    except Exception as trouble:  # the other checks must still run
+        seen = f"the check failed: {trouble or type(trouble).__name__}"
+        yield error(about, seen, "this is a bug of ktserver doctor", "", "report it")
 
 
 _CHECKS: tuple[tuple[str, Check], ...] = (

@@ -1,4 +1,4 @@
-"""One plan on one machine: what several checks need to know, looked up once."""
+"""One plan on one machine: facts that several checks need, read once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Case:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """What the server's process will see."""
+        """The environment of the server's process."""
         return {**self.machine.environment, **self.plan.environment}
 
     @cached_property
@@ -45,13 +45,13 @@ class Case:
 
     @cached_property
     def gpus(self) -> list[Gpu]:
-        """Those that the server will see, in its order; none where nvidia-smi tells of none."""
+        """The GPUs that the server will see, in its order; empty where nvidia-smi lists none."""
         listed = nvidia.gpus(self.machine)
         return nvidia.visible(listed, self.environment.get("CUDA_VISIBLE_DEVICES"))
 
     @property
     def wants_gpus(self) -> int:
-        """How many the server will take."""
+        """How many GPUs the server will use."""
         if self.flags.text("--device") == "cpu":
             return 0
         tensor = self.flags.whole("--tensor-parallel-size", "--tp-size", "--tp") or 1
@@ -60,12 +60,12 @@ class Case:
 
     @cached_property
     def version(self) -> str | None:
-        """Of the engine: what is installed, else what the plan says."""
+        """The engine's version: the installed one, else the plan's."""
         return self.inside.packages.get(self.plan.engine) or self.plan.version
 
     @property
     def is_fork(self) -> bool:
-        """sglang-kt rather than sglang."""
+        """Whether the engine is sglang-kt, not sglang."""
         return self.plan.engine == SGLANG_KT
 
     def is_older(self, version: str) -> bool:
@@ -74,17 +74,17 @@ class Case:
 
     @property
     def uses_cpu_experts(self) -> bool:
-        """Whether experts are computed by kt-kernel."""
+        """Whether kt-kernel computes experts on the CPU."""
         return self.flags.has("--kt-weight-path")
 
     @property
     def kt_method(self) -> str:
-        """Of the experts' weights; sglang-kt's own default where none is given."""
+        """The format of the experts' weights; sglang-kt's own default where none is given."""
         return (self.flags.text("--kt-method") or "AMXINT4").upper()
 
     @property
     def is_deepseek_v4(self) -> bool:
-        """By its configuration, else by how it is started."""
+        """Whether the model is DeepSeek V4, by its configuration, else by the plan's variables."""
         if self.checkpoint.architectures:
             return "DeepseekV4ForCausalLM" in self.checkpoint.architectures
         return "SGLANG_DSV4_MODE" in self.plan.environment

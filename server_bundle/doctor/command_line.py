@@ -1,4 +1,4 @@
-"""A launch plan from a command as people type it: `A=1 numactl -i all python -m sglang…`."""
+"""A launch plan from a typed command line: `A=1 numactl -i all python -m sglang…`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PORT = 30000
 
 
 def plan_of(words: Sequence[str], machine: Machine) -> LaunchPlan:
-    """The plan that a command means. Raises ValueError where it starts no sglang."""
+    """The plan of a command line. Raises ValueError where it does not start sglang."""
     rest, environment = list(words), {}
     while rest and (rest[0] == "env" or _ASSIGNMENT.fullmatch(rest[0])):
         word = rest.pop(0)
@@ -28,13 +28,13 @@ def plan_of(words: Sequence[str], machine: Machine) -> LaunchPlan:
             environment[assignment[1]] = assignment[2]
     at = next((place for place, word in enumerate(rest) if _starts_python(word)), None)
     if at is None or not any("sglang" in word for word in rest[at:]):
-        raise ValueError("no `python -m sglang.launch_server` or `sglang serve` in it")
+        raise ValueError("it contains no `python -m sglang.launch_server` or `sglang serve`")
     prefix, argv = rest[:at], rest[at:]
     python = _python_of(argv[0])
     flags = Flags(argv)
     model = flags.text("--model-path", "--model")
     if not model:
-        raise ValueError("no --model in it")
+        raise ValueError("it contains no --model")
     packages = ask(machine, python).packages
     is_fork = SGLANG_KT in packages or flags.has_any("--kt-")
     engine = SGLANG_KT if is_fork else "sglang"

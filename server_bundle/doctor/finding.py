@@ -1,4 +1,4 @@
-"""One thing that was looked at before a server starts."""
+"""The result of one check before a server starts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from enum import Enum
 
 
 class Severity(str, Enum):
-    """How bad it is: with an `ERROR` the server will not start or not answer, with a `WARNING` it
-    is slow or may fail later; a `NOTE` is worth knowing."""
+    """How bad a finding is. `ERROR`: the server will not start or not answer. `WARNING`: it is slow
+    or may fail later. `NOTE`: useful to know."""
 
     OK = "ok"
     NOTE = "note"
@@ -18,8 +18,8 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was seen, why it matters, where that is known from, and the cure; the last three are
-    empty where there is nothing to do."""
+    """What was found, why it matters, the source of that knowledge, and the fix (`cure`). The last
+    three are empty where there is nothing to do."""
 
     severity: Severity
     about: str

@@ -1,4 +1,4 @@
-"""Options in a server's command line, in either spelling; the last of several counts."""
+"""Options of a server's command line, as `--a b` or `--a=b`. The last of several counts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class Flags:
-    """What a server is started with."""
+    """The options of one command line."""
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._given: dict[str, str] = {}
@@ -19,19 +19,19 @@ class Flags:
                 )
 
     def has(self, *names: str) -> bool:
-        """Whether one of these is given."""
+        """Whether one of these options is given."""
         return any(name in self._given for name in names)
 
     def has_any(self, start: str) -> bool:
-        """Whether an option is given that begins like this."""
+        """Whether an option with this prefix is given."""
         return any(name.startswith(start) for name in self._given)
 
     def text(self, *names: str) -> str | None:
-        """The value of one of these names of an option; None where it is not given."""
+        """The value of an option by any of its names; None where it is not given."""
         return next((self._given[name] for name in names if name in self._given), None)
 
     def whole(self, *names: str) -> int | None:
-        """The same as a whole number; None also where it is none."""
+        """The same as a whole number; None also for another value."""
         value = self.text(*names)
         return int(value) if value is not None and value.isdigit() else None
 

@@ -1,7 +1,7 @@
 """The embedded server's own process: `python -m server_bundle.embedded.process`.
 
-Holds the server's lock for as long as it lives, binds 127.0.0.1 on a free port, writes its
-record, and leaves on SIGTERM or after long idleness.
+It holds the server's lock while it lives, binds a free port of 127.0.0.1, writes its record, and
+exits on SIGTERM or after a long idle time.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from server_bundle.launch.running_note import RunningServer
 from server_bundle.launch.server_folder import ServerFiles
 
 BATCH = 256
-"""Prompt tokens per forward: progress about every second, and a dropped request stops within
-2 s; with llama.cpp's default of 2,048 it took 21 s (measured, 2 cores)."""
+"""Prompt tokens per forward. It gives progress about every second, and an aborted request stops
+within 2 s; with llama.cpp's default of 2,048 that took 21 s (measured, 2 cores)."""
 LOOK_SECONDS = 5.0
-"""How often idleness is looked at."""
+"""How often the idle time is checked."""
 
 
 def parameters(weights: Path) -> xllamacpp.CommonParams:
@@ -47,8 +47,8 @@ def parameters(weights: Path) -> xllamacpp.CommonParams:
     # The default lets any web page in the user's browser call the server.
     chosen.cors_origins, chosen.cors_origins_explicit = "http://127.0.0.1", True
     chosen.cors_credentials = False
-    # So small a model repeats itself without end unless it is discouraged. Of seven settings tried
-    # on six texts, these looped least; greedy, so that an example shows everybody the same.
+    # Such a small model repeats itself endlessly without penalties. Of seven settings tried on six
+    # texts, these looped least. Greedy, so that an example gives the same text everywhere.
     chosen.sampling.temp = 0.0
     chosen.sampling.penalty_repeat = 1.1
     chosen.sampling.penalty_last_n = 512
@@ -69,7 +69,8 @@ class Idleness:
         self._busy_at = time.monotonic()
 
     def seconds(self) -> float:
-        """Counts from the last look at which a request was running or had run since."""
+        """Seconds since the last check that found a request running, or finished since the check
+        before."""
         counters = self._server.handle_metrics()
         if counters != self._last or "requests_processing 0" not in counters:
             self._busy_at = time.monotonic()
@@ -78,10 +79,10 @@ class Idleness:
 
 
 def serve(files: ServerFiles, weights: Path, idle_seconds: float) -> None:
-    """Serve until told to leave or idle for `idle_seconds`."""
+    """Serve until SIGTERM or SIGINT, or until idle for `idle_seconds`."""
     lock = identity.hold(files.lock)
     if lock is None:
-        raise SystemExit("another server holds the lock of this folder")
+        raise SystemExit(f"another server holds the lock {files.lock}")
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
@@ -100,9 +101,10 @@ def serve(files: ServerFiles, weights: Path, idle_seconds: float) -> None:
     idleness = Idleness(server)
     while not leave.wait(LOOK_SECONDS) and idleness.seconds() < idle_seconds:
         continue
-    print(f"{clock.now()} leaving: {'told to' if leave.is_set() else 'idle'}", file=sys.stderr)
+    why = "stopped by a signal" if leave.is_set() else "idle"
+    print(f"{clock.now()} exiting: {why}", file=sys.stderr)
     files.record.unlink(missing_ok=True)
-    # Not by deleting the server object: with a request in flight that can hang, holding the GIL.
+    # Do not delete the server object: with a request in flight that can hang while holding the GIL.
     os._exit(0)
 
 

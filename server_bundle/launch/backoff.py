@@ -1,4 +1,4 @@
-"""When a server that died is started again: pure."""
+"""When a crashed server is restarted: exponential backoff. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 300.0
 HEALTHY_SECONDS = 3600.0
-"""After so long a run the failures before it are forgotten."""
+"""A run of this length resets the count of failures."""
 QUICK_FAILURES = 10
-"""So many in a row are tried again: about nine minutes of waiting, and the starts between."""
+"""How many failures in a row are followed by a restart: about nine minutes of waiting in total."""
 
 
 @dataclass
 class BackOff:
-    """Twice as long after each failure."""
+    """The delay doubles after each failure."""
 
     failures: int = 0
 
     def after(self, run_seconds: float) -> float | None:
-        """How many seconds to wait after a run that ended in failure; None: give up."""
+        """Seconds to wait after a run of `run_seconds` that failed; None: no more restarts."""
         if run_seconds >= HEALTHY_SECONDS:
             self.failures = 0
         self.failures += 1

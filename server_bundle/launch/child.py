@@ -1,4 +1,4 @@
-"""The server as a child of its keeper."""
+"""The server as a child of its supervisor."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
 _GATE = 'read -r go || exit 125; exec "$@" </dev/null'
-"""Waits for a word before it becomes the server: if the keeper dies between the birth of its child
-and the note about it, the child ends too, instead of living on unknown to anybody."""
+"""Blocks until it reads a line, then executes the server. If the supervisor dies after the fork and
+before it recorded the child, the child exits, so that no unrecorded server stays behind."""
 
 
 class Child:
-    """One run of the server, in a session of its own, writing where we write."""
+    """One run of the server, in a session of its own, with the supervisor's stdout and stderr."""
 
     def __init__(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -29,21 +29,21 @@ class Child:
         self.pid = self._process.pid
 
     def go(self) -> None:
-        """Let it become the server."""
+        """Unblock the child: it executes the server."""
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it was killed already; `reaped` tells
+        with contextlib.suppress(BrokenPipeError):  # it was killed already; `reap` will report it
             self._process.stdin.write(b"go\n")
             self._process.stdin.flush()
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
 
     def ended(self, status: int) -> None:
-        """Its end was seen by `reap`."""
+        """Record the wait status that `reap` returned."""
         self._process.returncode = os.waitstatus_to_exitcode(status)
 
 
 def adopt_orphans() -> None:
-    """From now on what descends from us and loses its parent becomes our child (prctl(2))."""
+    """Become the parent of descendants that lose theirs (child subreaper, prctl(2))."""
     ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 

@@ -1,4 +1,4 @@
-"""Why a server of ours is gone, by its log: what is known about it, else its last lines."""
+"""Why a server ended, by its log: the known cause, else the last lines."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from server_bundle.logs import explain
 from server_bundle.logs.explain import Explanation, Finding
 
 MOST_BYTES = 4_000_000
-"""Of the log's end: more than any start writes."""
+"""How much of the log's end is read: more than any start writes."""
 
 
 def cause(log: Path, ended: Ended | None) -> str:
-    """In a few words, for a line; empty where nothing is known."""
+    """The title of the known cause; empty where none is known."""
     fatal = _fatal(_explained(log, ended))
     return fatal.cause.title if fatal else ""
 
 
 def describe(log: Path, ended: Ended | None) -> str:
-    """In lines: the known cause, its proof and its cure, or how the log ends."""
+    """Several lines: the known cause, its evidence and its fix, or the end of the log."""
     explained = _explained(log, ended)
     fatal = _fatal(explained)
     if fatal is not None:
         proof = "\n".join(f"  {one.text}" for one in fatal.evidence)
         return (
-            f"{fatal.cause.title}:\n{proof}\ncause: {fatal.cause.cause}\ncure: {fatal.cause.cure}\n"
-            f"`ktserver explain {log}` tells more"
+            f"{fatal.cause.title}:\n{proof}\ncause: {fatal.cause.cause}\nfix: {fatal.cause.cure}\n"
+            f"For details: ktserver explain {log}"
         )
     words = detach.tail(log).replace("\r", "\n")  # progress bars
     return f"its log, {log}, ends with:\n{words}"
@@ -43,7 +43,7 @@ def _explained(log: Path, ended: Ended | None) -> Explanation:
 
 
 def _lines(log: Path) -> list[str]:
-    """Only \\n ends a line here: a progress bar is one."""
+    """Split at \\n only, so that a progress bar is one line."""
     try:
         with log.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

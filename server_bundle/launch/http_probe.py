@@ -1,6 +1,6 @@
-"""Small questions to a server of ours over HTTP. Long requests are the client's.
+"""Short HTTP requests to a supervised server. `ktclient` sends the long ones.
 
-By the standard library: this package must not need the client's dependencies.
+It uses the standard library, because this package must not need the client's dependencies.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 QUESTION_SECONDS = 30.0
-"""/model_info and /v1/models are answered at once, but tokenizing a long prompt stops all HTTP of
-an sglang for as long as it takes."""
+"""Timeout. /model_info and /v1/models are answered immediately, except while sglang tokenizes a
+long prompt, which blocks all its HTTP."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back, whatever its status."""
+    """An HTTP response of any status."""
 
     status: int
     body: bytes
 
     def json(self) -> Any:
-        """Its body, or None when that is no JSON."""
+        """The body as JSON; None when it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -37,7 +37,7 @@ class Answer:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirection is an answer: the key must not go along."""
+    """Treats a redirect as the answer, so that the key is not sent to another URL."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
@@ -49,7 +49,7 @@ def ask(
     body: Mapping[str, object] | None = None,
     seconds: float = QUESTION_SECONDS,
 ) -> Answer | None:
-    """GET, or POST a body. None when nobody answered (in `seconds` of silence)."""
+    """GET, or POST a body. None without an answer (or after `seconds` of silence)."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     if key:

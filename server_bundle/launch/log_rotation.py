@@ -1,9 +1,9 @@
-"""The server's log: kept small without the server's help, and read line by line.
+"""Rotation of the server's log without the server's help, and reading it line by line.
 
-The server writes straight into the file, opened for appending, so that neither the death nor the
-slowness of its keeper can stop it or lose its last words (a pipe would do both). A log that has
-grown is therefore copied away and cut to nothing; a line that is written in the microseconds
-between the end of the copy and the cut is lost.
+The server appends directly to the file. So its supervisor's death or slowness can neither block the
+server nor lose its last lines (a pipe would do both). A long log is therefore copied and then
+truncated; a line written in the microseconds between the end of the copy and the truncation is
+lost.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import shutil
 from pathlib import Path
 
 LIMIT_BYTES = 32_000_000
-"""A prompt of 600K tokens makes sglang-kt write some 6,000 lines, or 0.7 MB."""
+"""Size from which a log is rotated. A prompt of 600K tokens makes sglang-kt write some 6,000 lines,
+or 0.7 MB."""
 _READ_BYTES = 4_000_000
 _LINE_ENDS = re.compile(rb"[\r\n]+")  # progress bars write \r
 
 
 def rotate(log: Path, last: Path) -> None:
-    """Move the content of `log` into `last`, which is replaced. Raises OSError with `log` as it
-    was; a death in the middle leaves lines in both, and none in neither."""
+    """Move the content of `log` into `last`, replacing it. Raises OSError with `log` unchanged.
+    After a kill in the middle, lines may be in both files, but none is lost."""
     draft = last.with_name(last.name + ".draft")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -36,7 +37,7 @@ def rotate(log: Path, last: Path) -> None:
 
 
 class LogReader:
-    """The new lines of a growing log, each once, through rotations by ourselves."""
+    """The new lines of a growing log, each once, across this class's own rotations."""
 
     def __init__(self, log: Path, last: Path) -> None:
         self._log, self._last = log, last
@@ -44,11 +45,11 @@ class LogReader:
         self._rest = b""
 
     def lines(self) -> list[str]:
-        """What was written since the last look, whole lines only."""
+        """The complete lines written since the last call."""
         return self._lines(self._log)
 
     def rotate_if_long(self) -> list[str]:
-        """Rotate a long log. Returns the lines that came in meanwhile."""
+        """Rotate a long log. Returns the lines that arrived meanwhile."""
         try:
             if self._log.stat().st_size < LIMIT_BYTES:
                 return []
@@ -63,7 +64,7 @@ class LogReader:
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._offset:
-                    self._offset = 0  # somebody else has cut it
+                    self._offset = 0  # another program has truncated it
                 file.seek(self._offset)
                 new = file.read(_READ_BYTES)
         except OSError:

@@ -1,9 +1,9 @@
-"""All the processes of one server, and their end.
+"""All processes of one server, and how to kill them.
 
-A server is started in a session of its own, and its schedulers, detokenizer and compilers stay in
-it, also when the server is killed and they are handed to another parent. One that leaves for a
-session of its own is found below its parent. Nobody is believed by pid alone: what is killed is the
-process of a known identity, or shares a session with one, or descends from one.
+A server starts in a session of its own. Its schedulers, detokenizer and compilers stay in that
+session, also when the server is killed and they get another parent. A process that starts another
+session is found as a child of its parent. A pid alone is never enough: only a process with a known
+identity is killed, or one that shares a session with it or descends from it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from jobs.model import Identity
 from jobs.processes import identity as processes_identity
 
 KILL_SECONDS = 15.0
-"""A process in an uninterruptible call (a driver, a dead disk) dies when that returns."""
+"""How long to retry SIGKILL: a process in an uninterruptible system call (of a driver or a dead
+disk) dies only when that call returns."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class _Process:
 
 
 def members(known: Iterable[Identity], keeper: int | None = None) -> list[Identity]:
-    """All that live of the family of these processes, and of everything below `keeper`: orphans
-    become the keeper's children. Neither the keeper nor we are among them."""
+    """All live processes of the family of `known`, and all descendants of the supervisor `keeper`:
+    orphans become its children. Without the supervisor and the calling process."""
     living = _living()
     found = {one.pid for one in known if one.pid in living and living[one.pid].identity == one}
     if keeper is not None:
@@ -53,7 +54,7 @@ def members(known: Iterable[Identity], keeper: int | None = None) -> list[Identi
 
 
 def _living() -> dict[int, _Process]:
-    """Every process of this machine that is no zombie, by pid."""
+    """Every process of this machine that is not a zombie, by pid."""
     boot, found = processes_identity.boot_id(), {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -69,7 +70,7 @@ def _living() -> dict[int, _Process]:
 
 
 def signal_to(process: Identity, number: int) -> bool:
-    """Send a signal to exactly this process. False when it lives no more."""
+    """Send a signal to exactly this process. False when it no longer lives."""
     if not processes_identity.is_same_process_alive(process):
         return False
     with contextlib.suppress(ProcessLookupError):  # it died in between
@@ -79,7 +80,8 @@ def signal_to(process: Identity, number: int) -> bool:
 
 
 def kill(known: Iterable[Identity], keeper: int | None = None) -> tuple[int, list[Identity]]:
-    """SIGKILL until none of the family lives. Returns how many were hit, and who does not die."""
+    """Send SIGKILL until none of the family lives. Returns how many processes were killed, and
+    those that did not die within `KILL_SECONDS`."""
     seen = set(known)
     hit: set[Identity] = set()
     give_up = time.monotonic() + KILL_SECONDS
@@ -88,5 +90,5 @@ def kill(known: Iterable[Identity], keeper: int | None = None) -> tuple[int, lis
             return len(hit), living
         seen.update(living)
         hit.update(one for one in living if signal_to(one, signal.SIGKILL))
-        time.sleep(0.01)  # the end of a process that is not our child gives no event
+        time.sleep(0.01)  # no event reports the end of a process that is not a child
     return len(hit), []

@@ -1,6 +1,6 @@
-"""The servers with a keeper that there are below a state directory, and what is true of them now.
+"""The supervised servers below a state directory, and their actual state.
 
-A note proves nothing: its writer may be dead, and the machine may have been restarted since.
+A record alone proves nothing: its writer may be dead, and the machine may have been restarted.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Observed:
-    """One server, looked at."""
+    """The observed state of one server."""
 
     files: ServerFiles
     server: ServerState
     state: str
     """starting, ready, draining, waiting, stopped or crashed."""
     is_kept: bool
-    """Whether its keeper lives. Without one it goes on, but is not started again."""
+    """Whether its supervisor lives. Without one it keeps running, but is not restarted."""
     leftovers: tuple[Identity, ...]
-    """What lives of its processes though the server itself is gone."""
+    """Processes that still live although the server's main process has ended."""
     why: str
-    """Of a crash; otherwise what somebody should know, or nothing."""
+    """The reason of a crash; otherwise a warning, or empty."""
 
     @property
     def is_running(self) -> bool:
@@ -46,29 +46,29 @@ class Observed:
 
     @property
     def is_there(self) -> bool:
-        """Whether anything of it lives."""
+        """Whether any process of it lives."""
         return self.is_running or bool(self.leftovers)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: what was noted, with what is true instead of what was."""
+        """For JSON: the record, updated with the observed state."""
         truth = {"state": self.state, "kept": self.is_kept, "why": self.why}
         leftovers = {"leftovers": [asdict(one) for one in self.leftovers]}
         return {**self.server.to_dict(), **truth, **leftovers}
 
 
 def files_of(servers: Path, name: str) -> ServerFiles:
-    """The files of the server of this name, there or not."""
+    """The files of the server of this name; they need not exist."""
     return ServerFiles(servers / name)
 
 
 def all_of(servers: Path) -> list[Observed]:
-    """Every server that was ever started and not forgotten, by name."""
+    """Every server with a record, by name."""
     seen = (inspect(ServerFiles(path.parent)) for path in sorted(servers.glob("*/server.json")))
     return [one for one in seen if one is not None]
 
 
 def inspect(files: ServerFiles) -> Observed | None:
-    """What is true of one; None when there never was one."""
+    """The observed state of one server; None when it has no record."""
     server = server_state.read(files)
     if server is None:
         return None
@@ -78,8 +78,9 @@ def inspect(files: ServerFiles) -> Observed | None:
     is_alive = server.server is not None and identity.is_same_process_alive(server.server)
     if is_alive and server.state != server_state.ENDED:
         why = (
-            f"its keeper (process {server.keeper.pid}) was killed: it runs on, but its log grows "
-            "without end and nobody starts it again; `ktserver restart` gives it another"
+            f"its supervisor (process {server.keeper.pid}) was killed. The server keeps running, "
+            "but its log is not rotated and it is not restarted after a crash. To fix this, run "
+            "`ktserver restart`"
         )
         return Observed(files, server, _state_by_log(server), False, (), why)
     leftovers = tuple(process_tree.members(known_processes(server)))
@@ -88,31 +89,31 @@ def inspect(files: ServerFiles) -> Observed | None:
         return Observed(
             files, server, state, False, leftovers, "" if state == STOPPED else _end(server)
         )
-    why = "it and its keeper were killed"
+    why = "it and its supervisor were killed"
     if server.keeper.boot_id != identity.boot_id():
         why = "the machine was restarted"
     return Observed(files, server, CRASHED, False, leftovers, why)
 
 
 def known_processes(server: ServerState) -> list[Identity]:
-    """Every process that was noted: of a server whose keeper is dead, the way to the rest."""
+    """Every recorded process. When the supervisor is dead, the others are found from these."""
     return [*server.members, *([server.server] if server.server else [])]
 
 
 def _end(server: ServerState) -> str:
     assert server.ended is not None
-    return f"{server.ended.in_words()}, at {server.ended.stage}"
+    return f"{server.ended.in_words()}, in stage {server.ended.stage!r}"
 
 
 def _state_by_log(server: ServerState) -> str:
-    """Whether a start was finished after its keeper had died."""
+    """The recorded state, or READY if the start was completed after its supervisor had died."""
     if server.state == server_state.STARTING and read_log(server).is_ready:
         return server_state.READY
     return server.state
 
 
 def read_log(server: ServerState) -> StartUp:
-    """What the log says by now, without waiting for the keeper to note it."""
+    """The start's progress by the log itself, without waiting for the supervisor's record."""
     start = StartUp()
     with contextlib.suppress(OSError):
         text = Path(server.log).read_text(encoding="utf-8", errors="replace")
@@ -122,8 +123,8 @@ def read_log(server: ServerState) -> StartUp:
 
 
 def log_of(servers: Path, url: str) -> Path | None:
-    """The log of the live server of ours at this URL, with or without /v1; None where there is
-    none. It is cut to nothing when it is long (`rotation`), what it held is then in FILE.1."""
+    """The log of the live server at this URL, with or without /v1; None where no supervised server
+    runs there. A long log is truncated (`rotation`); its content is then in FILE.1."""
     for one in all_of(servers):
         if one.is_running and is_same_place(one.server.url, url):
             return Path(one.server.log)
@@ -131,13 +132,13 @@ def log_of(servers: Path, url: str) -> Path | None:
 
 
 def is_same_place(one: str, other: str) -> bool:
-    """Whether two URLs name the same port of the same machine."""
+    """Whether two URLs mean the same port of the same machine."""
     place = _place(one)
     return place is not None and place == _place(other)
 
 
 def _place(url: str) -> tuple[str, int] | None:
-    """Host and port; every way to write this machine is the same. None for what is no URL."""
+    """Host and port; all names of this machine are treated as one. None for an invalid URL."""
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").lower(), parts.port

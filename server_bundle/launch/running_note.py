@@ -20,18 +20,18 @@ class RunningServer:
     window: int
     started_at: str
     idle_seconds: float
-    """It stops by itself after so long without a request."""
+    """It stops by itself after this time without a request."""
     process: Identity
     log: str
 
 
 def write(files: ServerFiles, server: RunningServer) -> None:
-    """Leave the note, whole or not at all."""
+    """Write the record atomically."""
     server_folder.put(files.record, json.dumps(asdict(server), indent=1))
 
 
 def read(files: ServerFiles) -> RunningServer | None:
-    """The running server; None when none holds the lock."""
+    """The running server; None when no server holds the lock."""
     if not identity.is_held(files.lock):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The note that a running server leaves about itself, and whether it is still true."""
+"""The files of one server, and the record of a running server with a check that it still runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ServerFiles:
-    """Every file of one server of ours, in one folder."""
+    """Every file of one server, in one folder."""
 
     folder: Path
 
@@ -19,12 +19,12 @@ class ServerFiles:
 
     @property
     def lock(self) -> Path:
-        """Held by the server for as long as it lives."""
+        """Held by the server (or its supervisor) while it lives."""
         return self.folder / "server.lock"
 
     @property
     def starting_lock(self) -> Path:
-        """Held by whoever starts or stops the server."""
+        """Held by a process that starts the server."""
         return self.folder / "starting.lock"
 
     @property
@@ -37,17 +37,17 @@ class ServerFiles:
 
     @property
     def plan(self) -> Path:
-        """What a server with a keeper was last started with."""
+        """The plan of the last start of a supervised server."""
         return self.folder / "plan.json"
 
     @property
     def wish(self) -> Path:
-        """What the keeper is told to do beside SIGTERM: for how many seconds to drain."""
+        """The stop file: for how many seconds the supervisor drains after SIGTERM."""
         return self.folder / "stop"
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file of ours (0600), whole or not at all."""
+    """Write a file (0600) atomically."""
     draft = path.with_name(path.name + ".draft")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:

@@ -1,6 +1,6 @@
-"""What is known of one server with a keeper: the note that the keeper writes and everybody reads.
+"""The state of one supervised server: a record that its supervisor writes and other processes read.
 
-It holds no key. Times are UTC, ISO 8601; sizes in tokens.
+It holds no key. Times are UTC, ISO 8601; sizes are in tokens.
 """
 
 from __future__ import annotations
@@ -17,52 +17,52 @@ from server_bundle.launch.server_folder import ServerFiles
 
 STARTING = "starting"
 READY = "ready"
-"""By its log; who asks over HTTP knows better whether it answers."""
+"""By its log. Only an HTTP request shows whether it answers."""
 DRAINING = "draining"
 WAITING = "waiting"
-"""It died, and is started again at `next_start_at`."""
+"""It died, and is restarted at `next_start_at`."""
 ENDED = "ended"
 NO = "no"
 ON_FAILURE = "on-failure"
 RESTARTS_KEPT = 20
-"""The last of them are noted; all are counted."""
+"""How many of the last restarts are recorded; all are counted."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the server's process ended. `asked`: by us, on somebody's wish."""
+    """How the server's process ended. `asked`: whether it was stopped on request."""
 
     at: str
     code: int | None
     signal: str | None
     asked: bool
     seconds: float
-    """How long it had run."""
+    """How long it ran."""
     stage: str
-    """What it was at."""
+    """Its last stage."""
     lost: tuple[str, ...] = ()
-    """The requests that it still had by its own last word, by their ids (rid)."""
+    """The ids (rid) of the requests that it still had, by its last log line about them."""
     killed: int = 0
     """How many of its processes had to be killed."""
 
     @property
     def exit_status(self) -> int | None:
-        """As subprocess gives it: -9 for SIGKILL. None: nobody was there to see."""
+        """In the form of subprocess: -9 for SIGKILL. None when the end was not observed."""
         return -signal.Signals[self.signal].value if self.signal else self.code
 
     def in_words(self) -> str:
-        """For people. sglang ends itself by SIGKILL, after a drain and when a child of it failed
-        (`kill_process_tree` in utils/common.py), so that signal alone says little."""
+        """For people. sglang kills itself with SIGKILL, after a drain and when a child failed
+        (`kill_process_tree` in utils/common.py), so this signal alone says little."""
         if self.exit_status is None:
-            return "nobody saw how"
+            return "exit status unknown"
         if self.signal == "SIGKILL" and not self.asked:
-            return "SIGKILL, by itself after a child of it had failed or from outside (memory?)"
+            return "SIGKILL (sglang itself after a child failed, or the kernel for lack of memory)"
         return self.signal or f"exit code {self.code}"
 
 
 @dataclass(frozen=True)
 class Restart:
-    """One start by the keeper itself, after this end."""
+    """One restart by the supervisor. `why`: how the run before ended."""
 
     at: str
     why: str
@@ -70,16 +70,16 @@ class Restart:
 
 @dataclass(frozen=True)
 class ServerState:
-    """One server with a keeper, in this run or in its last."""
+    """One supervised server, in its current or last run."""
 
     name: str
     profile: str
     engine: str
     version: str | None
     model: str
-    """The name that requests give."""
+    """The model name for requests."""
     url: str
-    """Its root, without /v1."""
+    """The root URL, without /v1."""
     context: int | None
     planned_pool: int | None
     restart: str
@@ -87,22 +87,22 @@ class ServerState:
     log: str
     keeper: Identity
     server: Identity | None = None
-    """None until there is one."""
+    """The server's main process; None before its start."""
     members: tuple[Identity, ...] = ()
-    """All its processes when they were last looked at: schedulers, detokenizer, compilers."""
+    """All its processes at the last check: schedulers, detokenizer, compilers."""
     state: str = STARTING
     stage: str = "starting"
     done: int | None = None
-    """How far the stage is, in whatever it counts."""
+    """Progress of the stage, in the stage's own unit."""
     total: int | None = None
     started_at: str = ""
     ready_at: str | None = None
     start_seconds: float | None = None
-    """From its start to READY."""
+    """Seconds from its start to READY."""
     figures: dict[str, float] = field(default_factory=dict)
-    """Told by its log: pool, window, chunk … (`startup.StartUp`)."""
+    """Values from its log: pool, window, chunk … (`startup.StartUp`)."""
     warnings: tuple[str, ...] = ()
-    """Lines of its log that somebody should know of."""
+    """Lines of its log that deserve attention."""
     restart_count: int = 0
     restarts: tuple[Restart, ...] = ()
     next_start_at: str | None = None
@@ -110,13 +110,13 @@ class ServerState:
 
     @property
     def pool(self) -> int | None:
-        """The KV pool that it really has."""
+        """The actual size of the KV pool."""
         found = self.figures.get("pool")
         return None if found is None else int(found)
 
     @property
     def window(self) -> int | None:
-        """The context length that it really has."""
+        """The actual context window."""
         found = self.figures.get("window", self.context)
         return None if found is None else int(found)
 
@@ -126,12 +126,12 @@ class ServerState:
 
 
 def write(files: ServerFiles, server: ServerState) -> None:
-    """Leave the note, whole or not at all."""
+    """Write the record atomically."""
     server_folder.put(files.record, json.dumps(server.to_dict(), indent=1))
 
 
 def read(files: ServerFiles) -> ServerState | None:
-    """The last note, true or not (see `servers_of_ours`); None when there is none."""
+    """The last record, which may be outdated (see `servers_of_ours`); None when there is none."""
     try:
         data = json.loads(files.record.read_text(encoding="utf-8"))
         known = {one.name for one in dataclasses.fields(ServerState)}

@@ -1,4 +1,4 @@
-"""Sleeping until a signal comes, without missing one that comes right before."""
+"""Sleeping until a signal arrives, without missing a signal that arrives just before."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class SignalWakeup:
-    """What woke us. Handlers do nothing: the interpreter writes the signal's number into a pipe
-    (`signal.set_wakeup_fd`), so nothing runs in the middle of anything."""
+    """Receives signals through a pipe: the handlers do nothing, and the interpreter writes the
+    signal's number into the pipe (`signal.set_wakeup_fd`). So no handler interrupts other code."""
 
     def __init__(self) -> None:
         self._read, write = os.pipe()
@@ -23,7 +23,7 @@ class SignalWakeup:
         self._told_to_stop = False
 
     def wait(self, seconds: float) -> None:
-        """Until a signal comes, or for so long."""
+        """Wait until a signal arrives, for up to `seconds`."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
             if selector.select(max(0.0, seconds)):
@@ -31,6 +31,6 @@ class SignalWakeup:
                 self._told_to_stop |= any(number in heard for number in _STOPPING)
 
     def take_stop(self) -> bool:
-        """Whether we were told to stop since the last such question."""
+        """Whether a stop signal arrived since the last call."""
         told, self._told_to_stop = self._told_to_stop, False
         return told

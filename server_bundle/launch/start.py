@@ -1,4 +1,4 @@
-"""Starting a server from a launch plan, and following its start until it answers."""
+"""Starting a server from a launch plan, and waiting until it answers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from server_bundle.plan import plan_file
 from server_bundle.plan.launch_plan import LaunchPlan
 
 LOCK_SECONDS = 60.0
-"""How long to wait for another `ktserver` that starts something: only until it is detached."""
+"""How long to wait for another `ktserver` that starts a server; it only has to detach it."""
 KEEPER_SECONDS = 60.0
 LOOK_SECONDS = 0.2
 OnLook = Callable[[Observed, float], None]
-"""Told what is seen, and the seconds since the start began."""
+"""Called with the server's observed state, and the seconds since its start."""
 
 
 @dataclass(frozen=True)
 class Begun:
-    """`is_new`: whether we started it; else it ran, or was being started, before."""
+    """`is_new`: whether this call started the server; else it was running or starting before."""
 
     files: ServerFiles
     is_new: bool
@@ -40,13 +40,17 @@ class Begun:
 def begin(servers: Path, name: str, plan: LaunchPlan, restart: str) -> Begun:
     """Start the server, detached, unless it runs. Returns before it is ready.
 
-    Any number of processes may ask at once; one starts it. Raises `AnotherServer` when the name or
-    the port is taken by something else, `ServerDidNotStart` when not even its keeper came up.
+    Several processes may call this simultaneously; one of them starts the server. Raises
+    `AnotherServer` when the name or the port is already in use, `ServerDidNotStart` when its
+    supervisor did not start.
     """
     servers.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = identity.hold(servers / ".starting.lock", LOCK_SECONDS)
     if lock is None:
-        raise ServerDidNotStart("another ktserver has been starting a server for too long")
+        raise ServerDidNotStart(
+            f"another ktserver is still starting a server after {LOCK_SECONDS:g} s. Wait for it, "
+            "then try again"
+        )
     try:
         files = registry.files_of(servers, name)
         seen = registry.inspect(files)
@@ -65,18 +69,18 @@ def _refuse_another(seen: Observed, plan: LaunchPlan) -> None:
     if seen.leftovers and not seen.is_running:
         pids = ", ".join(str(one.pid) for one in seen.leftovers)
         raise AnotherServer(
-            f"processes {pids} are left over from the last run of {name!r}; end them with: "
+            f"processes {pids} are left over from the last run of {name!r}. Stop them with: "
             f"ktserver down {name}"
         )
     if seen.server.profile != plan.profile:
         raise AnotherServer(
             f"{name!r} already runs at {seen.server.url} with the profile {seen.server.profile}, "
-            f"not {plan.profile}. Stop it with `ktserver down {name}`, or give another --name"
+            f"not {plan.profile}. Stop it with `ktserver down {name}`, or choose another --name"
         )
     if _plan_of(seen.files) != plan:
         raise AnotherServer(
-            f"{name!r} already runs at {seen.server.url} with other settings than asked for. Stop "
-            f"it with `ktserver down {name}`, or give another --name"
+            f"{name!r} already runs at {seen.server.url} with other settings than requested. Stop "
+            f"it with `ktserver down {name}`, or choose another --name"
         )
 
 
@@ -88,20 +92,23 @@ def _plan_of(files: ServerFiles) -> LaunchPlan | None:
 
 
 def last_plan(files: ServerFiles) -> LaunchPlan:
-    """What the server was last started with. Raises `ServerDidNotStart`."""
+    """The plan of the server's last start. Raises `ServerDidNotStart`."""
     plan = _plan_of(files)
     if plan is None:
-        raise ServerDidNotStart(f"{files.plan} is missing or damaged: use `ktserver up` again")
+        raise ServerDidNotStart(
+            f"the plan of the last start, {files.plan}, is missing or damaged. Start the server "
+            "with `ktserver up`"
+        )
     return plan
 
 
 def _refuse_taken_port(servers: Path, plan: LaunchPlan) -> None:
-    """sglang itself opens its port after minutes of loading."""
+    """Refuse a port in use now: sglang opens its port only after minutes of loading."""
     for one in registry.all_of(servers):
         if one.is_running and registry.is_same_place(one.server.url, plan.url):
             raise AnotherServer(
-                f"port {plan.port} belongs to {one.server.name!r} (profile {one.server.profile}). "
-                f"Stop it with `ktserver down {one.server.name}`, or choose another port"
+                f"port {plan.port} is used by {one.server.name!r} (profile {one.server.profile}). "
+                f"Stop it with `ktserver down {one.server.name}`, or choose another --port"
             )
     try:
         family = socket.AF_INET6 if ":" in plan.host else socket.AF_INET
@@ -111,14 +118,18 @@ def _refuse_taken_port(servers: Path, plan: LaunchPlan) -> None:
     except OSError as error:
         raise AnotherServer(
             f"port {plan.port} of {plan.host} cannot be used: {error.strerror or error}. Another "
-            "program has it, or the address is not this machine's"
+            "program uses it, or this machine does not have that address: choose another --port or "
+            "--host"
         ) from error
 
 
 def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
     program = plan.command[0]
     if shutil.which(program, path=plan.environment.get("PATH")) is None:
-        raise ServerDidNotStart(f"{program} is no program that can be run")
+        raise ServerDidNotStart(
+            f"cannot find the program {program}. Install it, or name the server's interpreter with "
+            "--python"
+        )
     files.folder.mkdir(mode=0o700, exist_ok=True)
     server_folder.put(files.plan, plan_file.to_json(plan))
     if files.log.exists():
@@ -144,8 +155,8 @@ def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
 def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook) -> ServerState:
     """Wait until the server is ready by its log and answers over HTTP.
 
-    Raises `ServerDidNotStart` with its last words, and `StillStarting` after `seconds`, counted
-    from the beginning of its start; it is then left alone.
+    Raises `ServerDidNotStart` with the cause or its last log lines, and `StillStarting` after
+    `seconds`, counted from the server's start; then the start continues.
     """
     began = time.monotonic()
     while True:
@@ -159,10 +170,10 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
         if running_for > seconds:
             raise StillStarting(
                 f"{seen.server.name!r} is not ready after {seconds:,.0f} s; its last stage is "
-                f"{seen.server.stage!r}. It goes on: follow it with `ktserver logs -f "
-                f"{seen.server.name}`, stop it with `ktserver down {seen.server.name}`"
+                f"{seen.server.stage!r}. It is still starting: follow it with `ktserver logs -f "
+                f"{seen.server.name}`, or stop it with `ktserver down {seen.server.name}`"
             )
-        time.sleep(LOOK_SECONDS)  # another process's note gives no event
+        time.sleep(LOOK_SECONDS)  # no event reports a new record of another process
 
 
 def _since(seen: Observed, began: float) -> float:
@@ -174,12 +185,12 @@ def _since(seen: Observed, began: float) -> float:
 
 
 def _why(files: ServerFiles, seen: Observed | None) -> str:
-    """How it ended and, by its log, why."""
-    how, ended = "the server ended as soon as it had started", None
+    """How the server ended and, by its log, why."""
+    how, ended = "the server ended right after its start", None
     if seen is not None and seen.server.ended is not None:
         ended = seen.server.ended
-        how = f"{seen.server.name!r} ended after {ended.seconds:,.0f} s, at {ended.stage}"
-        how += " (it was told to stop)" if ended.asked else f": {ended.in_words()}"
+        how = f"{seen.server.name!r} ended after {ended.seconds:,.0f} s, in stage {ended.stage!r}"
+        how += " (it was stopped on request)" if ended.asked else f": {ended.in_words()}"
     elif seen is not None:
-        how = f"{seen.server.name!r} is gone: {seen.why}"
+        how = f"{seen.server.name!r} has ended: {seen.why}"
     return f"{how}.\n{exit_reason.describe(files.log, ended)}"

@@ -1,4 +1,4 @@
-"""What sglang's log tells about its start: how far it is, key figures, and what one should know."""
+"""The start of an sglang server by its log: stage, progress, key figures and warnings."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _RIDS = re.compile(r"remaining_rids=\[(.*?)\]")
 
 @dataclass
 class StartUp:
-    """Reads lines in their order."""
+    """State of a start, updated line by line, in order."""
 
     stage: str = FIRST
     done: int | None = None
-    """Of the stage: files of weights, or graphs."""
+    """Progress of the stage: files of weights, or graphs."""
     total: int | None = None
     figures: dict[str, float] = field(default_factory=dict)
     """pool, window, chunk, max_prefill (tokens), max_running (requests), available (GB),
     graphs (seconds for all captures)."""
     warnings: list[str] = field(default_factory=list)
     remaining: tuple[str, ...] = ()
-    """The requests (rid) that a draining server last said it had."""
+    """The requests (rid) that a draining server still had, by its last line about them."""
     _ranks: FirstRanks = field(default_factory=FirstRanks)
 
     @property
     def is_ready(self) -> bool:
-        """With --skip-server-warmup this comes before any forward."""
+        """Whether it is ready. With --skip-server-warmup no forward has run by then."""
         return self.stage == READY
 
     def read(self, raw: str) -> None:
-        """One line, as written."""
+        """Read one line, as written."""
         told = line.read(raw)
         if not self._ranks.admits(told):
             return
@@ -73,7 +73,8 @@ class StartUp:
             self._reach(READY)
 
     def _reach(self, stage: str) -> None:
-        """A draft model is loaded after the first one's pools: stages do not go back."""
+        """Move to a later stage, never back: a draft model is loaded after the main model's pools
+        were allocated."""
         if _ORDER.index(stage) > _ORDER.index(self.stage):
             self.stage, self.done, self.total = stage, None, None
 

@@ -1,4 +1,4 @@
-"""Ending a server and everything that belongs to it, in bounded time."""
+"""Stopping a server and all its processes, in bounded time."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import Ended, ServerState
 
 DRAIN_SECONDS = 60.0
-"""sglang waits for every request that it has, for ever; sglang-kt also for those whose client has
-left in the queue, which never end."""
+"""Default drain time. sglang itself waits without limit for all its requests, and sglang-kt also
+for queued requests whose client has left, which never end."""
 KEEPER_SECONDS = process_tree.KILL_SECONDS + 10.0
-"""What a keeper may need beyond the drain."""
+"""How long a supervisor may take beyond the drain time."""
 LOOK_SECONDS = 0.1
 OnWait = Callable[[float], None]
-"""Told the seconds since SIGTERM."""
+"""Called with the seconds since SIGTERM."""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """What was done."""
+    """The result of a stop."""
 
     server: ServerState
     seconds: float
     ended: Ended | None
-    """By the keeper's word; None when there was none to ask."""
+    """The end as the supervisor recorded it; None without a live supervisor."""
     killed: int
     """Processes that had to be killed."""
     immortal: tuple[Identity, ...]
@@ -40,12 +40,13 @@ class Stopped:
 
 
 def down(files: ServerFiles, seconds: float, on_wait: OnWait) -> Stopped | None:
-    """Drain for at most so many seconds, then kill. None when nothing of it lived."""
+    """Drain for at most `seconds`, then kill. None when no process of it lived."""
     seen = registry.inspect(files)
     if seen is None or not seen.is_there:
         return None
     began = time.monotonic()
-    # Before the server ends: who came after the keeper's last look is found through it.
+    # List processes before the server ends: those started after the supervisor's last check are
+    # found through their parent.
     known = process_tree.members(registry.known_processes(seen.server))
     if seen.is_kept:
         server_folder.put(files.wish, f"{seconds:g}")
@@ -70,11 +71,11 @@ def _wait(is_alive: Callable[[], bool], began: float, seconds: float, on_wait: O
         if spent > seconds + KEEPER_SECONDS:
             return
         on_wait(spent)
-        time.sleep(LOOK_SECONDS)  # the end of a process that is not our child gives no event
+        time.sleep(LOOK_SECONDS)  # no event reports the end of a process that is not a child
 
 
 def _drain(process: Identity, seconds: float, on_wait: OnWait) -> None:
-    """Of a server without a keeper."""
+    """Drain a server without a supervisor."""
     began = time.monotonic()
     process_tree.signal_to(process, signal.SIGTERM)
     while identity.is_same_process_alive(process) and time.monotonic() - began < seconds:
@@ -83,7 +84,7 @@ def _drain(process: Identity, seconds: float, on_wait: OnWait) -> None:
 
 
 def _note_end(files: ServerFiles, server: ServerState, killed: int, spent: float) -> None:
-    """In the place of a keeper that is dead."""
+    """Record the end in place of a dead supervisor."""
     ended = Ended(clock.now(), None, None, True, round(spent, 1), server.stage, (), killed)
     server_state.write(
         files, dataclasses.replace(server, state=server_state.ENDED, ended=ended, members=())

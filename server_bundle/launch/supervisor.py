@@ -1,9 +1,9 @@
-"""The process beside a server: `python -m server_bundle.launch.supervisor`, started by `launch`.
+"""The supervisor of a server: `python -m server_bundle.launch.supervisor`, started by `launch`.
 
-It holds the server's lock, starts the server as its child, reads the server's log and notes what it
-tells (`kept`), keeps that log short, starts the server again where that is wished for, and on
-SIGTERM drains and ends it. Killed, it takes nothing with it: the server goes on, with its log in
-its own hands, and whoever looks finds it by the note.
+It holds the server's lock, starts the server as its child, reads the server's log, records what the
+log shows (`kept`), rotates the log, restarts the server if the restart policy says so, and drains
+and stops it on SIGTERM. If the supervisor is killed, the server keeps running and writes its log
+itself; other processes find it by the record.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from server_bundle.plan.launch_plan import LaunchPlan
 
 TICK_SECONDS = 0.5
 FAMILY_SECONDS = 2.0
-"""Between two looks at who belongs to the server."""
+"""Interval for listing the server's processes."""
 DRAIN_SECONDS = 60.0
-"""For SIGTERM without a wish: from a shutdown, say."""
+"""Drain time after a SIGTERM without a stop file, for example from a shutdown."""
 PREDECESSOR_SECONDS = 10.0
-"""One that has noted its server's end may need a moment to leave."""
+"""How long to wait for an earlier supervisor that has recorded its server's end and exits now."""
 _OURS = "KTJOB_"
-"""Our own settings, the key among them, are none of the server's business."""
+"""Prefix of this project's own variables, the key among them. The server does not get them."""
 
 
 class Supervisor:
-    """One server through all its runs."""
+    """The supervisor of one server, through all its runs."""
 
     def __init__(self, files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
         self._files, self._plan = files, plan
@@ -75,7 +75,7 @@ class Supervisor:
         )
 
     def run(self) -> None:
-        """Until the server has ended for good."""
+        """Run and restart the server, until it has ended for good."""
         while True:
             self._begin()
             detach.say_ready(self._plan.url)
@@ -98,7 +98,7 @@ class Supervisor:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(_OURS)
         }
-        # As if its virtual environment was activated: kernels that are compiled at the first
+        # Put the server's virtual environment first in PATH: kernels that are compiled at the first
         # forward look for `ninja` there (torch.utils.cpp_extension: "Ninja is required").
         programs = os.path.dirname(self._plan.python)
         path = [programs, environment.get("PATH", os.defpath)]
@@ -127,7 +127,7 @@ class Supervisor:
         self._say(f"started process {self._child.pid}: {self._plan.profile}, {self._plan.url}")
 
     def _attend(self) -> Ended:
-        """Everything while the server runs. Returns how it ended, nothing of it left."""
+        """Supervise the server while it runs. Returns how it ended, once no process of it lives."""
         assert self._child is not None
         status: int | None = None
         while status is None:
@@ -156,7 +156,7 @@ class Supervisor:
             lost=self._start.remaining if is_asked else (),
             killed=self._killed,
         )
-        self._say(f"it has ended: {ended.in_words()}" + (", as asked" if is_asked else ""))
+        self._say(f"the server ended: {ended.in_words()}" + (", as requested" if is_asked else ""))
         return ended
 
     def _read_log(self) -> None:
@@ -168,7 +168,7 @@ class Supervisor:
         if start.is_ready and self._ready_began is None:
             self._ready_began = time.monotonic()
             self._was_ready = True
-            self._looked = float("-inf")  # all of them are there by now
+            self._looked = float("-inf")  # all its processes exist by now: list them
             spent = round(self._ready_began - self._began, 1)
             changes = {"ready_at": clock.now(), "start_seconds": spent}
             if self._note.state == server_state.STARTING:
@@ -192,17 +192,17 @@ class Supervisor:
             self._tell(members=tuple(process_tree.members(self._note.members, os.getpid())))
 
     def _end_family(self) -> None:
-        """Also after a death by itself: what is left holds the GPUs' memory."""
+        """Kill what is left of the server, also after a crash: it would hold the GPUs' memory."""
         hit, immortal = process_tree.kill(self._note.members, os.getpid())
         self._killed += hit
         self._tell(members=tuple(immortal))
         if immortal:
-            self._say(f"processes {[one.pid for one in immortal]} do not die")
+            self._say(f"processes {[one.pid for one in immortal]} did not die after SIGKILL")
 
-    # -- stopping and starting again --------------------------------------------------------
+    # -- stopping and restarting ------------------------------------------------------------
 
     def _begin_to_stop(self) -> None:
-        """Once or again: the last wish counts."""
+        """Drain the server. A later request replaces the drain time of an earlier one."""
         seconds = DRAIN_SECONDS
         with contextlib.suppress(OSError, ValueError):
             seconds = float(self._files.wish.read_text())
@@ -211,43 +211,45 @@ class Supervisor:
         self._stop_by = time.monotonic() + seconds
         self._tell(state=server_state.DRAINING)
         if is_first and self._note.server is not None:
-            self._say(f"told to stop: SIGTERM to {self._note.server.pid}, {seconds:g} s to drain")
-            # To the server alone: its schedulers would die of it, with all requests.
+            pid = self._note.server.pid
+            self._say(f"stop requested: SIGTERM to process {pid}, {seconds:g} s to drain")
+            # To the main process alone: SIGTERM would end its schedulers with all requests.
             process_tree.signal_to(self._note.server, signal.SIGTERM)
 
     def _delay_after(self, ended: Ended) -> float | None:
-        """Seconds until the next start; None: there is none. A server that was never ready has
-        something wrong that another start does not mend."""
+        """Seconds until the next start; None when there is none. A server that was never ready is
+        not restarted: another start would fail in the same way."""
         is_failure = ended.code != 0 and not ended.asked
         if not is_failure or self._note.restart != server_state.ON_FAILURE or not self._was_ready:
             return None
         healthy = 0.0 if self._ready_began is None else time.monotonic() - self._ready_began
         delay = self._back_off.after(healthy)
         if delay is None:
-            self._say(f"{self._back_off.failures} failures in a row: giving up")
+            self._say(f"{self._back_off.failures} failures in a row: not restarting any more")
         return delay
 
     def _wait_to_restart(self, ended: Ended, delay: float) -> bool:
-        """False when told to stop meanwhile."""
+        """Wait before a restart. False when a stop was requested meanwhile."""
         until = time.monotonic() + delay
-        self._say(f"starting it again in {delay:g} s")
+        self._say(f"restarting the server in {delay:g} s")
         self._tell(state=server_state.WAITING, ended=ended, next_start_at=clock.ago(-delay))
         while (left := until - time.monotonic()) > 0:
             self._wakes.wait(left)
             child.reap()
             if self._wakes.take_stop():
                 return False
-        restart = Restart(clock.now(), f"{ended.in_words()}, at {ended.stage}")
+        restart = Restart(clock.now(), f"{ended.in_words()}, in stage {ended.stage!r}")
         self._tell(
             restart_count=self._note.restart_count + 1,
             restarts=(*self._note.restarts, restart)[-server_state.RESTARTS_KEPT :],
         )
         return True
 
-    # -- telling ----------------------------------------------------------------------------
+    # -- the record and the log -------------------------------------------------------------
 
     def _tell(self, **changes: Any) -> None:
-        """Write what has changed. A full disk must not end the keeper: it is tried again."""
+        """Write the record if it has changed. A full disk must not end the supervisor: the next
+        call tries again."""
         note = dataclasses.replace(self._note, **changes)
         if note == self._note and not self._unwritten:
             return
@@ -257,13 +259,13 @@ class Supervisor:
             self._unwritten = False
 
     def _say(self, what: str) -> None:
-        """A line of ours between the server's."""
+        """Write a line of the supervisor into the server's log."""
         with contextlib.suppress(OSError):
             print(f"{clock.now()} ktserver: {what}", file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Parse the command line that `launch` writes, and keep."""
+    """Parse the command line that `launch` writes, and supervise the server."""
     parser = argparse.ArgumentParser(prog="server_bundle.launch.supervisor")
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument(
@@ -273,7 +275,7 @@ def main(argv: Sequence[str]) -> None:
     files = ServerFiles(asked.folder)
     lock = identity.hold(files.lock, PREDECESSOR_SECONDS)
     if lock is None:
-        raise SystemExit("another keeper holds the lock of this folder")
+        raise SystemExit(f"another supervisor holds the lock {files.lock}")
     child.adopt_orphans()
     files.wish.unlink(missing_ok=True)
     Supervisor(files, plan_file.load(files.plan), asked.restart).run()

@@ -1,7 +1,7 @@
-"""What an sglang server writes about itself, read line by line.
+"""Parsing of an sglang server's log, line by line.
 
-`line` takes the prefix off, `batches`, `startup`, `memory`, `trouble`, `kt` and `access` each know
-some messages, `events` asks them all; `counting` sums what was prefilled, `ranks` tells the copies
-of one event apart, `following` reads a file that grows. All pure but the last. Nothing raises on
-any text, and what is not known is None.
+`line` removes the prefix. `batches`, `startup`, `memory`, `trouble`, `kt` and `access` each parse
+some messages, and `events` tries them all. `counting` sums prefilled tokens, `ranks` filters copies
+of one event, `following` reads a growing file. All modules but the last are pure. No text raises an
+error; unknown values are None.
 """

@@ -14,17 +14,17 @@ _ACCESS = re.compile(
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """The status line went out. Of a stream that is its beginning, and in sglang-kt the beginning
-    of the prefill too."""
+    """The server sent a status line. For a stream that is the beginning of the answer, in sglang-kt
+    also the beginning of the prefill."""
 
     peer: str
     method: str
     path: str
-    """With its query."""
+    """Including the query."""
     status: int
 
 
 def read(line: Line) -> HttpAnswer | None:
-    """None when it is another line."""
+    """The answer in a line; None for any other line."""
     found = _ACCESS.match(line.text)
     return HttpAnswer(found[1], found[2], found[3], int(found[4])) if found else None

@@ -1,6 +1,6 @@
 """The two lines that a working server writes: one for each chunk, one for every 40th token.
 
-As of sglang-kt 0.6.2 to 0.7.2 (observability/scheduler_metrics_mixin.py:160), sglang 0.5.11 to
+Formats of sglang-kt 0.6.2 to 0.7.2 (observability/scheduler_metrics_mixin.py:160), sglang 0.5.11 to
 0.5.17 (`#pending-token`, and `cuda graph` before the throughput; managers/scheduler_components/
 metrics_reporter.py:530) and 0.4 ("Prefill batch. ", with a cache hit rate).
 """
@@ -14,38 +14,38 @@ from server_bundle.logs import fields
 from server_bundle.logs.line import Line
 
 _HEAD = re.compile(r"(Prefill|Decode) batch(?: \[\d+\])?[.,] ", re.ASCII)
-"""The number in brackets comes with SGLANG_LOG_FORWARD_ITERS. "Prefill rank batch" is another
-line, which some versions write for every rank besides."""
+"""SGLANG_LOG_FORWARD_ITERS adds the number in brackets. "Prefill rank batch" is another line, which
+some versions write for every rank in addition."""
 _OTHER_PREFIX = re.compile(r"[^\"'{}=]{1,100}?[\]:|-] (?=(?:Prefill|Decode) batch)")
-"""Of a logging configuration of one's own. No logged prompt looks so: it stands in quotes."""
+"""A prefix of a custom logging configuration. A logged prompt cannot match: it is in quotes."""
 _GRAPHS = ("cuda graph", "cpu graph", "npu graph")
 
 
 @dataclass(frozen=True)
 class PrefillBatch:
     """A chunk. Counts are of tokens or requests, `usage` is a share of the KV pool (the full one
-    where there are two), throughput in tokens per second. None: this version does not say."""
+    where there are two), throughput is in tokens per second. None: not in this version's line."""
 
     new_tokens: int
-    """Computed in this chunk; DeepSeek V4's are rounded up to whole pages of 256."""
+    """Computed in this chunk; for DeepSeek V4 rounded up to whole pages of 256."""
     new_seqs: int | None = None
     cached_tokens: int | None = None
     running: int | None = None
     queued: int | None = None
     pending_tokens: int | None = None
-    """Still to be prefilled, of all requests (from sglang 0.5.11 on)."""
+    """Tokens still to be prefilled, of all requests (from sglang 0.5.11 on)."""
     usage: float | None = None
     swa_usage: float | None = None
     mamba_usage: float | None = None
     input_throughput: float | None = None
-    """sglang-kt divides the chunk before by the time of this one (scheduler_metrics_mixin.py:168),
-    upstream divides this one (metrics_reporter.py:545): not to be relied on."""
+    """Unreliable: sglang-kt divides the previous chunk's tokens by this chunk's time
+    (scheduler_metrics_mixin.py:168), upstream divides this chunk's (metrics_reporter.py:545)."""
     uses_graph: bool | None = None
 
     @property
     def is_done(self) -> bool:
-        """Whether the chunk had been computed when the line was written. In versions that name no
-        throughput it had only been put together (sglang 0.5.4 scheduler_metrics_mixin.py:90)."""
+        """Whether the chunk had been computed when the line was written. Versions without a
+        throughput write it before the computation (sglang 0.5.4 scheduler_metrics_mixin.py:90)."""
         return self.input_throughput is not None
 
 
@@ -67,7 +67,7 @@ class DecodeBatch:
 
 
 def read(line: Line) -> PrefillBatch | DecodeBatch | None:
-    """None when it is another line, or lacks what makes it useful."""
+    """The batch in a line; None for any other line, or one without its main count."""
     text = line.text
     if not line.is_stamped and (other := _OTHER_PREFIX.match(text)):
         text = text[other.end() :]

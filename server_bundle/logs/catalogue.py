@@ -13,13 +13,13 @@ from typing import Any
 from server_bundle.logs.stages import STAGES
 
 Sign = tuple[re.Pattern[str], ...]
-"""Patterns to be found on lines in this order."""
+"""Patterns that must match lines in this order."""
 _YIELDS = ("", "causes", "exceptions")
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One known failure. The fields are told in catalogue.toml."""
+    """One known failure. catalogue.toml explains the fields."""
 
     id: str
     title: str
@@ -38,17 +38,17 @@ class Cause:
 
 @cache
 def causes() -> tuple[Cause, ...]:
-    """All of them, in the order of the file. Raises ValueError for a file that is not right."""
+    """All known causes, in the order of the file. Raises ValueError for an invalid file."""
     text = (
         resources.files("server_bundle.logs").joinpath("catalogue.toml").read_text(encoding="utf-8")
     )
     found = tuple(_cause(table) for table in _parse(text)["cause"])
     known = {cause.id for cause in found}
     if len(known) < len(found):
-        raise ValueError("catalogue.toml: an id is there twice")
+        raise ValueError("catalogue.toml: two causes have the same id")
     for cause in found:
         if not set(cause.replaces) <= known:
-            raise ValueError(f"catalogue.toml: {cause.id} replaces what is not there")
+            raise ValueError(f"catalogue.toml: {cause.id}: replaces an unknown id")
     return found
 
 
@@ -66,7 +66,7 @@ def _cause(table: Mapping[str, Any]) -> Cause:
     lists = {name: tuple(table.get(name, ())) for name in ("when", "replaces", "exits")}
     cause = Cause(**{**table, **lists, "signs": signs})
     if not {cause.stage, *cause.when} <= set(STAGES) or cause.yields not in _YIELDS:
-        raise ValueError(f"catalogue.toml: {cause.id}: no such stage, or yields to what?")
+        raise ValueError(f"catalogue.toml: {cause.id}: unknown stage, or unknown value of yields")
     return cause
 
 

@@ -1,4 +1,4 @@
-"""From a line to what it tells."""
+"""From a log line to its event."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _READERS = (
 
 
 def read(raw: str) -> tuple[Line, Event | None]:
-    """The line, and its event; None for what is not known. Never raises."""
+    """The line and its event; None for an unknown line. Never raises."""
     parts = line.read(raw)
     return parts, of_line(parts)
 
 
 def of_line(parts: Line) -> Event | None:
-    """Of a line whose prefix is off already."""
+    """The event of a parsed line; None for an unknown one."""
     found: Event | None = None
     for reader in _READERS:
         found = reader(parts)

@@ -1,6 +1,6 @@
 """Why a server failed, by its log: known causes with the lines that prove them.
 
-Pure: lines in, causes out. What it does not know it says so, with the exception that ended it.
+Pure: lines in, causes out. For an unknown failure it reports the exception that ended the server.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from server_bundle.logs.catalogue import Cause
 from server_bundle.logs.stages import Line
 
 _SHOWN = 300
-"""Characters of a line that are shown around what was found in it."""
+"""How many characters of a line are shown around the match."""
 _EXCEPTION = re.compile(
     r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Failure|Warning)(?::.*)?$"
 )
 _SECRET = re.compile(r"(api_key=['\"]?|--(?:admin-)?api-key[= ]|Bearer )([^\s,'\")]+)")
-"""sglang writes its arguments into the log, keys in clear."""
+"""sglang writes its arguments into the log, keys in clear text."""
 _OF_THE_LISTENER = ("EOFError", "KeyboardInterrupt", "BrokenPipeError", "ConnectionResetError")
-"""What the main process says when a child has died: never the reason."""
+"""Exceptions of the main process after a child has died: never the reason."""
 _ORDERLY = (stages.STOPPING,)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A line of the log, by its number from 1, cut around what was found."""
+    """A line of the log with its number from 1, cut around the match."""
 
     number: int
     text: str
@@ -35,7 +35,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """A known cause, where it was seen, how often, and in which stage of the server's life."""
+    """A known cause: where it was found, how often, and in which stage of the server's life."""
 
     cause: Cause
     evidence: tuple[Evidence, ...]
@@ -45,20 +45,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known about the last server that a log tells of."""
+    """What a log shows about the last server that wrote it."""
 
     found: tuple[Finding, ...]
-    """Fatal ones first, the earliest first."""
+    """Fatal causes first, then by line."""
     exception: Evidence | None
-    """The one that ended it, as far as the log tells; None without any."""
+    """The exception that ended the server, as far as the log shows; None without any."""
     stage: str
-    """How far the server came."""
+    """The last stage that the server reached."""
     last: Evidence | None
-    """The last line with words; None for an empty log."""
+    """The last line that is not blank; None for an empty log."""
     ended: bool
-    """It was told to stop, and did."""
+    """Whether the server was stopped in an orderly way."""
     went_on: bool
-    """It served requests after that exception."""
+    """Whether it served requests after that exception."""
 
     @property
     def is_known(self) -> bool:
@@ -68,7 +68,7 @@ class Explanation:
 
 @dataclass
 class _Trace:
-    """How far one sign of a cause has been found."""
+    """How many patterns of one sign have matched so far."""
 
     cause: Cause
     sign: catalogue.Sign
@@ -86,14 +86,15 @@ class _Trace:
 
 
 def _around(text: str, position: int) -> str:
-    hidden = _SECRET.sub(lambda found: found[1] + "\0" * len(found[2]), text)  # places stay
+    # Hide keys with as many characters, so that `position` stays valid.
+    hidden = _SECRET.sub(lambda found: found[1] + "\0" * len(found[2]), text)
     start = 0 if position < _SHOWN else position - 20
     cut = re.sub("\0+", "…", hidden[start : start + _SHOWN]).strip()
     return ("… " if start else "") + cut + (" …" if start + _SHOWN < len(text) else "")
 
 
 class _Reader:
-    """What is found while reading; a new start of the server forgets what was before."""
+    """Collects findings line by line; a new start of the server clears the earlier ones."""
 
     def __init__(self, known: Sequence[Cause]) -> None:
         self._known = known
@@ -124,8 +125,8 @@ class _Reader:
             self._follow_traceback(line)
 
     def _begin(self) -> None:
-        """What was said before a server printed its arguments is its own, but for trouble with
-        arguments, unless one before it had already printed its own."""
+        """Keep findings from before the server printed its arguments, except those about arguments.
+        If an earlier server had printed its arguments, the findings are of that one: drop them."""
         before = self.found if self.stage == stages.ARGUMENTS else {}
         self._forget()
         self.found = {
@@ -159,11 +160,11 @@ class _Reader:
 
 
 def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
-    """The causes of a failure, by the lines of a log from its last start on.
+    """The causes of a failure, by the lines of a log from the last start of a server on.
 
-    `exit_status` is that of the server's main process as a shell or subprocess gives it (137 or
-    -9), where it is known: some ends leave no word. sglang ends itself with SIGKILL after a
-    child's failure, so that it says something only about a log that tells of none.
+    `exit_status` is the main process's, in the form of a shell or of subprocess (137 or -9), where
+    it is known: some ends leave no line in the log. It is used only for a log without a fatal cause
+    or exception, because sglang kills itself with SIGKILL after a child's failure.
     """
     known = catalogue.causes()
     reader = _Reader(known)
@@ -186,7 +187,7 @@ def _evidence(line: Line | None) -> Evidence | None:
 
 
 def _telling(exceptions: list[Evidence]) -> Evidence | None:
-    """The last one that is not just the news of another process's end."""
+    """The last exception that is not just the reaction to another process's end."""
     told = [one for one in exceptions if not one.text.startswith(_OF_THE_LISTENER)]
     return (told or exceptions)[-1] if exceptions else None
 

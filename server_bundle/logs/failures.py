@@ -1,4 +1,4 @@
-"""Lines of a server in trouble. What they mean and what to do is told elsewhere.
+"""Lines that report problems of a server. `explain` interprets them.
 
 sglang-kt managers/scheduler.py:2322 and 3271, utils/watchdog.py:152, managers/
 tokenizer_manager.py:2113 and 2516, entrypoints/http_server.py:483.
@@ -16,7 +16,8 @@ from server_bundle.logs.line import Line
 
 @dataclass(frozen=True)
 class Retract:
-    """The KV pool was full: requests were put back and, without a prefix cache, prefill anew."""
+    """The KV pool was full: requests were requeued; without a prefix cache they are prefilled
+    again."""
 
     requests: int
     tokens_gained: int | None = None
@@ -24,18 +25,18 @@ class Retract:
 
 @dataclass(frozen=True)
 class Abort:
-    """A request was given up because its client had gone. `rid` is its id, where it is told."""
+    """A request was aborted because its client had disconnected. `rid`: its id, if in the line."""
 
     rid: str | None
 
 
 class End(str, Enum):
-    """Ways in which a server, or what it runs, comes to its end."""
+    """How a server, or one of its processes, ends."""
 
     SCHEDULER = "its scheduler failed"
     CHILD = "one of its processes failed"
     WATCHDOG = "a forward took longer than the watchdog allows"
-    KILLED = "it was told to end at once"
+    KILLED = "it was stopped without waiting for its requests"
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,22 @@ class Fatal:
 
 @dataclass(frozen=True)
 class Draining:
-    """It was asked to end and lets `remaining` requests finish; None: just begun."""
+    """The server was asked to stop and waits for `remaining` requests; None at the beginning."""
 
     remaining: int | None
 
 
 @dataclass(frozen=True)
 class Unhealthy:
-    """/health got no answer from the scheduler for `seconds`: no proof, a long chunk does it."""
+    """/health got no answer from the scheduler for `seconds`. It proves nothing: a long chunk is
+    enough to cause it."""
 
     seconds: float | None
 
 
 @dataclass(frozen=True)
 class TracebackBegins:
-    """Frames follow, and then a `PythonError`."""
+    """A traceback begins: frames follow, then a `PythonError`."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ Trouble = Retract | Abort | Fatal | Draining | Unhealthy | TracebackBegins | Pyt
 
 
 def read(line: Line) -> Trouble | None:
-    """None when it is another line."""
+    """The event in a line; None for any other line."""
     text = line.text
     for pattern, end in _ENDS:
         if pattern.match(text):

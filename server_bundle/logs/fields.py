@@ -9,8 +9,8 @@ _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?(?:e[+-]?\d{1,2})?(?![\w.])", re
 
 
 def read(text: str, between: str = ": ") -> dict[str, str]:
-    """By name, without the `#` of counts. Parts without a value are left out; of two with one
-    name the first counts."""
+    """Values by name, without the `#` of counts. Parts without a value are skipped; of two parts
+    with the same name the first counts."""
     found: dict[str, str] = {}
     for part in text.split(","):
         name, is_there, value = part.partition(between)
@@ -20,7 +20,7 @@ def read(text: str, between: str = ": ") -> dict[str, str]:
 
 
 def number(found: Mapping[str, str], *names: str) -> float | None:
-    """Of the first of these names that is there, whatever its unit; None when it is no number."""
+    """The number of the first of these names that exists, without its unit; None for no number."""
     for name in names:
         if name in found:
             value = _NUMBER.match(found[name])
@@ -29,6 +29,6 @@ def number(found: Mapping[str, str], *names: str) -> float | None:
 
 
 def count(found: Mapping[str, str], *names: str) -> int | None:
-    """Likewise; None also for what is less than nothing."""
+    """The same as a whole number; None also for a negative one."""
     value = number(found, *names)
     return None if value is None or value < 0 else int(value)

@@ -1,4 +1,4 @@
-"""Reading a log while it is written: only what is new, and all of it, through rotations."""
+"""Reading a log while it is written: every new line once, across rotations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 BLOCK = 1 << 18
-"""Bytes read at once."""
+"""Bytes per read."""
 MOST_IN_LINE = 1 << 20
-"""Bytes. What is longer is a logged prompt, and is left out."""
+"""Bytes. A longer line is a logged prompt, and is skipped."""
 _HEAD = 64
-"""Bytes at the beginning by which a file is known again after it was emptied and refilled."""
+"""How many bytes at the beginning identify a file, to notice that it was truncated and refilled."""
 _END = re.compile(rb"[\n\r]+")
 """Progress bars end their lines with \\r alone."""
 
@@ -22,10 +22,10 @@ _END = re.compile(rb"[\n\r]+")
 class Follower:
     """The lines of one file, from its beginning or from its last `last` bytes on.
 
-    A rename and a new file (logrotate's `create`) is followed to the old file's end first; a file
-    that shrinks or begins otherwise than before (`copytruncate`) is read from its beginning. What
-    is written between two looks and then cut off unseen is lost. A line is given out when it is
-    complete. Not for two threads at once.
+    After a rename with a new file (logrotate's `create`), the old file is read to its end first. A
+    file that shrinks or has another beginning (`copytruncate`) is read from its beginning. Lines
+    that are written and truncated between two reads are lost. A line is returned once it is
+    complete. Not thread-safe.
     """
 
     def __init__(self, path: Path, last: int | None = None) -> None:
@@ -37,22 +37,22 @@ class Follower:
         self._skips = False
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def begin(self) -> bool:
-        """Take the place to read from, now; False when there is no file yet: it will then be read
-        from its beginning. Raises OSError for one that cannot be read."""
+        """Fix the position to read from now. False when there is no file yet: it will then be read
+        from its beginning. Raises OSError for a file that cannot be read."""
         if self._file is None:
             self._open(self._last)
             self._last = None
         return self._file is not None
 
     def lines(self) -> Iterator[str]:
-        """The complete lines that came since the last call, without their ends; bytes that are no
-        UTF-8 are replaced. Raises OSError for a file that cannot be read."""
+        """The complete lines since the last call, without line ends; bytes that are not UTF-8 are
+        replaced. Raises OSError for a file that cannot be read."""
         if not self.begin():
             return
         yield from self._new()
@@ -74,7 +74,7 @@ class Follower:
         start = max(0, os.fstat(self._file.fileno()).st_size - last)
         if start > 0:
             before = os.pread(self._file.fileno(), 1, start - 1)
-            self._skips = before not in (b"\n", b"\r")  # the line was begun before
+            self._skips = before not in (b"\n", b"\r")  # skip the rest of a line
         self._file.seek(start)
 
     def _new(self) -> Iterator[str]:
@@ -101,7 +101,8 @@ class Follower:
         number, at = file.fileno(), file.tell()
         head = os.pread(number, _HEAD, 0)
         is_shorter = os.fstat(number).st_size < at
-        # A writer without O_APPEND goes on at its old place, behind a hole: nothing is lost there.
+        # A writer without O_APPEND continues at its old position, after a hole of null bytes, and
+        # the reader can continue there too.
         is_other = not head.startswith(self._head) and head.strip(b"\0") != b""
         if is_shorter or is_other:
             file.seek(0)
@@ -109,7 +110,7 @@ class Follower:
         self._head = head
 
     def _is_replaced(self) -> bool:
-        """Whether the path is another file by now. A missing one may come yet."""
+        """Whether the path is another file by now. A missing file may still be created."""
         assert self._file is not None
         try:
             there = self._path.stat()

@@ -1,4 +1,4 @@
-"""KTransformers' own lines: layer by layer through a chunk, and the fall to the slow path.
+"""KTransformers' own lines: the layers of a chunk, and the switch to the slow path.
 
 kt_ep_wrapper.py of sglang-kt 0.6.2 (:1416, :2586) and 0.7.2 (:2761, :3376, :3537, :5869). With 43
 layers there are 86 of them for each chunk: most of a log.
@@ -14,7 +14,7 @@ from server_bundle.logs.line import Line
 
 @dataclass(frozen=True)
 class LayerComputed:
-    """One layer of a chunk is done, in so many milliseconds where that is told."""
+    """One layer of a chunk is computed; `milliseconds` is None where the line lacks it."""
 
     layer: int
     milliseconds: float | None
@@ -22,7 +22,7 @@ class LayerComputed:
 
 @dataclass(frozen=True)
 class SlowPath:
-    """Prefill goes through the CPU's experts from now on, which takes many times as long."""
+    """From now on prefill uses the experts on the CPU, which takes many times as long."""
 
     reason: str
 
@@ -38,7 +38,7 @@ _SLOW = re.compile(
 
 
 def read(line: Line) -> LayerComputed | SlowPath | None:
-    """None when it is another line."""
+    """The event in a line; None for any other line."""
     if layer := _LAYER.match(line.text):
         number = layer[1] if layer[1] is not None else layer[3]
         return LayerComputed(int(number), float(layer[2]) if layer[2] is not None else None)

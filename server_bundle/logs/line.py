@@ -1,4 +1,4 @@
-r"""One line: when, from which rank, and the message.
+r"""One line: its time, its rank and its message.
 
 sglang writes `[YYYY-MM-DD HH:MM:SS] message`, with milliseconds under SGLANG_LOG_MS and with its
 ranks in front of the bracket's end: `DP0 PP0 ATTN_CP0 MOE_DP0 TP0 EP0`, those that it has
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MOST_CHARACTERS = 8192
-"""Of a line; no message that is known here is half as long. A logged prompt is megabytes."""
+"""Of a line that are read. No known message is half as long; a logged prompt has megabytes."""
 REPLICA = "DP"
-"""The rank that does not repeat what others say: each replica serves requests of its own."""
+"""The rank of data parallel replicas, which serve different requests. Other ranks repeat lines."""
 
 _COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _STAMP = re.compile(
@@ -29,7 +29,7 @@ _BAR = ("it/s]", "s/it]", "B/s]")
 @dataclass(frozen=True)
 class Line:
     """`text`: the message. `at`: the server's local time. `ranks`: as written, `("TP", 0)` …;
-    empty for what is not one rank's. `is_stamped`: whether it has sglang's own prefix."""
+    empty for a line that no rank wrote. `is_stamped`: whether it has sglang's own prefix."""
 
     text: str
     at: datetime | None = None
@@ -38,12 +38,12 @@ class Line:
 
     @property
     def replica(self) -> int:
-        """Of data parallel replicas; 0 where there is one."""
+        """The number of the data parallel replica; 0 where there is one."""
         return dict(self.ranks).get(REPLICA, 0)
 
     @property
     def rank(self) -> tuple[int, ...]:
-        """Among the ranks of one replica, which all tell the same. The first is the lowest."""
+        """The rank within a replica, whose ranks all write the same lines. The first is lowest."""
         return tuple(number for name, number in self.ranks if name != REPLICA)
 
 

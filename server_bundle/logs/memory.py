@@ -1,4 +1,4 @@
-"""What a server says about its memory once, while it starts: limits, pools, and how it got there.
+"""Memory lines of a server's start: limits, pools, and the numbers they are computed from.
 
 sglang-kt model_executor/memory_profiler.py:112, model_runner_kv_cache_mixin.py:443,
 mem_cache/memory_pool.py:652, managers/scheduler.py:616.
@@ -16,11 +16,12 @@ from server_bundle.logs.line import Line
 
 @dataclass(frozen=True)
 class Limits:
-    """The summary that rank 0 prints. Tokens but for `available` (GiB left: on the GPU or, of a
-    server on CPU, in the machine) and `max_running` (requests). None: not told, or no limit."""
+    """The summary that rank 0 writes. All in tokens, except `available` (GiB free on the GPU or,
+    for a server on the CPU, in the machine) and `max_running` (requests). None: not in the line, or
+    no limit."""
 
     pool: int
-    """max_total_num_tokens: KV tokens of all requests together; of DeepSeek V4 the full pool."""
+    """max_total_num_tokens: KV tokens of all requests together; for DeepSeek V4 the full pool."""
     chunk: int | None = None
     max_prefill: int | None = None
     max_running: int | None = None
@@ -30,8 +31,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Pools:
-    """`tokens` fit into the (full) pool. `parts`: the sizes of DeepSeek V4's several pools, by
-    their names (full, swa, c4 …). `gigabytes`: of all it holds, in GiB."""
+    """`tokens`: size of the (full) pool. `parts`: the sizes of DeepSeek V4's several pools, by name
+    (full, swa, c4 …). `gigabytes`: total memory, in GiB."""
 
     tokens: int
     parts: Mapping[str, int] = field(default_factory=dict)
@@ -40,8 +41,8 @@ class Pools:
 
 @dataclass(frozen=True)
 class MemoryFigures:
-    """The numbers of a "Memory profiling" or "DSv4 memory calculation" line, by their names:
-    GiB, bytes per token, a share, tokens, as the name says."""
+    """The numbers of a "Memory profiling" or "DSv4 memory calculation" line, by name. The unit
+    follows from the name: GiB, bytes per token, a share, tokens."""
 
     figures: Mapping[str, float]
 
@@ -53,7 +54,7 @@ _FIGURES = re.compile(r"(?:Memory profiling|DSv4 memory calculation): ", re.IGNO
 
 
 def read(line: Line) -> Limits | Pools | MemoryFigures | None:
-    """None when it is another line."""
+    """The event in a line; None for any other line."""
     text = line.text
     if "max_total_num_tokens=" in text and _ASSIGNED.fullmatch(text.rstrip(" .")):
         return _limits(fields.read(text, between="="))

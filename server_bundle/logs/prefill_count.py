@@ -1,4 +1,4 @@
-"""How many tokens were prefilled since one began to read the log."""
+"""How many tokens were prefilled since reading of the log began."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from server_bundle.logs.batches import PrefillBatch
 
 @dataclass
 class PrefillCount:
-    """A count that only grows, by one chunk at a time, when the chunk has been computed."""
+    """A count that grows by one chunk at a time, once the chunk has been computed."""
 
     _done: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
     _begun: dict[tuple[int, tuple[int, ...]], int] = field(default_factory=dict)
     _queued: dict[int, int] = field(default_factory=dict)
 
     def see(self, raw: str) -> bool:
-        """One line, as written. True when it was about a chunk."""
+        """Read one line, as written. True when it reports a chunk."""
         line = lines.read(raw)
         batch = batches.read(line)
         if batch is None:
@@ -26,7 +26,7 @@ class PrefillCount:
         writer = (line.replica, line.rank)
         if batch.queued is not None:
             self._queued[line.replica] = batch.queued
-        # What was only begun when it was told has been computed when the next line comes.
+        # A chunk that was reported before its computation is done when the next line arrives.
         before = self._begun.pop(writer, 0)
         self._done[writer] = self._done.get(writer, 0) + before
         if not isinstance(batch, PrefillBatch):
@@ -37,8 +37,8 @@ class PrefillCount:
 
     @property
     def tokens(self) -> int:
-        """Of all replicas. The ranks of one count the same chunks: the most that one of them has
-        told is it, also where one's line is not there yet."""
+        """Prefilled tokens of all replicas. All ranks of a replica report the same chunks, so each
+        replica counts with its highest rank count: another rank's line may not be there yet."""
         most: dict[int, int] = {}
         for (replica, _), done in self._done.items():
             most[replica] = max(most.get(replica, 0), done)
@@ -46,5 +46,5 @@ class PrefillCount:
 
     @property
     def queued(self) -> int:
-        """Requests that wait, as told last."""
+        """Queued requests, by the last line about them."""
         return sum(self._queued.values())

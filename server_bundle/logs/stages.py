@@ -1,7 +1,7 @@
-"""Lines of a server's log, freed of what stands before the words, and the stage each belongs to.
+"""Lines of a server's log without their prefixes, and the stage that each belongs to.
 
-Made for looking back at a whole file, which may be torn, coloured and written by several ranks at
-once. Stages are per rank: one may have loaded its weights while another runs out of memory.
+Made for reading a whole file afterwards. It may have torn lines, colours, and lines of several
+ranks mixed. Stages are per rank: one may have loaded its weights while another runs out of memory.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ARGUMENTS, START, WEIGHTS, MEMORY, GRAPHS, READY, PREFILL, DECODE, STOPPING = ST
     "decode",
     "stopping",
 )
-"""In the order in which a server goes through them; prefill and decode take turns."""
+"""In the order in which a server passes through them; prefill and decode alternate."""
 
 LONGEST_LINE = 100_000
-"""Characters; what is beyond is not looked at."""
+"""Characters of a line that are read; the rest is ignored."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b.")
 _PREFIX = re.compile(r"^(?:\S+ *\| )?\[[^\]]*?\d\d:\d\d:\d\d(?:[.,]\d+)?((?: [A-Z]+\d+)*)\] ?")
-"""`[2026-05-07 17:06:17 TP1] `, with `sglang-1  | ` before it where docker compose wrote it."""
+"""`[2026-05-07 17:06:17 TP1] `, after `sglang-1  | ` where docker compose wrote the log."""
 _START = "server_args=ServerArgs("
 _MARKS: tuple[tuple[str, str], ...] = (
     ("Load weight begin", WEIGHTS),
@@ -48,30 +48,31 @@ _FRAMES: tuple[tuple[str, str], ...] = (
     (", in run_event_loop", PREFILL),
     (", in forward_decode", DECODE),
 )
-"""What a traceback says about where it happened; a later frame knows better."""
+"""The stage by a frame of a traceback; a later frame overrides an earlier one."""
 _CHATTER = ("Prefill batch", "Decode batch", "KT layerwise prefill", '" 200 OK')
-"""Most of a log, and never the sign of a failure. (`KT MXFP4 layerwise prefill` may be one.)"""
+"""Routine lines: most of a log, and never a sign of a failure. (`KT MXFP4 layerwise prefill` may be
+one.)"""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: where it is, what it says, and when in the server's life it was said."""
+    """One line: its place in the file, its text, and the server's stage when it was written."""
 
     number: int
-    """Of the file, from 1."""
+    """Line number in the file, from 1."""
     text: str
     """Without time, rank and colours."""
     stage: str
     is_chatter: bool
-    """Said by every healthy server, many times."""
+    """Whether it is a routine line that every healthy server writes."""
     is_prefixed: bool
-    """It had a time before it: no part of a traceback."""
+    """Whether it had a time: then it is not part of a traceback."""
     is_start: bool
-    """A server began here."""
+    """Whether a server started with this line."""
 
 
 def read(raw: Iterable[str]) -> Iterator[Line]:
-    """The lines of a log; progress bars, which rewrite theirs, give one each time."""
+    """The lines of a log; each update of a progress bar is a line."""
     stages = _Stages()
     for number, whole in enumerate(raw, 1):
         for piece in whole[:LONGEST_LINE].rstrip("\r\n").split("\r"):
@@ -95,7 +96,7 @@ class _Stages:
 
     def after(self, text: str, ranks: str | None) -> str:
         """The stage that a line belongs to. `ranks` is None for a line without a prefix, which
-        goes on with what the one before it said."""
+        continues the one before."""
         if ranks is not None:
             self._rank, self._frame = ranks, None
         if _START in text:
@@ -106,7 +107,7 @@ class _Stages:
         return self._now()
 
     def _note(self, text: str) -> None:
-        if text.startswith("Prefill batch"):  # said by one rank, true of all
+        if text.startswith("Prefill batch"):  # one rank writes it, all are in this stage
             self._all, self._own = PREFILL, {}
         elif text.startswith("Decode batch"):
             self._all, self._own = DECODE, {}
@@ -124,7 +125,7 @@ class _Stages:
     def _now(self) -> str:
         stage = self._own.get(self._rank, self._all)
         if self._rank not in self._own and self._own:
-            # The main process says nothing of its own: it is as far as the slowest rank.
+            # The main process does not report its stage: use the slowest rank's.
             stage = min(self._own.values(), key=STAGES.index)
         if self._frame is None:
             return stage

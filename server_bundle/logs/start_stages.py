@@ -1,4 +1,4 @@
-"""The stages of a start, in the order in which they pass, and READY.
+"""The stages of a start, in order, and READY.
 
 Lines of sglang-kt 0.6.2 to 0.7.2 (model_executor/model_runner.py) and sglang 0.5.17 (recorded).
 """
@@ -14,7 +14,7 @@ from server_bundle.logs.line import Line
 
 
 class Stage(str, Enum):
-    """What a server is busy with until it is ready."""
+    """What a server does until it is ready."""
 
     DISTRIBUTED = "connecting its ranks"
     WEIGHTS = "loading weights"
@@ -26,7 +26,7 @@ class Stage(str, Enum):
 
 @dataclass(frozen=True)
 class StageReached:
-    """A stage begins or, `is_done`, ends. Memory in GiB of one GPU (or of the machine)."""
+    """A stage begins or, with `is_done`, ends. Memory in GiB of one GPU (or of the machine)."""
 
     stage: Stage
     is_done: bool
@@ -37,7 +37,7 @@ class StageReached:
 
 @dataclass(frozen=True)
 class Bar:
-    """`done` of `total` files of weights are loaded, or graphs captured."""
+    """A progress bar: `done` of `total` weight files are loaded, or graphs captured."""
 
     stage: Stage
     done: int
@@ -46,7 +46,8 @@ class Bar:
 
 @dataclass(frozen=True)
 class Ready:
-    """With --skip-server-warmup this comes before any forward has run (http_server.py:1902)."""
+    """The server is ready. With --skip-server-warmup no forward has run yet
+    (http_server.py:1902)."""
 
 
 _READY = "The server is fired up and ready to roll!"
@@ -73,7 +74,7 @@ _OF = re.compile(r"[|] (\d{1,6})/(\d{1,6}) \[", re.ASCII)
 
 
 def read(line: Line) -> StageReached | Bar | Ready | None:
-    """None when it is another line."""
+    """The event in a line; None for any other line."""
     text = line.text
     if text.startswith(_READY):
         return Ready()
@@ -92,7 +93,8 @@ def _bar(text: str) -> Bar | None:
 
 def _reached(text: str, stage: Stage, is_done: bool) -> StageReached:
     seconds = _SECONDS.search(text)
-    # Sentences before and between: "Capture cuda graph end. Time elapsed: 5.45 s. mem usage=…"
+    # Sentences precede and separate the values: "Capture cuda graph end. Time elapsed: 5.45 s. mem
+    # usage=…"
     figures = fields.read(text.replace(". ", ", "), between="=")
     return StageReached(
         stage,

@@ -11,13 +11,13 @@ _SAME |= {"--tp": "--tensor-parallel-size", "--ctx-length": "--context-length"}
 
 
 class Arguments:
-    """Flags with their values, in order; each flag once, whichever of its names it goes by."""
+    """Flags with their values, in order. A flag with several names is stored once."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def put(self, name: str, values: Iterable[str] = ()) -> None:
-        """Set a flag, in its place if it is there, at the end if not."""
+        """Set a flag: in its place if it exists, else at the end."""
         key = _SAME.get(name, name)
         spelled = self._values[key][0] if key in self._values else name
         self._values[key] = (spelled, tuple(values))
@@ -29,17 +29,17 @@ class Arguments:
         return _SAME.get(name, name) in self._values
 
     def value(self, name: str) -> str | None:
-        """Its first value; None when it is not given or stands alone."""
+        """The flag's first value; None when it is not given or has no value."""
         _, values = self._values.get(_SAME.get(name, name), ("", ()))
         return values[0] if values else None
 
     def words(self) -> list[str]:
-        """As they stand in a command."""
+        """All flags and values, as command-line words."""
         return [word for name, values in self._values.values() for word in (name, *values)]
 
 
 def parse(words: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Flags of sglang as typed: `--a`, `--b 1`, `--c=1`, `--d 1 2`. Raises `PlanRefused`."""
+    """Parse sglang flags as typed: `--a`, `--b 1`, `--c=1`, `--d 1 2`. Raises `PlanRefused`."""
     found: list[tuple[str, tuple[str, ...]]] = []
     for word in words:
         if word.startswith("--"):
@@ -49,6 +49,6 @@ def parse(words: Sequence[str]) -> list[tuple[str, tuple[str, ...]]]:
             found[-1] = (found[-1][0], (*found[-1][1], word))
         else:
             raise PlanRefused(
-                f"{word!r} is no flag of the server: after `--` come flags like --x 1"
+                f"{word!r} is not a flag of the server: give only flags after `--`, such as --x 1"
             )
     return found

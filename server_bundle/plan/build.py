@@ -1,4 +1,4 @@
-"""From a profile, wishes and a machine to what one server is started with. Pure."""
+"""From a profile, overrides and a machine to the launch plan of one server. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def launch_plan(profile: Profile, wish: Overrides, machine: MachineFacts) -> Lau
 
 
 def with_differences(profile: Profile, wish: Overrides, machine: MachineFacts) -> Planned:
-    """The plan with its reasons. Raises `PlanRefused` for what contradicts itself."""
+    """The plan with its reasons. Raises `PlanRefused` for contradictory settings."""
     wish = overrides.with_defaults(profile, wish)
     overrides.validate(profile, wish)
     draft = Draft(profile, wish, machine)

@@ -21,20 +21,20 @@ _RESERVATION = "mxfp4-layerwise-reservation"
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that we do otherwise than the profile's source."""
+    """One difference between the plan and the profile's source."""
 
     what: str
     guide: str | None
-    """None: the source does not have it."""
+    """The source's value; None when the source does not set it."""
     ours: str | None
-    """None: left out."""
+    """The plan's value; None when the plan omits it."""
     reason: str
     evidence: str
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and why it is so."""
+    """A plan, with its differences from the source and its notes."""
 
     plan: LaunchPlan
     differences: tuple[Difference, ...]
@@ -53,7 +53,7 @@ class Draft:
     kv: KvPlan | None = None
 
     def fill(self) -> None:
-        """Flags and variables of the profile, with their blanks filled in."""
+        """Take the profile's flags and variables, with their placeholders filled in."""
         self.kv = self._kv_plan()
         for flag in self.profile.flags:
             change = None if self.wish.as_guide else flag.change
@@ -70,7 +70,7 @@ class Draft:
             self._differ("before it", " ".join(prefix.guide), ours, change.reason, change.evidence)
 
     def take_wishes(self) -> None:
-        """Options and extra flags, over the profile's."""
+        """Apply options and extra flags over the profile's."""
         named = {
             "--host": self.wish.host,
             "--context-length": self.wish.context,
@@ -80,9 +80,9 @@ class Draft:
             named["--mem-fraction-static"] = self.kv.fraction
         for name, value in named.items():
             if value is not None:
-                self._ask(name, (str(value),), "asked for")
+                self._ask(name, (str(value),), "set on the command line")
         for name, values in arguments.parse(self.wish.extra):
-            self._ask(name, values, "asked for after `--`")
+            self._ask(name, values, "set after `--` on the command line")
 
     def _ask(self, name: str, values: tuple[str, ...], reason: str) -> None:
         self.args.put(name, values)
@@ -96,7 +96,7 @@ class Draft:
             self._differ(name, filled, value, reason, "")
 
     def keep_rules(self) -> None:
-        """What this version must not be given, or must be given more of."""
+        """Apply the version rules: drop flags, raise values, or add notes."""
         for rule in self._rules():
             if rule.flag is None or rule.flag not in self.args:
                 continue
@@ -115,10 +115,12 @@ class Draft:
                 self.notes.append(f"{rule.flag}: {rule.reason} ({rule.source})")
 
     def tell(self) -> None:
-        """Notes about the version, the machine and the guide."""
+        """Add notes about the version, the machine and the guide."""
         if self.wish.version is None:
             self.notes.insert(
-                0, f"the version of {self.wish.engine} is unknown: its rules all hold"
+                0,
+                f"the version of {self.wish.engine} is unknown, so the rules of all its versions "
+                "apply",
             )
         self.notes += [
             f"{rule.reason} ({rule.source})"
@@ -127,24 +129,25 @@ class Draft:
         ]
         gpus = self.machine.gpus
         if gpus is not None and gpus < (self.wish.gpus or 0):
-            self.notes.append(f"this machine shows {gpus} GPUs, the plan wants {self.wish.gpus}")
+            self.notes.append(f"this machine has {gpus} GPUs, the plan needs {self.wish.gpus}")
         if self.wish.as_guide:
             self.notes.append(
-                "as the guide has it: everybody who reaches the port may use it, there is no key"
+                "exactly as in the guide: the server has no key, so anyone who can reach the port "
+                "can use it"
             )
         if self.profile.kv is not None and self.kv is None:
             self.notes.append(
-                f"the KV pool is known for {self.profile.gpus} GPUs only: the context stays the "
-                "guide's; compare it with max_total_num_tokens in the log"
+                f"the size of the KV pool is known only for {self.profile.gpus} GPUs, so the "
+                "context is the guide's: compare it with max_total_num_tokens in the log"
             )
         if self._swa_ratio() != kv_pool.SWA_RATIO:
             self.notes.append(
-                "--swa-full-tokens-ratio: experimental. Its arithmetic is sglang's own, but no "
-                "server was ever run so by us"
+                "--swa-full-tokens-ratio is experimental: the arithmetic is sglang's own, but this "
+                "project has not run a server with it"
             )
 
     def planned(self) -> Planned:
-        """All of it."""
+        """The finished plan."""
         profile, wish = self.profile, self.wish
         context = self.args.value("--context-length")
         prefix = profile.prefix.guide if wish.as_guide else profile.prefix.ours
@@ -169,15 +172,15 @@ class Draft:
         return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
 
     def _warmup(self, context: int | None) -> int:
-        """Enough that the GPUs compute the experts, and no more than half of a short context."""
+        """Enough tokens to make the GPUs compute the experts, but at most half of the context."""
         threshold = self.args.value("--kt-gpu-prefill-token-threshold") or ""
         least = int(threshold) + kv_pool.PAGE if threshold.isdigit() else 0
         tokens = max(self.profile.warmup_tokens, least)
         return min(tokens, context // 2) if context else tokens
 
     def _start(self) -> tuple[str, ...]:
-        """A key comes by a file, which keeps it off the process list, and by an entry of ours,
-        which keeps it out of the server's log."""
+        """With a key: `--config` reads it from a file, which keeps it out of process lists, and
+        `sglang_entry.py` keeps it out of the server's log."""
         if self.wish.key_config is None:
             return ("-m", "sglang.launch_server")
         return (self.wish.entry, "--config", self.wish.key_config)
@@ -209,8 +212,8 @@ class Draft:
         found = kv_pool.plan(facts.card, fraction, context, ratio, reserved)
         if context < 1 or not found.fits or (wish.mem_fraction is None and found.workspace_gib < 1):
             raise PlanRefused(
-                f"a context of {context:,} tokens does not go with --mem-fraction {fraction:g}: "
-                f"{found.verdict}. A shorter --context does, or (experimental) "
+                f"a context of {context:,} tokens does not fit with --mem-fraction {fraction:g}: "
+                f"{found.verdict}. Use a shorter --context, or (experimental) "
                 "`-- --swa-full-tokens-ratio 0.02`"
             )
         return found
@@ -231,7 +234,7 @@ class Draft:
         return version_rules.rules(engine, self.wish.version, self.profile.family)
 
     def _filled(self, value: Value | None, otherwise: Value | None) -> Value | None:
-        """A value without blanks; `otherwise` where what fills one is unknown."""
+        """A value with its placeholder filled in; `otherwise` where its value is unknown."""
         if not isinstance(value, str) or "{" not in value:
             return value
         gpus = self.wish.gpus or 0

@@ -8,17 +8,17 @@ import sys
 from pathlib import Path
 
 ENGINES = ("sglang-kt", "sglang")
-"""The fork first: it brings a package `sglang` of its own."""
+"""The fork first: it installs a package `sglang` too."""
 
 
 def absolute(python: str) -> str:
-    """The interpreter by its path, as a service needs it; unchanged when it is not found."""
+    """The interpreter's absolute path, which a service needs; unchanged when it is not found."""
     found = shutil.which(python)
     return str(Path(found).absolute()) if found else python
 
 
 def engine_of(python: str) -> tuple[str, str] | None:
-    """Engine and version in the site-packages of an interpreter; None: none seen."""
+    """Engine and version in the site-packages of an interpreter; None when there is none."""
     prefix = Path(absolute(python)).parent.parent
     folders = [str(one) for one in prefix.glob("lib*/python3*/site-packages")]
     versions = {
@@ -29,5 +29,5 @@ def engine_of(python: str) -> tuple[str, str] | None:
 
 
 def default() -> str:
-    """Ours if it has an engine, else the one that `python3` means."""
+    """This interpreter if it has an engine, else `python3` from PATH."""
     return sys.executable if engine_of(sys.executable) else absolute("python3")

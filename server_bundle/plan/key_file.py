@@ -1,7 +1,7 @@
-"""The server's key in a file that only its owner can read, as sglang's `--config` takes it.
+"""The server's key in a file that only its owner can read, for sglang's `--config`.
 
-A command line is in every process list, and sglang has no variable for its key
-(server_args.py of 0.6.2.post3, 0.7.2 and 0.5.23): a YAML file is the one way left.
+Every process list shows a command line, and sglang reads its key from no environment variable
+(server_args.py of 0.6.2.post3, 0.7.2 and 0.5.23): a YAML file is the only way left.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from pathlib import Path
 from server_bundle.errors import PlanRefused
 
 NAME = "server-key.yaml"
-"""sglang takes .yaml or .yml only (server_args_config_parser.py)."""
+"""sglang accepts only .yaml or .yml (server_args_config_parser.py)."""
 
 
 def check(key: str) -> None:
-    """Raise `PlanRefused` for a key that sglang would not take this way."""
-    # The file becomes `--api-key KEY` before argparse, which takes a dash for a flag.
+    """Raise `PlanRefused` for a key that sglang would not accept in this file."""
+    # sglang turns the file into `--api-key KEY` for argparse, which treats a dash as a flag.
     if key.startswith("-"):
-        raise PlanRefused("the key begins with a dash, which sglang takes for a flag: use another")
+        raise PlanRefused(
+            "the API key begins with a dash, which sglang treats as a flag: use another key"
+        )
 
 
 def write(folder: Path, key: str) -> Path:
-    """Put the key into the folder, whole or not at all, and return the file (0600)."""
+    """Write the key file into the folder atomically, and return its path (0600)."""
     check(key)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / NAME

@@ -1,5 +1,5 @@
-"""What one server is started with: the seam between profiles (which make it), doctor (which checks
-it before minutes of loading) and the launcher (which runs it)."""
+"""The launch plan of one server: made from a profile, checked by the doctor before minutes of
+loading, and run by the launcher."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """One server, ready to be started. Tokens, unless said otherwise."""
+    """One server, ready to be started. Sizes are in tokens, unless stated otherwise."""
 
     profile: str
     engine: str
-    """`sglang-kt` or `sglang`: whose rules and log lines hold."""
+    """`sglang-kt` or `sglang`: it decides which rules and log lines apply."""
     version: str | None
-    """Of the engine in the server's interpreter; None when unknown."""
+    """Version of the engine in the server's interpreter; None when unknown."""
     python: str
-    """The server's interpreter, not ours."""
+    """The server's interpreter, not this process's."""
     model: str
-    """Folder of the weights."""
+    """The folder of the weights."""
     served_name: str
     host: str
     port: int
     prefix: tuple[str, ...]
-    """What stands before the interpreter: numactl."""
+    """Words before the interpreter, such as numactl."""
     argv: tuple[str, ...]
-    """From the interpreter on; never with a key in it, since a process list shows it."""
+    """The command from the interpreter on. It never has a key: process lists show it."""
     environment: dict[str, str]
-    """For the child only, over the caller's own."""
+    """Variables for the server only; they override the caller's."""
     context: int | None
     planned_pool: int | None
-    """The KV pool that the plan expects (`max_total_num_tokens`); None when it cannot be known."""
+    """The expected size of the KV pool (`max_total_num_tokens`); None when unknown."""
     warmup_tokens: int
-    """One prompt of at least so many makes lazy buffers and kernels before the first user pays for
-    them: more than --kt-gpu-prefill-token-threshold."""
+    """Length of the warm-up prompt. It makes the server allocate lazy buffers and compile kernels
+    before the first user's request: more than --kt-gpu-prefill-token-threshold."""
     gpus: int
     ready_seconds: float
     """How long a start may take."""
 
     @property
     def command(self) -> tuple[str, ...]:
-        """All that is executed."""
+        """The whole command line."""
         return (*self.prefix, *self.argv)
 
     @property
     def url(self) -> str:
-        """Where this machine reaches it: its root, without /v1."""
+        """The server's root URL for clients on this machine, without /v1."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://{host}:{self.port}"
 
     @property
     def weights(self) -> Path:
-        """As a path."""
+        """The folder of the weights as a path."""
         return Path(self.model)
 
     def script(self) -> str:
-        """As a shell script that does the same in the foreground."""
+        """A shell script that starts the same server in the foreground."""
         exports = [
             f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()
         ]

@@ -1,4 +1,4 @@
-"""What a plan needs to know of this machine, read from /sys and /proc."""
+"""Facts about this machine for a plan, read from /sys and /proc."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """None: unknown."""
+    """Cores, NUMA nodes and GPUs of a machine; None when unknown."""
 
     physical_cores: int | None
     numa_nodes: int | None
     gpus: int | None
-    """Of NVIDIA's."""
+    """The number of NVIDIA GPUs."""
 
 
 def read(root: Path = Path("/")) -> MachineFacts:
-    """This machine's."""
+    """Read the facts of this machine."""
     drivers = root / "proc/driver/nvidia/gpus"
     return MachineFacts(
         physical_cores=_physical_cores(root / "sys/devices/system/cpu"),
@@ -28,10 +28,10 @@ def read(root: Path = Path("/")) -> MachineFacts:
 
 
 def _physical_cores(folder: Path) -> int | None:
-    """Pairs of package and core, of the processors that are online."""
+    """The number of distinct (package, core) pairs of all online processors."""
     cores = set()
     for topology in folder.glob("cpu[0-9]*/topology"):
-        with contextlib.suppress(OSError):  # a processor that is offline has none
+        with contextlib.suppress(OSError):  # an offline processor has no topology
             cores.add(
                 tuple(
                     (topology / name).read_text().strip()
@@ -42,7 +42,7 @@ def _physical_cores(folder: Path) -> int | None:
 
 
 def _numa_nodes(folder: Path) -> int | None:
-    """Nodes with processors: memory of a GPU or of CXL may be a node too."""
+    """The number of nodes with processors: GPU or CXL memory may be a node without any."""
     nodes = 0
     for cpus in folder.glob("node[0-9]*/cpulist"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What is wished for beyond a profile, and what of it is refused. Pure."""
+"""Overrides of a profile, and the checks that refuse invalid ones. Pure."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _OPTIONS = {
     "--context-length": "--context",
     "--mem-fraction-static": "--mem-fraction",
 }
-"""Flags of the server that the plan must know: options of ours set them."""
+"""Flags of the server that the plan must know: set them with these options of ktserver."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What is wished for beyond the profile; None: as the profile says."""
+    """Settings that override the profile; None means the profile's value."""
 
     model: str
-    """Folder of the weights."""
+    """The folder of the weights."""
     python: str = "python3"
     engine: str | None = None
     version: str | None = None
-    """Of the engine, as found in that interpreter."""
+    """Version of the engine in that interpreter."""
     host: str | None = None
     port: int | None = None
     gpus: int | None = None
@@ -43,17 +43,17 @@ class Overrides:
     mem_fraction: float | None = None
     served_name: str | None = None
     key_config: str | None = None
-    """A file by `key_file.write`, when the server is to have a key."""
+    """A file by `key_file.write`, for a server with a key."""
     entry: str = ENTRY
-    """Where `sglang_entry.py` is; used with a key only."""
+    """The path of `sglang_entry.py`; used only with a key."""
     extra: tuple[str, ...] = ()
     """Flags for the server, as typed."""
     as_guide: bool = False
-    """Exactly as the profile's source has it."""
+    """Whether to use exactly the settings of the profile's source."""
 
 
 def with_defaults(profile: Profile, wish: Overrides) -> Overrides:
-    """With the profile's values where nothing is wished for."""
+    """The overrides, completed with the profile's values."""
     return replace(
         wish,
         engine=wish.engine or profile.engine,
@@ -67,18 +67,18 @@ def with_defaults(profile: Profile, wish: Overrides) -> Overrides:
 
 
 def validate(profile: Profile, wish: Overrides) -> None:
-    """Raise `PlanRefused` for what contradicts itself, or would not run."""
+    """Raise `PlanRefused` for settings that contradict each other or would not run."""
     if profile.engine == LLAMA_CPP:
         raise PlanRefused("the embedded server needs no plan: start it with `ktserver up`")
     if profile.engine == "sglang-kt" and wish.engine != "sglang-kt":
         raise PlanRefused(
-            f"profile {profile.name} has flags that only sglang-kt knows; {wish.engine} is what "
-            "was named or found. Install sglang-kt, or take --profile generic-sglang"
+            f"profile {profile.name} has flags that only sglang-kt supports, but the engine is "
+            f"{wish.engine}. Install sglang-kt, or use --profile generic-sglang"
         )
     if profile.since and wish.version and _is_older(wish.version, profile.since):
         raise PlanRefused(
-            f"profile {profile.name} needs {profile.engine} {profile.since} or later; this is "
-            f"{wish.version}. Upgrade it: pip install -U {profile.engine}"
+            f"profile {profile.name} needs {profile.engine} {profile.since} or later, but "
+            f"{wish.version} is installed. Upgrade it: pip install -U {profile.engine}"
         )
     if wish.as_guide:
         _refuse_beside_guide(wish)
@@ -86,8 +86,8 @@ def validate(profile: Profile, wish: Overrides) -> None:
     _refuse_extra(wish)
     if wish.host and not _is_loopback(wish.host) and wish.key_config is None:
         raise PlanRefused(
-            f"--host {wish.host} without a key lets everybody who reaches port {wish.port} use "
-            "the server. Set KTJOB_API_KEY or server.api_key_file, or stay on 127.0.0.1 and use a "
+            f"--host {wish.host} without a key lets anyone who can reach port {wish.port} use the "
+            "server. Set KTJOB_API_KEY or server.api_key_file, or keep 127.0.0.1 and use an SSH "
             "tunnel"
         )
 
@@ -101,33 +101,42 @@ def _refuse_beside_guide(wish: Overrides) -> None:
     }
     for name, value in options.items():
         if value:
-            raise PlanRefused(f"--as-guide is exactly what the guide says: leave out {name}")
+            raise PlanRefused(
+                f"--as-guide uses exactly the guide's settings and cannot be combined with {name}: "
+                "leave one of them out"
+            )
 
 
 def _refuse_numbers(wish: Overrides) -> None:
     if not 0 < (wish.port or 0) < 65536:
-        raise PlanRefused(f"--port {wish.port}: a port is between 1 and 65535")
+        raise PlanRefused(f"--port {wish.port}: the port must be between 1 and 65535")
     if (wish.gpus or 0) < 1:
-        raise PlanRefused(f"--tensor-parallel-size {wish.gpus}: at least 1")
+        raise PlanRefused(f"--tensor-parallel-size {wish.gpus}: it must be at least 1")
     if wish.mem_fraction is not None and not 0 < wish.mem_fraction < 1:
-        raise PlanRefused(f"--mem-fraction {wish.mem_fraction}: a share, between 0 and 1")
+        raise PlanRefused(f"--mem-fraction {wish.mem_fraction}: it must be between 0 and 1")
     if wish.context is not None and wish.context < 1024:
-        raise PlanRefused(f"--context {wish.context}: at least 1024 tokens")
+        raise PlanRefused(f"--context {wish.context}: it must be at least 1024 tokens")
 
 
 def _refuse_extra(wish: Overrides) -> None:
     for name, _ in arguments.parse(wish.extra):
-        # argparse takes unique beginnings of a flag as well, so we do
+        # As argparse does, accept any prefix of a flag.
         option = next((ours for flag, ours in _OPTIONS.items() if flag.startswith(name)), None)
         if option is not None:
-            raise PlanRefused(f"{name}: give {option} before the `--`, where the plan sees it")
+            raise PlanRefused(
+                f"{name}: the plan needs this value, so give it as {option} before the `--`"
+            )
         if any(key.startswith(name) for key in _KEYS):
             raise PlanRefused(
                 f"{name}: every process list would show the key. Set KTJOB_API_KEY or "
-                "server.api_key_file: it then goes by a file that only you can read"
+                "server.api_key_file instead: the key is then passed in a file that only you can "
+                "read"
             )
         if name == "--config" and wish.key_config is not None:
-            raise PlanRefused("--config: sglang takes one such file, and the key comes by it")
+            raise PlanRefused(
+                "--config: sglang accepts only one configuration file, and the key already uses "
+                "it. Give these settings as flags"
+            )
 
 
 def _is_loopback(host: str) -> bool:

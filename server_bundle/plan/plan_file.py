@@ -20,8 +20,7 @@ _OPTIONAL: dict[str, Any] = {
     "gpus": 0,
     "ready_seconds": 1800.0,
 }
-"""What a plan written by hand may leave out. 30 minutes: weights from a slow disk take their
-time."""
+"""Defaults of the fields that a hand-written plan may omit. 30 minutes allow for a slow disk."""
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "str | None": (str, type(None)),
@@ -34,27 +33,27 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def to_json(plan: LaunchPlan) -> str:
-    """One object; field names are those of `LaunchPlan`."""
+    """The plan as a JSON object with the field names of `LaunchPlan`."""
     return json.dumps(dataclasses.asdict(plan), indent=1)
 
 
 def from_json(text: str) -> LaunchPlan:
-    """The plan. Raises `ValueError`, saying which field is wrong and how."""
+    """Parse a plan. Raises `ValueError` that names the invalid field and the reason."""
     data = json.loads(text)
     if not isinstance(data, dict):
-        raise ValueError("a launch plan is one JSON object")
+        raise ValueError("a launch plan must be a JSON object")
     fields = {field.name: str(field.type) for field in dataclasses.fields(LaunchPlan)}
     unknown = sorted(set(data) - set(fields))
     if unknown:
-        raise ValueError(f"unknown field {unknown[0]!r}; there are {', '.join(fields)}")
+        raise ValueError(f"unknown field {unknown[0]!r}; known fields are {', '.join(fields)}")
     data = {**_OPTIONAL, **data}
     missing = [name for name in fields if name not in data]
     if missing:
-        raise ValueError(f"{missing[0]!r} is missing")
+        raise ValueError(f"the field {missing[0]!r} is missing")
     for name, kind in fields.items():
         data[name] = _checked(name, data[name], kind)
     if not data["argv"] or data["port"] < 1:
-        raise ValueError("argv and port must name something")
+        raise ValueError("argv must not be empty, and port must be at least 1")
     return LaunchPlan(**data)
 
 
@@ -68,10 +67,10 @@ def _checked(name: str, value: object, kind: str) -> object:
         else ()
     )
     if not is_right or not all(isinstance(part, str) and "\0" not in part for part in parts):
-        raise ValueError(f"{name!r} is {value!r}, and should be {kind}")
+        raise ValueError(f"the field {name!r} is {value!r}; it must be of type {kind}")
     return tuple(parts) if name in _TUPLES else value
 
 
 def load(path: Path) -> LaunchPlan:
-    """Read a file. Raises OSError and ValueError."""
+    """Read a plan file. Raises OSError and ValueError."""
     return from_json(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Profiles: a deployment as somebody published it, and what we change about it, each with why.
+"""Profiles: published deployments, and this project's changes to them, each with its reason.
 
 A profile is `profiles/NAME.toml`; `flags.toml` has the reasons and changes that many share.
 """
@@ -17,7 +17,7 @@ from server_bundle.plan.kv_pool import Card
 EMBEDDED = "embedded"
 LLAMA_CPP = "llama.cpp"
 Value = str | bool
-"""Of a flag; True for one that stands alone."""
+"""The value of a flag; True for a flag without a value."""
 
 _FOLDER = package_data.PLAN / "profiles"
 _ENGINES = ("sglang-kt", "sglang", LLAMA_CPP)
@@ -30,10 +30,10 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Change:
-    """What we do otherwise than the source."""
+    """A change of the source's setting."""
 
     value: Value | None
-    """None: left out."""
+    """The new value; None when the flag is omitted."""
     reason: str
     evidence: str
 
@@ -44,7 +44,7 @@ class Flag:
 
     name: str
     guide: Value | None
-    """As the source has it; None when only we give it."""
+    """The source's value; None when the source does not set it."""
     reason: str
     source: str
     change: Change | None
@@ -62,7 +62,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Prefix:
-    """What stands before the interpreter."""
+    """Words before the interpreter, such as numactl."""
 
     guide: tuple[str, ...]
     reason: str
@@ -73,7 +73,7 @@ class Prefix:
 
 @dataclass(frozen=True)
 class KvFacts:
-    """What the pool can be computed from."""
+    """The values from which the KV pool is computed."""
 
     card: Card
     experts: int
@@ -83,16 +83,16 @@ class KvFacts:
 
 @dataclass(frozen=True)
 class Profile:
-    """One deployment. Values may hold {model}, {port}, {gpus}, {gpu_list}, {served_name},
-    {physical_cores}, {numa_nodes} and {safe_context}, which a plan fills in."""
+    """One deployment. Values may have the placeholders {model}, {port}, {gpus}, {gpu_list},
+    {served_name}, {physical_cores}, {numa_nodes} and {safe_context}, which a plan fills in."""
 
     name: str
     title: str
     engine: str
     since: str | None
-    """The first version of the engine that knows all its flags."""
+    """The first version of the engine that supports all its flags."""
     family: str
-    """Of models that version rules speak of; empty for others."""
+    """The model family that version rules name; empty for others."""
     status: str
     source: str
     served_name: str
@@ -109,22 +109,24 @@ class Profile:
 
 
 def names() -> list[str]:
-    """Of all profiles."""
+    """The names of all profiles, sorted."""
     return sorted(path.name[: -len(".toml")] for path in _FOLDER.glob("*.toml"))
 
 
 @cache
 def load(name: str) -> Profile:
-    """One profile. Raises `NoSuchProfile`; `ValueError` for one that is not valid (a bug)."""
+    """One profile. Raises `NoSuchProfile`, and `ValueError` for an invalid file (a bug)."""
     if name not in names():
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise NoSuchProfile(f"there is no profile {name!r}{hint} `ktserver profiles` lists them")
+        hint = f"; did you mean {close[0]}?" if close else "."
+        raise NoSuchProfile(
+            f"there is no profile {name!r}{hint} List them with `ktserver profiles`"
+        )
     return from_toml(name, package_data.read(_FOLDER / f"{name}.toml"))
 
 
 def from_toml(name: str, data: dict[str, Any]) -> Profile:
-    """A profile from its file's content. Raises `ValueError`, naming what is wrong."""
+    """A profile from its file's content. Raises `ValueError` that names the problem."""
     _check(name, data)
     return Profile(
         name=name,
@@ -156,13 +158,15 @@ def _check(name: str, data: dict[str, Any]) -> None:
     missing = _KEYS - set(data) - {"since", "family", "context", "kv", "prefix", "variable"}
     missing.discard("change")
     if unknown or missing:
-        raise ValueError(f"profile {name}: unknown {sorted(unknown)}, missing {sorted(missing)}")
+        raise ValueError(
+            f"profile {name}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}"
+        )
     if data["engine"] not in _ENGINES:
-        raise ValueError(f"profile {name}: engine {data['engine']!r} is none of {_ENGINES}")
+        raise ValueError(f"profile {name}: engine {data['engine']!r} is not one of {_ENGINES}")
 
 
 def _flags(name: str, data: dict[str, Any]) -> tuple[Flag, ...]:
-    """Those of the source in its order, then those that only we give."""
+    """The source's flags in their order, then the flags that this project adds."""
     shared = _shared()
     ours = data.get("change", {})
     flags = []

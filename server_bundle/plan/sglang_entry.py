@@ -1,9 +1,9 @@
 """`python -m sglang.launch_server`, with the key kept out of the server's log.
 
-sglang-kt prints all its settings at the start, the key in clear among them (entrypoints/engine.py:
-`logger.info(f"{server_args=}")`; 0.6.2.post3 and 0.7.2). This file is run by the *server's*
-interpreter, which has no ktjob: it imports nothing of ours. Everything after that is sglang's own
-module under its own name, so that its child processes start as they always do.
+sglang-kt prints all its settings at the start, with the key in clear text (entrypoints/engine.py:
+`logger.info(f"{server_args=}")`; 0.6.2.post3 and 0.7.2). The *server's* interpreter runs this file
+and has no ktjob, so the file imports nothing of this project. It then runs sglang's own module
+under its own name, so that child processes start as usual.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SECRETS = ("api_key", "admin_api_key")
 
 
 def hide_keys(server_args: Any) -> None:
-    """Let `repr` of this class, the settings, show no key."""
+    """Make `repr` of the settings class hide all keys."""
     shown = server_args.__repr__
 
     def without_keys(self: Any) -> str:
@@ -35,13 +35,13 @@ def hide_keys(server_args: Any) -> None:
 
 def main() -> None:
     """Run sglang."""
-    # As with `-m`: our folder holds modules that must not stand in for the server's own.
+    # As with `-m`: modules in this file's folder must not shadow the server's own.
     sys.path[0] = os.getcwd()
-    # First as a module: what it does before anything of sglang is imported (CUDA architectures for
-    # compilers) comes first this way too.
+    # Import the module first: what it does before any other import of sglang (CUDA architectures
+    # for compilers) must still happen first.
     importlib.import_module(MODULE)
     hide_keys(importlib.import_module("sglang.srt.server_args").ServerArgs)
-    del sys.modules[MODULE]  # runpy warns of what is imported already
+    del sys.modules[MODULE]  # runpy warns about modules that are imported already
     runpy.run_module(MODULE, run_name="__main__", alter_sys=True)
 
 

@@ -1,4 +1,4 @@
-"""What each version of each server needs, refuses and does oddly: `versions.toml`, asked."""
+"""Requirements and rules for each version of each server, from `versions.toml`."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ FAIL = "fail"
 
 @dataclass(frozen=True)
 class Requirement:
-    """A package that must stand beside the engine, in the server's interpreter."""
+    """A package that must be installed with the engine, in the server's interpreter."""
 
     package: str
     spec: str
-    """Comparisons, all of which must hold: `>=0.6.9`, `>=2.9.1,<2.10`."""
+    """Comparisons that must all hold: `>=0.6.9`, `>=2.9.1,<2.10`."""
     severity: str
     """`fail`: the server will not run. `warn`: it may."""
     reason: str
     source: str
 
     def allows(self, version: str) -> bool:
-        """Whether this version of the package will do."""
+        """Whether this version of the package is acceptable."""
         return satisfies(version, self.spec)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that a launch must heed."""
+    """A rule that every launch must follow."""
 
     id: str
     action: str
     """`drop` or `floor` (change the flag), `warn` (about the flag), `note` (about the version)."""
     flag: str | None
     value: int | None
-    """The least, for `floor`."""
+    """The minimum, for `floor`."""
     reason: str
     source: str
 
@@ -47,9 +47,9 @@ class Rule:
 def required_packages(
     engine: str, version: str | None, family: str | None = None
 ) -> tuple[Requirement, ...]:
-    """What must be installed for a version (None: unknown) of `sglang-kt` or `sglang`.
+    """The packages that a version (None: unknown) of `sglang-kt` or `sglang` needs.
 
-    With a model family (`Profile.family`) only what matters for it, without one all.
+    With a model family (`Profile.family`) only those that it needs, without one all.
     """
     return tuple(
         Requirement(one["name"], one["spec"], one["severity"], one["reason"], one["source"])
@@ -60,7 +60,8 @@ def required_packages(
 
 
 def rules(engine: str, version: str | None, family: str) -> tuple[Rule, ...]:
-    """Those that hold for this version (None: unknown, then all that might) and model family."""
+    """The rules for this version and model family. For an unknown version (None) all that may
+    apply."""
     return tuple(
         Rule(
             id=one["id"],
@@ -76,12 +77,12 @@ def rules(engine: str, version: str | None, family: str) -> tuple[Rule, ...]:
 
 
 def holds(rule: str, engine: str, version: str | None, family: str) -> bool:
-    """Whether the rule of this id is among them."""
+    """Whether the rule with this id applies."""
     return any(one.id == rule for one in rules(engine, version, family))
 
 
 def satisfies(version: str, spec: str) -> bool:
-    """Whether a version passes all comparisons. Raises `ValueError` for what is no comparison."""
+    """Whether a version passes all comparisons. Raises `ValueError` for an invalid comparison."""
     return all(_passes(version, part.strip()) for part in spec.split(","))
 
 
@@ -89,7 +90,7 @@ def order(version: str) -> tuple[int, ...]:
     """A version as numbers that compare: release, then rc before and post after it (PEP 440)."""
     found = re.match(r"v?(\d+(?:\.\d+)*)(.*)", version.strip())
     if found is None:
-        raise ValueError(f"{version!r} is no version")
+        raise ValueError(f"{version!r} is not a version number")
     release = [int(part) for part in found[1].split(".")][:6]
     rest = found[2].partition("+")[0]  # +cu128 is a build, not a version
     post = re.search(r"post(\d+)", rest)
@@ -101,7 +102,7 @@ def order(version: str) -> tuple[int, ...]:
 def _passes(version: str, comparison: str) -> bool:
     found = re.fullmatch(r"(>=|<=|==|<|>)\s*(\S+)", comparison)
     if found is None:
-        raise ValueError(f"{comparison!r} is no comparison")
+        raise ValueError(f"{comparison!r} is not a version comparison such as >=1.2")
     ours, theirs = order(version), order(found[2])
     return {
         ">=": ours >= theirs,

@@ -27,7 +27,7 @@ GUIDES = [
 REASONS = {
     "the README's test installs into a new environment",
     "there are no four GPUs in CI",
-    "nobody waits for the night in CI",
+    "CI does not wait for the night",
     "it changes the machine",
 }
 """Why a block may be left out; whoever needs another argues for it here."""

@@ -41,7 +41,7 @@ def _make_next(tree: Path) -> None:
         text = (tree / name).read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{name} no longer has one {old!r}"
         (tree / name).write_text(text.replace(old, new), encoding="utf-8")
-    (tree / "jobs/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
+    (tree / "jobs/store/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
 
 
 class Installed:
@@ -110,7 +110,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
         assert ours.ktjob("result", first) == ours.ktjob("result", second) == "Whole."
         assert len(server.requests()) == 2
     log = state.runner_log.read_text(encoding="utf-8")
-    assert "of the next version serves" in log and "hands over" in log
+    assert "of the next version serves" in log and "a new version of ktjob was installed" in log
 
 
 def test_an_older_program_beside_a_newer_one_leaves_the_queue_to_it(

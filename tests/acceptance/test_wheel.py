@@ -26,7 +26,11 @@ def test_it_holds_the_three_packages_their_sql_and_their_types(wheel: zipfile.Zi
     """And nothing else: `tests` and `examples` are names that others have too."""
     names = [name for name in wheel.namelist() if ".dist-info/" not in name]
     assert {name.split("/")[0] for name in names} == {"jobs", "ktclient", "server_bundle"}
-    for needed in ("jobs/sql/0001_jobs.sql", "jobs/sql/queries.sql", "ktclient/cli/ktjob.py"):
+    for needed in (
+        "jobs/store/sql/0001_jobs.sql",
+        "jobs/store/sql/queries.sql",
+        "ktclient/cli/ktjob.py",
+    ):
         assert needed in names
     for package in ("jobs", "ktclient", "server_bundle"):
         assert f"{package}/py.typed" in names

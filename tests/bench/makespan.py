@@ -277,10 +277,10 @@ def _ask(client: openai.OpenAI, message: str) -> float | None:
 
 RUNS: dict[str, Run] = {
     "ktjob": by_ktjob,
-    "ktjob, small ones first": partial(by_ktjob, for_small=1),
-    "at once, no timeouts": by_threads,
+    "ktjob, small prompts first": partial(by_ktjob, for_small=1),
+    "all simultaneously, no timeouts": by_threads,
     "two at a time, no timeouts": partial(by_threads, at_a_time=2),
-    "at once, openai's defaults": partial(
+    "all simultaneously, openai's defaults": partial(
         by_threads, timeout=OPENAI_TIMEOUT, retries=OPENAI_RETRIES
     ),
 }

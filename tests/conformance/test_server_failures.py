@@ -96,10 +96,10 @@ DUMMY = ("--load-format", "dummy")
 CASES: dict[str, tuple[Folder, tuple[str, ...], str | None]] = {
     "weights_missing": (copied, (), "no .safetensors in"),
     "weights_damaged": (damaged, (), "model.safetensors (another size"),
-    "model_not_found": (lambda tmp_path: tmp_path / "no/such/folder", (), "is no folder"),
+    "model_not_found": (lambda tmp_path: tmp_path / "no/such/folder", (), "does not exist"),
     "context_too_long": (copied, (*DUMMY, "--context-length", "9999999"), "9,999,999"),
     "bad_arguments": (copied, (*DUMMY, "--kt-cpu-infer", "60"), None),
-    "remote_code_refused": (with_code, DUMMY, "the model brings code of its own"),
+    "remote_code_refused": (with_code, DUMMY, "the model contains its own Python code"),
 }
 
 

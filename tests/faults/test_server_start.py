@@ -118,8 +118,8 @@ def test_a_start_that_fails_tells_its_last_words(lab: Lab, stage: str) -> None:
     up = lab.up(plan, "--restart", "on-failure")
     names = {"weights": "loading weights", "graphs": "capturing graphs", "port": "opening its port"}
     assert (up.returncode, up.stdout) == (6, "")
-    assert f"at {names[stage]}: SIGKILL" in up.stderr
-    assert "CUDA out of memory" in up.stderr and "cure: " in up.stderr
+    assert f"in stage {names[stage]!r}: SIGKILL" in up.stderr
+    assert "CUDA out of memory" in up.stderr and "fix: " in up.stderr
     assert f"ktserver explain {lab.files().log}" in up.stderr
     assert lab.living() == []
     status = lab.run("status", "--json")
@@ -129,7 +129,7 @@ def test_a_start_that_fails_tells_its_last_words(lab: Lab, stage: str) -> None:
 def test_an_interpreter_that_is_not_there(lab: Lab) -> None:
     """And one that does not know the module."""
     nowhere = lab.up(lab.plan(argv=("/no/such/python", "-m", "sglang.launch_server")))
-    assert nowhere.returncode == 6 and "/no/such/python is no program" in nowhere.stderr
+    assert nowhere.returncode == 6 and "cannot find the program /no/such/python" in nowhere.stderr
     empty = lab.up(lab.plan(argv=(KTSERVER[0], "-m", "no_such_module")))
     assert empty.returncode == 6 and "exit code 1" in empty.stderr
     assert "No module named no_such_module" in empty.stderr

@@ -93,7 +93,7 @@ def test_a_worker_told_to_stop_keeps_its_text_and_gives_the_job_back(
     with Store.open(state) as store:
         (again,) = (one for one in store.events(job.id) if one.kind == "queued again")
     assert again.data["cause"] == "worker_stopped"
-    assert f"(process {first.pid}) was told to stop ({number.name})" in str(again.data["message"])
+    assert f"(process {first.pid}) was stopped by {number.name}" in str(again.data["message"])
     gate.touch()
     until(succeeded(state, job))
     assert look(state, job).attempt == 2

@@ -139,7 +139,7 @@ def test_running_work_outlives_a_full_disk(
     empty_log(home)
     disk.fill(step)
     gate.touch()
-    until(lambda: "kept in memory" in home.job_log(job.id).read_text())
+    until(lambda: "output in memory" in home.job_log(job.id).read_text())
     assert identity.is_same_process_alive(worker)
     assert acks.read_text().split()[2:] == ["begin"], "promised what could not be written"
     disk.free()
@@ -165,7 +165,7 @@ def test_the_end_of_a_job_waits_for_room(
     empty_log(home)
     disk.fill(0)
     gate.touch()
-    until(lambda: "trying again" in home.job_log(job.id).read_text())
+    until(lambda: "retrying" in home.job_log(job.id).read_text())
     disk.free()
     until(queueing.ended(home, job))
     assert queueing.look(home, job).state == "SUCCEEDED"

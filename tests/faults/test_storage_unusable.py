@@ -118,7 +118,7 @@ def test_an_emptied_database_is_not_taken_for_a_new_one(
         path.write_bytes(b"")
     state.runner_log.touch()
     state.worker_lock(job_id).touch()
-    every_command(state.root, job_id, "it is empty, though jobs have run here")
+    every_command(state.root, job_id, "it is empty, although jobs have run here")
     state.worker_lock(job_id).unlink()
     with Store.open(state) as store:
         assert store.newest(1) == []

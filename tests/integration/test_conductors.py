@@ -181,7 +181,7 @@ def test_a_cancel_reaches_the_parts_of_a_dead_conductor(state: StateDir) -> None
         first = store.submit(part, Capacity(slots=1))
         store.request_cancel(whole.id)
         assert store.job(first.id).state == "CANCELLED"
-        with pytest.raises(IllegalTransition, match="no more parts"):
+        with pytest.raises(IllegalTransition, match="cannot add parts"):
             store.submit(NewJob("pool", "{}", b"x", "part", parent=whole.id, part="2"), Capacity())
 
 

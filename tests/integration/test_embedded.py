@@ -117,7 +117,7 @@ def test_it_leaves_by_itself_when_it_is_idle_for_long(
     """Nobody has to remember that it was started."""
     running = embedded.ensure_up(state.server, model_cache, quiet, idle_seconds=0.5)
     until(lambda: not identity.is_same_process_alive(running.process), seconds=30)
-    assert "leaving: idle" in Path(running.log).read_text()
+    assert "exiting: idle" in Path(running.log).read_text()
     assert embedded.status(state.server) is None
 
 

@@ -25,7 +25,7 @@ from ktclient.prompts.tasks import Kind
 from ktclient.records.snapshot import Snapshot
 
 SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "ktclient/schema.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "ktclient/records/schema.json").read_text(encoding="utf-8")
 )
 EXTENDED = ("job", "list", "result", "show")
 """Several of $defs together describe an object of these."""

@@ -86,7 +86,9 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def hurry(**seconds: float) -> None:
         folder = str(Path(__file__).parents[1] / "support" / "pacing")
         monkeypatch.setenv("PYTHONPATH", folder)
-        settings = ",".join(f"jobs.{name.replace('__', ':')}={s}" for name, s in seconds.items())
+        settings = ",".join(
+            f"jobs.store.{name.replace('__', ':')}={s}" for name, s in seconds.items()
+        )
         monkeypatch.setenv("KTJOB_PACE", settings)
 
     return hurry

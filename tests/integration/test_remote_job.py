@@ -132,7 +132,7 @@ def test_two_that_do_not_understand_each_other_say_so(
     """Before anything is sent; and which of them is to be updated."""
     hello = {"protocol": protocol, "version": "9.9"}
     script = (
-        f"#!{sys.executable}\nimport sys\nfrom ktclient import remote_frames as frames\n"
+        f"#!{sys.executable}\nimport sys\nfrom ktclient.remote import frames\n"
         "sys.stdout.buffer.write(frames.MAGIC)\n"
         f"frames.write_record(sys.stdout.buffer, frames.HELLO, {hello})\n"
     )

@@ -211,7 +211,9 @@ def test_a_backup_is_a_whole_database(state: StateDir, run: Run, tmp_path: Path)
         assert store.job(job_id).state == "SUCCEEDED"
         assert [piece.text for piece in store.pieces(job_id, 1)] == ["words"]
     failed = run("backup", "no/such/folder/copy.db")
-    assert failed.returncode == 1 and "copy.db" in failed.stderr and "is there" in failed.stderr
+    assert (
+        failed.returncode == 1 and "copy.db" in failed.stderr and "existing folder" in failed.stderr
+    )
     assert "KTJOB_HOME" not in failed.stderr, "the state directory is in order"
     assert run("backup", "-").returncode == 2 and not (tmp_path / "-").exists()
 

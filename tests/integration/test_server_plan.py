@@ -79,7 +79,7 @@ def test_as_the_guide_has_it(ktjob_home: Path, model: str) -> None:
     told = ktserver("plan", "--model", model, "--as-guide", "--sh")
     assert "numactl --interleave=all" in told.stdout
     assert "--host 0.0.0.0" in told.stdout
-    assert "there is no key" in told.stderr
+    assert "the server has no key" in told.stderr
 
 
 def test_the_key_is_in_nothing_but_its_file(
@@ -104,7 +104,7 @@ def test_refusals_exit_with_two(ktjob_home: Path, model: str) -> None:
     for words, said in (
         (("--model", model, "--host", "0.0.0.0"), "KTJOB_API_KEY"),
         (("--model", model, "--", "--api-key", "x"), "process list"),
-        (("--model", model, "--context", "1048576", "--mem-fraction", "0.7"), "wait for ever"),
+        (("--model", model, "--context", "1048576", "--mem-fraction", "0.7"), "wait forever"),
         (("--model", model, "--profile", "nothing"), "ktserver profiles"),
         ((), "--model"),
     ):

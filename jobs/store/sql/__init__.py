@@ -6,7 +6,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 MIGRATIONS = _HERE
-"""The folder of the migrations. Tests put another in its place."""
+"""The folder of the migrations. Tests replace it."""
 _MARK = "-- name: "
 
 

@@ -1,5 +1,5 @@
--- Named statements for jobs.store. Each guards its own edge: no row touched means somebody was
--- first. Written for SQLite 3.31: no RETURNING.
+-- Named statements for jobs.store. Each guards its own transition: no row touched means that another
+-- process was first. Written for SQLite 3.31: no RETURNING.
 
 -- name: insert_document
 INSERT INTO documents (sha256, body, created_at) VALUES (:sha256, :body, :at)
@@ -163,7 +163,7 @@ SELECT jobs.* FROM jobs JOIN (
     WHERE status = 'QUEUED' AND coalesce(not_before, '') <= :now AND NOT EXISTS (
         SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
         WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')) AS line USING (seq)
--- The oldest is always among them, however many others are on a document that is warm.
+-- The oldest job is always included, however many others have the pool's warm document.
 WHERE min(line.place, line.plain) <= :ahead ORDER BY priority DESC, seq;
 
 -- name: jobs_in_status
@@ -223,7 +223,7 @@ WHERE job_id = :job_id AND attempt = :number AND seq > :after ORDER BY seq;
 UPDATE jobs SET status = 'RUNNING', attempt = attempt + 1, cause = NULL, message = NULL,
                 started_at = coalesce(started_at, :at)
 WHERE id = :id AND status = 'QUEUED' AND cancel_requested_at IS NULL
-      -- The runner admits; this keeps to it when a worker of a killed runner claims late.
+      -- The runner admits jobs; this check covers a late claim by a worker of a killed runner.
       AND (weight + (SELECT total(weight) FROM jobs AS others
                      WHERE others.pool = jobs.pool AND others.status = 'RUNNING')
                <= (SELECT capacity FROM pools WHERE name = pool)

@@ -1,4 +1,4 @@
-"""The clock: TLS, logs and deadlines go by it."""
+"""The clock, which TLS, logs and deadlines depend on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SLACK_SECONDS = 86_400.0
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Said only where it is certainly wrong: a file of the model is from the future."""
+    """Report the clock only when it is certainly wrong: a file of the model is from the future."""
     config = case.checkpoint.folder / "config.json"
     if not config.exists():
         return
     written = datetime.fromtimestamp(config.stat().st_mtime, timezone.utc)
     ahead = clock.seconds_between(clock.now(), written.isoformat().replace("+00:00", "Z"))
     if ahead > _SLACK_SECONDS:
-        seen = f"{config} was written {ahead / 86_400:,.0f} days from now"
-        why = "the clock is behind: certificates are refused, logs lie"
-        yield warning("clock", seen, why, "", "timedatectl set-ntp true")
+        seen = f"the date of {config} is {ahead / 86_400:,.0f} days in the future"
+        why = "the clock is slow: TLS certificates are refused, and times in logs are wrong"
+        yield warning("clock", seen, why, "", "run timedatectl set-ntp true")

@@ -1,4 +1,4 @@
-"""The CPU: its instructions, its physical cores, its memory nodes. They compute the experts."""
+"""The CPU, which computes the experts: its instructions, physical cores and NUMA nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AMX = ("amx_tile", "amx_int8")
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """What matters only for experts on the CPU is not said without them."""
+    """Check what every server needs, and for experts on the CPU what those need."""
     text = case.machine.read("proc/cpuinfo")
     flags = set((re.search(r"^flags\s*: (.*)$", text, re.M) or ["", ""])[1].split())
     name = (re.search(r"^model name\s*: (.*)$", text, re.M) or ["", "unknown"])[1]
@@ -28,7 +28,7 @@ def check(case: Case) -> Iterator[Finding]:
         ),
         "no AVX2",
     )
-    counted = f"{_counted(cores, 'physical core')}, {_counted(nodes, 'memory node')}"
+    counted = f"{_counted(cores, 'physical core')}, {_counted(nodes, 'NUMA node')}"
     yield ok(_ABOUT, f"{name}: {counted}, {best}")
     if case.uses_cpu_experts:
         yield from _instructions(case, flags)
@@ -38,14 +38,14 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _nodes_with_processors(machine: Machine) -> int:
-    """The memory of a GPU or of CXL may be a node too, and counts for nothing here."""
+    """The number of NUMA nodes with processors; GPU or CXL memory may be a node without any."""
     lists = machine.names("sys/devices/system/node/node[0-9]*/cpulist")
     return sum(1 for path in lists if machine.read(path).strip()) or 1
 
 
 def physical_cores(cpuinfo: str) -> int:
-    """Cores without their hyperthreads; processors where the kernel does not tell (ARM, some
-    virtual machines)."""
+    """The number of cores without hyperthreads; of processors where /proc/cpuinfo lists no cores
+    (ARM, some virtual machines)."""
     blocks = cpuinfo.strip().split("\n\n")
     pairs = set()
     for block in blocks:
@@ -60,22 +60,24 @@ def _instructions(case: Case, flags: set[str]) -> Iterator[Finding]:
     method = case.kt_method
     if "avx2" not in flags:
         why = "kt-kernel needs it for every method"
-        yield error(_ABOUT, "no AVX2", why, "KT #1713", "another machine")
+        yield error(_ABOUT, "no AVX2", why, "KT #1713", "use another machine")
     elif method.startswith("AMX") and not set(_AMX) <= flags:
-        why = f"--kt-method {method} is for AMX (Intel from Sapphire Rapids on)"
-        cure = "another --kt-method, with weights made for it"
+        why = f"--kt-method {method} needs AMX (Intel from Sapphire Rapids on)"
+        cure = "use another --kt-method, with weights made for it"
         yield warning(_ABOUT, "no AMX", why, "KT doc/en (AMX)", cure)
     elif not set(_AVX512) <= flags and method not in ("GPTQ_INT4", "LLAMAFILE", "MOE_INT4"):
         seen = "no AVX-512"
         why = f"--kt-method {method} falls back to AVX2: slow, and not in every version"
         if method == "MXFP4" and case.is_older("0.7.0"):
             why = "MXFP4 backend not available. Required ISA: AVX512F + AVX512BW"
-            yield error(_ABOUT, seen, why, "KT #1999", "sglang-kt and kt-kernel 0.7 or newer")
+            cure = "install sglang-kt and kt-kernel 0.7 or newer"
+            yield error(_ABOUT, seen, why, "KT #1999", cure)
         else:
-            yield warning(_ABOUT, seen, why, "KT #1999, AVX2 tutorial", "a CPU with AVX-512")
+            cure = "use a CPU with AVX-512"
+            yield warning(_ABOUT, seen, why, "KT #1999, AVX2 tutorial", cure)
     elif method in ("MXFP4", "BF16") and "avx512_bf16" not in flags:
-        why = "without it MXFP4 decoded garbage in some builds of kt-kernel, and BF16 was refused"
-        cure = "check an answer by eye; a kt-kernel with #2196 or, for BF16, #1908"
+        why = "without it some builds of kt-kernel decode garbage with MXFP4 and refuse BF16"
+        cure = "read an answer to check it; use a kt-kernel with #2196 or, for BF16, #1908"
         yield note(_ABOUT, "AVX-512 without BF16", why, "KT #2192, #1907", cure)
 
 
@@ -87,32 +89,32 @@ def _threads(case: Case, cores: int) -> Iterator[Finding]:
     wanted = case.flags.whole("--kt-cpuinfer")
     allowed = _allowed(case.machine.read("proc/self/status"))
     processors = len(re.findall(r"^processor\s*:", case.machine.read("proc/cpuinfo"), re.M))
-    best = cores - 2 if cores > 8 else cores  # the ranks of the GPUs need some too
+    best = cores - 2 if cores > 8 else cores  # the processes of the GPU ranks need cores too
     if wanted is None:
         return
     if wanted > cores:
         yield warning(
             _ABOUT,
-            f"--kt-cpuinfer {wanted}, and {_counted(cores, 'physical core')}",
-            "it is the total of threads, and two on one core are about ten times slower",
+            f"--kt-cpuinfer {wanted}, but only {_counted(cores, 'physical core')}",
+            "it is the total number of threads, and two on one core are about ten times slower",
             "KT commit 01fdfa60; kt_kernel/experts_base.py",
-            f"--kt-cpuinfer {best}",
+            f"set --kt-cpuinfer {best}",
         )
     elif wanted < cores // 2:
-        why = "cores stand idle: it is the total, not a number for each node"
-        cure = f"--kt-cpuinfer {best}, unless something else needs them"
+        why = "the other cores are idle: it is the total number of threads, not one per NUMA node"
+        cure = f"set --kt-cpuinfer {best}, unless other programs need the cores"
         yield note(
             _ABOUT, f"--kt-cpuinfer {wanted} of {cores} cores", why, "KT experts_base.py", cure
         )
     if allowed is not None and allowed < min(wanted, processors):
-        seen = f"{allowed} of {processors} processors are allowed here (cpuset, taskset)"
-        why = f"--kt-cpuinfer {wanted} threads share them"
+        seen = f"only {allowed} of {processors} processors may be used (cpuset, taskset)"
+        why = f"the {wanted} threads of --kt-cpuinfer share them"
         cure = "raise docker's --cpuset-cpus, or lower --kt-cpuinfer"
         yield warning(_ABOUT, seen, why, "", cure)
 
 
 def _allowed(status: str) -> int | None:
-    """How many processors, from `Cpus_allowed_list: 0-63,128`."""
+    """The number of allowed processors, from `Cpus_allowed_list: 0-63,128`."""
     found = re.search(r"^Cpus_allowed_list:\s*([\d,-]+)$", status, re.M)
     if not found:
         return None
@@ -128,19 +130,21 @@ def _nodes(case: Case, nodes: int) -> Iterator[Finding]:
     if pools != nodes:
         yield warning(
             _ABOUT,
-            f"--kt-threadpool-count {pools}, and {_counted(nodes, 'memory node')}",
-            "each pool computes its part of the experts from memory beside it",
+            f"--kt-threadpool-count {pools}, but {_counted(nodes, 'NUMA node')}",
+            "each thread pool computes its part of the experts from the memory of its node",
             "KT kt_kernel/experts_base.py",
-            f"--kt-threadpool-count {nodes}",
+            f"set --kt-threadpool-count {nodes}",
         )
 
 
 def _numactl(case: Case, nodes: int) -> Iterator[Finding]:
     wants = "numactl" in case.plan.prefix[:1]
     if wants and case.machine.run(["numactl", "--show"]) is None:
-        cure = "apt install numactl, or plan without it"
-        yield error(_ABOUT, "no numactl", "the server is started by it", "", cure)
+        cure = "run apt install numactl, or make a plan without it"
+        yield error(_ABOUT, "no numactl", "the plan starts the server with it", "", cure)
     elif not wants and nodes > 1 and case.uses_cpu_experts:
-        why = "where the kernel puts memory decides how fast experts are read"
-        cure = "numactl --interleave=all (the guide), or sglang-kt's own placement (KT, 2026-07)"
-        yield note(_ABOUT, f"{nodes} memory nodes and no numactl", why, "the guide", cure)
+        why = "the placement of memory decides how fast the CPU reads the experts"
+        cure = (
+            "compare numactl --interleave=all (the guide) with sglang-kt's placement (KT 2026-07)"
+        )
+        yield note(_ABOUT, f"{nodes} NUMA nodes, without numactl", why, "the guide", cure)

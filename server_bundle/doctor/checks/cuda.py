@@ -1,4 +1,4 @@
-"""CUDA thrice: what the driver knows, what torch was built for, and what nvcc compiles."""
+"""Three versions of CUDA: the driver's, torch's and nvcc's."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _OLDEST_FOR: tuple[tuple[Capability, Capability], ...] = (
     ((9, 0), (11, 8)),
     ((8, 9), (11, 8)),
 )
-"""From this compute capability on, CUDA must be at least so new (CUDA's release notes)."""
+"""(compute capability, the oldest CUDA that supports it), by CUDA's release notes."""
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Only where there is a GPU."""
+    """Check the versions, if the server uses GPUs."""
     if not case.gpus or case.wants_gpus == 0:
         return
     known = nvidia.cuda_of_driver(case.machine)
@@ -39,19 +39,19 @@ def _words(cuda: Capability) -> str:
 def _driver(case: Case, known: Capability | None, needed: Capability) -> Iterator[Finding]:
     name = f"driver {case.gpus[0].driver}"
     if known is None:
-        yield note(_ABOUT, name, "its CUDA version could not be seen", "")
+        yield note(_ABOUT, name, "nvidia-smi does not show its CUDA version", "")
     elif known < needed:
         why = f"{case.gpus[0].name} needs CUDA {_words(needed)}"
-        cure = "a newer driver: 570 or newer for CUDA 12.8"
-        yield error(_ABOUT, f"{name} knows CUDA {_words(known)}", why, "the guide", cure)
+        cure = "install a newer driver: 570 or newer for CUDA 12.8"
+        yield error(_ABOUT, f"{name} supports CUDA {_words(known)}", why, "the guide", cure)
     else:
-        yield ok(_ABOUT, f"{name} knows CUDA {_words(known)}")
+        yield ok(_ABOUT, f"{name} supports CUDA {_words(known)}")
 
 
 def _torch(case: Case, known: Capability | None, needed: Capability) -> Iterator[Finding]:
     installed = case.inside.packages.get("torch", "")
     if installed.endswith("+cpu"):
-        cure = "pip install torch without the index for CPUs"
+        cure = "install torch without the package index for CPU builds"
         yield error(_ABOUT, f"torch {installed}", "it is built without CUDA", "", cure)
         return
     built = _cuda_of_torch(installed, case.inside.packages)
@@ -59,12 +59,12 @@ def _torch(case: Case, known: Capability | None, needed: Capability) -> Iterator
         return
     seen = f"torch {installed} is built for CUDA {_words(built)}"
     if known is not None and built[0] > known[0]:
-        why = f"The NVIDIA driver on your system is too old: it knows {_words(known)}"
-        cure = "a newer driver (580 for CUDA 13), or a torch for the older CUDA"
+        why = f"The NVIDIA driver on your system is too old: it supports CUDA {_words(known)}"
+        cure = "install a newer driver (580 for CUDA 13), or a torch for the older CUDA"
         yield error(_ABOUT, seen, why, "sglang #11395", cure)
     elif built < needed:
         why = f"no kernel image is available for execution on {case.gpus[0].name}"
-        cure = f"a torch for CUDA {_words(needed)} or newer"
+        cure = f"install a torch for CUDA {_words(needed)} or newer"
         yield error(_ABOUT, seen, why, "pytorch #167244", cure)
 
 
@@ -80,7 +80,7 @@ def _cuda_of_torch(version: str, packages: dict[str, str]) -> Capability | None:
 
 
 def _compiler(case: Case, needed: Capability) -> Iterator[Finding]:
-    """nvcc is asked for where flashinfer looks: CUDA_HOME, the PATH, the usual place."""
+    """Look for nvcc where flashinfer does: in CUDA_HOME, PATH and the default folder."""
     home = case.environment.get("CUDA_HOME")
     places = [*([f"{home}/bin/nvcc"] if home else []), "nvcc", "/usr/local/cuda/bin/nvcc"]
     found = ((place, nvidia.cuda_of_compiler(case.machine, place)) for place in places)
@@ -89,14 +89,15 @@ def _compiler(case: Case, needed: Capability) -> Iterator[Finding]:
         yield warning(
             _ABOUT,
             "no nvcc",
-            "flashinfer and sglang compile kernels on first use, and fail then",
+            "flashinfer and sglang compile kernels on first use, and would fail then",
             "flashinfer #3675",
             f"install the CUDA toolkit {_words(needed) if needed > (0, 0) else ''}".rstrip()
             + ", or set CUDA_HOME",
         )
     elif release < needed:
         why = "nvcc fatal: Unsupported gpu architecture, or 'requires GPUs with sm75 or higher'"
-        cure = f"a CUDA toolkit {_words(needed)} or newer, first in PATH or as CUDA_HOME"
-        yield error(_ABOUT, f"{place} is of CUDA {_words(release)}", why, "flashinfer #1658", cure)
+        cure = f"install the CUDA toolkit {_words(needed)} or newer, first in PATH or as CUDA_HOME"
+        seen = f"{place} is from CUDA {_words(release)}"
+        yield error(_ABOUT, seen, why, "flashinfer #1658", cure)
     else:
-        yield ok(_ABOUT, f"{place} is of CUDA {_words(release)}")
+        yield ok(_ABOUT, f"{place} is from CUDA {_words(release)}")

@@ -20,12 +20,12 @@ _NETWORK = re.compile(
 _IN_MEMORY = ("tmpfs", "ramfs")
 _KERNELS_LEAST = 1 * _GIB
 _KERNELS_GOOD = 5 * _GIB
-"""flashinfer's, triton's and torch's caches of a few models."""
+"""Enough for the kernel caches of flashinfer, triton and torch for a few models."""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """What is mounted where, by /proc/self/mountinfo."""
+    """A mount point, its filesystem type and its source, by /proc/self/mountinfo."""
 
     place: Path
     kind: str
@@ -49,15 +49,15 @@ def mount_of(machine: Machine, path: Path) -> Mount | None:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Loading reads all weights once; everything after that is in memory."""
+    """Check the disk of the weights, which loading reads once, and the space for kernels."""
     if case.checkpoint.is_there:
         yield from _weights(case)
     home = case.machine.home()
     space = case.machine.space(home)
     if space is not None and space.free < _KERNELS_GOOD:
         seen = f"{space.free / _GIB:,.1f} GiB free for {home}/.cache"
-        why = "flashinfer, triton and torch keep the kernels there that they compile"
-        cure = "free some space, or point XDG_CACHE_HOME and FLASHINFER_WORKSPACE_BASE elsewhere"
+        why = "flashinfer, triton and torch store their compiled kernels there"
+        cure = "free some space, or set XDG_CACHE_HOME and FLASHINFER_WORKSPACE_BASE"
         kind = error if space.free < _KERNELS_LEAST else warning
         yield kind(_ABOUT, seen, why, "", cure)
 
@@ -69,19 +69,19 @@ def _weights(case: Case) -> Iterator[Finding]:
     seen = f"the weights are on {mount.kind} ({mount.source})"
     cure = "copy them to a local NVMe disk"
     if _NETWORK.fullmatch(mount.kind):
-        why = "loading goes at the network's pace, and a hiccup of it ends the start"
+        why = "the network limits the loading speed, and a network error ends the start"
         yield warning(_ABOUT, seen, why, "the guide (NVMe)", cure)
     elif mount.kind in _IN_MEMORY:
-        why = "they are in memory twice: there, and as the server's own"
+        why = "the weights take memory twice: in this filesystem and in the server"
         yield warning(_ABOUT, seen, why, "", cure)
     elif _rotates(case.machine, mount.source):
         name = Path(mount.source).name
         if name.startswith(("vd", "xvd")):
-            why = "the kernel says that it rotates, which a virtual disk says whatever it is"
+            why = "the kernel reports a rotating disk, but virtual disks often report this wrongly"
             yield note(_ABOUT, seen, why, "", "")
         else:
             size = case.checkpoint.total / _GIB
-            why = f"a disk that rotates reads some 0.2 GiB/s: {size / 0.2 / 60:,.0f} min for these"
+            why = f"a hard disk reads some 0.2 GiB/s: {size / 0.2 / 60:,.0f} min for these weights"
             yield warning(_ABOUT, seen, why, "the guide (NVMe)", cure)
     else:
         yield ok(_ABOUT, seen)

@@ -1,4 +1,4 @@
-"""Variables that some models cannot do without, and others cannot do with."""
+"""Environment variables that some models need and that break others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ARCHES = ("FLASHINFER_CUDA_ARCH_LIST", "TORCH_CUDA_ARCH_LIST")
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """DeepSeek V4's mode, and the architectures that kernels are compiled for."""
+    """Check DeepSeek V4's mode, the architectures that kernels are compiled for, and /tmp."""
     if case.is_fork:
         yield from _deepseek_mode(case)
     yield from _architectures(case)
@@ -23,7 +23,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _deepseek_mode(case: Case) -> Iterator[Finding]:
     mode, submode = case.environment.get(_MODE), case.environment.get(_SUBMODE)
-    cure = f"{_MODE}=2604 and {_SUBMODE}=2604B for the server alone"
+    cure = f"set {_MODE}=2604 and {_SUBMODE}=2604B for the server only"
     if case.is_deepseek_v4:
         if mode not in ("2601", "2604"):
             seen = f"{_MODE} is {mode or 'not set'}"
@@ -49,10 +49,11 @@ def _architectures(case: Case) -> Iterator[Finding]:
         named = {word.removesuffix("+PTX").rstrip("af") for word in _split(value)}
         lacking = [f"{major}.{minor}" for major, minor in have if f"{major}.{minor}" not in named]
         if lacking:
-            seen = f"{name}={value}, and a GPU is of {', '.join(lacking)}"
+            seen = f"{name}={value}, but a GPU has {', '.join(lacking)}"
             why = "kernels are compiled for other GPUs: 'requires GPUs with sm75 or higher', or no "
             why += "kernel image"
-            yield error(_ABOUT, seen, why, "the guide", f"unset {name}, or name the GPUs' own")
+            cure = f"unset {name}, or set it to the GPUs' compute capability"
+            yield error(_ABOUT, seen, why, "the guide", cure)
 
 
 def _split(value: str) -> list[str]:
@@ -60,8 +61,8 @@ def _split(value: str) -> list[str]:
 
 
 def _temporary(case: Case) -> Iterator[Finding]:
-    """sglang puts a script for numactl there and starts its schedulers by it: the fork where
-    --numa-node is given, newer upstream by itself (srt/utils/numa_utils.py)."""
+    """sglang starts its schedulers through a numactl script in /tmp: sglang-kt with --numa-node,
+    newer upstream versions always (srt/utils/numa_utils.py)."""
     if case.is_fork and not case.flags.has("--numa-node"):
         return
     mounts = [line.split() for line in case.machine.read("proc/self/mountinfo").splitlines()]
@@ -69,7 +70,7 @@ def _temporary(case: Case) -> Iterator[Finding]:
         yield warning(
             _ABOUT,
             "/tmp is mounted noexec",
-            "schedulers are started by a script there, and the server then waits for ever",
+            "sglang starts its schedulers with a script in /tmp, and would wait for them forever",
             "sglang #40627",
-            "SGLANG_NUMA_BIND_V2=0, or mount /tmp without noexec",
+            "set SGLANG_NUMA_BIND_V2=0, or mount /tmp without noexec",
         )

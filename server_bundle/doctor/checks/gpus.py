@@ -1,4 +1,4 @@
-"""The GPUs: how many, which, how much of them is free, and who holds the rest."""
+"""The GPUs: number, kind, free memory, and the processes that use the rest."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from server_bundle.doctor.finding import Finding, error, ok, warning
 
 _ABOUT = "gpus"
 _BUSY_MIB = 600
-"""A desktop holds some hundreds on the card that it draws with."""
+"""Memory use above this is reported: a desktop uses some hundreds of MiB on its GPU."""
 _BALANCE = 0.9
-"""sglang refuses to start when one GPU has less free than this part of another
+"""sglang refuses to start when one GPU has less than this share of another one's free memory
 (model_runner.py, SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK)."""
 _FP8 = (8, 9)
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Nothing is said of a server for the CPU."""
+    """Check the GPUs, if the server uses any."""
     if case.wants_gpus == 0:
         return
     trouble = _nvidia_smi(case)
@@ -30,7 +30,7 @@ def check(case: Case) -> Iterator[Finding]:
     if len(seen) < case.wants_gpus:
         yield _too_few(case)
         return
-    yield ok(_ABOUT, f"{len(seen)} to use: {_kinds(seen)}")
+    yield ok(_ABOUT, f"{len(seen)} in use by the plan: {_kinds(seen)}")
     yield from _capabilities(case, seen)
     yield from _memory(case, seen)
 
@@ -40,27 +40,27 @@ def _nvidia_smi(case: Case) -> Finding | None:
     if answer is None:
         return error(
             _ABOUT,
-            "no nvidia-smi: this machine has no NVIDIA driver, or this container was not given it",
-            f"the plan takes {case.wants_gpus} GPUs",
+            "no nvidia-smi: the machine has no NVIDIA driver, or the container has no access to it",
+            f"the plan needs {case.wants_gpus} GPUs",
             "",
-            "install the driver (570 or newer for an RTX 5090), or docker run --gpus all; "
+            "install the driver (570 or newer for an RTX 5090), or use docker run --gpus all; "
             "`ktserver up` starts a small model that needs no GPU",
         )
     if answer.status != 0:
-        cure = "reboot after an update of the driver (version mismatch); else look at dmesg"
-        return error(_ABOUT, f"nvidia-smi: {answer.words}", "no GPU can be used so", "", cure)
+        cure = "after a driver update (version mismatch) reboot; else check dmesg"
+        return error(_ABOUT, f"nvidia-smi: {answer.words}", "no GPU is usable", "", cure)
     return None
 
 
 def _too_few(case: Case) -> Finding:
     there, chosen = nvidia.gpus(case.machine), case.environment.get("CUDA_VISIBLE_DEVICES")
-    found = f"{len(there)} in the machine"
+    found = f"the machine has {len(there)}"
     if chosen is not None:
-        found += f", {len(case.gpus)} of them let through by CUDA_VISIBLE_DEVICES={chosen}"
+        found += f", of which CUDA_VISIBLE_DEVICES={chosen} allows {len(case.gpus)}"
     return error(
         _ABOUT,
         found,
-        f"--tensor-parallel-size takes {case.wants_gpus}: CUDA error: invalid device ordinal",
+        f"--tensor-parallel-size needs {case.wants_gpus}: CUDA error: invalid device ordinal",
         "",
         "correct CUDA_VISIBLE_DEVICES, or lower --tensor-parallel-size",
     )
@@ -86,19 +86,20 @@ def _capabilities(case: Case, gpus: list[Gpu]) -> Iterator[Finding]:
     if len({(gpu.name, gpu.total) for gpu in gpus}) > 1:
         yield warning(
             _ABOUT,
-            "they are of different kinds",
-            "all go at the pace and have the memory of the smallest",
+            "the GPUs are of different kinds",
+            "the slowest and smallest one limits all of them",
             "sglang #1533",
-            "choose equal ones with CUDA_VISIBLE_DEVICES",
+            "select equal GPUs with CUDA_VISIBLE_DEVICES",
         )
     oldest = min((gpu.capability for gpu in gpus if gpu.capability), default=None)
     if oldest is not None and oldest < _FP8 and case.is_deepseek_v4:
         seen = f"compute capability {oldest[0]}.{oldest[1]} has no FP8 (E4M3)"
         why = "type fp8e4nv not supported in this architecture"
         if case.is_fork and case.is_older("0.6.3"):
-            yield error(_ABOUT, seen, why, "KT #1978, #1999", "sglang-kt 0.6.3 or newer")
+            cure = "install sglang-kt 0.6.3 or newer"
+            yield error(_ABOUT, seen, why, "KT #1978, #1999", cure)
         else:
-            why = "only versions with kernels of their own for it run"
+            why = "it runs only in versions with special kernels"
             yield warning(_ABOUT, seen, why, "KT #1978; its tutorial", "expect it to be slow")
 
 
@@ -110,10 +111,10 @@ def _memory(case: Case, gpus: list[Gpu]) -> Iterator[Finding]:
         seen = ", ".join(f"{gpu.used:,} MiB of GPU {gpu.index}" for gpu in busy) + " are in use"
         if holders:
             seen += ": " + ", ".join(f"{app.name} (process {app.pid})" for app in holders)
-        cure = "end what runs there (in a container nvidia-smi shows none of the host's processes)"
+        cure = "stop these processes (in a container nvidia-smi does not list the host's)"
         if free and min(free) < _BALANCE * max(free) and len(gpus) > 1:
             why = "sglang refuses to start: The memory capacity is unbalanced"
             yield error(_ABOUT, seen, why, "sglang #1533, #4233", cure)
         else:
-            why = "the KV pool becomes smaller than planned, or loading runs out of memory"
+            why = "the KV pool would be smaller than planned, or loading would run out of memory"
             yield warning(_ABOUT, seen, why, "sglang model_runner.py", cure)

@@ -1,4 +1,4 @@
-"""The Python that runs the server, and whether there is a server in it."""
+"""The server's Python interpreter, and the engine installed in it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ _KERNEL_WHEELS = ("3.11", "3.12")
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Its version, and which engine it holds."""
+    """Check the interpreter's version and engine."""
     inside, python = case.inside, case.plan.python
     if inside.trouble:
-        cure = "name the interpreter of the venv with the server: --python VENV/bin/python"
-        yield error(_ABOUT, f"{python}: {inside.trouble}", "it runs the server", "", cure)
+        why = "it must run the server"
+        cure = "name the interpreter of the server's venv: --python VENV/bin/python"
+        yield error(_ABOUT, f"{python}: {inside.trouble}", why, "", cure)
         return
     yield ok(_ABOUT, f"{python} is Python {inside.version}")
     minor = ".".join(inside.version.split(".")[:2])
     if case.uses_cpu_experts and "kt-kernel" not in inside.packages and minor not in _KERNEL_WHEELS:
-        why = "kt-kernel has wheels for 3.11 and 3.12 only (the guide's 3.10 needs its source)"
-        cure = "a venv with Python 3.11 or 3.12"
+        why = "kt-kernel has wheels only for 3.11 and 3.12 (the guide's 3.10 needs a source build)"
+        cure = "create a venv with Python 3.11 or 3.12"
         yield error(_ABOUT, f"Python {minor} without kt-kernel", why, "kt-kernel's wheels", cure)
     yield from _engine(case)
 
@@ -35,7 +36,7 @@ def _engine(case: Case) -> Iterator[Finding]:
         yield warning(
             _ABOUT,
             f"sglang {packages[_UPSTREAM]} and sglang-kt {packages[SGLANG_KT]} are both installed",
-            "they share the import name: whichever was installed last overwrote the other's files",
+            "both have the import name sglang: the last installed one overwrote the other's files",
             "wheel METADATA",
             f"pip uninstall -y sglang sglang-kt, then pip install {engine}",
         )
@@ -44,12 +45,13 @@ def _engine(case: Case) -> Iterator[Finding]:
         found = f"no {engine}" + (f", but {other} {packages[other]}" if other else "")
         why = "No module named 'sglang'"
         if other:
-            why = "options and log lines differ between the two; upstream has no --kt- options"
+            why = "their options and log lines differ; upstream sglang has no --kt- options"
         yield error(_ABOUT, found, why, "", f"pip install {engine}, or another --python")
     else:
         installed = packages[engine]
         planned = case.plan.version
         yield ok(_ABOUT, f"{engine} {installed}")
         if planned and version_rules.order(planned) != version_rules.order(installed):
-            why = "the plan was made by the rules of another version"
-            yield note(_ABOUT, f"planned for {engine} {planned}", why, "", "plan again")
+            why = "the plan follows the rules of another version"
+            cure = "make the plan again"
+            yield note(_ABOUT, f"planned for {engine} {planned}", why, "", cure)

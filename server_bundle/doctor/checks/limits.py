@@ -1,4 +1,4 @@
-"""What a process of this user may have: open files and locked memory."""
+"""The limits of this user's processes: open files and locked memory."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from server_bundle.doctor.finding import Finding, note, ok, warning
 
 _ABOUT = "limits"
 _FILES = 65_535
-"""What sglang raises its soft limit to (srt/utils/common.py, set_ulimit)."""
+"""sglang raises its soft limit to this (srt/utils/common.py, set_ulimit)."""
 _FILES_FEW = 8_192
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """The hard limits: sglang raises the soft ones itself, as far as they go."""
+    """Check the hard limits: sglang raises its soft limits up to those."""
     text = case.machine.read("proc/self/limits")
     files = hard(text, "Max open files")
     if files is None:
-        yield ok(_ABOUT, "any number of open files")
+        yield ok(_ABOUT, "no limit on open files")
     elif files < _FILES_FEW:
-        why = "connections, weight files and pipes of all ranks count: Too many open files"
-        cure = f"ulimit -n {_FILES} (systemd: LimitNOFILE={_FILES})"
+        why = "all ranks need files for connections, weights and pipes: Too many open files"
+        cure = f"set ulimit -n {_FILES} (systemd: LimitNOFILE={_FILES})"
         yield warning(_ABOUT, f"{files:,} open files", why, "sglang set_ulimit", cure)
     else:
         yield ok(_ABOUT, f"{files:,} open files")
     locked = hard(text, "Max locked memory")
     if locked is not None and locked < 1 << 30 and case.wants_gpus > 1:
-        why = "matters with RDMA between machines; on one machine CUDA pins memory without it"
-        yield note(_ABOUT, f"{locked >> 20:,} MiB of locked memory", why, "", "ulimit -l unlimited")
+        why = "it matters only for RDMA between machines; CUDA pins memory without it"
+        cure = "set ulimit -l unlimited"
+        yield note(_ABOUT, f"{locked >> 20:,} MiB of locked memory", why, "", cure)
 
 
 def hard(limits: str, name: str) -> int | None:

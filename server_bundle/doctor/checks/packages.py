@@ -1,7 +1,7 @@
-"""What the server needs beside itself, in its own interpreter.
+"""The packages that the server needs in its own interpreter.
 
-Which versions: `version_rules` (versions.toml). Here is what a table does not say: when a package
-matters, and packages that share an import name or must be of one version.
+The versions are in `version_rules` (versions.toml). This module decides when a package matters, and
+checks packages that share an import name or must have the same version.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from server_bundle.plan.version_rules import Requirement
 _ABOUT = "packages"
 _FAMILY = "deepseek-v4"
 _MAY_BE_ABSENT = ("apache-tvm-ffi", "fastapi")
-"""Only a wrong version of these does harm: what needs them is missed by another check."""
+"""Only a wrong version of these matters: another check reports what needs them if it is missing."""
 _TRANSFORMERS = ("transformers", "transformers-kt")
 _AS_PAIRS = (*_TRANSFORMERS, "flashinfer-cubin")
-"""Judged beside another one, below."""
+"""Checked together with another package, below."""
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Nothing is said of an interpreter that could not be asked or has no server."""
+    """Check the packages, unless the interpreter could not be read or has no engine."""
     if case.inside.trouble or case.version is None:
         return
     found = [*_absent(case), *_required(case), *_transformers(case), *_same_versions(case)]
     yield from found
     if not found:
-        yield ok(_ABOUT, "what the server needs beside itself is there")
+        yield ok(_ABOUT, "all packages that the server needs are installed")
 
 
 def _absent(case: Case) -> Iterator[Finding]:
     packages = case.inside.packages
     if "torch" not in packages:
-        cure = f"pip install {case.plan.engine}, which brings the one that it needs"
+        cure = f"run pip install {case.plan.engine}, which installs the right version"
         yield error(_ABOUT, "no torch", "No module named 'torch'", "METADATA", cure)
     if case.is_fork and case.is_older("0.7.0") and "sgl-kernel" not in packages:
-        why = "No module named 'sgl_kernel' (sglang-kt 0.7 brings its own)"
-        cure = "pip install sgl-kernel==0.3.21"
+        why = "No module named 'sgl_kernel' (sglang-kt 0.7 includes it)"
+        cure = "run pip install sgl-kernel==0.3.21"
         yield error(_ABOUT, "no sgl-kernel", why, "sglang-kt 0.6.2.post3 METADATA", cure)
 
 
@@ -71,14 +71,14 @@ def _unmet(case: Case, need: Requirement) -> Finding:
     installed = case.inside.packages.get(need.package)
     seen = f"{need.package} {installed}" if installed else f"no {need.package}"
     kind = error if need.severity == version_rules.FAIL else warning
-    # Without the dependencies: they pin what is mended here, or would exchange torch.
+    # Without dependencies: they pin the wrong version of this package, or would replace torch.
     alone = "" if need.package == "torch" else "--no-deps "
     cure = f"{case.plan.python} -m pip install {alone}'{need.package}{need.spec}'"
     return kind(_ABOUT, seen, need.reason, need.source, cure)
 
 
 def _transformers(case: Case) -> Iterator[Finding]:
-    """Two distributions with one import name."""
+    """Check the two distributions with the import name `transformers`."""
     plain, forked = (case.inside.packages.get(name) for name in _TRANSFORMERS)
     if plain is None and forked is None:
         why = "No module named 'transformers'"
@@ -88,24 +88,26 @@ def _transformers(case: Case) -> Iterator[Finding]:
         yield warning(
             _ABOUT,
             f"transformers {plain} and transformers-kt {forked} are both installed",
-            "they share the import name: whichever was installed last is imported",
+            "both have the import name transformers: the last installed one is imported",
             "wheel METADATA",
-            "pip uninstall -y transformers transformers-kt, then install the one that is wanted",
+            "run pip uninstall -y transformers transformers-kt, then install the one you need",
         )
     elif plain and case.is_fork and version_rules.satisfies(plain, ">=5"):
         yield warning(
             _ABOUT,
             f"transformers {plain}",
-            "sglang-kt asks for transformers-kt; other 5.x broke DeepSeek V4's configuration",
+            "sglang-kt requires transformers-kt; plain 5.x cannot read DeepSeek V4's configuration",
             "KT #1974; METADATA",
-            "transformers-kt at the version that pip show sglang-kt names, or transformers 4.57.1",
+            "install the transformers-kt that pip show sglang-kt names, or transformers 4.57.1",
         )
 
 
 def _same_versions(case: Case) -> Iterator[Finding]:
-    pairs = [("flashinfer-python", "flashinfer-cubin", "flashinfer refuses to run with another")]
+    why = "flashinfer refuses to run when the two versions differ"
+    pairs = [("flashinfer-python", "flashinfer-cubin", why)]
     if case.is_fork and case.uses_cpu_experts and not case.is_older("0.7.0"):
-        pairs.append(("sglang-kt", "kt-kernel", "sglang-kt 0.7 asks for the kt-kernel of its own"))
+        why = "sglang-kt 0.7 requires the kt-kernel of the same version"
+        pairs.append(("sglang-kt", "kt-kernel", why))
     for name, other, why in pairs:
         one, two = case.inside.packages.get(name), case.inside.packages.get(other)
         if one and two and version_rules.order(one) != version_rules.order(two):

@@ -1,4 +1,4 @@
-"""Whether the port is free, and who has it: sglang finds out only after loading everything."""
+"""Whether the port is free, and which process uses it: sglang checks it only after loading."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RESERVED = 1024
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """By the kernel's own tables; nothing is bound or asked."""
+    """Check the port by the kernel's socket tables, without binding or connecting."""
     host, number = case.plan.host, case.plan.port
     sockets = list(_listening(case.machine, number, host))
     where = f"{host}:{number}"
@@ -26,38 +26,39 @@ def check(case: Case) -> Iterator[Finding]:
     for inode in sockets:
         yield _taken(case, where, inode)
     if number < _RESERVED:
-        cure = "a port from 1024 on"
+        cure = "choose a port from 1024 on"
         yield warning(_ABOUT, f"port {number}", "only root may listen there", "ip(7)", cure)
     if host not in ("127.0.0.1", "localhost", "::1") and not case.flags.has(
         "--api-key", "--config"
     ):
-        why = "whoever reaches this machine may use the server, and read its keys: /server_info "
-        why += "tells them"
-        yield note(_ABOUT, f"it will listen on {host}", why, "", "bind 127.0.0.1, and use ssh -L")
+        why = "anyone who can reach this machine can use the server and read its settings at "
+        why += "/server_info"
+        cure = "use 127.0.0.1, and ssh -L from other machines"
+        yield note(_ABOUT, f"the server will listen on {host}", why, "", cure)
 
 
 def _taken(case: Case, where: str, inode: str) -> Finding:
     pid = _owner(case.machine, inode)
     if pid is None:
-        who = "a process that cannot be seen from here: another user's, or outside this container"
+        who = "a process that is not visible here: another user's, or outside this container"
     elif pid in case.machine.ours:
         return error(
             _ABOUT,
-            f"{where} has a server of ours: {case.machine.ours[pid]} (process {pid})",
-            "it may be the one that you want",
+            f"{where} is in use by a server of ktserver: {case.machine.ours[pid]} (process {pid})",
+            "it may be the server that you need",
             "",
-            "use it (ktserver status), or ktserver down first",
+            "use it (see ktserver status), or stop it first with ktserver down",
         )
     else:
         command = case.machine.read(f"proc/{pid}/cmdline").replace("\0", " ").strip()
         who = f"process {pid}: {command[:160] or case.machine.read(f'proc/{pid}/comm').strip()}"
-    why = "sglang says so only after loading everything, and after its line that it is ready"
-    cure = "end it, or choose another --port"
+    why = "sglang reports this only after loading everything, even after it wrote that it is ready"
+    cure = "stop that process, or choose another --port"
     return error(_ABOUT, f"{where} is in use by {who}", why, "seen with sglang-kt 0.7.2", cure)
 
 
 def _listening(machine: Machine, port: int, host: str) -> Iterator[str]:
-    """The inodes of sockets that listen there, or everywhere."""
+    """The inodes of sockets that listen on this port of this host, or of all addresses."""
     for table in ("proc/net/tcp", "proc/net/tcp6"):
         for line in machine.read(table).splitlines()[1:]:
             fields = line.split()
@@ -69,7 +70,8 @@ def _listening(machine: Machine, port: int, host: str) -> Iterator[str]:
 
 
 def _address(told: str) -> str:
-    """The kernel writes addresses as 32-bit words in its own byte order (little-endian here)."""
+    """Parse an address of /proc/net/tcp: 32-bit words in the kernel's byte order (little-endian
+    here)."""
     raw = b"".join(bytes.fromhex(told[at : at + 8])[::-1] for at in range(0, len(told), 8))
     address = ip_address(raw)
     mapped = getattr(address, "ipv4_mapped", None)
@@ -88,5 +90,5 @@ def _owner(machine: Machine, inode: str) -> int | None:
             if str(link.readlink()) == wanted:
                 return int(Path(link).parts[-3])
         except OSError:
-            continue  # it has ended, or is another user's
+            continue  # the process has ended, or belongs to another user
     return None

@@ -1,4 +1,4 @@
-"""The weights: all there, of the size that they say, and of the model that the plan is for."""
+"""The weights: complete, of the right size, and of the model that the plan is for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from server_bundle.doctor.finding import Finding, error, note, ok, warning
 _ABOUT = "weights"
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _NAMED = 5
-"""So many files are named one by one."""
-_FETCH = "fetch them again; hf download goes on where it stopped"
+"""How many files are named individually."""
+_FETCH = "download them again; hf download resumes where it stopped"
 _FAMILIES = (
     ("deepseek-v4", "DeepseekV4"),
     ("deepseek-v3", "DeepseekV3|DeepseekV32"),
@@ -24,23 +24,24 @@ _FAMILIES = (
     ("minimax", "MiniMax"),
     ("qwen3", "Qwen3"),
 )
-"""A profile's beginning, and how the architectures in config.json begin."""
+"""Prefix of a profile's name, and a pattern for the start of the architecture in config.json."""
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """The model's folder, and the experts' where that is another."""
+    """Check the model's folder, and the experts' folder if it is another."""
     seen = case.checkpoint
     if not seen.is_there and _HUB_NAME.fullmatch(str(case.plan.model)):
-        why = "it may have to be downloaded first, and cannot be looked at here"
-        cure = "hf download, then --model with the folder that it prints"
-        yield note(_ABOUT, f"{case.plan.model} is a name on the hub, no folder", why, "", cure)
+        why = "the server may download it first, and it cannot be checked here"
+        cure = "run hf download, then set --model to the folder that it prints"
+        yield note(_ABOUT, f"{case.plan.model} is a name on the hub, not a folder", why, "", cure)
         return
     if not seen.is_there:
-        why = "it would be taken for a name on the Hugging Face hub, and fail after a minute"
-        yield error(_ABOUT, f"{seen.folder} is no folder", why, "", "correct --model")
+        why = "sglang would treat it as a name on the Hugging Face hub, and fail after a minute"
+        yield error(_ABOUT, f"the folder {seen.folder} does not exist", why, "", "correct --model")
         return
     if case.flags.text("--load-format") == "dummy":
-        yield note(_ABOUT, "random ones (--load-format dummy)", "its answers mean nothing", "")
+        why = "the answers are meaningless"
+        yield note(_ABOUT, "random weights (--load-format dummy)", why, "")
     else:
         yield from _whole(seen)
     yield from _fits(case)
@@ -48,21 +49,22 @@ def check(case: Case) -> Iterator[Finding]:
     if other and Path(other).resolve() != seen.folder.resolve():
         yield from _experts(Path(other))
     elif other is None and case.flags.has_any("--kt-"):
-        why = "without it all experts go to the GPUs, and their memory runs out"
-        yield error(_ABOUT, "no --kt-weight-path", why, "KT #2099", "add it: the weights' folder")
+        why = "without it all experts go to the GPUs, which run out of memory"
+        cure = "add it, with the folder of the weights"
+        yield error(_ABOUT, "no --kt-weight-path", why, "KT #2099", cure)
 
 
 def _whole(seen: Checkpoint) -> Iterator[Finding]:
     if seen.trouble:
-        why = "the server cannot read the model's description"
+        why = "the server cannot read the model's configuration"
         yield error(_ABOUT, f"{seen.folder}: {seen.trouble}", why, "", _FETCH)
     if not seen.sizes and not seen.missing:
-        others = f"; there are {', '.join(seen.others[:3])}" if seen.others else ""
+        others = f", only {', '.join(seen.others[:3])}" if seen.others else ""
         why = "Cannot find any model weights"
         yield error(_ABOUT, f"no .safetensors in {seen.folder}{others}", why, "", _FETCH)
         return
     if seen.missing:
-        found = f"{len(seen.missing)} files are missing that the index names: "
+        found = f"{len(seen.missing)} files of the index are missing: "
         yield error(_ABOUT, found + _listed(seen.missing), "loading fails", "", _FETCH)
     if seen.damaged:
         words = [
@@ -73,14 +75,14 @@ def _whole(seen: Checkpoint) -> Iterator[Finding]:
         why = "SafetensorError: Error while deserializing header"
         yield error(_ABOUT, _listed(words), why, "the safetensors format", _FETCH)
     if seen.absent_tensors:
-        found = f"{seen.absent_tensors:,} tensors are in no file, though the index names them"
+        found = f"{seen.absent_tensors:,} tensors of the index are in none of the files"
         yield error(_ABOUT, found, "files of several versions are mixed", "", _FETCH)
     if seen.unfinished and not seen.is_whole:
         found = f"a download is unfinished: {_listed(seen.unfinished)}"
-        yield note(_ABOUT, found, "", "", "let it end, or start it again")
+        yield note(_ABOUT, found, "", "", "wait for it, or restart it")
     if seen.is_whole:
         size = seen.total / (1 << 30)
-        yield ok(_ABOUT, f"{len(seen.sizes)} files, {size:,.1f} GiB, each as long as it says")
+        yield ok(_ABOUT, f"{len(seen.sizes)} files, {size:,.1f} GiB, all of the right size")
 
 
 def _listed(names: list[str]) -> str:
@@ -94,13 +96,14 @@ def _fits(case: Case) -> Iterator[Finding]:
         (words for start, words in _FAMILIES if case.plan.profile.startswith(start)), ""
     )
     if named and expected and not re.match(expected, named[0]):
-        why = "its flags and variables are for another model"
-        cure = "another --profile (ktserver profiles), or another --model"
-        yield error(_ABOUT, f"{named[0]}, for {case.plan.profile}", why, "config.json", cure)
+        seen = f"{named[0]}, but the profile is {case.plan.profile}"
+        why = "the profile's flags and variables are for another model"
+        cure = "choose another --profile (ktserver profiles) or another --model"
+        yield error(_ABOUT, seen, why, "config.json", cure)
     if "auto_map" in case.checkpoint.config and not case.flags.has("--trust-remote-code"):
-        why = "where this transformers does not know the model itself, it refuses to load it"
-        cure = "--trust-remote-code, if you trust who made the folder"
-        yield warning(_ABOUT, "the model brings code of its own", why, "config.json", cure)
+        why = "if the installed transformers does not support the model, it refuses to load it"
+        cure = "add --trust-remote-code, if you trust the author of the folder"
+        yield warning(_ABOUT, "the model contains its own Python code", why, "config.json", cure)
     yield from _window(case)
 
 
@@ -114,19 +117,21 @@ def _window(case: Case) -> Iterator[Finding]:
     if case.plan.context > longest and (
         case.environment.get("SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN") is None
     ):
-        found = f"--context-length {case.plan.context:,}, and the model has {longest:,.0f}"
+        found = f"--context-length {case.plan.context:,}, but the model's window is {longest:,.0f}"
         why = "context_length is greater than the derived context_length"
-        cure = f"--context-length {longest:.0f} at most"
+        cure = f"use --context-length {longest:.0f} or less"
         yield error(_ABOUT, found, why, "sglang configs/model_config.py", cure)
 
 
 def _experts(folder: Path) -> Iterator[Finding]:
     seen = safetensors.look(folder)
     if not seen.is_there:
-        yield error(_ABOUT, f"--kt-weight-path {folder} is no folder", "", "", "correct it")
+        found = f"the folder of --kt-weight-path, {folder}, does not exist"
+        yield error(_ABOUT, found, "the experts are loaded from it", "", "correct --kt-weight-path")
     elif seen.sizes or seen.missing:
-        # Converted experts have no config.json of their own: only the files count.
+        # Converted experts have no config.json: check only the files.
         seen.trouble = ""
         yield from _whole(seen)
     elif not seen.others:
-        yield error(_ABOUT, f"no weights in {folder}", "it is --kt-weight-path", "", "correct it")
+        found = f"no weights in {folder}, the folder of --kt-weight-path"
+        yield error(_ABOUT, found, "the experts are loaded from it", "", "correct --kt-weight-path")

@@ -1,4 +1,4 @@
-"""Programs that are asked about the machine: the doctor's one door to processes."""
+"""Running programs that report about the machine: the only module of the doctor that does so."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PATIENCE_SECONDS = 30.0
-"""nvidia-smi takes seconds without the persistence daemon; a hung driver never answers."""
+"""Timeout. nvidia-smi takes seconds without the persistence daemon; with a hung driver it never
+ends."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """How a program ended, and what it said."""
+    """A program's exit status and output."""
 
     status: int
     out: str
@@ -20,13 +21,13 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """Its last line, of whichever stream has one: for messages."""
+        """Its last line of output, of stderr before stdout: for messages."""
         lines = f"{self.out}\n{self.err}".strip().splitlines()
-        return lines[-1].strip() if lines else f"it ended with {self.status} and said nothing"
+        return lines[-1].strip() if lines else f"exit code {self.status}, without any output"
 
 
 def run(argv: Sequence[str]) -> Answer | None:
-    """Run a program to its end; None where there is none of that name."""
+    """Run a program to its end; None where no such program exists."""
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS

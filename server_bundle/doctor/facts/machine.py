@@ -1,6 +1,6 @@
-"""The machine that a server is to run on: files below a root, programs, and room on disks.
+"""The machine for a server: files below a root, programs, and disk space.
 
-Tests replace all three with what was recorded on other machines.
+Tests replace all three with recordings of other machines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Space:
 
 
 def _space(path: Path) -> Space | None:
-    """Of the filesystem that holds `path`, or would; None where that cannot be known."""
+    """The space of the filesystem that holds `path`, which need not exist; None when unknown."""
     there = next((place for place in (path, *path.parents) if place.exists()), None)
     if there is None:
         return None
@@ -35,15 +35,15 @@ def _space(path: Path) -> Space | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """Where to read about it. Nothing here writes."""
+    """Access to a machine. Nothing here writes."""
 
     root: Path = ROOT
     run: Callable[[Sequence[str]], Answer | None] = commands.run
     space: Callable[[Path], Space | None] = _space
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What the server's process will inherit; the plan's own comes over it."""
+    """Variables that the server's process inherits; the plan's variables override them."""
     ours: Mapping[int, str] = field(default_factory=dict)
-    """Servers of ours that run: process number to what it is."""
+    """Running servers that ktserver started: pid -> description."""
 
     def read(self, path: str) -> str:
         """A file's text; empty where there is none or it may not be read."""
@@ -53,9 +53,9 @@ class Machine:
             return ""
 
     def names(self, pattern: str) -> list[str]:
-        """What matches below the root, as paths without it."""
+        """Paths below the root that match, relative to it."""
         return sorted(str(path.relative_to(self.root)) for path in self.root.glob(pattern))
 
     def home(self) -> Path:
-        """Where compiled kernels are cached."""
+        """The home folder, where compiled kernels are cached."""
         return Path(self.environment.get("HOME") or Path.home())

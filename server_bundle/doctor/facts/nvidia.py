@@ -1,4 +1,4 @@
-"""What nvidia-smi says: GPUs, who uses them, and the CUDA that the driver knows."""
+"""Output of nvidia-smi and nvcc: GPUs, the processes on them, and CUDA versions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Capability = tuple[int, int]
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU. Memory in MiB, as nvidia-smi has it; None where it does not tell."""
+    """One GPU. Memory in MiB, as in nvidia-smi; None where it does not report it."""
 
     index: int
     uuid: str
@@ -40,12 +40,12 @@ class App:
 
 
 def query(machine: Machine) -> Answer | None:
-    """The question about GPUs; None where there is no nvidia-smi."""
+    """Run nvidia-smi's GPU query; None where there is no nvidia-smi."""
     return machine.run(["nvidia-smi", f"--query-gpu={_GPU_FIELDS}", _FORMAT])
 
 
 def gpus(machine: Machine) -> list[Gpu]:
-    """All of the machine, in the order of their indexes."""
+    """All GPUs of the machine, by index."""
     answer = query(machine)
     rows = _rows(answer, 7) if answer is not None and answer.status == 0 else []
     return [
@@ -56,15 +56,15 @@ def gpus(machine: Machine) -> list[Gpu]:
 
 
 def apps(machine: Machine) -> list[App]:
-    """The processes on all GPUs; in a container those outside of it are not seen."""
+    """The processes on all GPUs; in a container, processes outside of it are not listed."""
     answer = machine.run(["nvidia-smi", f"--query-compute-apps={_APP_FIELDS}", _FORMAT])
     rows = _rows(answer, 4) if answer is not None and answer.status == 0 else []
     return [App(row[0], int(row[1]), row[2], _whole(row[3])) for row in rows if row[1].isdigit()]
 
 
 def cuda_of_driver(machine: Machine) -> Capability | None:
-    """The newest CUDA that the driver knows, by the head of plain nvidia-smi. Newer ones call it
-    `CUDA UMD Version`."""
+    """The newest CUDA that the driver supports, by the header of plain nvidia-smi. Newer versions
+    call it `CUDA UMD Version`."""
     answer = machine.run(["nvidia-smi"])
     found = re.search(r"CUDA (?:UMD )?Version: +(\d+)\.(\d+)", answer.out if answer else "")
     return (int(found[1]), int(found[2])) if found else None
@@ -78,8 +78,8 @@ def cuda_of_compiler(machine: Machine, path: str = "nvcc") -> Capability | None:
 
 
 def visible(listed: Sequence[Gpu], chosen: str | None) -> list[Gpu]:
-    """Those that CUDA_VISIBLE_DEVICES lets through, in its order: numbers or the beginnings of
-    UUIDs. As CUDA has it, nothing counts after one that does not exist."""
+    """The GPUs that CUDA_VISIBLE_DEVICES allows, in its order: numbers or prefixes of UUIDs. As in
+    CUDA, everything after an entry that does not exist is ignored."""
     if chosen is None:
         return list(listed)
     seen: list[Gpu] = []

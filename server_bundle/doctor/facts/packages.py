@@ -1,6 +1,6 @@
-"""What is installed in the server's interpreter, asked of itself: it is not ours.
+"""What is installed in the server's interpreter, which may be another one than this process's.
 
-One process that reads metadata; nothing of the server is imported, so that it takes a moment and
+It runs one process that reads package metadata. It imports nothing of the server, so it is fast and
 needs no GPU.
 """
 
@@ -25,23 +25,23 @@ print(json.dumps({"version": platform.python_version(), "packages": found}))
 
 @dataclass(frozen=True)
 class Inside:
-    """An interpreter. `trouble` says why it could not be asked."""
+    """An interpreter's version and packages. `trouble` says why they could not be read."""
 
     version: str = ""
     packages: dict[str, str] = field(default_factory=dict)
-    """By their normalised names."""
+    """Normalised name -> version."""
     trouble: str = ""
 
 
 def ask(machine: Machine, python: str) -> Inside:
-    """Ask an interpreter about itself."""
+    """Run an interpreter to read its version and packages."""
     answer = machine.run([python, "-W", "ignore", "-c", SCRIPT])
     if answer is None:
-        return Inside(trouble="there is no such program")
+        return Inside(trouble="no such program")
     if answer.status != 0:
         return Inside(trouble=answer.words)
     try:
         told = json.loads(answer.out.strip().splitlines()[-1])
         return Inside(str(told["version"]), dict(told["packages"]))
     except (ValueError, KeyError, IndexError, TypeError):
-        return Inside(trouble=f"it is no Python: {answer.words}")
+        return Inside(trouble=f"it is not a Python interpreter: {answer.words}")

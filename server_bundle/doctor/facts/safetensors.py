@@ -1,5 +1,5 @@
-"""Whether a folder of weights is whole: its index against its files, and each file against its own
-header, which tells its exact size. Reads headers only, not the weights.
+"""Whether a folder of weights is complete: it compares the index with the files, and each file with
+its own header, from which its exact size follows. It reads only headers, not the weights.
 
 The format: 8 bytes with the length of the header, the header as JSON, the tensors without gaps.
 """
@@ -15,13 +15,13 @@ from typing import Any
 
 INDEX = "model.safetensors.index.json"
 _LARGEST_HEADER = 100_000_000
-"""Bytes; the format's own limit."""
+"""In bytes; the format's own limit."""
 _POINTER = b"version https://git-lfs"
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A file that is not as it says. `expected` in bytes; None where the header is unreadable."""
+    """A damaged file. `expected`: its size by the header, in bytes; None for a bad header."""
 
     name: str
     size: int
@@ -31,7 +31,7 @@ class Damage:
 
 @dataclass
 class Checkpoint:
-    """What was seen in a folder. Names are relative to it; sizes in bytes."""
+    """The content of a folder. Names are relative to it; sizes are in bytes."""
 
     folder: Path
     is_there: bool = False
@@ -42,9 +42,9 @@ class Checkpoint:
     missing: list[str] = field(default_factory=list)
     damaged: list[Damage] = field(default_factory=list)
     absent_tensors: int = 0
-    """How many the index promises and no header has."""
+    """How many tensors of the index are in no file."""
     unfinished: list[str] = field(default_factory=list)
-    """Leftovers of a download."""
+    """Partial files of a download."""
     others: list[str] = field(default_factory=list)
     """Weights in other formats: .gguf, .bin, .pt."""
 
@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 def look(folder: Path) -> Checkpoint:
-    """Look at a folder; raises nothing for a bad one."""
+    """Read a folder. It raises nothing for a bad one."""
     seen = Checkpoint(folder, folder.is_dir())
     if not seen.is_there:
         return seen
@@ -108,23 +108,23 @@ def _promised(path: Path, seen: Checkpoint) -> dict[str, str]:
         return {}
     table = _object(path, seen).get("weight_map")
     if not isinstance(table, dict):
-        seen.trouble = seen.trouble or f"{path.name} names no weights"
+        seen.trouble = seen.trouble or f"{path.name} lists no weights"
         return {}
     return {str(tensor): str(name) for tensor, name in table.items()}
 
 
 def _tensors(path: Path, name: str, seen: Checkpoint) -> set[str]:
-    """The tensors that a file holds; notes it when it is not as long as its header says."""
+    """The tensors in a file. Records the file as damaged when its size and header differ."""
     size = seen.sizes[name]
     try:
         with path.open("rb") as file:
             start = file.read(max(8, len(_POINTER)))
             if start.startswith(_POINTER):
-                seen.damaged.append(Damage(name, size, None, "a pointer of git-lfs, not the file"))
+                seen.damaged.append(Damage(name, size, None, "a git-lfs pointer, not the file"))
                 return set()
             (length,) = struct.unpack("<Q", start[:8])
             if length > min(size, _LARGEST_HEADER):
-                raise ValueError("its header is cut or no header")
+                raise ValueError("its header is truncated or invalid")
             file.seek(8)
             header = json.loads(file.read(length))
         header.pop("__metadata__", None)
@@ -134,5 +134,5 @@ def _tensors(path: Path, name: str, seen: Checkpoint) -> set[str]:
         return set()
     expected = 8 + length + end
     if size != expected:
-        seen.damaged.append(Damage(name, size, expected, "another size than its header says"))
+        seen.damaged.append(Damage(name, size, expected, "its size does not match its header"))
     return set(header)

@@ -137,7 +137,7 @@ def test_a_migration_that_fails_leaves_the_old_database(
     old_database(state)
     before = titles(state)
     next_version(BROKEN)
-    with pytest.raises(StoreUnusable, match=rf"as it was.*schema-{SCHEMA_VERSION}\.bak"):
+    with pytest.raises(StoreUnusable, match=rf"is unchanged.*schema-{SCHEMA_VERSION}\.bak"):
         Store.open(state)
     monkeypatch.undo()
     assert titles(state) == before

@@ -45,9 +45,9 @@ def test_the_guides_own_machine_is_well(box: Recorded, model: Path) -> None:
     }
     told = "\n".join(one.found for one in found)
     assert "4 x NVIDIA GeForce RTX 5090 (32 GiB, sm_120)" in told
-    assert "driver 570.133.07 knows CUDA 12.8" in told
-    assert "128 physical cores, 2 memory nodes, AVX-512" in told
-    assert "3 files, 150.0 GiB, each as long as it says" in told
+    assert "driver 570.133.07 supports CUDA 12.8" in told
+    assert "128 physical cores, 2 NUMA nodes, AVX-512" in told
+    assert "3 files, 150.0 GiB, all of the right size" in told
 
 
 def no_program(name: str) -> Change:
@@ -60,7 +60,7 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         no_program("nvidia-smi"),
         "gpus",
         Severity.ERROR,
-        "no nvidia-smi: this machine has no NVIDIA driver",
+        "no nvidia-smi: the machine has no NVIDIA driver",
     ),
     (
         "driver broken",
@@ -76,7 +76,7 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         lambda box: box.out(SMI, box.commands[SMI]["out"].splitlines(True)[3], ""),
         "gpus",
         Severity.ERROR,
-        "3 in the machine, 3 of them let through",
+        "the machine has 3, of which",
     ),
     (
         "gpus are used",
@@ -106,7 +106,7 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         lambda box: box.out("nvidia-smi", "CUDA Version: 12.8", "CUDA Version: 12.4"),
         "driver",
         Severity.ERROR,
-        "knows CUDA 12.4",
+        "supports CUDA 12.4",
     ),
     (
         "torch for another cuda",
@@ -135,7 +135,7 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         lambda box: box.out("nvcc --version", "release 12.8", "release 12.0"),
         "driver",
         Severity.ERROR,
-        "nvcc is of CUDA 12.0",
+        "nvcc is from CUDA 12.0",
     ),
     (
         "no avx2",
@@ -163,22 +163,22 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         lambda box: box.change(STATUS, "0-255", "0-15,64-79"),
         "cpu",
         Severity.WARNING,
-        "32 of 256 processors are allowed here",
+        "32 of 256 processors may be used",
     ),
-    ("no numactl", no_program("numactl"), "cpu", Severity.ERROR, "no numactl"),
+    ("without numactl", no_program("numactl"), "cpu", Severity.ERROR, "no numactl"),
     (
         "ram short",
         lambda box: box.change(MEMINFO, "251000000 kB", "100000000 kB"),
         "memory",
         Severity.ERROR,
-        "95 GiB of RAM are free; the weights have 150 GiB",
+        "95 GiB of RAM available; the weights need 150 GiB",
     ),
     (
         "ram tight",
         lambda box: box.change(MEMINFO, "251000000 kB", "160000000 kB"),
         "memory",
         Severity.WARNING,
-        "153 GiB of RAM are free",
+        "153 GiB of RAM available",
     ),
     (
         "container limit",
@@ -190,14 +190,14 @@ CASES: list[tuple[str, Change, str, Severity, str]] = [
         ),
         "memory",
         Severity.ERROR,
-        "64 GiB are left to this container",
+        "64 GiB available below this container's limit",
     ),
     (
         "container limit of old",
         lambda box: box.files.update({"sys/fs/cgroup/memory/memory.limit_in_bytes": str(64 * GIB)}),
         "memory",
         Severity.ERROR,
-        "64 GiB are left to this container",
+        "64 GiB available below this container's limit",
     ),
     (
         "docker's shm",
@@ -305,25 +305,25 @@ PLANS: list[tuple[str, dict[str, object], tuple[str, ...], tuple[str, Severity],
         {},
         ("--tp", "8", "--tensor-parallel-size=8"),
         ("gpus", Severity.ERROR),
-        "4 in the",
+        "the machine has 4",
     ),
     (
         "hidden gpus",
         {"environment": {"CUDA_VISIBLE_DEVICES": "0,1,7,2"}},
         (),
         ("gpus", Severity.ERROR),
-        "2 of them let through by CUDA_VISIBLE_DEVICES=0,1,7,2",
+        "of which CUDA_VISIBLE_DEVICES=0,1,7,2 allows 2",
     ),
     (
         "hyperthreads",
         {},
         ("--kt-cpuinfer", "200"),
         ("cpu", Severity.WARNING),
-        "--kt-cpuinfer 200, and 128 physical cores",
+        "--kt-cpuinfer 200, but only 128 physical cores",
     ),
     ("half the cores", {}, ("--kt-cpuinfer", "60"), ("cpu", Severity.NOTE), "60 of 128 cores"),
-    ("pools", {}, ("--kt-threadpool-count", "4"), ("cpu", Severity.WARNING), "and 2 memory nodes"),
-    ("no numactl wanted", {"prefix": ()}, (), ("cpu", Severity.NOTE), "no numactl"),
+    ("pools", {}, ("--kt-threadpool-count", "4"), ("cpu", Severity.WARNING), "but 2 NUMA nodes"),
+    ("no numactl wanted", {"prefix": ()}, (), ("cpu", Severity.NOTE), "without numactl"),
     ("amx", {}, ("--kt-method", "AMXINT4"), ("cpu", Severity.WARNING), "no AMX"),
     (
         "no mode",
@@ -344,9 +344,15 @@ PLANS: list[tuple[str, dict[str, object], tuple[str, ...], tuple[str, Severity],
         {"environment": {"FLASHINFER_CUDA_ARCH_LIST": "9.0a"}},
         (),
         ("environment", Severity.ERROR),
-        "FLASHINFER_CUDA_ARCH_LIST=9.0a, and a GPU is of 12.0",
+        "FLASHINFER_CUDA_ARCH_LIST=9.0a, but a GPU has 12.0",
     ),
-    ("open to all", {"host": "0.0.0.0"}, (), ("port", Severity.NOTE), "it will listen on 0.0.0.0"),
+    (
+        "open to all",
+        {"host": "0.0.0.0"},
+        (),
+        ("port", Severity.NOTE),
+        "the server will listen on 0.0.0.0",
+    ),
     ("low port", {"port": 80}, (), ("port", Severity.WARNING), "port 80"),
     ("window", {"context": 2_000_000}, (), ("weights", Severity.ERROR), "2,000,000"),
     ("other plan", {"version": "0.7.2"}, (), ("python", Severity.NOTE), "planned for sglang-kt"),

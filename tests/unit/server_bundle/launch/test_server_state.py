@@ -83,10 +83,10 @@ def test_a_plan_by_hand_may_leave_things_out() -> None:
     [
         ({"port": "40001"}, "'port'"),
         ({"port": True}, "'port'"),
-        ({"port": 0}, "argv and port"),
+        ({"port": 0}, "port must be at least 1"),
         ({"argv": "sglang"}, "'argv'"),
         ({"argv": ["a", 1]}, "'argv'"),
-        ({"argv": []}, "argv and port"),
+        ({"argv": []}, "argv must not be empty"),
         ({"argv": ["a\0b"]}, "'argv'"),
         ({"environment": {"A": 1}}, "'environment'"),
         ({"ready_seconds": "soon"}, "'ready_seconds'"),

@@ -110,7 +110,7 @@ def test_a_longer_context_raises_the_fraction() -> None:
 
 def test_a_context_and_a_fraction_must_go_together() -> None:
     """The deadlock of the guide's own pair is refused."""
-    with pytest.raises(PlanRefused, match="wait for ever"):
+    with pytest.raises(PlanRefused, match="wait forever"):
         planned(context=1_048_576, mem_fraction=0.7)
     assert planned(context=600_000, mem_fraction=0.6).plan.context == 600_000
 
@@ -153,7 +153,7 @@ def test_another_number_of_gpus_is_not_computed() -> None:
     assert found.plan.environment["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert value(found, "--tensor-parallel-size") == "2"
     assert found.plan.planned_pool is None
-    assert any("4 GPUs only" in note for note in found.notes)
+    assert any("only for 4 GPUs" in note for note in found.notes)
 
 
 def test_the_key_comes_by_a_file() -> None:
@@ -191,7 +191,7 @@ def test_a_key_in_the_command_is_refused(extra: tuple[str, ...]) -> None:
         (("--context-length", "9"), "--context"),
         (("--mem-fraction-static", ".9"), "--mem-fraction"),
         (("--tp-size", "9"), "--tensor-parallel-size"),
-        (("word",), "no flag"),
+        (("word",), "not a flag"),
     ],
 )
 def test_what_the_plan_must_see_is_not_smuggled(extra: tuple[str, ...], words: str) -> None:
@@ -218,7 +218,7 @@ def test_one_request_at_a_time_needs_two_slots_on_the_old() -> None:
     one = ("--max-running-requests", "1")
     assert value(planned(extra=one), "--max-running-requests") == "2"
     assert value(planned(extra=one, version="0.6.3"), "--max-running-requests") == "1"
-    assert any("one at a time" in note for note in planned().notes)
+    assert any("one request at a time" in note for note in planned().notes)
 
 
 def test_a_pool_in_tokens_is_left_out_where_it_is_shrunk() -> None:
@@ -278,4 +278,4 @@ def test_any_model_on_any_number_of_gpus() -> None:
 def test_a_plan_says_where_it_does_not_fit_the_machine() -> None:
     """It can still be made here for elsewhere."""
     found = planned(machine=MachineFacts(8, 1, 1))
-    assert any("shows 1 GPUs" in note for note in found.notes)
+    assert any("has 1 GPUs" in note for note in found.notes)

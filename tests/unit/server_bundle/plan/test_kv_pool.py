@@ -89,7 +89,7 @@ def test_the_million_needs_three_quarters() -> None:
         (0.7, 1_048_576, "smaller than the context"),
         (0.7, 964_000, "fills the pool"),
         (0.7, 600_000, "has room"),
-        (0.75, 600_000, "tight"),
+        (0.75, 600_000, "is little"),
         (0.85, 600_000, "too little"),
     ],
 )

@@ -73,7 +73,7 @@ def test_profiles_from_tutorials_say_so(name: str) -> None:
     """Nobody shall think that we ran them."""
     one = profile.load(name)
     if one.source.startswith("kvcache-ai/ktransformers"):
-        assert one.status == "from the tutorial, never run by us"
+        assert one.status == "from the tutorial; this project has not run it"
     else:
         assert name in ("deepseek-v4-flash-4x5090", "generic-sglang", "embedded")
 
@@ -100,7 +100,7 @@ def broken(change: dict[str, Any]) -> dict[str, Any]:
     ("change", "words"),
     [
         ({"engine": "vllm"}, "engine 'vllm'"),
-        ({"flags": {}}, "unknown \\['flags'\\]"),
+        ({"flags": {}}, "unknown keys \\['flags'\\]"),
         ({"flag": {"--never-heard-of": {"guide": "1"}}}, "--never-heard-of has no reason"),
     ],
 )
@@ -114,5 +114,5 @@ def test_a_broken_profile_is_named(change: dict[str, Any], words: str) -> None:
 def test_a_profile_without_a_title_is_incomplete() -> None:
     """Nothing is made up."""
     data = {key: value for key, value in SMALL.items() if key != "title"}
-    with pytest.raises(ValueError, match=r"missing \['title'\]"):
+    with pytest.raises(ValueError, match=r"missing keys \['title'\]"):
         profile.from_toml("mine", data)

@@ -74,7 +74,9 @@ def test_upstreams_own_command_is_understood(tmp_path: Path) -> None:
 def test_what_starts_no_server_is_usage(command: list[str]) -> None:
     done = run("--", *command)
     assert done.returncode == 2
-    assert done.stderr.startswith("ktserver: this command starts no server that we know: no ")
+    assert done.stderr.startswith(
+        "ktserver: this command starts no server that we know: it contains no "
+    )
 
 
 def test_without_a_server_to_look_at_it_is_usage() -> None:
@@ -87,7 +89,7 @@ def test_a_profile_is_looked_at_as_it_would_be_planned(tmp_path: Path) -> None:
     model = weights(tmp_path / "DeepSeek-V4-Flash")
     done = run("--model", str(model), "--python", sys.executable, "--port", "40117")
     assert done.returncode == 1
-    assert "ok     weights: 3 files, 150.0 GiB, each as long as it says\n" in done.stdout
+    assert "ok     weights: 3 files, 150.0 GiB, all of the right size\n" in done.stdout
     assert (
         "ok     environment: SGLANG_DSV4_MODE=2604, SGLANG_DSV4_2604_SUBMODE=2604B" in done.stdout
     )
@@ -101,7 +103,7 @@ def test_findings_are_told_with_reason_and_cure(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sglang.launch_server", "--device", "cpu"]
     done = run("--", *command, "--model", str(nowhere))
     assert done.returncode == 1
-    assert f"ERROR  weights: {nowhere} is no folder\n" in done.stdout
+    assert f"ERROR  weights: the folder {nowhere} does not exist\n" in done.stdout
     assert "       cure: correct --model\n" in done.stdout
     assert "ok     cpu: " in done.stdout
     told = json.loads(run("--json", "--", *command, "--model", str(nowhere)).stdout)

@@ -138,10 +138,10 @@ def test_a_python_without_a_wheel_of_kt_kernel(box: Recorded, model: Path) -> No
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (None, "there is no such program"),
+        (None, "no such program"),
         ({"status": 1, "err": "SyntaxError: invalid syntax"}, "SyntaxError: invalid syntax"),
-        ({"status": 0, "out": "hello\n"}, "it is no Python: hello"),
-        ({"status": 0, "out": ""}, "it is no Python"),
+        ({"status": 0, "out": "hello\n"}, "it is not a Python interpreter: hello"),
+        ({"status": 0, "out": ""}, "it is not a Python interpreter"),
     ],
 )
 def test_an_interpreter_that_does_not_answer(
@@ -162,8 +162,8 @@ def test_a_real_interpreter_tells_of_itself(tmp_path: Path) -> None:
     asked = packages.ask(Machine(), sys.executable)
     assert asked.version == ".".join(str(part) for part in sys.version_info[:3])
     assert {"ktjob", "pytest-timeout", "click"} <= set(asked.packages)
-    assert packages.ask(Machine(), "/nowhere/python").trouble == "there is no such program"
-    assert packages.ask(Machine(), str(tmp_path)).trouble == "there is no such program"
+    assert packages.ask(Machine(), "/nowhere/python").trouble == "no such program"
+    assert packages.ask(Machine(), str(tmp_path)).trouble == "no such program"
 
 
 def test_a_program_that_fails_and_one_that_is_not_there() -> None:

@@ -38,7 +38,7 @@ def test_a_missing_file_is_named(box: Recorded, model: Path) -> None:
     (model / "x.safetensors.incomplete").touch()
     missing, leftover = about_weights(box, guide(model))
     assert missing.severity is Severity.ERROR
-    assert "1 files are missing that the index names: model-00002" in missing.found
+    assert "1 files of the index are missing: model-00002" in missing.found
     assert leftover.severity is Severity.NOTE
     assert "x.safetensors.incomplete" in leftover.found
 
@@ -53,7 +53,7 @@ def test_a_file_of_another_size_than_its_header_says(
         file.truncate(size + change)
     (finding,) = about_weights(box, guide(model))
     assert finding.severity is Severity.ERROR
-    assert f"{shard(model).name} (another size" in finding.found
+    assert f"{shard(model).name} (its size does not match" in finding.found
     assert f"{size + change:,} bytes instead of {size:,}" in finding.found
 
 
@@ -71,7 +71,7 @@ def test_a_file_without_a_readable_header(box: Recorded, model: Path, content: b
 def test_a_pointer_of_git_lfs_is_called_one(box: Recorded, model: Path) -> None:
     shard(model).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
     (finding,) = about_weights(box, guide(model))
-    assert "a pointer of git-lfs, not the file" in finding.found
+    assert "a git-lfs pointer, not the file" in finding.found
 
 
 def test_tensors_that_no_file_has(box: Recorded, model: Path) -> None:
@@ -81,7 +81,7 @@ def test_tensors_that_no_file_has(box: Recorded, model: Path) -> None:
     table["weight_map"]["model.layers.9.experts.weight"] = shard(model).name
     index.write_text(json.dumps(table))
     (finding,) = about_weights(box, guide(model))
-    assert "1 tensors are in no file" in finding.found
+    assert "1 tensors of the index are in none of the files" in finding.found
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"weight_map": 3}'])
@@ -98,7 +98,7 @@ def test_no_index_means_what_is_there(box: Recorded, model: Path) -> None:
 def test_no_folder_and_no_weights(box: Recorded, tmp_path: Path) -> None:
     """A name on the hub is no mistake, but cannot be looked at."""
     (finding,) = about_weights(box, guide(tmp_path / "nowhere"))
-    assert (finding.severity, "is no folder" in finding.found) == (Severity.ERROR, True)
+    assert (finding.severity, "does not exist" in finding.found) == (Severity.ERROR, True)
     plan = guide(Path("deepseek-ai/DeepSeek-V4-Flash"))
     assert [one.severity for one in about_weights(box, plan)] == [Severity.NOTE]
     empty = tmp_path / "empty"
@@ -106,7 +106,7 @@ def test_no_folder_and_no_weights(box: Recorded, tmp_path: Path) -> None:
     found = [one.found for one in about_weights(box, guide(empty))]
     assert found == [f"{empty}: config.json is missing", f"no .safetensors in {empty}"]
     (empty / "model-Q4.gguf").touch()
-    assert "there are model-Q4.gguf" in about_weights(box, guide(empty))[1].found
+    assert "only model-Q4.gguf" in about_weights(box, guide(empty))[1].found
 
 
 def test_random_weights_need_no_files(box: Recorded, model: Path) -> None:
@@ -125,7 +125,7 @@ def test_another_model_than_the_profile_is_for(box: Recorded, tmp_path: Path) ->
         ("weights", Severity.ERROR),
     ]
     assert "2604B for Qwen3MoeForCausalLM" in found[0].found
-    assert "for deepseek-v4-flash-4x5090" in found[1].found
+    assert "but the profile is deepseek-v4-flash-4x5090" in found[1].found
 
 
 def test_code_of_the_models_own(box: Recorded, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_window_may_be_stretched_by_configuration_or_by_force(
     scaled = {"max_position_embeddings": 65536, "rope_scaling": {"factor": 16, "type": "yarn"}}
     assert about_weights(box, guide(weights(tmp_path / "scaled", **scaled))) == []
     short = weights(tmp_path / "short", max_position_embeddings=65536)
-    assert "the model has 65,536" in about_weights(box, guide(short))[0].found
+    assert "the model's window is 65,536" in about_weights(box, guide(short))[0].found
     forced = {"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1"}
     assert about_weights(box, guide(short, environment=forced)) == []
 

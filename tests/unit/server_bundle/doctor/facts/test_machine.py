@@ -40,7 +40,7 @@ def test_who_has_the_port_is_named(box: Recorded, model: Path) -> None:
     assert "process 4242: python -m http.server" in finding.found
     box.ours = {4242: "deepseek-v4-flash-4x5090"}
     (finding,) = trouble(box, guide(model))
-    assert "a server of ours: deepseek-v4-flash-4x5090 (process 4242)" in finding.found
+    assert "a server of ktserver: deepseek-v4-flash-4x5090 (process 4242)" in finding.found
     assert "ktserver down" in finding.cure
 
 
@@ -90,14 +90,14 @@ def test_a_machine_with_nothing_says_so_plainly(tmp_path: Path, model: Path) -> 
     assert errors["packages"]
     assert "driver" not in errors
     cpu = next(one for one in found if one.about == "cpu")
-    assert cpu.found == "AMD EPYC: 2 physical cores, 1 memory node, AVX-512"
+    assert cpu.found == "AMD EPYC: 2 physical cores, 1 NUMA node, AVX-512"
 
 
 def test_an_empty_machine_raises_nothing(tmp_path: Path, model: Path) -> None:
     """No file of the kernel can be read, and no program is there."""
     empty = Recorded(tmp_path / "root", {}, {}, {"/": [0, 0], "/dev/shm": [0, 0]})
     found = doctor.examine(guide(model), empty.machine())
-    assert not [one for one in found if "could not be looked at" in one.found]
+    assert not [one for one in found if "the check failed" in one.found]
     assert any(one.severity is Severity.ERROR for one in found)
 
 
@@ -105,7 +105,7 @@ def test_a_check_that_breaks_is_a_finding(box: Recorded, model: Path) -> None:
     """The others are still told."""
     del box.space["/dev/shm"]
     found = doctor.examine(guide(model), box.machine())
-    assert [one.about for one in found if "could not be looked at" in one.found] == ["memory"]
+    assert [one.about for one in found if "the check failed" in one.found] == ["memory"]
     assert {"disk", "weights", "port"} <= {one.about for one in found}
 
 
