@@ -1,10 +1,10 @@
 """Long requests to self-hosted LLMs that never get lost.
 
 >>> from ktclient import submit_long
->>> job = submit_long("report.txt", summarize=True)   # returns at once; the work is detached
+>>> job = submit_long("report.txt", summarize=True)   # returns immediately; the work is detached
 >>> print(job.id, job.wait().result())                # or come back tomorrow: Job("k7…")
 
-Names are loaded when they are first used, so that importing the package costs nothing.
+Names are imported on first use, so that importing the package costs nothing.
 """
 
 from __future__ import annotations

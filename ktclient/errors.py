@@ -1,66 +1,66 @@
 """The error tree: one leaf for each different reaction of the caller.
 
 KtjobError                          everything below; `.cause` is a short stable code
-├── BadInput                        change what you typed or handed in
+├── BadInput                        fix what you typed or passed in
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
 ├── NoSuchProfile                   look up the name: ktserver profiles
 ├── PlanRefused                     change an option of `ktserver plan`
 ├── NoServer                        start or name a server
-│   ├── ServerUnreachable           nothing was asked: a job tries again for a while
+│   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
-│   │   ├── HostUnknown             correct the name, or mend DNS
-│   │   ├── HostUnreachable         mend the network, VPN or firewall
-│   │   ├── ConnectionBroke         it closed before the request was whole
-│   │   ├── ServerSilent            it takes connections and answers nothing
-│   │   └── ProxyRefused            mend the proxy that the environment names
-│   ├── TlsFailed                   mend the certificate, or https:// against http://
+│   │   ├── HostUnknown             correct the name, or fix DNS
+│   │   ├── HostUnreachable         fix the network, VPN or firewall
+│   │   ├── ConnectionBroke         closed before the whole request was sent
+│   │   ├── ServerSilent            accepts connections but never answers
+│   │   └── ProxyRefused            fix the proxy set in the environment
+│   ├── TlsFailed                   fix the certificate, or swap https:// and http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
 │   ├── WeightsUnavailable          the embedded model could not be fetched
 │   └── ServerDidNotStart           read its log
-├── DoesNotFit                      a shorter document, or fewer answer tokens
-├── RequestFailed                   the request reached a server and gave no answer
-│   ├── ServerBusy                  a 503: starts, drains or is full; a job tries again for a while
-│   ├── RateLimited                 a 429: the same, when the server says
-│   ├── QueueTimedOut               it waited longer than the server lets it; the same
+├── DoesNotFit                      shorten the document, or lower --max-tokens
+├── RequestFailed                   the request reached a server and got no whole answer
+│   ├── ServerBusy                  a 503: starting, draining or full; a job retries for a while
+│   ├── RateLimited                 a 429: a job retries when the server says
+│   ├── QueueTimedOut               the server's queue timeout expired; a job retries
 │   ├── Unauthorized                set KTJOB_API_KEY
 │   ├── WrongAddress                not the base URL of an OpenAI-compatible server
 │   ├── ModelUnknown                name another with --model
-│   ├── Redirected                  give the URL that it leads to
-│   ├── BodyTooLarge                raise a proxy's limit, or go direct
-│   ├── ServerRefused               the server calls the request wrong
-│   ├── ServerBroke                 a 500, or a limit of the server's own: read its log
-│   ├── ErrorInStream               the same, inside of an answer that began with HTTP 200
-│   ├── ProxyGaveUp                 raise a proxy's timeout, or go direct
-│   ├── BadGateway                  a proxy lost the server: as StreamCut
-│   ├── StreamCut                   the connection ended in the middle; may be tried once more
-│   ├── ServerDied                  and nothing listens there any more: read its log
-│   ├── LinkLost                    the network was gone for too long: mend it
-│   ├── ServerHung                  it answers nobody: restart it
-│   ├── AbortedByServer             somebody or something aborted it there
-│   ├── EmptyAnswer                 the server finished without a word
-│   ├── EmptyStream                 it ended the stream without saying anything at all
-│   ├── WebPage                     HTML for an answer: a login or a proxy in between
-│   ├── ProtocolError               what came back is not the OpenAI protocol
+│   ├── Redirected                  use the URL that it redirects to
+│   ├── BodyTooLarge                raise the proxy's limit, or connect directly
+│   ├── ServerRefused               the server rejected the request
+│   ├── ServerBroke                 a 500, or a server-side time limit: read its log
+│   ├── ErrorInStream               the same, inside a stream that began with HTTP 200
+│   ├── ProxyGaveUp                 raise the proxy's timeout, or connect directly
+│   ├── BadGateway                  a proxy lost the server: like StreamCut
+│   ├── StreamCut                   the connection broke mid-answer; may be retried once
+│   ├── ServerDied                  the same, and nothing listens any more: read its log
+│   ├── LinkLost                    the network was down for too long: fix it
+│   ├── ServerHung                  it answers no request: restart it
+│   ├── AbortedByServer             the request was aborted on the server
+│   ├── EmptyAnswer                 the server finished without any text
+│   ├── EmptyStream                 the stream ended without any data
+│   ├── WebPage                     HTML instead of an answer: a login page or a proxy
+│   ├── ProtocolError               the response does not follow the OpenAI protocol
 │   └── DeadlineExceeded            it took longer than its --timeout
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
 │   ├── JobFailed, JobCancelled, JobLost
-├── PartFailed                      mend what ended a part, then `ktjob retry`
-├── ResultsUnwritable               mend what keeps the file from being written, then `ktjob retry`
-├── PartRestarted                   inside the worker: the whole begins anew with its part
-├── HostTrouble                     the machine of --host: reach it, or install ktjob there
+├── PartFailed                      fix what ended a part, then `ktjob retry`
+├── ResultsUnwritable               make the file writable, then `ktjob retry`
+├── PartRestarted                   inside the worker: the combined answer restarts with its part
+├── HostTrouble                     the machine of --host: make it reachable, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
-├── NotTold                         nobody could be told how a job ended: tried again
-├── WorkCancelled                   inside the worker: a cancel was wished for
-├── WorkerStopped                   inside the worker: SIGTERM, by somebody or a shutdown
-├── IllegalTransition               somebody else was first
+├── NotTold                         a notification failed: it is retried
+├── WorkCancelled                   inside the worker: a cancel was requested
+├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
+├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
-├── AnotherServer                   stop the one that runs, or give another name or port
+├── AnotherServer                   stop the running one, or use another name or port
 ├── ServerInUse                     wait for its jobs, or --force
 ├── StillStarting                   wait longer
 └── StoreUnusable                   disk full, read-only, locked
-    ├── StoreDamaged                not a database, or a broken one: put a backup back
+    ├── StoreDamaged                not a database, or a broken one: restore a backup
     └── StoreTooNew                 written by a newer ktjob
 """
 
@@ -163,7 +163,7 @@ __all__ = [
 
 
 class BadInput(KtjobError):
-    """The caller handed in something that cannot be used; nothing was stored."""
+    """The caller passed something that cannot be used; nothing was stored."""
 
     cause = "bad_input"
 
@@ -175,13 +175,13 @@ class DocumentUnusable(BadInput):
 
 
 class BadSetting(BadInput):
-    """The configuration file or an environment variable makes no sense."""
+    """The configuration file or an environment variable has an invalid value."""
 
     cause = "bad_setting"
 
 
 class ServerUnreachable(NoServer):
-    """The server was never asked. What a job meets so is tried again for a while."""
+    """No request reached the server. A job retries for a while."""
 
     cause = "server_unreachable"
 
@@ -193,37 +193,37 @@ class ConnectionRefused(ServerUnreachable):
 
 
 class HostUnknown(ServerUnreachable):
-    """The name of the host leads to no address."""
+    """The host name does not resolve."""
 
     cause = "dns_failure"
 
 
 class HostUnreachable(ServerUnreachable):
-    """No way to the host, or no word from it."""
+    """There is no route to the host, or it does not respond."""
 
     cause = "host_unreachable"
 
 
 class ConnectionBroke(ServerUnreachable):
-    """The connection was closed or reset before the request was whole."""
+    """The connection was closed or reset before the whole request was sent."""
 
     cause = "connection_reset"
 
 
 class ServerSilent(ServerUnreachable):
-    """It takes connections, and neither reads nor answers."""
+    """The server accepts connections, but neither reads nor answers."""
 
     cause = "server_silent"
 
 
 class ProxyRefused(ServerUnreachable):
-    """The proxy that the environment names does not lead there."""
+    """The proxy set in the environment does not reach the server."""
 
     cause = "proxy_refused"
 
 
 class TlsFailed(NoServer):
-    """No trusted connection: the certificate, or TLS on one side only. Never tried again."""
+    """No trusted connection: a bad certificate, or TLS on one side only. Never retried."""
 
     cause = "tls_error"
 
@@ -235,19 +235,19 @@ class DoesNotFit(KtjobError):
 
 
 class RequestFailed(KtjobError):
-    """The request was sent, or begun, and no whole answer came back."""
+    """The request was sent, at least in part, and no whole answer came back."""
 
     cause = "request_failed"
 
 
 class ServerBusy(RequestFailed):
-    """It starts, drains or is full, and has computed nothing."""
+    """The server is starting, draining or full, and has computed nothing."""
 
     cause = "server_busy"
 
 
 class RateLimited(RequestFailed):
-    """Too many requests. `retry_after` is in seconds, None where the server named none."""
+    """Too many requests. `retry_after` is in seconds, None if the server gave none."""
 
     cause = "rate_limited"
 
@@ -257,7 +257,7 @@ class RateLimited(RequestFailed):
 
 
 class QueueTimedOut(RequestFailed):
-    """The server dropped it from its queue, before it computed anything."""
+    """The server dropped the request from its queue before it computed anything."""
 
     cause = "queue_timed_out"
 
@@ -275,7 +275,7 @@ class ModelUnknown(RequestFailed):
 
 
 class Redirected(RequestFailed):
-    """Redirections are not followed: the key and the document would go along."""
+    """Redirects are not followed: they would forward the key and the document."""
 
     cause = "redirected"
 
@@ -297,7 +297,7 @@ class ErrorInStream(RequestFailed):
 
 
 class ProxyGaveUp(RequestFailed):
-    """Never tried again: the server may still compute, and the proxy would give up once more."""
+    """Never retried: the server may still compute, and the proxy would time out again."""
 
     cause = "proxy_gave_up"
 
@@ -330,7 +330,7 @@ class ServerHung(RequestFailed):
 class AbortedByServer(RequestFailed):
     cause = "aborted_by_server"
     was_read = True
-    """False when the server ran nothing of the prompt: a refusal whose words it dropped."""
+    """False when the server computed nothing: it refused the request and dropped the reason."""
 
 
 class EmptyAnswer(RequestFailed):
@@ -354,11 +354,11 @@ class DeadlineExceeded(RequestFailed):
 
 
 NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut)
-"""What may be asked again without a thought: no server has computed anything for it."""
+"""Safe to retry at any time: no server has computed anything for these."""
 
 
 class JobUnsuccessful(KtjobError):
-    """The job ended without success. `partial_text` is what had arrived by then."""
+    """The job ended without success. `partial_text` is the text that had arrived by then."""
 
     cause = "job_unsuccessful"
 
@@ -380,19 +380,19 @@ class JobLost(JobUnsuccessful):
 
 
 class ResultsUnwritable(KtjobError):
-    """The requests of a batch were asked, and the file of their results cannot be written. They are
-    kept: `ktjob result` has them."""
+    """All requests of a batch were sent, but the result file cannot be written. The results are
+    kept: `ktjob result` prints them."""
 
     cause = "results_unwritable"
 
 
 class HostTrouble(KtjobError):
-    """Another machine that was named with --host cannot be reached, or has no ktjob for us."""
+    """The machine named with --host cannot be reached, or has no usable ktjob."""
 
     cause = "host_trouble"
 
 
 class NotFinished(KtjobError):
-    """The job has not ended in the time given to wait. It goes on."""
+    """The job has not ended within the given time. It is still running."""
 
     cause = "not_finished"

@@ -1,7 +1,7 @@
-"""A moment to come, as people write it: "22:00", "tomorrow 3:00", "+2h", or ISO 8601.
+"""Parse a future time as people write it: "22:00", "tomorrow 3:00", "+2h", or ISO 8601.
 
-Without a zone it is meant on this machine's clock, whose zone the C library knows; what is kept is
-UTC. Pure, but for that zone.
+A time without a zone is in this machine's zone, which the C library knows; it is stored in UTC.
+Pure, except for that zone.
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ _CLOCK = re.compile(r"(?:(today|tomorrow)\s+)?(?:at\s+)?(\d{1,2}):(\d{2})(?::(\d
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WAYS = '"22:00", "tomorrow 3:00", "+2h30m", "2026-11-26 03:00" or an ISO time with its zone'
 _FARTHEST = timedelta(days=3660)
-"""Ten years: what is later was mistyped."""
+"""Ten years: a later time was mistyped."""
 
 
 def parse_future(said: str | datetime, now: datetime | None = None) -> datetime:
-    """The moment meant, in UTC. A time of day without a day is the next one. Raises `BadInput` for
-    what is no time, is over, or does not exist here: the hour that clocks skip in spring."""
+    """The given time in UTC. A time of day without a day is the next one. Raises `BadInput` for
+    text that is no time, a past time, or one that does not exist here: the hour that clocks skip in
+    spring."""
     now = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
     try:
         found = _meant(said.strip(), now) if isinstance(said, str) else _of_local(said)
     except (ValueError, OverflowError):
-        raise BadInput(f"{str(said)[:40]!r} is no time; say {_WAYS}") from None
+        raise BadInput(f"{str(said)[:40]!r} is not a time; use {_WAYS}") from None
     if found < now:
-        raise BadInput(f"{local(found)} is over ({said}); leave --at out to start at once")
+        raise BadInput(f"{local(found)} is in the past ({said}); omit --at to start immediately")
     if found - now > _FARTHEST:
         raise BadInput(f"{local(found)} is more than ten years away")
     return found
 
 
 def local(moment: datetime) -> str:
-    """On this machine's clock, with the name of its zone."""
+    """The time in this machine's zone, with the zone's name."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z").strip()
 
 
@@ -54,7 +55,7 @@ def _meant(said: str, now: datetime) -> datetime:
 
 
 def _at_clock(said: re.Match[str], now: datetime) -> datetime:
-    """That time of the day named, else its next one. By the calendar: a day has not always 24 h."""
+    """That time on the named day, else its next one. By the calendar: not every day has 24 h."""
     day, hour, minute, second = said.groups()
     at = time(int(hour), int(minute), int(second or 0))
     today = now.astimezone().date()
@@ -63,20 +64,21 @@ def _at_clock(said: re.Match[str], now: datetime) -> datetime:
         return _of_local(datetime.combine(tomorrow if day.lower() == "tomorrow" else today, at))
     try:
         found = _of_local(datetime.combine(today, at))
-    except BadInput:  # not today, when clocks skip it
+    except BadInput:  # it does not exist today: clocks skip it
         return _of_local(datetime.combine(tomorrow, at))
     return found if found >= now else _of_local(datetime.combine(tomorrow, at))
 
 
 def _of_local(said: datetime) -> datetime:
-    """Of an hour that comes twice, in autumn, the first."""
+    """UTC of a local time; of an hour that occurs twice, in autumn, the first. Raises
+    `BadInput`."""
     if said.tzinfo is not None:
         return said.astimezone(timezone.utc)
     found = said.astimezone(timezone.utc)
     if found.astimezone().replace(tzinfo=None) != said.replace(fold=0):
         raise BadInput(
-            f"there is no {said:%H:%M} on {said:%Y-%m-%d} here: clocks are put forward over it. "
-            "Say another time, or give its zone: +01:00"
+            f"the time {said:%H:%M} on {said:%Y-%m-%d} does not exist here: clocks skip it. "
+            "Use another time, or add a zone: +01:00"
         )
     return found
 
@@ -91,9 +93,9 @@ _LONGEST_PAST = timedelta(days=36_500)
 
 
 def parse_past(text: str, option: str, now: datetime | None = None) -> str:
-    """The moment in UTC, as it is stored. `2d` is so long ago; a day, `today`, `yesterday` or
-    2026-11-20, is its first moment; times are the reader's own unless they name a zone. Raises
-    `BadInput`, which names the option."""
+    """The time in UTC, in the store's format. `2d` is that long ago; a day (`today`, `yesterday` or
+    2026-11-20) is its start; times are local unless they name a zone. Raises `BadInput`, which
+    names the option."""
     here = (now or datetime.now()).astimezone()
     told = text.strip().lower()
     if told in _DAYS_AGO:
@@ -106,8 +108,8 @@ def parse_past(text: str, option: str, now: datetime | None = None) -> str:
         return jobs_clock.of(
             datetime.fromisoformat(told.upper().replace("Z", "+00:00")).astimezone()
         )
-    except (ValueError, OverflowError, OSError):  # the last two: no zone reaches back that far
+    except (ValueError, OverflowError, OSError):  # the last two: too long ago for a time zone
         raise BadInput(
-            f"{option} {text}: write 2d, 12h or 30m for so long ago, yesterday, 2026-11-20, or "
+            f"{option} {text}: use 2d, 12h or 30m for that long ago, yesterday, 2026-11-20, or "
             "2026-11-20T18:00"
         ) from None

@@ -1,4 +1,4 @@
-"""Server URLs as people write them, and what can be told from one without asking anybody."""
+"""Parse server URLs as people write them, and compare them without a network request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ _LOCALHOST, _LOOPBACK = "localhost", "127.0.0.1"
 
 
 def root_of(url: str) -> str:
-    """A server's root from whatever people write: with or without /v1, with or without http://.
+    """A server's root URL from user input: with or without /v1, with or without http://.
 
     Raises `BadInput`.
     """
     if "@" in url:
-        raise BadInput("a server URL must not hold a key; set KTJOB_API_KEY instead")
-    if "?" in url or "#" in url:  # whatever follows may be a key too, and no path can be added
-        raise BadInput("a server URL ends with its path, without ? or #; keys go to KTJOB_API_KEY")
+        raise BadInput("a server URL must not contain a key; set KTJOB_API_KEY instead")
+    if "?" in url or "#" in url:  # the rest may be a key too, and no path can be appended
+        raise BadInput(
+            "a server URL must end with its path, without ? or #; set keys in KTJOB_API_KEY"
+        )
     text = url.strip()
     if "://" not in text:
         text = f"http://{text}"
@@ -26,13 +28,13 @@ def root_of(url: str) -> str:
     if not _is_address(text):
         raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
     parts = urlsplit(text)
-    # One server is one pool, however it is written; a network card's name ("%25Eth0") is its own.
+    # One spelling per server, so that it is one pool; a zone id ("%25Eth0") is case-sensitive.
     place = parts.netloc if "%" in parts.netloc else parts.netloc.lower()
     return f"{parts.scheme}://{place}{parts.path}".removesuffix("/v1").rstrip("/")
 
 
 def is_same(one: str, other: str) -> bool:
-    """Whether both lead to one server, as far as their text tells. What is no address is none."""
+    """Whether both URLs mean one server, judged by their text. False if either is no valid URL."""
     try:
         return _comparable(one) == _comparable(other)
     except BadInput:
@@ -40,8 +42,8 @@ def is_same(one: str, other: str) -> bool:
 
 
 def by_number(url: str) -> str | None:
-    """The same root with 127.0.0.1 for localhost: one server is one pool, and a job finds it there
-    by either name. None for any other host, and for https, whose certificate has the name."""
+    """The same root URL with 127.0.0.1 for localhost: one server is one pool, and a job finds it by
+    either name. None for any other host, and for https, whose certificate has the name."""
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname != _LOCALHOST:
         return None
@@ -53,11 +55,13 @@ def is_local(url: str) -> bool:
     """Whether the server is on this machine: then no proxy from the environment applies."""
     try:
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
-    except ValueError:  # no URL at all
+    except ValueError:  # not a URL
         return False
     try:
         address = ipaddress.ip_address(host)
-        return address.is_loopback or address.is_unspecified  # servers print 0.0.0.0 as theirs
+        return (
+            address.is_loopback or address.is_unspecified
+        )  # servers print 0.0.0.0 as their address
     except ValueError:
         return host.lower() == _LOCALHOST
 
@@ -82,8 +86,8 @@ def _is_address(url: str) -> bool:
 
 
 def _is_host(name: str) -> bool:
-    """Whether it can be looked up; of "a..b" and the like the system's own look-up makes an error
-    of another kind. Raises `UnicodeError`, which is a `ValueError`."""
+    """Whether the name can be looked up; for "a..b" and the like the system raises an error of
+    another kind. Raises `UnicodeError`, which is a `ValueError`."""
     if not name.isascii():
         name = name.encode("idna").decode()
     return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))

@@ -1,4 +1,4 @@
-"""Words that are not ours, in messages of ours; and times as people say them."""
+"""Quote foreign text in messages, and format durations for people."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ktclient.errors import BadInput
 
 _QUOTE_CHARACTERS = 600
 _STEERING = ("Cc", "Cf", "Cs", "Co", "Cn")
-"""Controls, writing direction, half characters and what no terminal can show."""
+"""Controls, writing direction, surrogates, and what no terminal can show."""
 
 
 def quote(text: str) -> str:
-    """Foreign words on one line, cut and without characters that steer a terminal."""
+    """Foreign text on one line, shortened, without characters that control a terminal."""
     words = " ".join(text[: _QUOTE_CHARACTERS * 4].split())
     shown = (c for c in words if c == " " or unicodedata.category(c) not in _STEERING)
     return "".join(shown)[:_QUOTE_CHARACTERS]
 
 
 def spoken(seconds: float) -> str:
-    """A length of time in a sentence: "9 s", "25 min", "1.5 h"."""
+    """A duration as text: "9 s", "25 min", "1.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -29,7 +29,7 @@ def spoken(seconds: float) -> str:
 
 
 def after_time(seconds: float) -> str:
-    """The words "after 25 min, " in a sentence; none where that is not worth telling."""
+    """The text "after 25 min, " for a sentence; empty below one second."""
     return f"after {spoken(seconds)}, " if seconds >= 1 else ""
 
 
@@ -37,7 +37,8 @@ MaybeText = TypeVar("MaybeText", str, "str | None")
 
 
 def typed_text(given: MaybeText, name: str) -> MaybeText:
-    """The same. Raises `BadInput` where it is no text; `name` is that of its option."""
+    """The text unchanged. Raises `BadInput` if it is not valid text; `name` is its option's
+    name."""
     if given is not None and any("\ud800" <= one <= "\udfff" for one in given):
         raise BadInput(f"{name} is not valid in this terminal's encoding")
     return given

@@ -1,7 +1,7 @@
-"""The text of the systemd user unit that goes on with waiting jobs after a reboot. Pure.
+"""The text of the systemd user unit that resumes queued jobs after a reboot. Pure.
 
-It runs the runner itself, in the foreground. systemd.service(5) and systemd.syntax(7) are the
-sources of the settings and of the quoting.
+It runs the runner itself, in the foreground. The settings and the quoting follow systemd.service(5)
+and systemd.syntax(7).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MARKER = "# Written by `ktjob install-unit`. To change it, remove this line: the
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _PASSED_ON = {"SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *(name.upper() for name in _PROXIES)}
 _INTERNAL = {"KTJOB_READY_FD", "KTJOB_DETACH_ARGV", "KTJOB_HOME", "KTJOB_CACHE", "KTJOB_CONFIG"}
-"""Of one process only, or given as what they stand for."""
+"""Variables of one process only, or passed by their resolved value."""
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class BootUnit:
-    """What the unit runs, and with what."""
+    """The command of the unit and its environment."""
 
     python: str
     """The interpreter that ktjob is installed in."""
@@ -35,8 +35,8 @@ class BootUnit:
 
 
 def split_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Which variables of ours the unit takes along, and the names of those that it must not
-    because they hold a secret: anybody may ask systemd for a unit's environment."""
+    """Which of ktjob's variables the unit takes over, and the names of those that it must not take
+    because they hold a secret: any user may read a unit's environment from systemd."""
     kept, withheld = {}, []
     for name, value in sorted(environ.items()):
         is_ours = name.startswith("KTJOB_") and name not in _INTERNAL
@@ -90,7 +90,7 @@ State={json.dumps(unit.state)}
 
 
 def is_ours(text: str) -> bool:
-    """Whether `ktjob install-unit` wrote this, and nobody has made it his."""
+    """Whether `ktjob install-unit` wrote this unit and its marker line is still there."""
     return MARKER in text.splitlines()
 
 
@@ -103,21 +103,21 @@ class Served:
 
 
 def served(text: str) -> Served | None:
-    """What a unit file that we wrote says of itself; None for another's or none."""
-    told = dict(re.findall(r'^(Python|State)=(".*")$', text, re.M))
+    """The data of a unit file that ktjob wrote; None for any other text."""
+    fields = dict(re.findall(r'^(Python|State)=(".*")$', text, re.M))
     try:
-        return Served(json.loads(told["Python"]), json.loads(told["State"]))
+        return Served(json.loads(fields["Python"]), json.loads(fields["State"]))
     except (KeyError, ValueError):
         return None
 
 
 def dollars(word: str) -> str:
-    """Variables are expanded in all words but the program's."""
+    """systemd expands variables in all words except the program's."""
     return word.replace("$", "$$")
 
 
 def quoted(word: str) -> str:
-    """One word, exactly: C escapes in quotes, and % doubled against specifiers."""
+    """One word, literally: C escapes in quotes, and % doubled because of specifiers."""
     return '"' + "".join(_escaped(byte) for byte in word.encode(errors="surrogateescape")) + '"'
 
 
@@ -126,5 +126,5 @@ def _escaped(byte: int) -> str:
         return "\\" + chr(byte)
     if byte == ord("%"):
         return "%%"
-    # All but plain ASCII by number: a unit file must be UTF-8, a path need not be.
+    # Everything except plain ASCII by number: a unit file must be UTF-8, a path need not be.
     return chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}"

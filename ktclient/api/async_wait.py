@@ -1,7 +1,7 @@
-"""Waiting for a job in asyncio: without a thread, and without holding up the event loop.
+"""Wait for a job in asyncio: without a thread, and without blocking the event loop.
 
-Each look reads the store for milliseconds and waits for no lock: one that comes at a bad moment is
-left out. Waking a dead runner, which may take seconds, is left to a process of its own.
+Each poll reads the store for milliseconds and waits for no lock: a poll that finds a lock is
+skipped. Waking a dead runner, which may take seconds, is left to a separate process.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ktclient.records.snapshot import Snapshot
 
 _LOOK_SECONDS = 0.2
 _WAKE_SECONDS = 10.0
-"""Between attempts to have a dead runner replaced."""
+"""Seconds between attempts to replace a dead runner."""
 _PATIENCE_SECONDS = 30.0
-"""How long the store may be locked at every look: what `jobs.store.database` waits too."""
+"""How long the store may be locked in a row, in seconds: as long as `jobs.store.database` waits."""
 
 
 class EndWatcher:
-    """Looks at one job, again and again."""
+    """Polls one job."""
 
     def __init__(self, job_id: str, settings: config.Settings) -> None:
         self._id, self._settings = job_id, settings
@@ -38,7 +38,7 @@ class EndWatcher:
         self._woken_at = -_WAKE_SECONDS
 
     async def looks(self, timeout: float | None) -> AsyncIterator[tuple[Snapshot, str]]:
-        """The status several times a second, each with what of the answer is new; the last one is
+        """The status several times a second, each with the new text of the answer; the last one is
         the end. Raises `NotFinished` after `timeout` seconds, and `StoreUnusable`."""
         give_up = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -49,18 +49,18 @@ class EndWatcher:
                     return
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(
-                    f"job {self._id} has not finished within {timeout:g} s; it goes on"
+                    f"job {self._id} has not finished within {timeout:g} s; it is still running"
                 )
             await self._see_to_runner()
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def answer(self) -> tuple[Job, str]:
-        """A finished job, and its text."""
+        """A finished job and its text."""
         while True:
             try:
                 with open_readonly(self._settings.state) as store:
                     if store is None:
-                        raise diagnosis.damaged("it is gone", self._settings.state.database)
+                        raise diagnosis.damaged("it is missing", self._settings.state.database)
                     job = store.job(self._id)
                     return job, snapshot.answer(store, job)
             except StoreUnusable as error:
@@ -68,11 +68,11 @@ class EndWatcher:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _look(self) -> tuple[Snapshot, str] | None:
-        """None where the store was locked just now."""
+        """The status and new text; None if the store was locked."""
         try:
             with open_readonly(self._settings.state) as store:
                 if store is None:
-                    raise diagnosis.damaged("it is gone", self._settings.state.database)
+                    raise diagnosis.damaged("it is missing", self._settings.state.database)
                 now = snapshot.of_job(store, store.job(self._id))
                 if now.attempt != self._attempt:
                     self._attempt, self._after = now.attempt, 0
@@ -85,12 +85,12 @@ class EndWatcher:
         return now, "".join(piece.text for piece in pieces if piece.channel == "answer")
 
     def _bear(self, error: StoreUnusable) -> None:
-        """Raises what does not mend itself, or has not for too long."""
+        """Raises an error that is permanent, or has lasted too long."""
         if isinstance(error, StoreDamaged) or time.monotonic() > self._seen_at + _PATIENCE_SECONDS:
             raise error
 
     async def _see_to_runner(self) -> None:
-        """A living runner finds dead workers itself; a dead one is replaced by any command."""
+        """A live runner finds dead workers itself; any command replaces a dead runner."""
         if start.is_runner_alive(self._settings.state):
             return
         if time.monotonic() < self._woken_at + _WAKE_SECONDS:

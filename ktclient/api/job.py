@@ -1,4 +1,4 @@
-"""The handle on a submitted job: what becomes of it, its answer, another question."""
+"""The handle on a submitted job: its status, its answer, follow-up questions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _LOOK_SECONDS = 0.2
 
 
 class Job:
-    """A handle on a submitted job. Holds nothing but its id: make one from an id at any time."""
+    """A handle on a submitted job. It holds only the job's id: create one from an id at any
+    time."""
 
     def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
         self._settings = settings or config.load()
@@ -29,17 +30,17 @@ class Job:
         return f"Job({self.id!r})"
 
     def _repr_html_(self) -> str:
-        """For notebooks: what is true at this moment."""
+        """HTML of the current status, for notebooks."""
         return self.status()._repr_html_()
 
     def status(self) -> Snapshot:
-        """What is true now: a job whose worker has died is not called running."""
+        """The current status, checked: a job whose worker has died is not RUNNING."""
         with access.open_recovered(self._settings.state) as store:
             return snapshot.of_job(store, store.job(self.id))
 
     def wait(self, timeout: float | None = None) -> Job:
-        """Return when the job has ended, however. Raises `NotFinished` after `timeout` seconds;
-        the job goes on."""
+        """Return when the job has ended, in any state. Raises `NotFinished` after `timeout`
+        seconds; the job keeps running."""
         for _ in self.watch(timeout):
             continue
         return self
@@ -54,13 +55,13 @@ class Job:
                 return
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(
-                    f"job {self.id} has not finished within {timeout:g} s; it goes on"
+                    f"job {self.id} has not finished within {timeout:g} s; it is still running"
                 )
             time.sleep(_LOOK_SECONDS)  # SQLite has no event for another process's commit
 
     def result(self, timeout: float | None = None) -> str:
-        """The answer, waiting for it first. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
-        the text until then in `partial_text`, and `NotFinished` after `timeout` seconds."""
+        """Wait for the answer and return it. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
+        the text so far in `partial_text`, and `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
         with access.open_recovered(self._settings.state) as store:
             job = store.job(self.id)
@@ -70,8 +71,8 @@ class Job:
         return text
 
     async def awaited(self, timeout: float | None = None) -> str:
-        """`result` for asyncio: the answer, waiting for it without holding up the event loop.
-        Raises like `result`; cancelling the task cancels the waiting, not the job."""
+        """`result` for asyncio: wait for the answer without blocking the event loop.
+        Raises like `result`; cancelling the task ends the waiting, not the job."""
         watcher = async_wait.EndWatcher(self.id, self._settings)
         async for _ in watcher.looks(timeout):
             continue
@@ -93,45 +94,45 @@ class Job:
         await self.awaited()
 
     def answers(self, timeout: float | None = None) -> list[Part]:
-        """The answer to each question of the job, in order, waiting for them first; none for a
-        summary or a prompt. One that did not come whole has no `text`. Raises like `result`."""
+        """Wait for the answer to each question of the job and return them in order; empty for a
+        summary or a prompt. An incomplete answer has no `text`. Raises like `result`."""
         text, questions = self.result(timeout), self.status().questions
         if len(questions) == 1:
             return [Part(questions[0], text)]
         return combined.split(text, questions)
 
     def data(self, timeout: float | None = None) -> object:
-        """The JSON in the answer, waiting for it first: what `schema` asked for. None where there
-        is none in it. In what it does not follow the schema is in
-        `status().figures["schema_mismatch"]`. Raises like `result`."""
+        """Wait for the answer and return the JSON in it, which `schema` asked for; None if it
+        contains none. Where it violates the schema is in `status().figures["schema_mismatch"]`.
+        Raises like `result`."""
         return answer_schema.data_or_none(self.result(timeout))
 
     def ask(self, question: str) -> Job:
-        """A new job with another question about the same document, to the same server. Raises what
-        `submit_long` raises, and `StoreDamaged` where the document is gone."""
+        """A new job with another question about the same document, on the same server. Raises what
+        `submit_long` raises, and `StoreDamaged` if the document is missing."""
         from ktclient.submission import followup
 
         job_id, _ = followup.ask(self.id, question, self._settings)
         return Job(job_id, self._settings)
 
     def cancel(self) -> Snapshot:
-        """Wish for the job's end. A queued job ends at once, a running one within a second or
-        two; `wait` for it. Harmless when it has ended."""
+        """Request cancellation. A queued job ends immediately, a running one within a second or
+        two; `wait` for it. No effect if it has ended."""
         with access.open_recovered(self._settings.state) as store:
             return snapshot.of_job(store, store.request_cancel(self.id))
 
     def stream(self) -> Iterator[str]:
-        """The answer as it arrives, from its beginning, to its end. Raises like `result`. A
-        second attempt begins again from the beginning."""
+        """The answer as it arrives, from its start to its end. Raises like `result`. A second
+        attempt starts again from the beginning."""
         for _, text in self.heard():
             if text:
                 yield text
         self.result()
 
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
-        """Like `watch`, each status with what of its attempt's answer arrived since the one before
-        it: from the beginning, or only `from_now` on. A second attempt begins again from the
-        beginning."""
+        """Like `watch`, but each status comes with the text of its attempt's answer since the
+        previous one: from the beginning, or only `from_now` on. A second attempt starts again from
+        the beginning."""
         after, attempt = 0, 0
         is_skipped = from_now
         for now in self.watch():
@@ -153,7 +154,7 @@ ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {
 
 
 def unsuccessful(job: model.Job, partial_text: str) -> JobUnsuccessful:
-    """The error that tells how a job ended."""
+    """The error for a job that ended without success."""
     assert job.outcome is not None
     kind = ENDINGS[job.outcome]
     return kind(f"job {job.id} {job.state.lower()}: {job.message}", partial_text)

@@ -1,6 +1,6 @@
-"""Jobs on another machine, from Python: each step is a command of `ktjob --host` in a process of
-its own, which has all that a cut link needs: a key for each submit, tries from zero, going on after
-a sleep. Nothing of it is loaded for jobs of this machine.
+"""Jobs on another machine, from Python. Each step is a `ktjob --host` command in its own process,
+which handles everything that a cut connection needs: an idempotency key for each submit, retries,
+resuming after a sleep. Jobs of this machine import nothing of this module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ktclient.records.snapshot import Snapshot
 from server_bundle.errors import NoServer
 
 LOOK_SECONDS = 2.0
-"""Between two looks: each is a connection of its own."""
+"""Seconds between two polls: each opens its own connection."""
 _BY_CODE: Mapping[int, type[KtjobError]] = {
     2: BadInput,
     3: NoSuchJob,
@@ -35,7 +35,7 @@ _BY_CODE: Mapping[int, type[KtjobError]] = {
     6: NoServer,
     7: DoesNotFit,
 }
-"""The exit codes of docs/reference.md that are not about how a job ended."""
+"""The exit codes of docs/reference.md that do not say how a job ended."""
 _NOT_FINISHED = 5
 _TUPLES = ("questions", "needs", "waits_for", "counted")
 _FLAGS = ("summarize", "together", "raw")
@@ -48,12 +48,12 @@ KNOWN = {
     *(*_FLAGS, *_WORDS, "document", "host", "ask", "questions", "after", "notify", "variables"),
     *("thinking", "at", "schema"),
 }
-"""What may be given; whatever else is refused, and never left out in silence."""
+"""The allowed parameters; others are refused, never silently ignored."""
 
 
 class RemoteJob(Job):
-    """A job on the machine `host`; the same as `Job`, but for `heard`. Whatever it asks for takes a
-    connection. Raises `HostTrouble` too."""
+    """A job on the machine `host`; the same as `Job`, except for `heard`. Every call opens a
+    connection, and may raise `HostTrouble`."""
 
     def __init__(self, job_id: str, host: str) -> None:
         self.host = host
@@ -69,8 +69,8 @@ class RemoteJob(Job):
         bound = [] if timeout is None else [f"--timeout={timeout}"]
         done = _ran(self.host, "wait", *bound, "--", self.id)
         if done.returncode == _NOT_FINISHED:
-            raise NotFinished(f"job {self.id} on {self.host} has not finished; it goes on")
-        if not self.status().is_finished:  # it was no ending of the job's that it told of
+            raise NotFinished(f"job {self.id} on {self.host} has not finished; it is still running")
+        if not self.status().is_finished:  # the exit code was not about the job's end
             _refuse(done.returncode, done.stderr)
         return self
 
@@ -82,7 +82,9 @@ class RemoteJob(Job):
             if now.is_finished:
                 return
             if give_up is not None and time.monotonic() >= give_up:
-                raise NotFinished(f"job {self.id} on {self.host} has not finished; it goes on")
+                raise NotFinished(
+                    f"job {self.id} on {self.host} has not finished; it is still running"
+                )
             time.sleep(LOOK_SECONDS)
 
     def result(self, timeout: float | None = None) -> str:
@@ -93,9 +95,9 @@ class RemoteJob(Job):
         self.wait(timeout)
         record = self._record()
         text, questions = _text(record), record.get("questions")
-        told = record.get("answers")
-        if isinstance(told, list):
-            return [Part(one["question"], one["answer"]) for one in told]
+        parts = record.get("answers")
+        if isinstance(parts, list):
+            return [Part(one["question"], one["answer"]) for one in parts]
         asked = questions if isinstance(questions, list) else []
         return [Part(str(question), text) for question in asked[:1]]
 
@@ -103,7 +105,7 @@ class RemoteJob(Job):
         return RemoteJob(_run(self.host, "ask", "--", self.id, question).split()[0], self.host)
 
     def cancel(self) -> Snapshot:
-        """The same, once the job has ended or half a minute is over."""
+        """Like `Job.cancel`; returns after the job has ended, or after half a minute."""
         _run(self.host, "cancel", "--", self.id)
         return self.status()
 
@@ -119,11 +121,11 @@ class RemoteJob(Job):
                     if piece := text.add(data):
                         yield piece
             finally:
-                process.terminate()  # whoever looks no further leaves the job alone
+                process.terminate()  # the job itself is not affected
         self.result()
 
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
-        raise BadInput("text and status together are not to be had from another machine")
+        raise BadInput("text and status together are not available for jobs on another machine")
 
     async def awaited(self, timeout: float | None = None) -> str:
         async for _ in self.awatch(timeout):
@@ -138,7 +140,9 @@ class RemoteJob(Job):
             if now.is_finished:
                 return
             if give_up is not None and time.monotonic() >= give_up:
-                raise NotFinished(f"job {self.id} on {self.host} has not finished; it goes on")
+                raise NotFinished(
+                    f"job {self.id} on {self.host} has not finished; it is still running"
+                )
             await asyncio.sleep(LOOK_SECONDS)
 
     async def astream(self) -> AsyncIterator[str]:
@@ -168,7 +172,7 @@ FarJob = RemoteJob
 
 
 class _Text:
-    """What `follow` prints, without the line end that it adds."""
+    """The output of `follow`, without the line end that it adds."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -183,9 +187,9 @@ class _Text:
 def submit(
     host: str, document: str | os.PathLike[str], given: Mapping[str, object]
 ) -> Sequence[Job]:
-    """Hand a document and all that was `given` to the machine. Raises what the command says, as the
-    error that this code of it stands for, and `HostTrouble`; nothing is stored then, or that it may
-    have been is in the message."""
+    """Submit a document with all that was `given` to the machine. Raises the error that the
+    command's exit code stands for, and `HostTrouble`. Nothing is stored then, or the message says
+    that it may have been."""
     with tempfile.TemporaryDirectory(prefix="ktjob-") as folder:
         words = _options(given, folder)
         name = "-" if isinstance(document, str) else os.fspath(document)
@@ -198,7 +202,7 @@ def submit(
 
 def _options(given: Mapping[str, object], folder: str) -> list[str]:
     if unknown := sorted(given.keys() - KNOWN):
-        raise BadInput(f"{unknown[0]} cannot be given to another machine")
+        raise BadInput(f"{unknown[0]} cannot be used together with host")
     questions = given.get("questions")
     is_alone = isinstance(questions, Sequence) and len(questions) < 2
     flags = [name for name in _FLAGS if given.get(name) and not (name == "together" and is_alone)]
@@ -234,7 +238,9 @@ def _options(given: Mapping[str, object], folder: str) -> list[str]:
 
 def _command(host: str, *words: str) -> list[str]:
     if not host or any("\0" in word for word in words):
-        raise BadInput("a host's name is not empty, and no argument holds a NUL character")
+        raise BadInput(
+            "the host name must not be empty, and no argument may contain a NUL character"
+        )
     return [sys.executable, "-m", "ktclient", f"--host={host}", *words]
 
 
@@ -275,7 +281,7 @@ async def _heard(host: str, *words: str) -> str:
 
 def _refuse(code: int, said: str) -> NoReturn:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    words = (lines or [f"ktjob exits with {code}"])[-1].removeprefix("ktjob: ")
+    words = (lines or [f"ktjob exited with code {code}"])[-1].removeprefix("ktjob: ")
     raise _BY_CODE.get(code, HostTrouble)(words)
 
 
@@ -283,14 +289,16 @@ def _json(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)
     except ValueError:
-        raise HostTrouble("what came back is no JSON; is that ktjob as new as this one?") from None
+        raise HostTrouble(
+            "the reply is not JSON; check that ktjob there is as new as this one"
+        ) from None
     if not isinstance(found, dict):
-        raise HostTrouble("what came back is no job; is that ktjob as new as this one?")
+        raise HostTrouble("the reply is not a job; check that ktjob there is as new as this one")
     return found
 
 
 def _snapshot(record: Mapping[str, object]) -> Snapshot:
-    """Fields of a newer ktjob are left out."""
+    """Build a snapshot from JSON; fields of a newer ktjob are ignored."""
     known = {one.name for one in fields(Snapshot)} & record.keys()
     values = {name: record[name] for name in known}
     for name in _TUPLES:
@@ -299,11 +307,11 @@ def _snapshot(record: Mapping[str, object]) -> Snapshot:
     try:
         return Snapshot(**values)  # type: ignore[arg-type]
     except TypeError as error:
-        raise HostTrouble(f"what came back is no job ({error}); update ktjob there") from None
+        raise HostTrouble(f"the reply is not a job ({error}); update ktjob there") from None
 
 
 def _text(record: Mapping[str, object]) -> str:
-    """Raises `JobFailed`, `JobCancelled` and `JobLost`."""
+    """The answer's text. Raises `JobFailed`, `JobCancelled`, `JobLost` and `NotFinished`."""
     text, state = str(record.get("text") or ""), str(record.get("state"))
     if state == Outcome.SUCCEEDED.value:
         return text

@@ -1,4 +1,4 @@
-"""Handing a long request over."""
+"""Submit long requests from Python."""
 
 from __future__ import annotations
 
@@ -54,28 +54,29 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     on_done: str | None = None,
     host: str | None = None,
 ) -> Job:
-    """Submit one document and return at once; a detached process does the rest.
+    """Submit one document and return immediately; a detached process does the rest.
 
     `document` is the text itself, or a path object (`pathlib.Path`) of a file to read. Choose
     one of `summarize` (the default), `ask` (a question) and `prompt` (your own instruction,
-    after the document), or name a `template`, with its `variables`. `max_tokens` bounds the answer,
-    1024 unless the template says; `timeout` is in seconds for the whole
-    request; without it, twice the time that reading may take, and an hour at least. `server` is a
-    URL or "embedded"; without it the configured one, else one that answers on this machine, else
-    the embedded one. `raw` keeps CRLFs and a byte order mark.
-    `encoding` is that of a file; without it UTF-8, by its mark, or guessed.
-    `max_attempts` counts tries that were sent: another follows by itself only when the worker or
-    the server died, and only once the server has been seen to be done with the one before.
-    Jobs of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
-    `thinking` lets the model think first or not; what is None is not sent.
-    With `schema`, a JSON Schema, the answer is JSON that follows it: `Job.data()`.
-    `label` is a word of yours. The job starts once all jobs of `after` have succeeded, and fails
-    when one does not; not before `at`: a datetime (local time, if it has no zone), or as on the
-    command line, "22:00" or "+2h".
-    `notify` names whom to notify of its end, `on_done` is a command to run then.
-    With a `host` the document goes to that machine over ssh and the job is there: `FarJob`.
-    `split`: a document that is too long for one request is read in parts ("auto"), refused
-    ("never"), or any longer than so many tokens is read in parts of that size.
+    placed after the document), or name a `template`, with its `variables`.
+
+    `max_tokens` limits the answer; the default is 1024, unless the template sets another. `timeout`
+    is in seconds for the whole request; the default is twice the estimated prefill time, and at
+    least an hour. `server` is a URL or "embedded"; the default is the configured server, else one
+    that answers on this machine, else the embedded one. `raw` keeps CRLFs and a byte order mark.
+    `encoding` is that of a file; the default is UTF-8, or detected by its byte order mark or
+    content. `max_attempts` counts requests that were sent: a retry is automatic only if the worker
+    or the server died, and only after the server has stopped processing the earlier request. Jobs
+    of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
+    `thinking` switches the model's thinking on or off; None values are not sent. With `schema`, a
+    JSON Schema, the answer is JSON that follows it: `Job.data()`. `label` is a label to filter by.
+    The job starts after all jobs in `after` have succeeded, and fails if one of them does not. It
+    starts no earlier than `at`: a datetime (local time, if it has no zone), or as on the command
+    line, "22:00" or "+2h". `notify` names notification targets, `on_done` is a command to run; both
+    at the job's end. With a `host`, the document goes to that machine over ssh and the job runs
+    there: `FarJob`. `split`: a document that is too long for one request is split into parts
+    ("auto") or refused ("never"); a number of tokens splits any longer document into parts of that
+    size.
 
     Raises the leaves of `ktclient.errors` named at `submission.enqueue`; nothing is stored then.
     """
@@ -129,12 +130,13 @@ def submit_questions(  # noqa: PLR0913 - as above
     on_done: str | None = None,
     host: str | None = None,
 ) -> list[Job]:
-    """Ask several questions about one document and return at once: one job each, in order, all of
-    them stored or none. A server with a prefix cache reads the document once for all.
+    """Ask several questions about one document and return immediately: one job each, in order, all
+    of them stored or none. A server with a prefix cache prefills the document once for all.
 
-    `together` makes one job of them, for servers without one: `answers()` takes its answer apart.
-    `max_tokens` bounds the answer of each job; without it 1024 for each question. The rest is as
-    for `submit_long`, also what it raises; `BadInput` too for no question at all.
+    `together` makes one job of them, for servers without a prefix cache: `answers()` separates its
+    answers. `max_tokens` limits the answer of each job; the default is 1024 for each question.
+    Other parameters and errors are as for `submit_long`; raises `BadInput` also if there is no
+    question.
     """
     given = {**locals()}
     if isinstance(questions, str) or not questions:
@@ -172,7 +174,7 @@ def _with_tasks(
 def conditions_of(
     label: str | None, after: Sequence[str | Job], at: str | datetime | None
 ) -> conditions.Conditions:
-    """Of jobs and ids alike. Raises `BadInput`."""
+    """The conditions, from jobs or ids. Raises `BadInput`."""
     given = [after] if isinstance(after, (str, Job)) else after
     ids = [one.id if isinstance(one, Job) else one for one in given]
     return conditions.conditions(label, ids, at)
@@ -193,7 +195,7 @@ def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) ->
 def _names_a_file(text: str) -> bool:
     try:
         return len(text) < 1000 and "\n" not in text and Path(text).is_file()
-    except (OSError, ValueError):  # too long for a name, or with characters that no name has
+    except (OSError, ValueError):  # too long for a file name, or with invalid characters
         return False
 
 
@@ -215,18 +217,20 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     notify: Sequence[str] = (),
     on_done: str | None = None,
 ) -> Job:
-    """Run a file of requests in OpenAI's Batch format; returns at once with a job for all of them.
+    """Run a file of requests in OpenAI's Batch format; returns immediately with one job for all.
 
-    When all have ended, `output` has a line for each, in order; those that failed go to `errors`,
-    if that is named. `max_tokens` is the most of any answer, whatever a request says; without it
-    what each says, or 1024. Without `model` it is the one that a request names, if the server has
-    it, else what the server serves. Called again with the same `output`, also after a crash and
-    with a file that was changed, it asks nothing twice: what was answered under a custom_id, to the
-    same body, stays. Lines that failed stay too, unless `retry_failed`. `label`, `after`, `at`,
-    `notify` and `on_done` are as for `submit_long`.
+    When all requests have ended, `output` has a line for each, in order; failed ones go to `errors`
+    instead, if that is given. `max_tokens` limits every answer, even if a request sets more;
+    without it each request's own value applies, or 1024. Without `model`, a request's own model is
+    used if the server has it, else the model that the server serves.
+
+    Called again with the same `output`, even after a crash or with a changed file, it sends no
+    answered request again: the answer to the same body under the same custom_id is kept. Failed
+    lines are kept too, unless `retry_failed`. `label`, `after`, `at`, `notify` and `on_done` are as
+    for `submit_long`.
 
     Raises the leaves of `ktclient.errors` named at `batch.enqueue`; nothing is stored then.
-    `Job.result()` raises `JobFailed` when a line failed, with all results in `partial_text`.
+    `Job.result()` raises `JobFailed` if a line failed, with all results in `partial_text`.
     """
     settings = config.load()
     options = preflight.Options(
@@ -276,11 +280,11 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     on_done: str | None = None,
 ) -> list[Job]:
     """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
-    them or none. Returns at once: a job for each file in order, and within it for each question of
-    `ask`; with `join` the files are one document.
+    them or none. Returns immediately: one job for each file in order, and within it for each
+    question of `ask`; with `join` the files are one document.
 
-    What of a folder is no text is passed over, and logged by `ktjob` at level INFO. The rest is as
-    for `submit_long` and `submit_questions`, also what it raises.
+    Files of a folder that are not text are skipped, and logged by `ktjob` at level INFO. Other
+    parameters and errors are as for `submit_long` and `submit_questions`.
     """
     if isinstance(paths, (str, os.PathLike)) or not paths:
         raise BadInput("paths must be a list of at least one file or folder")
@@ -305,7 +309,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     names = [_name(path) for path in paths]
     given = collection.gather(names, join=join, raw=raw, encoding=encoding)
     for name in given.passed_over:
-        logging.getLogger("ktjob").info("passed over, no text or empty: %s", name)
+        logging.getLogger("ktjob").info("skipped, binary or empty: %s", name)
     handed = enqueue.enqueue_all(
         given.documents, _with_tasks(options, instructions, settings), settings
     )
@@ -313,6 +317,6 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
 
 
 def _name(path: str | os.PathLike[str]) -> str:
-    """A file called "-" is no standard input here."""
+    """A file called "-", which must not mean standard input here."""
     name = os.fspath(path)
     return "./-" if name == documents.STDIN else name

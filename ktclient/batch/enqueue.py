@@ -1,7 +1,7 @@
-"""A file of requests, handed over as one job, and what an earlier run of it has answered already.
+"""Submit a batch file as one job, reusing what an earlier run of it has already answered.
 
-A batch is known by the file of its results. The newest job that writes it goes on: what it answered
-under a custom_id, to the same body, is not asked again, whatever else changed in the file.
+A batch is identified by its result file. The newest job that writes that file continues: an answer
+to the same body under the same custom_id is reused, even if other lines of the file changed.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from server_bundle.embedded import weights
 
 _ANSWERED = frozenset({Outcome.SUCCEEDED.value})
 _ENDED_ITSELF = frozenset({Outcome.FAILED.value, Outcome.LOST.value})
-"""Without an answer; a line that was only cancelled is asked again in any case."""
+"""Ended without an answer; a cancelled line is always sent again."""
 
 
 @dataclass(frozen=True)
 class Handed:
-    """What became of a file. `batch`: what was found out about it; None where an earlier job has
-    done, or does, all of it, and nobody was asked. `kept`: lines that are not asked again."""
+    """The result of a submit. `batch`: the check of the file; None if an earlier job has done, or
+    is doing, all of it, and no server was queried. `kept`: lines that are not sent again."""
 
     job_id: str
     title: str
@@ -47,7 +47,7 @@ class Handed:
 
 @dataclass(frozen=True)
 class _Wish:
-    """What is to be written, and of which requests."""
+    """The files to write, and the requests that they are for."""
 
     results: str
     errors: str | None
@@ -62,18 +62,19 @@ def hand_over(
     on_progress: weights.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
 ) -> Handed:
-    """Check a whole file ("-": standard input), store it as one job, make sure that a runner lives.
+    """Check a whole batch file ("-": standard input), store it as one job, ensure that a runner is
+    alive.
 
-    A file that was handed over before needs no server. `on_stored` is told the id once it is on
-    disk. Raises `BadInput` with all that is wrong with the file, `DoesNotFit` with all that does
-    not fit, and what `handover.hand_over` raises; nothing is stored then. `ResultsUnwritable` where
-    they are there already and cannot be written.
+    A file that was submitted before needs no server. `on_stored` is called with the id once it is
+    on disk. Raises `BadInput` listing all errors in the file, `DoesNotFit` listing all requests
+    that do not fit, and what `submission.enqueue` raises; nothing is stored then. Raises
+    `ResultsUnwritable` if the results exist already and cannot be written.
     """
     preflight.check(options.max_tokens, options.max_attempts, options.timeout)
     results = result_files.place(options.results, "results")
     errors = options.errors and result_files.place(options.errors, "errors")
     if len({results, errors or "", os.path.realpath(name)}) < 3:
-        raise BadInput("the requests, their results and their errors need a file each")
+        raise BadInput("the requests, the results and the errors need three different files")
     lines = file.read(name)
     wish = _Wish(results, errors, batch_spec.digest(lines), options.retry_failed)
     job, batch = _known(wish, settings), None
@@ -91,12 +92,12 @@ def hand_over(
 
 
 def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
-    """The job that has done all that is wished for, or is at it. Raises `BadInput` when it is at
-    something else."""
+    """The job that has done, or is doing, all of this batch. Raises `BadInput` if it is working on
+    other requests."""
     if not settings.state.has_database():
         return None
     with access.open_recovered(settings.state):
-        pass  # a batch of which nobody takes care any more goes on from here
+        pass  # this resumes a batch whose worker has died
     with Successions.open(settings.state) as store:
         old = store.pursued(kinds.POOL, batch_spec.mark(wish.results))
         return old if old is not None and _is_it(old, wish) else None
@@ -152,17 +153,17 @@ def _heritage(batch: Batch, wish: _Wish) -> Heritage:
 
 
 def _is_it(old: StoredJob, wish: _Wish) -> bool:
-    """Whether the job that wrote this file last has done, or does, all that is wanted now. Raises
-    `BadInput` when it is at something else."""
+    """Whether the job that wrote this file last has done, or is doing, all of this batch. Raises
+    `BadInput` if it is working on other requests."""
     before = BatchSpec.from_json(old.spec)
     is_same = before.digest == wish.digest and before.errors == wish.errors
     if old.status is not Status.FINISHED:
         if is_same and not old.cancel_requested_at:
             return True
-        doing = "is being cancelled" if old.cancel_requested_at else "is at work on other requests"
+        doing = "is being cancelled" if old.cancel_requested_at else "is working on other requests"
         raise BadInput(
-            f"job {old.id}, which writes {wish.results}, {doing}: wait for it (ktjob wait {old.id})"
-            f" or end it (ktjob cancel {old.id}); what it has answered is kept"
+            f"job {old.id} already writes {wish.results} and {doing}: wait for it "
+            f"(ktjob wait {old.id}), or cancel it (ktjob cancel {old.id}); its answers are kept"
         )
     if not is_same:
         return False
@@ -171,7 +172,7 @@ def _is_it(old: StoredJob, wish: _Wish) -> bool:
 
 
 def _write_again(job: StoredJob, wish: _Wish, settings: config.Settings) -> None:
-    """The files of a batch that has ended: they may be gone, or another batch's by now."""
+    """Write an ended batch's files again: they may be missing, or overwritten by another batch."""
     with Store.open(settings.state) as store:
         text = snapshot.answer(store, job)
     if text:

@@ -1,7 +1,7 @@
-"""A file of requests in OpenAI's Batch format, read and checked as a whole. Pure but for the file.
+"""Read and check a file of requests in OpenAI's Batch format. Pure except for the file.
 
 A line is an object with custom_id, method, url and body (platform.openai.com/docs/api-reference/
-batch/request-input), as `vllm run-batch` takes it too. Each error is told, with its line.
+batch/request-input), as accepted by `vllm run-batch` too. Each error is reported with its line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST_LINES = 50_000
 MOST_BYTES = 200_000_000
 """OpenAI's limits for a file (platform.openai.com/docs/api-reference/batch/create)."""
 MOST_ID_CHARACTERS = 512
-"""OpenAI's is 64 and others have none: an id is a key here, and part of each result."""
+"""OpenAI's limit is 64, others have none: an id is a key here, and part of each result."""
 _MOST_TOLD = 100
 
 
@@ -34,14 +34,14 @@ class Line:
     number: int
     custom_id: str
     body: bytes = field(repr=False)
-    """What is to be sent, as `request_body.Body.to_bytes` writes it."""
+    """The request body to send, as `body.Body.to_bytes` writes it."""
     marks: int = 0
-    """How many marks of chat templates were made harmless in it."""
+    """How many chat-template marks in it were neutralised."""
 
 
 def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
     """The requests of a file, or of standard input for "-". Raises `DocumentUnusable` with all
-    that is wrong."""
+    errors in the file."""
     if name == documents.STDIN:
         if stdin is None and sys.stdin is None:
             raise DocumentUnusable("standard input is closed; name a file of requests")
@@ -53,7 +53,7 @@ def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
     except IsADirectoryError:
         raise DocumentUnusable(f"{title} is a folder; name a file of requests") from None
     except FileNotFoundError:
-        raise DocumentUnusable(f"there is no file {title}") from None
+        raise DocumentUnusable(f"file not found: {title}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DocumentUnusable(f"cannot read {title}: {reason}") from None
@@ -63,14 +63,14 @@ def _all_of(file: BinaryIO, title: str) -> bytes:
     body = file.read(MOST_BYTES + 1)
     if len(body) > MOST_BYTES:
         raise DocumentUnusable(
-            f"{title} is longer than {MOST_BYTES // 1_000_000} MB, the most that is taken; split "
-            "it (`split -C 150M FILE`), and run each part"
+            f"{title} is larger than {MOST_BYTES // 1_000_000} MB, the maximum; split it "
+            "(`split -C 150M FILE`), and run each part"
         )
     return body
 
 
 def parse(body: bytes, title: str) -> tuple[Line, ...]:
-    """The requests in these bytes; blank lines are passed over. Raises `DocumentUnusable`."""
+    """The requests in these bytes; blank lines are skipped. Raises `DocumentUnusable`."""
     lines: list[Line] = []
     wrong: list[str] = []
     seen: dict[str, int] = {}
@@ -88,12 +88,12 @@ def parse(body: bytes, title: str) -> tuple[Line, ...]:
     if wrong:
         raise refusal(title, wrong)
     if not lines:
-        raise DocumentUnusable(f"{title} holds no request; nothing was stored")
+        raise DocumentUnusable(f"{title} contains no request; nothing was stored")
     return tuple(lines)
 
 
 def refusal(title: str, wrong: list[str]) -> DocumentUnusable:
-    """All that is wrong with a file, a line for each."""
+    """The error for a file, with one line for each problem."""
     listed = "".join(f"\n  {one}" for one in wrong[:_MOST_TOLD])
     more = len(wrong) - _MOST_TOLD
     rest = f"\n  and {more:,} more" if more > 0 else ""
@@ -101,21 +101,21 @@ def refusal(title: str, wrong: list[str]) -> DocumentUnusable:
 
 
 def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
-    """One request, or what is wrong with it. `seen`: custom_id -> number of its line."""
+    """One request, or its problems. `seen`: custom_id -> number of its line."""
     try:
         found = json.loads(raw.decode(), parse_constant=_no_number)
     except UnicodeDecodeError as error:
         return [f"not UTF-8 (byte {error.start + 1} of the line)"]
     except json.JSONDecodeError as error:
-        return [f"no JSON: {error.msg} (column {error.colno})"]
+        return [f"not JSON: {error.msg} (column {error.colno})"]
     except (ValueError, RecursionError) as error:
-        return [f"no JSON: {error}"]
+        return [f"not JSON: {error}"]
     if not isinstance(found, dict):
-        return ["no JSON object with custom_id, method, url and body"]
+        return ["not a JSON object with custom_id, method, url and body"]
     wrong = [*_in_id(found.get("custom_id"), number, seen), *_in_head(found)]
     body = found.get("body")
     if not isinstance(body, dict):
-        return [*wrong, "body is no JSON object"]
+        return [*wrong, "body is not a JSON object"]
     wrong += request_body.problems(body)
     if wrong:
         return wrong
@@ -123,25 +123,25 @@ def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
     try:
         return Line(number, found["custom_id"], clean.to_bytes(), marks)
     except UnicodeEncodeError:
-        return ["the body holds half a character (a lone surrogate)"]
+        return ["the body contains a lone surrogate"]
     except ValueError:
-        return ["the body holds a number that is too large"]
+        return ["the body contains a number that is too large"]
 
 
 def _no_number(name: str) -> object:
-    raise ValueError(f"{name} is no number in JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _in_id(custom_id: object, number: int, seen: dict[str, int]) -> Iterator[str]:
     if not isinstance(custom_id, str) or not custom_id:
-        yield "custom_id is missing" if custom_id in (None, "") else "custom_id is no string"
+        yield "custom_id is missing" if custom_id in (None, "") else "custom_id is not a string"
         return
     if len(custom_id) > MOST_ID_CHARACTERS:
         yield f"custom_id is longer than {MOST_ID_CHARACTERS} characters"
     if any("\ud800" <= character <= "\udfff" for character in custom_id):
-        yield "custom_id holds half a character (a lone surrogate)"
+        yield "custom_id contains a lone surrogate"
     if (first := seen.setdefault(custom_id, number)) != number:
-        yield f"custom_id {quote(custom_id)} is that of line {first} already"
+        yield f"custom_id {quote(custom_id)} is already used in line {first}"
 
 
 def _in_head(found: dict[str, Any]) -> Iterator[str]:
@@ -154,6 +154,6 @@ def _in_head(found: dict[str, Any]) -> Iterator[str]:
         )
     url = found.get("url")
     if url is None:
-        yield f"url is missing; supported is {request_body.URL}"
+        yield f"url is missing; it must be {request_body.URL}"
     elif url != request_body.URL:
-        yield f"url is {quote(json.dumps(url))}; supported is {request_body.URL}"
+        yield f"url is {quote(json.dumps(url))}; it must be {request_body.URL}"

@@ -1,4 +1,4 @@
-"""What a file of requests takes: a server, tokens, time, and a model for each. Stores nothing."""
+"""Check a batch file: its server, tokens, time, and the model of each request. Stores nothing."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _MOST_TOLD = 20
 
 @dataclass(frozen=True)
 class Options:
-    """How a file is run. What its requests say themselves goes first."""
+    """How to run a batch file. Values in its requests take precedence."""
 
     results: str
     errors: str | None = None
-    """A file of their own for lines that failed."""
+    """A separate file for lines that failed."""
     max_tokens: int | None = None
-    """The most of any answer. None: as each request says, `MAX_TOKENS` where it says nothing."""
+    """Upper limit for any answer. None: each request's own value, or `MAX_TOKENS`."""
     timeout: float | None = None
     model: str | None = None
     server: str | None = None
@@ -44,10 +44,10 @@ class Options:
     retry_failed: bool = False
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
-    """Whom to tell how the whole ended: what `telling.wished` gives."""
+    """The notifications of the batch's end, as returned by `delivery.parse_targets`."""
 
     def most(self, body: Body) -> int:
-        """Tokens of the answer to this request, at most."""
+        """Maximum tokens of the answer to this request."""
         if body.max_tokens is None:
             return self.max_tokens or MAX_TOKENS
         return min(body.max_tokens, self.max_tokens or body.max_tokens)
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Batch:
-    """A file that was checked. `seconds`: of reading all of it; None when nobody can know."""
+    """A checked batch file. `seconds`: to prefill all of it; None if unknown."""
 
     title: str
     target: Target
@@ -73,7 +73,8 @@ def prepare(
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> Batch:
-    """Find the server, and judge each request by it. Raises `DoesNotFit` with all that do not."""
+    """Find the server, and check each request against it. Raises `DoesNotFit` listing all that do
+    not fit."""
     target = selection.choose(settings, options.server, options.model)
     longest = max(lines, key=lambda line: len(line.body))
     body = Body.from_bytes(longest.body)
@@ -90,7 +91,7 @@ def prepare(
 
 
 def title_of(name: str) -> str:
-    """The file's name, as people know it."""
+    """The file's name, for people."""
     return "standard input" if name == documents.STDIN else documents.display_name(Path(name).name)
 
 
@@ -102,8 +103,8 @@ def _what_does_not_fit(title: str, too_long: list[str]) -> str:
 
 
 class _Naming:
-    """Which model each request is for. Files are written for models that a server of one's own does
-    not have: it is asked for what it serves then."""
+    """Which model each request is for. Batch files often name models that a self-hosted server does
+    not have: then the server's own model is used."""
 
     def __init__(self, target: Target, named: str | None, settings: config.Settings) -> None:
         self._named = named
@@ -122,14 +123,14 @@ class _Naming:
 
     def notes(self) -> list[str]:
         return [
-            f"{count:,} lines name {quote(name)}, which the server does not have: {self._serves} "
-            "answers"
+            f"{count:,} lines name {quote(name)}, which the server does not serve; {self._serves} "
+            "is used"
             for name, count in self._others.items()
         ]
 
 
 class _Scale:
-    """Counts requests, and sums up what they take."""
+    """Counts requests, and sums up their tokens and time."""
 
     def __init__(self, target: Target, options: Options, settings: config.Settings) -> None:
         self._target, self._options, self._settings = target, options, settings
@@ -176,17 +177,17 @@ class _Scale:
         return prefill_time.timeout(expected)
 
     def notes(self, marks: int) -> list[str]:
-        told = []
+        notes = []
         bound = self._options.max_tokens or MAX_TOKENS
         if self._unbounded:
-            told.append(
-                f"{self._unbounded:,} lines name no max_tokens: {bound:,} for each; change that "
-                "with --max-tokens"
+            notes.append(
+                f"{self._unbounded:,} lines have no max_tokens: {bound:,} is used; change it with "
+                "--max-tokens"
             )
         if self._cut:
-            told.append(
-                f"{self._cut:,} lines name more than --max-tokens {bound:,} and get no more"
+            notes.append(
+                f"{self._cut:,} lines have more than --max-tokens {bound:,} and are limited to it"
             )
         if marks:
-            told.append(f"{marks:,} chat-template marks in their messages were made harmless")
-        return told
+            notes.append(f"{marks:,} chat-template marks in messages were neutralised")
+        return notes

@@ -1,4 +1,4 @@
-"""The files of a batch's results: each whole or not at all, whoever is killed meanwhile."""
+"""The result files of a batch: each written atomically, even if a process is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ktclient.errors import BadInput, ResultsUnwritable
 
 
 class ResultFiles:
-    """A draft beside each file, until `publish`. A trouble with them stops nothing before that."""
+    """Writes a draft beside each file until `publish`. Errors are held back until then."""
 
     def __init__(self, results: str, errors: str | None, mode: int, name: str) -> None:
         paths = [Path(path) for path in (results, errors) if path is not None]
@@ -25,12 +25,12 @@ class ResultFiles:
         self._files[-1 if is_error else 0].write(line)
 
     def publish(self) -> None:
-        """Put the files into their places. Raises `OSError`, with the name of the file."""
+        """Move the drafts to their final paths. Raises `OSError`, with the name of the file."""
         for file in self._files:
             file.publish()
 
     def drop(self) -> None:
-        """Leave no drafts behind."""
+        """Remove the drafts."""
         for file in self._files:
             file.drop()
 
@@ -42,12 +42,12 @@ class _Draft:
         self._file: TextIO | None = None
         self._trouble: OSError | None = None
         with self._kept():
-            self._draft.unlink(missing_ok=True)  # of an attempt that was killed
+            self._draft.unlink(missing_ok=True)  # left by a killed attempt
             self._file = self._draft.open("x", encoding="utf-8", newline="\n")
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:
-        """Keep what goes wrong first."""
+        """Hold the first error."""
         try:
             yield
         except OSError as error:
@@ -82,7 +82,7 @@ class _Draft:
 
 
 def write_all(text: str, results: str, errors: str | None, mode: int, name: str) -> None:
-    """Write the lines of a batch's output once more. Raises `ResultsUnwritable`."""
+    """Write the lines of a batch's output again. Raises `ResultsUnwritable`."""
     files = ResultFiles(results, errors, mode, name)
     try:
         for line in text.split("\n"):
@@ -98,13 +98,16 @@ def write_all(text: str, results: str, errors: str | None, mode: int, name: str)
 
 
 def place(name: str, what: str) -> str:
-    """The absolute path of a file to be written later, by another process. Raises `BadInput` where
-    that cannot be."""
+    """The absolute path of a file to be written later, by another process. Raises `BadInput` if it
+    cannot be written."""
     shown = display_name(name)
     if name == STDIN:
-        raise BadInput(f"{what} go to a file; `ktjob result ID` prints them when they are there")
+        raise BadInput(
+            f"{what} must go to a file, not to -; `ktjob result ID` prints them after the job has "
+            "ended"
+        )
     if not name or "\0" in name:
-        raise BadInput(f"{shown} is no name for a file of {what}")
+        raise BadInput(f"{shown} is not a valid file name for the {what}")
     path = Path(os.path.realpath(name))
     try:
         str(path).encode()
@@ -113,21 +116,23 @@ def place(name: str, what: str) -> str:
     if path.is_dir():
         raise BadInput(f"{shown} is a folder; name a file for the {what}")
     if path.exists() and not path.is_file():
-        raise BadInput(f"{shown} is no file: {what} are written whole, in a file of their own")
+        raise BadInput(f"{shown} is not a regular file; name a file for the {what}")
     if not path.parent.is_dir():
-        raise BadInput(f"there is no folder {display_name(str(path.parent))} for the {what}")
+        raise BadInput(f"folder not found for the {what}: {display_name(str(path.parent))}")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise BadInput(
-            f"the {what} cannot be written to {display_name(str(path.parent))}: no right to"
+            f"the {what} cannot be written to {display_name(str(path.parent))}: no permission"
         )
     return str(path)
 
 
 def usual_mode(path: str) -> int:
-    """The permissions of that file, else those that a new one of this process gets."""
+    """The permissions of that file, else those that this process gives a new file."""
     with contextlib.suppress(OSError):
         return os.stat(path).st_mode & 0o777
-    for line in Path("/proc/self/status").read_text().splitlines():  # os.umask() would set it
+    for line in (
+        Path("/proc/self/status").read_text().splitlines()
+    ):  # os.umask() cannot read the umask without setting it
         if line.startswith("Umask:"):
             return 0o666 & ~int(line.split()[1], 8)
     return 0o600

@@ -1,4 +1,4 @@
-"""Results in OpenAI's Batch format, a JSON object a line. Pure.
+"""Write results in OpenAI's Batch format, one JSON object per line. Pure.
 
 (platform.openai.com/docs/api-reference/batch/request-output: id, custom_id, response with
 status_code, request_id and body, error with code and message; one of the two is null.)
@@ -13,29 +13,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answered:
-    """What is known of a request that was answered."""
+    """The data of an answered request."""
 
     job_id: str
     rid: str
-    """By which the server knew it."""
+    """The attempt's name on the server."""
     created: int
-    """Seconds since 1970, of its answer's end."""
+    """When its answer ended, in seconds since 1970."""
     text: str = field(repr=False)
     reasoning: str = field(default="", repr=False)
     tool_calls: str = field(default="", repr=False)
-    """Pieces of them as they came, a JSON list a line."""
+    """The received pieces of tool calls, one JSON list per line."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """Of its attempt: model, finish_reason, token counts."""
+    """Its attempt's model, finish_reason and token counts."""
 
 
 def answered(custom_id: str, told: Answered) -> str:
-    """The line of a request that was answered."""
+    """The result line of an answered request."""
     response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
     return _line(told.job_id, custom_id, response, None)
 
 
 def failed(job_id: str, custom_id: str, code: str, message: str) -> str:
-    """The line of one that was not; `code` is the cause of its job."""
+    """The result line of a failed request; `code` is its job's cause."""
     return _line(job_id, custom_id, None, {"code": code, "message": message})
 
 
@@ -45,7 +45,7 @@ def _line(job_id: str, custom_id: str, response: object, error: object) -> str:
 
 
 def _body(told: Answered) -> dict[str, object]:
-    """As the server would have answered a request that is not streamed."""
+    """The body that the server would have returned without streaming."""
     calls = merged(told.tool_calls)
     content = told.text if told.text or not calls else None
     message: dict[str, object] = {"role": "assistant", "content": content}
@@ -70,7 +70,7 @@ def _body(told: Answered) -> dict[str, object]:
 
 
 def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
-    """Null where the server told none."""
+    """Null if the server reported none."""
     read, written = figures.get("prompt_tokens"), figures.get("completion_tokens")
     if read is None or written is None:
         return None
@@ -86,7 +86,7 @@ def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
 
 
 def merged(pieces: str) -> list[dict[str, Any]]:
-    """Calls of tools from their pieces: a name and an id come once, arguments bit by bit."""
+    """Tool calls joined from their pieces: a name and an id come once, arguments bit by bit."""
     calls: dict[int, dict[str, Any]] = {}
     for line in pieces.split("\n"):
         for piece in json.loads(line or "[]"):

@@ -1,6 +1,6 @@
 """What a batch stores: its spec, and its requests as the lines of its document.
 
-The document holds all that a part needs, so that whoever conducts the batch asks nobody.
+The document holds all that a part needs, so the batch's conductor queries no server.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ktclient.submission.spec import VERSION, JobSpec
 from ktclient.tokens.estimate import Estimate
 
 CONDUCT = "batch"
-"""The kind of conductor."""
+"""The conductor's kind."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Request:
     custom_id: str
     body: bytes = field(repr=False)
     model: str | None
-    """None: whatever the server serves."""
+    """None: the model that the server serves."""
     max_tokens: int
     timeout: float
     weight: int
@@ -60,7 +60,7 @@ class Request:
         )
 
     def spec(self, server: str) -> str:
-        """Of its part."""
+        """The spec of its part, as JSON."""
         return JobSpec(
             task=Task(Kind.REQUEST),
             server=server,
@@ -81,24 +81,24 @@ def from_document(document: bytes) -> Iterator[Request]:
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What one batch is to do with its document."""
+    """How a batch processes its document."""
 
     results: str
     """The absolute path of the file to write."""
     errors: str | None
-    """That of a file for lines that failed; None: they stand among the others."""
+    """The path of a file for failed lines; None: they go to `results`."""
     mode: int
     """The permissions of new files."""
     lines: int
     digest: str
-    """Of what is asked: custom_ids and bodies, in order."""
+    """A hash of the requests: custom_ids and bodies, in order."""
     server: str
     model: str | None
     max_tokens: int
     timeout: float
-    """The most of any request, both."""
+    """`max_tokens` and `timeout` are the largest of any request."""
     max_attempts: int
-    """Of each request."""
+    """For each request."""
 
     def to_json(self) -> str:
         stored = {
@@ -130,12 +130,12 @@ class BatchSpec:
 
 
 def mark(results: str) -> str:
-    """What all batches that write this file have in their specs, and no other."""
+    """A text that occurs in the spec of exactly those batches that write this file."""
     return f'"results": {json.dumps(results, ensure_ascii=False)}, '
 
 
 def digest(requests: Iterable[Request | Line]) -> str:
-    """Of what is asked: custom_ids and bodies, in order."""
+    """A hash of the requests: custom_ids and bodies, in order."""
     found = hashlib.sha256()
     for request in requests:
         found.update(json.dumps(request.custom_id).encode() + b"\n" + request.body + b"\n")

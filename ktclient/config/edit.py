@@ -1,5 +1,5 @@
-"""Changing the configuration file: comments stay, what makes no sense is not put in place, and the
-file before is kept as `config.toml.old`."""
+"""Change the configuration file: comments stay, invalid content is rejected, and the previous file
+is kept as `config.toml.old`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ktclient.config import settings as config
 from ktclient.errors import BadInput, BadSetting
 
 EXAMPLE = """\
-# ktjob's configuration; `ktjob config show` says what holds, `ktjob config check` tries it.
+# ktjob's configuration; `ktjob config show` prints it, `ktjob config check` tests it.
 #
-# [server]                         the server that is used when none is named
+# [server]                         the default server
 # url = "http://127.0.0.1:40001"   or "embedded", or the name of one of [servers]
 # model = "DeepSeek-V4-Flash"      for servers with several
-# parallel = 1                     requests at once; without it as the server says
+# parallel = 1                     simultaneous requests; default: what the server reports
 # api_key_file = "key"             beside this file, chmod 600
 # api_key_env = "MY_KEY"           or the variable that holds it
 # api_key = "keyring"              or: ktjob config key default
 #
-# [servers.gpu1]                   another: ktjob submit FILE --server gpu1
+# [servers.gpu1]                   used with: ktjob submit FILE --server gpu1
 # url = "https://gpu1.example"
 # api_key = "keyring"              stored with: ktjob config key gpu1
 #
-# [defaults]                       what options of submit and check say where you say nothing
+# [defaults]                       default values for options of submit and check
 # max_tokens = 2048
 # label = "mine"
 
@@ -37,17 +37,17 @@ EXAMPLE = """\
 
 [defaults]
 """
-# No comments in the tables: tomlkit puts a new key after them, under the next table's words.
+# No comments in the tables: tomlkit puts a new key after them, below the next table's comments.
 
 
 Check = Callable[[config.Settings], object]
 
 
 def put(settings: config.Settings, text: str, check: Check) -> Path | None:
-    """Make `text` the configuration file, whole or not at all. Returns where the one before is
-    kept. Raises `BadSetting`, and nothing is changed then."""
+    """Replace the configuration file with `text`, atomically. Returns the path of the kept previous
+    file, if any. Raises `BadSetting`; nothing is changed then."""
     check(config.load(_without_ours(settings.environ), text))
-    file = settings.config_file.resolve()  # a link into somebody's dotfiles stays one
+    file = settings.config_file.resolve()  # a link, for example into dotfiles, stays a link
     kept = file.with_name(f"{file.name}.old") if file.exists() else None
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def put(settings: config.Settings, text: str, check: Check) -> Path | None:
 
 
 def changed(settings: config.Settings, name: str, value: str | None) -> str:
-    """The file's text with a setting set, or taken out (None). Raises `BadInput`."""
+    """The file's text with a setting set, or removed (None). Raises `BadInput` and `BadSetting`."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -71,7 +71,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
         document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
         *tables, last = name.split(".")
         if not tables or not all((*tables, last)):
-            raise BadInput(f"{name!r} is no setting: write for example server.url")
+            raise BadInput(f"{name!r} is not a setting; write for example server.url")
         inner: MutableMapping[str, Any] = document
         for table in tables:
             if value is None and table not in inner:
@@ -79,7 +79,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
             is_outer = table == "servers" and inner is document
             inner = inner.setdefault(table, tomlkit.table(is_super_table=is_outer or None))
             if not isinstance(inner, MutableMapping):
-                raise BadInput(f"{name!r} is no setting: {table} is no table")
+                raise BadInput(f"{name!r} is not a setting: {table} is not a table")
         if value is None:
             if last not in inner:
                 raise BadInput(f"{name} is not in {file}")
@@ -92,7 +92,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
 
 
 def _value(text: str) -> Any:
-    """As TOML where it is some (7, true, ["a"]), else as text: nobody quotes twice in a shell."""
+    """Parsed as TOML if it is valid TOML (7, true, ["a"]), else as text: shells remove quotes."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -102,7 +102,7 @@ def _value(text: str) -> Any:
 
 
 def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """For a check of what the file alone says. Where it lies stays."""
+    """The environment without server settings, to check the file alone; its path still applies."""
     hidden = ("KTJOB_SERVER", "KTJOB_MODEL", "KTJOB_API_KEY")
     return {name: value for name, value in environ.items() if name not in hidden}
 

@@ -1,6 +1,6 @@
-"""The configuration file: read, its tables told apart, and what is wrong with it in words.
+"""Read and parse the configuration file into its tables, and report errors in it.
 
-What a table holds is the business of whoever uses it: `[server]` of servers.py.
+The contents of a table belong to the module that uses it: `[server]` to servers.py.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ktclient.errors import BadSetting
 Table = Mapping[str, object]
 
 TABLES = ("server", "servers", "defaults", "notify", "hosts")
-"""All that there may be, each a table."""
+"""All allowed top-level tables."""
 
 
 def read(path: Path) -> dict[str, Table]:
-    """Its tables, those that are not there empty. Raises `BadSetting`."""
+    """The file's tables; missing ones are empty. Raises `BadSetting`."""
     try:
         if not path.exists():
             return parse("", path)
@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, Table]:
 
 
 def parse(text: str, path: Path) -> dict[str, Table]:
-    """The same of a text that is, or is to be, in that file. Raises `BadSetting`."""
+    """The tables of a text that is, or will be, in that file. Raises `BadSetting`."""
     if not text:
         return {name: {} for name in TABLES}
     if sys.version_info >= (3, 11):
@@ -46,24 +46,24 @@ def parse(text: str, path: Path) -> dict[str, Table]:
         if name not in TABLES:
             raise unknown(name, path)
         if not isinstance(table, dict):
-            raise BadSetting(f"{path}: [{name}] is a table")
+            raise BadSetting(f"{path}: [{name}] must be a table")
     return {name: content.get(name, {}) for name in TABLES}
 
 
 def unknown(name: str, path: Path) -> BadSetting:
-    """The error about a name that means nothing here."""
-    return BadSetting(f"{path}: unknown setting {name!r}; docs/reference.md has them all")
+    """The error for an unknown setting."""
+    return BadSetting(f"{path}: unknown setting {name!r}; docs/reference.md lists all settings")
 
 
 def check_keys(table: Table, known: set[str], where: str, path: Path) -> None:
-    """Raises `BadSetting` for a key that is not known; `where` is the table's name."""
+    """Raises `BadSetting` for an unknown key; `where` is the table's name."""
     for key in table:
         if key not in known:
             raise unknown(f"{where}.{key}", path)
 
 
 def text(table: Table, key: str, where: str, path: Path) -> str | None:
-    """A text of the table; None where it is not there. Raises `BadSetting`."""
+    """A string value of the table; None if it is missing. Raises `BadSetting`."""
     value = table.get(key)
     if value is None or isinstance(value, str):
         return value

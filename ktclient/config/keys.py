@@ -1,4 +1,4 @@
-"""Where a server's key is: an environment variable, a file, or the keyring of the desktop.
+"""Where a server's API key is: an environment variable, a file, or the desktop's keyring.
 
 The text of a key is in no message, no `repr`, and never in the configuration file.
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 from ktclient.errors import BadSetting
 
 SERVICE = "ktjob"
-"""What ours are filed under in a keyring, each by its server's name."""
+"""The service name of ktjob's keys in a keyring; each is stored under its server's name."""
 
 ENVIRONMENT, FILE, KEYRING = "environment", "file", "keyring"
 
 _INSTALL = "pip install 'ktjob[keyring]'"
-_INSTEAD = "name a file with api_key_file, or a variable with api_key_env"
+_INSTEAD = "set api_key_file to a file, or api_key_env to a variable"
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class KeySource:
     place: str
     """The variable, the file's path, or the name in the keyring."""
     said_by: str
-    """The setting that names it, for messages."""
+    """The setting that names this place, for messages."""
 
     def read(self, environ: Mapping[str, str]) -> str:
-        """The key. Raises `BadSetting` where there is none, or none that can be sent."""
+        """The key. Raises `BadSetting` if there is none, or none that can be sent."""
         if self.kind == ENVIRONMENT:
             text = environ.get(self.place, "")
             if not text:
                 raise BadSetting(
-                    f"{self.said_by}: the variable {self.place} is not set here. Set it, or keep "
-                    "the key in a file (api_key_file) or the keyring"
+                    f"{self.said_by}: the variable {self.place} is not set. Set it, or store the "
+                    "key in a file (api_key_file) or the keyring"
                 )
         else:
             text = self._of_file() if self.kind == FILE else self._of_keyring()
@@ -54,7 +54,7 @@ class KeySource:
         text = ask_keyring(self.place, self.said_by)
         if not text:
             raise BadSetting(
-                f"{self.said_by}: the keyring holds no key for {self.place!r}. Store it with: "
+                f"{self.said_by}: the keyring has no key for {self.place!r}. Store it with: "
                 f"ktjob config key {self.place}"
             )
         return text
@@ -64,12 +64,14 @@ def usable(key: str, where: str) -> str:
     """The key without blanks around it. Raises `BadSetting` for one that cannot be sent."""
     key = key.strip()
     if not (key.isascii() and key.isprintable()):
-        raise BadSetting(f"{where}: the key holds characters that no HTTP header can carry")
+        raise BadSetting(
+            f"{where}: the key contains characters that are not allowed in an HTTP header"
+        )
     return key
 
 
 def ask_keyring(name: str, said_by: str) -> str | None:
-    """What the keyring holds for a server; None: nothing. Raises `BadSetting` where there is no
+    """The keyring's key for a server; None if it has none. Raises `BadSetting` if there is no
     keyring, or it stays locked."""
     try:
         import keyring
@@ -83,7 +85,7 @@ def ask_keyring(name: str, said_by: str) -> str | None:
 
 
 def store_in_keyring(name: str, key: str) -> str:
-    """Keep a key for a server. Returns the keyring's own name. Raises `BadSetting`."""
+    """Store a key for a server. Returns the keyring's own name. Raises `BadSetting`."""
     about = f"the key of {name}"
     try:
         import keyring
@@ -94,13 +96,18 @@ def store_in_keyring(name: str, key: str) -> str:
         keyring.set_password(SERVICE, name, key)
     except (keyring.errors.KeyringError, OSError, RuntimeError) as error:
         raise BadSetting(f"{about} was not stored: {_trouble(error)}") from error
-    if keyring.get_password(SERVICE, name) != key:  # the null backend takes all and keeps nothing
-        raise BadSetting(f"{about} was not kept: this machine's keyring forgets. {_INSTEAD}")
+    if (
+        keyring.get_password(SERVICE, name) != key
+    ):  # the null backend accepts every key and stores none
+        raise BadSetting(
+            f"{about} was not stored: this machine's keyring does not store keys; {_INSTEAD}"
+        )
     return str(keyring.get_keyring().name)
 
 
 def _trouble(error: Exception) -> str:
-    """In words, with the way out: a machine without a desktop session often has no keyring."""
+    """The error as a message with a fix: a machine without a desktop session often has no
+    keyring."""
     import keyring.errors
 
     if isinstance(error, keyring.errors.NoKeyringError):

@@ -1,4 +1,4 @@
-"""What holds, setting by setting, and where each value comes from. Keys are told as set, or not."""
+"""The effective configuration and the source of each value. API keys show only as set or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FOLDERS = (
 
 @dataclass(frozen=True)
 class Origin:
-    """One setting. `value` is None where nobody said anything."""
+    """One setting. `value` is None if it is not set."""
 
     name: str
     value: object
@@ -27,7 +27,7 @@ class Origin:
 
 
 def origins(settings: Settings) -> list[Origin]:
-    """Every setting that there is."""
+    """All settings."""
     return [*_of_default(settings), *_of_named(settings), *_others(settings), *_folders(settings)]
 
 
@@ -55,8 +55,8 @@ def _of_named(settings: Settings) -> Iterator[Origin]:
 def _others(settings: Settings) -> Iterator[Origin]:
     for table in ("defaults", "notify", "hosts"):
         for name, value in settings.tables[table].items():
-            told = value if table == "defaults" else "set"  # a notification's URL may be secret
-            yield _file(f"{table}.{name}", told)
+            shown = value if table == "defaults" else "set"  # a notification's URL may be secret
+            yield _file(f"{table}.{name}", shown)
 
 
 def _folders(settings: Settings) -> Iterator[Origin]:

@@ -15,46 +15,46 @@ from ktclient.config.keys import KeySource
 from ktclient.errors import BadInput, BadSetting
 
 KEY_NAMES = ("api_key_file", "api_key_env", "api_key")
-"""The ways to say where a key is; one of them."""
+"""The settings for an API key; only one may be used."""
 KNOWN = {"url", "model", "parallel", *KEY_NAMES}
 
 EMBEDDED = "embedded"
-"""The name that stands for our own embedded server wherever a server URL may stand."""
+"""The name of the embedded server, allowed wherever a server URL is."""
 DEFAULT = "default"
-"""What `[server]` is called where a name is needed."""
+"""The name of `[server]`, if a name is needed."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
 class Server:
-    """One server as configured. Without a `name`: a URL that the file does not know."""
+    """One configured server. Without a `name`: a URL that is not in the file."""
 
     name: str | None = None
     url: str | None = None
-    """As written: a root URL or `EMBEDDED`; of the default one also a name, or None."""
+    """As written: a root URL or `EMBEDDED`; for the default server also a name, or None."""
     model: str | None = None
     parallel: int | None = None
-    """How many requests it may be given at once."""
+    """How many simultaneous requests it may be given."""
     key: KeySource | None = None
 
 
 def default(table: Table, file: Path) -> Server:
-    """What `[server]` says. Raises `BadSetting`."""
+    """The server of `[server]`. Raises `BadSetting`."""
     return _read(table, "server", DEFAULT, file)
 
 
 def named(table: Table, file: Path) -> dict[str, Server]:
-    """What `[servers.NAME]` say. Raises `BadSetting`."""
+    """The servers of `[servers.NAME]`, by name. Raises `BadSetting`."""
     found: dict[str, Server] = {}
     for name, inner in table.items():
         where = f"servers.{name}"
         if not isinstance(inner, dict):
-            raise BadSetting(f"{file}: [{where}] is a table")
+            raise BadSetting(f"{file}: [{where}] must be a table")
         if not _NAME.fullmatch(name) or name in (EMBEDDED, DEFAULT):
             raise BadSetting(
-                f"{file}: [{where}]: a server's name is of letters, digits, - and _, and not "
-                f"{EMBEDDED} or {DEFAULT}"
+                f"{file}: [{where}]: a server's name may contain letters, digits, - and _, and "
+                f"must not be {EMBEDDED} or {DEFAULT}"
             )
         server = _read(inner, where, name, file)
         if server.url is None:
@@ -66,10 +66,11 @@ def named(table: Table, file: Path) -> dict[str, Server]:
 
 
 def require_alias(server: Server, others: Mapping[str, Server], file: Path) -> None:
-    """Where `server.url` is another's name, the rest is said there. Raises `BadSetting`."""
+    """If `server.url` is another server's name, `[server]` must set nothing else. Raises
+    `BadSetting`."""
     if server.url in others and (server.model, server.parallel, server.key) != (None, None, None):
         raise BadSetting(
-            f"{file}: server.url names [servers.{server.url}]: what else [server] says belongs "
+            f"{file}: server.url names [servers.{server.url}]: move the other settings of [server] "
             "there"
         )
 
@@ -90,13 +91,13 @@ def _key(table: Table, where: str, name: str, file: Path) -> KeySource | None:
     if not said:
         return None
     if len(said) > 1:
-        raise BadSetting(f"{file}: {where} says twice where its key is: {' and '.join(said)}")
+        raise BadSetting(f"{file}: {where} sets its key twice: {' and '.join(said)}; keep one")
     setting = f"{file}: {where}.{said[0]}"
     if said[0] == "api_key":
         if table["api_key"] != keys.KEYRING:  # its text, which is perhaps a key, is not repeated
             raise BadSetting(
-                f'{setting}: only "{keys.KEYRING}" may stand here. A key itself has no place in '
-                "this file: api_key_file names a file that holds it"
+                f'{setting}: only "{keys.KEYRING}" is allowed here. This file must not contain a '
+                "key: store the key in another file, and set api_key_file to its path"
             )
         return KeySource(keys.KEYRING, name, setting)
     text = config_file.text(table, said[0], where, file) or ""
@@ -104,7 +105,7 @@ def _key(table: Table, where: str, name: str, file: Path) -> KeySource | None:
         return KeySource(keys.ENVIRONMENT, text, setting)
     try:
         return KeySource(keys.FILE, str(file.parent / Path(text).expanduser()), setting)
-    except RuntimeError as error:  # ~somebody who is not there
+    except RuntimeError as error:  # ~name of an unknown user
         raise BadSetting(f"{setting}: {text} cannot be read: {error}") from None
 
 
@@ -125,14 +126,14 @@ def _require_address(url: str, where: str, file: Path) -> None:
 
 
 def _require_own_key(server: Server, others: Iterable[Server], file: Path) -> None:
-    """A job knows its server by URL: that has one key."""
+    """A job stores only its server's URL, so a URL can have only one key. Raises `BadSetting`."""
     assert server.url is not None
     for other in others:
         same = urls.is_same(server.url, other.url or "")
         if same and _place(server) != _place(other):
             raise BadSetting(
-                f"{file}: [servers.{other.name}] and [servers.{server.name}] have one url and "
-                "two keys: give both the same api_key_file"
+                f"{file}: [servers.{other.name}] and [servers.{server.name}] have the same url but "
+                "different keys: give both the same api_key_file"
             )
 
 

@@ -1,4 +1,4 @@
-"""Where things are and which server is meant: environment first, then the configuration file.
+"""Where files are and which server to use: environment first, then the configuration file.
 
 The only reader of the environment in this package. `docs/reference.md` has the table.
 """
@@ -24,7 +24,7 @@ EMBEDDED = config_servers.EMBEDDED
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment and the file say; None where they say nothing."""
+    """Settings from the environment and the configuration file; None if neither sets a value."""
 
     state: StateDir
     cache: Path
@@ -33,51 +33,52 @@ class Settings:
     """A URL, `EMBEDDED`, or the name of one of `servers`."""
     environ: Mapping[str, str] = field(repr=False)
     default: Server = field(default_factory=Server)
-    """`[server]`. Without a URL it is KTJOB_SERVER's, or any on this machine."""
+    """`[server]`. Without a URL it applies to KTJOB_SERVER, or to any server on this machine."""
     servers: Mapping[str, Server] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
-    """The tables of the configuration file, for those who know what is in them."""
+    """The tables of the configuration file, for modules that know their contents."""
     lent: str | None = field(default=None, repr=False)
-    """In a worker: the key that its submitter's environment had for the server of its job, in place
-    of what the runner's environment says."""
+    """In a worker: the API key that its submitter's environment had for the server of its job. It
+    takes precedence over the runner's environment."""
 
     @property
     def model(self) -> str | None:
-        """The model of the server that is used when none is named."""
+        """The model of the default server."""
         return self.model_of(self.meant(None) or self.default)
 
     @property
     def parallel(self) -> int | None:
-        """The same for how many requests it may be given at once."""
+        """How many simultaneous requests the default server may be given."""
         return (self.meant(None) or self.default).parallel
 
     @property
     def api_key(self) -> str | None:
-        """The key of `[server]`, and of servers that are started here. Raises `BadSetting`."""
+        """The API key of `[server]`, and of servers started by ktserver. Raises `BadSetting`."""
         return self._environment_key() or self._own_key(self.default)
 
     def meant(self, named: str | None) -> Server | None:
-        """The server that is meant: one of the file's by its name, or any by its URL, else the
-        configured one. None where nobody said."""
+        """The selected server: one of the file's by its name, or any by its URL, else the
+        configured one. None if none is named or configured."""
         said = named or self.server
         if said is None:
             return None
         return self.servers[said] if said in self.servers else self.of_url(said)
 
     def of_url(self, url: str) -> Server:
-        """What is configured for the server at a URL: a job knows its server by that alone."""
+        """The configuration for the server at a URL: a job stores only its server's URL."""
         same = [one for one in self.servers.values() if urls.is_same(one.url or "", url)]
         if same:
             return same[0]
         return replace(self.default if self._is_default(url) else Server(), url=url)
 
     def model_of(self, server: Server) -> str | None:
-        """The model to ask a server for; None: the first that it names."""
+        """The model to request from a server; None: the first that it lists."""
         return self.environ.get("KTJOB_MODEL") or server.model
 
     def key_for(self, url: str) -> str | None:
-        """The key that may be sent to a URL: that of the server there and no other's; of one that
-        has none KTJOB_API_KEY, which is for whichever server is meant. Raises `BadSetting`."""
+        """The API key that may be sent to a URL: the key of the server there and no other's. For a
+        server without a key it is KTJOB_API_KEY, which applies to the selected server. Raises
+        `BadSetting`."""
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
@@ -86,7 +87,7 @@ class Settings:
         return self._environment_key() or self._own_key(server)
 
     def borrowed_key(self, url: str) -> str | None:
-        """The same key, if nothing but the environment of this process holds it."""
+        """The same key, if only the environment of this process holds it."""
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
@@ -140,7 +141,7 @@ def load(
         lent=lent,
     )
     if default.key is None or default.key.kind == keys.FILE:
-        _ = settings.api_key  # what is wrong with it is told before anything is done
+        _ = settings.api_key  # report a bad key before any other work
     return settings
 
 
@@ -150,17 +151,17 @@ def path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def environment() -> Mapping[str, str]:
-    """All of it, for what passes it on to other programs."""
+    """The whole environment, for code that passes it to other programs."""
     return os.environ
 
 
 def default_host(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The machine on which commands are meant to run; None: this one."""
+    """The machine on which commands run; None: this one."""
     return environ.get("KTJOB_HOST") or None
 
 
 def user_units(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where systemd looks for the units that a user wrote himself (systemd.unit(5))."""
+    """Where systemd looks for a user's own units (systemd.unit(5))."""
     base = environ.get("XDG_CONFIG_HOME", "")
     root = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
     return root / "systemd" / "user"
@@ -170,9 +171,9 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     if environ.get(own):
         try:
             return Path(environ[own]).expanduser().absolute()
-        except RuntimeError as error:  # ~somebody who is not there
+        except RuntimeError as error:  # ~name of an unknown user
             raise BadSetting(f"{own}={environ[own]}: {error}") from None
-    # The XDG specification calls relative paths invalid: they are to be ignored.
+    # The XDG specification: relative paths are invalid and must be ignored.
     base = environ.get(xdg, "")
     root = Path(base) if Path(base).is_absolute() else Path.home() / fallback
     return root / "ktjob"

@@ -1,7 +1,7 @@
-"""What can kill jobs or lose them on this machine: each thing looked at, and the cure.
+"""Check this machine for what can kill or lose jobs, each check with a fix.
 
-Looks only: nothing is created, started or repaired, but an existing database is opened as every
-command opens it (migrated when it is old, its folder made private).
+Read-only: nothing is created, started or repaired, except that an existing database is opened as
+every command opens it (migrated if it is old, its folder made private).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Check = Callable[[Settings, Machine], Iterator[Finding]]
 
 
 def examine(settings: Settings, machine: Machine | None = None) -> list[Finding]:
-    """All findings at once. Raises nothing for a broken machine: what cannot be looked at is a
-    finding too."""
+    """All findings. Raises nothing on a broken machine: a check that cannot run is a finding
+    too."""
     here = machine or Machine()
-    findings: dict[str, Finding] = {}  # a database that does not open is told once
+    findings: dict[str, Finding] = {}  # a database that does not open is reported once
     for about, check in _CHECKS:
         for finding in _run_check(about, check, settings, here):
             findings.setdefault(finding.found, finding)
@@ -33,12 +33,12 @@ def examine(settings: Settings, machine: Machine | None = None) -> list[Finding]
 def _run_check(about: str, check: Check, settings: Settings, machine: Machine) -> Iterator[Finding]:
     try:
         yield from check(settings, machine)
-    except OSError as error:  # mostly a state directory of somebody else's: told once
+    except OSError as error:  # mostly a state directory of another user: reported once
         root = settings.state.root
         is_ours = str(error.filename).startswith(f"{root}/")
         found = str(diagnosis.of_system(error, root)) if is_ours else str(error)
         yield Finding(Severity.FAIL, about, found)
-    except Exception as error:  # whatever is broken here, the other checks are still wanted
+    except Exception as error:  # the other checks must run whatever is broken here
         yield Finding(Severity.FAIL, about, str(error) or type(error).__name__)
 
 

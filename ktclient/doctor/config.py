@@ -1,4 +1,4 @@
-"""What `ktjob config check` looks at: each server, its key, and who may read that."""
+"""The checks of `ktjob config check`: each server, its key, and who may read the key."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from ktclient.doctor.finding import Finding, Severity, fail, ok
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """One finding after the other, as they are made: a server may take seconds to answer."""
+    """Yields findings as they are made: a server may take seconds to answer."""
     file = settings.config_file
-    yield ok("file", f"{file} is in order" if file.exists() else f"{file} is not there: defaults")
+    yield ok(
+        "file", f"{file} is valid" if file.exists() else f"{file} does not exist: using defaults"
+    )
     meant = settings.meant(None)
     if meant is None:
-        yield ok("server", "none is configured: one that answers on this machine, or the embedded")
+        yield ok(
+            "server",
+            "none is configured: using one that answers on this machine, or the embedded one",
+        )
     elif meant.name not in settings.servers:
         yield from _examine(meant, "server", settings)
     for name, server in settings.servers.items():
@@ -41,9 +46,9 @@ def _examine_file(path: Path, about: str) -> Iterator[Finding]:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return  # told when the key is read
+        return  # reported when the key is read
     if mode & 0o077:
-        yield fail(about, f"others may read the key in {path}", f"chmod 600 {path}")
+        yield fail(about, f"other users may read the key in {path}", f"chmod 600 {path}")
 
 
 def _asked(server: Server, about: str, settings: Settings) -> Finding:
@@ -56,7 +61,7 @@ def _asked(server: Server, about: str, settings: Settings) -> Finding:
     facts = probe.probe(root, key, model)
     if model is not None and model not in names:
         known = ", ".join(names)
-        return fail(about, f"{root} has no model {model!r}", f"it names: {known}")
+        return fail(about, f"{root} has no model {model!r}", f"it serves: {known}")
     window = f", window {facts.window:,} tokens" if facts.window else ""
     accepted = ", key accepted" if key else ", no key"
     return ok(about, f"{root} answers ({facts.dialect}, {facts.model}{window}{accepted})")

@@ -1,4 +1,4 @@
-"""One thing that was looked at on this machine, and the cure."""
+"""One result of a check of this machine, with the fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `cure` is None where there is nothing to do."""
+    """One result of a check. `cure` is None if there is nothing to do."""
 
     severity: Severity
     about: str

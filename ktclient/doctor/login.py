@@ -14,25 +14,25 @@ from ktclient.doctor.machine import Machine
 
 
 def logind(settings: Settings, machine: Machine) -> Iterator[Finding]:
-    """The runner that lives, and the one that would be started from here."""
+    """Whether logind would kill the live runner, or one started from here."""
     here = machine.logind
     alive = identity.holder(settings.state.runner_lock)
     threat = logout.threat(alive.pid, here) if alive else None
     if threat is not None:
         found = f"the runner (process {alive.pid if alive else 0}): {threat.found}"
-        cure = f"{threat.cure}. Then: kill {alive.pid if alive else 0} (running jobs stay where "
-        cure += "they are), and ktjob status starts another"
+        cure = f"{threat.cure}. Then: kill {alive.pid if alive else 0} (running jobs continue), "
+        cure += "and ktjob status starts another"
         yield (fail if threat.is_certain else warn)("logind", found, cure)
         return
     if not here.runs():
-        yield ok("logind", "no logind here: systemd does not run")
+        yield ok("logind", "no logind here: systemd is not running")
         return
     threat = logout.threat("self", here)
     session = cgroup.session_in(cgroup.of(root=here.root))
     if threat is None:
         yield ok("logind", _no_threat(machine))
     elif session and logout.way_out(config.environment(), here) and here.lingers():
-        found = f"{session.scope} is left with systemd-run when a runner starts: {threat.found}"
+        found = f"a runner leaves {session.scope} with systemd-run when it starts: {threat.found}"
         yield ok("logind", found)
     else:
         yield _exposed(machine, threat)
@@ -41,20 +41,20 @@ def logind(settings: Settings, machine: Machine) -> Iterator[Finding]:
 def _no_threat(machine: Machine) -> str:
     session = cgroup.session_in(cgroup.of(root=machine.root))
     if session is None:
-        return "our processes belong to no login session"
-    return f"{machine.logind.kills(session).why}: logging out ends nothing"
+        return "ktjob's processes belong to no login session"
+    return f"{machine.logind.kills(session).why}: logging out ends no jobs"
 
 
 def _exposed(machine: Machine, threat: logout.Threat) -> Finding:
     found = f"a runner started from here dies at logout: {threat.found}"
     if not threat.is_certain:
         found = f"a runner started from here may die at logout: {threat.found}"
-        found += "; Debian's and Ubuntu's packages are built not to"
+        found += "; Debian's and Ubuntu's packages are built so that it does not"
     cure = threat.cure
     if machine.logind.lingers() and not user_manager.scope_commands(config.environment()):
-        cure = f"install systemd-run, with which ktjob leaves the session; or {cure}"
+        cure = f"install systemd-run, so that ktjob can leave the session; or {cure}"
     elif machine.logind.lingers():
-        cure = f"log in with a session of your own (not su), so that ktjob can leave it; or {cure}"
+        cure = f"log in directly (not with su), so that ktjob can leave it; or {cure}"
     return (fail if threat.is_certain else warn)("logind", found, cure)
 
 
@@ -66,8 +66,8 @@ def boot(settings: Settings, machine: Machine) -> Iterator[Finding]:
     served = systemd_unit.served(_text_of(path))
     reinstall = "ktjob install-unit"
     if served is None:
-        found = "jobs that wait at a reboot go on with your next ktjob command; "
-        yield ok("boot", found + "ktjob install-unit makes it the boot itself")
+        found = "after a reboot, queued jobs continue with your next ktjob command; "
+        yield ok("boot", found + "ktjob install-unit starts them at boot")
     elif not Path(served.python).exists():
         found = f"{path} starts {served.python}, which does not exist"
         yield warn("boot", found, reinstall)

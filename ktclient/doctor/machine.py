@@ -1,6 +1,6 @@
-"""What the kernel and systemd say about this machine, read from files and never guessed.
+"""Facts about this machine from the kernel and systemd, read from files and never guessed.
 
-Everything is read below a root that tests replace with a folder of their own.
+All paths are below a root that tests replace with their own folder.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Machine:
 
     def limit(self, name: str) -> int | None:
         """A soft limit of this process, by its name in proc(5); None without a limit."""
-        told = re.search(rf"^{name} +(\d+)", self.read("proc/self/limits"), re.M)
-        return int(told[1]) if told else None
+        match = re.search(rf"^{name} +(\d+)", self.read("proc/self/limits"), re.M)
+        return int(match[1]) if match else None
 
     def own_threads(self) -> int:
-        """How many threads this user has: that is what the limit of processes counts."""
+        """How many threads this user has: the limit of processes counts threads."""
         count = 0
         for status in (self.root / "proc").glob("[0-9]*/status"):
             text = self.read(str(status.relative_to(self.root)))
@@ -57,12 +57,13 @@ class Machine:
         return count
 
     def oom_score_adj(self, pid: int | str) -> int:
-        """How much more (to 1000) or less the kernel likes to kill a process for memory."""
+        """A process's oom_score_adj, up to 1000: the higher, the sooner the kernel kills it for
+        memory."""
         text = self.read(f"proc/{pid}/oom_score_adj").strip()
         return int(text) if re.fullmatch(r"-?\d+", text) else 0
 
     def first_process(self) -> str:
-        """The name of process 1; empty where the kernel does not tell."""
+        """The name of process 1; empty if the kernel does not report it."""
         return self.read("proc/1/comm").strip()
 
     def runs_service(self, name: str) -> bool:
@@ -70,7 +71,8 @@ class Machine:
         return (self.root / f"run/systemd/units/invocation:{name}").is_symlink()
 
     def battery(self) -> str | None:
-        """The name of the battery that this machine itself runs on, not of its mouse."""
+        """The name of this machine's own battery, not of a device such as a mouse; None without
+        one."""
         for kind in sorted((self.root / "sys/class/power_supply").glob("*/type")):
             folder = f"sys/class/power_supply/{kind.parent.name}"
             is_battery = self.read(f"{folder}/type").strip() == "Battery"

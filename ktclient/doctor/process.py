@@ -1,4 +1,5 @@
-"""What can end or hold up our processes: memory, limits, sleep, no init, a stopped runner."""
+"""Check what can end or stall ktjob's processes: memory, limits, sleep, no init, a stopped
+runner."""
 
 from __future__ import annotations
 
@@ -15,33 +16,35 @@ from ktclient.doctor.machine import Machine
 
 LEAST_OPEN_FILES = 256
 FEW_PROCESSES = 50
-"""Workers and what else the user does; each worker is one process of two or three threads."""
+"""Enough for workers and the user's other programs; a worker is one process of two or three
+threads."""
 FEW_MEMORY_BYTES = 200_000_000
-"""A runner, and a few workers with a document of megabytes each."""
+"""Enough for a runner and a few workers with a document of megabytes each."""
 EAGER_OOM_SCORE = 300
-"""What browsers and editors give the processes that they would lose first; a terminal inside of
-one hands it on. systemd's own user services have 100 or 200."""
+"""What browsers and editors give the processes that they would lose first; a terminal inside one
+inherits it. systemd's own user services have 100 or 200."""
 _INITS = {"systemd", "init", "tini", "dumb-init", "docker-init", "catatonit", "s6-svscan", "runit"}
 _KILLERS = ("systemd-oomd.service", "earlyoom.service", "nohang.service")
 
 
 def memory(settings: Settings, machine: Machine) -> Iterator[Finding]:
-    """Each is said only where it is bad, but for the kernel's count."""
+    """Report each only if it is bad, except for the kernel's count."""
     alive = identity.holder(settings.state.runner_lock)
     who: int | str = alive.pid if alive else "self"
     yield from _killed(cgroup.oom_kills(who, machine.root))
     room = cgroup.memory_room(who, machine.root)
     if room is not None and room.left < FEW_MEMORY_BYTES:
         found = f"{room.left / 1e6:,.0f} MB are left of {room.limit / 1e6:,.0f} MB ({room.where})"
-        yield warn("memory", found, "raise that limit, or stop something that it holds")
+        yield warn("memory", found, "raise that limit, or stop another process in that cgroup")
     score = machine.oom_score_adj(who)
     if score >= EAGER_OOM_SCORE:
         found = f"{'the runner' if alive else 'this shell'} has oom_score_adj {score}: the kernel "
         found += "kills it first when memory runs out"
-        cure = "submit from a plain terminal or over ssh: an editor's or a browser's hands it on"
+        cure = "submit from a plain terminal or over ssh: a terminal inside an editor or browser "
+        cure += "inherits its score"
         yield warn("memory", found, cure)
     for killer in (name for name in _KILLERS if machine.runs_service(name)):
-        yield ok("memory", f"{killer} runs: when memory is short it kills by itself")
+        yield ok("memory", f"{killer} is running: it kills processes when memory is short")
 
 
 def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
@@ -49,7 +52,7 @@ def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
         return
     kills, where = counted
     if kills:
-        found = f"{kills} processes of our cgroup were killed for memory ({where})"
+        found = f"{kills} processes of ktjob's cgroup were killed for memory ({where})"
         cure = "give it more memory, or submit from a cgroup without the server in it"
         yield warn("memory", found, cure)
     else:
@@ -70,14 +73,16 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     elif start.is_runner_alive(settings.state):
         yield ok("runner", f"alive; {waiting} jobs wait")
     elif waiting:
-        found = f"no runner lives and {waiting} jobs wait; it logs to {settings.state.runner_log}"
+        found = (
+            f"no runner is alive and {waiting} jobs wait; its log is {settings.state.runner_log}"
+        )
         yield warn("runner", found, "ktjob status starts one")
     else:
         yield ok("runner", "not needed: no job waits")
 
 
 def limits(_: Settings, machine: Machine) -> Iterator[Finding]:
-    """Open files, and how many more processes there may be."""
+    """Check the limits of open files and of processes."""
     files = machine.limit("Max open files")
     found = f"{files if files is not None else 'unlimited'} open files for a process"
     if files is not None and files < LEAST_OPEN_FILES:
@@ -87,7 +92,7 @@ def limits(_: Settings, machine: Machine) -> Iterator[Finding]:
     processes = machine.limit("Max processes")
     used = machine.own_threads() if processes is not None else 0
     if processes is not None and processes - used < FEW_PROCESSES and machine.uid != 0:
-        found = f"{used} of {processes} processes that {machine.user} may have are in use"
+        found = f"{used} of {processes} processes allowed for {machine.user} are in use"
         yield warn("limits", found, "end some, or raise ulimit -u")
     room = cgroup.process_room(root=machine.root)
     if room is not None and room.left < FEW_PROCESSES:
@@ -96,16 +101,18 @@ def limits(_: Settings, machine: Machine) -> Iterator[Finding]:
 
 
 def init(_: Settings, machine: Machine) -> Iterator[Finding]:
-    """A container ends with its process 1, whatever else still runs in it."""
+    """Check for a container, which ends with its process 1 even if other processes still run."""
     first = machine.first_process()
     if first and first not in _INITS:
-        found = f"process 1 is {first}, no init: this looks like a container, which ends with it"
-        cure = "keep the container running; with docker run --init ended processes are tidied up"
+        found = f"process 1 is {first}, not an init: this looks like a container, which ends when "
+        found += "that process ends"
+        cure = "keep the container running; docker run --init cleans up ended processes"
         yield warn("init", found, cure)
 
 
 def sleep(_: Settings, machine: Machine) -> Iterator[Finding]:
-    """Suspending stops everything, and a connection does not outlive ten minutes of it."""
+    """Check for a battery: suspending pauses everything, and connections break after ten
+    minutes."""
     battery = machine.battery()
     if battery is not None:
         found = f"this machine has a battery ({battery}): suspending it pauses jobs, and after "

@@ -1,4 +1,4 @@
-"""The way to the server, and the server."""
+"""Check the server, and the connection to it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def server(settings: Settings, _: Machine) -> Iterator[Finding]:
         return
     facts = target.facts
     if facts is None:
-        found = f"the embedded one, to be started with the first job: {target.why}"
+        found = f"the embedded one, started with the first job: {target.why}"
     else:
         found = f"{facts.url} answers ({facts.dialect}, {facts.model}): {target.why}"
     yield ok("server", found)

@@ -1,4 +1,4 @@
-"""Where jobs are kept: the state directory, its disk and database, and the clock of its times."""
+"""Check where jobs are stored: the state directory, its disk and database, and the clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ktclient.doctor.machine import Machine
 LEAST_STATE_BYTES = 200_000_000
 FEW_STATE_BYTES = 1_000_000_000
 WEIGHTS_BYTES = 300_000_000
-"""What fetching the embedded model needs at its highest."""
+"""Peak disk use of downloading the embedded model."""
 CLOCK_SLACK_SECONDS = 60.0
 _NEWEST = 20
 _SWEPT = ("tmp", "var/tmp")
@@ -34,12 +34,12 @@ def state(settings: Settings, machine: Machine) -> Iterator[Finding]:
         found = f"{root} is on {kind}, where SQLite fails or corrupts"
         yield fail("state", found, elsewhere)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        found = f"{root} cannot be used: {there} is not a folder that we may write to"
+        found = f"{root} cannot be used: {there} is not a writable folder"
         yield fail("state", found, elsewhere)
         return
     mode = stat.S_IMODE(there.stat().st_mode)
     if there == root and mode & 0o077:
-        found = f"{root} has mode {mode:04o}: others may look into it"
+        found = f"{root} has mode {mode:04o}: other users may read it"
         yield warn("state", found, f"chmod 700 {root}")
     elif kind in _IN_MEMORY:
         found = f"{root} is on {kind}, in memory: a reboot loses every job"
@@ -48,7 +48,7 @@ def state(settings: Settings, machine: Machine) -> Iterator[Finding]:
         found = f"{root} is below {sweeper}, where old files are deleted (systemd-tmpfiles, cron)"
         yield warn("state", found, elsewhere)
     elif not is_risky:
-        found = "is writable and private" if there == root else "is made by the first job"
+        found = "is writable and private" if there == root else "is created by the first job"
         yield ok("state", f"{root} {found}")
 
 
@@ -59,7 +59,7 @@ def _sweeper(root: Path, machine: Machine) -> Path | None:
 
 
 def _existing(path: Path) -> Path:
-    """The path itself, or the nearest thing above it that is there."""
+    """The path itself, or its nearest existing parent."""
     return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
@@ -81,15 +81,15 @@ def cache(settings: Settings, machine: Machine) -> Iterator[Finding]:
 
     path = settings.cache / "models" / SMOLLM2.file_name
     if path.exists():
-        yield ok("cache", f"{path} is there")
+        yield ok("cache", f"{path} is present")
         return
     free = machine.free_bytes(_existing(settings.cache))
     found = f"{_megabytes(free)} free for {settings.cache}"
     if free < WEIGHTS_BYTES:
-        found += f"; fetching the embedded model needs {_megabytes(WEIGHTS_BYTES)}"
+        found += f"; downloading the embedded model needs {_megabytes(WEIGHTS_BYTES)}"
         yield warn("cache", found, "free some space, or set KTJOB_CACHE")
     else:
-        yield ok("cache", f"{found}; the embedded model is not fetched yet")
+        yield ok("cache", f"{found}; the embedded model is not downloaded yet")
 
 
 def _megabytes(size: int) -> str:
@@ -101,21 +101,21 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
 
     path = settings.state.database
     if not settings.state.has_database():
-        yield ok("database", f"{path} is made by the first job")
+        yield ok("database", f"{path} is created by the first job")
         return
     with Upkeep.open(settings.state) as upkeep:
         try:
             problems = upkeep.problems()
         except KtjobError as error:
             problems = [str(error)]
-    cure = f"move {path} and its -wal and -shm away (all three), then put a backup (ktjob backup) "
-    cure += "in its place"
+    cure = f"move {path} and its -wal and -shm files away (all three), then restore a backup (made "
+    cure += "by ktjob backup) in its place"
     for problem in problems:
         yield fail("database", f"{path}: {problem}", cure)
     if not problems:
         files = (path, path.with_name(f"{path.name}-wal"))
         size = sum(file.stat().st_size for file in files if file.exists())
-        yield ok("database", f"{path} is sound ({_megabytes(size)})")
+        yield ok("database", f"{path} is intact ({_megabytes(size)})")
 
 
 def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
@@ -135,4 +135,4 @@ def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
         cure = "check the clock (timedatectl): it was set back; durations shown may be wrong"
         yield warn("clock", found, cure)
     else:
-        yield ok("clock", "no stored time lies in the future")
+        yield ok("clock", "no stored time is in the future")

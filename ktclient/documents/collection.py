@@ -1,7 +1,7 @@
-"""Several documents of one submit: files, the text files of folders, all joined into one if wished.
+"""Gather the documents of one submit: files, the text files of folders, optionally joined into one.
 
-A file that was named must be readable; of a folder what is no text, empty or hidden is passed
-over, and the caller is told what. Text that cannot be decoded is never passed over.
+A file that was named must be readable; in a folder, hidden, binary and empty files are skipped, and
+the caller gets their names. Text that cannot be decoded is never skipped.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ktclient.documents.formats import registry
 from ktclient.errors import BadInput, DocumentUnusable
 
 MOST_FILES = 1000
-"""More were named by mistake: `ktjob submit ~`."""
+"""A submit of more files is a mistake, such as `ktjob submit ~`."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _GLOB = re.compile(r"[*?\[]")
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)
 _HEAD_BYTES = 8192
 MOST_TOLD = 8
-"""Of so many joined files is told how they were read."""
+"""For at most this many joined files, `read_as` says how they were read."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What is to be submitted, in order; `passed_over` are the names of a folder's files that
-    are no text or empty."""
+    """The documents to submit, in order; `passed_over` are the names of a folder's files that were
+    skipped because they are binary or empty."""
 
     documents: tuple[Document, ...]
     passed_over: tuple[str, ...] = ()
@@ -47,9 +47,9 @@ def gather(
     encoding: str | None = None,
     stdin: BinaryIO | None = None,
 ) -> Collection:
-    """Read all of them, folders to their depths in the order of names, and what matches a pattern
-    that no shell has expanded. `join` makes one document,
-    with a line above each file that names it. Raises `BadInput` and `DocumentUnusable`."""
+    """Read all files, folders recursively in the order of names, and the matches of a pattern that
+    no shell has expanded. `join` makes one document, with a line above each file that names it.
+    Raises `BadInput` and `DocumentUnusable`."""
     if list(names).count(documents_document.STDIN) > 1:
         raise BadInput("standard input (-) can be read only once")
     found: list[Document] = []
@@ -61,31 +61,35 @@ def gather(
                 passed_over.append(title)
                 continue
             if len(found) == MOST_FILES or len(passed_over) > 10 * MOST_FILES:
-                raise BadInput(f"these are more than {MOST_FILES:,} files; submit fewer at once")
+                raise BadInput(
+                    f"these are more than {MOST_FILES:,} files; submit fewer files in one command"
+                )
             document = documents_document.read(path, raw=raw, encoding=encoding, stdin=stdin)
             found.append(document if title is None else replace(document, title=title))
             size += len(document.text)
             if size > documents_document.MOST_BYTES:
                 most = documents_document.MOST_BYTES // 1_000_000
-                raise BadInput(f"these are more than {most} MB of text; submit fewer at once")
+                raise BadInput(
+                    f"these are more than {most} MB of text; submit fewer files in one command"
+                )
     if not found:
-        raise DocumentUnusable("there is no text file in these folders; nothing was sent")
+        raise DocumentUnusable("there is no text file in these folders; nothing was submitted")
     return Collection((joined(found),) if join else tuple(found), tuple(passed_over))
 
 
 def files_of(name: str) -> Iterator[tuple[str, str | None]]:
-    """Path and title of each file that a name stands for; no title where it is the file's own.
-    Nothing is read. Raises `BadInput` and `DocumentUnusable`."""
+    """Path and title of each file that a name stands for; the title is None if it is the file's
+    own. Reads nothing. Raises `BadInput` and `DocumentUnusable`."""
     yield from _files(name)
 
 
 def is_text(name: str) -> bool:
-    """Whether a file of a folder is taken. Raises `DocumentUnusable`."""
+    """Whether a file of a folder is submitted. Raises `DocumentUnusable`."""
     return _is_text(name)
 
 
 def joined(parts: Sequence[Document]) -> Document:
-    """One document of several, each under a line with its name, as head(1) writes it."""
+    """Several documents joined into one, each under a line with its name, as head(1) prints it."""
     names = [
         documents_document.neutralize_template_marks(documents_document.display_name(part.title))[0]
         for part in parts
@@ -104,14 +108,15 @@ def joined(parts: Sequence[Document]) -> Document:
 
 
 def _files(name: str) -> Iterator[tuple[str, str | None]]:
-    """Path and title of each file that a name stands for; no title where it is the file's own."""
+    """Path and title of each file that a name stands for; the title is None if it is the file's
+    own."""
     path = Path(name)
     if name == documents_document.STDIN:
         yield name, None
     elif _URL.match(name) and not os.path.lexists(name):
         raise BadInput(
-            f"{documents_document.display_name(name)} is a URL, and ktjob fetches nothing; "
-            "fetch it yourself: curl -fsSL URL | ktjob submit -"
+            f"{documents_document.display_name(name)} is a URL, and ktjob downloads nothing; "
+            "download it first: curl -fsSL URL | ktjob submit -"
         )
     elif _GLOB.search(name) and not os.path.lexists(name):
         yield from _matching(name)
@@ -123,9 +128,9 @@ def _files(name: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _matching(pattern: str) -> Iterator[tuple[str, str | None]]:
-    """What a shell would have put in its place, in order; `**` is any depth of folders, without
-    links to such. Hidden ones are left out unless the pattern says them. A file whose own name is
-    such a pattern goes before."""
+    """The files that a shell would insert for a pattern, in order; `**` is any depth of folders,
+    not following links. Hidden files are skipped unless the pattern names them. A file whose own
+    name is such a pattern takes precedence."""
     parts = Path(pattern).parts
     first = next(place for place, part in enumerate(parts) if _GLOB.search(part))
     wanted = [*parts[first:], *(["*"] if parts[-1] == "**" else [])]
@@ -133,7 +138,7 @@ def _matching(pattern: str) -> Iterator[tuple[str, str | None]]:
         matched = list(Path(*parts[:first]).glob("/".join(wanted)))
     except (ValueError, OSError) as error:
         raise BadInput(
-            f"{documents_document.display_name(pattern)} is no pattern: {error}"
+            f"{documents_document.display_name(pattern)} is not a valid pattern: {error}"
         ) from None
     if not _is_hidden(wanted):
         matched = [one for one in matched if not _is_hidden(one.parts[first:])]
@@ -151,8 +156,8 @@ def _is_hidden(parts: Sequence[str]) -> bool:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Its regular files that are not hidden, a folder's content at the folder's place among the
-    names. Links to folders are not followed: they may lead back."""
+    """The folder's regular files that are not hidden, recursively, in the order of names. Links to
+    folders are not followed: they may form a loop."""
     left = [folder]
     while left:
         path = left.pop()
@@ -169,14 +174,14 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _title(file: Path, folder: Path) -> str:
-    """Its place in the folder, with the folder's name."""
+    """Its path in the folder, with the folder's name."""
     title = Path(folder.resolve().name, file.relative_to(folder))
     return os.fsencode(title).decode(errors="replace")
 
 
 def _is_text(name: str) -> bool:
-    """By the first bytes of a file: no format but those that can be read here, no control
-    characters, more than blanks."""
+    """By the first bytes of a file: of no format except the readable ones, no control characters,
+    not only blanks."""
     try:
         with Path(name).open("rb") as file:
             head = file.read(_HEAD_BYTES)

@@ -1,7 +1,7 @@
 """A document as text: read, decoded, and made ready to send.
 
-Line ends become \\n and a byte order mark is dropped unless asked otherwise: War and Peace from
-Gutenberg is 781,557 DeepSeek V4 tokens so, and 876,900 with its CRLFs - minutes of prefill.
+Line ends become \\n and a byte order mark is dropped, unless `raw`: War and Peace from Gutenberg
+has 781,557 DeepSeek V4 tokens then, and 876,900 with its CRLFs, which costs minutes of prefill.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ktclient.errors import BadInput, DocumentUnusable
 
 STDIN = "-"
 MOST_BYTES = 100_000_000
-"""25 million tokens or more, far beyond any window (the largest is 10 million): what is longer was
+"""25 million tokens or more, far beyond any window (the largest is 10 million): a longer file was
 named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
 _TEMPLATE_MARK = re.compile(
     r"<(?=[|\uff5c][^\s<>|\uff5c]{1,60}[|\uff5c])"
@@ -28,8 +28,8 @@ _TEMPLATE_MARK = re.compile(
     r"|\[(?=(?:/?INST|gMASK)\])"
 )
 """Where a chat template's mark begins: `<|im_start|>`, DeepSeek's with full-width bars, `<think>`,
-Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers read them anywhere as what they stand for.
-A blank is put in behind; as nothing is ever taken out, that cannot make another mark."""
+Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers interpret them anywhere in a text.
+A blank is inserted after the bracket; as nothing is ever removed, that cannot make another mark."""
 _SOMETHING = re.compile(r"[^\s\ufeff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -42,25 +42,25 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Document:
-    """Text to send, and the name by which people know it."""
+    """Text to send, and its name for people."""
 
     title: str
     text: str
     neutralised: int = 0
-    """How many marks of chat templates the text held; they are data, and were made so."""
+    """How many chat-template marks in the text were neutralised."""
     line_ends: int = 0
     """How many CRs were dropped from its line ends."""
     guessed: str = ""
-    """The encoding, where it had to be guessed."""
+    """The encoding, if it was guessed."""
     read_as: str = ""
-    """The format, how much it is and what read it, where it was no plain text."""
+    """The format, its size and its reader, if it was not plain text."""
 
 
 def read(
     name: str, *, raw: bool = False, encoding: str | None = None, stdin: BinaryIO | None = None
 ) -> Document:
     """Read a file, or standard input for "-". Raises `DocumentUnusable`, and `BadInput` for an
-    encoding that there is not."""
+    unknown encoding."""
     if name == STDIN:
         body = _bounded(stdin or _own_stdin(), "standard input")
         return from_bytes(body, "standard input", raw=raw, encoding=encoding)
@@ -73,7 +73,7 @@ def read(
             f"{display_name(name)} is a folder; name a text file in it"
         ) from None
     except FileNotFoundError:
-        raise DocumentUnusable(f"there is no file {display_name(name)}") from None
+        raise DocumentUnusable(f"file not found: {display_name(name)}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise DocumentUnusable(f"cannot read {display_name(name)}: {reason}") from None
@@ -88,8 +88,8 @@ def _own_stdin() -> BinaryIO:
 
 
 def _bounded(file: BinaryIO, name: str, size: int = 0) -> bytes:
-    """All of a file, if that is not too much; `size` is what is known beforehand. A pipe or a
-    device tells no size, and may have no end."""
+    """All of a file, if that is not too much; `size` in bytes, if known beforehand. A pipe or a
+    device has no size, and may have no end."""
     if size <= MOST_BYTES:
         body = file.read(MOST_BYTES + 1)
         if len(body) <= MOST_BYTES:
@@ -101,13 +101,13 @@ def _too_long(name: str, size: int) -> DocumentUnusable:
     most = f"{MOST_BYTES // 1_000_000} MB"
     found = f"{size / 1e6:,.0f} MB" if size > MOST_BYTES else f"more than {most}"
     return DocumentUnusable(
-        f"{name} is {found} long, and {most} (25 million tokens) is the most that is taken; no "
-        "model reads that much at once. Split it (`split -C 50M FILE`), and submit the parts"
+        f"{name} has {found}; the maximum is {most} (25 million tokens), more than any model can "
+        "read. Split it (`split -C 50M FILE`), and submit the parts"
     )
 
 
 def display_name(name: str) -> str:
-    """A file name as it can be told in one line: what is no character of one line is replaced."""
+    """A file name for messages, on one line: unprintable characters are replaced."""
     text = os.fsencode(name).decode(errors="replace") or "''"
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
@@ -115,9 +115,9 @@ def display_name(name: str) -> str:
 def from_bytes(
     body: bytes, title: str, *, raw: bool = False, encoding: str | None = None
 ) -> Document:
-    """Decode as said, else by the byte order mark, else as UTF-8, else as is guessed. All of it or
-    nothing: no byte is dropped or replaced. Raises `DocumentUnusable`, and `BadInput` for an
-    encoding that there is not."""
+    """Decode as given, else by the byte order mark, else as UTF-8, else as guessed. All or nothing:
+    no byte is dropped or replaced. Raises `DocumentUnusable`, and `BadInput` for an unknown
+    encoding."""
     if (format_name := magic.name(body)) is not None:
         return _converted(body, format_name, title, raw=raw)
     mark, marked = next(
@@ -126,7 +126,7 @@ def from_bytes(
     start = 0 if raw or encoding is not None else len(mark)
     try:
         text = body[start:].decode(encodings.check(encoding) if encoding is not None else marked)
-    except UnicodeError as error:  # not all of Python's codecs tell the place
+    except UnicodeError as error:  # not all of Python's codecs report the position
         place = start + error.start if isinstance(error, UnicodeDecodeError) else None
         guessed = None if encoding is not None or mark else _as_declared(body)
         if guessed is None:
@@ -140,7 +140,7 @@ def from_bytes(
 
 
 def _as_declared(body: bytes) -> tuple[str, str] | None:
-    """As a web page says of itself, else as is guessed."""
+    """The encoding that a web page declares, else the guessed one, with the decoded text."""
     name = registry.declared_encoding(body)
     if name is not None:
         try:
@@ -151,7 +151,7 @@ def _as_declared(body: bytes) -> tuple[str, str] | None:
 
 
 def _plain(guessed: str, text: str, title: str, raw: bool) -> Document:
-    """Text that was decoded; of a web page its words, unless raw."""
+    """A document from decoded text; of a web page only its text, unless raw."""
     if raw or not registry.is_html(text):
         return replace(from_text(text, title, raw=raw), guessed=guessed)
     if not registry.is_installed(registry.HTML):
@@ -181,14 +181,14 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
     if len(text) > MOST_BYTES:
         raise _too_long(title, len(text))
     if "\0" in text:
-        raise DocumentUnusable(f"{title} is not text: it holds NUL bytes")
+        raise DocumentUnusable(f"{title} is not text: it contains NUL bytes")
     if not _SOMETHING.search(text):
-        raise DocumentUnusable(f"{title} is empty; nothing was sent")
+        raise DocumentUnusable(f"{title} is empty; nothing was submitted")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise DocumentUnusable(
-            f"{title} holds half a character (a lone surrogate) at position {error.start}"
+            f"{title} contains a lone surrogate at position {error.start}"
         ) from None
     before = len(text)
     if not raw:
@@ -200,8 +200,8 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
 
 
 def neutralize_template_marks(text: str) -> tuple[str, int]:
-    """The text with a blank inside each mark of a chat template, and how many there were. Servers
-    read such marks as the beginning of another speaker's turn, wherever they stand."""
+    """The text with a blank inside each chat-template mark, and how many there were. Servers read
+    such marks as the start of another speaker's turn, anywhere in a text."""
     if "<" not in text and "[" not in text:
         return text, 0
     return _TEMPLATE_MARK.subn(r"\g<0> ", text)
@@ -214,8 +214,8 @@ def _undecodable(
         return DocumentUnusable(f"{title} is not text: it looks like a binary file")
     where = "" if offset is None else f": byte {body[offset]:#04x} at offset {offset:,}"
     cure = (
-        "Is it in another encoding, or damaged there? Nothing was left out, and nothing sent"
+        "It is in another encoding, or damaged there; nothing was submitted"
         if said is not None
-        else "If it is text in another encoding, name it, for example: --encoding GB18030"
+        else "If it is text in another encoding, set it, for example: --encoding GB18030"
     )
     return DocumentUnusable(f"{title} is not {encoding.upper()}{where}. {cure}")

@@ -1,11 +1,11 @@
-"""Which encoding bytes are in that are not UTF-8: a guess, always said aloud, or none.
+"""Guess the encoding of bytes that are not UTF-8; the guess is always reported, or there is none.
 
-charset-normalizer judges how much like writing each reading looks. It is asked about a few
-encodings only, each the largest of its family (GB18030 holds GBK and GB2312): among all of its
-ninety it takes a German letter for Polish. Of a log it is shown the lines that are not ASCII, the
-rest would outvote them. Three things are clearer than its verdict on a few hundred bytes:
-Japanese shows by its hiragana, Western letters stand alone, and UTF-16 has one right order of its
-bytes. Little text fits many encodings: then nothing is guessed.
+charset-normalizer judges how plausible each decoding looks. It gets only a few encodings, each the
+largest of its family (GB18030 contains GBK and GB2312): among all of its ninety it takes a German
+letter for Polish. Of a log it gets only the lines that are not ASCII: the rest would outvote them.
+Three signs are more reliable than its verdict on a few hundred bytes: Japanese has hiragana,
+Western letters stand alone, and UTF-16 makes sense in one byte order only. A short text fits many
+encodings: then there is no guess.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ NAMES = {
     "cp949": "EUC-KR",
     "cp1251": "CP1251",
 }
-"""Python's names, and those that people know."""
+"""Python's names, and the common ones."""
 _JAPANESE = {"cp932": "Shift-JIS", "euc_jp": "EUC-JP"}
 _WESTERN = {"cp1252": "CP1252"}
 _WIDE = {"utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"}
 LEAST_BYTES = 40
-"""Fewer bytes beyond ASCII are not guessed about: twenty Chinese characters."""
+"""Minimum of non-ASCII bytes for a guess: twenty Chinese characters."""
 _LEAST_LONE = 8
-"""Or so many, where nearly all stand between ASCII letters: Western accents do, halves of Chinese
+"""Or this many, if nearly all stand between ASCII letters: Western accents do, halves of Chinese
 characters do not."""
 _SAMPLE = 65_536
 _RUN = re.compile(rb"[\x80-\xff]+")
@@ -40,22 +40,22 @@ _HANGUL = re.compile("[\uac00-\ud7a3]")
 
 
 def check(name: str) -> str:
-    """An encoding's name as it was given. Raises `BadInput` for one that Python does not know."""
+    """Check an encoding's name and return it. Raises `BadInput` if Python does not know it."""
     try:
-        b"ab".decode(name)  # of nothing, Python looks up no name
+        b"ab".decode(name)  # Python looks up no name to decode empty bytes
     except UnicodeDecodeError:
         return name
     except (LookupError, ValueError):  # ValueError: NUL in it, or the codec "undefined"
         raise BadInput(
-            f"there is no encoding {name!r}; common ones: UTF-8, GB18030, Big5, Shift-JIS, EUC-KR, "
+            f"unknown encoding {name!r}; common ones: UTF-8, GB18030, Big5, Shift-JIS, EUC-KR, "
             "UTF-16, CP1252"
         ) from None
     return name
 
 
 def guess(body: bytes) -> tuple[str, str] | None:
-    """The encoding of bytes that are not UTF-8, and the whole of them decoded; None where they
-    are damaged UTF-8, too few to tell, or like no writing at all."""
+    """The encoding of bytes that are not UTF-8, and the whole of them decoded; None if they are
+    damaged UTF-8, too few to tell, or not plausible text."""
     if b"\0" in body:
         return _wide(body)
     telling = b"\n".join(line for line in body.splitlines() if not line.isascii())
@@ -84,7 +84,7 @@ def _best(telling: bytes, body: bytes, names: dict[str, str]) -> tuple[str, str]
 
 
 def _japanese(body: bytes) -> tuple[str, str] | None:
-    """Read as what it is, a tenth of it and more is hiragana; read as another, hardly any."""
+    """Decoded correctly, a tenth or more of Japanese is hiragana; decoded wrongly, hardly any."""
     for encoding, name in _JAPANESE.items():
         try:
             text = body.decode(encoding)
@@ -97,14 +97,14 @@ def _japanese(body: bytes) -> tuple[str, str] | None:
 
 
 def _wide(body: bytes) -> tuple[str, str] | None:
-    """UTF-16 without a mark: in the wrong order, most text is made of characters that hardly
-    occur, and in neither order is anything else text."""
+    """UTF-16 without a mark: in the wrong byte order, text consists mostly of rare characters, and
+    in neither order do other data look like text."""
     if len(body) % 2 or len(body) < LEAST_BYTES:
         return None
     for encoding, name in _WIDE.items():
         sample = body[:_SAMPLE].decode(encoding, "ignore")
         usual = len(_USUAL.findall(sample))
-        if b"\0" in body:  # without one, a line of GBK could pass for Hangul
+        if b"\0" in body:  # without a NUL, a line of GBK could pass for Hangul
             usual += len(_HANGUL.findall(sample))
         elif 100 * len(_ASIAN_MARKS.findall(sample)) < len(sample):
             continue
@@ -117,7 +117,7 @@ def _wide(body: bytes) -> tuple[str, str] | None:
 
 
 def _is_damaged_utf8(sample: bytes, beyond: int) -> bool:
-    """Whether most of it is UTF-8: characters of three bytes or more come about by chance only
-    rarely in other encodings."""
+    """Whether most of it is UTF-8: characters of three bytes or more rarely occur by chance in
+    other encodings."""
     characters = sample.decode(errors="ignore")
     return 2 * sum(len(c.encode()) for c in characters if c >= "\u0800") > beyond

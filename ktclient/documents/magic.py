@@ -1,6 +1,6 @@
-"""What is no text although somebody may take it for a document: named by its first bytes.
+"""Identify by its first bytes a file that is not text but may be submitted as a document.
 
-The marks are those of the formats' own specifications, as file(1) knows them.
+The signatures are those of the formats' own specifications, as file(1) knows them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _OFFICE = (
     (b"application/epub+zip", "an EPUB book"),
     (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
 )
-"""What the first entries of a ZIP archive are called when it is a document."""
+"""Names of the first entries of a ZIP archive that is a document."""
 _MARKS = (
     (b"%PDF-", _PDF),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -36,7 +36,7 @@ _MARKS = (
     (b"GGUF", "a GGUF model"),
 )
 _CURES = {
-    _PDF: "take its text out first: pdftotext FILE - | ktjob submit -",
+    _PDF: "extract its text first: pdftotext FILE - | ktjob submit -",
     "an Office document that is protected by a password": "save it without one",
     "a gzip file": "unpack it first: zcat FILE | ktjob submit -",
     "a bzip2 file": "unpack it first: bzcat FILE | ktjob submit -",
@@ -51,7 +51,7 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def name(body: bytes) -> str | None:
-    """Which format it is, with its article; None where the first bytes name none."""
+    """The format, with its article; None if the first bytes match none."""
     head = body[:_LOOKED_AT]
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "a WebP image"
@@ -61,7 +61,7 @@ def name(body: bytes) -> str | None:
     if found in ("a bzip2 file", "a GGUF model") and _is_ascii_line(head):
         return None  # "BZhang wrote:"
     if found == "a ZIP archive":
-        # The list of all entries is at the end; of a file's beginning there is only the head.
+        # The list of all entries is at the end; `body` may be only the start of a file.
         looked_at = head + body[-_LIST_BYTES:]
         return next((name for inside, name in _OFFICE if inside in looked_at), found)
     if found == _OLD_OFFICE and _ENCRYPTED in body:
@@ -70,7 +70,7 @@ def name(body: bytes) -> str | None:
 
 
 def cure(format_name: str) -> str:
-    """What to do to have its text read."""
+    """What to do to submit its text."""
     if format_name in _CURES:
         return _CURES[format_name]
     documents = {name for _, name in _OFFICE} | {_OLD_OFFICE}
@@ -78,7 +78,7 @@ def cure(format_name: str) -> str:
 
 
 def looks_binary(body: bytes) -> bool:
-    """By its control characters, where no format is known."""
+    """Whether its control characters make it binary; for bytes of no known format."""
     sample = body[:_LOOKED_AT]
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\v\x1b" for byte in sample)
     return controls * 20 > len(sample)

@@ -1,11 +1,11 @@
 """Notifications by the apprise library, to names of the configuration file:
 
     [notify]
-    phone = "ntfys://ntfy.sh/a-topic-that-nobody-guesses"
+    phone = "ntfys://ntfy.sh/a-topic-that-is-hard-to-guess"
     team = ["slack://…", "mailto://…"]
     always = ["phone"]
 
-Their addresses hold tokens and passwords, so only names reach the store, logs and command lines.
+The addresses contain tokens and passwords, so only names reach the store, logs and command lines.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ _SHORTEST_SECRET = 3
 
 
 def always(settings: Settings) -> list[str]:
-    """Names that hear of every job. Raises `BadSetting`."""
+    """Names that are notified of every job. Raises `BadSetting`."""
     return _texts(ALWAYS, settings) if ALWAYS in settings.tables.get("notify", {}) else []
 
 
 def names(settings: Settings) -> list[str]:
-    """All that are configured."""
+    """All configured names."""
     return [name for name in settings.tables.get("notify", {}) if name != ALWAYS]
 
 
 def require(wanted: Sequence[str], settings: Settings) -> None:
-    """Raises `BadInput` unless each can be used, as far as that is known without sending."""
+    """Raises `BadInput` unless each can be used, as far as can be checked without sending."""
     for name in wanted:
         _apprise(name, settings)
 
 
 def notify(name: str, title: str, body: str, settings: Settings, *, is_bad: bool = False) -> None:
-    """Send; `is_bad` news look so where the service has a way. Raises `NotTold` when it was not
-    delivered, to be tried again; `BadInput` for a name that is not there any more."""
+    """Send a notification, marked as a failure if `is_bad`. Raises `NotTold` if it was not
+    delivered and should be retried; `BadInput` for a name that is no longer configured."""
     service = _apprise(name, settings)
     with _heard() as said:
         import apprise
@@ -59,7 +59,7 @@ def notify(name: str, title: str, body: str, settings: Settings, *, is_bad: bool
         kind = apprise.NotifyType.FAILURE if is_bad else apprise.NotifyType.SUCCESS
         is_sent = bool(service.notify(body=body, title=title, notify_type=kind))
     if not is_sent:
-        why = _without_secrets(said[-1], name, settings) if said else "apprise does not say why"
+        why = _without_secrets(said[-1], name, settings) if said else "apprise reports no reason"
         raise NotTold(f"{name} could not be notified: {why}")
 
 
@@ -67,8 +67,8 @@ def _apprise(name: str, settings: Settings) -> Apprise:
     addresses = _addresses(name, settings)
     if importlib.util.find_spec("apprise") is None:
         raise BadInput(
-            "to notify somebody, apprise is needed, which is not installed. "
-            "Add it with: pip install 'ktjob[notify]'"
+            "notifications need apprise, which is not installed. "
+            "Install it with: pip install 'ktjob[notify]'"
         )
     with _heard():
         import apprise
@@ -79,15 +79,15 @@ def _apprise(name: str, settings: Settings) -> Apprise:
         place = f" {usable.index(False) + 1} of {len(usable)}" if len(usable) > 1 else ""
         where = "" if name not in names(settings) else f"{settings.config_file}: "
         raise BadInput(
-            f"{where}apprise cannot use the address{place} of {name}: it is not written as apprise "
-            "documents it, or needs a package that is not installed"
+            f"{where}apprise cannot use the address{place} of {name}: it does not have the form "
+            "that apprise documents, or needs a package that is not installed"
         )
     return service
 
 
 @contextlib.contextmanager
 def _heard() -> Iterator[list[str]]:
-    """What apprise says meanwhile, kept from stderr: it may name addresses."""
+    """Collects apprise's log messages, and keeps them from stderr: they may contain addresses."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: said.append(record.getMessage().strip())  # type: ignore[method-assign]
@@ -96,7 +96,7 @@ def _heard() -> Iterator[list[str]]:
     spreads, logger.propagate = logger.propagate, False
     try:
         with warnings.catch_warnings():
-            # apprise 2.3 imports imghdr where that still is (utils/pgp.py), when it first needs to.
+            # apprise 2.3 imports imghdr where that still is (utils/pgp.py), on first use.
             warnings.simplefilter("ignore", DeprecationWarning)
             yield said
     finally:
@@ -107,15 +107,17 @@ def _heard() -> Iterator[list[str]]:
 def _addresses(name: str, settings: Settings) -> list[str]:
     if "://" in name:
         raise BadInput(
-            "an address holds secrets, and a command line shows them to everybody here: put it "
-            f'into {settings.config_file} as [notify] NAME = "…", and give the name'
+            "an address contains secrets, and other users can see a command line: put it into "
+            f'{settings.config_file} as [notify] NAME = "…", and use the name'
         )
     if name in names(settings):
         return _texts(name, settings)
     if name in _BUILT_IN:
         return _BUILT_IN[name]
-    known = ", ".join(names(settings)) or "none is"
-    raise BadInput(f"{name!r} is not configured in [notify] of {settings.config_file} ({known})")
+    known = ", ".join(names(settings)) or "none"
+    raise BadInput(
+        f"{name!r} is not configured in [notify] of {settings.config_file} (configured: {known})"
+    )
 
 
 def _texts(name: str, settings: Settings) -> list[str]:
@@ -128,7 +130,7 @@ def _texts(name: str, settings: Settings) -> list[str]:
 
 
 def _without_secrets(words: str, name: str, settings: Settings) -> str:
-    """What apprise said, without anything of the addresses."""
+    """apprise's message with all parts of the addresses masked."""
     for address in _addresses(name, settings):
         parts = [address, *re.split(r"[/:@?&=]+", address)]
         for part in [*parts, *map(unquote, parts)]:
@@ -138,7 +140,7 @@ def _without_secrets(words: str, name: str, settings: Settings) -> str:
 
 
 def is_open_to_others(settings: Settings) -> bool:
-    """Whether others on this machine can read the addresses."""
+    """Whether other users on this machine can read the addresses."""
     try:
         return bool(settings.config_file.stat().st_mode & 0o044) and bool(names(settings))
     except OSError:

@@ -1,4 +1,4 @@
-"""Running a command when a job has ended, with what it needs to know in its environment."""
+"""Run a command when a job has ended, with the job's data in its environment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ktclient.config import settings as config
 from ktclient.records.snapshot import Snapshot
 
 _OURS = ("KTJOB_API_KEY", "KTJOB_READY_FD")
-"""Of the runner's environment, what no command is to see."""
+"""Variables of the runner's environment that no command may see."""
 _LONGEST = 8000
-"""Characters of a value; the kernel takes a bounded number of bytes."""
+"""Characters of a value; the kernel limits the number of bytes."""
 
 
 def run(command: str, folder: Path, job: Snapshot, text: str, file: Path) -> None:
-    """Run it by sh, in `folder` (at home where that is gone), its output in the job's log. The
-    answer is in `file` as long as it runs. Raises `NotTold` unless it exits with 0."""
+    """Run it with sh, in `folder` (in the home folder if that is missing), with its output in the
+    job's log. The answer is in `file` while it runs. Raises `NotTold` unless it exits with 0."""
     _write(file, text)
     try:
         done = subprocess.run(
@@ -36,7 +36,7 @@ def run(command: str, folder: Path, job: Snapshot, text: str, file: Path) -> Non
 
 
 def _environment(job: Snapshot, file: Path) -> dict[str, str]:
-    told = {
+    fields = {
         "KTJOB_ID": job.id,
         "KTJOB_STATE": job.state,
         "KTJOB_CAUSE": job.cause or "",
@@ -45,8 +45,8 @@ def _environment(job: Snapshot, file: Path) -> dict[str, str]:
         "KTJOB_LABEL": job.label or "",
         "KTJOB_RESULT": str(file),
     }
-    # An environment holds no NUL and no halves of characters.
-    safe = {name: _carried(value) for name, value in told.items()}
+    # An environment must not contain NUL or surrogates.
+    safe = {name: _carried(value) for name, value in fields.items()}
     kept = {name: value for name, value in config.environment().items() if name not in _OURS}
     return {**kept, **safe}
 

@@ -1,7 +1,7 @@
-"""Telling people and programs how a job ended: what `ktclient.work.tell` does.
+"""Notify people and programs of a job's end: the work of `ktclient.work.tell`.
 
-Kinds of a telling, as the store has them: "notify", whose target is a name of the configuration
-file (addresses hold passwords, which never reach the store), and "command", whose target is JSON:
+Kinds of a notification, as stored: "notify", whose target is a name of the configuration file
+(addresses contain passwords, which never reach the store), and "command", whose target is JSON:
 the command and the folder in which submit was called.
 """
 
@@ -26,12 +26,12 @@ from ktclient.wording import spoken
 NOTIFY = "notify"
 COMMAND = "command"
 MOST_BYTES = 100_000
-"""The kernel takes no longer single argument than 128 KiB (MAX_ARG_STRLEN)."""
+"""The kernel limits a single argument to 128 KiB (MAX_ARG_STRLEN)."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """For people: a line, and what to do. Nothing of the document or the answer is in it."""
+    """For people: a title, and what to do. It contains nothing of the document or the answer."""
 
     title: str
     body: str
@@ -40,7 +40,7 @@ class Message:
 def parse_targets(
     notify: Sequence[str], on_done: str | None, settings: config.Settings
 ) -> tuple[tuple[str, str], ...]:
-    """Whom to tell, for the store: those named, those that are always told, and a command. Raises
+    """The notifications to store: those named, those for every job, and a command. Raises
     `BadInput` for a name that is not configured, or cannot be used."""
     names = list(dict.fromkeys([*notify, *channels.always(settings)]))
     if names:
@@ -53,9 +53,11 @@ def parse_targets(
 
 def _command(text: str) -> str:
     if not text.strip():
-        raise BadInput("the command to run when it is done is empty")
+        raise BadInput("the command of --on-done is empty")
     if "\0" in text or len(os.fsencode(text)) > MOST_BYTES:
-        raise BadInput(f"a command to run has {MOST_BYTES:,} bytes at most, and no NUL")
+        raise BadInput(
+            f"the command of --on-done may have at most {MOST_BYTES:,} bytes, and no NUL"
+        )
     try:
         folder = str(Path.cwd())
     except OSError:  # it was removed
@@ -64,7 +66,7 @@ def _command(text: str) -> str:
 
 
 def deliver(state: StateDir, telling: Notification) -> None:
-    """Tell one. Raises `NotTold` with what was in the way."""
+    """Deliver one notification. Raises `NotTold` with the reason if that fails."""
     with Store.open(state) as store:
         job = store.job(telling.job_id)
         now, text = snapshot.of_job(store, job), snapshot.answer(store, job)
@@ -77,18 +79,21 @@ def deliver(state: StateDir, telling: Notification) -> None:
         file = state.told(telling.job_id, telling.seq)
         command.run(wish["command"], Path(wish["folder"]), now, text, file)
     else:
-        raise BadInput(f"this job was submitted by a newer ktjob ({telling.kind!r} to be told)")
+        raise BadInput(
+            f"this job was submitted by a newer ktjob (notification kind {telling.kind!r} is "
+            "unknown here); upgrade ktjob"
+        )
 
 
 def message(job: Snapshot) -> Message:
-    """What people are told."""
+    """The notification text for people."""
     about = f" [{job.label}]" if job.label else ""
     lines = [f"job {job.id}, {job.task}, on {job.server}, after {spoken(job.seconds())}"]
     read, written = job.figures.get("prompt_tokens"), job.figures.get("completion_tokens")
     if isinstance(read, int) and isinstance(written, int):
-        lines.append(f"{read:,} tokens read, {written:,} written")
+        lines.append(f"{read:,} prompt tokens, {written:,} answer tokens")
     if job.message:
-        lines.append(f"because: {job.message} [{job.cause}]")
+        lines.append(f"cause: {job.message} [{job.cause}]")
     verb = "result" if job.state == "SUCCEEDED" else "show"
     lines.append(f"ktjob {verb} {job.id}")
     return Message(f"ktjob: {job.title}{about} {job.state.lower()}", "\n".join(lines))

@@ -1,4 +1,4 @@
-"""What can be said before a request is sent, and while it is read: tokens, fit, time, progress.
+"""What is known before a request is sent, and during its prefill: tokens, fit, time, progress.
 
 It stores no job and sends no long request.
 """

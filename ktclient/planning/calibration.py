@@ -1,6 +1,6 @@
-"""What earlier prefills of a server and a model tell about the next one, kept between jobs.
+"""Learn from earlier prefills of a server and a model to predict the next one; stored between jobs.
 
-The last three are kept, thinned: a server that was started anew with other flags, or on another
+The last three are stored, thinned: a server that was restarted with other flags, or on another
 machine, is known again after three.
 """
 
@@ -18,17 +18,17 @@ from ktclient.servers.memory import Memory
 
 KEPT = 3
 LEAST_LOOKS = 5
-"""With fewer, only the whole is learned from."""
+"""With fewer samples, only the whole prefill time is used."""
 MOST_CACHED = 0.05
-"""As a share of the prompt: what is cached costs nothing, and tells nothing about the rest."""
+"""As a share of the prompt: cached tokens cost nothing, and show nothing about the rest."""
 LEAST_TOKENS = 256
-"""Shorter prompts cost more for the round trip than for their prefill."""
+"""In tokens: in shorter prompts the round trip costs more than the prefill."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One prefill that nobody else disturbed. `looks` may be few or none: then its whole time is
-    learned from, together with what passed before it began."""
+    """One prefill without other load on the server. `looks` may be few or none: then its whole time
+    is used, including the time before it started."""
 
     looks: Sequence[Sample]
     first_token_seconds: float
@@ -37,7 +37,7 @@ class Measured:
 
 
 def history(memory: Memory, server: str, model: str) -> Past:
-    """The earlier prefills and what they tell; an empty one when there are none."""
+    """The earlier prefills and the model fitted to them; empty if there are none."""
     kept = _kept(memory, server, model)
     if not kept:
         return Past()
@@ -52,12 +52,12 @@ def history(memory: Memory, server: str, model: str) -> Past:
 
 
 def model(memory: Memory, server: str, model: str) -> PrefillModel | None:
-    """What a prefill there is held to be like; None when none was seen."""
+    """The prefill model of a server and model; None without an earlier prefill."""
     return history(memory, server, model).belief
 
 
 def record(memory: Memory, server: str, model: str, one: Measured) -> bool:
-    """Keep a prefill for the next ones. False when it tells nothing about them."""
+    """Store a prefill for later predictions. False if it is of no use for them."""
     tokens = one.prompt_tokens
     if tokens < LEAST_TOKENS or one.cached_tokens > MOST_CACHED * tokens:
         return False
@@ -73,7 +73,7 @@ def record(memory: Memory, server: str, model: str, one: Measured) -> bool:
 
 
 def _kept(memory: Memory, server: str, model: str) -> list[list[Sample]]:
-    """What cannot be read is nothing: it is only a memory."""
+    """Unreadable data counts as none: it is only used for predictions."""
     try:
         rows: Any = (memory.recall(server, _name(model)) or {"looks": []})["looks"]
         return [[Sample(int(done), float(at)) for done, at in one] for one in rows if len(one) > 1]

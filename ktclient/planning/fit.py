@@ -1,8 +1,8 @@
-"""Whether document, question and answer fit into a server, with the arithmetic in words. Pure.
+"""Whether document, question and answer fit into a server, with the arithmetic as text. Pure.
 
-sglang refuses prompt + answer >= window, and prompts that its KV pool cannot hold. Between what it
-refuses and what its scheduler admits lies a gap: such a request waits for ever and blocks all
-behind it (sglang #28530; mended upstream in 0.5.13, not in sglang-kt 0.7.2).
+sglang refuses a request if prompt + answer >= window, or if its KV pool cannot hold the prompt. Its
+scheduler admits less than that: a request in between waits forever and blocks all requests behind
+it (sglang #28530; fixed upstream in 0.5.13, not in sglang-kt 0.7.2).
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from enum import Enum
 from ktclient.errors import DoesNotFit
 
 CLIP = 4096
-"""Admission counts no more of an answer than this (SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION)."""
+"""Tokens. sglang's admission counts no more of an answer than this
+(SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION)."""
 DEFAULT_PAGE = 256
-"""Where a pool is known and its page is not: DeepSeek V4's, the largest seen."""
+"""Tokens, used if the pool is known and its page is not: DeepSeek V4's, the largest seen."""
 _RESERVED = 6
 """Input is refused above min(window, pool) - 6 (sglang managers/tp_worker.py:287)."""
 _WORTHWHILE_ANSWER = 16
 
 
 class Kind(str, Enum):
-    """What can be done with it."""
+    """What can be done with a request."""
 
     FITS = "fits"
     ALONE = "fits alone"
-    """But another one like it must wait until it has ended."""
+    """It fits, but a second one like it must wait until it has ended."""
     SPLIT = "split"
-    """Not in one piece."""
+    """It does not fit in one request."""
     IMPOSSIBLE = "impossible"
-    """Not in any number of pieces: the answer alone is too long."""
+    """No split helps: the answer alone is too long."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Limits:
     page: int | None = None
 
     def most_prompt(self, max_tokens: int) -> int | None:
-        """The longest prompt beside such an answer; None without a limit. May be below 0."""
+        """The longest prompt that leaves room for such an answer, in tokens; None without a limit.
+        May be below 0."""
         bounds = []
         if self.window is not None:
             bounds.append(self.window - 1 - max_tokens)
@@ -55,9 +57,9 @@ class Limits:
         return min(bounds, default=None)
 
     def most_answer(self, prompt: int) -> int:
-        """The longest answer beside such a prompt; 0 when there is none."""
+        """The longest answer that fits with such a prompt, in tokens; 0 if none does."""
         low, high = 0, max(self.window or 0, self.pool or 0)
-        while low < high:  # most_prompt falls as the answer grows
+        while low < high:  # binary search: most_prompt falls as the answer grows
             middle = (low + high + 1) // 2
             most = self.most_prompt(middle)
             low, high = (middle, high) if most is None or prompt <= most else (low, middle - 1)
@@ -70,7 +72,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason`: the arithmetic; `cure`: what to do, empty when nothing need be done."""
+    """`reason`: the arithmetic; `cure`: what to do, empty if nothing need be done."""
 
     kind: Kind
     reason: str
@@ -100,7 +102,11 @@ def judge(prompt: int, max_tokens: int, limits: Limits, *, exact: bool) -> Verdi
     reason = _reason(prompt, max_tokens, limits, exact)
     if most is None or prompt <= most:
         kind = Kind.ALONE if _fills(prompt + max_tokens, limits) else Kind.FITS
-        cure = "Another one like it waits until it has ended" if kind is Kind.ALONE else ""
+        cure = (
+            "A second request of this size would wait until this one has ended"
+            if kind is Kind.ALONE
+            else ""
+        )
         return Verdict(kind, reason, cure, numbers)
     kind = Kind.SPLIT if most > 0 else Kind.IMPOSSIBLE
     return Verdict(kind, reason, _cure(prompt, most, max_tokens, limits), numbers)
@@ -124,11 +130,11 @@ def _reason(prompt: int, max_tokens: int, limits: Limits, exact: bool) -> str:
     )
     if limits.pool is not None and (limits.window is None or not _is_beyond(total, limits.window)):
         words += f"the server's KV pool is {limits.pool:,}"
-        wanted = prompt + min(max_tokens, CLIP) + limits._page
-        if total < limits.pool <= wanted:
+        required = prompt + min(max_tokens, CLIP) + limits._page
+        if total < limits.pool <= required:
             words += (
-                f", of which it wants {wanted:,} free before it begins (with {limits._page} for a "
-                "page): it would wait for ever and block all behind it"
+                f", of which {required:,} must be free before it starts (including {limits._page} "
+                "for a page): it would wait forever and block all requests behind it"
             )
         return words
     return words + (f"the window is {limits.window:,}" if limits.window else "no limit is known")
@@ -156,7 +162,7 @@ def _least(limits: Limits) -> int:
 
 
 def _larger(total: int, limits: Limits) -> str:
-    """The flags of sglang that the limits come from."""
+    """What must be larger, with the sglang flags that set it."""
     window = "a larger window"
     if limits.pool is None:
         return window

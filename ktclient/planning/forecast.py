@@ -1,4 +1,4 @@
-"""What can be said of a request before it is sent: tokens, whether it fits, how long it takes."""
+"""Predict a request before it is sent: its tokens, whether it fits, how long it takes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,25 @@ from server_bundle.embedded import server as embedded
 from server_bundle.embedded import weights
 
 COUNTED_FROM = 20_000
-"""Shorter prompts are only estimated, unless it may be close: a count can cost a second."""
+"""Tokens. Shorter prompts are only estimated, unless the limit is close: a count can cost a
+second."""
 PATIENCE_SECONDS = 2.0
 LONG_PATIENCE_SECONDS = 15.0
-"""What a server may take to tell about itself. sglang-kt tells at the end of a chunk: 7 to 13 s in
-the guide's deployment, 26 s seen. Worth waiting for where the request itself takes minutes."""
+"""How long a server may take to report its facts. sglang-kt answers at the end of a chunk: 7 to 13
+s in the guide's deployment, up to 26 s seen. Worth waiting for if the request itself takes
+minutes."""
 _HOPELESS = 2
-"""So many windows' worth of tokens, at the very least, need no exact count to be refused."""
+"""A prompt of at least this many windows is refused without an exact count."""
 _CLOSE = 2
-"""More than one window in so many, at the very most, is counted."""
-BY_EXPERIENCE = "by what earlier prefills took here"
-BY_THE_GUIDE = "by the guide's figures"
+"""A prompt that may fill more than 1/_CLOSE of the window is counted."""
+BY_EXPERIENCE = "estimated from earlier runs on this server"
+BY_THE_GUIDE = "estimated from the deployment guide's figures"
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """`expected`: seconds to the first token, on an idle server; None when nobody can know.
-    `deadline`: seconds after which the request is given up."""
+    """`expected`: seconds to the first token, on an idle server; None if unknown.
+    `deadline`: seconds after which the request is aborted."""
 
     target: Target
     count: Count
@@ -44,9 +46,9 @@ class Forecast:
     deadline: float
     ahead: QueueAhead = field(default_factory=QueueAhead)
     split: Plan | None = None
-    """How it is read in parts, where it is to be: `expected` is then of all, `deadline` of each."""
+    """The split plan, if any: `expected` then covers all parts, `deadline` applies to each."""
     is_lasting: bool = False
-    """Nobody set the deadline: while it gets on, it is not given up."""
+    """The deadline is a default: it is extended while the request makes progress."""
 
     @property
     def can_run(self) -> bool:
@@ -55,22 +57,22 @@ class Forecast:
 
     @property
     def doubt(self) -> str | None:
-        """Why the deadline is too near, and the one that would do."""
+        """Why the deadline is too short, and one that is long enough; None if it is fine."""
         if self.split is not None or self.expected is None or self.deadline >= self.expected.high:
             return None
         return (
             f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
-            f"reading it may take; --timeout {prefill_time.timeout(self.expected):.0f} would do"
+            f"prefill may take; use --timeout {prefill_time.timeout(self.expected):.0f}"
         )
 
     @property
     def time(self) -> str:
-        """How long until the first token, in words."""
+        """Time to first token, as text for people."""
         if self.expected is None:
             return self.by
         low, high = spoken(self.expected.low), spoken(self.expected.high)
         between = f" ({low} to {high})" if low != high else ""
-        return f"about {spoken(self.expected.seconds)} to read{between}, {self.by}"
+        return f"about {spoken(self.expected.seconds)} of prefill{between}, {self.by}"
 
     def to_dict(self) -> dict[str, object]:
         """For --json: tokens and seconds; null is unknown."""
@@ -102,7 +104,7 @@ def forecast(
     settings: Settings,
     on_progress: weights.Progress,
 ) -> Forecast:
-    """Ask the server what matters for this message, and say it. Raises what `look` raises."""
+    """Query the server and forecast this message. Raises what `look` raises."""
     target = resolve_target(message, max_tokens, target, settings, on_progress)
     return from_target(message, max_tokens, timeout, target, settings)
 
@@ -115,9 +117,9 @@ def resolve_target(
     on_progress: weights.Progress,
     patience: float = LONG_PATIENCE_SECONDS,
 ) -> Target:
-    """The target with what its server tells of itself, within `patience` seconds for a long
-    message. Raises what starting an embedded server raises: that is done when only its tokenizer
-    can say whether the message fits."""
+    """The target with its server's own facts, waiting up to `patience` seconds for a long
+    message. Raises what starting an embedded server raises: it is started only if its tokenizer is
+    needed to decide whether the message fits."""
     from ktclient.servers import survey
 
     rough = estimate.estimate(message)
@@ -139,8 +141,8 @@ def from_target(
     *,
     is_one: bool = True,
 ) -> Forecast:
-    """The forecast for a message to a server that was looked at. `is_one`: without a system prompt
-    before it; with one in the text, the count is exact but for the template around it."""
+    """The forecast for a message to a server already queried. `is_one`: there is no system prompt
+    before it; with one, the count is exact except for the template around it."""
     count, verdict = assess(message, max_tokens, target, settings, is_one=is_one)
     belief, by = belief_of(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
@@ -162,17 +164,17 @@ def assess(
     is_one: bool = True,
     surplus: int = 0,
 ) -> tuple[Count, fit.Verdict]:
-    """Only the count, and whether it fits, as of `say`: for very many messages to one server.
-    `surplus`: tokens that stand around the text in any case."""
+    """Only the count and whether it fits, as in `say`: for very many messages to one server.
+    `surplus`: tokens added around the text in every case."""
     count = _count(message, estimate.estimate(message), max_tokens, target, settings)
     if count.exact and not is_one:
-        count = replace(count, exact=False, by=f"{count.by}, the system prompt with it")
+        count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
     count = replace(count, tokens=count.tokens + surplus)
     return count, _verdict(count, max_tokens, limits(target))
 
 
 def limits(target: Target) -> fit.Limits:
-    """What its server can hold."""
+    """The limits of its server, in tokens."""
     facts = target.facts
     if facts is None:
         return fit.Limits(target.window)
@@ -180,7 +182,7 @@ def limits(target: Target) -> fit.Limits:
 
 
 def _is_close(rough: estimate.Estimate, max_tokens: int, target: Target) -> bool:
-    """Whether only a count can say if it fits."""
+    """Whether only an exact count can decide if it fits."""
     known = limits(target)
     least = min((size for size in (known.window, known.pool) if size), default=None)
     if least is None or rough.low > least * _HOPELESS:
@@ -217,28 +219,28 @@ def _count(
 
 
 def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
-    """What is not counted exactly is refused only if its low end does not fit."""
+    """An inexact count is refused only if its low end does not fit."""
     verdict = fit.judge(count.tokens, max_tokens, limits, exact=count.exact)
     if verdict.fits or not fit.judge(count.low, max_tokens, limits, exact=False).fits:
         return verdict
-    doubt = f"That may be too much; the count is not exact. If it is: {verdict.cure}"
+    doubt = f"It may not fit; the count is not exact. If it does not: {verdict.cure}"
     return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
 
 
 def belief_of(target: Target, settings: Settings) -> tuple[prefill_time.PrefillModel | None, str]:
-    """How long the server's prefills take, and who says so. The guide's figures are those of one
-    model; for others no figure is better than a wrong one."""
+    """How long the server's prefills take, and where the figure comes from. The guide's figures are
+    for one model; for others, no figure is better than a wrong one."""
     facts = target.facts
     learned = _learned(target, embedded.MODEL if facts is None else facts.model, settings)
     if learned is not None:
         return learned, BY_EXPERIENCE
     if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
         return prefill_time.fit_model([]), BY_THE_GUIDE
-    return None, "unknown: no prefill seen on this server yet"
+    return None, "unknown: no earlier run on this server"
 
 
 def _learned(target: Target, model: str, settings: Settings) -> prefill_time.PrefillModel | None:
-    """From the store, if there is one: a forecast creates nothing, and can do without."""
+    """From the store, if it exists: a forecast creates nothing, and works without it."""
     try:
         store = Store.open_if_any(settings.state)
         if store is None:

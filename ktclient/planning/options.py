@@ -1,4 +1,4 @@
-"""What is asked, how, and where: all that `check` and a forecast need to know of a request."""
+"""What to ask, how, and where: all that `check` and a forecast need to know about a request."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Task
 
 MAX_TOKENS = 1024
-"""The deployment guide's figure for a summary; for each of several questions asked together."""
+"""The deployment guide's figure for a summary; applies to each of several combined questions."""
 MAX_ATTEMPTS = 2
-"""One automatic retry, when the worker or the server died. An answer is never asked for again."""
+"""One automatic retry if the worker or the server died; none if the server answered."""
 
 
 @dataclass(frozen=True)
 class RequestOptions:
-    """How to ask what. One request per task and document."""
+    """What to ask, and how. One request per task and document."""
 
     tasks: tuple[Task, ...] = ()
     max_tokens: int | None = None
-    """Of each answer; None: `MAX_TOKENS`, for each question where a task asks several."""
+    """Maximum tokens of each answer; None: `MAX_TOKENS` for each question of a task."""
     timeout: float | None = None
-    """Seconds for the whole request; None: by the forecast."""
+    """Seconds for the whole request; None: set by the forecast."""
     model: str | None = None
     server: str | None = None
     max_attempts: int = MAX_ATTEMPTS
     patience: float = forecasts.LONG_PATIENCE_SECONDS
-    """Seconds that a busy server may take to answer questions about itself."""
+    """Seconds that a busy server may take to report its facts."""
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     split: split_planner.Split = "auto"
 

@@ -1,7 +1,7 @@
 """How long a prefill takes: predicted before it starts, corrected while it runs. Pure.
 
-The time for one token grows linearly with its position, because attention looks at all before it:
-seconds(n) = base * (1 + growth * n). What was observed decides as far as it can, and the prior
+The time for one token grows linearly with its position, because attention reads all tokens before
+it: seconds(n) = base * (1 + growth * n). Observations decide as far as they can, and the prior
 fills in the rest: three noisy points never determine two parameters, and after a fifth of a
 prefill mostly the base is known.
 """
@@ -16,32 +16,32 @@ from dataclasses import dataclass
 LEAST_TIMEOUT_SECONDS = 3600.0
 """The deployment guide's figure."""
 TIMEOUT_FACTOR = 2.0
-"""A deadline is for what went wrong, not for what is slower than expected."""
+"""A deadline should end failed requests, not slow ones."""
 
 _PAST_WEIGHT = 0.5
-"""What a look at an earlier prefill counts against one at this."""
+"""The weight of a sample of an earlier prefill relative to one of this."""
 _CHUNK_NOISE = 0.06
-"""How far the times of single chunks stray, as a share of them."""
+"""Relative noise of the time of a single chunk."""
 _MOST_LOOKS = 48
 _LEAST_GAP_SECONDS = 0.001
-"""No look is more exact than that."""
+"""No sample is more exact than this."""
 _MOST_JUMP = 1.2
 _LEAST_JUMP_SECONDS = 1.0
-"""A fifth of nothing is nothing: what was shown as over could never be more again."""
+"""A fifth of 0 is 0: a remaining time shown as 0 could never grow again."""
 _BASE_SPREAD = math.log(100)
-"""Standard deviation of ln(base) around the guide's: an H100 was 230 times as quick."""
+"""Standard deviation of ln(base) around the guide's: an H100 was 230 times as fast."""
 _GROWTH_SPREAD = math.log(1.4)
 """Likewise of ln(growth), but with heavy tails: the same H100's was 15 times the guide's."""
 _FEW_LOOKS = 4
 _DOUBT = 4.0
-"""What is assumed of the errors' size counts like so many looks."""
+"""The prior on the size of the errors counts like this many samples."""
 _GRID = [step / 8 for step in range(-36, 37)]
 """ln(growth / prior growth): from a ninetieth to ninety times."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """`base`: seconds for the first token; `growth`: by which share it grows with each token."""
+    """`base`: seconds for the first token; `growth`: its relative increase with each token."""
 
     base: float
     growth: float
@@ -52,12 +52,12 @@ class Curve:
 
 
 GUIDE = Curve(1 / 590, (590 / 320 - 1) / 600_000)
-"""DeepSeek V4 Flash on 4 RTX 5090: 590 tokens/s at the start, 320 at 600K (the guide)."""
+"""DeepSeek V4 Flash on 4 RTX 5090: 590 tokens/s at the start, 320 at 600K (deployment guide)."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at a prefill: `tokens` were done `seconds` after the request was sent."""
+    """One sample of a prefill: `tokens` were computed `seconds` after the request was sent."""
 
     tokens: int
     seconds: float
@@ -65,7 +65,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds: nine times in ten between `low` and `high`, if the curve is right."""
+    """Seconds. A 90 % interval from `low` to `high`, if the curve is right."""
 
     seconds: float
     low: float
@@ -74,9 +74,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PrefillModel:
-    """What a server's prefill is held to be like: curves with their weights (their sum is 1), and
-    the relative error of each curve's base. `lag`: seconds per token of the whole prompt before
-    the prefill begins (the server tokenizes)."""
+    """A model of a server's prefill: curves with their weights (their sum is 1), and the relative
+    error of each curve's base. `lag`: seconds per token of the whole prompt before the prefill
+    starts (the server tokenizes)."""
 
     curves: tuple[tuple[float, Curve], ...]
     error: float
@@ -97,9 +97,9 @@ class PrefillModel:
 
 
 def progress(looks: Sequence[Sample]) -> list[Sample]:
-    """The looks that tell about speed: those that saw more tokens than the one before, thinned to
-    what is worth keeping. The time until the first of them is not the prefill's alone, and counts
-    only while there is little else."""
+    """The samples that show the speed: those with more tokens than the one before, thinned to what
+    is worth storing. The time until the first of them covers more than the prefill, so it counts
+    only while there are few others."""
     seen = chunk_ends(looks)
     if seen and len(seen) < _FEW_LOOKS:
         return [looks[looks.index(seen[0]) - 1], *seen]
@@ -108,7 +108,7 @@ def progress(looks: Sequence[Sample]) -> list[Sample]:
 
 
 def chunk_ends(looks: Sequence[Sample]) -> list[Sample]:
-    """Those that saw more tokens than the one before."""
+    """The samples with more tokens than the one before."""
     return [
         later
         for earlier, later in itertools.pairwise(looks)
@@ -122,8 +122,8 @@ def fit_model(
     prior: Curve = GUIDE,
     lag: float = 0.0,
 ) -> PrefillModel:
-    """What to hold of a server: `now` are the looks at this prefill so far, `past` those at
-    earlier ones, each as `progress` gave them."""
+    """Fit a model of a server's prefill: `now` are the samples of this prefill so far, `past` those
+    of earlier ones, each as returned by `progress`."""
     prefills = [(now, 1.0), *((looks, _PAST_WEIGHT) for looks in past)]
     errors = [_errors(looks) for looks, _ in prefills]
     fits = [_fit(prefills, errors, prior, prior.growth * math.exp(step)) for step in _GRID]
@@ -140,18 +140,18 @@ def fit_model(
 
 
 def lag_of(first_token: float, total: int, belief: PrefillModel) -> float:
-    """Seconds per token that passed before the prefill began, once its whole is known."""
+    """Seconds per token before the prefill started, once the time of the whole prefill is known."""
     return max(0.0, first_token - belief.estimate(0, total).seconds) / max(1, total)
 
 
 def timeout(estimate: Estimate) -> float:
-    """Seconds after which a request is given up, when nobody said another number."""
+    """The default timeout of a request, in seconds."""
     return max(LEAST_TIMEOUT_SECONDS, TIMEOUT_FACTOR * estimate.high)
 
 
 class Countdown:
-    """The remaining time as it is shown: it follows the estimate, but without a reason that can
-    be told it is never moved by more than a fifth between two looks."""
+    """The remaining time as shown: it follows the estimate, but without a reason that can be shown
+    it moves by at most a fifth between two samples."""
 
     def __init__(self) -> None:
         self._shown: float | None = None
@@ -159,7 +159,7 @@ class Countdown:
 
     def show(self, remaining: float, now: float, *, has_reason: bool = False) -> float:
         """Seconds to show at the time `now` (monotonic) for an estimate of `remaining` seconds.
-        `has_reason`: what changed the estimate is told beside it."""
+        `has_reason`: the reason for the new estimate is shown beside it."""
         if self._shown is not None and not has_reason:
             expected = max(0.0, self._shown - (now - self._at))
             most = max(expected * _MOST_JUMP, expected + _LEAST_JUMP_SECONDS)
@@ -184,15 +184,15 @@ class _Fit:
 
 @dataclass(frozen=True)
 class _Errors:
-    """What is assumed of one prefill's looks: `jitter` of each in seconds, and the variance by
-    which the prefill itself strays from its curve in each second."""
+    """The assumed errors of one prefill's samples: `jitter` of each in seconds, and the variance by
+    which the prefill itself drifts from its curve per second."""
 
     jitter: float
     wander: float
 
 
 def _errors(looks: Sequence[Sample]) -> _Errors:
-    """A look sees a change up to one interval late; chunks are at most as long as that interval,
+    """A sample sees a change up to one interval late; chunks are at most as long as that interval,
     or as the time between two changes."""
     gaps = [b.seconds - a.seconds for a, b in itertools.pairwise(looks)]
     gap = max(_LEAST_GAP_SECONDS, _median(gaps)) if gaps else 1.0
@@ -212,7 +212,7 @@ def _fit(
         for effort, seconds in _whitened(looks, error, growth)
     ]
     strays = math.log(growth / prior.growth) / _GROWTH_SPREAD
-    off = 2 * math.log(1 + strays**2)  # heavy tails: near the prior, or anywhere if data say so
+    off = 2 * math.log(1 + strays**2)  # heavy tails: near the prior, or anywhere if the data say so
     if not rows:
         return _Fit(off, Curve(prior.base, growth), _BASE_SPREAD)
     base, residue, known = prior.base, 0.0, 0.0
@@ -236,9 +236,9 @@ def _fit(
 
 
 def _whitened(looks: Sequence[Sample], errors: _Errors, growth: float) -> list[tuple[float, float]]:
-    """Efforts and times with independent errors of size 1: the innovations of a Kalman filter for
-    a random walk (the prefill strays) seen with noise (the looks are late). The first look is
-    what it starts from, so that nothing depends on when the prefill began."""
+    """Efforts and times with independent errors of size 1: the innovations of a Kalman filter for a
+    random walk (the prefill drifts) observed with noise (the samples are late). The first sample is
+    the start, so nothing depends on when the prefill began."""
     found: list[tuple[float, float]] = []
     variance = errors.jitter**2
     effort, seconds = 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Everything that can be checked before a request is stored. Stores nothing."""
+"""Check everything that can be checked before a request is stored. Stores nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server_bundle.embedded import weights
 
 
 def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:
-    """Raises `BadInput` for numbers that make no sense."""
+    """Raises `BadInput` for numbers out of range."""
     if max_tokens is not None and max_tokens < 1:
         raise BadInput(f"max_tokens must be at least 1, not {max_tokens}")
     if max_attempts < 1:
@@ -34,7 +34,7 @@ def forecast(
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> list[Forecast]:
-    """The forecast for each task. Stores nothing. Raises what `submission.enqueue` raises, but not
+    """The forecast for each task. Stores nothing. Raises what `submission.enqueue` raises, except
     `DoesNotFit`: the verdicts say it."""
     return forecast_all([document], options, settings, on_progress)[0]
 
@@ -45,7 +45,7 @@ def forecast_all(
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> list[list[Forecast]]:
-    """The same for several documents. The server is asked once, with patience for the longest."""
+    """The same for several documents. The server is queried once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
     split_planner.check(options.split)
     target = selection.choose(settings, options.server, options.model)
@@ -79,14 +79,14 @@ def tasks_for(document: Document, options: RequestOptions) -> list[Task]:
 
 
 def repeated_prefills(before: Sequence[Forecast]) -> str | None:
-    """What several questions cost on a server that keeps no prefixes, in words; None where they
-    cost one prefill or nobody knows."""
+    """A warning about the cost of several questions on a server without a prefix cache; None if
+    they cost one prefill, or if the cost is unknown."""
     facts = before[0].target.facts
     if len(before) < 2 or facts is None or facts.has_prefix_cache is not False:
         return None
     times = [one.expected.seconds for one in before if one.expected is not None]
-    words = f", about {spoken(sum(times))} in all" if len(times) == len(before) else ""
+    words = f", about {spoken(sum(times))} in total" if len(times) == len(before) else ""
     return (
-        f"this server keeps no prefixes: it reads the document {len(before)} times{words}; "
-        "--together asks all in one request, and it is read once"
+        f"this server has no prefix cache: it prefills the document {len(before)} times{words}; "
+        "--together asks all questions in one request with one prefill"
     )

@@ -1,7 +1,7 @@
-"""How far a prefill is, and how long it will take: from what its server lets see. Pure.
+"""The progress of a prefill, and its remaining time, from what its server reports. Pure.
 
-Times are seconds of any steady clock. What cannot be known is None, never a guess: a server that
-serves others too tells one sum for all, and what is shown then is marked as an estimate.
+Times are seconds of any steady clock. Unknown values are None, never a guess: a server that serves
+other requests too reports one sum for all, and the progress is then marked as an estimate.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ from ktclient.planning.prefill_time import Countdown, PrefillModel, Sample
 from ktclient.servers.gauges import Reading
 
 STREAM = "stream"
-"""The server tells each request its own progress: llama.cpp."""
+"""The server reports each request's own progress: llama.cpp."""
 HISTORY = "history"
-"""Nothing is seen of this prefill; only earlier ones are known."""
+"""This prefill cannot be observed; only earlier ones are known."""
 _LEAST_LOOKS = 3
-"""Fewer tell no speed, on a server of which no earlier prefill is known."""
+"""Minimum of samples for a speed on a server without an earlier prefill."""
 _BEYOND = 512
-"""A count of tokens in use may pass the prompt's by so many: pages are counted whole (256 tokens,
-DeepSeek V4's), and the first of the answer may be there before its text is."""
+"""The count of tokens in use may exceed the prompt's by this many: pages are counted whole (256
+tokens, DeepSeek V4's), and the answer's first tokens may be counted before their text arrives."""
 _RATE_LOOKS = 6
-"""Tokens per second are of so many of the last looks."""
+"""Tokens per second are measured over this many of the last samples."""
 
 
 @dataclass(frozen=True)
 class Past:
-    """Earlier prefills of this server and model, as `estimate.progress` gave them, and the
-    seconds per token that passed before each began."""
+    """Earlier prefills of this server and model, as returned by `prefill_time.progress`, and the
+    seconds per token before each began."""
 
     prefills: tuple[tuple[Sample, ...], ...] = ()
     lag: float = 0.0
     belief: PrefillModel | None = None
-    """What they tell; None when there is none."""
+    """The model fitted to them; None if there are none."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Its tokens; `likely` is `most` when they were counted exactly."""
+    """The prompt's tokens; `likely` equals `most` if they were counted exactly."""
 
     likely: int
     most: int
@@ -47,8 +47,8 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known now. `done` of `total` tokens are read; `eta` seconds until the first word;
-    `shared`: why this is an estimate only, in words."""
+    """The current progress: `done` of `total` tokens are prefilled; `eta` seconds until the first
+    token; `shared`: why this is only an estimate, as text."""
 
     phase: str
     done: int | None
@@ -70,7 +70,7 @@ class Prefill:
     prompt: Prompt
     past: Past = field(default_factory=Past)
     looks: list[Sample] = field(default_factory=list)
-    """At this prefill, from its start."""
+    """The samples of this prefill, from its start."""
     shared: str | None = None
     _sent_at: float | None = None
     _source: str | None = None
@@ -84,16 +84,16 @@ class Prefill:
     _belief: tuple[int, PrefillModel] | None = None
 
     def sent(self, now: float) -> None:
-        """The whole request has gone out."""
+        """The whole request has been sent."""
         self._sent_at = now
 
     def told(self, done: int, total: int, now: float) -> None:
-        """The server itself says how much of this prompt it has read."""
+        """The server has reported how much of this prompt it has prefilled."""
         self._source, self._total = STREAM, total
         self._move(done, now)
 
     def read(self, reading: Reading, now: float) -> None:
-        """The server was looked at."""
+        """The server was polled."""
         if self._source == STREAM:
             return
         self._source = reading.source
@@ -106,24 +106,24 @@ class Prefill:
             self._follow(reading, now)
 
     def _begin(self, before: Reading | None, reading: Reading) -> None:
-        """Where the counter stands before it counts this prompt."""
+        """Store the counter's value from before this prompt."""
         self._baseline = reading
         moved = before is not None and reading.tokens != before.tokens
         if self._sent_at is not None:
             self.shared = "the server first answered after the request was sent"
         if reading.is_busy or moved:
-            self.shared = "the server was serving others when this was sent"
+            self.shared = "the server was serving other requests when this was sent"
 
     def _restart(self, reading: Reading) -> None:
-        """The counter fell: the server restarted, or tokens of others were freed."""
-        self.shared = "the server's token count fell: it restarted, or serves others"
+        """The counter fell: the server restarted, or tokens of other requests were freed."""
+        self.shared = "the server's token count fell: it restarted, or serves other requests"
         self._baseline = Reading(reading.source, reading.tokens - self._done, reading.waiting)
         self._forget()
 
     def _follow(self, reading: Reading, now: float) -> None:
         assert self._baseline is not None
-        # Beside others the queue tells more than the counter: who waits may be this request. Who
-        # was alone when it was sent is first in line, and nobody overtakes it.
+        # Beside other requests the queue is more reliable than the counter: the waiting one may be
+        # this. A request that was alone when it was sent is first in line, and none overtakes it.
         self._is_queued = self.shared is not None and reading.waiting > 0
         if self._is_queued:
             self._baseline, self._done = reading, 0
@@ -131,7 +131,7 @@ class Prefill:
             return
         done = reading.tokens - self._baseline.tokens
         if done > self.prompt.most + _BEYOND:
-            self.shared = "the server read more than this prompt: it serves others too"
+            self.shared = "the server prefilled more than this prompt: it serves other requests too"
         self._move(done, now)
 
     def _move(self, done: int, now: float) -> None:
@@ -143,12 +143,12 @@ class Prefill:
         self._belief = None
 
     def predicted(self) -> prefill_time.Estimate | None:
-        """From sending to the first token on an idle server; None when nothing is known of it."""
+        """From sending to the first token on an idle server; None if unknown."""
         belief = self.past.belief
         return belief.first_token(self.prompt.likely) if belief else None
 
     def now(self, now: float) -> Progress:
-        """What to show."""
+        """The progress to show."""
         moves = self._done > 0
         total = self._total or self.prompt.likely
         knows_share = moves and not self._is_queued and self._done <= total + _BEYOND
@@ -174,7 +174,7 @@ class Prefill:
         return min(self._done, total) if knows_share else self._done
 
     def _remaining(self, total: int, now: float) -> float | None:
-        """Seconds until the first word; None when nobody knows, or when it is overdue."""
+        """Seconds until the first token; None if unknown, or if it is overdue."""
         if self._sent_at is None or self._is_queued or self._done > total + _BEYOND:
             return None
         seen = prefill_time.progress(self.looks)
@@ -183,7 +183,7 @@ class Prefill:
             expected = None if waits_for_others else self.predicted()
             since = now - self._sent_at
             if self.looks and self._done and expected and self.past.belief:
-                # At once far along: the server had the beginning in its cache.
+                # The first sample is far along: the server had the prefix in its cache.
                 expected = self.past.belief.estimate(self._done, total)
                 since = now - self._sent_at - self.looks[-1].seconds
         elif self.past.belief is None and len(seen) < _LEAST_LOOKS:
@@ -197,7 +197,7 @@ class Prefill:
         return max(0.0, expected.seconds - since)
 
     def _believed(self, seen: Sequence[Sample]) -> PrefillModel:
-        """Computed once for each new look: it costs tens of milliseconds."""
+        """Computed once for each new sample: it takes tens of milliseconds."""
         count = len(self.looks)
         if self._belief is None or self._belief[0] != count:
             self._belief = (
@@ -207,8 +207,8 @@ class Prefill:
         return self._belief[1]
 
     def _rate(self) -> float | None:
-        """From one end of a chunk to another, as seen: what lies between the last look before an
-        end and the first one after it is our own pace, not the server's."""
+        """From one chunk end to another: the time between the last sample before an end and the
+        first one after it depends on our polling, not on the server."""
         ends = prefill_time.chunk_ends(self.looks)[-_RATE_LOOKS:]
         if len(ends) < 2 or self._is_queued:
             return None

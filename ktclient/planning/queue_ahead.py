@@ -1,4 +1,4 @@
-"""What is ahead of a new request on its server: others' requests, and jobs of our own queue."""
+"""What is ahead of a new request on its server: other clients' requests, and ktjob's own jobs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.wording import spoken
 
 _LISTED = 100
-"""`Store.next_in_line` names no more of a pool."""
+"""`Store.next_in_line` returns at most this many jobs per pool."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """The running job of ours that started first. `eta`: seconds until its first word; None when
-    nobody knows, or it is out."""
+    """The running ktjob job that started first. `eta`: seconds until its first token; None if
+    unknown, or if the token has arrived."""
 
     id: str
     is_answering: bool
@@ -27,16 +27,16 @@ class Position:
 
     def __str__(self) -> str:
         if self.is_answering:
-            return f"{self.id} writes its answer"
+            return f"{self.id} is generating its answer"
         if self.eta is None:
-            return f"how long {self.id} still reads is unknown"
-        return f"{self.id} still reads for about {spoken(self.eta)}"
+            return f"the remaining prefill time of {self.id} is unknown"
+        return f"{self.id} finishes prefill in about {spoken(self.eta)}"
 
 
 @dataclass(frozen=True)
 class QueueAhead:
-    """`is_busy`, `running` and `waiting` are the server's own words, of all its clients; None is
-    unknown. `jobs_running` and `jobs_waiting` are ours."""
+    """`is_busy`, `running` and `waiting` come from the server, for all its clients; None is
+    unknown. `jobs_running` and `jobs_waiting` count ktjob's own jobs."""
 
     is_busy: bool | None = None
     running: int | None = None
@@ -46,20 +46,20 @@ class QueueAhead:
     head: Position | None = None
 
     def lines(self) -> list[str]:
-        """In words, for people; none where nothing is known to be ahead."""
-        told = []
+        """Lines for people; empty if nothing is known to be ahead."""
+        lines = []
         if self._serves_others:
-            told.append(f"serves others now{self._load}; the time is for an idle server")
+            lines.append(f"server busy{self._load} (the estimate assumes an idle server)")
         if self.head is not None:
-            more = f", {self._waiting} before this one" if self.jobs_waiting else ""
-            told.append(f"{_jobs(self.jobs_running)} of yours at work there: {self.head}{more}")
+            more = f"; {self._waiting} before this one" if self.jobs_waiting else ""
+            lines.append(f"{self._running}: {self.head}{more}")
         elif self.jobs_waiting:
-            told.append(f"{self._waiting} before this one")
-        return told
+            lines.append(f"{self._waiting} before this one")
+        return lines
 
     @property
     def _serves_others(self) -> bool:
-        """Whether it works, and not only for us. A prompt that is being read is in no count."""
+        """Whether it serves other clients too. A prompt in prefill is in neither count."""
         if self.jobs_running == 0:
             return self.is_busy is True
         return (self.running or 0) + (self.waiting or 0) > self.jobs_running
@@ -67,21 +67,26 @@ class QueueAhead:
     @property
     def _load(self) -> str:
         if self.running is None:
-            return ""  # it did not answer in time, or does not count
+            return ""  # it did not answer in time, or does not report counts
         if not self.running and not self.waiting:
-            return ": it reads a prompt"
+            return ": prefill of a prompt"
         waiting = "" if self.waiting is None else f", {self.waiting} waiting"
-        return f": {self.running} running{waiting}"
+        return f": {_requests(self.running)} running{waiting}"
+
+    @property
+    def _running(self) -> str:
+        verb = "is" if self.jobs_running == 1 else "are"
+        return f"{_jobs(self.jobs_running)} {verb} running there"
 
     @property
     def _waiting(self) -> str:
         least = "at least " if self.jobs_waiting >= _LISTED else ""
         verb = "waits" if self.jobs_waiting == 1 else "wait"
-        return f"{least}{_jobs(self.jobs_waiting)} of yours {verb}"
+        return f"{least}{_jobs(self.jobs_waiting)} {verb}"
 
 
 def read(server: str, facts: ServerFacts | None, settings: Settings) -> QueueAhead:
-    """By what the server said, and the store if there is one: a look creates nothing."""
+    """From the server's facts, and from the store if it exists: nothing is created."""
     said = (
         QueueAhead() if facts is None else QueueAhead(facts.is_busy, facts.running, facts.waiting)
     )
@@ -106,4 +111,8 @@ def _head(store: Store, running: list[Job]) -> Position | None:
 
 
 def _jobs(number: int) -> str:
-    return "1 job" if number == 1 else f"{number} jobs"
+    return "1 of your jobs" if number == 1 else f"{number} of your jobs"
+
+
+def _requests(number: int) -> str:
+    return "1 request" if number == 1 else f"{number} requests"

@@ -1,5 +1,5 @@
-"""Documents beyond what one request can hold: how they are to be split, found out before they are
-stored, so that whoever submits one is told what it will take."""
+"""Split a document that is too long for one request: the split is planned before the document is
+stored, so that the caller learns what it will take."""
 
 from __future__ import annotations
 
@@ -28,26 +28,27 @@ from server_bundle.embedded import server as embedded
 from server_bundle.embedded import weights
 
 Split = int | Literal["auto", "never"]
-"""When to split: where a document is too long for one request, never, or into parts of at most so
-many tokens."""
+"""When to split: if a document is too long for one request ("auto"), never, or into parts of at
+most this many tokens."""
 MOST_PARTS = 64
-"""More are not made without being told to: a file that was named by mistake is refused."""
+""""auto" makes no more parts than this: a file that was named by mistake is refused."""
 LEAST_PART = 512
-"""Tokens of a part, its question included. Shorter ones are more question than text."""
+"""Tokens of a part, including its question. Shorter parts are more question than text."""
 _OVERLAP, _MOST_OVERLAP = 1 / 64, 256
-"""What a part repeats of the one before: a share of it, in tokens at most."""
+"""How much of the previous part a part repeats: a share of it, and a maximum in tokens."""
 _SHARE_OF_ANSWER = 8
-"""A part may answer with one token for so many of its own, and twice the whole's answer."""
+"""A part's answer may have one token per this many tokens of the part, and twice the whole answer's
+tokens."""
 _LEAST_ANSWER = 16
 _TOGETHER = 3
-"""So many answers must fit into the request that brings them together, or there is no end of it."""
+"""At least this many answers must fit into one combining request, or combining never ends."""
 _TRIES = 6
 _AROUND = 192
-"""More tokens than what is said about a part, its heading, and a chat template."""
+"""An upper bound in tokens for the note about a part, its heading, and a chat template."""
 
 
 def parse(text: str) -> Split:
-    """What was said on a command line. Raises `BadInput`."""
+    """Parse the value of --split. Raises `BadInput`."""
     if text == "auto":
         return "auto"
     if text == "never":
@@ -55,7 +56,7 @@ def parse(text: str) -> Split:
     try:
         tokens_of_part = int(text.replace(",", ""))
     except ValueError:
-        words = f"--split {text}: say auto, never, or how many tokens a part may have"
+        words = f"--split {text}: use auto, never, or the maximum tokens of a part"
         raise BadInput(words) from None
     return check(tokens_of_part)
 
@@ -63,17 +64,15 @@ def parse(text: str) -> Split:
 def check(split: Split) -> Split:
     """Raises `BadInput` for parts that are too small."""
     if isinstance(split, int) and split < LEAST_PART:
-        raise BadInput(
-            f"parts of {split} tokens are too small to split into: {LEAST_PART} at least"
-        )
+        raise BadInput(f"parts of {split} tokens are too small: the minimum is {LEAST_PART}")
     if isinstance(split, str) and split not in ("auto", "never"):
         raise BadInput(f"split must be 'auto', 'never' or a number of tokens, not {split!r}")
     return split
 
 
 def is_needed(one: Forecast, task: Task, split: Split) -> bool:
-    """Whether this request is to be split. Several questions in one answer are not: each of them
-    alone can be."""
+    """Whether to split this request. Several questions in one request are never split; each
+    question alone can be."""
     if split == "never" or task.questions:
         return False
     if isinstance(split, int):
@@ -82,7 +81,7 @@ def is_needed(one: Forecast, task: Task, split: Split) -> bool:
 
 
 def _fits_with_shorter_answer(one: Forecast) -> bool:
-    """Half the answer that was asked for, or more: then the one reading is worth more, and the
+    """Whether half the requested answer or more would fit: then one request is worth more, and the
     verdict says so."""
     prompt, most = one.verdict.numbers["prompt"], one.verdict.numbers["max_tokens"]
     assert prompt is not None and most is not None
@@ -91,11 +90,11 @@ def _fits_with_shorter_answer(one: Forecast) -> bool:
 
 @dataclass(frozen=True)
 class SplitRequest:
-    """What is asked about a document, and how."""
+    """What to ask about a document, and how."""
 
     task: Task
     most: int
-    """Tokens of the answer to it all."""
+    """Tokens of the final answer."""
     split: Split
     manner: GenerationSettings
     timeout: float | None
@@ -109,9 +108,9 @@ def plan(
     settings: Settings,
     on_progress: weights.Progress,
 ) -> Forecast:
-    """The forecast with the plan to split it; without one, as it was, where the window leaves no
-    room for parts. Its time is then that of all parts, its deadline that of each. Raises what
-    starting an embedded server raises: only its tokenizer can say where to cut."""
+    """The forecast with the plan to split it; the forecast unchanged if the window leaves no room
+    for parts. Its time then covers all parts, its deadline applies to each. Raises what starting an
+    embedded server raises: only its tokenizer can say where to cut."""
     room = _room(forecasts.limits(one.target), wish)
     if room is None:
         return one
@@ -133,7 +132,7 @@ def plan(
 
 
 def _too_many(one: Forecast, parts: int, size: int) -> Forecast:
-    cure = f"In parts it would be {parts:,} requests or more; if that is meant: --split {size}. "
+    cure = f"Split, it would take {parts:,} requests or more; to do that: --split {size}. "
     return replace(one, verdict=replace(one.verdict, cure=cure + one.verdict.cure))
 
 
@@ -148,7 +147,7 @@ def _up(target: Target, settings: Settings, on_progress: weights.Progress) -> Ta
 
 @dataclass(frozen=True)
 class _Room:
-    """Tokens: of a part's message and its answer, and of the answers that are brought together."""
+    """Tokens of a part's message, of its answer, and of the answers that are combined."""
 
     part: int
     answer: int
@@ -156,7 +155,7 @@ class _Room:
 
 
 def _room(limits: fit.Limits, wish: SplitRequest) -> _Room | None:
-    """None where no part would be long enough."""
+    """None if no part would be long enough."""
     most = limits.most_prompt(1)
     bound = wish.split if isinstance(wish.split, int) else None
     if most is None:
@@ -177,14 +176,14 @@ def _room(limits: fit.Limits, wish: SplitRequest) -> _Room | None:
 
 
 def _words(wish: SplitRequest) -> int:
-    """Tokens of all that is said besides a part's own text, at most."""
+    """An upper bound in tokens for everything in a message besides a part's own text."""
     said = f"{wish.task.text}{wish.task.schema}{wish.manner.system or ''}"
     asked = estimate.estimate(said).high
     return asked + _AROUND
 
 
 def _fitted(text: str, wish: SplitRequest, meter: Meter, room: _Room, chinese: bool) -> Plan | None:
-    """Cut, and cut again into smaller ones until each whole message fits."""
+    """Cut the text, and cut it again into smaller parts until each whole message fits."""
     most = (room.part - _words(wish)) / meter.doubt
     for _ in range(_TRIES):
         overlap = min(most * _OVERLAP, _MOST_OVERLAP)
@@ -212,7 +211,7 @@ def _message(text: str, chunk: splitting_chunks.Chunk, task: Task, draft: Plan) 
 
 
 def _time(found: Plan, target: Target, settings: Settings) -> prefill_time.Estimate | None:
-    """To read all parts, one after another: a server that reads two at once reads each slower."""
+    """For all parts in sequence: a server that prefills two at a time prefills each more slowly."""
     belief, _ = forecasts.belief_of(target, settings)
     if belief is None:
         return None

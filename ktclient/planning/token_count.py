@@ -1,8 +1,8 @@
-"""How many prompt tokens a message is, and who was asked: the best that can be had for a server.
+"""Count the prompt tokens of a message, by the best method available for a server.
 
-In this order: the tokenizer.json of the model's folder, when the server runs here; DeepSeek V4's
-vocabulary, which we bring; the server's own tokenizer; an estimate. For the process that submits:
-nothing here starts a thread, but a server may be asked.
+In this order: the tokenizer.json in the model's folder, if the server runs here; the bundled
+DeepSeek V4 vocabulary; the server's own tokenizer; an estimate. Used in the process that submits:
+nothing here starts a thread, but a server may be queried.
 """
 
 from __future__ import annotations
@@ -30,30 +30,31 @@ Assistant and </think> after (encoding_dsv4.py of deepseek-ai/DeepSeek-V4-Flash,
 for the architecture DeepseekV4ForCausalLM; that repository has no chat template). The recordings
 in real/sglang-kt-0.7.2-cpu have 3: a stand-in model with a template without the thinking mark."""
 UNKNOWN_TEMPLATE = 16
-"""Allowance where the template is not known. SmolLM2's, with its system message, is 31."""
+"""Allowance for an unknown template, in tokens. SmolLM2's, with its system message, is 31."""
 
 
 @dataclass(frozen=True)
 class Count:
-    """Prompt tokens, the chat template's included."""
+    """Prompt tokens, including the chat template's."""
 
     tokens: int
     exact: bool
-    """Whether the server will say the same number."""
+    """Whether the server will report the same number."""
     by: str
-    """Who was asked, and why it is not exact if it is not."""
+    """The method, and the reason if the count is not exact."""
 
     is_rough: bool = False
-    """Whether it is only an estimate by the characters."""
+    """Whether it is only estimated from the characters."""
 
     @property
     def low(self) -> int:
-        """Hardly fewer: pieces and an unknown template are off by a hundredth or some dozens."""
+        """A safe lower bound: pieces and an unknown template cost a hundredth or a few dozen
+        tokens."""
         return self._other_end(estimate.LOW, -1)
 
     @property
     def high(self) -> int:
-        """Hardly more."""
+        """A safe upper bound."""
         return self._other_end(estimate.HIGH, 1)
 
     def _other_end(self, factor: float, sign: int) -> int:
@@ -70,13 +71,13 @@ class Count:
 def best(
     message: str, facts: ServerFacts | None, settings: Settings, *, may_ask: bool = True
 ) -> Count:
-    """Prompt tokens of one user message on this server; None stands for one not known yet.
+    """Prompt tokens of one user message on this server; `facts` is None if no server is known yet.
 
-    `may_ask`: where the vocabulary is not to be had here, the server may be asked to count. That
-    stalls sglang for all others, a long text for ten seconds and more.
+    `may_ask`: if the vocabulary is not available here, the server may be asked to count. That
+    stalls sglang for all other clients, by ten seconds and more for a long text.
 
-    Asks the server only for what cannot be known here. Never raises for what it cannot read:
-    the next best is taken, and `by` says so.
+    Queries the server only for what cannot be determined here. Never raises for what it cannot
+    read: it takes the next best method, and `by` says so.
     """
     from ktclient.servers import queries
 
@@ -93,16 +94,16 @@ def best(
     if counted is not None:
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
-    return rough(message, "its vocabulary is not to be had")
+    return rough(message, "its vocabulary is not available")
 
 
 def rough(message: str, why: str) -> Count:
-    """By its characters, which costs nothing."""
+    """Estimated from its characters, which costs nothing."""
     return Count(estimate.estimate(message).likely, False, f"an estimate: {why}", is_rough=True)
 
 
 class Exact:
-    """A vocabulary that is had here, ready to count many stretches of text."""
+    """A vocabulary available here, ready to count many stretches of text."""
 
     def __init__(self, vocabulary: ranks.Ranks, by: str, template: int | None) -> None:
         from ktclient.tokens.counter import Counter
@@ -111,17 +112,17 @@ class Exact:
         self._by, self._template = by, template
 
     def tokens(self, text: str) -> int:
-        """Of a stretch of text, without a template."""
+        """Tokens of a stretch of text, without a template."""
         return self._counter.count(text)
 
     def count(self, message: str) -> Count:
-        """Of a whole message."""
+        """Tokens of a whole message, with its template."""
         doubt = self._counter.doubts(message)
         return _with_template(self.tokens(message), self._by, self._template, doubt)
 
 
 def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
-    """The server's vocabulary, where it can be had here and counts quickly."""
+    """The server's vocabulary, if it is available here and counts quickly; else None."""
     from ktclient.servers import queries
 
     folder = queries.model_folder(facts, settings.api_key) if urls.is_local(facts.url) else None
@@ -132,7 +133,7 @@ def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
                 tokens_vocabulary.of_file(path, settings.cache), str(path), _template(Path(folder))
             )
         except (OSError, NotConvertible):
-            pass  # the next best
+            pass  # try the next method
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
         return Exact(bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
     return None
@@ -151,7 +152,7 @@ def _with_template(count: int, by: str, template: int | None, doubt: str | None)
 
 
 def _by_folder(message: str, folder: Path, cache: Path) -> Count | None:
-    """By the vocabulary in this folder; None without one that can be used."""
+    """Count with the vocabulary in this folder; None if it has no usable one."""
     path = tokens_vocabulary.file_in(folder)
     template = _template(folder)
     try:
@@ -168,7 +169,7 @@ def _by_folder(message: str, folder: Path, cache: Path) -> Count | None:
 
 
 def _template(folder: Path) -> int | None:
-    """Tokens of the chat template in this model's folder; None when not known."""
+    """Tokens of the chat template in this model's folder; None if unknown."""
     if (folder / "chat_template.jinja").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Counting many stretches of one text, to cut it: exactly where the vocabulary is had here."""
+"""Count many stretches of one text, to cut it: exactly if the vocabulary is available here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.tokens import estimate
 
 _SAMPLE = 8_000
-"""Characters of each of three samples that a server is asked to count: a fraction of a second."""
+"""Characters of each of three samples that the server counts, in a fraction of a second."""
 _SAMPLE_DOUBT = 1.1
-"""How far the text between the samples may differ."""
+"""How much the text between the samples may differ, as a factor."""
 
 
 @dataclass(frozen=True)
 class Meter:
-    """`stretch`: about how many tokens a stretch of text is, and never more than `doubt` times as
-    many; `whole`: what is known of a whole message, its template included."""
+    """`stretch`: approximate tokens of a stretch of text, never exceeded by more than a factor of
+    `doubt`; `whole`: the count of a whole message, including its template."""
 
     stretch: Callable[[str], float]
     whole: Callable[[str], Count]
@@ -30,7 +30,7 @@ class Meter:
 
 
 def meter(text: str, facts: ServerFacts, settings: Settings) -> Meter:
-    """For this text on this server."""
+    """The meter for this text on this server."""
     exact = token_count.exact_counter(facts, settings)
     if exact is not None:
         return Meter(exact.tokens, exact.count, 1.0)
@@ -39,7 +39,7 @@ def meter(text: str, facts: ServerFacts, settings: Settings) -> Meter:
         return Meter(
             _likely, lambda message: token_count.rough(message, "no vocabulary"), estimate.HIGH
         )
-    if facts.dialect == llamacpp.NAME:  # counts a part in milliseconds, exactly
+    if facts.dialect == llamacpp.NAME:  # it counts a part exactly, in milliseconds
         return Meter(
             lambda part: _likely(part) * factor,
             lambda message: token_count.best(message, facts, settings),
@@ -62,7 +62,8 @@ def _by_samples(message: str, factor: float) -> Count:
 
 
 def _sampled(text: str, facts: ServerFacts, settings: Settings) -> float | None:
-    """How many times the estimate the server counts; the most of three samples."""
+    """The ratio of the server's count to the estimate; the largest of three samples; None if
+    unknown."""
     middle = (len(text) - _SAMPLE) // 2
     samples = [text[:_SAMPLE], text[max(0, middle) :][:_SAMPLE], text[-_SAMPLE:]]
     factors = []

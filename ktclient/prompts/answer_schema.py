@@ -1,8 +1,8 @@
-"""Answers in JSON by a schema of the user's: the schema checked, asked for, and held against what
-came.
+"""Answers as JSON by the user's schema: check the schema, request it, and validate the answer.
 
-The schema makes sglang and llama.cpp write nothing else. A server that knows no schemas is told the
-same in words, and models wrap such answers into other text, so what comes is read with patience.
+With a schema, sglang and llama.cpp generate nothing else. A server without schema support gets the
+schema as text in the prompt, and models may wrap such answers into other text, so the answer is
+parsed tolerantly.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 from ktclient.errors import BadInput
 
 MOST_CHARACTERS = 100_000
-"""Of a schema: it is sent with the document, and compiled by the server."""
+"""Limit for a schema: it is sent with the document, and compiled by the server."""
 _MOST_STARTS = 100
-"""So many places are tried where the JSON may begin."""
+"""At most this many places are tried where the JSON may begin."""
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.S)
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n[ \t]*```", re.S | re.I)
 _STARTS = re.compile(r"[{\[]")
 
 
 class NotJson(ValueError):
-    """There is no JSON in an answer."""
+    """The answer contains no JSON."""
 
 
 def read(name: str) -> str:
-    """The schema in a file, as `checked` gives it. Raises `BadInput`."""
+    """The schema in a file, as returned by `checked`. Raises `BadInput`."""
     shown = name if name.isprintable() else repr(name)
     try:
         with Path(name).open(encoding="utf-8-sig") as file:
@@ -41,19 +41,19 @@ def read(name: str) -> str:
     try:
         return validate(_loads(text), f"the schema {shown}")
     except NotJson as error:
-        raise BadInput(f"the schema {shown} is no JSON: {error}") from None
+        raise BadInput(f"the schema {shown} is not JSON: {error}") from None
 
 
 def validate(schema: object, name: str = "the schema") -> str:
-    """A JSON Schema as JSON text, of one form for one schema. Raises `BadInput` for what is none,
-    and for one that refers to another file: nothing is fetched."""
+    """A JSON Schema as normalised JSON text. Raises `BadInput` for an invalid schema, and for one
+    that refers to another file: nothing is fetched."""
     if not isinstance(schema, Mapping):
         raise BadInput(f"{name} must be a JSON object, not {type(schema).__name__}")
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
         found: dict[str, object] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"{name} is no JSON: {error}") from None
+        raise BadInput(f"{name} is not JSON: {error}") from None
     if len(text) > MOST_CHARACTERS:
         raise _too_long(name)
     _check(found, name)
@@ -77,12 +77,14 @@ def _check(schema: dict[str, object], name: str) -> None:
         resolver = referencing.Registry().resolver_with_root(root)
         for reference in _references(schema):
             if not reference.startswith("#"):
-                raise BadInput(f"{name} refers to {reference!r}: put that into it, under $defs")
+                raise BadInput(
+                    f"{name} refers to {reference!r}: copy that into the schema, under $defs"
+                )
             resolver.lookup(reference)
     except jsonschema.SchemaError as error:
-        raise BadInput(f"{name} is no JSON Schema: {_in_words(error)}") from None
+        raise BadInput(f"{name} is not a valid JSON Schema: {_in_words(error)}") from None
     except referencing.exceptions.Unresolvable:
-        raise BadInput(f"{name} refers to {reference!r}, which is not in it") from None
+        raise BadInput(f"{name} refers to {reference!r}, which it does not contain") from None
     except RecursionError:
         raise BadInput(f"{name} is nested too deeply") from None
 
@@ -98,8 +100,8 @@ def _references(value: object) -> Iterator[str]:
 
 
 def instruction(schema: str, *, chinese: bool) -> str:
-    """What follows the question. Servers that know schemas do without it; models write better
-    what they were told to."""
+    """The text after the question. Servers with schema support do not need it, but models write
+    better answers with it."""
     lead = (
         "只输出一个符合下列 JSON Schema 的 JSON 值,不要输出其他内容:"
         if chinese
@@ -117,7 +119,7 @@ def response_format(schema: str) -> dict[str, object]:
 
 
 def data(answer: str) -> object:
-    """The value in an answer: all of it, or what stands between fences or other text. Raises
+    """The JSON value in an answer: all of it, or the part between fences or other text. Raises
     `NotJson`."""
     text = _THOUGHTS.sub("", answer).strip()
     try:
@@ -138,7 +140,7 @@ def data(answer: str) -> object:
 
 
 def data_or_none(answer: str) -> object:
-    """The same; None where there is none."""
+    """Like `data`; None if there is no JSON."""
     try:
         return data(answer)
     except NotJson:
@@ -155,40 +157,40 @@ def is_bare(answer: str) -> bool:
 
 
 def warm_up(schema: str) -> None:
-    """Have loaded what `mismatch` needs: between a request and its end, half an hour later, an
-    upgrade may put other modules in place of these."""
+    """Import what `violations` needs: between a request and its end, half an hour later, an upgrade
+    may replace these modules."""
     if schema:
         violations("null", schema)
 
 
 def violations(answer: str, schema: str) -> str | None:
-    """In what an answer does not follow the schema, in words; None where it does."""
+    """How an answer violates the schema, as text; None if it follows it."""
     import jsonschema
     import referencing
 
     try:
         value = data(answer)
     except NotJson as error:
-        return f"the answer is no JSON: {error}"
+        return f"the answer is not JSON: {error}"
     wanted = json.loads(schema)
     kind = jsonschema.validators.validator_for(wanted, jsonschema.Draft202012Validator)
     try:
-        # A registry of its own: the default one would fetch what a schema refers to.
+        # An empty registry: the default one would fetch what a schema refers to.
         found = kind(wanted, registry=referencing.Registry()).iter_errors(value)
         worst = jsonschema.exceptions.best_match(found)
-    except Exception as error:  # of the library or a pattern: no reason to lose an answer
-        return f"the answer could not be held against the schema: {type(error).__name__}"
+    except Exception as error:  # an error of the library or a pattern must not lose the answer
+        return f"the answer could not be validated against the schema: {type(error).__name__}"
     return None if worst is None else f"the answer does not follow the schema: {_in_words(worst)}"
 
 
 def _in_words(error: object) -> str:
     message, path = getattr(error, "message", ""), getattr(error, "json_path", "$")
-    told = message if len(message) <= 200 else f"{message[:200]} …"
-    return told if path == "$" else f"{told} (at {path})"
+    words = message if len(message) <= 200 else f"{message[:200]} …"
+    return words if path == "$" else f"{words} (at {path})"
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(strict=False, parse_constant=_no_constant)

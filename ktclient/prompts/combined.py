@@ -1,11 +1,11 @@
-"""Several questions in one request: the instruction, the schema of its answer, and the answer taken
-apart again. Pure.
+"""Combine several questions in one request: the instruction, the schema of the answer, and
+splitting the answer again. Pure.
 
-The document is then read once, also by a server that keeps no prefixes. The schema makes sglang
-and llama.cpp write nothing but such an object. What comes is read with patience all the same: a
-server may know no schemas (sglang-kt 0.7.2 comes without xgrammar), DeepSeek V4 with thinking
-repeats the object's beginning inside of it (vLLM #41132 and its kin), and an answer may end where
-its tokens were used up.
+The document is then prefilled once, even by a server without a prefix cache. The schema makes
+sglang and llama.cpp generate only such an object. The answer is parsed tolerantly anyway: a server
+may not support schemas (sglang-kt 0.7.2 comes without xgrammar), DeepSeek V4 with thinking repeats
+the start of the object inside it (vLLM #41132 and related ones), and an answer may end because its
+tokens were used up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _MOST_OBJECTS = 200
-"""So many places are tried where the answer may begin; an answer in JSON begins at the first."""
+"""At most this many places are tried where the answer may begin; JSON begins at the first."""
 _KEY = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([0-9]+))\s*:\s*')
 _NEXT = re.compile(r"\s*([,}])")
 _NUMBER = re.compile(r"[^0-9]*([0-9]{1,9})[^0-9]*")
@@ -25,15 +25,15 @@ _DECODER = json.JSONDecoder(strict=False)  # models put raw line ends into strin
 
 @dataclass(frozen=True)
 class Part:
-    """One question and what was said to it; `text` is None when no whole answer came."""
+    """One question and its answer; `text` is None if there is no complete answer."""
 
     question: str
     text: str | None
 
 
 def instruction(questions: Sequence[str], *, chinese: bool) -> str:
-    """What to ask after the document. It says itself what the schema says: some servers know none,
-    and models write better what they were told to."""
+    """The instruction after the document. It repeats what the schema says: some servers do not
+    support schemas, and models write better answers with it."""
     lead = (
         "请根据上文回答下列每个问题。只输出一个 JSON 对象:键是问题的编号,值是回答(字符串)。"
         if chinese
@@ -61,14 +61,14 @@ def response_format(questions: Sequence[str]) -> dict[str, object]:
 
 
 def split(text: str, questions: Sequence[str]) -> list[Part]:
-    """One answer per question, in their order, from whatever a model wrote."""
+    """One answer per question, in order, parsed from any model output."""
     best, best_rank = {}, (0, False)
     at, tries = text.find("{"), 0
     while at >= 0 and tries < _MOST_OBJECTS:
         pairs, end = _pairs(text, at)
         found = _numbered(pairs, questions)
         rank = (len(found), end is not None)
-        # Whole before cut off, more before fewer, and the last of equals: models think aloud first.
+        # Prefer complete over cut off, more over fewer, and the last of equals: models think first.
         if found and (rank[1], rank[0]) >= (best_rank[1], best_rank[0]):
             best, best_rank = found, rank
         at, tries = text.find("{", at + 1 if end is None else end), tries + 1
@@ -76,7 +76,7 @@ def split(text: str, questions: Sequence[str]) -> list[Part]:
 
 
 def as_text(answers: Sequence[Part]) -> str:
-    """Each answer under its question."""
+    """The answers as text, each under its question."""
     missing = "(no whole answer)"
     return "\n\n".join(
         f"{number}. {answer.question}\n\n{missing if answer.text is None else answer.text}"
@@ -85,19 +85,19 @@ def as_text(answers: Sequence[Part]) -> str:
 
 
 def unanswered(answers: Sequence[Part]) -> list[int]:
-    """The numbers of those without an answer."""
+    """The numbers of the questions without an answer."""
     return [number for number, answer in enumerate(answers, 1) if answer.text is None]
 
 
 def _pairs(text: str, start: int) -> tuple[list[tuple[str, object]], int | None]:
-    """The whole pairs of the object that begins at `start`, and where it ends: None if it does
-    not, because it was cut off or is no JSON from some point on."""
+    """The complete pairs of the object that begins at `start`, and where it ends: None if it does
+    not, because it was cut off or is not JSON from some point on."""
     pairs: list[tuple[str, object]] = []
     at = start + 1
     while key := _KEY.match(text, at):
         try:
             value, at = _DECODER.raw_decode(text, key.end())
-        except (ValueError, RecursionError):  # cut off, no JSON, or nested without end
+        except (ValueError, RecursionError):  # cut off, not JSON, or nested too deeply
             return pairs, None
         pairs.append((key.group(1) or key.group(2) or "", value))
         after = _NEXT.match(text, at)
@@ -110,12 +110,12 @@ def _pairs(text: str, start: int) -> tuple[list[tuple[str, object]], int | None]
 
 
 def _may_go_on(value: object, text: str, at: int) -> bool:
-    """Whether the text ended in the middle of a bare word or number."""
+    """Whether the text may have ended inside a bare word or number."""
     return not isinstance(value, (str, dict, list)) and at == len(text)
 
 
 def _numbered(pairs: Sequence[tuple[str, object]], questions: Sequence[str]) -> dict[int, str]:
-    """The answers of these pairs by their questions' numbers."""
+    """The answers of these pairs, by question number."""
     places = {question.strip(): number for number, question in enumerate(questions, 1)}
     found: dict[int, str] = {}
     for key, value in pairs:
@@ -134,7 +134,7 @@ def _numbered(pairs: Sequence[tuple[str, object]], questions: Sequence[str]) -> 
 
 
 def _number(key: str) -> int:
-    """1 of "1", "1.", "Q1" and "question 1"; else 0."""
+    """1 for "1", "1.", "Q1" and "question 1"; 0 if there is no number."""
     match = _NUMBER.fullmatch(key)
     return int(match.group(1)) if match else 0
 

@@ -1,4 +1,4 @@
-"""How a question is put besides its words: a system prompt, a temperature, thinking."""
+"""Generation settings of a request: a system prompt, a temperature, thinking."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from ktclient.documents.document import neutralize_template_marks
 from ktclient.errors import BadInput
 
 MOST_TEMPERATURE = 2.0
-"""OpenAI's upper bound (API reference, chat completions); sglang takes more, and writes noise."""
+"""OpenAI's upper bound (API reference, chat completions); sglang accepts more, and writes noise."""
 
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """None: not said, and nothing is sent but what every request has."""
+    """Generation settings; a None value is not sent."""
 
     system: str | None = None
     temperature: float | None = None
     thinking: bool | None = None
 
     def with_system(self, message: str) -> str:
-        """All text that the server reads, to be counted."""
+        """The whole prompt text, to be counted."""
         return message if self.system is None else f"{self.system}\n\n{message}"
 
     def to_fields(self) -> dict[str, object]:
-        """What was said, for JSON."""
+        """The settings that are not None, for JSON."""
         fields = {
             "system": self.system,
             "temperature": self.temperature,
@@ -34,7 +34,7 @@ class GenerationSettings:
 
     @classmethod
     def from_fields(cls, fields: dict[str, object]) -> GenerationSettings:
-        """The same from what `to_fields` gave, among other fields."""
+        """The settings from a mapping that contains the fields of `to_fields`."""
         system, temperature = fields.get("system"), fields.get("temperature")
         thinking = fields.get("thinking")
         return cls(
@@ -47,13 +47,13 @@ class GenerationSettings:
 def parse(
     system: str | None = None, temperature: float | None = None, thinking: bool | None = None
 ) -> GenerationSettings:
-    """What was asked for, checked. Raises `BadInput`."""
+    """Check generation settings. Raises `BadInput`."""
     if system is not None:
         if not system.strip():
             raise BadInput("the system text is empty")
         if "\0" in system or any("\ud800" <= character <= "\udfff" for character in system):
             raise BadInput("the system text is not valid in this terminal's encoding")
-        # Pasted from somewhere, perhaps: no template's mark in it may begin another's turn.
+        # It may be pasted text: no chat-template mark in it may begin another speaker's turn.
         system = neutralize_template_marks(system)[0]
     if temperature is not None and not 0 <= temperature <= MOST_TEMPERATURE:
         raise BadInput(f"temperature must be from 0 to {MOST_TEMPERATURE:g}, not {temperature}")
@@ -61,6 +61,6 @@ def parse(
 
 
 def template_kwargs(thinking: bool) -> dict[str, object]:
-    """Thinking for chat templates, by the two names that models know: DeepSeek's (encoding_dsv4.py
-    and V3.1's template), and that of Qwen3 and GLM. Templates pass over what they do not know."""
+    """Thinking for chat templates, by the two names in use: DeepSeek's (encoding_dsv4.py and V3.1's
+    template), and that of Qwen3 and GLM. Templates ignore names that they do not know."""
     return {"chat_template_kwargs": {"thinking": thinking, "enable_thinking": thinking}}

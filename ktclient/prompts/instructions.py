@@ -1,4 +1,4 @@
-"""What is wanted of a document, from options or a template, as tasks and a manner."""
+"""Resolve options or a template to tasks and generation settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ktclient.prompts.tasks import Task
 
 @dataclass(frozen=True)
 class Instructions:
-    """As it was said. What is said outright goes before what a template says."""
+    """The options as given. Explicit options take precedence over a template."""
 
     summarize: bool = False
     ask: Sequence[str] = ()
@@ -23,7 +23,7 @@ class Instructions:
     template: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     schema: str = ""
-    """As `structured.checked` gives it; empty: none."""
+    """As returned by `answer_schema.validate`; empty: none."""
     system: str | None = None
     temperature: float | None = None
     thinking: bool | None = None
@@ -33,13 +33,13 @@ class Instructions:
 def resolve(
     wish: Instructions, config_file: Path
 ) -> tuple[tuple[Task, ...], GenerationSettings, int | None]:
-    """What to ask, how, and the most tokens of an answer, if that was said. Raises `BadInput`, and
-    `BadSetting` for a template that is wrong."""
+    """The tasks, the generation settings, and the maximum tokens of an answer, if set. Raises
+    `BadInput`, and `BadSetting` for an invalid template."""
     around_title: tuple[str, ...] = ()
     if wish.template is not None:
         wish, around_title = _by_template(wish, wish.template, config_file)
     elif wish.variables:
-        raise BadInput("--var is for the variables of a --template")
+        raise BadInput("--var sets variables of a template: add --template")
     asked = tasks.tasks(wish.summarize, wish.ask, wish.prompt, as_one=wish.together)
     if wish.schema:
         asked = tasks.with_schema(asked, wish.schema)
@@ -50,9 +50,11 @@ def resolve(
 def _by_template(
     wish: Instructions, name: str, config_file: Path
 ) -> tuple[Instructions, tuple[str, ...]]:
-    """The same without the template, and the pieces of its prompt around the document's name."""
+    """The options with the template filled in, and the pieces of its prompt around the title."""
     if wish.summarize or wish.ask or wish.prompt is not None:
-        raise BadInput("a template says what is wanted: no summarize, ask or prompt besides it")
+        raise BadInput(
+            "a template has its own prompt: do not combine it with summarize, ask or prompt"
+        )
     found = templates.load(name, templates.folder(config_file))
     filled = templates.fill(found, wish.variables)
     by_it = replace(

@@ -1,4 +1,4 @@
-"""What is asked about a document, as the one message that is sent.
+"""The task for a document, and the one message that is sent.
 
 The document comes first and the instruction last, so that a server with a prefix cache reuses
 the document's share when the same text is asked about again.
@@ -16,7 +16,7 @@ from ktclient.prompts import answer_schema, combined
 
 
 class Kind(str, Enum):
-    """The three ways to say what is wanted of a document; or the document is a whole request."""
+    """The three kinds of tasks for a document; or the document is a whole request."""
 
     SUMMARIZE = "summarize"
     ASK = "ask"
@@ -24,7 +24,7 @@ class Kind(str, Enum):
     REQUEST = "request"
     """The document is a body of /v1/chat/completions (body.py)."""
     BATCH = "batch"
-    """The document is many of them (batching.py), and each is a part of the job."""
+    """The document is many requests (batch/enqueue.py), and each is a part of the job."""
 
 
 @dataclass(frozen=True)
@@ -34,29 +34,29 @@ class Task:
     kind: Kind
     text: str = ""
     questions: tuple[str, ...] = ()
-    """When one request asks several: each of them. `text` has them all."""
+    """If one request combines several questions: each of them. `text` has them all."""
     schema: str = ""
-    """A JSON Schema that the answer is to follow, as JSON."""
+    """A JSON Schema that the answer must follow, as JSON."""
     around_title: tuple[str, ...] = ()
-    """Of a prompt that names its document: the pieces around the name."""
+    """For a prompt that names its document: the pieces around the name."""
 
     def about(self, title: str) -> Task:
-        """The same for a document of this name."""
+        """The task for a document of this name."""
         if not self.around_title:
             return self
         return replace(self, text=display_name(title).join(self.around_title), around_title=())
 
 
 def task(summarize: bool, ask: str | None, prompt: str | None) -> Task:
-    """The one task that was chosen; a summary when none was. Raises `BadInput`."""
+    """The one chosen task; a summary by default. Raises `BadInput`."""
     return tasks(summarize, [] if ask is None else [ask], prompt)[0]
 
 
 def tasks(
     summarize: bool, asks: Sequence[str], prompt: str | None, *, as_one: bool = False
 ) -> tuple[Task, ...]:
-    """What was chosen: one task, or one for each question; a summary when nothing was. `as_one`
-    makes one task of the questions. Raises `BadInput`."""
+    """The chosen tasks: one, or one for each question; a summary by default. `as_one` makes one
+    task of the questions. Raises `BadInput`."""
     chosen = [
         *([Task(Kind.SUMMARIZE)] if summarize else []),
         *(Task(Kind.ASK, question) for question in asks),
@@ -71,7 +71,7 @@ def tasks(
         if not _is_text(one.text):
             raise BadInput(f"the {one.kind.value} text is not valid in this terminal's encoding")
     if as_one and len(asks) < 2:
-        raise BadInput("--together is for several questions: give --ask more than once")
+        raise BadInput("--together needs several questions: give --ask more than once")
     if as_one:
         numbered = "\n".join(f"{number}. {text}" for number, text in enumerate(asks, 1))
         return (Task(Kind.ASK, numbered, tuple(asks)),)
@@ -79,29 +79,27 @@ def tasks(
 
 
 def with_schema(chosen: Sequence[Task], schema: str) -> tuple[Task, ...]:
-    """The same tasks, their answers by that schema. Raises `BadInput`."""
+    """The same tasks, with a schema for their answers. Raises `BadInput`."""
     if any(one.questions for one in chosen):
-        raise BadInput(
-            "--together has a schema of its own: ask one question, or leave --schema out"
-        )
+        raise BadInput("--together sets its own schema: ask one question, or omit --schema")
     return tuple(replace(one, schema=schema) for one in chosen)
 
 
 def response_format(task: Task) -> dict[str, object] | None:
-    """OpenAI's field for an answer in JSON; None where any text will do."""
+    """OpenAI's field for an answer in JSON; None if any text is allowed."""
     if task.questions:
         return combined.response_format(task.questions)
     return answer_schema.response_format(task.schema) if task.schema else None
 
 
 def _is_text(text: str) -> bool:
-    """Without halves of characters, which no encoding can carry."""
+    """Whether a text contains no surrogates, which cannot be encoded."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def message(document: str, task: Task) -> str:
     """The user message: the document, a blank line, the instruction in the document's language."""
-    # A question is pasted from somewhere too: a template's mark in it is as harmless as in a text.
+    # A question may be pasted text too: chat-template marks in it are neutralised as well.
     wanted = _instruction(document, task)
     if task.schema:
         wanted += "\n\n" + answer_schema.instruction(task.schema, chinese=is_chinese(document))

@@ -1,8 +1,8 @@
-"""Prompts with a name: files of the user's, and a few that come with ktjob.
+"""Prompt templates: the user's own files, and a few that come with ktjob.
 
-`$name` and `${name}` stand for variables, `$$` for a dollar sign; any other `$` is itself. Values
-are put in once and never read again, and the document is not in here at all: neither can add a
-variable.
+`$name` and `${name}` are variables, `$$` is a dollar sign; any other `$` stays as it is. Values are
+inserted once and never scanned again, and the document is not part of this at all: neither can add
+a variable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ktclient.prompts import answer_schema
 
 BUILT_IN = Path(__file__).parent / "built_in"
 OURS = ("title", "date")
-"""Filled in by ktjob: the document's name, and today as YYYY-MM-DD."""
+"""Variables that ktjob sets: the document's name, and today's date as YYYY-MM-DD."""
 _MOST_BYTES = 200_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
@@ -36,7 +36,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Template:
-    """What a file says; None where it says nothing."""
+    """The contents of a template file; None for a setting that it lacks."""
 
     name: str
     path: Path
@@ -54,33 +54,33 @@ class Template:
         return self.path.parent == BUILT_IN
 
     def variables(self) -> dict[str, str | None]:
-        """Those to be given, in the order in which they come, with their defaults."""
+        """The variables that the user sets, in order of appearance, with their defaults."""
         names = [*_names(self.prompt), *_names(self.system or "")]
         return {one: self.defaults.get(one) for one in names if one not in OURS}
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A template with its variables put in."""
+    """A template with its variables filled in."""
 
     around_title: tuple[str, ...]
-    """The prompt, in the pieces between which the document's name goes."""
+    """The prompt, as the pieces around the document's name."""
     system: str | None
 
 
 def folder(config_file: Path) -> Path:
-    """Where the user's own are, a file NAME.toml each, beside the configuration file."""
+    """The folder of the user's own templates, files NAME.toml, beside the configuration file."""
     return config_file.parent / "templates"
 
 
 def names(own: Path) -> list[str]:
-    """All that there are; one of the user's hides one of ours of the same name."""
+    """All template names; a user's template replaces a built-in one of the same name."""
     found = {path.stem for place in (own, BUILT_IN) for path in place.glob("*.toml")}
     return sorted(name for name in found if _NAME.fullmatch(name))
 
 
 def load(name: str, own: Path) -> Template:
-    """Raises `BadInput` where there is none of this name, `BadSetting` for a file that is wrong."""
+    """Load a template. Raises `BadInput` for an unknown name, `BadSetting` for an invalid file."""
     if _NAME.fullmatch(name):
         for place in (own, BUILT_IN):
             path = place / f"{name}.toml"
@@ -88,28 +88,28 @@ def load(name: str, own: Path) -> Template:
                 return _read(name, path)
     shown = name if name.isprintable() else repr(name)
     raise BadInput(
-        f"there is no template {shown}; there are: {', '.join(names(own))}. Your own are files "
+        f"there is no template {shown}; available: {', '.join(names(own))}. Add your own as "
         f"NAME.toml in {own}"
     )
 
 
 def fill(template: Template, given: Mapping[str, str]) -> Filled:
-    """With these values. Raises `BadInput` that names each variable that is missing, or that the
-    template has not."""
+    """Fill in these values. Raises `BadInput` that names each variable that is missing, or that the
+    template does not have."""
     known = template.variables()
     ours = [name for name in given if name in OURS]
     unused = [name for name in given if name not in known and name not in OURS]
     missing = [name for name, default in known.items() if default is None and name not in given]
     if not all(isinstance(value, str) for value in given.values()):
-        raise BadInput(f"the variables of template {template.name} are text")
+        raise BadInput(f"the variables of template {template.name} must be text")
     if ours:
-        raise BadInput(f"{_listed(ours)} is filled in by ktjob; leave it out")
+        raise BadInput(f"{_listed(ours)} is set by ktjob; omit it")
     if unused:
         has = f"it has {_listed(list(known))}" if known else "it has none"
         raise BadInput(f"template {template.name} has no variable {_listed(unused)}; {has}")
     if missing:
         how = " ".join(f"--var {name}=…" for name in missing)
-        raise BadInput(f"template {template.name} wants a value for {_listed(missing)}: {how}")
+        raise BadInput(f"template {template.name} needs a value for {_listed(missing)}: {how}")
     values = {name: default or "" for name, default in known.items()} | dict(given)
     values["date"] = datetime.now().astimezone().strftime("%Y-%m-%d")
     pieces = _put_in(template.prompt, values)
@@ -118,7 +118,7 @@ def fill(template: Template, given: Mapping[str, str]) -> Filled:
 
 
 def _put_in(text: str, values: Mapping[str, str]) -> tuple[str, ...]:
-    """The pieces between which the title goes."""
+    """The pieces around the document's title."""
     pieces, at = [""], 0
     for found in _VARIABLE.finditer(text):
         pieces[-1] += text[at : found.start()]
@@ -153,7 +153,7 @@ def _read(name: str, path: Path) -> Template:
     for key, value in content.items():
         kinds = _KINDS.get(key)
         if kinds is None:
-            raise BadSetting(f"{path}: unknown key {key!r}; there are {', '.join(_KINDS)}")
+            raise BadSetting(f"{path}: unknown key {key!r}; allowed are {', '.join(_KINDS)}")
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             wanted = " or ".join(_WORDS[kind] for kind in kinds)
             raise BadSetting(f"{path}: {key} must be {wanted}, not {value!r}")
@@ -183,14 +183,16 @@ def _checked(template: Template) -> Template:
     if not template.prompt:
         raise BadSetting(f"{path}: prompt is missing or empty")
     if "title" in _names(template.system or ""):
-        raise BadSetting(f"{path}: $title can stand in prompt, not in system")
+        raise BadSetting(f"{path}: $title is allowed in prompt, not in system")
     if unused := [name for name in template.defaults if name not in template.variables()]:
-        raise BadSetting(f"{path}: [variables] has {_listed(unused)}, which stands nowhere")
+        raise BadSetting(
+            f"{path}: [variables] sets {_listed(unused)}, which the template does not use"
+        )
     return template
 
 
 def _schema(given: object, path: Path) -> str:
-    """Of a table here, or of a file beside this one."""
+    """The schema from a table here, or from a file beside this one. Raises `BadSetting`."""
     if given is None:
         return ""
     try:
@@ -205,6 +207,6 @@ def _defaults(given: Mapping[str, object], path: Path) -> dict[str, str]:
     for name, value in given.items():
         if not isinstance(value, str) or name in OURS:
             raise BadSetting(
-                f"{path}: variables.{name} must be text, and none of {_listed([*OURS])}"
+                f"{path}: variables.{name} must be text, and must not be one of {_listed([*OURS])}"
             )
     return {name: str(value) for name, value in given.items()}

@@ -1,6 +1,6 @@
-"""Reading the store so that it tells the truth: dead workers found, waiting jobs served.
+"""Open the store after recovery: dead workers are found, and queued jobs get a runner.
 
-The runner does both by itself; this is for when the runner is dead too.
+The runner does both by itself; this is for the case that the runner is dead too.
 """
 
 from __future__ import annotations
@@ -16,40 +16,43 @@ from jobs.store.store import Store
 from jobs.worker import recovery
 
 WORK_ENTRY = "ktclient.work:perform"
-"""What the runner performs jobs with."""
+"""The function with which the runner performs jobs."""
 
 
 def ensure_runner(state: StateDir) -> None:
-    """Make sure that a runner lives. Where none can be started now, say so and go on: the jobs are
-    safe, and whoever was told of a failure would submit again."""
+    """Make sure that a runner is alive. If none can be started now, log a warning and continue: the
+    jobs are safe, and a caller that sees an error would submit again."""
     try:
         start.ensure_runner(state, WORK_ENTRY)
     except DetachFailed as error:
         import logging  # shown on stderr unless the program has set up logging otherwise
 
         logging.getLogger("ktjob").warning(
-            "no runner could be started, and jobs wait; the next ktjob command tries again. %s",
+            "no runner could be started; jobs stay queued, and the next ktjob command retries. %s",
             error,
         )
 
 
 @contextlib.contextmanager
 def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
-    """An open store in which what is called RUNNING runs, and with a runner if jobs wait.
+    """An open store in which each RUNNING job really runs, with a runner if jobs wait.
 
-    `wanted` is the id that is looked for. Raises `NoSuchJob` where nothing was ever stored: looking
-    creates nothing, also where somebody removed the state directory while we looked on.
+    `wanted` is the id that the caller looks for. Raises `NoSuchJob` if nothing was ever stored:
+    reading creates nothing, even if the state directory is removed meanwhile. Raises
+    `StoreUnusable`.
     """
     if not state.has_database():
         what = f"job {wanted!r}" if wanted else "job"
-        raise NoSuchJob(f"there is no {what}: {state.database} is made by the first one")
+        raise NoSuchJob(
+            f"there is no {what}: {state.database} does not exist yet, the first job creates it"
+        )
     with Store.open(state) as store:
         recover_and_wake(store, state)
         yield store
 
 
 def recover_and_wake(store: Store, state: StateDir) -> None:
-    """The same for a store that is open already."""
+    """Recover an open store, and make sure that a runner is alive if it is needed."""
     recovery.recover(store, state)
     is_needed = store.has(Status.QUEUED) or store.owes_tellings()
     if is_needed and not start.is_runner_alive(state):
@@ -58,8 +61,8 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
 
 @contextlib.contextmanager
 def open_readonly(state: StateDir) -> Iterator[Store | None]:
-    """An open store to read; None where there is none that this version can read as it is. Reading
-    raises `StoreUnusable` at once where another process has locked it."""
+    """An open store for reading; None if there is none that this version can read unmigrated.
+    Reading raises `StoreUnusable` immediately if another process has locked it."""
     store = Store.glance(state)
     try:
         yield store

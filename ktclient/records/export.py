@@ -1,4 +1,5 @@
-"""A job's text as files, for programs that want a path: copies, for it is in the database."""
+"""Export a job's texts as files, for programs that need a path; the originals are in the
+database."""
 
 from __future__ import annotations
 
@@ -15,21 +16,21 @@ from ktclient.records import snapshot
 
 @dataclass(frozen=True)
 class JobFiles:
-    """What a job consists of; the answer is empty when nothing has arrived."""
+    """A job's texts; the answer is empty if nothing has arrived."""
 
     document: str
     answer: str
 
 
 def collect(store: Store, job: Job) -> JobFiles:
-    """Raises `StoreDamaged` where the document is gone."""
+    """The texts of a job. Raises `StoreDamaged` if the document is missing."""
     document = store.document(job.document).decode("utf-8", "replace")
     return JobFiles(document, snapshot.answer(store, job))
 
 
 def copy(state: StateDir, job_id: str, name: str, text: str) -> Path:
-    """Write a text where only its owner may read it, whole or not at all, over any earlier copy.
-    Raises `StoreUnusable`."""
+    """Write a text to a file that only its owner can read, atomically, replacing an earlier copy.
+    Returns its path. Raises `StoreUnusable`."""
     path = state.opened / f"{job_id}.{name}.txt"
     draft = path.with_name(f"{path.stem}.{os.getpid()}.txt")
     try:

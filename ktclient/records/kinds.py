@@ -1,6 +1,6 @@
-"""Jobs that ask no server themselves: their parts do, and they conduct them.
+"""Jobs that send no request themselves: they conduct their parts, which do.
 
-Such a job's spec has "conduct", the kind of it, beside what every spec has (task, server, model,
+Such a job's spec has "conduct", its kind, besides what every spec has (task, server, model,
 max_tokens, timeout: what people are shown), and version 2. It waits in a pool of its own.
 """
 
@@ -13,16 +13,16 @@ from jobs.worker import conductor
 
 POOL = "conducting"
 CAPACITY = Capacity(slots=32)
-"""Each is a process that sleeps. Conductors conduct none of their own kind, or they would wait for
+"""Each conductor is a process that sleeps. Conductors conduct no conductors, or they would wait for
 one another."""
 ATTEMPTS = conductor.ATTEMPTS
 SPLIT = "split"
 """The kind of a job whose document is too long for one request."""
 VERSION = 2
-"""Of their specs: who knows only 1 is not to take one for a request."""
+"""The version of their specs: a ktjob that knows only 1 must not take one for a request."""
 
 
 def kind_of(spec: str) -> str | None:
-    """What is conducted; None where the job is a request itself."""
+    """The kind of conductor; None if the job is a request itself."""
     kind = json.loads(spec).get("conduct")
     return None if kind is None else str(kind)

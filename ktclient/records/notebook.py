@@ -1,4 +1,4 @@
-"""A job as a notebook shows it: a small table, all of it escaped. Pure."""
+"""Render a job for a notebook: a small table, fully escaped. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST = 300
 
 
 def table(job: Mapping[str, object], seconds: float) -> str:
-    """HTML of a snapshot's fields and of its run time. Nothing in it is taken for markup."""
+    """HTML of a snapshot's fields and of its run time, in seconds. All values are escaped."""
     state = str(job["state"])
     colour = _COLOURS.get(state, _TROUBLE)
     rows = [_row("state", f'<b style="color:{colour}">{_safe(state)}</b>{_doing(job)}')]

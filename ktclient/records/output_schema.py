@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 SCHEMA = 1
-"""Of all JSON that is printed. A field that is added does not change it; one that goes, or comes
-to mean something else, does."""
+"""The version of all JSON output. A new field does not change it; a removed field, or one with a
+new meaning, does."""

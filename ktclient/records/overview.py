@@ -1,4 +1,4 @@
-"""What `ktjob status` shows: what runs, what waits and why, what ended last; bounded."""
+"""The data of `ktjob status`: running jobs, queued jobs with the reason, recent jobs; bounded."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _WORDS = {Status.RUNNING: "running", Status.QUEUED: "queued", Status.FINISHED: "
 
 @dataclass(frozen=True)
 class Overview:
-    """Jobs in order: those that run, those that wait, those that ended, the last first."""
+    """Jobs in order: running, queued, then finished, newest first."""
 
     jobs: list[Snapshot]
     waits: dict[str, str]
-    """Why a job waits, in two or three words, by its id."""
+    """Why a job waits, in two or three words, by job id."""
     hidden: dict[Status, int]
-    """How many more there are in each status."""
+    """How many jobs of each status are not shown."""
 
     def more(self) -> str:
-        """What is not shown, in words; empty when all is."""
+        """What is not shown, as text; empty if everything is."""
         rest = {status: number for status, number in self.hidden.items() if number > 0}
         if not rest:
             return ""
@@ -38,8 +38,8 @@ class Overview:
 
 
 def read(store: Store, rows: int) -> Overview:
-    """At most `rows` jobs: all that run, if they are no more than that, and of what waits and what
-    ended at least half of the rest each, where there is so much."""
+    """At most `rows` jobs: all running ones, if they are no more than that; of the queued and the
+    finished ones at least half of the rest each, if there are so many."""
     running = store.running(rows)
     left = rows - len(running)
     waiting, ended = store.waiting(left), store.ended(left)
@@ -53,7 +53,7 @@ def read(store: Store, rows: int) -> Overview:
 
 
 def reasons(jobs: Sequence[Snapshot], now: str) -> dict[str, str]:
-    """Why each queued job waits, as far as these jobs tell: all that run and, in order, all that
+    """Why each queued job waits, judged by `jobs`: all running jobs and, in order, all jobs that
     are before it."""
     ahead: dict[str, list[str]] = defaultdict(list)
     for job in jobs:
@@ -80,7 +80,7 @@ def _reason(job: Snapshot, ahead: Sequence[str], now: str) -> str:
 
 
 def _clock_time(utc: str, now: str) -> str:
-    """In the reader's time zone: the hour today, with the date on other days."""
+    """In the reader's time zone: the time today, with the date on other days."""
     then, today = (
         datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone() for at in (utc, now)
     )

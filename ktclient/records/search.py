@@ -1,7 +1,7 @@
-"""Which jobs hold the words that somebody looks for: in names, labels, questions and answers.
+"""Search jobs for words: in names, labels, questions and answers.
 
-By a scan: any language, any part of a word, and nothing to keep up to date. Ten thousand answers
-of 3,400 characters take half a second (docs/performance.md).
+By a scan: it finds any language and any part of a word, and needs no index. Ten thousand answers of
+3,400 characters take half a second (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 
 _BATCH = 200
-"""Answers in memory at a time."""
+"""Jobs whose answers are in memory at a time."""
 _BEFORE, _AFTER = 10, 50
-"""Characters shown before and after the start of a hit: where room is short the end is cut."""
+"""Characters shown before and after the start of a hit: if space is short, the end is cut."""
 
 
 @dataclass(frozen=True)
 class Found:
     """Where the words are: `answer`, `asked`, `failure`, `label` or `document`, and the text there.
-    Foreign: it may hold anything but line ends."""
+    The text is foreign: it may contain anything except line ends."""
 
     where: str
     text: str
@@ -36,8 +36,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Listing:
-    """Jobs, newest first, and what was found in each where something was looked for; `total`: how
-    many there are in all."""
+    """Jobs, newest first, and the hit of each if there was a search; `total`: how many match in
+    all."""
 
     jobs: list[Snapshot]
     found: list[Found]
@@ -45,21 +45,21 @@ class Listing:
 
 
 class Words:
-    """What is looked for: all of these words, "several in quotes" as one; in any letter case."""
+    """A search: all of these words, "several in quotes" as one; in any letter case."""
 
     def __init__(self, text: str) -> None:
-        """Raises `BadInput` where there is no word."""
-        told = [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^\s"]+)', text)]
-        # Folding is most of the work, and Chinese has no letter case to lose.
+        """Raises `BadInput` if there is no word."""
+        given = [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^\s"]+)', text)]
+        # Folding is most of the work, and Chinese has no letter case.
         self._has_case = text.lower() != text.upper()
-        terms = [self._folded(one).split() for one in told]
+        terms = [self._folded(one).split() for one in given]
         self._terms = [re.compile(r"\s+".join(map(re.escape, term))) for term in terms if term]
         if not self._terms:
-            raise BadInput("--search wants at least one word")
+            raise BadInput("--search needs at least one word")
 
     def find(self, fields: Mapping[str, str]) -> Found | None:
-        """Where they are, if each is in any of these texts: there where most are, else in the
-        first of them."""
+        """The hit, if each word is in any of these texts: in the text with most of the words, else
+        in the first; None if a word is missing."""
         folded = {name: self._folded(text) for name, text in fields.items() if text}
         hits = {
             name: [hit for term in self._terms if (hit := term.search(text)) is not None]
@@ -72,13 +72,13 @@ class Words:
         return Found(best, _around(fields[best], folded[best], *first.span()))
 
     def _folded(self, text: str) -> str:
-        """The same for all ways to write it: composed or not, in any case."""
+        """The same text for all ways to write it: composed or not, in any case."""
         composed = unicodedata.normalize("NFC", text)
         return composed.casefold() if self._has_case else composed
 
 
 def _around(text: str, folded: str, start: int, end: int) -> str:
-    """The text about a hit, whose place in the folded text is known."""
+    """The text around a hit, given the hit's place in the folded text."""
     plain = unicodedata.normalize("NFC", text)
     if len(plain) != len(folded):  # ß is two letters in the other
         start, end = _unfolded(plain, start), _unfolded(plain, end)
@@ -88,7 +88,7 @@ def _around(text: str, folded: str, start: int, end: int) -> str:
 
 
 def _unfolded(text: str, place: int) -> int:
-    """Which character of the text is at this place once it is folded."""
+    """The index of the character that is at this place once the text is folded."""
     at = 0
     for index, character in enumerate(text):
         if at >= place:
@@ -98,7 +98,7 @@ def _unfolded(text: str, place: int) -> int:
 
 
 def listing(store: Store, wanted: Filter, words: Words | None, most: int | None) -> Listing:
-    """At most so many jobs, newest first; None: all."""
+    """At most `most` jobs, newest first; None: all."""
     if words is None:
         jobs = store.listed(wanted, END if most is None else most)
         return Listing(snapshot.of_jobs(store, jobs), [], store.count(wanted))
@@ -122,7 +122,7 @@ def _matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job,
 
 
 def _fields(job: Job, answer: str) -> dict[str, str]:
-    """The text that a job is known by, the most telling first."""
+    """The searched texts of a job, the most useful first."""
     task = json.loads(job.spec).get("task", {})
     return {
         "answer": answer,

@@ -1,4 +1,4 @@
-"""Who would lose what if a server were stopped."""
+"""What would be lost if a server were stopped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ktclient.records import access, kinds
 from server_bundle.launch import http_probe, registry
 
 LOADS_SECONDS = 30.0
-"""/v1/loads of sglang-kt is answered between two chunks of a prefill (0.2 to 26 s, recorded)."""
+"""/v1/loads of sglang-kt answers between two chunks of a prefill (0.2 to 26 s, recorded)."""
 _METRIC = re.compile(r"^sglang:(num_running_reqs|num_queue_reqs|num_used_tokens)\{[^}]*\} (\S+)$")
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a server does now. None: it did not tell."""
+    """What a server does now. None: not reported."""
 
     running: int | None
     queued: int | None
@@ -28,12 +28,14 @@ class Load:
 
 
 def running_jobs(state: StateDir, server: str) -> list[str]:
-    """The ids of our running jobs whose request this server has: a URL, or `embedded`."""
+    """The ids of running jobs whose request is on this server: a URL, or `embedded`."""
     if not state.has_database():
         return []
     with access.open_recovered(state) as store:
         running = store.in_status(Status.RUNNING)
-    asking = [job for job in running if job.pool != kinds.POOL]  # their parts ask
+    asking = [
+        job for job in running if job.pool != kinds.POOL
+    ]  # conductors send no request; their parts do
     return [job.id for job in asking if _is_on(str(json.loads(job.spec)["server"]), server)]
 
 
@@ -44,9 +46,9 @@ def _is_on(one: str, server: str) -> bool:
 
 
 def current(url: str, key: str | None) -> Load | None:
-    """From /metrics, which costs the server nothing. sglang-kt leaves the last figures standing
-    there when it falls idle (recorded), so figures other than 0 are asked for again at /v1/loads,
-    which takes until the end of a chunk: one that does not answer in time is busy."""
+    """From /metrics, which costs the server nothing. sglang-kt leaves its last figures there when
+    it becomes idle (recorded), so figures other than 0 are checked at /v1/loads, which answers at
+    the end of a chunk: a server that does not answer in time is busy."""
     counted = _of_metrics(url)
     if counted is not None and not counted.is_busy:
         return counted
@@ -70,8 +72,8 @@ def _of_metrics(url: str) -> Load | None:
         return None
     found: dict[str, float] = {}
     for line in answer.body.decode(errors="replace").splitlines():
-        if told := _METRIC.match(line):
-            found[told[1]] = max(found.get(told[1], 0.0), float(told[2]))
+        if match := _METRIC.match(line):
+            found[match[1]] = max(found.get(match[1], 0.0), float(match[2]))
     if not found:
         return None
     running, queued, used = (

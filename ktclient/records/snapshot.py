@@ -1,4 +1,4 @@
-"""A job as people and scripts see it: one flat record of what the store says now."""
+"""A job as people and scripts see it: one flat record of its current data in the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ktclient.records.output_schema import SCHEMA
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What is known of a job at one moment. Times are UTC, ISO 8601."""
+    """The data of a job at one moment. Times are UTC, ISO 8601."""
 
     id: str
     state: str
@@ -29,10 +29,10 @@ class Snapshot:
     attempt: int
     max_attempts: int
     phase: str | None
-    """What a running job does: connecting, sending, waiting, prefill, decode, or in words what
-    the embedded server's start is at. After the end, what it did last."""
+    """What a running job does: connecting, sending, waiting, prefill, decode, or the step of the
+    embedded server's start. After the end, its last phase."""
     done: int | None
-    """How far the phase is, in `unit`s; None when nobody knows."""
+    """Progress of the phase, in `unit`s; None if unknown."""
     total: int | None
     unit: str | None
     cancel_requested: bool
@@ -45,30 +45,30 @@ class Snapshot:
     figures: dict[str, object]
     """Measured by the attempt: prompt_tokens, completion_tokens, first_token_seconds …"""
     tokens_per_second: float | None
-    """Of a running job: read in prefill, written in decode."""
+    """Of a running job: the speed of prefill, or of decode."""
     eta_seconds: float | None
-    """Until the first word, from now on; None when nobody can say."""
+    """Seconds from now until the first token; None if unknown."""
     progress_source: str | None
-    """Where that comes from: log, stream, metrics, loads or history."""
+    """The source of the progress: log, stream, metrics, loads or history."""
     is_estimate: bool
-    """Whether others share the server, so that progress and times are a guess."""
+    """Whether other clients share the server, so that progress and times are an estimate."""
     questions: tuple[str, ...] = ()
-    """What was asked: several when one request asks them together."""
+    """The questions: several if one request combines them."""
     has_schema: bool = False
-    """Whether the answer is to follow a JSON Schema."""
+    """Whether the answer must follow a JSON Schema."""
     label: str | None = None
-    """A word of the submitter's own."""
+    """The label set at submit."""
     parent: str | None = None
-    """The id of the job of which this is a part, and under which name."""
+    """The id of the job of which this is a part; `part` is its name there."""
     part: str | None = None
     not_before: str | None = None
-    """Waits until then."""
+    """The job waits until then."""
     needs: tuple[str, ...] = ()
-    """Ids of jobs that must have succeeded first."""
+    """Ids of jobs that must succeed first."""
     waits_for: tuple[str, ...] = ()
-    """Those of them that have not."""
+    """Those of `needs` that have not succeeded yet."""
     counted: tuple[int, ...] | None = None
-    """Tokens of the request as counted at submit: least, likely, most; all the same if exactly."""
+    """Tokens of the request as counted at submit: least, likely, most; all equal if exact."""
 
     @property
     def is_finished(self) -> bool:
@@ -81,34 +81,34 @@ class Snapshot:
 
     @property
     def is_by_embedded(self) -> bool:
-        """Whether the small demonstration model answers."""
+        """Whether the server is the embedded demonstration model."""
         return self.server == "embedded"
 
     def seconds(self, now: str | None = None) -> float:
-        """Run time so far, or in all; 0 before the start. Never negative."""
+        """Run time so far, or in total, in seconds; 0 before the start. Never negative."""
         if self.started_at is None:
             return 0.0
         end = self.finished_at or now or clock.now()
         return max(0.0, clock.seconds_between(self.started_at, end))
 
     def to_dict(self) -> dict[str, object]:
-        """For JSON, as `schema.json` has it."""
+        """The fields for JSON, as described by `schema.json`."""
         return {"schema": SCHEMA, **asdict(self)}
 
     def _repr_html_(self) -> str:
-        """For notebooks."""
+        """HTML for notebooks."""
         from ktclient.records import notebook
 
         return notebook.table(self.to_dict(), self.seconds())
 
 
 def of_job(store: Store, job: Job) -> Snapshot:
-    """Read a job's record."""
+    """The snapshot of one job."""
     return of_jobs(store, [job])[0]
 
 
 def of_jobs(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
-    """The same of several, in two statements however many they are."""
+    """The snapshots of several jobs, read in two statements."""
     attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
     return [_build(job, attempts.get(job.id), needs.get(job.id, ())) for job in jobs]
 
@@ -165,7 +165,7 @@ def _number(value: object) -> float | None:
 
 
 def _counted_down(figures: dict[str, object], now: str) -> float | None:
-    """What is left of the time that was told some seconds ago."""
+    """The remaining seconds of an ETA that was stored some seconds ago."""
     told, at = _number(figures.get("eta_seconds")), figures.get("eta_at")
     if told is None or not isinstance(at, str):
         return None
@@ -173,8 +173,8 @@ def _counted_down(figures: dict[str, object], now: str) -> float | None:
 
 
 def answer(store: Store, job: Job) -> str:
-    """The answer's text so far: whole when the job succeeded, else what had arrived, in the last
-    attempt in which anything had."""
+    """The answer's text so far: complete if the job succeeded, else the partial text of the last
+    attempt that has any."""
     for number in range(job.attempt, 0, -1):
         pieces = store.pieces(job.id, number)
         text = "".join(piece.text for piece in pieces if piece.channel == "answer")

@@ -1,6 +1,6 @@
-"""A command on another machine, over the user's own ssh: sent whole, heard whole, else again.
+"""Run a command on another machine, over the user's own ssh, and retry until its end arrives.
 
-A link that is cut is never mistaken for an answer: only an exit frame ends a command.
+A cut connection is never mistaken for an answer: only an exit frame ends a command.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from ktclient.remote.frames import Cut
 from ktclient.remote.ssh import Host, Link
 
 GIVE_UP_SECONDS = 600.0
-"""Without having reached the host. Time asleep does not count: CLOCK_MONOTONIC stops then."""
+"""Time limit without reaching the host. Suspended time does not count: CLOCK_MONOTONIC stops
+then."""
 FIRST_SECONDS = 60.0
-"""The same before it was reached at all: then more likely the name is wrong than the link."""
+"""The same before the first contact: then a wrong name is more likely than a bad connection."""
 _LONGEST_PAUSE = 10.0
 _HOPELESS = (
     "Could not resolve hostname",
@@ -29,12 +30,12 @@ _HOPELESS = (
     "Bad configuration option",
     "REMOTE HOST IDENTIFICATION HAS CHANGED",
 )
-"""Words of ssh (OpenSSH 9) after which trying again does not help."""
+"""Messages of ssh (OpenSSH 9) after which a retry does not help."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A file that goes along: its name there, and how to open it, each time anew."""
+    """A file to upload: its name there, and a function that opens it for each try."""
 
     name: str
     open: Callable[[], BinaryIO]
@@ -42,7 +43,7 @@ class Sent:
 
 @dataclass
 class Hearing:
-    """Who hears what a command says. `begins` is called for each new connection."""
+    """Callbacks for a command's output. `begins` is called for each new connection."""
 
     out: Callable[[bytes], None]
     said: Callable[[bytes], None]
@@ -58,14 +59,14 @@ class Call:
     argv: Sequence[str]
     files: Sequence[Sent] = ()
     is_repeatable: bool = True
-    """Whether it may be run again when nobody knows what became of it."""
+    """Whether it may be run again if its result is unknown."""
     known: str = ""
-    """For people, what is known when it is given up."""
+    """For people: what is known about the command when the call fails."""
     tell: Callable[[str], None] = field(default=lambda words: None)
 
 
 def run(call: Call, hearing: Hearing) -> int:
-    """Its exit code. Raises `HostTrouble`."""
+    """Run the command and return its exit code. Raises `HostTrouble`."""
     state = _Trying(call)
     while True:
         try:
@@ -75,7 +76,7 @@ def run(call: Call, hearing: Hearing) -> int:
 
 
 class _Trying:
-    """When to try again, and when no more."""
+    """Decides when to retry, and when to stop."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -90,32 +91,32 @@ class _Trying:
         self._heard_at, self._pause = time.monotonic(), 0.5
 
     def was_cut(self, why: str) -> None:
-        """Wait for the next try, or raise."""
+        """Wait for the next try. Raises `HostTrouble` instead of the last one."""
         name, (code, said) = self._call.host.name, self.ended
         words = " ".join((said.splitlines() or [why])[-1].split())
         if code in (126, 127) and not self.has_met:
             raise HostTrouble(
-                f"there is no ktjob on {name} ({words}): install it there, or say where it is: "
+                f"there is no ktjob on {name} ({words}): install it there, or set its path: "
                 f'ktjob = "/path/of/ktjob" in [hosts.{name}] of config.toml'
             )
         if not self.has_met and any(one in said for one in _HOPELESS):
             raise HostTrouble(f"{name} cannot be reached, and nothing was sent: {words}")
         if not self.has_met and code not in (255, -1) and code >= 0:
             raise HostTrouble(
-                f"{name} answered, but no ktjob that knows this protocol ({words}): install "
-                f"ktjob {__version__} there"
+                f"{name} answered, but it has no ktjob with this protocol ({words}): install ktjob "
+                f"{__version__} there"
             )
         if self.was_sent and not self._call.is_repeatable:
             raise HostTrouble(
-                f"the link to {name} broke before the answer came: the command may have been done "
-                "there or not. Look before you repeat it"
+                f"the connection to {name} broke before the answer came: the command may or may "
+                "not have run there. Check before you repeat it"
             )
         patience = GIVE_UP_SECONDS if self.has_met else FIRST_SECONDS
         if time.monotonic() - self._heard_at > patience:
             raise HostTrouble(f"{name} cannot be reached ({words}). {self._call.known}".strip())
         if not self._has_told:
             self._has_told = True
-            self._call.tell(f"the link to {name} broke ({words}); trying again")
+            self._call.tell(f"the connection to {name} broke ({words}); retrying")
         time.sleep(self._pause)
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)
 
@@ -142,13 +143,13 @@ def _check_version(host: Host, back: IO[bytes]) -> None:
         older = isinstance(number, int) and number < frames.PROTOCOL
         cure = f"update it on {host.name}" if older else "update it here"
         raise HostTrouble(
-            f"ktjob {theirs} on {host.name} and {__version__} here do not understand "
-            f"each other (protocols {number} and {frames.PROTOCOL}): {cure}"
+            f"ktjob {theirs} on {host.name} and ktjob {__version__} here use different "
+            f"protocols ({number} and {frames.PROTOCOL}): {cure}"
         )
 
 
 def _send(call: Call, link: Link, state: _Trying) -> None:
-    with contextlib.suppress(BrokenPipeError):  # it refused, and says why
+    with contextlib.suppress(BrokenPipeError):  # the other side refused, and sends the reason
         request: dict[str, object] = {
             "protocol": frames.PROTOCOL,
             "version": __version__,

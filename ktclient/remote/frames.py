@@ -1,6 +1,6 @@
-"""What goes over the wire between two ktjobs: frames of a kind, a length and a body.
+"""The wire format between two ktjobs: frames of a kind, a length and a body.
 
-Nothing is understood before it is whole: a stream that ends early raises `Cut`.
+A frame is processed only when it is complete: a stream that ends early raises `Cut`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import IO
 
 PROTOCOL = 1
 MAGIC = b"\nktjob at your service\n"
-"""Comes first from the far side; before it there is what login shells print (`.bashrc`)."""
+"""The remote side's first bytes; before them comes whatever login shells print (`.bashrc`)."""
 _MOST_NOISE = 1 << 16
 BLOCK = 1 << 16
 _MOST = 1 << 22
@@ -23,17 +23,17 @@ OUT, SAID, MARK, EXIT = b"O", b"S", b"M", b"X"
 
 
 class Cut(Exception):
-    """The stream ended, or is not one of ours."""
+    """The stream ended, or is not of this protocol."""
 
 
 def write(stream: IO[bytes], kind: bytes, body: bytes = b"") -> None:
-    """One frame."""
+    """Write one frame."""
     stream.write(_HEAD.pack(kind, len(body)) + body)
     stream.flush()
 
 
 def write_record(stream: IO[bytes], kind: bytes, record: dict[str, object]) -> None:
-    """One frame of JSON; what is no character of a file name stays what it is."""
+    """Write one frame of JSON; undecodable bytes of file names survive."""
     write(stream, kind, json.dumps(record).encode())
 
 
@@ -50,24 +50,24 @@ def record(body: bytes) -> dict[str, object]:
     try:
         found = json.loads(body)
     except ValueError:
-        raise Cut("a frame that is no JSON") from None
+        raise Cut("a frame is not JSON") from None
     if not isinstance(found, dict):
-        raise Cut("a frame that is no record")
+        raise Cut("a frame is not a JSON object")
     return found
 
 
 def skip_noise(stream: IO[bytes]) -> None:
-    """Read up to the far side's first word. Raises `Cut` where it does not come."""
+    """Read up to `MAGIC`. Raises `Cut` if it does not come."""
     seen = b"\n"
     while not seen.endswith(MAGIC):
         byte = stream.read(1)
         if not byte or len(seen) > _MOST_NOISE:
-            raise Cut("the far side did not begin")
+            raise Cut("ktjob there did not start")
         seen += byte
 
 
 def send_file(stream: IO[bytes], source: IO[bytes]) -> None:
-    """Its content in bounded memory, then its length and sha256: of what was really read."""
+    """Send a file's content in bounded memory, then the length and sha256 of what was read."""
     digest, length = hashlib.sha256(), 0
     while block := source.read(BLOCK):
         digest.update(block)
@@ -77,16 +77,16 @@ def send_file(stream: IO[bytes], source: IO[bytes]) -> None:
 
 
 def receive_file(stream: IO[bytes], target: IO[bytes]) -> None:
-    """The other end of `send_file`. Raises `Cut` unless all of it came."""
+    """The counterpart of `send_file`. Raises `Cut` unless all of it arrived intact."""
     digest, length = hashlib.sha256(), 0
     while True:
         kind, body = read(stream)
         if kind == END:
             if record(body) != {"length": length, "sha256": digest.hexdigest()}:
-                raise Cut("a file that did not come as it was sent")
+                raise Cut("a file arrived damaged")
             return
         if kind != DATA:
-            raise Cut("no content of a file")
+            raise Cut("file content is missing")
         digest.update(body)
         length += len(body)
         target.write(body)
@@ -97,6 +97,6 @@ def _exactly(stream: IO[bytes], length: int) -> bytes:
     while len(found) < length:
         more = stream.read(length - len(found))
         if not more:
-            raise Cut("the stream ended within a frame" if found or length else "it ended")
+            raise Cut("the stream ended within a frame" if found or length else "the stream ended")
         found += more
     return found

@@ -1,7 +1,7 @@
-"""The user's own ssh: his configuration, agent and ControlMaster, untouched.
+"""Run the user's own ssh, with the user's configuration, agent and ControlMaster.
 
 `[hosts.NAME]` of config.toml may name the `address` for ssh, the path of `ktjob` there, and the
-`ssh` command (a list). The remote command is fixed: nothing of the user's goes through a shell.
+`ssh` command (a list). The remote command is fixed: no user input passes through a shell.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, BadSetting
 
 _DEFAULTS = {"serveraliveinterval": ("0", "5"), "connecttimeout": ("none", "15")}
-"""What ssh does by itself, and what ends a dead link within 15 s; where the user's configuration
-says otherwise it stays (`ssh -G`, ssh_config(5))."""
+"""Options: the ssh default, and ktjob's value, which ends a dead connection within 15 s. A value in
+the user's configuration takes precedence (`ssh -G`, ssh_config(5))."""
 _NAME = re.compile(r"[^\s\0-][^\s\0]*")
 _SECONDS = 10.0
 
@@ -37,7 +37,7 @@ class Host:
     ssh: tuple[str, ...]
 
     def argv(self) -> list[str]:
-        """The whole command."""
+        """The complete ssh command. Raises `BadInput` if ssh cannot be run."""
         return [*self.ssh, "-T", *self._options(), self.address, self.remote_command()]
 
     def remote_command(self) -> str:
@@ -46,36 +46,38 @@ class Host:
         return 'exec "$SHELL" -lc "exec ktjob at-your-service"'  # sh, bash, zsh, fish, csh alike
 
     def _options(self) -> list[str]:
-        told = {**_told(self.ssh, self.address)}
+        configured = {**_told(self.ssh, self.address)}
         found = [
             word
             for name, (unset, ours) in _DEFAULTS.items()
-            if told.get(name, unset) == unset
+            if configured.get(name, unset) == unset
             for word in ("-o", f"{name}={ours}")
         ]
         return found if sys.stderr.isatty() else ["-o", "BatchMode=yes", *found]
 
 
 def host(name: str, settings: Settings) -> Host:
-    """Raises `BadInput` for what is no host's name, `BadSetting` for a wrong table."""
+    """The host of a name. Raises `BadInput` for an invalid host name, `BadSetting` for an invalid
+    table."""
     if not _NAME.fullmatch(name):
-        raise BadInput(f"{name!r} is no name of a host")
+        raise BadInput(f"{name!r} is not a valid host name")
     table, path = settings.tables.get("hosts", {}).get(name, {}), settings.config_file
     where = f"hosts.{name}"
     if not isinstance(table, Mapping):
-        raise BadSetting(f"{path}: [{where}] is a table")
+        raise BadSetting(f"{path}: [{where}] must be a table")
     config_file.check_keys(table, {"address", "ktjob", "ssh"}, where, path)
     ssh = table.get("ssh", ["ssh"])
     if not isinstance(ssh, list) or not ssh or not all(isinstance(one, str) for one in ssh):
-        raise BadSetting(f"{path}: {where}.ssh must be a list of words, not {ssh!r}")
+        raise BadSetting(f"{path}: {where}.ssh must be a list of strings, not {ssh!r}")
     address = config_file.text(table, "address", where, path) or name
     if not _NAME.fullmatch(address):
-        raise BadSetting(f"{path}: {where}.address: {address!r} is no name of a host")
+        raise BadSetting(f"{path}: {where}.address: {address!r} is not a valid host name")
     return Host(name, address, config_file.text(table, "ktjob", where, path), tuple(ssh))
 
 
 def _told(ssh: tuple[str, ...], address: str) -> dict[str, str]:
-    """What ssh would do by the user's configuration."""
+    """ssh's effective options, by the user's configuration; empty if ssh does not answer in
+    time."""
     try:
         asked = subprocess.run(
             [*ssh, "-G", address],
@@ -93,7 +95,7 @@ def _told(ssh: tuple[str, ...], address: str) -> dict[str, str]:
 
 
 class Link:
-    """One run of ssh: what it reads and writes, and what it said itself."""
+    """One ssh process: its input, its output, and its own messages."""
 
     def __init__(self, host: Host) -> None:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
@@ -105,7 +107,7 @@ class Link:
         self.back: IO[bytes] = self._process.stdout
 
     def end(self) -> tuple[int, str]:
-        """Hang up. Returns ssh's exit code and its words."""
+        """Close the connection. Returns ssh's exit code and its messages."""
         with contextlib.suppress(OSError):
             self.to.close()
         try:

@@ -1,4 +1,4 @@
-"""One long HTTP request: connection, body, stream of events, and errors as leaves of our tree.
+"""One long HTTP request: connection, body, event stream, and errors as leaves of the error tree.
 
 The one room that makes HTTP clients. It does not know jobs or the store.
 """

@@ -1,8 +1,8 @@
-"""One body of /v1/chat/completions, whole, as somebody else wrote it: what is wrong with it, what
-of it a server reads, and what is sent. Pure.
+"""One request body of /v1/chat/completions, as the user wrote it: check it, get the text to count,
+and build what is sent. Pure.
 
-Fields that are not known here go to the server as they are. What cannot come back through a stream
-of one text (several choices, log probabilities) and what cannot be counted (images) is refused.
+Unknown fields are sent to the server unchanged. What cannot come back through a stream of one text
+(several choices, log probabilities) and what cannot be counted (images) is refused.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ktclient.wording import quote
 
 URL = "/v1/chat/completions"
 _OURS = ("messages", "model", "max_tokens", "stream", "stream_options", "rid")
-"""What is sent in our own way: streamed with usage, under the attempt's name, always bounded."""
+"""Fields that ktjob sets itself: streaming with usage, the attempt's rid, a token limit."""
 _THINKING = ("chat_template_kwargs", "reasoning_effort", "thinking", "reasoning")
-"""Where one of these is said, nothing of ours is added about thinking."""
+"""If one of these is present, ktjob adds nothing about thinking."""
 _PER_MESSAGE = 8
-"""Tokens of a chat template around each further message, at most for the templates we know."""
+"""Upper bound for a chat template's tokens around each further message, of all known templates."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """A body without problems."""
+    """A valid body."""
 
     fields: dict[str, Any] = field(repr=False)
 
@@ -36,7 +36,7 @@ class Body:
 
     def to_bytes(self) -> bytes:
         """Compact, in the order of its fields: the same body is the same bytes. Raises `ValueError`
-        for what is no JSON."""
+        for a value that is not valid JSON."""
         return json.dumps(
             self.fields, ensure_ascii=False, separators=(",", ":"), allow_nan=False
         ).encode()
@@ -51,12 +51,12 @@ class Body:
 
     @property
     def max_tokens(self) -> int | None:
-        """What it says itself; the newer name goes first, as in sglang (serving_chat.py)."""
+        """The body's own limit; the newer name takes precedence, as in sglang (serving_chat.py)."""
         return self.fields.get("max_completion_tokens") or self.fields.get("max_tokens")
 
     @property
     def text(self) -> str:
-        """All that the server reads, to be counted: messages, calls of tools, and the tools."""
+        """All text that the server reads, to be counted: messages, tool calls, and tools."""
         parts = [text for message in self.messages for text in _texts(message)]
         for message in self.messages:
             if message.get("tool_calls"):
@@ -77,7 +77,7 @@ class Body:
 
     @property
     def surplus_tokens(self) -> int:
-        """What the template may put around the messages after the first."""
+        """Tokens that the template may add around the messages after the first."""
         return _PER_MESSAGE * (len(self.messages) - 1)
 
     @property
@@ -85,14 +85,14 @@ class Body:
         return any(name in self.fields for name in _THINKING)
 
     def extras(self, max_tokens: int) -> dict[str, object]:
-        """The fields that are sent as they are; the newer name of max_tokens says the same."""
+        """The fields that are sent unchanged; the newer name of max_tokens gets the same value."""
         fields = {name: value for name, value in self.fields.items() if name not in _OURS}
         newer = {"max_completion_tokens": max_tokens} if fields.get("max_completion_tokens") else {}
         return {**fields, **newer}
 
     def neutralised(self) -> tuple[Body, int]:
-        """Without marks of chat templates in the words of its messages, and how many there were:
-        as in documents, a mark is data and begins nobody's turn."""
+        """The body without chat-template marks in the text of its messages, and how many there
+        were: as in documents, a mark is data and does not begin another speaker's turn."""
         found = 0
 
         def clean(text: str) -> str:
@@ -106,33 +106,31 @@ class Body:
 
 
 def problems(fields: dict[str, Any]) -> list[str]:
-    """Why such a body cannot be used; none when it can."""
+    """The problems of a body; empty if it is valid."""
     found = list(_in_messages(fields.get("messages")))
     if fields.get("stream"):
-        found.append("stream: true, but a result is a whole answer; leave it out")
+        found.append("stream is true, but a result is a whole answer; remove it")
     if fields.get("n") not in (None, 1) or isinstance(fields.get("n"), bool):
-        found.append(
-            f"n: {quote(json.dumps(fields['n']))}, but one answer is given to each request"
-        )
+        found.append(f"n is {quote(json.dumps(fields['n']))}, but each request gets one answer")
     if fields.get("logprobs") or fields.get("top_logprobs"):
-        found.append("logprobs are not kept, so they cannot be asked for")
+        found.append("logprobs are not supported: results do not contain them")
     if fields.get("model") is not None and not isinstance(fields["model"], str):
-        found.append("model is no string")
+        found.append("model is not a string")
     for name in ("max_tokens", "max_completion_tokens"):
         value = fields.get(name)
         if value is not None and (type(value) is not int or value < 1):
-            found.append(f"{name} is no whole number from 1 up")
+            found.append(f"{name} is not a whole number of at least 1")
     return found
 
 
 def _in_messages(messages: object) -> Iterator[str]:
     if not isinstance(messages, list) or not messages:
-        yield "messages is no list of at least one message"
+        yield "messages is not a list of at least one message"
         return
     for place, message in enumerate(messages):
         where = f"messages[{place}]"
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            yield f"{where} is no message with a role"
+            yield f"{where} is not a message with a role"
             continue
         content = message.get("content")
         if isinstance(content, list):
@@ -142,19 +140,19 @@ def _in_messages(messages: object) -> Iterator[str]:
         elif content is None and not message.get("tool_calls"):
             yield f"{where} has no content"
         elif "\0" in (content or ""):
-            yield f"{where}.content is not text: it holds NUL characters"
+            yield f"{where}.content is not text: it contains NUL characters"
 
 
 def _in_parts(where: str, parts: list[object]) -> Iterator[str]:
     for place, part in enumerate(parts):
         kind = part.get("type") if isinstance(part, dict) else None
         if kind != "text":
-            of_type = f"of type {quote(kind)}" if isinstance(kind, str) else "of no type"
+            of_type = f"of type {quote(kind)}" if isinstance(kind, str) else "without a type"
             yield f"{where}[{place}] is {of_type}; only text can be counted and sent"
         elif not isinstance(part, dict) or not isinstance(part.get("text"), str):
             yield f"{where}[{place}] has no text"
         elif "\0" in part["text"]:
-            yield f"{where}[{place}] is not text: it holds NUL characters"
+            yield f"{where}[{place}] is not text: it contains NUL characters"
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """The one place where HTTP clients are made.
 
 A long request is silent for half an hour: TCP keepalive is set on its socket. It is set through
-httpx2's `trace` extension, when the connection is made, and not with a transport of our own,
-which would lose the client's limits, proxies and TLS settings (openai-python #3269, #3270).
+httpx2's `trace` extension when the connection is made, not with a custom transport, which would
+lose the client's limits, proxies and TLS settings (openai-python #3269, #3270).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ KEEPALIVE_IDLE_SECONDS = 30
 """Below the shortest idle limit seen on home routers and cloud NATs (60 s)."""
 KEEPALIVE_INTERVAL_SECONDS = 15
 SILENT_PEER_SECONDS = 600
-"""A peer that acknowledges nothing for so long is dead. Long, because a link that comes back
-costs nothing and a second prefill costs half an hour."""
+"""A peer that acknowledges nothing for this long is dead. Long, because waiting for a link that
+comes back costs nothing, and a second prefill costs half an hour."""
 
 SHORT_TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
-"""For questions that a healthy server answers at once, also in the middle of a prefill."""
+"""For queries that a healthy server answers immediately, even during a prefill."""
 CONNECT_SECONDS = 15.0
 UPLOAD_STALL_SECONDS = 120.0
 """Longest pause while sending: sglang reads nothing while it tokenizes another prompt."""
@@ -46,7 +46,7 @@ def short_client(api_key: str | None, url: str) -> httpx2.Client:
 def pulse_client(
     api_key: str | None, url: str, seconds: float, watch: Callable[[socket.socket | None], None]
 ) -> httpx2.Client:
-    """A client for one question that somebody else may cut short: `watch` is given its socket.
+    """A client for one query that another thread may cut short: `watch` gets its socket.
     Raises `BadSetting`."""
 
     def observe(request: httpx2.Request) -> None:
@@ -63,9 +63,9 @@ def pulse_client(
 def long_client(url: str, watch: Watch) -> httpx2.Client:
     """A client for one long request. Raises `BadSetting`.
 
-    No read timeout: silence is normal for half an hour, and the caller keeps the deadline.
-    `watch` is told each step of the connection (httpcore's trace names, such as
-    "http11.send_request_body.complete") and, when one was made, the socket.
+    No read timeout: silence is normal for half an hour, and the caller enforces the deadline.
+    `watch` gets each step of the connection (httpcore's trace names, such as
+    "http11.send_request_body.complete") and the socket, once there is one.
     """
 
     def observe(request: httpx2.Request) -> None:
@@ -81,15 +81,15 @@ def long_client(url: str, watch: Watch) -> httpx2.Client:
 
 
 def usable_key(api_key: str) -> str:
-    """The key, if a header can carry it. Raises `BadSetting`, which does not repeat it."""
+    """The key, if a header can carry it. Raises `BadSetting`, which does not contain the key."""
     if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip()):
-        raise BadSetting("the API key holds characters that no HTTP header can carry")
+        raise BadSetting("the API key contains characters that are not allowed in an HTTP header")
     return api_key
 
 
 def _client(url: str, timeout: httpx2.Timeout) -> httpx2.Client:
-    """httpx2's own client, with the environment's proxies and certificates; but a proxy is of no
-    use for a server on this machine."""
+    """httpx2's own client, with the environment's proxies and certificates, except that a server on
+    this machine is never reached through a proxy."""
     try:
         return httpx2.Client(timeout=timeout, trust_env=not is_local(url), verify=_verify(url))
     except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
@@ -101,14 +101,14 @@ def _client(url: str, timeout: httpx2.Timeout) -> httpx2.Client:
 
 def _verify(url: str) -> ssl.SSLContext:
     """httpx2's default for https. Plain http needs no certificates, and loading them costs each
-    worker 1 MB: an empty context, which would trust nobody (redirects are not followed)."""
+    worker 1 MB: an empty context, which would trust no certificate (redirects are not followed)."""
     if url.startswith("http://"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx2.create_ssl_context()
 
 
 class _Trace:
-    """Hands the steps of one request on, and keeps its socket alive."""
+    """Forwards the steps of one request, and turns on keepalive for its socket."""
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
@@ -119,15 +119,15 @@ class _Trace:
         if sock is not None and step.endswith(".connect_tcp.complete"):
             keep_alive(sock)
         if step.endswith(".send_request_headers.started"):
-            # A proxy's CONNECT looks like a request of its own, and carries nothing of ours.
+            # A proxy's CONNECT looks like a request of its own, but is not our request.
             self._in_tunnel = getattr(info.get("request"), "method", b"") == b"CONNECT"
         if not (self._in_tunnel and step.startswith("http")):
             self._watch(step, sock)
 
 
 class SentOnce(httpx2.SyncByteStream):
-    """A body that forgets itself as it goes out: nobody can send it again, and its megabytes are
-    not kept through the wait for an answer."""
+    """A request body that is freed while it is sent: it cannot be sent again, and its megabytes are
+    not kept while waiting for the answer."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
@@ -135,15 +135,15 @@ class SentOnce(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         body, self._body = self._body, None
         if body is None:
-            raise RuntimeError("a long request is sent once; this one has gone out already")
+            raise RuntimeError("a long request is sent only once; this one was sent already")
         for start in range(0, len(body), _UPLOAD_BLOCK):
             yield body[start : start + _UPLOAD_BLOCK]
 
 
 class ErrorLines(httpx2.SyncByteStream):
-    """A stream of events, with `error: {…}` lines as `data: {…}` lines. llama.cpp told errors so
-    until 2025 (utils.hpp, server_sent_event); readers of events skip a field of that name, and then
-    the answer seems to have been cut."""
+    """An event stream with `error: {…}` lines replaced by `data: {…}` lines. llama.cpp reported
+    errors so until 2025 (utils.hpp, server_sent_event); event parsers skip a field of that name,
+    and then the answer looks like one that was cut."""
 
     def __init__(self, stream: Iterable[bytes]) -> None:
         self._stream = stream
@@ -152,7 +152,7 @@ class ErrorLines(httpx2.SyncByteStream):
         last, held = b"\n", b""
         for piece in self._stream:
             text = (last + held + piece).replace(_ERROR_LINE, _DATA_LINE)
-            # A line that may become one waits for its next bytes; its "\n" has gone on.
+            # Hold back bytes that may begin an error line; its "\n" has been passed on.
             starts = (size for size in range(len(_ERROR_LINE) - 1, 1, -1))
             held_size = next((n for n in starts if text.endswith(_ERROR_LINE[:n])), 1) - 1
             end = len(text) - held_size
@@ -179,12 +179,12 @@ def _heed_error_lines(response: httpx2.Response) -> None:
 
 
 def bare_request(url: str) -> httpx2.Request:
-    """A request without a body, to stand for one that was answered."""
+    """A request without a body, to replace one that was answered."""
     return httpx2.Request("POST", url)
 
 
 def answering_client(body: bytes, content_type: str) -> httpx2.Client:
-    """A client that is answered from memory: no connection is made."""
+    """A client whose answer comes from memory: it makes no connection."""
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=body, headers={"content-type": content_type})
@@ -197,7 +197,7 @@ _SOCKET_STEPS = (".connect_tcp.complete", ".start_tls.complete")
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Probe a silent peer, so that no NAT forgets the connection and a dead peer is noticed."""
+    """Probe a silent peer, so that no NAT drops the connection and a dead peer is noticed."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     probes = SILENT_PEER_SECONDS // KEEPALIVE_INTERVAL_SECONDS
     for name, value in (
@@ -206,7 +206,7 @@ def keep_alive(sock: socket.socket) -> None:
         ("TCP_KEEPCNT", probes),
         ("TCP_USER_TIMEOUT", SILENT_PEER_SECONDS * 1000),
     ):
-        if hasattr(socket, name):  # macOS names some of them otherwise
+        if hasattr(socket, name):  # macOS uses other names for some
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 

@@ -1,6 +1,6 @@
-"""Why a connection did not come about, or ended: httpx2's errors as leaves of our tree.
+"""Map httpx2's connection errors to leaves of the error tree.
 
-What decides is whether the whole request had gone out: before, nothing was computed.
+The deciding question is whether the whole request was sent: before that, nothing was computed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ktclient.errors import (
 from ktclient.urls import is_local
 from ktclient.wording import after_time, quote
 
-_CURE = "Start it, or name another with --server URL."
+_CURE = "Start it, or choose another with --server URL."
 _NO_WAY = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.ETIMEDOUT}
 )
@@ -44,14 +44,15 @@ _NOT_TLS = (
 )
 """OpenSSL's names for a peer that answers TLS with something else, by version."""
 _TLS_ALERT = "illegal request line"
-"""What h11 makes of an answer that begins with a control character: a TLS alert does, which is
-what an https port says to plain http (h11 _receivebuffer.py, is_next_line_obviously_invalid...).
+"""h11's message for a response that begins with a control character. A TLS alert does: it is what
+an https port answers to plain http (h11 _receivebuffer.py, is_next_line_obviously_invalid...).
 """
 _BYTES = re.compile(r"bytearray\(b?['\"](.*)['\"]\)")
 _CLOSED = ("peer closed connection", "Server disconnected")
-"""httpcore's words for an orderly end too early, with and without a beginning of an answer."""
+"""httpcore's messages for a connection closed too early, with and without the start of an
+answer."""
 _IN_BODY = "illegal chunk"
-"""h11's words for a body whose frame is broken; the head was HTTP."""
+"""h11's message for a body with broken chunks; the head was HTTP."""
 _MANGLED = (httpx2.RemoteProtocolError, httpx2.DecodingError)
 _EXPIRED, _NOT_YET_VALID = 10, 9
 _OTHER_NAME = frozenset({62, 64})  # X509_V_ERR_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH
@@ -59,7 +60,7 @@ _TIMEOUTS = (httpx2.ReadTimeout, httpx2.WriteTimeout)
 
 
 def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0) -> KtjobError:
-    """Our error for a connection to `url` that failed. `sent`: the whole request had gone out,
+    """The `KtjobError` for a connection to `url` that failed. `sent`: the whole request was sent,
     `seconds` ago."""
     causes = list(chain(error))
     system = next((one for one in causes if isinstance(one, OSError)), None)
@@ -71,13 +72,13 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
             return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
         if "illegal" in reason and _IN_BODY not in reason:
             return WrongAddress(
-                f"what answers at {url} does not speak HTTP ({_said(reason)}): it is another "
-                "service's port. Correct the port in --server URL."
+                f"the service at {url} does not speak HTTP ({_said(reason)}): this port belongs to "
+                "another service. Correct the port in --server URL."
             )
     if any(isinstance(one, _MANGLED) for one in causes) and not _is_end(causes):
         return ProtocolError(
-            f"the answer of {url} came mangled ({_said(reason)}): whatever is between, a proxy "
-            "most likely, breaks it. Go to the server directly."
+            f"the response of {url} is corrupted ({_said(reason)}), most likely by a proxy in "
+            "between. Connect to the server directly."
         )
     return _cut(system, url, reason, seconds) if sent else _unsent(causes, system, url, reason)
 
@@ -85,47 +86,47 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
 def _unsent(
     causes: list[BaseException], system: OSError | None, url: str, reason: str
 ) -> KtjobError:
-    """Nothing was asked."""
+    """The request was not sent."""
     host = urlsplit(url).hostname
     if any(isinstance(one, httpx2.ProxyError) for one in causes):
         return ProxyRefused(
-            f"no server answers at {url}: the proxy that the environment names does not lead there "
-            f"({reason}). Set NO_PROXY={host}, or mend HTTPS_PROXY."
+            f"no server answers at {url}: the proxy set in the environment does not reach it "
+            f"({reason}). Set NO_PROXY={host}, or fix HTTPS_PROXY."
         )
     late = any(isinstance(one, httpx2.ConnectTimeout) for one in causes)
     proxy = _proxy_for(url)
     if proxy and (late or isinstance(system, (socket.gaierror, ConnectionRefusedError))):
         return ProxyRefused(
-            f"no server answers at {url}: the proxy that the environment names for it, {proxy}, "
-            f"is not there ({reason}). Start it, mend HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or set "
-            f"NO_PROXY={host} to go direct."
+            f"no server answers at {url}: the proxy set in the environment for it, {proxy}, "
+            f"does not respond ({reason}). Start it, fix HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or "
+            f"set NO_PROXY={host} to connect directly."
         )
     if isinstance(system, socket.gaierror):
         return HostUnknown(
-            f"there is no host {host}: the name could not be looked up ({reason}). Correct it in "
-            "--server URL, or mend the network, VPN or DNS."
+            f"host {host} not found: the name does not resolve ({reason}). Correct it in "
+            "--server URL, or fix the network, VPN or DNS."
         )
     if isinstance(system, ConnectionRefusedError):
         return ConnectionRefused(f"no server answers at {url}: nothing listens there. {_CURE}")
     if any(isinstance(one, _TIMEOUTS) for one in causes):
         return ServerSilent(
-            f"{url} takes connections but neither reads nor answers ({reason}): it is loading, "
-            "overloaded or hung. Its log says which."
+            f"{url} accepts connections but neither reads nor answers ({reason}): it is loading, "
+            "overloaded or hung. See its log."
         )
     if late or (system is not None and system.errno in _NO_WAY):
         return HostUnreachable(
-            f"{url} cannot be reached ({reason}); nothing was sent. Is the machine up, its "
-            "firewall open for the port, the VPN connected?"
+            f"{url} cannot be reached ({reason}); nothing was sent. Check that the machine is up, "
+            "that its firewall allows the port, and that the VPN is connected."
         )
     return ConnectionBroke(
-        f"{url} closed the connection before the request was whole ({reason}); nothing was "
-        "computed. It is restarting, or a proxy in between takes no body so large, or it wants "
+        f"{url} closed the connection before the whole request was sent ({reason}); nothing was "
+        "computed. It is restarting, or a proxy in between rejects a body this large, or it needs "
         "https://."
     )
 
 
 def _proxy_for(url: str) -> str | None:
-    """Host and port of the proxy that goes before a server; never its user and password."""
+    """Host and port of the proxy used for a server; never its user and password."""
     parts = urlsplit(url)
     named = urllib.request.getproxies_environment()
     proxy = named.get(parts.scheme) or named.get("all")
@@ -135,15 +136,15 @@ def _proxy_for(url: str) -> str | None:
 
 
 def _cut(system: OSError | None, url: str, reason: str, seconds: float) -> KtjobError:
-    after = f"{after_time(seconds)}before the answer was whole ({reason})"
+    after = f"{after_time(seconds)}before the answer was complete ({reason})"
     if system is not None and system.errno in _NO_WAY:
         return LinkLost(
-            f"the network to {url} was lost {after}. Mend the link; the server drops the request "
-            "as soon as it notices."
+            f"the network connection to {url} was lost {after}. Fix the network; the server drops "
+            "the request as soon as it notices."
         )
     return StreamCut(
-        f"the connection to {url} ended {after}. The server died or was restarted, or something "
-        "between cut the line; the server's log says which."
+        f"the connection to {url} broke {after}. The server died or was restarted, or something "
+        "between closed the connection; see the server's log."
     )
 
 
@@ -159,20 +160,22 @@ def _tls(error: ssl.SSLError, url: str, reason: str) -> TlsFailed:
         return TlsFailed(f"{about} is not valid yet: is this machine's clock right?")
     if error.verify_code in _OTHER_NAME:
         said = quote(error.verify_message)
-        return TlsFailed(f"{about} is for another name: use the name in it ({said})")
+        return TlsFailed(
+            f"{about} is for another host name: use the name in the certificate ({said})"
+        )
     return TlsFailed(
-        f"{about} is signed by nobody whom this machine trusts ({quote(error.verify_message)}): "
-        "name the file of its CA in SSL_CERT_FILE"
+        f"{about} is not signed by a CA that this machine trusts ({quote(error.verify_message)}): "
+        "set SSL_CERT_FILE to the file of its CA"
     )
 
 
 def _reason(causes: list[BaseException], system: OSError | None) -> str:
-    """The most telling words: the system's, else the library's, else its error's name."""
+    """The most useful message: the system's, else the library's, else the error's class name."""
     if system is not None and system.strerror:
         return quote(system.strerror)
     said = (quote(str(one)) for one in reversed(causes))
     if _is_end(causes):
-        return "closed from the other side"
+        return "closed by the other side"
     return next((words for words in said if words), type(causes[-1]).__name__)
 
 
@@ -181,13 +184,13 @@ def _is_end(causes: list[BaseException]) -> bool:
 
 
 def _said(reason: str) -> str:
-    """h11 shows what it did not understand as Python."""
+    """The bytes from h11's message, which shows them as a Python literal."""
     found = _BYTES.search(reason)
     return found[1] if found else reason
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from, from the outside in; httpcore hides the system's own."""
+    """An error and its causes, outermost first; httpcore hides the system's own error."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

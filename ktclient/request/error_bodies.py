@@ -1,4 +1,4 @@
-"""An error's body, of whatever shape, as words.
+"""The message in an error response's body, whatever its shape.
 
 sglang: flat, `{"object": "error", "message": …}`. OpenAI, llama.cpp, vLLM: nested under "error".
 sglang's and Starlette's own: a string under "error" or "detail". FastAPI's 422: a list of
@@ -17,7 +17,7 @@ _CODES = ("type", "code")
 
 
 def words(body: object) -> str:
-    """What the body says, on one line and harmless; empty when it says nothing."""
+    """The body's message, on one line and without control characters; empty if it has none."""
     if isinstance(body, str):
         return quote(_page(body) if is_html(body) else body)
     if isinstance(body, list):
@@ -31,7 +31,7 @@ def words(body: object) -> str:
 
 
 def codes(body: object) -> str:
-    """What it calls itself, besides the words: its "type" and "code" where they are strings."""
+    """The error's codes besides its message: its "type" and "code", if they are strings."""
     if not isinstance(body, dict):
         return ""
     inner = body.get("error")
@@ -46,7 +46,7 @@ def is_html(text: str) -> bool:
 
 
 def _complaint(one: object) -> str:
-    """One entry of FastAPI's list: where, and what."""
+    """One entry of FastAPI's list: the place and the message."""
     if not isinstance(one, dict):
         return words(one)
     place = one.get("loc")

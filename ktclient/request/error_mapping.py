@@ -1,7 +1,7 @@
-"""Foreign errors - openai's, httpx2's - as leaves of our tree, at the one edge.
+"""Map foreign errors (openai's, httpx2's) to leaves of the error tree, in this one place.
 
-What decides is whether the server may have begun to compute: before that a retry is free, after
-it a retry may cost half an hour.
+The deciding question is whether the server may have started to compute: before that a retry costs
+nothing, after it a retry may cost half an hour.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     import openai
 
 _NO_BODY = re.compile(r"Error code: \d+")
-"""openai's words for a status without a body."""
+"""openai's message for a status without a body."""
 
 
 def explain(
     error: BaseException, url: str, *, sent: bool, begun: bool = False, seconds: float = 0.0
 ) -> KtjobError:
-    """Our error for whatever ended a request to `url`. `sent`: the whole request had gone out,
-    `seconds` ago; `begun`: output or progress has come back."""
+    """The `KtjobError` for whatever ended a request to `url`. `sent`: the whole request was sent,
+    `seconds` ago; `begun`: output or progress has arrived."""
     if isinstance(error, KtjobError):
         return error
     if isinstance(error, httpx2.HTTPError):
@@ -51,14 +51,15 @@ def explain(
         return in_stream(error.body, url, begun=begun, seconds=seconds, told=error.message)
     if isinstance(error, (openai.OpenAIError, ValueError, RecursionError)):
         return ProtocolError(
-            f"{url} answered with something that is not its protocol ({_words(error)}). Is it an "
-            "OpenAI-compatible server, with no proxy in between that changes answers?"
+            f"the response of {url} does not follow the OpenAI protocol ({_words(error)}). Check "
+            "that it is an OpenAI-compatible server, with no proxy in between that changes "
+            "responses."
         )
     raise error
 
 
 def _refused(error: httpx2.HTTPError) -> httpx2.Response | None:
-    """The refusal whose body could not be read, where that is what failed: its number has come,
+    """The error response whose body could not be read, if there is one: its status has arrived,
     and is an answer."""
     found = (
         one for one in connection_errors.chain(error) if isinstance(one, httpx2.HTTPStatusError)
@@ -67,7 +68,7 @@ def _refused(error: httpx2.HTTPError) -> httpx2.Response | None:
 
 
 def by_answer(url: str, answer: httpx2.Response) -> KtjobError:
-    """Our error for a short question that was answered with anything but 200."""
+    """The `KtjobError` for a short query that was answered with anything but 200."""
     try:
         body: object = answer.json()
     except (ValueError, RecursionError):
@@ -81,8 +82,8 @@ def by_answer(url: str, answer: httpx2.Response) -> KtjobError:
 def in_stream(
     body: object, url: str, *, begun: bool = False, seconds: float = 0.0, told: str = ""
 ) -> KtjobError:
-    """HTTP 200, then `data: {"error": …}`: sglang tells most errors of streams this way. Its code
-    counts as a status where it lays the fault on the request, or says that nothing was begun."""
+    """HTTP 200, then `data: {"error": …}`: how sglang reports most errors of streams. Its code
+    counts as a status if it blames the request, or says that nothing was computed."""
     code = body.get("code") if isinstance(body, dict) else None
     status = code if isinstance(code, int) else 500
     words = error_bodies.words(body) or quote(told)
@@ -91,8 +92,8 @@ def in_stream(
         return status_errors.by_status(refusal)
     after = f" after {spoken(seconds)}" if seconds >= 1 else ""
     return ErrorInStream(
-        f"the server at {url} began an answer and then failed{after} (error {status}: "
-        f"{refusal.words}). {status_errors.own_limit(refusal) or 'Its log says why.'}"
+        f"the server at {url} started to answer and then failed{after} (error {status}: "
+        f"{refusal.words}). {status_errors.own_limit(refusal) or 'See its log.'}"
     )
 
 
@@ -102,5 +103,5 @@ def _message(error: openai.APIError) -> str:
 
 
 def _words(error: BaseException) -> str:
-    """What an error says, or its name when it says nothing."""
+    """An error's message, or its class name if the message is empty."""
     return quote(str(error)) or type(error).__name__

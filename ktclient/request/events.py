@@ -1,4 +1,4 @@
-"""What happens in the course of one long request, as the events that its caller is given."""
+"""The events of one long request, as its caller gets them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sent:
-    """The whole request has gone out; `size` in bytes is not known to the caller's side."""
+    """The whole request has been sent."""
 
 
 @dataclass(frozen=True)
 class Prefilled:
-    """The server says how much of the prompt it has read, in tokens."""
+    """The server reports how much of the prompt it has prefilled, in tokens."""
 
     done: int
     total: int
@@ -21,7 +21,7 @@ class Prefilled:
 @dataclass(frozen=True)
 class Text:
     """Output as it arrived; `channel` is "answer", "reasoning" or "tool_calls": a JSON list of
-    pieces of calls, a line each."""
+    pieces of calls, one list per line."""
 
     text: str
     channel: str = "answer"
@@ -29,7 +29,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Completed:
-    """The server finished. Token counts are the server's own; None where it tells none."""
+    """The server finished. Token counts are the server's own; None if it reports none."""
 
     finish_reason: str
     prompt_tokens: int | None

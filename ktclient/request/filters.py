@@ -1,4 +1,4 @@
-"""What a stream says, sifted on its way to the store."""
+"""Filters for a stream on its way to the store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ktclient.request.events import Completed, Quiet, Text
 from ktclient.request.stream import StreamEvent
 
 _HELD_TICKS = 5
-"""About a second. The word of a refusal and its end are sent in one go."""
+"""About a second. The token of a refusal and its end are sent together."""
 
 
 def drop_refusal_token(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
-    """Without the one word that sglang-kt says instead of its reason for a refusal: it runs a token
-    of something else (managers/schedule_batch.py), which is no answer. So the first word waits for
-    whatever follows it, or for a second."""
+    """Drop the one token that sglang-kt sends instead of its reason for a refusal: it generates one
+    token of something else (managers/schedule_batch.py), which is no answer. So the first text is
+    held until the next event, or for a second."""
     held: Text | None = None
     is_begun, quiet = False, 0
     try:
@@ -36,7 +36,7 @@ def drop_refusal_token(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
 
 
 def collect_answer(events: Iterator[StreamEvent], answer: list[str]) -> Iterator[StreamEvent]:
-    """All of them; the answer's text is added to `answer` on the way."""
+    """All events; the answer's text is also appended to `answer`."""
     for event in events:
         if isinstance(event, Text) and event.channel == "answer":
             answer.append(event.text)

@@ -1,8 +1,8 @@
-"""Whether a silent server lives: asked in between, on connections of their own.
+"""Check whether a silent server is alive, by queries on separate connections.
 
-Half an hour without a byte is normal, so silence proves nothing. `Poller` asks, in one thread
-beside the request; `Liveness` decides from what was heard, with the caller's clock, and `Pulse` is
-both for one request.
+Half an hour without a byte is normal, so silence proves nothing. `Poller` sends queries in one
+thread beside the request; `Liveness` decides from the times of answers, with the caller's clock;
+`LivenessProbe` is both for one request.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from dataclasses import dataclass
 from ktclient.request.connection import SILENT_PEER_SECONDS
 
 ASK_SECONDS = 30.0
-"""Between two questions. They cost the server nothing: sglang answers /model_info without its
-scheduler, in the middle of a prefill too."""
+"""Between two queries. They cost the server nothing: sglang answers /model_info without its
+scheduler, even during a prefill."""
 ANSWER_SECONDS = 10.0
-"""sglang's event loop stands still while it tokenizes: a second or so for 600K tokens."""
+"""sglang's event loop blocks while it tokenizes: about a second for 600K tokens."""
 WORRY_SECONDS = 60.0
-"""Unanswered for so long, that is two questions, people are told."""
+"""Unanswered for this long (two queries), the server is reported as not answering."""
 GIVE_UP_SECONDS = float(SILENT_PEER_SECONDS)
-"""As long as a silent peer of the request's own connection is waited for, and for its reason: a
-server that comes back has lost nothing, and a second prefill costs half an hour."""
+"""As long as a silent peer of the request's own connection is waited for, for the same reason:
+waiting for a server that comes back costs nothing, and a second prefill costs half an hour."""
 _JOIN_SECONDS = 0.5
 
 Watch = Callable[["socket.socket | None"], None]
-"""Told the socket of a question, so that it can be cut short; None when the question is over."""
+"""Gets the socket of a query, so that it can be cut short; None when the query is over."""
 
 
 @dataclass(frozen=True)
 class NotAnswering:
-    """Nobody has answered for `seconds`; `give_up` is when that ends the request."""
+    """The server has not answered for `seconds`; after `give_up` seconds the request ends."""
 
     seconds: float
     give_up: float
@@ -46,13 +46,13 @@ class NotAnswering:
 
 @dataclass(frozen=True)
 class AnswersAgain:
-    """It had not answered for `seconds`, and does now."""
+    """The server answers again, after `seconds` without an answer."""
 
     seconds: float
 
 
 class Liveness:
-    """Decides from the moments of answers. Moments are seconds of any steady clock."""
+    """Decides from the times of answers. Times are seconds of any steady clock."""
 
     def __init__(self, now: float, worry: float, give_up: float) -> None:
         self._heard_at = now
@@ -60,15 +60,15 @@ class Liveness:
         self._worried_since: float | None = None
 
     def heard(self, now: float) -> None:
-        """An answer, of any kind, or text."""
+        """An answer of any kind, or text, has arrived."""
         self._heard_at = max(self._heard_at, now)
 
     def silence(self, now: float) -> float:
-        """Seconds since anything was heard."""
+        """Seconds since anything arrived."""
         return now - self._heard_at
 
     def look(self, now: float) -> NotAnswering | AnswersAgain | None:
-        """What is to be said now: while it worries, at each look."""
+        """The event to report now: while the server does not answer, one at each call."""
         if self.silence(now) >= self._worry:
             if self._worried_since is None:
                 self._worried_since = self._heard_at
@@ -82,8 +82,8 @@ class Liveness:
 
 @dataclass(frozen=True)
 class Question:
-    """Something to ask every `every` seconds, for the first time after so long or at once. `ask`
-    gets a `Watch`, may take its time, and reports by itself; it raises nothing."""
+    """A query to send every `every` seconds, first after that time or immediately (`at_once`).
+    `ask` gets a `Watch`, may block, and reports its result itself; it raises nothing."""
 
     ask: Callable[[Watch], None]
     every: float
@@ -91,7 +91,7 @@ class Question:
 
 
 class Poller:
-    """One thread that asks its questions in turn, each at its own pace, until it is stopped."""
+    """One thread that sends its queries in turn, each at its own interval, until it is stopped."""
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self._questions = tuple(questions)
@@ -104,8 +104,8 @@ class Poller:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and the question that it is waiting with. A question that is still
-        connecting ends by its own timer, and reports to nobody."""
+        """End the thread, and the query that it is waiting for. A query that is still connecting
+        ends by its own timeout; its result is dropped."""
         self._stopped.set()
         with self._lock:
             _shut(self._socket)
@@ -136,7 +136,7 @@ class LivenessProbe:
     """The liveness of one server for the time of one request."""
 
     def __init__(self, ask: Callable[[Watch], bool]) -> None:
-        """`ask` says whether the server answered, whatever it said."""
+        """`ask` returns whether the server answered, with any status."""
         self._ask = ask
         self._every = ASK_SECONDS
         self._liveness = Liveness(time.monotonic(), WORRY_SECONDS, GIVE_UP_SECONDS)
@@ -144,7 +144,7 @@ class LivenessProbe:
         self._poller = Poller([Question(self._question, self._every)])
 
     def start(self) -> None:
-        """From now on it asks."""
+        """Start to send queries."""
         self.heard()
         self._is_started = True
         self._poller.start()
@@ -153,16 +153,16 @@ class LivenessProbe:
         self._poller.stop()
 
     def heard(self) -> None:
-        """Something arrived: that is an answer too."""
+        """Count arrived data as an answer."""
         self._liveness.heard(time.monotonic())
 
     def look(self) -> NotAnswering | AnswersAgain | None:
-        """What is to be said now; nothing before the start, however long the upload takes."""
+        """The event to report now; None before the start, however long the upload takes."""
         return self._liveness.look(time.monotonic()) if self._is_started else None
 
     def _question(self, watch: Watch) -> None:
-        # Text that keeps arriving is answer enough. Half of the pace: else what was heard right
-        # after a question would leave the next one too late for WORRY_SECONDS.
+        # Arriving text is an answer too. Half the interval: otherwise, text just after a query
+        # would delay the next query beyond WORRY_SECONDS.
         if self._liveness.silence(time.monotonic()) >= self._every / 2 and self._ask(watch):
             self.heard()
 

@@ -1,6 +1,6 @@
-"""What the chunks of one stream say: text, progress, an error, and how it ended.
+"""Read the chunks of one stream: text, progress, an error, and the end.
 
-The openai library checks no types, so a chunk is anything until it is used.
+The openai library checks no types, so a chunk may be anything.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ktclient.request.json_numbers import amount_of
 from ktclient.wording import quote
 
 _CHANNELS = (("reasoning_content", "reasoning"), ("reasoning", "reasoning"), ("content", "answer"))
-"""Fields of a delta. vLLM has renamed `reasoning_content` to `reasoning`; some send both."""
+"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both."""
 _NO_WORD = {
-    "length": "its tokens were used up before the first visible word: raise --max-tokens",
-    "content_filter": "a filter there withheld the answer: ask otherwise",
+    "length": "it used all its tokens before the first visible text: raise --max-tokens",
+    "content_filter": "a content filter on the server blocked the answer: rephrase the request",
 }
 
 
 class StreamReader:
-    """Reads one stream of the server at `url`, and tells each event as it comes."""
+    """Reads one stream of the server at `url`, and passes each event to `tell`."""
 
     def __init__(self, url: str, tell: Callable[[Prefilled | Text], None]) -> None:
         self._url, self._tell = url, tell
         self.has_begun = False
-        """Whether output or progress has come."""
+        """Whether output or progress has arrived."""
         self._reason: str | None = None
         self._said = False
         self._usage: object = None
@@ -44,12 +44,12 @@ class StreamReader:
 
     @property
     def has_ended(self) -> bool:
-        """The server has said why it stopped. After that come counts and a closing mark, and an
-        answer is whole without them: it is not asked for again."""
+        """Whether the server has sent a finish reason. Only token counts and the end of the stream
+        follow, and an answer is complete without them: it is not requested again."""
         return self._reason is not None
 
     def take(self, chunk: Any) -> None:
-        """One chunk. Raises what the server tells of, and `ProtocolError`."""
+        """Process one chunk. Raises the error that it contains, and `ProtocolError`."""
         self._check_error(chunk)
         try:
             self._usage = chunk.usage or self._usage
@@ -60,11 +60,12 @@ class StreamReader:
                     self._reason = quote(str(choice.finish_reason)) or "unknown"
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(
-                f"{self._url} streamed something that is not a chat completion: {_shown(chunk)}"
+                f"{self._url} sent a chunk that is not a chat completion: {_shown(chunk)}"
             ) from error
 
     def end(self) -> Completed:
-        """The stream is over. Raises when that was no answer."""
+        """The end of the stream. Raises a leaf of `RequestFailed` if there was no complete
+        answer."""
         for channel, characters in self._characters.items():
             self._say(characters.rest(), channel)
         prompt_tokens = _count(self._usage, "prompt_tokens")
@@ -77,28 +78,28 @@ class StreamReader:
         )
 
     def _check_error(self, chunk: Any) -> None:
-        """openai knows errors of streams by their "error"; a flat one has none, nor has what comes
-        as `event: error`."""
+        """openai recognises an error in a stream by its "error" field; a flat error has none, nor
+        has one that comes as `event: error`."""
         is_message = _field(chunk, "choices") is None and isinstance(_field(chunk, "message"), str)
         if _field(chunk, "object") == "error" or is_message:
             body = chunk.model_dump(warnings=False)
             raise error_mapping.in_stream(body, self._url, begun=self.has_begun)
 
     def _take_prefill(self, chunk: Any) -> None:
-        """llama.cpp's `prompt_progress`; others tell nothing inside the stream."""
-        told = (chunk.model_extra or {}).get("prompt_progress")
-        if isinstance(told, dict):
+        """llama.cpp's `prompt_progress`; other servers report no progress inside the stream."""
+        report = (chunk.model_extra or {}).get("prompt_progress")
+        if isinstance(report, dict):
             self.has_begun = True
-            done, total = amount_of(int(told["processed"])), amount_of(int(told["total"]))
+            done, total = amount_of(int(report["processed"])), amount_of(int(report["total"]))
             if done is not None and total is not None:
                 self._tell(Prefilled(done, total))
 
     def _take_delta(self, delta: Any) -> None:
-        told = set()
+        seen = set()
         for name, channel in _CHANNELS:
             text = getattr(delta, name, None)
-            if text and channel not in told:
-                told.add(channel)
+            if text and channel not in seen:
+                seen.add(channel)
                 self._said = True
                 self._say(self._characters[channel].take(text), channel)
         if calls := getattr(delta, "tool_calls", None):
@@ -114,35 +115,35 @@ class StreamReader:
     def _check_end(self, prompt_tokens: int | None) -> None:
         url, reason = self._url, self._reason
         if reason == "abort":
-            # sglang-kt drops the message of a refusal in streams, and runs one token in its place.
+            # sglang-kt drops the message of a refusal in streams, and generates one token instead.
             why = (
                 "most likely because the prompt exceeds its KV pool: see its log"
                 if prompt_tokens == 1
-                else "by somebody, by a limit of its own, or at its shutdown: see its log"
+                else "by another client, by a server-side limit, or at its shutdown: see its log"
             )
             error = AbortedByServer(f"the request was aborted on the server at {url}, {why}")
             error.was_read = prompt_tokens != 1
             raise error
         if reason == "error":
             raise ErrorInStream(
-                f"the server at {url} ended the answer by an error of its own (finish_reason "
-                "error). Its log says why."
+                f"the server at {url} ended the answer with an internal error (finish_reason "
+                "error). See its log."
             )
         if reason is None and self._said:
             raise StreamCut(
-                f"the answer of {url} broke off: the stream ended without its closing mark. The "
-                "server or a proxy in between was stopped; their logs say which."
+                f"the answer of {url} was cut: the stream ended without its end mark. The server "
+                "or a proxy in between was stopped; see their logs."
             )
         if reason is None:
             raise EmptyStream(
-                f"{url} ended the stream without saying anything: no text, no error, no reason. "
-                "Its log, or that of a proxy in between, says why."
+                f"{url} ended the stream without any text, error or finish reason. See its log, or "
+                "that of a proxy in between."
             )
         if not self._said:
-            why = _NO_WORD.get(reason, "the model had nothing to say. Ask otherwise")
+            why = _NO_WORD.get(reason, "the model returned an empty answer. Rephrase the request")
             raise EmptyAnswer(
-                f"{url} finished without a word (finish_reason {reason}): {why}, or look whether "
-                "it only thinks."
+                f"{url} finished without any text (finish_reason {reason}): {why}, or check "
+                "whether it only generated reasoning."
             )
 
 
@@ -151,25 +152,25 @@ def _field(whole: object, name: str) -> object:
 
 
 def _count(whole: object, name: str) -> int | None:
-    """A count in the server's account of itself; what is no count is none."""
+    """A count from the server's usage; None if it is not a valid count."""
     return amount_of(_field(whole, name))
 
 
 def _shown(chunk: Any) -> str:
     dump = getattr(chunk, "model_dump", None)
-    told = dump(exclude_none=True, warnings=False) if dump else chunk
-    return quote(json.dumps(told, ensure_ascii=False, default=str))
+    shown = dump(exclude_none=True, warnings=False) if dump else chunk
+    return quote(json.dumps(shown, ensure_ascii=False, default=str))
 
 
 class WholeCharacters:
-    """Joins halves over the pieces of one text; what is never whole becomes U+FFFD."""
+    """Joins surrogates across the pieces of one text; an unpaired one becomes U+FFFD."""
 
     def __init__(self) -> None:
         self._half = ""
 
     def take(self, piece: str) -> str:
-        """What is whole by now; a first half at the end waits for its second. Raises `TypeError`
-        for what is no text."""
+        """The complete characters so far; a first surrogate at the end waits for its second. Raises
+        `TypeError` if `piece` is not text."""
         text, self._half = self._half + piece, ""
         if text.isascii():
             return text
@@ -178,7 +179,7 @@ class WholeCharacters:
         return _whole(text)
 
     def rest(self) -> str:
-        """What still waits, when nothing more comes."""
+        """The rest of the text, at its end."""
         return _whole(self.take("") + self._half)
 
 

@@ -1,4 +1,4 @@
-"""A status that is no answer, with its words, as a leaf of our tree."""
+"""Map an HTTP error status and its message to a leaf of the error tree."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ _ANSWER_TOO_LONG = (
     "max_tokens must be at least 1, got -",  # vLLM #4667: what is left of the window
 )
 _PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
-"""nginx's and Go's words to plain http on their TLS port, each with a 400."""
+"""What nginx and Go answer to plain http on a TLS port, each with a 400."""
 _NO_MODEL = ("not exist", "not found", "not_found", "unknown", "invalid", "not loaded")
 _QUICK_SECONDS = 30.0
-"""A 503 in words that nobody knows, sooner than this: not accepted. Later it may be a proxy that
-tells of a server's death in the middle of a prefill, as Envoy does."""
+"""Seconds. A 503 with an unknown message sooner than this: the request was not accepted. Later, it
+may be a proxy that reports a server's death in the middle of a prefill, as Envoy does."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status that is no answer. `seconds` since the whole request had gone out."""
+    """An HTTP error status. `seconds` since the whole request was sent."""
 
     url: str
     status: int
@@ -85,7 +85,7 @@ def by_status(refusal: Refusal) -> KtjobError:
 
 
 def _by_words(refusal: Refusal) -> KtjobError | None:
-    """What only the words tell."""
+    """Errors that only the message text identifies; None if it does not."""
     url, status = refusal.url, refusal.status
     if 400 <= status < 500 and refusal.says(*_ANSWER_TOO_LONG):
         return DoesNotFit(f"the answer does not fit: lower --max-tokens ({url}, {refusal})")
@@ -98,8 +98,8 @@ def _by_words(refusal: Refusal) -> KtjobError | None:
         return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
     if status in (400, 404) and refusal.says("model") and refusal.says(*_NO_MODEL):
         return ModelUnknown(
-            f"the server at {url} has no such model: name another with --model, or leave that out "
-            f"({refusal})"
+            f"the server at {url} does not serve this model: choose another with --model, or omit "
+            f"--model ({refusal})"
         )
     return None
 
@@ -118,40 +118,40 @@ def _by_number(refusal: Refusal) -> KtjobError:
 
 
 NO_SERVER_BEHIND = (502, 520, 521, 522, 523, 530)
-"""502, and Cloudflare's: its codes tell how it lost the server, 530 that its tunnel is down."""
-_REQUESTS_FAULT = (ServerRefused, "the server at {at} calls the request wrong; it was not computed")
-_SERVERS_FAULT = (ServerBroke, "the server at {at} failed; its log says why")
+"""502, and Cloudflare's codes: how it lost the server; 530: its tunnel is down."""
+_REQUESTS_FAULT = (ServerRefused, "the server at {at} rejected the request; nothing was computed")
+_SERVERS_FAULT = (ServerBroke, "the server at {at} failed; see its log")
 _KEY: tuple[type[RequestFailed], str] = (
     Unauthorized,
-    "the server at {at} wants a (different) key: set KTJOB_API_KEY",
+    "the server at {at} requires a (different) API key: set KTJOB_API_KEY",
 )
 _GAVE_UP: tuple[type[RequestFailed], str] = (
     ProxyGaveUp,
-    "a proxy before {at} gave up after {time}, while the server may still compute: raise its "
-    "timeout (nginx: proxy_read_timeout 3600s), or go direct",
+    "a proxy before {at} timed out after {time}, while the server may still compute: raise its "
+    "timeout (nginx: proxy_read_timeout 3600s), or connect directly",
 )
 _LOST: tuple[type[RequestFailed], str] = (
     BadGateway,
-    "a proxy before {at} lost the server behind it, or never reached it: the server's log says why",
+    "a proxy before {at} lost the server behind it, or never reached it: see the server's log",
 )
 _CURES: Mapping[int, tuple[type[KtjobError], str]] = {
     401: _KEY,
     403: _KEY,
     404: (
         WrongAddress,
-        "there is no /v1/chat/completions at {at}: give the URL without a path, like "
+        "there is no /v1/chat/completions at {at}: use the server's URL without a path, like "
         "http://host:40001",
     ),
     407: (
         ProxyRefused,
-        "no server answers at {at}: the proxy that the environment names wants to know who asks. "
-        "Write HTTP_PROXY (HTTPS_PROXY) as http://user:password@proxy:port, or set NO_PROXY={host}",
+        "no server answers at {at}: the proxy set in the environment requires authentication. "
+        "Set HTTP_PROXY (HTTPS_PROXY) as http://user:password@proxy:port, or set NO_PROXY={host}",
     ),
     408: _GAVE_UP,
     413: (
         BodyTooLarge,
-        "a proxy before {at} takes no body so large: raise its limit (nginx: "
-        "client_max_body_size 64m), or go direct",
+        "a proxy before {at} does not accept a request this large: raise its limit (nginx: "
+        "client_max_body_size 64m), or connect directly",
     ),
     **dict.fromkeys(NO_SERVER_BEHIND, _LOST),
     504: _GAVE_UP,
@@ -162,11 +162,13 @@ _CURES: Mapping[int, tuple[type[KtjobError], str]] = {
 def _rate_limited(refusal: Refusal) -> RateLimited:
     after = _retry_after(refusal.header("retry-after"))
     when = "later" if after is None else f"in {spoken(after)}"
-    return RateLimited(f"{refusal.url} takes no more requests now; try {when} ({refusal})", after)
+    return RateLimited(
+        f"{refusal.url} accepts no more requests now; try again {when} ({refusal})", after
+    )
 
 
 def _retry_after(text: str) -> float | None:
-    """Seconds, from a number of them or a date (RFC 9110, 10.2.3)."""
+    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3)."""
     if text.isascii() and text.isdigit():
         return float(text)
     try:
@@ -181,23 +183,24 @@ def is_known_busy(refusal: Refusal) -> bool:
 
 
 def _busy(refusal: Refusal) -> str:
-    """Which kind of busy a 503 says it is, in our words; empty when it does not."""
+    """Why the server is busy, as a phrase for a message; empty if the 503 does not say."""
     if refusal.says("queue is full", "queue full", "too many", "overloaded", "capacity"):
-        return "is full: its queue takes no more"
+        return "is full: its queue accepts no more requests"
     if refusal.says("waiting timeout"):  # SGLANG_REQ_WAITING_TIMEOUT, scheduler.py:1809
         return "let it wait too long"
     if refusal.says("loading", "starting", "not ready", "warming", "initializ"):
         return "is still starting"
     if refusal.says("draining", "shutting down", "terminating"):
-        return "is shutting down: it finishes what it has, and takes nothing new"
+        return "is shutting down: it finishes current requests and accepts no new ones"
     return ""
 
 
 def own_limit(refusal: Refusal) -> str:
-    """SGLANG_REQ_RUNNING_TIMEOUT (scheduler.py:1115): a 503 for work that was done."""
+    """SGLANG_REQ_RUNNING_TIMEOUT (scheduler.py:1115): a 503 for a request that was being
+    computed."""
     if not refusal.says("running timeout"):
         return ""
-    return "That is a limit of its own: raise SGLANG_REQ_RUNNING_TIMEOUT there."
+    return "This is a server-side limit: raise SGLANG_REQ_RUNNING_TIMEOUT on the server."
 
 
 def _unavailable(refusal: Refusal) -> RequestFailed:
@@ -206,21 +209,22 @@ def _unavailable(refusal: Refusal) -> RequestFailed:
         return ServerBroke(f"the server at {url} stopped the request ({refusal}). {limit}")
     if busy == "let it wait too long":
         return QueueTimedOut(
-            f"the server at {url} {busy} in its queue and dropped it uncomputed ({refusal}); try "
-            "when it is less busy, or raise SGLANG_REQ_WAITING_TIMEOUT there"
+            f"the request waited too long in the queue of {url} and was dropped before it was "
+            f"computed ({refusal}); try again when the server is less busy, or raise "
+            "SGLANG_REQ_WAITING_TIMEOUT on it"
         )
     if not busy and (refusal.seconds > _QUICK_SECONDS or refusal.says("disconnect/reset")):
         kind, cure = _LOST
         return kind(cure.format(at=url) + f" ({refusal})")
     return ServerBusy(
-        f"the server at {url} {busy or 'takes no requests now'}; try later ({refusal})"
+        f"the server at {url} {busy or 'accepts no requests now'}; try again later ({refusal})"
     )
 
 
 def _redirected(refusal: Refusal) -> Redirected:
     target = refusal.header("location")
-    where = f"to {target}" if target else "without saying where to"
+    where = f"to {target}" if target else "without a target"
     return Redirected(
-        f"{refusal.url} redirects {where}, which is not followed with a key and a document: name "
-        f"the server's own URL with --server ({refusal})"
+        f"{refusal.url} redirects {where}; redirects are not followed, because the request carries "
+        f"a key and a document. Name the server's own URL with --server ({refusal})"
     )

@@ -1,8 +1,8 @@
-"""One long request: streamed, kept alive, never silently retried.
+"""One long request: streamed, with keepalive, never silently retried.
 
 The blocking read runs in a thread; the caller gets events and, in between, ticks, so that one
-thread of control can write, watch for a cancel and keep the deadline. Closing the iterator hangs
-up: the server then drops the request.
+thread can write, check for a cancel and enforce the deadline. Closing the iterator closes the
+connection: the server then drops the request.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from ktclient.wording import quote, spoken
 
 TICK_SECONDS = 0.2
 _HANG_UP_SECONDS = 1.0
-"""How long hanging up waits for the thread that reads: one that still connects cannot be woken,
-and ends by itself."""
+"""How long closing waits for the reading thread: one that is still connecting cannot be woken, and
+ends by itself."""
 _ERROR_BODY_BYTES = 65_536
 AFTER_END_SECONDS = 60.0
-"""How long counts and a closing mark are waited for, when the server has said why it ended: whoever
-forgets to close must not hold up a whole answer until its deadline."""
+"""How long to wait for token counts and the end of the stream after the server has sent a finish
+reason: a server that does not close must not delay a whole answer until its deadline."""
 
 
 @dataclass(frozen=True)
 class LongRequest:
-    """What to ask whom. `url` is the server's root; `rid` names this attempt to the server."""
+    """One request. `url` is the server's root; `rid` names this attempt to the server."""
 
     url: str
     model: str
@@ -55,7 +55,7 @@ class LongRequest:
     api_key: str | None = field(default=None, repr=False)
     system: str | None = field(default=None, repr=False)
     messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    """Whole messages, in place of `system` and `message`."""
+    """Complete messages, instead of `system` and `message`."""
 
 
 StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
@@ -67,12 +67,11 @@ def stream(
     pulse: LivenessProbe | None = None,
     gets_on: Callable[[], bool] = lambda: False,
 ) -> Generator[StreamEvent, None, None]:
-    """Send the request and yield what happens, ending with `Completed`.
+    """Send the request and yield its events, ending with `Completed`.
 
-    Raises a leaf of `ktclient.errors` when no whole answer came, `DeadlineExceeded` after
-    `deadline_seconds` in all, or later once it `gets_on` no more, `ServerHung` when `pulse` finds
-    that the server answers nobody any more. There is no other timer: half an hour of silence is
-    normal.
+    Raises a leaf of `ktclient.errors` if no whole answer came: `DeadlineExceeded` after
+    `deadline_seconds` in total, extended while `gets_on()` is true, `ServerHung` if `pulse` finds
+    that the server no longer answers. There is no other timer: half an hour of silence is normal.
     """
     exchange, url = _Exchange(request), request.url
     del request  # megabytes, and no longer needed once they are sent
@@ -85,8 +84,8 @@ def stream(
             yield event
             if time.monotonic() > give_up and not gets_on():
                 raise DeadlineExceeded(
-                    f"no whole answer within {deadline_seconds:,.0f} s; the request was "
-                    "dropped. Give it more time with --timeout."
+                    f"no complete answer within {deadline_seconds:,.0f} s; the request was "
+                    "dropped. Allow more time with --timeout."
                 )
             if pulse is not None:
                 yield from _check_liveness(pulse, event, url)
@@ -99,7 +98,7 @@ def stream(
 
 def _messages(request: LongRequest) -> list[ChatCompletionMessageParam]:
     if request.messages:
-        # Whatever fields they have: they were written for a server, and it will judge them.
+        # Any fields are allowed: they were written for a server, which will validate them.
         return [cast(ChatCompletionMessageParam, message) for message in request.messages]
     system, message = request.system, request.message
     first: list[ChatCompletionMessageParam] = (
@@ -109,7 +108,7 @@ def _messages(request: LongRequest) -> list[ChatCompletionMessageParam]:
 
 
 def _check_liveness(pulse: LivenessProbe, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
-    """What the pulse says after an event. It starts when the server has the whole request."""
+    """The liveness events after an event. The checks start when the whole request is sent."""
     if isinstance(event, Sent):
         pulse.start()
     elif not isinstance(event, Quiet):
@@ -117,16 +116,16 @@ def _check_liveness(pulse: LivenessProbe, event: StreamEvent, url: str) -> Itera
     sign = pulse.look()
     if isinstance(sign, NotAnswering) and sign.is_hung:
         raise ServerHung(
-            f"the server at {url} has answered nobody for {spoken(sign.seconds)}: it hangs, or is "
-            "gone behind a tunnel that still stands. Look at its log and restart it; the "
-            "connection was closed."
+            f"the server at {url} has not answered for {spoken(sign.seconds)}: it hangs, or it "
+            "died behind a tunnel that is still open. See its log and restart it; the connection "
+            "was closed."
         )
     if sign is not None:
         yield sign
 
 
 class _Exchange:
-    """The thread that talks, and the queue on which it reports."""
+    """The thread that sends and reads, and the queue for its events."""
 
     def __init__(self, request: LongRequest) -> None:
         self._messages = _messages(request)
@@ -151,7 +150,8 @@ class _Exchange:
         return event
 
     def _left_open(self) -> Completed | BaseException | None:
-        """The end of an answer after which nothing more comes, not even the end of the line."""
+        """The end of an answer whose server neither sends more nor closes; None while it may send
+        more."""
         is_late = time.monotonic() - self._heard_at > AFTER_END_SECONDS
         if not (is_late and self._reader.has_ended):
             return None
@@ -161,7 +161,7 @@ class _Exchange:
             return error
 
     def explain(self, error: BaseException) -> BaseException:
-        """What ended it, as a leaf of our tree."""
+        """The error that ended it, as a leaf of the error tree."""
         sent_at, now = self._sent_at, time.monotonic()
         return error_mapping.explain(
             error,
@@ -172,7 +172,7 @@ class _Exchange:
         )
 
     def hang_up(self) -> None:
-        """End the connection from outside the thread that reads it."""
+        """Close the connection from outside the reading thread."""
         self._hung_up = True
         if self._socket is not None:
             with contextlib.suppress(OSError):  # already closed, or its other end is
@@ -213,13 +213,13 @@ class _Exchange:
             extra_body=request.extras,
         ) as chunks:
             self._check_kind(chunks.response)
-            # The answered request holds the document in bytes: let go of it for the long wait.
+            # The answered request holds the document in bytes: free it for the long wait.
             chunks.response.request = connection.bare_request(request.url)
             return self._follow(chunks)
 
     def _check_kind(self, response: connection.Response) -> None:
-        """Nothing but an event stream is an answer. Some servers tell an error as a plain body
-        with status 200 (runpod-workers/worker-vllm #57)."""
+        """Only an event stream is an answer. Some servers report an error as a plain body with
+        status 200 (runpod-workers/worker-vllm #57)."""
         kind, url = response.headers.get("content-type", "nothing"), self._request.url
         if kind.lower().startswith("text/event-stream"):
             return
@@ -230,12 +230,12 @@ class _Exchange:
                 raise error_mapping.in_stream(body, url)
         if kind.lower().startswith("text/html") or error_bodies.is_html(start):
             raise WebPage(
-                f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login or "
-                "a proxy is in between. Log in there, or go to the server directly."
+                f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login "
+                "page or a proxy is in between. Log in there, or connect to the server directly."
             )
         raise ProtocolError(
-            f"{url} answered with {quote(kind)} where a stream was asked for: is it an "
-            "OpenAI-compatible server that streams?"
+            f"{url} answered with {quote(kind)} instead of an event stream; check that it is an "
+            "OpenAI-compatible server that supports streaming"
         )
 
     def _take_messages(self) -> list[ChatCompletionMessageParam]:

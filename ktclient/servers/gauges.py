@@ -1,9 +1,9 @@
-"""What a server tells of its work while it is silent: the tokens that it has read so far.
+"""Read a server's progress while it sends nothing: the prompt tokens that it has prefilled so far.
 
-sglang tells it in two places. /metrics (with --enable-metrics) is answered by the HTTP process at
-once and is one chunk late. /v1/loads is always there, but waits for the end of a chunk, and
-sglang-kt answers one such question at a time and keeps those whose asker has gone
-(tokenizer_communicator_mixin.py:96): a question under way is waited for, never dropped.
+sglang reports it in two places. /metrics (with --enable-metrics) is answered immediately by the
+HTTP process and is one chunk late. /v1/loads always exists, but waits for the end of a chunk, and
+sglang-kt answers one such query at a time and keeps those whose client has gone
+(tokenizer_communicator_mixin.py:96): a running query is waited for, never dropped.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _PREFILL = 'mode="prefill_compute"'
 
 @dataclass(frozen=True)
 class Reading:
-    """One look. `tokens`: a count of prompt tokens that grows by a chunk at a time, from anywhere.
-    `waiting`: requests in the queue. `is_busy`: whether it works for anybody; None unknown."""
+    """One sample. `tokens`: a count of prefilled tokens that grows by a chunk at a time, from any
+    start. `waiting`: requests in the queue. `is_busy`: whether it serves any client; None is
+    unknown."""
 
     source: str
     tokens: int
@@ -41,7 +42,7 @@ _Read = Callable[[httpx2.Client], "Reading | None"]
 
 
 class Gauges:
-    """Asks one server, always in the best way it offers. For one thread at a time."""
+    """Polls one server, by the best method that it offers. For one thread at a time."""
 
     def __init__(self, facts: ServerFacts, api_key: str | None) -> None:
         self._facts, self._api_key = facts, api_key
@@ -51,25 +52,25 @@ class Gauges:
 
     @property
     def can_tell(self) -> bool:
-        """Whether it is worth asking."""
+        """Whether the server reports progress at all."""
         return self._facts.dialect == sglang.NAME
 
     @property
     def asks(self) -> bool:
-        """Whether a look is a question to the server, of which one process asks for all."""
+        """Whether polling sends a query to the server: then one process polls for all."""
         return True
 
     def first(self) -> Reading | None:
-        """Where the counter stands, and whether the server is idle. None when it tells nothing."""
+        """The counter's value, and whether the server is idle. None if it reports nothing."""
         return self._ask(self._first)
 
     def next(self) -> Reading | None:
-        """A later look; None when there was no answer."""
+        """A later sample; None without an answer."""
         return self._ask(self._metrics if self._has_metrics else self._loads)
 
     def go_on(self, source: str) -> None:
-        """In place of `first`, where another has read before: counts of two sources do not
-        compare."""
+        """Instead of `first`, if another process has polled before: counts from two sources cannot
+        be compared."""
         self._has_metrics = source == METRICS
         self.source = source
 
@@ -85,8 +86,8 @@ class Gauges:
         return found
 
     def _first(self, client: httpx2.Client) -> Reading | None:
-        # kt leaves the lists in /metrics standing when it falls idle (real/sglang-kt-0.7.2-cpu/
-        # cut.jsonl), so only /v1/loads knows whether anybody is being served.
+        # kt leaves the lists in /metrics unchanged when it becomes idle (real/sglang-kt-0.7.2-cpu/
+        # cut.jsonl), so only /v1/loads shows whether the server is idle.
         counted = self._metrics(client)
         self._has_metrics = counted is not None
         loads = self._loads(client)
@@ -106,8 +107,8 @@ class Gauges:
 
 
 def of_metrics(text: str) -> Reading | None:
-    """From the counter `sglang:realtime_tokens_total`; None where it is missing: nothing was
-    prefilled yet, or it is a version without it. Ranks of one replica count the same tokens."""
+    """From the counter `sglang:realtime_tokens_total`; None if it is missing: nothing was prefilled
+    yet, or the version does not have it. Ranks of one replica count the same tokens."""
     ranks: dict[str, float] = {}
     waiting, is_sglang = 0, False
     for name, labels, value in _SAMPLE.findall(text):
@@ -124,7 +125,7 @@ def of_metrics(text: str) -> Reading | None:
 
 
 def of_loads(body: dict[str, list[dict[str, int]]]) -> Reading:
-    """From the tokens that are in use, which include the chunk that is being computed."""
+    """From the tokens in use, which include the chunk that is being computed."""
     loads = body["loads"]
     used, waiting, running = (
         sum(int(load[name]) for load in loads)

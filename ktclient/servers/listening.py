@@ -1,6 +1,6 @@
-"""Which run of a server answers on this machine: the socket on which it listens.
+"""Identify the run of a server on this machine by its listening socket.
 
-No server tells when it was started (sglang's /v1/models has `created`, which is the time of the
+No server reports when it was started (sglang's /v1/models has `created`, which is the time of the
 answer). But the kernel numbers its listening socket: another run has another number.
 """
 
@@ -19,9 +19,9 @@ _LISTEN = "0A"
 
 
 def run_of(url: str) -> str | None:
-    """What is the same as long as the same process listens there; None for another machine's, or
-    where the kernel does not tell. An SSH tunnel has a run of its own: a changed one is another
-    server perhaps, an unchanged one proves nothing about its far end."""
+    """An id that stays the same while the same process listens there; None for another machine, or
+    if the kernel does not report it. An SSH tunnel has its own run: a changed id may mean another
+    server, an unchanged one proves nothing about the server behind it."""
     if not urls.is_local(url):
         return None
     parts = urlsplit(url)

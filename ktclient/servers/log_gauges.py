@@ -1,12 +1,12 @@
-"""The best source of progress: the log of a server that we started ourselves on this machine.
+"""The best source of progress: the log of a server that ktserver started on this machine.
 
-One line for each chunk, in every version and without a flag, and reading it asks the server
-nothing. The line is written when the result of a chunk is processed, in the same moment in which
+It has one line for each chunk, in every version and without a flag, and reading it sends no query
+to the server. The line is written when the result of a chunk is processed, in the same moment as
 `sglang:realtime_tokens_total` counts it (sglang-kt 0.7.2 scheduler_output_processor_mixin.py:337,
 scheduler_metrics_mixin.py:240; sglang 0.5.17 batch_result_processor.py:368): one chunk after
-/v1/loads, which includes the chunk in work. Python's logging writes each line out at once.
+/v1/loads, which includes the current chunk. Python's logging writes each line immediately.
 
-A log names no request: beside others its count is a sum for all, as that of /metrics is.
+A log names no request: beside other requests its count is a sum for all, like that of /metrics.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOG = "log"
 
 
 def gauges(facts: ServerFacts, api_key: str | None, folder: Path) -> Gauges:
-    """The best that there is for this server. `folder`: where our servers have their folders."""
+    """The best source for this server. `folder`: the folder of ktserver's servers."""
     log = registry.log_of(folder, facts.url) if facts.dialect == sglang.NAME else None
     if log is None or not os.access(log, os.R_OK):
         return Gauges(facts, api_key)
@@ -33,7 +33,7 @@ def gauges(facts: ServerFacts, api_key: str | None, folder: Path) -> Gauges:
 
 
 class LogGauges(Gauges):
-    """Counts in the log. Whether others are being served, only the server itself can tell."""
+    """Counts tokens in the log. Only the server itself reports whether it serves other clients."""
 
     def __init__(self, facts: ServerFacts, api_key: str | None, log: Path) -> None:
         super().__init__(facts, api_key)
@@ -43,22 +43,22 @@ class LogGauges(Gauges):
 
     @property
     def asks(self) -> bool:
-        """A file is read by each for itself; the server is asked once, at the beginning."""
+        """Each process reads the file itself; the server is queried once, at the start."""
         return not self._has_log
 
     def first(self) -> Reading | None:
-        """The count begins here, at 0. None when neither the log nor the server tells anything."""
+        """The count starts here, at 0. None if neither the log nor the server reports anything."""
         self._has_log = self._begins()
         asked = super().first()
         if not self._has_log:
             return asked
         waiting, is_busy = (asked.waiting, asked.is_busy) if asked else (0, None)
         self.source = LOG
-        # What was counted while the server was asked is after the beginning.
+        # Tokens counted while the server was queried belong to the count.
         return Reading(LOG, self._count.tokens, waiting, is_busy)
 
     def next(self) -> Reading | None:
-        """A later look; None when the log cannot be read just now."""
+        """A later sample; None if the log cannot be read now."""
         if not self._has_log:
             return super().next()
         try:
@@ -69,7 +69,7 @@ class LogGauges(Gauges):
         return Reading(LOG, self._count.tokens, self._count.queued)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._log.close()
 
     def _begins(self) -> bool:

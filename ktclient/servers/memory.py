@@ -1,8 +1,8 @@
-"""What servers told about themselves, kept per server and model: a busy one tells it late.
+"""Remember what servers reported about themselves, per server and model: a busy one answers late.
 
-Remembered facts are used at once while nothing speaks against them. They are doubted, and the
-server is asked again, when another model or window answers under that name, when another process
-listens there, when it refused what they allow, and when they are old.
+Remembered facts are used immediately unless there is a doubt. They are doubted, and the server is
+queried again, if another model or window answers under that name, if another process listens
+there, if the server refused what they allow, and if they are old.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from jobs import clock
 from ktclient.servers.dialects.dialect import ServerFacts
 
 LASTS_SECONDS = 3600.0
-"""Facts of a server of which nobody can say whether it was started anew since."""
+"""How long facts last if it is unknown whether the server was restarted since."""
 LASTS_SAME_RUN_SECONDS = 86_400.0
-"""Facts of one whose listening socket is still the same."""
+"""How long facts last if the server's listening socket is still the same."""
 _PASSING = ("is_busy", "running", "waiting")
-"""True of a moment only: never kept."""
+"""True only for a moment: never stored."""
 _OURS = ("url", "model", "dialect", *_PASSING)
-"""What a probe knows better."""
+"""Fields for which a probe is more reliable."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """Facts as they were told at a time (UTC). `doubt`: why they may be no longer true; then they
-    are only a last resort. `is_refuted`: they are wrong, and not to be used at all."""
+    """Facts as reported at a time (UTC). `doubt`: why they may no longer be true; then they are
+    only a last resort. `is_refuted`: they are wrong, and must not be used at all."""
 
     facts: ServerFacts
     told_at: str
@@ -35,7 +35,7 @@ class Known:
 
 
 def save(memory: Memory, server: str, facts: ServerFacts, run: str | None) -> None:
-    """Keep what a survey gave; nothing when it gave nothing. `run` is `listening.run_of`."""
+    """Store the result of a survey, unless it is empty. `run` comes from `listening.run_of`."""
     if facts.progress is None:
         return
     kept = {name: value for name, value in asdict(facts).items() if name not in _PASSING}
@@ -44,15 +44,15 @@ def save(memory: Memory, server: str, facts: ServerFacts, run: str | None) -> No
 
 
 def invalidate(memory: Memory, server: str, model: str, why: str) -> None:
-    """The server acted against what is remembered of it."""
+    """Mark the remembered facts as wrong: the server contradicted them."""
     note = memory.recall(server, _name(model))
     if note is not None:
         memory.remember(server, _name(model), {**note, "refuted": why})
 
 
 def load(memory: Memory, server: str, probed: ServerFacts, run: str | None) -> Known | None:
-    """What was told before by the server and model that were just probed, and whether that still
-    holds; None when nothing is remembered."""
+    """What the server and model that were just probed reported before, and whether it still holds;
+    None if nothing is remembered."""
     note = memory.recall(server, _name(probed.model))
     facts = _facts_of(note)
     if note is None or facts is None:
@@ -63,13 +63,13 @@ def load(memory: Memory, server: str, probed: ServerFacts, run: str | None) -> K
         return Known(facts, told_at, refuted, is_refuted=True)
     lasts = LASTS_SAME_RUN_SECONDS if run is not None and run == told_run else LASTS_SECONDS
     age = _age(told_at)
-    doubt = None if age is not None and 0 <= age <= lasts else f"told at {told_at}"
+    doubt = None if age is not None and 0 <= age <= lasts else f"reported at {told_at}"
     return Known(_joined(probed, facts), told_at, doubt)
 
 
 def facts_known(memory: Memory, server: str, model: str) -> ServerFacts | None:
-    """What was told last by this server under this name of a model, if nothing has refuted it
-    since; without a look at the server itself. None when nothing is remembered."""
+    """What this server last reported under this model name, if nothing has refuted it since; does
+    not query the server. None if nothing is remembered."""
     note = memory.recall(server, _name(model))
     return None if note is None or note.get("refuted") else _facts_of(note)
 
@@ -81,7 +81,7 @@ def _refutation(
         return str(refuted)
     if probed.dialect != facts.dialect:
         return f"it was {facts.dialect} and is {probed.dialect}"
-    # llama.cpp's own window, of a slot, may be less than the one that a probe sees.
+    # llama.cpp's window of a slot may be smaller than the window that a probe reports.
     if probed.dialect == "sglang" and probed.window != facts.window:
         return f"its window was {facts.window} and is {probed.window}"
     if run is not None and told_run is not None and run != told_run:
@@ -90,12 +90,12 @@ def _refutation(
 
 
 def _joined(probed: ServerFacts, facts: ServerFacts) -> ServerFacts:
-    """What was remembered, under the probe's name and address."""
+    """The remembered facts, with the probe's name and address."""
     return replace(facts, **{name: getattr(probed, name) for name in _OURS})
 
 
 def _facts_of(note: dict[str, Any] | None) -> ServerFacts | None:
-    """What cannot be read is nothing: it is only a memory. A later version may know less."""
+    """Unreadable data counts as none. A later version may know fewer fields."""
     kept = (note or {}).get("facts")
     if not isinstance(kept, dict):
         return None
@@ -107,7 +107,7 @@ def _facts_of(note: dict[str, Any] | None) -> ServerFacts | None:
 
 
 def _age(told_at: str) -> float | None:
-    """Seconds; negative when the clock was set back."""
+    """Age in seconds; negative if the clock was set back."""
     try:
         return clock.seconds_between(told_at, clock.now())
     except ValueError:
@@ -119,7 +119,7 @@ def _name(model: str) -> str:
 
 
 class Memory(Protocol):
-    """Where facts about a pool (a server) are kept: the store, or an attempt's view of it."""
+    """Where facts about a pool (a server) are stored: the store, or an attempt's view of it."""
 
     def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
 

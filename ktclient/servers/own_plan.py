@@ -1,4 +1,4 @@
-"""From options to a planned server: what `ktserver plan` shows, and `ktserver up` starts."""
+"""Plan a server from options: the plan that `ktserver plan` shows and `ktserver up` starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENTRY = Path(overrides.__file__).with_name(overrides.ENTRY)
 
 @dataclass(frozen=True)
 class Wanted:
-    """As typed; None or empty where nothing was."""
+    """The options as typed; None or empty if not given."""
 
     profile: str
     model: str
@@ -36,7 +36,7 @@ class Wanted:
 def work_out(wanted: Wanted, settings: Settings) -> Planned:
     """The plan for this machine, with its reasons. Writes nothing.
 
-    Where the settings hold a key, the server is to ask for it: see `write_key`. Raises
+    If the settings have an API key, the server will require it: see `write_key`. Raises
     `NoSuchProfile` and `PlanRefused`.
     """
     chosen = plan_profile.load(wanted.profile)
@@ -67,13 +67,13 @@ def work_out(wanted: Wanted, settings: Settings) -> Planned:
 
 
 def write_key(planned: Planned, settings: Settings) -> Path | None:
-    """Before such a plan is run or handed out: the file that its key comes by, if it has one."""
+    """Write the key file of a plan, before it is run or exported; None if it has no key."""
     if settings.api_key and str(settings.state.root / key_file.NAME) in planned.plan.argv:
         return key_file.write(settings.state.root, settings.api_key)
     return None
 
 
 def _model(text: str) -> str:
-    """A folder by its whole path, for a server that starts elsewhere; a hub's name as it is."""
+    """A folder as an absolute path, for a server that starts elsewhere; a hub name unchanged."""
     path = Path(text).expanduser()
     return str(path.absolute()) if path.exists() or text.startswith(("~", ".")) else text

@@ -1,8 +1,8 @@
-"""One poller for each server: whoever holds its lease asks, all others read what was answered.
+"""One poller for each server: the process that holds its lease polls, all others read the results.
 
 The lease is a flock, which the kernel drops when its holder dies, however it dies. Readings are a
-small file, replaced at each look. Their moments are of CLOCK_MONOTONIC, which on Linux is one clock
-for all processes since boot (clock_gettime(2)); the boot is named beside them.
+small file, replaced at each poll. Their times are of CLOCK_MONOTONIC, which on Linux is one clock
+for all processes since boot (clock_gettime(2)); the boot id is stored beside them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from jobs.store.state_dir import StateDir
 from ktclient.servers.gauges import Reading
 
 KEPT = 8
-"""Readings in the file, so that who looks less often than they come misses none."""
+"""Readings in the file, so that a process that reads less often than they come misses none."""
 
 Seen = tuple[Reading, float]
-"""A reading and its moment (monotonic seconds)."""
+"""A reading and its time (monotonic seconds)."""
 
 
 def key_of(url: str) -> str:
-    """The name of a server's files."""
+    """The base name of a server's files."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
 class PollLease:
-    """The lease on polling one server, and the readings that go with it. For one thread."""
+    """The lease on polling one server, and its readings. For one thread."""
 
     def __init__(self, state: StateDir, url: str) -> None:
         key = key_of(url)
@@ -41,20 +41,20 @@ class PollLease:
         self._told: list[Seen] = []
 
     def is_ours(self) -> bool:
-        """Whether it is this process that polls: it holds the lease, or has just taken it."""
+        """Whether this process polls: it holds the lease, or has just acquired it."""
         if self._held is None:
             try:
                 self._held = identity.hold(self._lease)
                 if self._held is not None:
                     self._held.sign()
-                    self._told = self.told()  # who has read none of them yet still may
+                    self._told = self.told()  # other processes may not have read them yet
             except OSError:  # the disk is full, or the state directory gone
                 self.end()
         return self._held is not None
 
     def tell(self, reading: Reading, moment: float) -> None:
-        """Show all others what was seen. Nobody waits for it: a disk that is full keeps them from
-        knowing, and nothing more."""
+        """Publish a reading to the other processes. Nothing waits for it: if the disk is full, they
+        only miss it."""
         self._told = [*self._told, (reading, moment)][-KEPT:]
         rows = [[asdict(one), at] for one, at in self._told]
         draft = self._readings.with_suffix(".draft")  # only the holder writes
@@ -65,8 +65,8 @@ class PollLease:
             os.replace(draft, self._readings)
 
     def told(self, after: float = 0.0) -> list[Seen]:
-        """What was seen in this boot after a moment, by whoever polls or did. What cannot be read
-        is nothing."""
+        """The readings of this boot after a time, from the current or an earlier poller. Unreadable
+        data counts as none."""
         try:
             told: Any = json.loads(self._readings.read_text(encoding="utf-8"))
             if told["boot"] != identity.boot_id():
@@ -77,7 +77,7 @@ class PollLease:
         return [(one, at) for one, at in seen if after < at <= time.monotonic()]
 
     def end(self) -> None:
-        """Leave the lease to another."""
+        """Release the lease."""
         held, self._held = self._held, None
         if held is not None:
             held.release()

@@ -1,4 +1,4 @@
-"""Who answers at a URL: one GET of /v1/models, which every server answers at once."""
+"""Identify the server at a URL: one GET of /v1/models, which every server answers immediately."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 
 
 def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFacts:
-    """Ask the server at root `url` who it is.
+    """Identify the server at root `url`.
 
     Raises a leaf of `ServerUnreachable`, `TlsFailed`, and what `parse` raises.
     """
@@ -29,7 +29,7 @@ def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFact
 
 
 def names(url: str, api_key: str | None) -> tuple[str, ...]:
-    """All models that the server names. Raises what `probe` raises."""
+    """All models that the server lists. Raises what `probe` raises."""
     try:
         with connection.short_client(api_key, url) as client:
             answer = client.get(f"{url}/v1/models")
@@ -40,27 +40,27 @@ def names(url: str, api_key: str | None) -> tuple[str, ...]:
 
 
 def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
-    """What /v1/models said. Raises `Unauthorized`, `WrongAddress`, `Redirected`, `TlsFailed`,
-    `ServerBusy`, `RateLimited`, `ServerBroke`."""
+    """Parse the answer of /v1/models. Raises `Unauthorized`, `WrongAddress`, `Redirected`,
+    `TlsFailed`, `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
     if status in (
         *status_errors.NO_SERVER_BEHIND,
         504,
-    ):  # nothing was asked yet, so nothing is lost by waiting
+    ):  # no request was sent yet, so waiting costs nothing
         raise ServerBusy(
-            f"a proxy answers at {url}, but no server behind it (HTTP {status}); start that, or "
-            "wait until it is up"
+            f"a proxy answers at {url}, but no server behind it (HTTP {status}); start the server, "
+            "or wait until it is up"
         )
     entries = _entries(answer) if status == 200 else None
     if entries:
         return _facts(url, entries, model)
     if entries is not None:
-        raise ModelUnknown(f"the server at {url} names no model: load one there, and try again")
+        raise ModelUnknown(f"the server at {url} lists no model: load one there, and retry")
     if status != 200 and not isinstance(known := error_mapping.by_answer(url, answer), _VAGUE):
         raise known
     raise WrongAddress(
-        f"what answers at {url} is not an OpenAI-compatible server: GET /v1/models gave "
-        f"HTTP {status}{_page(answer)}. Give the URL without a path, like http://host:40001"
+        f"the service at {url} is not an OpenAI-compatible server: GET /v1/models returned "
+        f"HTTP {status}{_page(answer)}. Use a URL without a path, like http://host:40001"
     )
 
 
@@ -74,20 +74,20 @@ def _page(answer: httpx2.Response) -> str:
 
 
 def _entries(answer: httpx2.Response) -> list[dict[str, object]] | None:
-    """The models that it names; None when it is no list of models."""
+    """The models that it lists; None if the body is no list of models."""
     try:
         body = answer.json()
         data, is_list = body["data"], body.get("object") == "list"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if not data and is_list:  # Ollama without models says null
+    if not data and is_list:  # Ollama without models returns null
         return []
     entries = data if isinstance(data, list) else []
     return [entry for entry in entries if isinstance(entry, dict) and "id" in entry] or None
 
 
 def _name(entry: dict[str, object]) -> str:
-    """As text that can be sent and stored."""
+    """The model's name as text that can be sent and stored."""
     return str(entry["id"]).encode("utf-8", "replace").decode()
 
 

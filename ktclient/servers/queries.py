@@ -1,4 +1,4 @@
-"""Short questions to a server that was probed. A server that does not answer them is no error."""
+"""Short queries to a probed server. A server that does not answer them is not an error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import Dialect, ServerFacts
 
 FOLDER_SECONDS = 3.0
-"""For what sglang answers at once: whoever submits waits for it."""
+"""For a query that sglang answers immediately: a submit waits for it."""
 
 _DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
@@ -22,24 +22,29 @@ _DIALECTS: Mapping[str, Dialect] = {
 
 
 def request_fields(facts: ServerFacts, rid: str, thinking: bool | None = None) -> dict[str, object]:
-    """Fields to add to a chat request for this server. `thinking`, where it was said outright, is
-    sent to any server: one that knows no such field refuses it, and says so."""
+    """Fields to add to a chat request for this server. An explicit `thinking` is sent to any
+    server: one that does not know the field refuses the request with a message."""
     fields = _DIALECTS[facts.dialect].extras(rid)
     return fields if thinking is None else {**fields, **template_kwargs(thinking)}
 
 
 def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:
-    """Prompt tokens of one user message by the server's own tokenizer; None when not to be had."""
+    """Prompt tokens of one user message by the server's own tokenizer; None if not available."""
     try:
         with connection.short_client(api_key, facts.url) as client:
             return _DIALECTS[facts.dialect].count(client, facts.url, facts.model, message)
-    except (httpx2.HTTPError, ValueError, KeyError, TypeError):  # gone, or not what it seems
+    except (
+        httpx2.HTTPError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # gone, or not the expected kind of server
         return None
 
 
 def survey(facts: ServerFacts, api_key: str | None, patience: float) -> ServerFacts:
-    """The same facts and whatever else the server tells; each question waits `patience` seconds
-    at most, and is asked once."""
+    """The same facts and all others that the server reports; each query is sent once and waits
+    `patience` seconds at most."""
     try:
         with connection.short_client(api_key, facts.url) as client:
             return _DIALECTS[facts.dialect].survey(client, facts, patience)
@@ -48,7 +53,7 @@ def survey(facts: ServerFacts, api_key: str | None, patience: float) -> ServerFa
 
 
 def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
-    """The folder (or the hub's name) that the server took its tokenizer from; None if untold."""
+    """The folder (or hub name) of the server's tokenizer; None if not reported."""
     if facts.dialect != sglang.NAME:
         return None
     try:
@@ -61,8 +66,8 @@ def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
 
 
 def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
-    """Whether the server computes nothing for anybody now. None when nobody can say; a server
-    that is not there computes nothing."""
+    """Whether the server computes nothing for any client now. None if unknown; a server that does
+    not listen computes nothing."""
     try:
         with connection.short_client(api_key, facts.url) as client:
             return _DIALECTS[facts.dialect].is_silent(client, facts.url)
@@ -73,7 +78,7 @@ def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
 
 
 def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
-    """Ask the server to stop a request. False when it has no way to be asked, or did not answer."""
+    """Ask the server to stop a request. False if it has no abort endpoint, or did not answer."""
     try:
         with connection.short_client(api_key, facts.url) as client:
             return _DIALECTS[facts.dialect].abort(client, facts.url, rid)
@@ -82,9 +87,9 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
 
 
 def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch) -> bool:
-    """Whether the server answers anything at all now. sglang answers /model_info at once, also in
-    the middle of a prefill; /health and /v1/loads wait for the end of a chunk. A status that tells
-    of an error is an answer too."""
+    """Whether the server answers anything at all now. sglang answers /model_info immediately, even
+    during a prefill; /health and /v1/loads wait for the end of a chunk. An error status is an
+    answer too."""
     url = f"{facts.url}{_DIALECTS[facts.dialect].pulse_path}"
     try:
         with connection.pulse_client(api_key, facts.url, liveness.ANSWER_SECONDS, watch) as client:

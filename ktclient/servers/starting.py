@@ -1,7 +1,7 @@
-"""Servers that `ktserver` is starting right now: a job may be handed over, and waits for them.
+"""Servers that `ktserver` is starting: a job may be submitted, and waits for them.
 
-Loading takes minutes, and so does a restart after a crash. Who submits meanwhile should neither be
-turned away nor, having named no server, be answered by the embedded one.
+Loading takes minutes, and so does a restart after a crash. A submit during that time should neither
+be refused nor, if it names no server, go to the embedded one.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ _ON_THEIR_WAY = (server_state.STARTING, server_state.WAITING)
 
 @dataclass(frozen=True)
 class Coming:
-    """One of them, with what its plan says of it."""
+    """A starting server, with the facts from its plan."""
 
     facts: ServerFacts
     why: str
-    """In words: which it is, and how far."""
+    """A text: which server it is, and its stage."""
 
 
 def at(servers: Path, url: str) -> Coming | None:
-    """The one that will listen at this URL. `servers`: where our servers have their folders."""
+    """The starting server of this URL. `servers`: the folder of ktserver's servers."""
     found = (one for one in _all(servers) if registry.is_same_place(one.server.url, url))
     return next((_coming(one) for one in found), None)
 
 
 def on_port(servers: Path, ports: tuple[int, ...]) -> Coming | None:
-    """The one that will listen on the first of these ports of this machine."""
+    """The starting server for the first of these ports on this machine."""
     found = (at(servers, f"http://127.0.0.1:{port}") for port in ports)
     return next((one for one in found if one is not None), None)
 
 
 def crashed_on(servers: Path, ports: tuple[int, ...]) -> str | None:
-    """In words: which of ours should listen on one of these ports, and has crashed."""
+    """A text about a ktserver server of one of these ports that has crashed; None without one."""
     for one in registry.all_of(servers):
         places = (f"http://127.0.0.1:{port}" for port in ports)
         if one.state == registry.CRASHED and any(
@@ -59,9 +59,11 @@ def _coming(one: Observed) -> Coming:
     dialect = sglang.NAME if server.engine.startswith("sglang") else openai_compatible.NAME
     pool = server.pool or server.planned_pool
     what = (
-        "to be started again" if one.state == server_state.WAITING else f"starting ({server.stage})"
+        "waiting for its restart"
+        if one.state == server_state.WAITING
+        else f"starting ({server.stage})"
     )
     return Coming(
         ServerFacts(server.url, dialect, server.model, server.context, pool),
-        f"your server {server.name!r} is {what}, and the job waits for it",
+        f"your server {server.name!r} is {what}; the job waits for it",
     )

@@ -1,4 +1,4 @@
-"""The facts of a server: remembered ones at once, and asked for where that costs little."""
+"""The facts of a server: remembered ones immediately, queried where that costs little."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Known
 
 BRIEF_SECONDS = 1.0
-"""What a server may take to answer when its facts are known: an idle one needs milliseconds."""
+"""Time limit for a query if the facts are known: an idle server needs milliseconds."""
 
 
 def survey(server: str, probed: ServerFacts, settings: Settings, patience: float) -> ServerFacts:
-    """For a command: what is remembered and holds, else what the server tells within `patience`
-    seconds. It is also asked when much is known, but briefly, and not while a job of ours keeps it
-    busy. Creates no store; one that is there remembers the answer."""
+    """For a command: remembered facts that still hold, else what the server reports within
+    `patience` seconds. The server is also queried if much is known, but briefly, and not while a
+    job of this ktjob keeps it busy. Creates no store; an existing one remembers the answer."""
     run = listening.run_of(probed.url)
     known, is_ours = _load(settings.state, server, probed, run)
     if is_sure(known) and is_ours:
         return _best(probed, known)
-    with contextlib.suppress(OSError):  # where questions are counted
+    with contextlib.suppress(OSError):  # the folder in which queries are counted
         settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = Inquiry(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:
@@ -38,8 +38,8 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
 def _load(
     state: StateDir, server: str, probed: ServerFacts, run: str | None
 ) -> tuple[Known | None, bool]:
-    """What is remembered, and whether a job of ours runs there. A store that cannot be used knows
-    nothing: whoever needs it for more will say so."""
+    """The remembered facts, and whether one of ktjob's own jobs runs there. An unusable store knows
+    nothing: code that needs it for more reports the error."""
     try:
         store = Store.open_if_any(state)
         if store is None:
@@ -66,7 +66,7 @@ def is_sure(known: Known | None) -> bool:
 
 @dataclass(frozen=True)
 class Inquiry:
-    """Whom to ask, and what is known of it."""
+    """The server to query, and what is known of it."""
 
     state: StateDir
     probed: ServerFacts
@@ -75,7 +75,7 @@ class Inquiry:
     known: Known | None
 
     def ask(self, patience: float, *, is_patient: bool = False) -> ServerFacts | None:
-        """What it says now; None when it is not to be asked."""
+        """The facts it reports now; None if it must not be queried now."""
         if self.probed.dialect == openai_compatible.NAME:
             return None
         if is_sure(self.known):
@@ -93,7 +93,7 @@ class Inquiry:
 
 
 def combined(probed: ServerFacts, known: Known | None, found: ServerFacts | None) -> ServerFacts:
-    """The answer; where there was none, what is remembered, with what the silence says."""
+    """The answer; without one, the remembered facts, marked busy if the silence shows that."""
     if found is not None and found.progress is not None:
         return found
     best = _best(probed, known)
@@ -101,5 +101,5 @@ def combined(probed: ServerFacts, known: Known | None, found: ServerFacts | None
 
 
 def _best(probed: ServerFacts, known: Known | None) -> ServerFacts:
-    """What is only old is better than nothing; what was refuted is not."""
+    """Old facts are better than none; refuted ones are not."""
     return probed if known is None or known.is_refuted else known.facts

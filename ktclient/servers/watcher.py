@@ -1,8 +1,8 @@
-"""Looks at a server in a thread of its own while a request is prefilled.
+"""Poll a server in a separate thread while a request is prefilled.
 
-Not in the thread that asks whether the server lives: /v1/loads may take minutes to answer, when
-kernels are compiled in a chunk, and that must not look like a server that hangs. Of all processes
-here that wait for one server one asks it (`one_poller`), and the others look at what it saw.
+Not in the thread that checks liveness: /v1/loads may take minutes to answer if kernels are compiled
+in a chunk, and that must not look like a hung server. Of all processes here that wait for one
+server, one polls it (`poll_lease`), and the others read its results.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ktclient.servers.poll_lease import PollLease
 
 METRICS_SECONDS = 2.0
 LOADS_SECONDS = 5.0
-"""/v1/loads interrupts the scheduler between two chunks, so it is asked less."""
+"""/v1/loads interrupts the scheduler between two chunks, so it is polled less often."""
 TURN_SECONDS = 0.5
-"""Between two looks at what another process saw, and whether it still polls."""
+"""Between two checks of another process's readings, and whether that process still polls."""
 FIRST_SECONDS = 1.0
-"""How long a request is held back for the first reading. An idle server gives it in milliseconds;
-one that needs longer serves others, and what it then counts is an estimate anyway."""
+"""How long a request is held back for the first reading. An idle server answers in milliseconds; a
+slower one serves other requests, and then its counts are estimates anyway."""
 FRESH_SECONDS = 10.0
-"""So old may be what another process saw, to begin with it."""
+"""Maximum age of another process's reading to start with."""
 
 
 class GaugeWatcher:
-    """Readings of one server. The first is had at the start, before the request is sent."""
+    """Readings of one server. The first is taken at the start, before the request is sent."""
 
     def __init__(self, gauges: Gauges, poller: PollLease) -> None:
         self._gauges, self._shared = gauges, poller
@@ -42,12 +42,12 @@ class GaugeWatcher:
         self._seen_at = 0.0
         self._has_begun = False
         self._followed: str | None = None
-        """The source of what another process saw."""
+        """The source of another process's readings."""
         turn = min(TURN_SECONDS, METRICS_SECONDS)
         self._poller = Poller([Question(self._turn, turn, at_once=True)])
 
     def start(self) -> None:
-        """Returns when the first look was answered, or after `FIRST_SECONDS`."""
+        """Start to poll. Returns after the first reading, or after `FIRST_SECONDS`."""
         if not self._gauges.can_tell:
             return
         self._seen_at = time.monotonic() - FRESH_SECONDS
@@ -58,16 +58,16 @@ class GaugeWatcher:
         self.stop()
 
     def stop(self) -> None:
-        """Look no more, and let another process ask. A question under way is not cut short:
-        sglang-kt would keep it and answer it before anybody else's; nor does another begin until
-        it has been answered."""
+        """Stop polling, and let another process poll. A running query is not cut short: sglang-kt
+        would keep it and answer it before those of other clients. No new query starts until it has
+        been answered."""
         self._poller.stop()
         if self._at_work.acquire(blocking=False):
             self._shared.end()
             self._at_work.release()
 
     def readings(self) -> Iterator[tuple[Reading, float]]:
-        """Those that came since the last call, each with its moment (monotonic)."""
+        """The readings since the last call, each with its time (monotonic seconds)."""
         while not self._readings.empty():
             yield self._readings.get()
 
@@ -78,7 +78,7 @@ class GaugeWatcher:
                     self._ask()
                 else:
                     self._look()
-        if self._poller.is_stopped:  # asked for while a question was under way
+        if self._poller.is_stopped:  # `stop` was called while a query was running
             self._shared.end()
 
     def _ask(self) -> None:
@@ -88,7 +88,7 @@ class GaugeWatcher:
         now = time.monotonic()
         every = LOADS_SECONDS if self._gauges.source == LOADS else METRICS_SECONDS
         if self._gauges.asks and now - self._asked_at < every:
-            return  # a log is read at every turn: that costs nobody anything
+            return  # a log is read at every turn, which costs the server nothing
         self._asked_at = now
         reading = self._gauges.next() if self._has_begun else self._gauges.first()
         if reading is not None:
@@ -100,7 +100,7 @@ class GaugeWatcher:
         self._has_seen.set()
 
     def _look(self) -> None:
-        """What another process saw: it reads for a request of its own, so the server is busy."""
+        """Take another process's readings: it polls for its own request, so the server is busy."""
         for reading, moment in self._shared.told(after=self._seen_at):
             self._followed = reading.source
             self._seen_at = self._asked_at = moment

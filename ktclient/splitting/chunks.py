@@ -1,4 +1,4 @@
-"""A text cut into chunks of about the same size, at the best places there are. Pure.
+"""Cut a text into chunks of about the same size, at the best places available. Pure.
 
 Nothing is lost: the chunks, without what each repeats of the one before, are the text.
 """
@@ -15,9 +15,9 @@ from ktclient.splitting import structure
 from ktclient.splitting.structure import Place, Rank
 
 ATOMS = 64
-"""A chunk is put together of about so many atoms, the stretches that are counted."""
+"""A chunk consists of about this many atoms, the stretches that are counted."""
 _LARGEST = 4
-"""An atom is at most so many times as long as one should be."""
+"""An atom is at most this many times as long as intended."""
 _PENALTY = {
     Rank.CHAPTER: 0.0,
     Rank.PARAGRAPH: 0.15,
@@ -25,9 +25,9 @@ _PENALTY = {
     Rank.SENTENCE: 0.3,
     Rank.ANYWHERE: 0.6,
 }
-"""What a cut there costs, against one that is off by so large a share of the ideal size."""
+"""The cost of a cut there, in the unit of the size's deviation from the ideal, as a share of it."""
 _LEAST = 0.5
-"""No chunk is smaller than this share of the ideal size, if that can be had."""
+"""No chunk is smaller than this share of the ideal size, if possible."""
 
 Count = Callable[[str], float]
 
@@ -35,7 +35,7 @@ Count = Callable[[str], float]
 @dataclass(frozen=True)
 class Chunk:
     """Characters `start` to `end` of the text; from `lead` to `start` it repeats the one before.
-    `title`: the chapters that it is of, where there are any."""
+    `title`: the chapters that it covers, if any."""
 
     number: int
     lead: int
@@ -53,8 +53,8 @@ class _Atom:
 
 
 def cut(text: str, count: Count, most: float, overlap: float = 0.0) -> list[Chunk]:
-    """Chunks of at most `most` by `count`, as the sum over stretches, each repeating up to about
-    `overlap` of the one before it: whole sentences, and none where a chapter begins.
+    """Chunks of at most `most` by `count`, as the sum over stretches. Each repeats up to about
+    `overlap` of the one before it: whole sentences, and none if a chapter starts there.
 
     A single character may be more than `most`; it is then a chunk of its own.
     """
@@ -81,7 +81,7 @@ def cut(text: str, count: Count, most: float, overlap: float = 0.0) -> list[Chun
 
 
 def _atoms(text: str, count: Count, most: float) -> list[_Atom]:
-    """Stretches between places for a cut: long enough to be few, short enough to balance."""
+    """Stretches between possible cuts: long enough to be few, short enough to balance chunks."""
     density = max(count(text[: 1 << 16]) / min(len(text), 1 << 16), 1e-9)
     length = max(1, int(most / ATOMS / density))
     found: list[_Atom] = []
@@ -91,7 +91,7 @@ def _atoms(text: str, count: Count, most: float) -> list[_Atom]:
 
 
 def _stretches(text: str, length: int) -> Iterator[tuple[int, int, Rank]]:
-    """Of about `length` characters; a chapter begins one of its own."""
+    """Stretches of about `length` characters; a chapter starts a new one."""
     start, rank = 0, Rank.CHAPTER
     for place in itertools.chain(structure.places(text), [Place(len(text), Rank.CHAPTER)]):
         is_due = place.rank is Rank.CHAPTER or place.at - start >= length
@@ -104,7 +104,7 @@ def _stretches(text: str, length: int) -> Iterator[tuple[int, int, Rank]]:
 def _divided(
     text: str, start: int, end: int, rank: Rank, longest: int
 ) -> Iterator[tuple[int, int, Rank]]:
-    """A long line cut after its sentences, and where there are none anywhere."""
+    """A long line cut after its sentences, or anywhere if it has none."""
     while end - start > longest:
         ends = list(structure.sentences(text, start, start + longest))
         at = ends[-1] if ends else structure.cut_near(text, start + longest, start)
@@ -114,7 +114,7 @@ def _divided(
 
 
 def _small_enough(text: str, atom: _Atom, count: Count, most: float) -> list[_Atom]:
-    """Halved until it is a small share of a chunk: what looks short may be many tokens."""
+    """Halved until it is a small share of a chunk: a short text may be many tokens."""
     middle = structure.cut_near(text, (atom.start + atom.end) // 2, atom.start)
     if atom.tokens <= most / 4 or not atom.start < middle < atom.end:
         return [atom]
@@ -126,7 +126,7 @@ def _small_enough(text: str, atom: _Atom, count: Count, most: float) -> list[_At
 
 
 def _starts(atoms: Sequence[_Atom], most: float) -> Iterator[_Atom]:
-    """The atoms with which the second chunk and those after it begin."""
+    """The first atoms of the second and all later chunks."""
     sums = [0.0, *itertools.accumulate(atom.tokens for atom in atoms)]
     first = 0
     while first < len(atoms) - 1 and (left := sums[-1] - sums[first]) > most:
@@ -139,11 +139,11 @@ def _starts(atoms: Sequence[_Atom], most: float) -> Iterator[_Atom]:
 def _best_end(
     atoms: Sequence[_Atom], sums: Sequence[float], first: int, ideal: float, most: float
 ) -> int:
-    """Which atom the next chunk begins with."""
+    """The index of the next chunk's first atom."""
     low = bisect.bisect_left(sums, sums[first] + ideal * _LEAST, first + 1)
     high = bisect.bisect_right(sums, sums[first] + most, first + 1) - 1
     candidates = range(low, min(high, len(atoms) - 1) + 1)
-    if not candidates:  # one atom alone is too much, or all that fits is little
+    if not candidates:  # one atom alone is too large, or all that fits is small
         return min(max(high, first + 1), len(atoms) - 1)
 
     def cost(end: int) -> float:
@@ -153,7 +153,7 @@ def _best_end(
 
 
 def _lead(text: str, before: int, start: int, length: float) -> int:
-    """Where the whole sentences begin that are repeated before `start`; none of two chunks back."""
+    """Where the whole sentences repeated before `start` begin; within the previous chunk."""
     if start == 0 or length < 1:
         return start
     least = max(before, start - int(length))
@@ -164,7 +164,7 @@ def _lead(text: str, before: int, start: int, length: float) -> int:
 
 
 def _title(headings: Sequence[Place], start: int, end: int) -> str:
-    """Of the chapter that it begins in, to that which it ends in."""
+    """The titles of the chapters that it begins and ends in."""
     marks = [place.at for place in headings]
     first = bisect.bisect_right(marks, start) - 1
     last = bisect.bisect_left(marks, end) - 1

@@ -1,7 +1,7 @@
-"""What is said to a model about a part of a text, and about the answers from all of them: in the
-text's own language, English or Chinese. Pure."""
+"""The prompts for a part of a text, and for combining the answers of all parts: in the text's own
+language, English or Chinese. Pure."""
 
-# ruff: noqa: RUF001 - the marks of Chinese text are meant
+# ruff: noqa: RUF001 - Chinese punctuation is intended
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ktclient.splitting.reduce import Item
 from ktclient.splitting.split_plan import Plan
 
 NOTHING = ("Nothing in this part.", "本部分没有相关内容。")
-"""What a part says that knows no answer to a question, in English and Chinese."""
+"""What a part without an answer to the question must reply, in English and Chinese."""
 
 
 def part_document(text: str, chunk: Chunk, plan: Plan) -> str:
-    """The part under a line that says which it is; what it repeats is marked as such."""
+    """The part under a line with its number; repeated text is marked."""
     total, chinese = len(plan.chunks), plan.is_chinese
     title = (
         f"{':' if chinese else ': '}{neutralize_template_marks(chunk.title)[0]}"
@@ -39,7 +39,7 @@ def part_document(text: str, chunk: Chunk, plan: Plan) -> str:
 
 
 def part_task(task: Task, chunk: Chunk, plan: Plan) -> Task:
-    """What is asked about one part."""
+    """The task for one part."""
     number, total = chunk.number, len(plan.chunks)
     if plan.is_chinese:
         where = f"上文是一篇长文的第{number}部分（共{total}部分）。"
@@ -64,21 +64,21 @@ def part_task(task: Task, chunk: Chunk, plan: Plan) -> Task:
 
 
 def has_nothing(text: str) -> bool:
-    """Whether a part's answer to a question is that it knows none."""
+    """Whether a part's reply says that it has no answer."""
     said = text.strip().strip("\"'“”").rstrip(".。").casefold()
     return said in {one.rstrip(".。").casefold() for one in NOTHING}
 
 
 def combining_document(items: Sequence[Item], plan: Plan) -> str:
-    """The answers in order, each under the number of its part. They are a model's words, and made
-    harmless as every document is."""
+    """The answers in order, each under the number of its part. They are a model's output, so
+    chat-template marks in them are neutralised as in every document."""
     return neutralize_template_marks(
         "\n\n".join(f"{heading(item, plan)}\n{item.text}" for item in items)
     )[0]
 
 
 def heading(item: Item, plan: Plan) -> str:
-    """Such as "[3] Chapter 7", or "[3-5]" of several."""
+    """The heading of an answer: "[3] Chapter 7", or "[3-5]" for several parts."""
     if item.first != item.last:
         return f"[{item.first}-{item.last}]"
     title = plan.chunks[item.first - 1].title
@@ -86,7 +86,7 @@ def heading(item: Item, plan: Plan) -> str:
 
 
 def combining_task(task: Task, plan: Plan, *, is_last: bool) -> Task:
-    """What is asked about the answers from several parts, or from all."""
+    """The task for combining the answers of several parts, or of all."""
     if plan.is_chinese:
         return Task(Kind.PROMPT, _combining_in_chinese(task, len(plan.chunks), is_last))
     cite = "Say which parts a statement comes from by their numbers, such as [3]."

@@ -1,4 +1,4 @@
-"""Many answers brought together in requests that hold them: which goes with which. Pure."""
+"""Group many answers into requests that combine them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Item:
-    """What was answered from parts `first` to `last`; `tokens` it is at most, with its heading."""
+    """The answer from parts `first` to `last`; at most `tokens` tokens, including its heading."""
 
     first: int
     last: int
@@ -18,8 +18,8 @@ class Item:
 
 
 def groups(sizes: Sequence[int], room: int) -> list[range]:
-    """Neighbours that go into one request together, in order: of at most `room` tokens, and about
-    equal. Where not even two fit, two are put together all the same, or it would never end."""
+    """Neighbours that go into one request, in order: at most `room` tokens each, and about equal.
+    If not even two fit, two are grouped anyway, or combining would never end."""
     total = sum(sizes)
     if total <= room or len(sizes) < 2:
         return [range(len(sizes))]
@@ -36,7 +36,8 @@ def groups(sizes: Sequence[int], room: int) -> list[range]:
 
 
 def levels(count: int, size: int, room: int) -> list[int]:
-    """How many requests each level takes, until one is left, when all answers are so long."""
+    """The number of requests of each level, until one is left, if all answers have `size`
+    tokens."""
     found = []
     while True:
         made = len(groups([size] * count, room))

@@ -1,5 +1,5 @@
-"""How a document too long for one request is read all the same: stored with its job, so that every
-attempt of it does the same. Nothing heavy is imported here."""
+"""The plan to split a document that is too long for one request: stored with its job, so that every
+attempt does the same. Nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from ktclient.splitting.chunks import Chunk
 from ktclient.tokens.estimate import Estimate
 
 HEADING_TOKENS = 64
-"""More than the heading of an answer that goes on to the next level: a number and two titles."""
+"""An upper bound for the heading of an answer that is combined: a number and two titles."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`sizes`: tokens of each chunk's whole message. `answer`: tokens that each may answer with.
-    `room`: tokens of answers that one request can bring together. `attempts`: of each part."""
+    """`sizes`: tokens of each chunk's whole message. `answer`: maximum tokens of each part's
+    answer. `room`: tokens of answers that one request can combine. `attempts`: maximum for each
+    part."""
 
     chunks: tuple[Chunk, ...]
     sizes: tuple[Estimate, ...]
@@ -28,12 +29,12 @@ class Plan:
 
     @property
     def levels(self) -> list[int]:
-        """How many requests each level of bringing together takes at most; the last is 1."""
+        """The maximum number of requests of each level of combining; the last is 1."""
         return reduce.levels(len(self.chunks), self.answer + HEADING_TOKENS, self.room)
 
     @property
     def total(self) -> int:
-        """All requests, at most."""
+        """The maximum number of requests."""
         return len(self.chunks) + sum(self.levels)
 
     @property
@@ -42,7 +43,7 @@ class Plan:
         return max(size.likely for size in self.sizes)
 
     def to_dict(self) -> dict[str, object]:
-        """For people's JSON: characters and tokens."""
+        """The plan for JSON output, in characters and tokens."""
         return {
             "parts": len(self.chunks),
             "requests": self.total,
@@ -61,7 +62,7 @@ class Plan:
         }
 
     def to_fields(self) -> dict[str, object]:
-        """For JSON."""
+        """The plan for storage, as JSON fields."""
         return {
             "answer": self.answer,
             "room": self.room,
@@ -75,7 +76,7 @@ class Plan:
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any]) -> Plan:
-        """The same from what `to_fields` gave."""
+        """The plan from the fields of `to_fields`."""
         rows = fields["chunks"]
         return cls(
             chunks=tuple(
@@ -90,5 +91,5 @@ class Plan:
 
 
 ANSWER = "answer"
-"""The name of the part that brings all together. Others are "3", of the text, and "2.1", the
-first of the second level."""
+"""The name of the part that combines all answers. Other names are "3", the third of the text, and
+"2.1", the first of the second level."""

@@ -1,10 +1,10 @@
 """Where a text may be cut: before a chapter, a paragraph, a line, after a sentence. Pure.
 
-Headings are found by their looks, in English, Chinese and Markdown; what is no heading and looks
-like one only makes a cut there a little more likely.
+Headings are recognised by their form, in English, Chinese and Markdown; a line that only looks like
+a heading merely makes a cut there a little more likely.
 """
 
-# ruff: noqa: RUF001 - the marks of Chinese text are meant
+# ruff: noqa: RUF001 - Chinese punctuation is intended
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MOST_TITLE = 80
 
 
 class Rank(IntEnum):
-    """How good a place for a cut is: the lower the better."""
+    """How good a place for a cut is: lower is better."""
 
     CHAPTER = 0
     PARAGRAPH = 1
@@ -53,7 +53,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Before character `at` the text may be cut; `title` of a chapter that begins there."""
+    """The text may be cut before character `at`; `title` of a chapter that begins there."""
 
     at: int
     rank: Rank
@@ -61,7 +61,7 @@ class Place:
 
 
 def places(text: str) -> Iterator[Place]:
-    """The starts of all lines, in order, without that of the text unless a chapter begins there."""
+    """The starts of all lines, in order; the start of the text only if a chapter begins there."""
     after_blank = True
     lines = _LINE.finditer(text)
     line = next(lines, None)
@@ -79,7 +79,7 @@ def places(text: str) -> Iterator[Place]:
 
 
 def heading(line: str, beneath: str = "") -> str:
-    """The title, if this line is a heading: by its own looks, or underlined."""
+    """The title, if this line is a heading by its form or its underline; else empty."""
     is_heading = _HEADING.fullmatch(line) is not None
     if not is_heading and beneath and len(line) <= _MOST_TITLE and line.strip():
         is_heading = _UNDERLINE.fullmatch(beneath) is not None
@@ -89,14 +89,14 @@ def heading(line: str, beneath: str = "") -> str:
 
 
 def sentences(text: str, start: int, end: int) -> Iterator[int]:
-    """Where sentences of this stretch end, in order; none at its own end."""
+    """Where sentences of this stretch end, in order, except at the stretch's own end."""
     for found in _SENTENCE_END.finditer(text, start, end):
         if start < found.end() < end and not is_inside(text, found.end()):
             yield found.end()
 
 
 def is_inside(text: str, at: int) -> bool:
-    """Whether a cut before this character would go through what people see as one."""
+    """Whether a cut before this character would split what people see as one character."""
     if not 0 < at < len(text):
         return False
     before, after = text[at - 1], text[at]
@@ -108,8 +108,8 @@ def is_inside(text: str, at: int) -> bool:
 
 
 def cut_near(text: str, at: int, least: int) -> int:
-    """The nearest place at or before `at` that is inside of no character, but not before `least`,
-    where all of a stretch would be one: then `at` itself."""
+    """The nearest place at or before `at` that splits no visible character, but not before `least`:
+    if the whole stretch is one character, then `at` itself."""
     place = at
     while place > least and is_inside(text, place):
         place -= 1

@@ -1,4 +1,4 @@
-"""How much a server may be given at the same time."""
+"""How many requests and tokens a server may be given simultaneously."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from ktclient.servers.selection import Target
 
 
 def of(store: Store, target: Target) -> Capacity:
-    """What the server may be given at once: as many as configured, else as it told, else one. What
-    it did not tell this time, because it was busy, it may have told before."""
+    """How much the server may be given simultaneously: the configured number, else what it
+    reported, else one request. A busy server may not have reported it this time, but may have
+    before."""
     facts = target.facts
     known = store.capacities().get(target.server, Capacity()) if _is_unknown(facts) else Capacity()
     if facts is None or known.tokens is not None:

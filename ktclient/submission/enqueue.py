@@ -1,4 +1,4 @@
-"""Storing the jobs of one submit: all of them, or none."""
+"""Store the jobs of one submit: all of them, or none."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def enqueue_all(
     on_progress: weights.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
 ) -> list[tuple[str, Forecast]]:
-    """Check everything that can be checked now, store the jobs, make sure that the runner lives.
-    Returns their ids: those of the first document in the order of the tasks, then the next one's.
+    """Check everything that can be checked now, store the jobs, make sure that the runner is alive.
+    Returns the ids: those of the first document in the order of the tasks, then the next one's.
 
-    `on_progress` is told about downloads, which happen here only when the embedded model's own
-    tokenizer is needed to say whether the document fits. `on_stored` is told each id as soon as
-    all jobs are on disk: from then on they run, whatever becomes of the caller.
+    `on_progress` reports downloads, which happen here only if the embedded model's tokenizer is
+    needed to decide whether the document fits. `on_stored` is called with each id as soon as all
+    jobs are on disk: from then on they run, even if the caller dies.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
-    `StoreUnusable`, of jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored then.
-    Once they are stored it raises nothing: without a runner the next command starts one.
+    `StoreUnusable`, and for jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored
+    then. Once the jobs are stored it raises nothing: without a runner the next command starts one.
     """
     needs = _needs(options, settings)
     before = preflight.forecast_all(documents, options.request, settings, on_progress)
@@ -71,7 +71,7 @@ def enqueue_all(
         if any(one.split is not None for one in each):
             capacities[kinds.POOL] = kinds.CAPACITY
         stored = store.submit_all(new, capacities)
-    if options.key is not None:  # another may have been first with another document
+    if options.key is not None:  # another process may have used the key for another document
         known = options.key, documents, options.request.tasks, options.request.generation
         idempotency.known(*known, settings)
     for job in stored:
@@ -137,7 +137,7 @@ def _job(
 
 
 def _needs(options: SubmitOptions, settings: config.Settings) -> tuple[str, ...]:
-    """Ids of the jobs to start after. One that fails from now on is seen to by the runner."""
+    """Ids of the jobs to start after. The runner handles one that fails from now on."""
     if not options.conditions.after:
         return ()
     with access.open_recovered(settings.state) as store:

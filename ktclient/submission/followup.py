@@ -1,4 +1,4 @@
-"""Another question about a document that is stored already."""
+"""Ask another question about an already stored document."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def ask(
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> tuple[str, Forecast]:
     """A new job on the document of an old one: same server, model, generation settings and limits
-    unless given. Returns its id, and the forecast.
+    unless given. Returns its id and its forecast.
 
-    `timeout` is in seconds. Counted and checked like any other request, but a busy server is not
-    waited for: it is asked for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`,
-    `StoreDamaged` where the document is gone, and what `enqueue` raises.
+    `timeout` is in seconds. Counted and checked like any other request, except that a busy server
+    is queried for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the
+    document is missing, and what `enqueue` raises.
     """
     task = tasks.task(False, question, None)
     with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
         spec = JobSpec.from_json(old.spec)
         if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
-            raise BadInput(f"job {old.id} is of a batch file and has no document to ask about")
+            raise BadInput(f"job {old.id} is a batch and has no document to ask about")
         document = Document(old.title, store.document(old.document).decode())
     request = RequestOptions(
         tasks=(task,),

@@ -1,4 +1,4 @@
-"""The key of a submit: what is submitted again under it is what is there already, and nothing else.
+"""The idempotency key of a submit: a second submit under the same key returns the existing jobs.
 
 The jobs of a submit are stored under KEY/0, KEY/1 …: all in one transaction, so all or none.
 """
@@ -25,9 +25,9 @@ _MOST = 200
 
 
 def check(key: str) -> str:
-    """Raises `BadInput` for what is no key."""
+    """Return a valid key. Raises `BadInput` for any other."""
     if not key or len(key) > _MOST or not key.isprintable():
-        raise BadInput(f"a key is one line of 1 to {_MOST} characters")
+        raise BadInput(f"a key must be one line of 1 to {_MOST} characters")
     return key
 
 
@@ -43,8 +43,8 @@ def known(
     manner: GenerationSettings,
     settings: Settings,
 ) -> list[str]:
-    """Ids of the jobs that were stored under the key, none if it is new. No server is asked. Raises
-    `BadInput` where something else was submitted under it."""
+    """Ids of the jobs that were stored under the key, empty if it is new. Queries no server. Raises
+    `BadInput` if something else was submitted under it."""
     if not settings.state.has_database():
         return []
     with access.open_recovered(settings.state) as store:
@@ -72,5 +72,5 @@ def _stored(store: Store, key: str) -> list[Job]:
 def _another(key: str, job_id: str) -> BadInput:
     return BadInput(
         f"the key {key!r} belongs to job {job_id}, with another document or question: "
-        "choose another key"
+        "use another key"
     )

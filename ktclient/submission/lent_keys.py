@@ -1,8 +1,8 @@
-"""Keys that nothing but the environment of a submitting command holds, kept for its jobs' workers.
+"""API keys that only a submitting command's environment holds, stored for its jobs' workers.
 
-A worker has the environment of whoever started its runner, yesterday or from another terminal, and
-the next runner, after a kill or a reboot, again another one. So such a key is lent: as a file for
-each server (0600), beside the store and never in it, until nothing waits or runs any more.
+A worker has the environment of the process that started its runner, yesterday or from another
+terminal, and the next runner, after a kill or a reboot, has yet another one. So such a key is lent:
+as a file for each server (0600), beside the store and never in it, until no job waits or runs.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ktclient.config.settings import Settings
 from ktclient.servers.poll_lease import key_of
 
 _WAIT_SECONDS = 30.0
-"""For others who lend; each takes as long as one commit."""
+"""Seconds to wait for other submits that lend a key; each takes as long as one commit."""
 
 
 @contextlib.contextmanager
 def lending(settings: Settings, server: str) -> Iterator[None]:
-    """Around the storing of jobs for this server: its key is there before they are, and nobody
-    sweeps it up in between. Does nothing where every worker finds the key by itself. Raises
+    """Wraps the storing of jobs for this server: the key is there before the jobs, and `sweep`
+    cannot delete it in between. Does nothing if every worker finds the key by itself. Raises
     `StoreUnusable`."""
     key = settings.borrowed_key(server)
     if key is None:
@@ -44,7 +44,7 @@ def lending(settings: Settings, server: str) -> Iterator[None]:
 
 
 def of(state: StateDir, server: str) -> str | None:
-    """The key that was lent for this server."""
+    """The key that was lent for this server; None if there is none."""
     try:
         return _file(state, server).read_text(encoding="utf-8")
     except OSError:
@@ -52,7 +52,7 @@ def of(state: StateDir, server: str) -> str | None:
 
 
 def sweep(state: StateDir) -> None:
-    """Forget them all, once no job waits or runs."""
+    """Delete all lent keys, if no job waits or runs. Raises `StoreUnusable`."""
     if not _folder(state).exists():
         return
     lock = _locked(state)
@@ -70,7 +70,7 @@ def _locked(state: StateDir) -> identity.HeldLock:
         _folder(state).mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = identity.hold(_folder(state) / "lock", _WAIT_SECONDS)
     if lock is None:
-        raise StoreUnusable(f"another process keeps {_folder(state) / 'lock'}; try again")
+        raise StoreUnusable(f"another process holds the lock {_folder(state) / 'lock'}; try again")
     return lock
 
 

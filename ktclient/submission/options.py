@@ -1,4 +1,4 @@
-"""What is stored with a request besides itself: label, conditions, priority, who is notified."""
+"""The options of a job besides its request: label, conditions, priority, notifications."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ktclient.submission.conditions import Conditions
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """A request, and how its job is to be queued. One job per task and document."""
+    """A request, and how its job is queued. One job per task and document."""
 
     request: RequestOptions
     priority: int = 0
     """Jobs of a higher priority start first."""
     conditions: Conditions = field(default_factory=Conditions)
     notifications: tuple[tuple[str, str], ...] = ()
-    """(channel, target) of each: what `notify.delivery.parse_targets` gives."""
+    """(channel, target) of each, as returned by `notify.delivery.parse_targets`."""
     key: str | None = None
-    """The idempotency key: what was submitted under it before is not stored again."""
+    """The idempotency key: a submit under a known key stores nothing again."""

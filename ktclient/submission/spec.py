@@ -1,12 +1,12 @@
 """What a job stores besides its document: enough to perform it, and nothing secret.
 
-A runner of an older ktjob may take a job of a newer one, when both share a state directory. What
-it must not misread comes with a new `VERSION`. What it may do without, the count of the tokens,
-the single questions of several and the manner, lies inside of "task": every version so far takes
-what it knows from there and leaves the rest, while an unknown field beside "task" was an error
-until now. Such a runner estimates the count itself, asks all questions in one prompt without a
-schema, asks without the system prompt, temperature, thinking and schema that were wished for, and
-holds each request to its time.
+A runner of an older ktjob may take a job of a newer one, if both share a state directory. Fields
+that it must not misread come with a new `VERSION`. Fields that it can do without (the token count,
+the single questions of several, the generation settings) are inside "task": every version so far
+reads what it knows from there and ignores the rest, while an unknown field beside "task" used to
+be an error. Such a runner estimates the count itself, asks all questions in one prompt without a
+schema, omits the system prompt, temperature, thinking and schema, and enforces the timeout of each
+request.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from ktclient.splitting.split_plan import Plan
 from ktclient.tokens.estimate import Estimate
 
 VERSION = 2
-"""A new one comes with a new schema of the database, so that no older runner takes such a job. What
-1 can say is stored as 1; a document that is to be split is 2."""
+"""A new version comes with a new database schema, so that no older runner takes such a job. Jobs
+that version 1 can express are stored as 1; a document that is to be split is 2."""
 _NEW_KINDS = (Kind.REQUEST, Kind.BATCH)
 """Unknown to version 1."""
 
 
 @dataclass(frozen=True)
 class JobSpec:
-    """One long request, to be made later by another process."""
+    """One long request, to be sent later by another process."""
 
     task: Task
     server: str
     """The server's root URL, or `config.EMBEDDED`."""
     model: str | None
-    """None: whatever the server serves."""
+    """None: the model that the server serves."""
     max_tokens: int
     timeout: float
     """Seconds for the whole request, from its start to its last token."""
     counted: Estimate | None = None
-    """Tokens of the whole message, where they were counted; the same three times if exactly."""
+    """Tokens of the whole message, if counted; three equal numbers if the count is exact."""
     manner: GenerationSettings = field(default_factory=GenerationSettings)
     split: Plan | None = None
-    """How the document is read in parts: the job conducts them, and asks nothing itself."""
+    """The split plan: the job conducts the parts, and sends no request itself."""
     is_lasting: bool = False
-    """Nobody set `timeout`: while it gets on, by its progress or its words, it may take longer."""
+    """`timeout` is a default: it is extended while progress or output arrives."""
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
@@ -73,8 +73,8 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, text: str) -> JobSpec:
-        """What is not known here was added by a later ktjob as something that can be left out.
-        Raises `BadInput` for a job of a newer version."""
+        """Parse a stored spec. Unknown fields come from a later ktjob and are optional, so they are
+        ignored. Raises `BadInput` for a job of a newer version."""
         data = json.loads(text)
         if data["version"] > VERSION:
             raise BadInput(f"this job was submitted by a newer ktjob (spec {data['version']})")
@@ -104,5 +104,5 @@ def _task(stored: dict[str, Any]) -> Task:
 
 
 def server_of(spec: str) -> str:
-    """The server of any kind of job, by its stored spec."""
+    """The server of a job of any kind, from its stored spec."""
     return str(json.loads(spec)["server"])

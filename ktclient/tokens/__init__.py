@@ -1,7 +1,7 @@
-"""A model's own vocabulary: from its `tokenizer.json` to exact token counts.
+"""A text becomes a number of tokens, offline: an estimate, or an exact count by a vocabulary.
 
-`convert` reads a tokenizer.json into a `Ranks`, `kimi` a tiktoken.model (`slicing` goes with it),
-`ranks` keeps one as a file that loads fast, `pattern` turns the pre-tokenizer into one pattern,
-`counter` counts with tiktoken, `bundled` has DeepSeek V4's, `store` finds a folder's. Nothing here
-knows servers.
+`estimate` needs no vocabulary. `tokenizer_json` reads a tokenizer.json into a `Ranks`, `kimi` a
+tiktoken.model, `ranks` stores one as a file that loads fast, `pattern` turns the pre-tokenizer into
+one pattern, `counter` counts with tiktoken, `bundled` has DeepSeek V4's, `vocabulary` finds a
+folder's. Nothing here knows servers.
 """

@@ -1,4 +1,4 @@
-"""DeepSeek V4's vocabulary, which comes with this package (data/deepseek-v4.txt says whence)."""
+"""DeepSeek V4's vocabulary, which comes with this package (data/deepseek-v4.txt has its source)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _NAME = re.compile(r"deepseek[-_ .]?v4", re.IGNORECASE)
 
 
 def is_deepseek_v4(name: str) -> bool:
-    """Whether a served model's name, or the path of its folder, says so."""
+    """Whether a served model's name, or the path of its folder, is DeepSeek V4's."""
     return bool(_NAME.search(name))
 
 
 def deepseek_v4() -> ranks.Ranks:
-    """Its ranks, in about 50 ms."""
+    """DeepSeek V4's ranks; loads in about 50 ms."""
     return ranks.from_bytes(FILE.read_bytes())

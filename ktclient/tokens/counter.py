@@ -1,4 +1,4 @@
-"""Counting with tiktoken: the only user of it, loaded when something is counted."""
+"""Count with tiktoken: its only user, imported when something is counted."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Counter:
         self._slices = ranks.slices
 
     def count(self, text: str) -> int:
-        """Tokens of `text`, in which nothing is special."""
+        """The number of tokens of `text`; nothing in it is a special token."""
         whole = slices(text, *self._slices) if self._slices else [text]
         return sum(len(self.encode(part)) for one in whole for part in self._parts(one))
 
     def encode(self, text: str) -> list[int]:
-        """Tokens as ranks, not as the model's ids; `text` at once."""
+        """The tokens of `text` as ranks, not as the model's ids, in one call."""
         if self._nfc:
             text = unicodedata.normalize("NFC", text)
         return self._encoding.encode_ordinary(text)
@@ -49,15 +49,15 @@ class Counter:
             start = end
 
     def doubts(self, text: str) -> str | None:
-        """Why a server might count otherwise, or None.
+        """Why a server might count differently, or None.
 
-        A server reads the marks of a chat template as one token each, also inside a document
-        (tokenizers' `added_tokens`; sglang and transformers have no switch for it). And composing
-        text needs Unicode's tables: the server's may be newer than this Python's.
+        A server reads each chat-template mark as one token, even inside a document (tokenizers'
+        `added_tokens`; sglang and transformers have no switch for it). And composing text needs
+        Unicode's tables: the server's may be newer than this Python's.
         """
         mark = self._mark_in(text)
         if mark:
-            return f"the text holds {mark}, which the server may read as one token"
+            return f"the text contains {mark}, which the server may read as one token"
         characters = set(text) if self._nfc or self._lacking else set()
         for one in characters:
             if self._lacking.intersection(one.encode("utf-8", "surrogatepass")):
@@ -69,7 +69,8 @@ class Counter:
         return None
 
     def _mark_in(self, text: str) -> str | None:
-        """A mark that occurs, found by their few beginnings first: there are a thousand."""
+        """A mark that occurs; searches the few distinct beginnings first, as there are a thousand
+        marks."""
         starts = {mark[:2] for mark in self._marks}
         present = {start for start in starts if start in text}
         return next((m for m in self._marks if m[:2] in present and m in text), None)

@@ -1,8 +1,8 @@
-"""How many tokens a text is, before the server's own count is at hand.
+"""Estimate the tokens of a text, without the server's own count.
 
-A range, not a number: nothing here knows the model's vocabulary. It is calibrated on two whole
-novels with DeepSeek V4's: War and Peace is 4.1 characters per token, 红楼梦 0.73 tokens per
-character; on short English prose SmolLM2's is within 10 % of the former.
+The result is a range, not a number: nothing here knows the model's vocabulary. It is calibrated on
+two whole novels with DeepSeek V4's: War and Peace has 4.1 characters per token, 红楼梦 0.73 tokens
+per character; on short English prose SmolLM2's is within 10 % of the former.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _LETTERS_PER_TOKEN = 4.4
 _OTHER_SCRIPT_TOKENS = 0.8
 """Tokens per character outside ASCII."""
 LOW, HIGH = 0.6, 1.35
-"""How far text may stray from prose: source code and tables run high, repetition runs low."""
+"""How far text may differ from prose: source code and tables have more tokens, repetition fewer."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Tokens: hardly less than `low`, hardly more than `high`."""
+    """Tokens; a count below `low` or above `high` is very unlikely."""
 
     low: int
     likely: int
@@ -26,7 +26,7 @@ class Estimate:
 
 
 def estimate(text: str) -> Estimate:
-    """Tokens of `text`, from its characters. About 20 ms per million characters."""
+    """Estimated tokens of `text`, from its characters. Takes about 20 ms per million characters."""
     ascii_count = len(text.encode("ascii", "ignore"))
     digits = sum(text.count(digit) for digit in "0123456789")
     likely = (

@@ -1,8 +1,8 @@
-"""Kimi K2 and K3: `tiktoken.model`, and the Python beside it that says how it is used.
+"""Kimi K2 and K3: `tiktoken.model`, and the Python file beside it that defines its use.
 
-That code (tokenization_kimi.py of moonshotai's models) is read, never run: when its pattern and
-its two limits are those known here, tiktoken gives the same tokens, for it is tiktoken that the
-model's own code calls.
+That code (tokenization_kimi.py of moonshotai's models) is parsed, never run: if its pattern and its
+two limits are the known ones, tiktoken gives the same tokens, because the model's own code calls
+tiktoken too.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ CODE = "tokenization_kimi.py"
 CONFIG = "tokenizer_config.json"
 _MOST, _LONGEST = "TIKTOKEN_MAX_ENCODE_CHARS", "MAX_NO_WHITESPACES_CHARS"
 _RESERVED = 258
-"""Ids after the vocabulary's: 256 and, in K2, two more."""
+"""Ids after the vocabulary's own: 256 and, in K2, two more."""
 
 
 def convert(model: bytes, code: bytes, config: bytes) -> Ranks:
-    """From the contents of the three files. Raises `NotConvertible`."""
+    """Ranks from the contents of the three files. Raises `NotConvertible`."""
     try:
         tokens = _tokens(model)
         pattern, limits = _usage(ast.parse(code))
         marks = tuple(_marks(json.loads(config), len(tokens)))
     except (AttributeError, LookupError, SyntaxError, TypeError, ValueError) as error:
-        raise NotConvertible(f"it is not a Kimi vocabulary as known here ({error!r})") from None
+        raise NotConvertible(f"it is not a Kimi vocabulary of a known form ({error!r})") from None
     split = from_tiktoken(pattern)
     if set(limits) != {_MOST, _LONGEST} or min(limits.values()) < 1:
-        raise NotConvertible(f"its {CODE} slices text in a way not known here")
+        raise NotConvertible(f"its {CODE} slices text in an unknown way")
     source = hashlib.sha256(b"\0".join((model, code, config))).hexdigest()
     slices = (limits[_MOST], limits[_LONGEST])
     return Ranks(source, split.pattern, split.border, False, marks, (), tokens, slices)
 
 
 def _tokens(model: bytes) -> dict[bytes, int]:
-    """One a line: base64 and its rank."""
+    """The tokens, one per line: base64 and rank."""
     ranked: dict[int, bytes] = {}
     for line in model.splitlines():
         if line:
@@ -56,7 +56,7 @@ def _tokens(model: bytes) -> dict[bytes, int]:
 
 
 def _usage(code: ast.Module) -> tuple[str, dict[str, int]]:
-    """The pattern, and the limits of a slice by their names there."""
+    """The pattern, and the limits of a slice by their names in the code."""
     pattern, limits = "", {}
     for name, value in _assigned(code):
         if name == "pat_str":
@@ -75,7 +75,7 @@ def _assigned(code: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 def _joined(value: ast.expr) -> str:
     """`"|".join([...])` of string literals; a TypeError or so for anything else."""
     if ast.unparse(value.func) != "'|'.join":  # type: ignore[attr-defined]  # caught, too
-        raise ValueError("the pattern is put together in another way")
+        raise ValueError("the pattern is built in an unknown way")
     return "|".join(ast.literal_eval(value.args[0]))  # type: ignore[attr-defined]
 
 
@@ -86,12 +86,12 @@ def _marks(config: dict[str, dict[str, dict[str, str]]], first: int) -> Iterator
         yield named.get(number, f"<|reserved_token_{number}|>")
 
 
-_RUNS = re.compile(r"\s+|\S+")  # what str.isspace says, as there
+_RUNS = re.compile(r"\s+|\S+")  # white space by str.isspace, as in Kimi's code
 
 
 def slices(text: str, most: int, longest: int) -> Iterator[str]:
-    """Of at most `most` characters from the start on, and within each none with more than
-    `longest` white space characters in a row, or others."""
+    """Slices of at most `most` characters, and within each none with more than `longest` white
+    space characters in a row, or other characters in a row."""
     for start in range(0, len(text), most):
         block, begin = text[start : start + most], 0
         for run in _RUNS.finditer(block):

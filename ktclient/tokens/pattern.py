@@ -1,13 +1,13 @@
 r"""How a pre-tokenizer cuts text into pieces, as one pattern for tiktoken.
 
-*Equal*, not similar, to what the `tokenizers` library does, or `NotConvertible`. Each recipe
-answers to one pre-tokenizer, word for word, and tests/unit/test_vocabulary_pattern.py compares it
+The result is *equal*, not similar, to what the `tokenizers` library does, or `NotConvertible`. Each
+recipe is for exactly one pre-tokenizer, and tests/unit/ktclient/tokens/test_pattern.py compares it
 with that library on every code point. Two things differ between the two engines:
 
 - tiktoken drops what its pattern does not match, `tokenizers` keeps it as a piece: every recipe
   matches every character.
-- a sequence of splits cuts the pieces of the split before, so a later split sees neither past
-  such a border nor with a lookahead: its classes are intersected with what the earlier left.
+- in a sequence of splits, a later split sees only the pieces of the earlier one, even with a
+  lookahead: its classes are intersected with what the earlier one left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 LINE = "line"
 """After a line end, before a letter, digit or Han character (blanks may come first): in these
-patterns whatever takes a line end stops at the last one of a run of white space."""
+patterns every alternative with a line end stops at the last one of a run of white space."""
 WORD = "word"
 """Between anything and the blank or line end after it: GPT-2's pattern has no alternative in
 which white space follows something else."""
@@ -30,7 +30,7 @@ BORDERS: Mapping[str, str] = {
 
 
 class NotConvertible(Exception):
-    """Not a tokenizer that tiktoken can be made equal to; the message says why."""
+    """A tokenizer for which tiktoken cannot give equal tokens; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def _spaces(inside: str = r"\S") -> str:
     r"""`\s+(?!\S)|\s+` for tiktoken's engine, where `inside` is what counts as following.
 
     The engine keeps a state for each character of a `\s+` that it may have to give back, and
-    panics at a million of them. So blocks are taken for good while at least two blanks follow,
+    panics at a million of them. So blocks are consumed atomically while at least two blanks follow,
     which changes nothing: only the last blank of a run is ever given back.
     """
     return rf"(?>(?:\s{{64}}(?=\s{{2}}))*)\s+(?!{inside})|\s+"
 
 
 def _pattern(plain: str, spaces: str) -> str:
-    """One group for the alternatives without lookahead: the engine runs it as one automaton."""
+    """One group for the alternatives without lookahead: the engine compiles it to one automaton."""
     return f"(?:{plain})|{spaces}"
 
 
@@ -88,10 +88,10 @@ _SINGLE: Mapping[str, Split] = {
         _O200K,  # gpt-oss, MiniMax M2
     )
 }
-"""A lone Split. Each has an alternative for every character: letters, digits, white space and
-what is none of these."""
+"""Pre-tokenizers that are a single Split. Each has an alternative for every character: letters,
+digits, white space and the rest."""
 
-# GPT-2's own, which ByteLevel brings along. `\p{N}+` as it stands, or digits cut one by one first.
+# GPT-2's own pattern, which ByteLevel includes: with `\p{N}+`, or with digits split one by one.
 _GPT2_CONTRACTIONS = r"'s|'t|'re|'ve|'m|'ll|'d"
 _GPT2 = Split(
     _pattern(rf"{_GPT2_CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+", _spaces()), WORD
@@ -119,13 +119,13 @@ _DEEPSEEK = (
 
 
 def _deepseek() -> Split:
-    r"""Three splits in a row, in one pattern.
+    r"""Three splits in sequence, in one pattern.
 
     The first two cut text into stretches of three kinds: up to three digits, kana or Han, and the
-    rest. The third cuts each stretch on its own: its alternatives are written once for the rest
-    and once for kana and Han, which hold marks, punctuation (U+30FB), symbols (U+309B) and three
-    unassigned code points besides letters. On digits it matches nothing. What it does not match
-    - controls, formats, private, unassigned - is a piece up to where it matches again: one such
+    rest. The third cuts each stretch on its own: its alternatives are written once for the rest and
+    once for kana and Han, which include marks, punctuation (U+30FB), symbols (U+309B) and three
+    unassigned code points besides letters. On digits it matches nothing. Characters that it does
+    not match (controls, formats, private, unassigned) form a piece up to the next match: one such
     character before a letter belongs to the letter.
     """
     han = r"\u4e00-\u9fa5\u3040-\u30ff"
@@ -152,7 +152,7 @@ def _deepseek() -> Split:
 
 
 _TIKTOKEN: Mapping[str, Split] = {_KIMI + _TAIL: Split(_pattern(_KIMI, _spaces()), LINE)}
-"""Patterns that are tiktoken's to begin with."""
+"""Patterns that are written for tiktoken."""
 
 _SEQUENCES: Mapping[tuple[str, ...], Split] = {
     _DEEPSEEK: _deepseek(),
@@ -172,14 +172,14 @@ def from_pre_tokenizer(described: object) -> Split:
         return _GPT2_DIGITS
     split = None if uses_regex else _SEQUENCES.get(tuple(_regex(step) for step in before))
     if split is None:
-        raise NotConvertible(f"its pre-tokenizer, {_names(steps)}, splits in a way not known here")
+        raise NotConvertible(f"its pre-tokenizer, {_names(steps)}, splits in an unknown way")
     return split
 
 
 def from_tiktoken(pattern: str) -> Split:
     """The split of a vocabulary that comes with tiktoken's pattern. Raises `NotConvertible`."""
     if pattern not in _TIKTOKEN:
-        raise NotConvertible("it cuts text by a pattern not known here")
+        raise NotConvertible("it splits text with an unknown pattern")
     return _TIKTOKEN[pattern]
 
 

@@ -1,8 +1,9 @@
 """A vocabulary as data, and the file that holds one.
 
 The file: MAGIC, the sha256 of what follows, a header (its length in four bytes, JSON), the
-tokens' lengths (two bytes each, little-endian) and the tokens, in the order of their ranks. Two
-megabytes of Python objects come out of one megabyte in 40 ms; the tokenizer.json takes a second.
+The file: MAGIC, the sha256 of the rest, a header (its length in four bytes, JSON), the tokens'
+lengths (two bytes each, little-endian) and the tokens, in the order of their ranks. One megabyte
+loads in 40 ms; parsing the tokenizer.json takes a second.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _DIGEST = 32
 
 
 class Damaged(Exception):
-    """Not such a file, or not whole."""
+    """Not a file of ranks, or a truncated one."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,24 @@ class Ranks:
     """Byte-level BPE: tokens by merge priority, and how text is cut before merging."""
 
     source: str
-    """sha256 of what it was made from, in hex."""
+    """sha256 of its source files, in hex."""
     pattern: str
     border: str
     """Where text may be cut: a key of `pattern.BORDERS`."""
     nfc: bool
-    """Whether text is brought to Unicode's composed form first."""
+    """Whether text is normalised to NFC first."""
     marks: tuple[str, ...]
-    """The added tokens: `<|User|>` and the like. A server reads them as one token each wherever
-    they stand; counted here as the ordinary text that they are in a document."""
+    """The added tokens: `<|User|>` and the like. A server reads each as one token anywhere in a
+    text; here they are counted as the ordinary text that they are in a document."""
     lacking: tuple[int, ...]
-    """Bytes that the vocabulary has no token for: control characters that its makers never saw."""
+    """Bytes without a token in the vocabulary: rare control characters."""
     tokens: dict[bytes, int] = field(repr=False)
     slices: tuple[int, int] | None = None
-    """Kimi's: how long a slice of text may be, and a run in it (see `slicing`)."""
+    """For Kimi: the maximum length of a slice of text, and of a run in it (see `kimi.slices`)."""
 
 
 def to_bytes(ranks: Ranks) -> bytes:
-    """The file's content."""
+    """The content of a ranks file."""
     described = {
         "source": ranks.source,
         "pattern": ranks.pattern,
@@ -63,12 +64,12 @@ def to_bytes(ranks: Ranks) -> bytes:
 
 
 def from_bytes(content: bytes) -> Ranks:
-    """The other way. Raises `Damaged`."""
+    """Ranks from the content of a ranks file. Raises `Damaged`."""
     start = len(MAGIC) + _DIGEST
     body = memoryview(content)[start:]
     whole = content[len(MAGIC) : start] == hashlib.sha256(body).digest()
     if not (content.startswith(MAGIC) and whole):
-        raise Damaged("not a file of ranks, or a part of one")
+        raise Damaged("not a file of ranks, or a truncated one")
     (length,) = struct.unpack_from("<I", content, start)
     header = json.loads(content[start + 4 : start + 4 + length])
     at = start + 4 + length

@@ -1,14 +1,14 @@
-"""From a tokenizer.json to ranks, when tiktoken then gives the very same tokens.
+"""Convert a tokenizer.json to ranks, if tiktoken then gives exactly the same tokens.
 
 tiktoken merges any two neighbours whose bytes together are a token, by that token's rank;
-`tokenizers` merges only the pairs that are listed, in the list's order. The two agree on all text
-when tiktoken's rule, on each token's bytes alone, takes only listed pairs: two tokens that stand
-side by side were built as they would have been alone, so a pair that is not listed never comes up.
+`tokenizers` merges only the listed pairs, in the list's order. The two agree on all text if
+tiktoken's rule, applied to each token's bytes alone, uses only listed pairs: two adjacent tokens
+were built as they would have been alone, so a pair that is not listed never occurs.
 
-A token at which that rule never arrives - Llama 3 has some hundreds - is not built inside longer
-pieces either, by neither library. Only when a whole piece is looked up before it is merged, which
-tiktoken always does and `tokenizers` under `ignore_merges`, can it come up: it is kept then, and
-left out otherwise. `_unreachable` sees to all that token by token.
+A token that this rule never reaches (Llama 3 has some hundreds) is not built inside longer pieces
+either, by neither library. It can occur only if a whole piece is looked up before it is merged,
+which tiktoken always does, and `tokenizers` with `ignore_merges`: it is kept then, and left out
+otherwise. `_unreachable` checks this token by token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Pair = tuple[bytes, bytes]
 
 
 def _letters() -> dict[str, int]:
-    """GPT-2's letter for each byte: itself where it is visible, else from U+0100 on."""
+    """GPT-2's letter for each byte: itself if it is visible, else from U+0100 on."""
     visible = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     hidden = (byte for byte in range(256) if byte not in visible)
     return {
@@ -49,7 +49,7 @@ def convert(content: bytes) -> Ranks:
         described = json.loads(content)
         return _convert(described, hashlib.sha256(content).hexdigest())
     except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise NotConvertible(f"it is not a tokenizer.json as known here ({error!r})") from None
+        raise NotConvertible(f"it is not a tokenizer.json of a known form ({error!r})") from None
 
 
 def _convert(described: Mapping[str, object], source: str) -> Ranks:
@@ -95,14 +95,14 @@ def _is_nfc(normalizer: object) -> bool:
 
 
 def _check_marks(marks: Iterable[str]) -> None:
-    """Some vocabularies add runs of blanks, or words: those are ordinary text."""
+    """Raises `NotConvertible` for added runs of blanks, or words: those are ordinary text."""
     for mark in marks:
         if mark[:1].isalnum() or mark[:1].isspace() or len(mark) < 3:
             raise NotConvertible(f"it has an added token, {mark!r}, that is ordinary text")
 
 
 def _pairs(merges: Iterable[str | Sequence[str]]) -> Iterator[Pair]:
-    """Merges as bytes: written "a b" until 2024, ["a", "b"] since."""
+    """Merges as bytes: written as "a b" until 2024, as ["a", "b"] since."""
     for merge in merges:
         first, second = merge.split(" ") if isinstance(merge, str) else merge
         yield _bytes(first), _bytes(second)
@@ -113,12 +113,12 @@ def _bytes(token: str) -> bytes:
 
 
 def _ranked(pairs: Iterable[Pair]) -> dict[bytes, int]:
-    """Every token that merges can make. Others are never made, though the vocabulary has them."""
+    """Every token that merges can build. Others are never built, though the vocabulary has them."""
     tokens = {bytes([byte]): byte for byte in range(256)}
     last = b""
     for first, second in pairs:
         token = first + second
-        if token != last and token in tokens:  # lists of all ways to one token stand together
+        if token != last and token in tokens:  # all pairs for one token are adjacent in the list
             raise NotConvertible(f"two ways to the token {token!r} have different priorities")
         last = token
         tokens.setdefault(token, len(tokens))
@@ -126,7 +126,8 @@ def _ranked(pairs: Iterable[Pair]) -> dict[bytes, int]:
 
 
 def _lacking(vocab: Mapping[str, int]) -> tuple[int, ...]:
-    """SmolLM2's lacks seven control characters and the first bytes of empty planes."""
+    """The bytes without a token: SmolLM2 lacks seven control characters and bytes of empty
+    planes."""
     missing = {byte for letter, byte in _BYTE_OF.items() if letter not in vocab} - _NEVER_IN_TEXT
     if len(missing) > _MANY:
         raise NotConvertible(f"its vocabulary lacks {len(missing)} of the bytes")
@@ -134,14 +135,15 @@ def _lacking(vocab: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _add_unmerged(tokens: dict[bytes, int], vocab: Mapping[str, int], marks: set[str]) -> None:
-    """What no merge makes is still found when it is a whole piece."""
+    """Add tokens that no merge builds: they are found if they are a whole piece."""
     for token in vocab:
         if token not in marks:
             tokens.setdefault(_bytes(token), len(tokens))
 
 
 def _unreachable(tokens: Mapping[bytes, int], listed: set[Pair]) -> set[bytes]:
-    """The tokens that tiktoken never builds. Raises where it builds one otherwise than listed."""
+    """The tokens that tiktoken never builds. Raises `NotConvertible` if it uses an unlisted
+    pair."""
     found = set()
     for token in tokens:
         parts = [token[i : i + 1] for i in range(len(token))]

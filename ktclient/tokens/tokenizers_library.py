@@ -1,4 +1,4 @@
-"""Counting with the `tokenizers` library, when it is installed: for what tiktoken cannot do."""
+"""Count with the `tokenizers` library, if it is installed: for what tiktoken cannot do."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 class NotInstalled(Exception):
-    """`tokenizers` is not there; it is an extra."""
+    """The optional library `tokenizers` is not installed."""
 
 
 def count(path: Path, text: str) -> int:
-    """Tokens of `text` by this tokenizer.json, marks of chat templates read as the server reads
-    them. Slower than tiktoken and hungrier: 500 MB for a novel. Raises `NotInstalled`, and
-    ValueError for a file that the library refuses.
+    """Tokens of `text` by this tokenizer.json; chat-template marks count as the server reads them.
+    Slower than tiktoken, and needs more memory: 500 MB for a novel. Raises `NotInstalled`, and
+    `ValueError` for a file that the library rejects.
     """
     try:
         from tokenizers import Tokenizer
@@ -21,7 +21,7 @@ def count(path: Path, text: str) -> int:
     try:
         tokenizer = Tokenizer.from_file(str(path))
         tokenizer.no_truncation()
-        # One text by `encode`: its batches start threads, and our process may yet fork.
+        # One text by `encode`: its batches start threads, and this process may still fork.
         return len(tokenizer.encode(text, add_special_tokens=False))
     except Exception as error:  # the library raises bare Exception
         raise ValueError(f"{path}: {error}") from None

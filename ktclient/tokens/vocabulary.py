@@ -1,4 +1,4 @@
-"""The vocabulary in a model's folder, converted once and then kept in the cache."""
+"""The vocabulary in a model's folder, converted once and then stored in the cache."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ TOKENIZER = "tokenizer.json"
 
 
 def file_in(folder: Path) -> Path:
-    """The vocabulary of a model: its tokenizer.json or, as Kimi's, a tiktoken.model. May be
-    missing."""
+    """The path of a model's vocabulary: its tokenizer.json or, for Kimi, a tiktoken.model. May not
+    exist."""
     tokenizer, model = folder / TOKENIZER, folder / kimi.MODEL
     return model if model.exists() and not tokenizer.exists() else tokenizer
 
 
 def of_file(path: Path, cache: Path) -> ranks.Ranks:
-    """Ranks of such a file. Raises `NotConvertible`, and OSError when it cannot be read.
+    """Ranks of such a file. Raises `NotConvertible`, and `OSError` if it cannot be read.
 
-    A cache that cannot be written is no error; a damaged file in it is made anew.
+    A cache that cannot be written is not an error; a damaged file in it is rebuilt.
     """
     beside = (kimi.CODE, kimi.CONFIG) if path.name == kimi.MODEL else ()
     contents = [path.read_bytes(), *((path.parent / name).read_bytes() for name in beside)]
@@ -39,7 +39,7 @@ def of_file(path: Path, cache: Path) -> ranks.Ranks:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing: two processes may convert the same file at once."""
+    """Write atomically: two processes may convert the same file simultaneously."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:

@@ -1,7 +1,7 @@
-"""What an attempt leaves behind on its server, and waiting until it is gone.
+"""Abort a request on its server, and find out why a connection broke.
 
-sglang-kt computes an aborted prefill to its end (a ghost prefill: recorded, 60,605 tokens after a
-cut at 20,480). A request sent meanwhile waits behind it, and one sent again is paid twice.
+sglang-kt computes an aborted prefill to its end: what the server still does after an abort is part
+of the message.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ktclient.worker.heartbeat import call_in_thread, sleep, start
 from server_bundle.errors import NoServer
 
 ABORT_SECONDS = 2.0
-"""How long a cancel waits for the answer to its abort. sglang gives it at once; a server that
-hangs gives none."""
+"""How long a cancel waits for the answer to its abort. sglang answers immediately; a hung server
+never does."""
 AFTER_CANCEL_SECONDS = 5.0
-"""How long a cancel looks whether the server falls silent, before it says that it has not. sglang
-answers no question inside of a chunk, so no answer in that time says the same."""
+"""How long a cancel checks whether the server becomes idle, before it reports that it has not.
+sglang answers no query inside a chunk, so no answer in that time means the same."""
 DEATH_SECONDS = 0.3
-"""Between two looks whether a server that cut the connection still listens."""
+"""Seconds between two checks whether a server that cut the connection still listens."""
 
 
 def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
-    """Ask the server to stop a request, before its connection is closed: then it is known by its
-    name. False when it has no way to be asked, or did not answer soon."""
+    """Ask the server to stop a request, before its connection is closed: until then the server
+    still knows its rid. False if the server has no abort endpoint, or did not answer soon."""
     try:
         return start(lambda: queries.abort(facts, api_key, rid)).get(timeout=ABORT_SECONDS) is True
     except queue.Empty:
@@ -39,15 +39,15 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
 
 
 def abort_unheard(performing: RunningAttempt, facts: ServerFacts, api_key: str | None) -> None:
-    """The line is gone, and whatever was in between may still hold the server's end of it: then
-    nobody else tells it that nobody waits any more."""
+    """Abort after the connection was lost: a proxy in between may still hold the server's end open,
+    so nothing else informs the server that its client is gone."""
     if abort(facts, api_key, performing.rid):
         performing.note("abort", asked=True, dialect=facts.dialect)
 
 
 def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
-    """Once a request was aborted and its connection closed: what the server still does, in words;
-    empty when it fell silent, or cannot say."""
+    """After a request was aborted and its connection closed: what the server still computes, as
+    text; empty if it became idle, or cannot report it."""
     give_up = time.monotonic() + AFTER_CANCEL_SECONDS
     while (left := give_up - time.monotonic()) > 0:
         try:
@@ -58,9 +58,9 @@ def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> st
             return ""
         time.sleep(LOOK_SECONDS / 4)
     return (
-        f"{facts.url} still computes: either for somebody else, or to the end of this prompt, as "
-        f"sglang-kt does{ghost}; until then the next request waits, and only a restart of the "
-        "server ends it sooner"
+        f"{facts.url} still computes: either for another client, or the rest of this prompt, as "
+        f"sglang-kt does{ghost}; until then the next request waits; only a restart of the server "
+        "ends it sooner"
     )
 
 
@@ -71,17 +71,17 @@ def classify_cut(
     error: StreamCut,
     seconds: float,
 ) -> KtjobError:
-    """Whether a connection that ended in the middle, after so many seconds, was the server's end.
-    Raises `WorkCancelled`."""
+    """Whether a connection that broke mid-answer, after this many seconds, means that the server
+    died. Raises `WorkCancelled`."""
     when = after_time(seconds)
     for _ in range(3):  # a dying process closes its connections before it stops to listen
         try:
             call_in_thread(performing, lambda: probe.probe(facts.url, api_key))
         except ConnectionRefused:
             return ServerDied(
-                f"the server at {facts.url} died {when}before the answer was whole: nothing "
-                "listens there any more. Its log says why, memory being the usual reason; start "
-                "it again."
+                f"the server at {facts.url} died {when}before the answer was complete: nothing "
+                "listens there any more. See its log (the usual reason is memory), then start it "
+                "again."
             )
         except NoServer:
             sleep(performing, DEATH_SECONDS)

@@ -1,4 +1,4 @@
-"""What the worker of a batch does: store its requests as parts, wait, write their results."""
+"""The worker of a batch: store its requests as parts, wait, write their results."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ktclient.errors import ResultsUnwritable
 from ktclient.wording import quote
 
 _SLICE = 500
-"""Parts that are stored in one transaction: a fraction of a second."""
+"""Parts stored in one transaction, which takes a fraction of a second."""
 _FLUSH_CHARACTERS = 1_000_000
-"""Of results that are held before they are written to the store."""
+"""Characters of results buffered before they are written to the store."""
 
 
 def conduct(performing: RunningAttempt) -> None:
-    """Raises `PartFailed` when a line was not answered, `ResultsUnwritable`; all results are kept
-    as its output then, too."""
+    """Run a batch. Raises `PartFailed` if a request failed, and `ResultsUnwritable`; the job's
+    output has all results in both cases."""
     spec = BatchSpec.from_json(performing.spec)
     performing.enter("storing requests")
     names = _store(performing, spec)
@@ -43,7 +43,7 @@ def conduct(performing: RunningAttempt) -> None:
 
 
 def _store(performing: RunningAttempt, spec: BatchSpec) -> list[str]:
-    """Those that are there already stay as they are. Returns the custom_ids in order."""
+    """Store missing parts; existing ones stay as they are. Returns the custom_ids in order."""
     names: list[str] = []
     requests = batch_spec.from_document(performing.document())
     while some := list(itertools.islice(requests, _SLICE)):
@@ -69,7 +69,7 @@ def _part(performing: RunningAttempt, spec: BatchSpec, request: Request) -> NewJ
 
 
 class _Teller:
-    """Progress in lines, and how many failed so far."""
+    """Reports progress in lines, and how many failed so far."""
 
     def __init__(self, performing: RunningAttempt, lines: int, results: str) -> None:
         self._performing, self._lines, self._results = performing, lines, results
@@ -83,7 +83,7 @@ class _Teller:
 
 
 def _write(performing: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
-    """The same lines as the job's output and into the files."""
+    """Write the same lines to the job's output and to the files."""
     files = ResultFiles(spec.results, spec.errors, spec.mode, performing.job_id)
     try:
         held = 0
@@ -96,13 +96,13 @@ def _write(performing: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> Non
                 held = 0
                 performing.progress(number, len(parts), "lines")
                 performing.flush()
-        performing.settle()  # the output first: it is kept whatever becomes of the files
+        performing.settle()  # the output first: it is stored even if the files cannot be written
         files.publish()
     except OSError as error:
         raise ResultsUnwritable(
             f"the results cannot be written to {error.filename}: {error.strerror}. They are kept: "
-            f"ktjob result {performing.job_id}. When that is mended, `ktjob retry "
-            f"{performing.job_id}` writes them and asks nothing again"
+            f"ktjob result {performing.job_id}. After fixing the cause, `ktjob retry "
+            f"{performing.job_id}` writes them without sending any request again"
         ) from error
     finally:
         files.drop()
@@ -113,10 +113,10 @@ def _line(performing: RunningAttempt, part: Job) -> str:
     if not _is_answered(part):
         cause, message = part.cause or part.state.lower(), part.message or ""
         return batch_results.failed(part.id, custom_id, cause, message)
-    told = _answer(performing, part)
-    if warning := told.figures.get("warning"):
+    found = _answer(performing, part)
+    if warning := found.figures.get("warning"):
         performing.figure(warning=f"{quote(custom_id)} (job {part.id}), perhaps others: {warning}")
-    return batch_results.answered(custom_id, told)
+    return batch_results.answered(custom_id, found)
 
 
 def _answer(performing: RunningAttempt, part: Job) -> Answered:
@@ -148,6 +148,6 @@ def _what_failed(performing: RunningAttempt, spec: BatchSpec, failed: list[Job])
     files = " and ".join(path for path in (spec.results, spec.errors) if path)
     return (
         f"{lines} failed, first {quote(first.part or '')} (job {first.id}): {first.message} "
-        f"[{first.cause}]. All results are in {files}. When that is mended: "
-        f"ktjob retry {performing.job_id} asks only what was not answered"
+        f"[{first.cause}]. All results are in {files}. After fixing the cause, `ktjob retry "
+        f"{performing.job_id}` sends only the requests without an answer"
     )

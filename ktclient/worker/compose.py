@@ -1,4 +1,4 @@
-"""The request of a job, with a last look whether it fits."""
+"""Build the request of a job, with a last check that it fits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ktclient.tokens import estimate
 from ktclient.worker.heartbeat import call_in_thread
 
 SURVEY_SECONDS = 2.0
-"""How long a server may take to tell its pool where nobody has told it yet: no busy one is waited
-for, as its pool was asked for at submit."""
+"""How long a server may take to report an unknown pool: a busy one is not waited for, because its
+pool was queried at submit."""
 
 
 def request(
@@ -46,7 +46,7 @@ def request(
 def _whole_request(
     performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
-    """A body as somebody else wrote it; what it does not say is as in every request of ours."""
+    """A request body written by the user; fields that it lacks get ktjob's usual values."""
     body = Body.from_bytes(performing.document())
     _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
     ours = queries.request_fields(facts, performing.rid)
@@ -65,7 +65,7 @@ def _whole_request(
 
 
 def text(performing: RunningAttempt, spec: JobSpec) -> str:
-    """All that the server reads, to be estimated where it was not counted."""
+    """The whole prompt text, to be estimated if it was not counted."""
     document = performing.document()
     if spec.task.kind is Kind.REQUEST:
         return Body.from_bytes(document).text
@@ -81,12 +81,12 @@ def _check_fit(
     *,
     is_one: bool,
 ) -> None:
-    """The last look before the request, by window, pool and page: counted where it was not, and it
-    may be close."""
+    """The last check before the request, against window, pool and page. Counts exactly if submit
+    did not and the limit may be close. Raises `DoesNotFit`, `WorkCancelled`."""
     size, key = spec.counted or estimate.estimate(message), settings.key_for(spec.server)
     limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
-        # What others remember may be of a server that has since been started anew.
+        # The remembered facts may be of a server that has been restarted since.
         now = call_in_thread(performing, lambda: queries.survey(facts, key, SURVEY_SECONDS))
         limits = fit.Limits(now.window, now.pool or limits.pool, now.page)
     if fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:

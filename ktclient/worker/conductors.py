@@ -10,10 +10,12 @@ from ktclient.records.kinds import SPLIT
 
 
 def conductor_for(kind: str) -> Perform:
-    """The work of such a job. Raises `BadInput` for a kind of a newer ktjob."""
+    """The function that performs such a job. Raises `BadInput` for a kind of a newer ktjob."""
     found = _conductors().get(kind)
     if found is None:
-        raise BadInput(f"this job was submitted by a newer ktjob ({kind!r} is not known here)")
+        raise BadInput(
+            f"this job was submitted by a newer ktjob ({kind!r} is unknown here); upgrade ktjob"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""One request of one attempt, from the first look at the server to the last word."""
+"""One request of one attempt, from the first query to the server to the last token."""
 
 from __future__ import annotations
 
@@ -31,19 +31,20 @@ from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
 from ktclient.worker.reporter import Reporter
 
 TEMPLATE_TOKENS = 32
-"""A chat template may be so much shorter than the one that was counted (SmolLM2's has 31)."""
+"""Tokens by which a chat template may be shorter than the one that was counted (SmolLM2's has
+31)."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request, prepared: whom it goes to, and who is told of each step."""
+    """One prepared request: its server, and the reporter of its events."""
 
     attempt: RunningAttempt
     spec: JobSpec
     facts: ServerFacts
     api_key: str | None
     tokens: int
-    """Of the prompt, by the best count so far."""
+    """Tokens of the prompt, by the best count so far."""
     prefill: Prefill
     watcher: GaugeWatcher
     reporter: Reporter
@@ -57,9 +58,9 @@ def run(
     *,
     with_schema: bool,
 ) -> None:
-    """Perform one request: prepare it, follow its stream, and deal with how it ended.
+    """Perform one request: prepare it, follow its stream, and handle its end.
 
-    Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when a cancel was
+    Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a cancel was
     requested.
     """
     exchange, request = _prepare(attempt, spec, settings, ghosts)
@@ -77,7 +78,7 @@ def run(
             return
         except KtjobError as error:
             ended = _end(exchange, error)
-    # Here the connection is closed too: only now can the server fall silent.
+    # The connection is closed at this point: only now can the server become idle.
     left = abort.wait_and_report(exchange.facts, exchange.api_key, _ghost(exchange))
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
 
@@ -102,7 +103,7 @@ def _prepare(
 
 
 def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
-    """Follow the stream to its end, and keep what it teaches about the server."""
+    """Follow the stream to its end, and learn from it about the server."""
     exchange.watcher.start()
     answer: list[str] = []
     whole = filters.collect_answer(filters.drop_refusal_token(events), answer)
@@ -112,10 +113,10 @@ def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
 
 
 def _end(exchange: Exchange, error: KtjobError) -> KtjobError:
-    """What a failed request still asks for, by its class: the first that fits in `_ENDINGS`.
+    """Handle the end of a failed request by its error class: the first that fits in `_ENDINGS`.
 
-    Returns the error when the server may still compute for this request; raises it, or a better
-    explanation of it, when nothing is left to be done.
+    Returns the error if the server may still compute for this request; raises it, or a more
+    precise error, if nothing is left to do.
     """
     for classes, end in _ENDINGS:
         if isinstance(error, classes):
@@ -124,7 +125,7 @@ def _end(exchange: Exchange, error: KtjobError) -> KtjobError:
 
 
 def _refused_as_too_long(exchange: Exchange, error: KtjobError) -> NoReturn:
-    """What is remembered of the server allowed it: that is wrong."""
+    """The remembered facts of the server allowed the request: they are wrong."""
     memory.invalidate(exchange.attempt, exchange.spec.server, exchange.facts.model, str(error))
     raise error
 
@@ -135,7 +136,7 @@ def _lost_link(exchange: Exchange, error: KtjobError) -> NoReturn:
 
 
 def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
-    """The server may have died of it, or only the line did."""
+    """The server may have died, or only the connection broke."""
     assert isinstance(error, StreamCut)
     seconds = exchange.reporter.seconds_since_sent()
     whom = exchange.attempt, exchange.facts, exchange.api_key
@@ -164,24 +165,24 @@ _ENDINGS: tuple[
 
 
 def _minimum_prompt(size: estimate.Estimate) -> int:
-    """What a server that has read the whole prompt says at the very least: its chat template may
-    be another one than was counted."""
+    """The least number of prompt tokens that a server reports if it has read the whole prompt: its
+    chat template may differ from the one that was counted."""
     return max(0, min(size.low, size.likely - size.likely // 100 - TEMPLATE_TOKENS))
 
 
 def _stream_to_reporter(
     attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
-    """Follow the stream to its end, reporting each step."""
+    """Follow the stream to its end, and report each event."""
     attempt.enter("sending")
     for event in events:
         reporter.report(event)
         if not attempt.beat():
-            raise WorkCancelled("cancelled on request; the text until then is kept")
+            raise WorkCancelled("cancelled on request; the text so far is kept")
 
 
 def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]) -> None:
-    """Say in what a whole answer does not follow its schema; it is kept all the same."""
+    """Record how a complete answer violates its schema; the answer is kept anyway."""
     wrong = answer_schema.violations("".join(answer), schema) if schema else None
     if wrong is not None:
         attempt.note("not by the schema", reason=wrong)
@@ -189,12 +190,12 @@ def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]
 
 
 def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> Past:
-    """By the name of the server, as the embedded one has another port at each start."""
+    """Keyed by the server's name, because the embedded one has another port at each start."""
     return calibration.history(attempt, spec.server, facts.model)
 
 
 def _learn(exchange: Exchange) -> None:
-    """Keep how long this prefill took, when it was the server's only work."""
+    """Store how long this prefill took, if it was the server's only work."""
     prefill, reporter = exchange.prefill, exchange.reporter
     end, seconds = reporter.completed, reporter.first_token_seconds
     if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
@@ -204,10 +205,10 @@ def _learn(exchange: Exchange) -> None:
 
 
 def _ghost(exchange: Exchange) -> Ghost:
-    """What is left of a prefill that was given up."""
+    """The rest of a prefill that was aborted."""
     reporter = exchange.reporter
     if reporter.first_token_seconds is not None:
-        return Ghost(0.0)  # it decoded: an abort ends that immediately
+        return Ghost(0.0)  # it was decoding: an abort ends that immediately
     longest = ghost_prefill.ghost_seconds(exchange.tokens, exchange.prefill.past.belief)
     left = longest - reporter.seconds_since_sent()
     known = reporter.progress

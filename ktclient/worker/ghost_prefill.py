@@ -1,7 +1,7 @@
 """Ghost prefills: what an aborted request still computes on its server, and waiting for its end.
 
 sglang-kt computes an aborted prefill to its end (recorded: 60,605 tokens after a cut at 20,480). A
-request sent meanwhile waits behind it, and one sent again is paid twice.
+request sent meanwhile waits behind it, and a retry costs a second prefill.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from ktclient.wording import spoken
 from ktclient.worker.heartbeat import call_in_thread, sleep
 
 LOOK_SECONDS = 2.0
-"""llama.cpp no longer noticed lost clients when it was asked ten times a second; every 3 s is
-fine, and so is 2 s for the short while that this takes."""
+"""llama.cpp stopped noticing disconnected clients when it was polled ten times a second; every 3 s
+is fine, and so is 2 s for the short time that this takes."""
 
 
 SLOWEST_TOKENS_PER_SECOND = 300.0
-"""Prefill at the far end of a long document: the deployment guide's 590 tokens/s have fallen to
-320 by 600K tokens."""
+"""Prefill speed at the end of a long document: the deployment guide's 590 tokens/s fell to 320 by
+600K tokens."""
 
 
 LEAST_PATIENCE_SECONDS = 60.0
@@ -48,7 +48,7 @@ _UNANSWERED = frozenset(
         *(StreamCut.cause, LinkLost.cause, ServerHung.cause, ProxyGaveUp.cause, BadGateway.cause),
     )
 )
-"""Causes of ends that were no answer of the server's."""
+"""Causes of an attempt's end that are not an answer of the server."""
 
 
 _ENDING = "waiting for the last attempt to end on the server"
@@ -59,8 +59,8 @@ _UNSENT = ("starting", "preparing", "connecting", WAITING_FOR_SERVER, _ENDING)
 
 @dataclass(frozen=True)
 class Ghost:
-    """What a prefill that was given up costs, if it runs to its end: `seconds` at the most, and
-    `tokens`, None when nobody knows how many were read."""
+    """The cost of an aborted prefill if the server computes it to its end: `seconds` at most, and
+    `tokens`, None if the number of tokens already computed is unknown."""
 
     seconds: float
     tokens: int | None = None
@@ -73,15 +73,15 @@ class Ghost:
 
 
 def ghost_seconds(tokens: int, belief: PrefillModel | None) -> float:
-    """How long the whole prefill of so many tokens may take: no ghost of it lasts longer. By what
-    earlier prefills there took, where any are known."""
+    """Upper bound in seconds for a whole prefill of this many tokens: no ghost of it lasts longer.
+    Uses earlier prefills on that server, if any are known."""
     if belief is None:
         return tokens / SLOWEST_TOKENS_PER_SECOND
     return belief.first_token(tokens).high
 
 
 class GhostPrefills:
-    """What the attempts before this one may have left on its server; seen to once."""
+    """What earlier attempts may have left on the server; handled once."""
 
     def __init__(self, performing: RunningAttempt) -> None:
         repeated = (one for one in performing.repeated if _may_compute(one))
@@ -94,9 +94,10 @@ class GhostPrefills:
         api_key: str | None,
         most_seconds: float,
     ) -> None:
-        """Have them aborted, and wait until the server computes nothing. A server that cannot say
-        is believed after a note; so is one that is busy for longer after their end than that
-        prefill takes (`most_seconds`), which serves others by now. Raises `WorkCancelled`."""
+        """Abort them, and wait until the server computes nothing. A server that cannot report that
+        is trusted after an event in the job's log; so is one that is busy after their end for
+        longer than that prefill takes (`most_seconds`): it serves other clients by now. Raises
+        `WorkCancelled`."""
         attempts, self._attempts = self._attempts, []
         if not attempts:
             return
@@ -109,12 +110,12 @@ class GhostPrefills:
 
 
 def _may_compute(attempt: Attempt) -> bool:
-    """Whether a server may not know that nobody waits for it any more."""
+    """Whether the server may still compute it because it does not know that its client is gone."""
     return attempt.cause in _UNANSWERED and attempt.phase not in _UNSENT
 
 
 def _since_end(attempts: Sequence[Attempt]) -> float:
-    """Seconds since the last of them; 0 where the clock was set back."""
+    """Seconds since the last of them ended; 0 if the clock was set back."""
     ends = [one.ended_at for one in attempts if one.ended_at]
     return max(0.0, clock.seconds_between(max(ends), clock.now())) if ends else 0.0
 
@@ -129,7 +130,7 @@ def _wait_for_silence(
                 "last attempt",
                 silent=False,
                 because=f"busy for {spoken(longest)}, longer than that prefill can take: it "
-                "serves others",
+                "serves other clients",
             )
             return
         sleep(performing, LOOK_SECONDS)
@@ -137,5 +138,5 @@ def _wait_for_silence(
 
 
 def _is_silent(performing: RunningAttempt, facts: ServerFacts, api_key: str | None) -> bool | None:
-    """However long the answer takes: inside of a chunk sglang gives none for 7 to 13 s."""
+    """Waits however long the answer takes: inside a chunk sglang gives none for 7 to 13 s."""
     return call_in_thread(performing, lambda: queries.is_idle(facts, api_key))

@@ -1,4 +1,4 @@
-"""Waiting without ceasing to work: what is due is written, and a wish to cancel is heard."""
+"""Wait while writing due output and checking for a cancel request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answer = TypeVar("Answer")
 
 
 def start(call: Callable[[], Answer]) -> queue.SimpleQueue[Answer | BaseException]:
-    """Make a blocking call in a thread of its own; its answer, or what it raised, comes there."""
+    """Make a blocking call in its own thread; the queue receives its result or its exception."""
     answers: queue.SimpleQueue[Answer | BaseException] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -31,8 +31,8 @@ def start(call: Callable[[], Answer]) -> queue.SimpleQueue[Answer | BaseExceptio
 
 
 def call_in_thread(performing: RunningAttempt, call: Callable[[], Answer]) -> Answer:
-    """The answer of a blocking call that does not touch the store, however long it takes. Raises
-    what it raises, and `WorkCancelled`: the call then ends by itself, and nobody listens."""
+    """The result of a blocking call that does not touch the store, however long it takes. Raises
+    what it raises, and `WorkCancelled`: the call then ends by itself, and its result is dropped."""
     answers = start(call)
     while True:
         try:
@@ -46,7 +46,7 @@ def call_in_thread(performing: RunningAttempt, call: Callable[[], Answer]) -> An
 
 
 def sleep(performing: RunningAttempt, seconds: float) -> None:
-    """Sleep. Raises `WorkCancelled`."""
+    """Sleep for `seconds`. Raises `WorkCancelled`."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         _beat(performing)
@@ -55,4 +55,4 @@ def sleep(performing: RunningAttempt, seconds: float) -> None:
 
 def _beat(performing: RunningAttempt) -> None:
     if not performing.beat():
-        raise WorkCancelled("cancelled while it waited for the server")
+        raise WorkCancelled("cancelled while waiting for the server")

@@ -1,4 +1,4 @@
-"""What a worker does for one job: server, count, request, and every step into the store."""
+"""Perform one job in a worker: server, count, request, and every step into the store."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def prepare() -> None:
 
 
 def tidy(state: StateDir) -> None:
-    """Called in the runner when nothing is left to be done."""
+    """Called in the runner when no work is left."""
     lent_keys.sweep(state)
 
 
 def perform(performing: RunningAttempt) -> None:
-    """Perform one job. Raises a `KtjobError` when there is no whole answer, `WorkCancelled` when
-    a cancel was wished for."""
+    """Perform one job. Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a
+    cancel was requested."""
     kind = kinds.kind_of(performing.spec)
     if kind is not None:
         conductors.conductor_for(kind)(performing)
@@ -46,14 +46,14 @@ def _with_schema_fallback(
     settings: config.Settings,
     left_behind: ghost_prefill.GhostPrefills,
 ) -> None:
-    """With a schema for the answer, where there is one; without it where the server has refused
-    that, before it read anything."""
+    """Send the request with the answer's schema, if there is one; without it if the server has
+    rejected the schema before it computed anything."""
     has_schema = tasks.response_format(spec.task) is not None
     try:
         exchange.run(performing, spec, settings, left_behind, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
-        # sglang-kt then drops the words and tells of an abort after a prompt of one token.
+        # sglang-kt then drops the message and reports an abort after a prompt of one token.
         was_read = isinstance(error, AbortedByServer) and error.was_read
         if not has_schema or was_read:
             raise

@@ -1,8 +1,8 @@
-"""Everything that a worker will need, imported and built once in the runner, before it forks.
+"""Import and build everything that a worker needs once in the runner, before it forks.
 
-openai, pydantic and httpx2 load and build much of themselves at the first request. Done in each
-worker that costs 15 MB a request; done here its pages are shared. A whole small request is played
-through a transport that answers from memory: no connection, no thread.
+openai, pydantic and httpx2 load and build much of themselves at the first request. In each worker
+that costs 15 MB per request; in the runner the pages are shared. A complete small request runs over
+a transport that answers from memory: no connection, no thread.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "owned_by":
 
 
 def preload() -> None:
-    """Play one probe and one streamed request from memory."""
+    """Run one probe and one streamed request, answered from memory."""
     connection.long_client(_URL, lambda step, sock: None).close()  # loads the real transport
-    socket.getaddrinfo("127.0.0.1", 80)  # loads the codec for host names; asks nobody
+    socket.getaddrinfo("127.0.0.1", 80)  # loads the codec for host names; sends no query
     with connection.answering_client(_MODELS_BODY, "application/json") as client:
         probe.parse(_URL, client.get(f"{_URL}/v1/models"), None)
     with connection.answering_client(_STREAM_BODY, "text/event-stream") as client:

@@ -1,6 +1,6 @@
-"""The events of one stream, as phases, progress, output, figures and notes of its attempt.
+"""Write the events of one stream to the store: as phases, progress, output, metrics and job events.
 
-While the prefill lasts, what is known of it is written every `WRITE_SECONDS`.
+During prefill, its progress is written every `WRITE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ktclient.servers.watcher import GaugeWatcher
 
 WRITE_SECONDS = 2.0
 STALL_SECONDS = 600.0
-"""Without a step for so long a request does not get on. Longer than a decode stands still for
-another's prefill: 5 min 19 s seen (sglang #32549)."""
+"""A request without a step for this long makes no progress. Longer than a decode stalls during
+another request's prefill: 5 min 19 s seen (sglang #32549)."""
 
 
 class Reporter:
-    """Follows one request. `least_tokens` is what the prompt has at the very least; `watcher`
-    looks at the server until the first token."""
+    """Follows one request. `least_tokens` is the least number of tokens of the prompt; `watcher`
+    polls the server until the first token."""
 
     def __init__(
         self, performing: RunningAttempt, least_tokens: int, prefill: Prefill, watcher: GaugeWatcher
@@ -35,7 +35,7 @@ class Reporter:
         self._watcher = watcher
         self._written_at = 0.0
         self.progress: Progress | None = None
-        """What was known last, before the first token."""
+        """The last known progress before the first token."""
         self.completed: Completed | None = None
         self._phase = ""
         self._phase_before = ""
@@ -46,22 +46,22 @@ class Reporter:
         self._read = 0
 
     def gets_on(self) -> bool:
-        """Whether progress or text was seen lately."""
+        """Whether progress or text arrived within `STALL_SECONDS`."""
         return time.monotonic() - self._stepped_at < STALL_SECONDS
 
     def seconds_since_sent(self) -> float:
-        """0 before the whole request has gone out."""
+        """0 before the whole request has been sent."""
         return 0.0 if self.sent_at is None else time.monotonic() - self.sent_at
 
     @property
     def first_token_seconds(self) -> float | None:
-        """From the end of the upload; None before the first token."""
+        """Time to first token, from the end of the upload; None before the first token."""
         if self.sent_at is None or self._first_at is None:
             return None
         return self._first_at - self.sent_at
 
     def report(self, event: StreamEvent) -> None:
-        """Tell the store what has happened."""
+        """Write an event to the store."""
         for reading, moment in self._watcher.readings():  # first: it may be from before `Sent`
             self._prefill.read(reading, moment)
         if isinstance(event, Sent):
@@ -153,12 +153,12 @@ class Reporter:
             self._warn_of_truncation(read)
 
     def _warn_of_truncation(self, read: int) -> None:
-        """sglang's --allow-auto-truncate cuts a prompt without a word; so do other servers."""
+        """sglang's --allow-auto-truncate truncates a prompt silently; so do other servers."""
         least = self._least_tokens
         self._performing.note("prompt cut short?", tokens_read=read, at_least_expected=least)
         self._performing.figure(
-            warning=f"the server says that it read {read:,} tokens, where {least:,} at least were "
-            "expected: it may have cut the document short (sglang: --allow-auto-truncate)"
+            warning=f"the server reports {read:,} prompt tokens, but at least {least:,} were "
+            "expected: it may have truncated the document (sglang: --allow-auto-truncate)"
         )
 
     def _enter(self, phase: str) -> None:

@@ -1,4 +1,4 @@
-"""Asking again what no server has accepted yet; whatever was accepted is never asked again here."""
+"""Retry requests that no server has accepted yet; an accepted request is never retried here."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from ktclient.submission.spec import JobSpec
 from ktclient.worker.heartbeat import sleep
 
 PATIENCE_SECONDS = 600.0
-"""How long a job waits for a server that accepts nothing: the guide's takes 80 s to start,
+"""How long a job waits for a server that accepts no requests: the guide's takes 80 s to start,
 KTransformers' own tutorial says 4 to 5 minutes."""
 AWAY_SECONDS = 86_400.0
-"""The same for one that is not there at all: it crashed at night, the laptop left its network. To
-look costs nothing, and the jobs behind wait too, where they would fail one after another."""
+"""The same for a server that is away: it crashed at night, or the laptop left its network. Trying
+costs nothing, and the jobs behind wait too, where they would fail one after another."""
 LONGEST_PAUSE_SECONDS = 15.0
 LONGEST_AWAY_PAUSE_SECONDS = 60.0
 AWAY = (ConnectionRefused, HostUnknown, HostUnreachable, ServerSilent)
-"""Not there at all, or no way leads to it."""
+"""Nothing listens there, or it cannot be reached."""
 
 
 def tries(performing: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
-    """While it is starting, full or away: for `PATIENCE_SECONDS` or `AWAY_SECONDS` since it first
-    refused; within the job's timeout also as long as it says itself when to come back, or
-    `ktserver` is starting it, which has bounds of its own."""
+    """Retry while the server is starting, full or away: for `PATIENCE_SECONDS` or `AWAY_SECONDS`
+    after the first refusal. Within the job's timeout, also as long as the server's Retry-After
+    says, and as long as `ktserver` is starting it, which has limits of its own."""
     refusals = _Refusals(performing, spec)
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
@@ -50,8 +50,8 @@ def tries(performing: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
 
 @dataclass
 class _Refusals:
-    """Of one attempt. The first begins the wait: what came before it, such as a time in the
-    server's queue, was none."""
+    """The refusals of one attempt. The first starts the wait: time before it, such as in the
+    server's queue, does not count."""
 
     performing: RunningAttempt
     spec: JobSpec
@@ -59,7 +59,7 @@ class _Refusals:
     told: str = ""
 
     def pause(self, state: tenacity.RetryCallState) -> float:
-        """Ever longer, and not shorter than the server says."""
+        """Exponential backoff, but never less than the server's Retry-After."""
         is_long_gone = self._waited() > PATIENCE_SECONDS
         longest = LONGEST_AWAY_PAUSE_SECONDS if is_long_gone else LONGEST_PAUSE_SECONDS
         return max(tenacity.wait_exponential(min=1, max=longest)(state), _due(_error(state)))
@@ -71,7 +71,7 @@ class _Refusals:
         if due := _due(error):
             return self._waited() + due > timeout
         limit = AWAY_SECONDS if isinstance(error, AWAY) else PATIENCE_SECONDS
-        if timeout < PATIENCE_SECONDS:  # who gives it minutes is not served by a day
+        if timeout < PATIENCE_SECONDS:  # a timeout of minutes should not become a day
             limit = min(limit, timeout)
         if self._waited() < limit:
             return False
@@ -79,7 +79,7 @@ class _Refusals:
         return not is_coming or self._waited() >= max(limit, timeout)
 
     def tell(self, state: tenacity.RetryCallState) -> None:
-        """Once for each reason: a night has many turns."""
+        """Log each reason once: a night has many tries."""
         if self.performing.phase != WAITING_FOR_SERVER:
             self.performing.enter(WAITING_FOR_SERVER)
         reason = str(_error(state))
@@ -97,5 +97,5 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 
 def _due(error: BaseException | None) -> float:
-    """In how many seconds the server wants to be asked again; 0 where it does not say."""
+    """Seconds until the server wants a retry; 0 if it does not say."""
     return (error.retry_after or 0.0) if isinstance(error, RateLimited) else 0.0

@@ -17,19 +17,19 @@ from server_bundle.embedded import server as embedded
 from server_bundle.embedded import weights
 
 WORKER_SECONDS = 15.0
-"""What it may take before a request is sent, when they are not: as long as a chunk of the guide's
-deployment, behind which the request would wait as well."""
+"""Time limit for a query before a request is sent, if the facts are unknown: as long as a chunk of
+the guide's deployment, behind which the request would wait as well."""
 
 
 FRESH_SECONDS = 600.0
-"""So long after they were told a worker does not ask again."""
+"""A worker does not query facts that are younger than this."""
 
 
 def fresh_facts(
     performing: RunningAttempt, server: str, probed: ServerFacts, api_key: str | None
 ) -> ServerFacts:
-    """For a worker, before its request: the same, but fresh facts are left alone, and unknown ones
-    are waited for. Raises `WorkCancelled`."""
+    """For a worker, before its request: as `survey`, but fresh facts are not queried, and unknown
+    ones are waited for. Raises `WorkCancelled`."""
     run = listening.run_of(probed.url)
     known = memory.load(performing, server, probed, run)
     if known is not None and survey.is_sure(known) and _age(known) < FRESH_SECONDS:
@@ -46,9 +46,9 @@ def _age(known: Known) -> float:
 
 
 def find(performing: RunningAttempt, spec: JobSpec, settings: config.Settings) -> ServerFacts:
-    """Find the server, starting the embedded one where that is what the job names."""
+    """Find the server; start the embedded one if the job names it."""
     if spec.server != config.EMBEDDED:
-        if performing.phase != WAITING_FOR_SERVER:  # else nothing is new until it accepts
+        if performing.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
             performing.enter("connecting")
         url, key = spec.server, settings.key_for(spec.server)
     else:
@@ -60,7 +60,7 @@ def find(performing: RunningAttempt, spec: JobSpec, settings: config.Settings) -
     facts = call_in_thread(performing, lambda: probe.probe(url, key, spec.model))
     facts = fresh_facts(performing, spec.server, facts, key)
     performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
-    if performing.phase == WAITING_FOR_SERVER:  # it is there again
+    if performing.phase == WAITING_FOR_SERVER:  # it is available again
         performing.figure(last_refusal=None)
     return facts
 

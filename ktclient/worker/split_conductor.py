@@ -1,8 +1,8 @@
-"""The work of a job whose document is too long for one request: each part is asked about, then
-their answers are brought together, level by level, until one answer is left.
+"""The work of a job whose document is too long for one request: ask about each part, then combine
+the answers, level by level, until one answer is left.
 
-Everything here follows from the stored plan and from answers that are final, so that an attempt
-after another adds the very same parts, and finds those that are there.
+Everything follows from the stored plan and from answers that are final, so that a later attempt
+adds the same parts, and finds those that exist.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ READING, COMBINING, WRITING = "reading parts", "combining parts", "writing"
 """The phases."""
 _OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
 _INSTRUCTION_TOKENS = 256
-"""More than what is said about the answers, and a chat template."""
+"""An upper bound in tokens for the instruction about the answers, and a chat template."""
 
 
 def conduct(performing: RunningAttempt) -> None:
-    """Raises `PartFailed`, `PartRestarted` and `WorkCancelled`."""
+    """Conduct the parts. Raises `PartFailed`, `PartRestarted` and `WorkCancelled`."""
     spec = JobSpec.from_json(performing.spec)
     assert spec.split is not None
     family = _Family(performing, spec, spec.split)
@@ -42,21 +42,21 @@ def conduct(performing: RunningAttempt) -> None:
 
 
 def _with_something(items: list[Item], task: Task) -> list[Item]:
-    """Without the parts that know no answer to a question, unless none does."""
+    """Drop the parts that have no answer to a question, unless no part has one."""
     if task.kind is not Kind.ASK:
         return items
     return [item for item in items if not part_prompts.has_nothing(item.text)] or items
 
 
 class _Family:
-    """The parts of one job, as its plan has them."""
+    """The parts of one job, according to its plan."""
 
     def __init__(self, performing: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
         self._performing, self._spec, self._plan = performing, spec, plan
         self._cut_off: list[str] = []
 
     def read(self) -> list[Item]:
-        """What is answered from each chunk."""
+        """The answer to each chunk."""
         text = self._performing.document().decode()
         self._performing.enter(READING)
         new = [
@@ -74,7 +74,7 @@ class _Family:
         return self._answers(stored, [(n, n) for n in range(1, len(stored) + 1)])
 
     def combine(self, level: int, groups: Sequence[Sequence[Item]]) -> list[Item]:
-        """One answer from each group, longer than a request can hold together."""
+        """One answer from each group; all of them together would not fit into one request."""
         self._performing.enter(COMBINING)
         new = [
             self._combining(f"{level}.{number}", group, is_last=False)
@@ -84,7 +84,7 @@ class _Family:
         return self._answers(stored, [(group[0].first, group[-1].last) for group in groups])
 
     def write(self, items: Sequence[Item]) -> None:
-        """The one answer from all, as it is written."""
+        """Combine all answers into the final one, streaming its text."""
         self._performing.enter(WRITING)
         conductor.add(self._performing, [self._combining(ANSWER, items, is_last=True)])
         last = conductor.stream_part_output(self._performing, ANSWER)
@@ -115,7 +115,7 @@ class _Family:
         counted = Estimate(size // 2, size, size + about)
         if not is_last:
             return self._part(name, document, task, counted)
-        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in words
+        asked = replace(task, schema=self._spec.task.schema)  # parts may answer in plain text
         return self._with_answer(self._part(name, document, asked, counted), self._spec.max_tokens)
 
     def _part(self, name: str, document: str, task: Task, counted: Estimate) -> NewJob:
@@ -124,7 +124,7 @@ class _Family:
             self._spec, task=task, max_tokens=self._plan.answer, counted=counted, split=None
         )
         of = len(self._plan.chunks)
-        what = f"part {name} of {of}" if name.isdigit() else f"parts of it together ({name})"
+        what = f"part {name} of {of}" if name.isdigit() else f"combining parts ({name})"
         return NewJob(
             pool=spec.server,
             spec=spec.to_json(),
@@ -143,7 +143,7 @@ class _Family:
         return replace(new, spec=spec.to_json(), weight=weight)
 
     def _tell_figures(self, last: Job) -> None:
-        """Sums over all parts, and how the last one ended."""
+        """Store the sums over all parts, and the metrics of the last one."""
         performing = self._performing
         jobs = conductor.retry_until_usable(performing, performing.parts.all)
         attempts = [
@@ -169,12 +169,12 @@ class _Family:
             return None
         which = ", ".join(self._cut_off)
         return (
-            f"answers of {len(self._cut_off)} of its parts were cut off at {self._plan.answer:,} "
-            f"tokens ({which}); --max-tokens higher gives them more too"
+            f"{len(self._cut_off)} of the parts' answers were cut off at {self._plan.answer:,} "
+            f"tokens ({which}); a higher --max-tokens also allows longer answers of parts"
         )
 
 
 def _sum(values: Sequence[object]) -> int | None:
-    """None where nobody told."""
+    """The sum of the known values; None if none is known."""
     told = [value for value in values if isinstance(value, int)]
     return sum(told) if told else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from server_bundle.logs import catalogue, stages
 from server_bundle.logs.catalogue import Cause
-from server_bundle.logs.stages import Line
+from server_bundle.logs.stages import StagedLine
 
 _SHOWN = 300
 """How many characters of a line are shown around the match."""
@@ -74,7 +74,7 @@ class _Trace:
     sign: catalogue.Sign
     seen: list[Evidence] = field(default_factory=list)
 
-    def look(self, line: Line) -> bool:
+    def look(self, line: StagedLine) -> bool:
         """Whether the sign is complete with this line."""
         pattern = self.sign[len(self.seen)]
         found = pattern.search(line.text)
@@ -105,12 +105,12 @@ class _Reader:
         self.found: dict[str, Finding] = {}
         self.exceptions: list[Evidence] = []
         self.of_scheduler: list[Evidence] = []
-        self.last: Line | None = None
+        self.last: StagedLine | None = None
         self.last_served = 0
         self.stage = stages.ARGUMENTS
         self._is_in_traceback = self._is_of_scheduler = False
 
-    def read(self, line: Line) -> None:
+    def read(self, line: StagedLine) -> None:
         if line.is_start:
             self._begin()
             self.stage = line.stage
@@ -133,7 +133,7 @@ class _Reader:
             name: one for name, one in before.items() if one.cause.stage != stages.ARGUMENTS
         }
 
-    def _look(self, line: Line) -> None:
+    def _look(self, line: StagedLine) -> None:
         for trace in self._traces:
             if trace.look(line):
                 self._note(trace.cause, tuple(trace.seen), line.stage)
@@ -147,7 +147,7 @@ class _Reader:
             again = Finding(cause, before.evidence, before.times + 1, before.stage)
             self.found[cause.id] = again
 
-    def _follow_traceback(self, line: Line) -> None:
+    def _follow_traceback(self, line: StagedLine) -> None:
         if "Traceback (most recent call last)" in line.text:
             self._is_in_traceback = True
             self._is_of_scheduler = "Scheduler hit an exception" in line.text
@@ -182,7 +182,7 @@ def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
     return Explanation(tuple(found), exception, reader.stage, last, ended, went_on)
 
 
-def _evidence(line: Line | None) -> Evidence | None:
+def _evidence(line: StagedLine | None) -> Evidence | None:
     return None if line is None else Evidence(line.number, _around(line.text, 0))
 
 

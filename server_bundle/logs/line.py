@@ -18,10 +18,13 @@ REPLICA = "DP"
 """The rank of data parallel replicas, which serve different requests. Other ranks repeat lines."""
 
 _COLOUR = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-_STAMP = re.compile(
-    r"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:[.,](\d{1,6}))?((?: [A-Z][A-Z_]*\d{0,5})*)\] ?",
-    re.ASCII,
+_STAMP = r"{}(\d\d:\d\d:\d\d)(?:[.,](\d{{1,6}}))?((?: [A-Z][A-Z_]*\d{{0,5}})*)\] ?"
+_DATED = re.compile(_STAMP.format(r"\[(\d{4}-\d\d-\d\d) "), re.ASCII)
+_PREFIX = re.compile(
+    _STAMP.format(r"(?:\S{1,200} {0,100}\| )?\[(?:(\d{4}-\d\d-\d\d) |[^\]]{0,100}?)"), re.ASCII
 )
+"""`[2026-05-07 17:06:17 TP1] `, with `sglang-1  | ` before it where docker compose wrote it, and
+with something else for the date where somebody configured it so."""
 _RANK = re.compile(r"([A-Z_]+)(\d+)", re.ASCII)
 _BAR = ("it/s]", "s/it]", "B/s]")
 
@@ -52,25 +55,37 @@ def read(raw: str) -> Line:
     text = raw[:MOST_CHARACTERS].lstrip(
         "\0"
     )  # a file truncated under its writer begins with a hole
-    if "\x1b" in text:
-        text = _COLOUR.sub("", text)
-    text = text.rstrip("\r\n").rpartition("\r")[2]
-    stamp = _STAMP.match(text) or _after_a_bar(text)
+    text = without_colours(text).rstrip("\r\n").rpartition("\r")[2]
+    stamp = prefix(text) or _after_a_bar(text)
     if stamp is None:
         return Line(text)
-    ranks = tuple((name, int(number)) for name, number in _RANK.findall(stamp[3]))
-    return Line(text[stamp.end() :], _time(stamp[1], stamp[2]), ranks, is_stamped=True)
+    ranks = tuple((name, int(number)) for name, number in _RANK.findall(stamp[4]))
+    at = _time(stamp[1], stamp[2], stamp[3])
+    return Line(text[stamp.end() :], at, ranks, is_stamped=True)
+
+
+def without_colours(text: str) -> str:
+    """The text without terminal escapes."""
+    return _COLOUR.sub("", text) if "\x1b" in text else text
+
+
+def prefix(text: str) -> re.Match[str] | None:
+    """What stands before the message: groups date (or None), time, fraction and ranks, these as
+    written, ` DP0 TP1`. None where the line has no such prefix."""
+    return _PREFIX.match(text)
 
 
 def _after_a_bar(text: str) -> re.Match[str] | None:
     """tqdm ends its bar without a line end, and the next message is glued to it."""
-    found = _STAMP.search(text)
+    found = _DATED.search(text)
     return found if found and text[: found.start()].rstrip().endswith(_BAR) else None
 
 
-def _time(second: str, fraction: str | None) -> datetime | None:
+def _time(day: str | None, second: str, fraction: str | None) -> datetime | None:
+    if day is None:
+        return None
     try:
-        at = datetime.strptime(second, "%Y-%m-%d %H:%M:%S")
+        at = datetime.strptime(f"{day} {second}", "%Y-%m-%d %H:%M:%S")
     except ValueError:
         return None  # a month 13
     return at.replace(microsecond=int((fraction or "").ljust(6, "0")[:6]))

@@ -6,9 +6,10 @@ ranks mixed. Stages are per rank: one may have loaded its weights while another 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from server_bundle.logs import line
 
 ARGUMENTS, START, WEIGHTS, MEMORY, GRAPHS, READY, PREFILL, DECODE, STOPPING = STAGES = (
     "arguments",
@@ -25,9 +26,6 @@ ARGUMENTS, START, WEIGHTS, MEMORY, GRAPHS, READY, PREFILL, DECODE, STOPPING = ST
 
 LONGEST_LINE = 100_000
 """Characters of a line that are read; the rest is ignored."""
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b.")
-_PREFIX = re.compile(r"^(?:\S+ *\| )?\[[^\]]*?\d\d:\d\d:\d\d(?:[.,]\d+)?((?: [A-Z]+\d+)*)\] ?")
-"""`[2026-05-07 17:06:17 TP1] `, after `sglang-1  | ` where docker compose wrote the log."""
 _START = "server_args=ServerArgs("
 _MARKS: tuple[tuple[str, str], ...] = (
     ("Load weight begin", WEIGHTS),
@@ -55,7 +53,7 @@ one.)"""
 
 
 @dataclass(frozen=True)
-class Line:
+class StagedLine:
     """One line: its place in the file, its text, and the server's stage when it was written."""
 
     number: int
@@ -71,18 +69,18 @@ class Line:
     """Whether a server started with this line."""
 
 
-def read(raw: Iterable[str]) -> Iterator[Line]:
+def read(raw: Iterable[str]) -> Iterator[StagedLine]:
     """The lines of a log; each update of a progress bar is a line."""
     stages = _Stages()
     for number, whole in enumerate(raw, 1):
         for piece in whole[:LONGEST_LINE].rstrip("\r\n").split("\r"):
-            clean = _ESCAPES.sub("", piece)
-            prefix = _PREFIX.match(clean)
+            clean = line.without_colours(piece)
+            prefix = line.prefix(clean)
             text = clean[prefix.end() :] if prefix else clean
             is_start = _START in text
-            stage = stages.after(text, prefix[1] if prefix else None)
+            stage = stages.after(text, prefix[4] if prefix else None)
             is_chatter = any(words in text for words in _CHATTER)
-            yield Line(number, text, stage, is_chatter, prefix is not None, is_start)
+            yield StagedLine(number, text, stage, is_chatter, prefix is not None, is_start)
 
 
 class _Stages:

@@ -1,6 +1,6 @@
 """The text of a systemd unit that runs a planned server. Pure.
 
-systemd.service(5), systemd.kill(5) and systemd.exec(5) are the sources of the settings.
+systemd.service(5), systemd.kill(5) and systemd.exec(5) describe the settings.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from jobs.system.systemd_unit import dollars, quoted
 from server_bundle.plan.launch_plan import LaunchPlan
 
 STOP_SECONDS = 90
-"""For requests to end; sglang itself would wait for ever (seen on sglang-kt 0.7.2)."""
+"""Time for requests to end; sglang itself would wait forever (seen on sglang-kt 0.7.2)."""
 
 
 def render(plan: LaunchPlan) -> str:
@@ -22,7 +22,7 @@ def render(plan: LaunchPlan) -> str:
     return f"""[Unit]
 Description=ktserver: {_plain(plan.profile)} on port {plan.port}
 After=network.target nvidia-persistenced.service
-# A server that cannot start does not start for ever.
+# Limit the restarts of a server that cannot start.
 StartLimitIntervalSec=3600
 StartLimitBurst=4
 
@@ -30,8 +30,8 @@ StartLimitBurst=4
 Type=exec
 ExecStart={" ".join(quoted(word) for word in words)}
 {environment}
-# SIGTERM to the server alone, which then lets its requests end; SIGKILL to all of its processes
-# when it takes too long: no scheduler stays behind with the GPU's memory.
+# SIGTERM to the server alone, which then finishes its requests; SIGKILL to all of its processes
+# after the timeout: no scheduler stays behind with the GPU's memory.
 KillMode=mixed
 TimeoutStopSec={STOP_SECONDS}
 # Weights and pinned buffers: the default of 8 MB is far too little.

@@ -163,7 +163,7 @@ def test_who_cannot_be_asked_is_said(box: Box, tmp_path: Path) -> None:
     bare = box.run("--host", "bare", "status")
     assert bare.returncode == 1 and "there is no ktjob on bare" in bare.stderr
     option = box.run("--host=-oProxyCommand=touch evil", "status")
-    assert option.returncode == 2 and "no name of a host" in option.stderr
+    assert option.returncode == 2 and "is not a valid host name" in option.stderr
     batch = box.run("--host", "gpu1", "batch", "x.jsonl", "-o", "y.jsonl")
     assert batch.returncode == 2 and "local files" in batch.stderr
 
@@ -242,7 +242,7 @@ def test_follow_goes_on_where_it_was(box: Box, tmp_path: Path) -> None:
     out, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert got.decode() + out == WORDS + "\n"
-    assert "trying again" in said
+    assert "retrying" in said
 
 
 def test_wait_outlives_a_network_that_goes_and_comes_back(box: Box, tmp_path: Path) -> None:
@@ -257,10 +257,10 @@ def test_wait_outlives_a_network_that_goes_and_comes_back(box: Box, tmp_path: Pa
     box.lab.cut_link()
     assert process.stderr is not None
     lines = iter(process.stderr.readline, "")
-    assert any("trying again" in line for line in lines)
+    assert any("retrying" in line for line in lines)
     box.lab.restore_link()
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 0 and "succeeded" in said and "trying again" not in said
+    assert process.returncode == 0 and "succeeded" in said and "retrying" not in said
 
 
 def test_a_cut_between_the_storing_and_the_answer_doubles_nothing(box: Box, tmp_path: Path) -> None:
@@ -271,5 +271,5 @@ def test_a_cut_between_the_storing_and_the_answer_doubles_nothing(box: Box, tmp_
     until(lambda: bool(ids_of(box)), "it is stored", 60, every=0.005)
     box.lab.kill_sessions()
     out, said = process.communicate(timeout=120)
-    assert process.returncode == 0 and "trying again" in said, said
+    assert process.returncode == 0 and "retrying" in said, said
     assert out.split() == ids_of(box)

@@ -186,7 +186,7 @@ def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     at_the_cut, before_the_second = gateway.aborted
     assert at_the_cut == before_the_second == rids_of(state, job)[0]
     (note,) = notes_of(state, job, "last attempt")
-    assert note["silent"] is False and "serves others" in str(note["because"])
+    assert note["silent"] is False and "serves other clients" in str(note["because"])
 
 
 def test_a_retry_ends_what_its_job_has_left_on_the_server(
@@ -226,4 +226,4 @@ def test_a_prompt_that_was_cut_short_is_told(
         [*ktjob_command, "result", job.id], capture_output=True, text=True, timeout=60, check=True
     )
     assert shown.stdout == "Whole.\n"
-    assert "read 8,192 tokens" in shown.stderr and "--allow-auto-truncate" in shown.stderr
+    assert "reports 8,192 prompt tokens" in shown.stderr and "--allow-auto-truncate" in shown.stderr

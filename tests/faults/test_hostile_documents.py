@@ -132,7 +132,7 @@ def vanish(path: Path) -> None:
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (Path.mkdir, "no text file"),
     "loop": (lambda path: path.symlink_to(path), "cannot read"),
-    "gone": (vanish, "there is no file"),
+    "gone": (vanish, "file not found"),
     "null device": (lambda path: path.symlink_to("/dev/null"), "is empty"),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
     "blank": (lambda path: path.write_bytes(b" \t\r\n\x0b\x0c"), "is empty"),
@@ -263,7 +263,7 @@ def test_a_text_far_beyond_the_window_is_refused_at_once(
         assert small.requests() == []
     assert done.returncode == 7, done.stderr
     assert b"the window is 8,192" in done.stderr and b"Traceback" not in done.stderr
-    assert b"if that is meant: --split" in done.stderr, "hundreds of requests by mistake"
+    assert b"to do that: --split" in done.stderr, "hundreds of requests by mistake"
 
 
 @pytest.mark.parametrize("length", [255, 256, 999])

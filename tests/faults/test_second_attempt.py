@@ -136,7 +136,7 @@ def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
         assert job.status().figures["last_refusal"] is None
     with fake_sglang(tmp_path, "--fault", ",".join(["http_503_queue_full"] * 9)) as full:
         job = submit(full)
-        with pytest.raises(errors.JobFailed, match="queue takes no more"):
+        with pytest.raises(errors.JobFailed, match="queue accepts no more"):
             job.result(timeout=60)
 
 

@@ -76,7 +76,7 @@ def test_a_submit_without_a_runner_is_stored_and_says_so(
         command, input="words", env=env, capture_output=True, text=True, timeout=60
     )
     job_id = said.stdout.strip()
-    assert said.returncode == 0 and "the next ktjob command tries again" in said.stderr
+    assert said.returncode == 0 and "the next ktjob command retries" in said.stderr
     assert "Traceback" not in said.stderr
     with Store.open(state) as store:
         assert store.job(job_id).status is Status.QUEUED

@@ -79,7 +79,7 @@ def test_giving_up_leaves_the_job_alone(tmp_path: Path, server: FakeServer) -> N
         job = submit_long("A text.", server=slow.url)
 
         async def give_up() -> None:
-            with pytest.raises(errors.NotFinished, match="it goes on"):
+            with pytest.raises(errors.NotFinished, match="it is still running"):
                 await job.awaited(0.1)
             task = asyncio.create_task(job.awaited())
             await asyncio.sleep(0)

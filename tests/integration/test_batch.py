@@ -104,7 +104,7 @@ def test_each_line_is_answered_under_its_id_in_order(
     assert body["model"] == "DeepSeek-V4-Flash" and body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + 3
     assert "4 lines name gpt-4o-mini" in done.stderr
-    assert "1 lines name no max_tokens: 1,024" in done.stderr and "1 chat-temp" in done.stderr
+    assert "1 lines have no max_tokens: 1,024" in done.stderr and "1 chat-temp" in done.stderr
     assert len({one["rid"] for one in sent.values()}) == 4
     assert sent["one?"] | requests[1]["body"] == sent["one?"] | {"model": "gpt-4o-mini"}
     assert sent["one?"]["stream"] is True and sent["one?"]["model"] == "DeepSeek-V4-Flash"
@@ -136,7 +136,7 @@ def test_a_line_that_fails_is_an_error_line_and_asked_again_on_purpose_only(
         results.unlink()
         known = submit_batch(file, output=results, server=server.url)
         assert known.id == failed.stdout.strip() and read(results) == lines
-        with pytest.raises(errors.BadInput, match="of a batch file"):
+        with pytest.raises(errors.BadInput, match="is a batch"):
             known.ask("Why?")
         with pytest.raises(errors.JobFailed) as told:
             known.result()
@@ -177,7 +177,7 @@ def test_of_a_changed_file_only_what_changed_is_asked(
         assert submit_batch(file, output=results, server=server.url).id == third.id
         batches.write(file, [request("f", "f?")])
         with pytest.raises(
-            errors.BadInput, match=f"job {third.id}, which writes .* other requests"
+            errors.BadInput, match=f"job {third.id} already writes .* other requests"
         ):
             submit_batch(file, output=results, server=server.url)
         third.cancel()
@@ -252,11 +252,11 @@ def test_what_cannot_be_run_is_told_whole_and_stores_nothing(
         with pytest.raises(errors.DoesNotFit, match=r"\n  line 3 .*window is 2,000"):
             submit_batch(long, output=results, server=server.url)
         for output, told in (
-            (file, "need a file each"),
+            (file, "need three different files"),
             (tmp_path, "is a folder"),
-            (tmp_path / "no" / "x", "there is no folder"),
-            (Path("/dev/null"), "is no file"),
-            (Path("-"), "go to a file"),
+            (tmp_path / "no" / "x", "folder not found"),
+            (Path("/dev/null"), "is not a regular file"),
+            (Path("-"), "must go to a file"),
         ):
             with pytest.raises(errors.BadInput, match=told):
                 submit_batch(file, output=output, server=server.url)

@@ -39,7 +39,7 @@ def test_what_fits(
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("fits: ")
     assert "3,000 CR LF line endings" in told.stderr
-    assert "by the guide's figures" in told.stderr
+    assert "estimated from the deployment guide's figures" in told.stderr
     assert (found["verdict"], found["exact"], found["timeout"]) == ("fits", True, 3600.0)
     assert found["facts"]["pool"] == 964_864
     assert not (ktjob_home / "ktjob.db").exists()
@@ -66,7 +66,7 @@ def test_a_timeout_that_is_too_short_is_questioned(
     """With the number that would do."""
     with fake_sglang(tmp_path) as server:
         told = check(ktjob_command, document, "--server", server.url, "--timeout", "5")
-    assert "--timeout 3600 would do" in told.stderr
+    assert "use --timeout 3600" in told.stderr
 
 
 def test_no_server(ktjob_home: Path, ktjob_command: list[str], document: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_server_that_serves_others_is_told(
             told = check(ktjob_command, document, "--server", server.url)
     ahead = json.loads(idle.stdout)["ahead"]
     assert (ahead["is_busy"], ahead["running"], ahead["waiting"]) == (False, 0, 0)
-    assert "serves others now" in told.stderr and "for an idle server" in told.stderr
+    assert "server busy" in told.stderr and "assumes an idle server" in told.stderr
 
 
 def test_the_jobs_of_ones_own_are_told(
@@ -104,6 +104,6 @@ def test_the_jobs_of_ones_own_are_told(
         assert len(server.events("asked", path="/server_info")) == before
         job.cancel()
         job.wait(60)
-    assert "1 job of yours at work there" in told.stderr and job.id in told.stderr
-    assert "serves others" not in told.stderr
+    assert "1 of your jobs is running there" in told.stderr and job.id in told.stderr
+    assert "server busy" not in told.stderr
     assert "KV pool is 964,864" in told.stderr, "remembered by its worker"

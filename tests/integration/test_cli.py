@@ -86,7 +86,7 @@ def test_quiet_says_the_id_and_nothing_else(run: Run, book: Path, tmp_path: Path
         failed = run("submit", "-q", str(book), *where, "--wait")
         assert (failed.returncode, failed.stdout) == (1, "") and "failed" in failed.stderr
     refused = run("submit", "-q", str(tmp_path / "nothing.txt"))
-    assert (refused.returncode, refused.stdout) == (2, "") and "there is no file" in refused.stderr
+    assert (refused.returncode, refused.stdout) == (2, "") and "file not found" in refused.stderr
 
 
 def test_submit_and_wait_prints_the_answer(run: Run, book: Path, server: FakeServer) -> None:
@@ -127,7 +127,7 @@ def test_result_to_a_file_is_whole_or_not_at_all(
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: None, "there is no file"),
+        (lambda path: None, "file not found"),
         (lambda path: path.write_text(""), "is empty"),
         (lambda path: path.write_text(" \n\t\r\n"), "is empty"),
         (lambda path: path.mkdir(), "no text file"),
@@ -220,7 +220,7 @@ def test_a_failed_job_is_1_with_its_cause(run: Run, book: Path, tmp_path: Path) 
     ) as server:
         done = run("submit", str(book), "--server", server.url, "--wait")
     assert done.returncode == 1
-    assert done.stdout.startswith("one") and "before the answer was whole" in done.stderr
+    assert done.stdout.startswith("one") and "before the answer was complete" in done.stderr
     (job,) = json.loads(run("status", "--json").stdout)
     assert (job["state"], job["cause"]) == ("FAILED", "stream_cut")
 
@@ -302,4 +302,4 @@ def test_a_guessed_encoding_is_told_and_can_be_overruled(
     named = run("submit", "book.txt", "--encoding", "gb18030")
     assert named.returncode == 0 and "guess" not in named.stderr
     refused = run("submit", "book.txt", "--encoding", "klingon")
-    assert refused.returncode == 2 and "no encoding 'klingon'" in refused.stderr
+    assert refused.returncode == 2 and "unknown encoding 'klingon'" in refused.stderr

@@ -172,7 +172,7 @@ def test_a_key_in_the_keyring_reaches_its_server(run: Run, folder: Path, tmp_pat
     ("backend", "told"),
     [
         ("keyring.backends.fail.Keyring", "this machine has no keyring"),
-        ("keyring.backends.null.Keyring", "this machine's keyring forgets"),
+        ("keyring.backends.null.Keyring", "this machine's keyring does not store keys"),
     ],
 )
 def test_a_machine_without_a_keyring_is_told_what_to_do(

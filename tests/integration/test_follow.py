@@ -100,7 +100,7 @@ def test_of_a_job_that_has_ended_all_its_text_and_how(
     ended = follow(job.id)
     out, said = ended.communicate(timeout=60)
     assert (ended.returncode, out) == (1, "one two \n")
-    assert f"job {job.id} failed" in said and "before the answer was whole" in said
+    assert f"job {job.id} failed" in said and "before the answer was complete" in said
     nothing = follow(job.id, "--tail")
     out, said = nothing.communicate(timeout=60)
     assert (nothing.returncode, out) == (1, "") and f"job {job.id} failed" in said

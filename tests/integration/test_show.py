@@ -60,7 +60,7 @@ def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:
     words = run("show", job.id).stdout
     for said in (
         "state      FAILED",
-        "before the answer was whole",
+        "before the answer was complete",
         "attempt    2  ",
         "question   Who's there?",
         "queued again",

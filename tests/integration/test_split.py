@@ -201,7 +201,7 @@ def test_what_is_not_split_is_said(run: Run, tmp_path: Path) -> None:
         shorter = run(*to, "--max-tokens", "2000")
         assert server.requests() == []
     assert [one.returncode for one in (*wrong, shorter)] == [2, 2, 7]
-    assert "512 at least" in wrong[0].stderr and "say auto, never" in wrong[1].stderr
+    assert "the minimum is 512" in wrong[0].stderr and "use auto, never" in wrong[1].stderr
     assert "Lower --max-tokens" in shorter.stderr
 
 

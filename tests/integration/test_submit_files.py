@@ -83,7 +83,7 @@ def test_all_are_stored_or_none(run: Run, tmp_path: Path) -> None:
         ]
         checked = run("check", "a.txt", "long.txt", *options)
     assert [one.returncode for one in done] == [2, 7, 2]
-    assert "no file gone.txt" in done[0].stderr
+    assert "file not found: gone.txt" in done[0].stderr
     assert "long.txt: it does not fit" in done[1].stderr
     assert "curl -fsSL URL" in done[2].stderr
     assert not any(one.stdout for one in done)

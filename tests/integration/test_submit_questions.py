@@ -69,7 +69,7 @@ def test_waiting_prints_each_answer_under_its_question(
         listed = run("submit", str(book), "--server", server.url, *TWO, "--wait", "--json")
         quiet = run("submit", str(book), "--server", server.url, "--ask", "Who?", "--wait")
     assert told.stdout == "1. Who?\n\nNobody.\n\n2. Where?\n\nNobody.\n"
-    assert "reads the document 2 times" in told.stderr and "--together" in told.stderr
+    assert "prefills the document 2 times" in told.stderr and "--together" in told.stderr
     records = json.loads(listed.stdout)
     assert [(one["questions"], one["text"]) for one in records] == [
         (["Who?"], "Nobody."),

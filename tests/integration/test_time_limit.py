@@ -42,7 +42,7 @@ def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: 
         job = submit_long(PROMPT, server=server.url)
         assert job.result(timeout=60) == "one two three four five six"
         assert len(server.requests()) == 1
-        with pytest.raises(errors.JobFailed, match="no whole answer within 1 s"):
+        with pytest.raises(errors.JobFailed, match="no complete answer within 1 s"):
             submit_long(PROMPT, server=server.url, timeout=1.0).result(timeout=60)
         for timeout, is_lasting in ((None, True), (9.0, False)):
             again, _ = followup.ask(job.id, "Who?", config.load(), timeout=timeout)
@@ -58,7 +58,7 @@ def test_it_is_given_up_once_it_gets_on_no_more(state: StateDir, tmp_path: Path)
         server.wait_for_event("prefill_started")
         os.kill(server.process.pid, signal.SIGSTOP)
         try:
-            with pytest.raises(errors.JobFailed, match="no whole answer within 1 s"):
+            with pytest.raises(errors.JobFailed, match="no complete answer within 1 s"):
                 job.result(timeout=60)
         finally:
             os.kill(server.process.pid, signal.SIGCONT)

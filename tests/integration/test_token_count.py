@@ -65,7 +65,7 @@ def test_a_prompt_cut_short_by_a_tenth_is_told_where_it_was_counted(
     with fake_sglang(tmp_path, *EACH_A_TOKEN) as server:
         job = put(server, exactly(TOKENS + TOKENS // 10), Capacity(slots=1))
         warning = job.wait(60).status().figures.get("warning")
-    assert "may have cut the document short" in str(warning)
+    assert "may have truncated the document" in str(warning)
 
 
 def test_a_pool_that_was_not_known_at_submit_is_asked_for(tmp_path: Path, ktjob_home: Path) -> None:

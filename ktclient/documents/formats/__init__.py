@@ -1,2 +1,2 @@
-"""Documents that are no plain text, read as such: each in a process of its own, by a library of the
-extra `documents`."""
+"""Read documents that are not plain text: each in its own process, by a library of the extra
+`documents`."""

@@ -17,7 +17,7 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Says what is wrong in words that follow the document's name."""
+    """Read stdin, write stdout. An error is a text that follows the document's name."""
     format_name, most = argv[0], int(argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
@@ -27,21 +27,24 @@ def main(argv: Sequence[str]) -> None:
         text, about = reader.read(sys.stdin.buffer.read())
         body = _clean(text).encode()
         if len(body) > most:
-            raise Unreadable(f"holds more than {most // 1_000_000} MB of text")
+            raise Unreadable(f"contains more than {most // 1_000_000} MB of text")
         said = {"about": about}
     except Unreadable as error:
         body, said = b"", {"error": str(error)}
     except MemoryError:
         body = b""
-        said = {"error": f"takes more than {MEMORY_BYTES // 10**9} GB of memory to be read"}
+        said = {"error": f"takes more than {MEMORY_BYTES // 10**9} GB of memory to read"}
     except Exception as error:  # the readers' own, of any kind
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        body, said = b"", {"error": f"cannot be read as {format_name}: is it damaged? ({reason})"}
+        body, said = (
+            b"",
+            {"error": f"cannot be read as {format_name}; it may be damaged ({reason})"},
+        )
     sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + body)
 
 
 def _clean(text: str) -> str:
-    """Without what no text holds: controls, half characters, more than two line ends in a row."""
+    """Remove control characters, surrogates, and more than two line ends in a row."""
     text = _NO_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     lines = [line.rstrip() for line in text.split("\n")]
     kept = [line for line, above in zip(lines, ["", *lines], strict=False) if line or above]

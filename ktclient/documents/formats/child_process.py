@@ -1,4 +1,4 @@
-"""The process that reads one document, seen from outside: bounded in time, memory and output.
+"""Run the process that reads one document, bounded in time, memory and output.
 
 Readers are large and documents may be hostile: a crash, a bomb or an endless loop ends there.
 """
@@ -19,25 +19,25 @@ SECONDS = 300.0
 
 @dataclass(frozen=True)
 class Read:
-    """What came of it: Markdown where the format has headings, else plain text."""
+    """The text that was read: Markdown if the format has headings, else plain text."""
 
     text: str
     about: str
-    """How much it is: "312 pages"."""
+    """Its size, such as "312 pages"."""
 
 
 def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
-    """Raises `DocumentUnusable`, in words about `title`."""
+    """Read a document. Raises `DocumentUnusable`, with a message about `title`."""
     command = [sys.executable, "-m", "ktclient.documents.formats", format_name, str(most_bytes)]
     try:
-        # Not in the folder of whoever called: modules there are none of ours.
+        # Not in the caller's folder: Python must not import modules from there.
         done = subprocess.run(
             command, input=body, capture_output=True, timeout=SECONDS, cwd="/", check=False
         )
     except subprocess.TimeoutExpired:
         raise DocumentUnusable(
-            f"{title} could not be read as {format_name} within {SECONDS:,.0f} s; take its text "
-            "out by other means, and submit that"
+            f"{title} could not be read as {format_name} within {SECONDS:,.0f} s; extract its text "
+            "with another program, and submit that"
         ) from None
     except OSError as error:
         raise DocumentUnusable(f"{title}: its reader cannot be started: {error}") from None
@@ -52,9 +52,9 @@ def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
 
 def _death(done: subprocess.CompletedProcess[bytes]) -> str:
     if done.returncode == -signal.SIGXCPU:
-        return f"it takes more than {SECONDS:,.0f} s of the processor"
+        return f"it takes more than {SECONDS:,.0f} s of CPU time"
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
-        return f"it is damaged, or takes too much memory: its reader was ended by {name}"
+        return f"it is damaged, or takes too much memory: its reader was killed by {name}"
     last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
     return f"its reader failed: {last[:200] or done.returncode}"

@@ -1,4 +1,4 @@
-"""DOCX by mammoth, which knows styles, lists, tables and notes, and leaves out what was deleted."""
+"""DOCX by mammoth, which supports styles, lists, tables and notes, and omits deleted text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TITLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fre
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Markdown, without pictures."""
+    """Markdown, without pictures. Raises `Unreadable`."""
     limits.archive(body)
     no_pictures = mammoth.images.img_element(lambda image: {})
     converted = mammoth.convert_to_html(
@@ -20,7 +20,5 @@ def read(body: bytes) -> tuple[str, str]:
     )
     text = html.text_of(converted.value)
     if not text.strip():
-        raise limits.Unreadable(
-            "holds no text: pictures alone, perhaps; have them recognised first"
-        )
+        raise limits.Unreadable("contains no text, perhaps only pictures; run OCR on them first")
     return text, f"{len(text.split()):,} words"

@@ -1,5 +1,5 @@
-"""EPUB: its chapters in reading order. Read here: EbookLib is under the AGPL, and the format is an
-archive of HTML with a list (EPUB 3.3, W3C)."""
+"""EPUB: its chapters in reading order. Implemented here: EbookLib is under the AGPL, and the format
+is an archive of HTML with a list (EPUB 3.3, W3C)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Markdown of all chapters."""
+    """Markdown of all chapters. Raises `Unreadable`."""
     book = limits.archive(body)
     names = _chapters(book)
     if _locked(book) & set(names):
-        raise Unreadable("is locked (DRM): no other program than its shop's can read it")
+        raise Unreadable("is locked by DRM: only its shop's program can read it")
     texts = [html.text_of(_decoded(_part(book, name))) for name in names]
     if not any(text.strip() for text in texts):
-        raise Unreadable("holds no text: pictures alone, perhaps")
+        raise Unreadable("contains no text, perhaps only pictures")
     return "\n\n".join(texts), f"{len(texts):,} chapter file{'' if len(texts) == 1 else 's'}"
 
 
@@ -48,7 +48,7 @@ def _chapters(book: zipfile.ZipFile) -> list[str]:
 
 
 def _locked(book: zipfile.ZipFile) -> set[str]:
-    """What of it is encrypted; fonts often are, and do not matter."""
+    """The names of its encrypted parts; fonts often are, and do not matter."""
     if "META-INF/encryption.xml" not in book.namelist():
         return set()
     marks = _xml(book, "META-INF/encryption.xml").iter(_CIPHER)
@@ -67,7 +67,7 @@ def _part(book: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _decoded(page: bytes) -> str:
-    """UTF-8 or UTF-16, as the format has it; other encodings by what the page says of itself."""
+    """UTF-8 or UTF-16, as the format requires; other encodings as the page declares."""
     import bs4
 
     return bs4.UnicodeDammit(page, is_html=True).unicode_markup or page.decode(errors="replace")

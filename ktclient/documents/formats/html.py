@@ -1,4 +1,4 @@
-"""HTML as Markdown: headings, lists and tables kept, links and pictures as their words."""
+"""HTML as Markdown: headings, lists and tables are kept, links and pictures become their text."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _LINES = {"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "sec
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Of a whole page in UTF-8; its title is a heading where it has no other of the first rank."""
+    """Markdown of a whole page in UTF-8; its title becomes a heading if it has no <h1>."""
     text = text_of(body.decode(), is_titled=True)
     if not text.strip():
         raise Unreadable(
-            "holds no text: its words come by scripts, perhaps; save it from a browser"
+            "contains no text, perhaps because scripts load it; save it from a browser"
         )
     return text, f"{len(text.split()):,} words"
 
 
 def text_of(source: str, *, is_titled: bool = False) -> str:
-    """Markdown of any HTML; plain text of one that is nested beyond measure, of which lxml drops a
-    part without a word (256 levels: libxml2, xmlParserMaxDepth)."""
+    """Markdown of any HTML; plain text if it is nested so deeply that lxml silently drops a part
+    (256 levels: libxml2, xmlParserMaxDepth)."""
     plain = _Words()
     plain.feed(source)
     plain.close()
@@ -59,7 +59,7 @@ def _markdown(soup: bs4.BeautifulSoup, *, is_titled: bool) -> str:
 
 
 class _Words(html.parser.HTMLParser):
-    """All words but those of scripts and styles, without a tree."""
+    """Collects all text except scripts and styles, without a tree."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How much a document may take to be read, and what is said when it cannot be."""
+"""The resource limits for reading a document, and the error if it cannot be read."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ MEMORY_BYTES = 3 * 10**9
 CPU_SECONDS = 290
 MOST_ENTRIES = 20_000
 MOST_UNPACKED = 1_000_000_000
-"""Of an archive in all, with pictures and films, which are not unpacked."""
+"""Bytes of an archive in total, including pictures and videos, which are not unpacked."""
 MOST_MARKUP = 200_000_000
-"""Of its parts in XML or HTML: twice the longest document, for the marks."""
+"""Bytes of its XML or HTML parts: twice the longest document, to allow for markup."""
 _MARKUP = (".xml", ".rels", ".xhtml", ".html", ".htm", ".opf", ".ncx")
 
 
 class Unreadable(Exception):
-    """Why, in words that follow the document's name."""
+    """The reason, as text that follows the document's name."""
 
 
 def archive(body: bytes) -> zipfile.ZipFile:
-    """The archive that a document is, once what it says to hold is little enough: no entry yields
-    more than it says. Raises `Unreadable`."""
+    """The archive that a document is, if its declared size is small enough: no entry yields more
+    than it declares. Raises `Unreadable`."""
     try:
         found = zipfile.ZipFile(io.BytesIO(body))
     except (zipfile.BadZipFile, ValueError, OverflowError) as error:
         raise Unreadable(f"is damaged: {error}") from None
     entries = found.infolist()
     if len(entries) > MOST_ENTRIES:
-        raise Unreadable(f"holds {len(entries):,} parts; no document does")
+        raise Unreadable(f"contains {len(entries):,} files, more than any document does")
     if any(one.flag_bits & 1 for one in entries):
         raise Unreadable("is protected by a password; save it without one")
     markup = [one.file_size for one in entries if one.filename.lower().endswith(_MARKUP)]
     unpacked = sum(one.file_size for one in entries)
     if sum(markup) > MOST_MARKUP or unpacked > MOST_UNPACKED:
-        raise Unreadable(f"unpacks to {unpacked / 1e6:,.0f} MB: no document, but a bomb")
+        raise Unreadable(f"unpacks to {unpacked / 1e6:,.0f} MB: it is a ZIP bomb, not a document")
     return found

@@ -1,4 +1,4 @@
-"""PDF by PDFium, Chrome's reader: fast, and in use for the same hostile files."""
+"""PDF by PDFium, Chrome's reader: fast, and tested against hostile files."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from ktclient.documents.formats.limits import Unreadable
 
 _MOST_PAGES = 50_000
 _HYPHEN = re.compile("[\ufffe\x02](?:\r?\n)?")
-"""What PDFium puts for a hyphen that divides a word at the end of a line."""
+"""What PDFium inserts for a hyphen that divides a word at the end of a line."""
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Text by pages; a line that the outline calls a title becomes a heading."""
+    """Text by pages; a line that the outline lists as a title becomes a heading. Raises
+    `Unreadable`."""
     document = _opened(body)
     pages = len(document)
     if pages > _MOST_PAGES:
-        raise Unreadable(f"has {pages:,} pages, where {_MOST_PAGES:,} are the most; split it")
+        raise Unreadable(f"has {pages:,} pages, more than the maximum of {_MOST_PAGES:,}; split it")
     titles = _titles(document)
     texts = [_page(document, number, titles.get(number, {})) for number in range(pages)]
     blank = sum(not text.strip() for text in texts)
     if blank == pages:
         raise Unreadable(
-            f"holds pictures and no text on its {pages:,} pages: a scan. Have it recognised first, "
+            f"is a scan: its {pages:,} pages contain pictures and no text. Run OCR on it first, "
             "for example: ocrmypdf FILE OUT.pdf"
         )
     about = f"{pages:,} page{'' if pages == 1 else 's'}"
@@ -38,7 +39,7 @@ def _opened(body: bytes) -> pypdfium2.PdfDocument:
     except pypdfium2.PdfiumError as error:
         if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
             raise Unreadable(
-                "is protected by a password; take it off first: qpdf --decrypt --password=… FILE "
+                "is protected by a password; remove it first: qpdf --decrypt --password=… FILE "
                 "OUT.pdf"
             ) from None
         raise Unreadable(f"is a damaged PDF: {error}") from None
@@ -62,7 +63,7 @@ def _line(line: str, titles: dict[str, int]) -> str:
 
 
 def _titles(document: pypdfium2.PdfDocument) -> dict[int, dict[str, int]]:
-    """Of each page: titles in the outline, with their level from 0."""
+    """By page: titles in the outline, with their level from 0."""
     found: dict[int, dict[str, int]] = {}
     try:
         for mark in document.get_toc():
@@ -70,7 +71,7 @@ def _titles(document: pypdfium2.PdfDocument) -> dict[int, dict[str, int]]:
             if target is not None and target.get_index() is not None and _bare(mark.get_title()):
                 found.setdefault(target.get_index(), {})[_bare(mark.get_title())] = mark.level
     except pypdfium2.PdfiumError:
-        return found  # an outline is a help
+        return found  # an outline is optional
     return found
 
 

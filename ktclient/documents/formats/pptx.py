@@ -1,4 +1,4 @@
-"""PPTX by python-pptx: slide after slide under their titles, with tables and notes."""
+"""PPTX by python-pptx: each slide under its title, with tables and notes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ktclient.documents.formats import limits
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Markdown: a heading for each slide."""
+    """Markdown with a heading for each slide. Raises `Unreadable`."""
     limits.archive(body)
     slides = list(pptx.Presentation(io.BytesIO(body)).slides)
     texts = ["\n\n".join(_slide(number, slide)) for number, slide in enumerate(slides, 1)]
     if not any(part for slide in slides for part in _parts(slide.shapes)):
-        raise limits.Unreadable(f"holds no text on its {len(slides):,} slides: pictures alone")
+        raise limits.Unreadable(f"contains no text on its {len(slides):,} slides, only pictures")
     return "\n\n".join(texts), f"{len(slides):,} slide{'' if len(slides) == 1 else 's'}"
 
 

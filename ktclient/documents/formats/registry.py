@@ -1,4 +1,4 @@
-"""Which formats can be read, whether their readers are installed, and how HTML is known.
+"""Which formats can be read, whether their readers are installed, and how HTML is recognised.
 
 Standard library only, and no reader is imported here.
 """
@@ -17,7 +17,7 @@ _READERS = {
     "an EPUB book": ("EPUB", ("markdownify",)),
     HTML: (HTML, ("markdownify",)),
 }
-"""By the names of magic.py; the first of the libraries reads."""
+"""Keys are the names of magic.py; the first library is the reader."""
 _HTML = re.compile(
     r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html[\s>])",
     re.I | re.S,
@@ -37,7 +37,7 @@ def is_installed(format_name: str) -> bool:
 
 
 def short(format_name: str) -> str:
-    """What the reading process calls it."""
+    """The reading process's name for the format."""
     return _READERS[format_name][0]
 
 
@@ -47,12 +47,12 @@ def library(format_name: str) -> str:
 
 
 def is_html(text: str) -> bool:
-    """By how a page begins."""
+    """Whether a text begins like an HTML page."""
     return _HTML.match(text[:_LOOKED_AT]) is not None
 
 
 def declared_encoding(body: bytes) -> str | None:
-    """What a web page says of itself; GBK and GB2312 as what holds them both, as browsers do
+    """The encoding that a web page declares; GBK and GB2312 as their superset, as browsers do
     (encoding.spec.whatwg.org)."""
     head = body[:_LOOKED_AT]
     if not is_html(head.decode("ascii", "replace")) or not (found := _CHARSET.search(head)):

@@ -1,4 +1,4 @@
-"""What differs between servers that all speak OpenAI's chat completions."""
+"""The interface of a dialect: the differences between servers of OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ Progress = Literal["metrics", "loads", "stream"]
 
 @dataclass(frozen=True)
 class ServerFacts:
-    """What a probe learned; None is unknown. `url` is the root, without /v1; `window` in tokens.
-    All after `window` comes only from `calls.survey`, which may have to wait for a chunk."""
+    """The result of a probe; None is unknown. `url` is the root, without /v1; `window` in tokens.
+    All fields after `window` come only from `queries.survey`, which may have to wait for a
+    chunk."""
 
     url: str
     dialect: str
@@ -24,15 +25,15 @@ class ServerFacts:
     """KV tokens for all requests together."""
     max_running: int | None = None
     chunk: int | None = None
-    """Tokens prefilled between two looks at the world."""
+    """Tokens prefilled at a time; the server answers queries in between."""
     page: int | None = None
     has_prefix_cache: bool | None = None
     progress: Progress | None = None
     is_busy: bool | None = None
-    """Whether it worked for anybody when it was asked; also, unanswered, when it is overdue."""
+    """Whether it served any client when queried; True also if its answer is overdue."""
     running: int | None = None
-    """Requests that it served then. One whose prompt is still read counts in neither list of
-    sglang's: `is_busy` knows of it."""
+    """Requests that it served then. sglang counts a request in prefill neither here nor in
+    `waiting`; `is_busy` includes it."""
     waiting: int | None = None
     """Requests in its queue then."""
 
@@ -42,19 +43,19 @@ class Dialect(Protocol):
 
     name: str
     pulse_path: str
-    """What it answers at once, also in the middle of a prefill."""
+    """A path that it answers immediately, even during a prefill."""
 
     def extras(self, rid: str) -> dict[str, object]:
         """Fields to add to a chat request, beyond OpenAI's."""
 
     def count(self, http: httpx2.Client, url: str, model: str, message: str) -> int | None:
-        """Prompt tokens of one user message with the chat template; None when it cannot say."""
+        """Prompt tokens of one user message with the chat template; None if unknown."""
 
     def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
-        """The same facts and all that the server tells within `patience` seconds a question."""
+        """The same facts and all that the server reports within `patience` seconds per query."""
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
-        """Whether it computes nothing for anybody now; None when it cannot say."""
+        """Whether it computes nothing for any client now; None if unknown."""
 
     def abort(self, http: httpx2.Client, url: str, rid: str) -> bool:
-        """Ask the server to stop a request; False when only closing the connection does."""
+        """Ask the server to stop a request; False if only closing the connection stops it."""

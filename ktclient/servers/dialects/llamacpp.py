@@ -1,4 +1,4 @@
-"""llama.cpp's server, ours and others'."""
+"""llama.cpp's server, embedded or external."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LlamaCpp:
     pulse_path = "/health"
 
     def extras(self, rid: str) -> dict[str, object]:
-        """Progress of the prefill inside the stream."""
+        """Requests prefill progress inside the stream."""
         return {"return_progress": True}
 
     def count(self, http: httpx2.Client, url: str, model: str, message: str) -> int | None:
@@ -33,36 +33,37 @@ class LlamaCpp:
         return len(counted.json()["tokens"]) if counted.status_code == 200 else None
 
     def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
-        """/props tells the window of one slot, which may be a share of the context, and how many
-        slots there are. Each slot keeps its last prompt, so it has a prefix cache."""
+        """/props has the window of one slot, which may be a share of the context, and the number of
+        slots. Each slot keeps its last prompt, so it has a prefix cache."""
         known = replace(facts, has_prefix_cache=True, progress="stream")
         props = http.get(f"{facts.url}/props", timeout=patience)
         if props.status_code != 200:  # --no-props, or a router
             return known
-        told = props.json()
-        settings = told.get("default_generation_settings") or {}
+        found = props.json()
+        settings = found.get("default_generation_settings") or {}
         running = _running(http, facts.url)
         return replace(
             known,
             window=count_of(settings.get("n_ctx")) or facts.window,
-            max_running=count_of(told.get("total_slots")),
+            max_running=count_of(found.get("total_slots")),
             is_busy=None if running is None else running > 0,
             running=running,
         )
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
-        """Every slot idle. Not to be asked more than every few seconds: at ten a second it no
-        longer noticed that a client had gone."""
+        """Whether every slot is idle. Poll it only every few seconds: polled ten times a second, it
+        no longer noticed that a client had disconnected."""
         running = _running(http, url)
         return None if running is None else running == 0
 
     def abort(self, http: httpx2.Client, url: str, rid: str) -> bool:
-        """It has no abort: it stops within a batch after the connection is closed."""
+        """Always False: it has no abort, but stops within a batch after the connection is
+        closed."""
         return False
 
 
 def _running(http: httpx2.Client, url: str) -> int | None:
-    """Slots at work. Who waits for one is not told."""
+    """The number of busy slots; None if unknown. The queue is not reported."""
     slots = http.get(f"{url}/slots")
     if slots.status_code != 200:
         return None

@@ -10,7 +10,7 @@ NAME = "openai-compatible"
 
 
 class Plain:
-    """Nothing beyond the protocol: strict servers refuse fields that they do not know."""
+    """Sends nothing beyond the protocol: strict servers refuse unknown fields."""
 
     name = NAME
     pulse_path = "/v1/models"

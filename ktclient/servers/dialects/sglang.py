@@ -1,4 +1,4 @@
-"""sglang and sglang-kt."""
+"""The dialect of sglang and sglang-kt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ PIECE_CHARACTERS = 100_000
 this much (200,000 characters took 0.85 s in real/sglang-kt-0.7.2-cpu/abort.jsonl)."""
 LOADS_SECONDS = 600.0
 """/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen, minutes
-when kernels are compiled first. Much longer than that, because sglang-kt keeps a question whose
-asker has gone, and answers it before the next one."""
+if kernels are compiled first. The limit is much longer than that, because sglang-kt keeps a query
+whose client has gone, and answers it before the next one."""
 DEEPSEEK_V4_PAGE = 256
-"""What its attention backend sets, whatever --page-size says (sglang-kt server_args.py:1203)."""
+"""The page that its attention backend sets; it ignores --page-size (sglang-kt
+server_args.py:1203)."""
 _INSTANT_SECONDS = 1.0
 """/server_info goes through the scheduler; an idle one answers in milliseconds."""
 TEMPLATE_TOKENS = 16
@@ -44,7 +45,8 @@ class Sglang:
         return {"rid": rid, "chat_template_kwargs": {"thinking": False}}
 
     def count(self, http: httpx2.Client, url: str, model: str, message: str) -> int | None:
-        """The server's own tokenizer, in pieces cut at line ends; a few tokens too many."""
+        """The server's own tokenizer, in pieces cut at line ends; it counts a few tokens too
+        many."""
         total = TEMPLATE_TOKENS
         for piece in _pieces(message):
             body = {"model": model, "prompt": piece, "add_special_tokens": False}
@@ -55,8 +57,9 @@ class Sglang:
         return total
 
     def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
-        """/server_info, asked once: sglang-kt keeps a question whose asker has gone. It holds the
-        API key in clear: nothing but what `told` names leaves this function."""
+        """/server_info, queried once: sglang-kt keeps a query whose client has gone. The answer
+        contains the API key in plain text: only the fields that `told` reads leave this
+        function."""
         begun = time.monotonic()
         try:
             answer = http.get(f"{facts.url}/server_info", timeout=patience)
@@ -70,10 +73,10 @@ class Sglang:
         return _with_load(known, http, patience)
 
     def is_silent(self, http: httpx2.Client, url: str) -> bool | None:
-        """No request runs or waits and no token is in use. During chunked prefill the request is
-        in neither list, only its tokens show (real/sglang-kt-0.7.2-cpu/long.jsonl). Answered
-        between chunks, so with patience; sglang-kt answers one question at a time and the next at
-        the next chunk (tokenizer_communicator_mixin.py:129), so this process asks only one."""
+        """No request runs or waits and no token is in use. During chunked prefill the request is in
+        neither list, only its tokens show (real/sglang-kt-0.7.2-cpu/long.jsonl). The answer comes
+        between chunks, so the timeout is long; sglang-kt answers one query at a time and the next
+        at the next chunk (tokenizer_communicator_mixin.py:129), so this process sends only one."""
         with one_question:
             answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
         if answer.status_code != 200:
@@ -81,8 +84,8 @@ class Sglang:
         return not _works(answer.json())
 
     def abort(self, http: httpx2.Client, url: str, rid: str) -> bool:
-        """/abort_request matches by prefix and ignores unknown ids silently. A prefix of nothing
-        would abort everybody's requests (sglang-kt 0.7.2 scheduler.py:2823)."""
+        """/abort_request matches by prefix and ignores unknown ids silently. An empty prefix would
+        abort all clients' requests (sglang-kt 0.7.2 scheduler.py:2823)."""
         if not rid:
             return False
         return http.post(f"{url}/abort_request", json={"rid": rid}).status_code == 200
@@ -126,7 +129,7 @@ def _page(names: str, info: Mapping[str, object]) -> int | None:
 
 
 def _with_load(known: ServerFacts, http: httpx2.Client, patience: float) -> ServerFacts:
-    """What it works on now."""
+    """Add what it works on now."""
     try:
         with one_question:
             answer = http.get(f"{known.url}/v1/loads?include=core", timeout=patience)

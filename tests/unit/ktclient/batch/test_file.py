@@ -114,17 +114,17 @@ def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
         ]
     )
     told = refusal(text)
-    assert told.startswith("f.jsonl cannot be used, and nothing was stored:\n  line 2: no JSON: ")
+    assert told.startswith("f.jsonl cannot be used, and nothing was stored:\n  line 2: not JSON: ")
     for part in (
         "line 3: custom_id is missing",
-        "line 4: custom_id good is that of line 1 already",
-        'line 5: url is "/v1/embeddings"; supported is /v1/chat/completions',
+        "line 4: custom_id good is already used in line 1",
+        'line 5: url is "/v1/embeddings"; it must be /v1/chat/completions',
         'line 6: method is "GET"; it must be POST',
-        "line 6: url is missing; supported is /v1/chat/completions",
-        "line 6: body is no JSON object",
-        "line 7: stream: true",
-        "line 7: n: 2",
-        "line 8: no JSON object with custom_id",
+        "line 6: url is missing; it must be /v1/chat/completions",
+        "line 6: body is not a JSON object",
+        "line 7: stream is true",
+        "line 7: n is 2",
+        "line 8: not a JSON object with custom_id",
     ):
         assert f"\n  {part}" in told
     assert "line 1:" not in told
@@ -133,32 +133,32 @@ def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "holds no request"),
-        ("\n \n", "holds no request"),
+        ("", "contains no request"),
+        ("\n \n", "contains no request"),
         (b"\xff\xfe", "line 1: not UTF-8"),
-        (line("x").replace('"Hello"', "NaN"), "NaN is no number"),
-        ("[" * 100_000, "no JSON"),
+        (line("x").replace('"Hello"', "NaN"), "NaN is not a JSON number"),
+        ("[" * 100_000, "not JSON"),
         (with_body(seed=5).replace("5", "1e999"), "a number that is too large"),
-        (line(7), "custom_id is no string"),
+        (line(7), "custom_id is not a string"),
         (line("i" * 513), "longer than 512"),
-        (line("\ud800"), "half a character"),
-        (with_body(messages=[]), "messages is no list of at least one"),
-        (with_body(messages=[{"content": "x"}]), "messages[0] is no message with a role"),
+        (line("\ud800"), "a lone surrogate"),
+        (with_body(messages=[]), "messages is not a list of at least one"),
+        (with_body(messages=[{"content": "x"}]), "messages[0] is not a message with a role"),
         (with_body(messages=[{"role": "user"}]), "messages[0] has no content"),
         (with_body(messages=[{"role": "user", "content": 5}]), "neither text nor a list"),
         (with_body(messages=[{"role": "user", "content": "a\0b"}]), "NUL"),
-        (with_body(messages=[{"role": "user", "content": "\udc80"}]), "half a character"),
+        (with_body(messages=[{"role": "user", "content": "\udc80"}]), "a lone surrogate"),
         (
             with_body(messages=[{"role": "user", "content": [{"type": "image_url"}]}]),
             "messages[0].content[0] is of type image_url; only text",
         ),
         (with_body(messages=[{"role": "user", "content": [{"type": "text"}]}]), "has no text"),
-        (with_body(logprobs=True), "logprobs are not kept"),
-        (with_body(max_tokens=0), "max_tokens is no whole number"),
-        (with_body(max_completion_tokens="9"), "max_completion_tokens is no whole number"),
-        (with_body(max_tokens=True), "max_tokens is no whole number"),
-        (with_body(model=4), "model is no string"),
-        (with_body(n=True), "n: true"),
+        (with_body(logprobs=True), "logprobs are not supported"),
+        (with_body(max_tokens=0), "max_tokens is not a whole number"),
+        (with_body(max_completion_tokens="9"), "max_completion_tokens is not a whole number"),
+        (with_body(max_tokens=True), "max_tokens is not a whole number"),
+        (with_body(model=4), "model is not a string"),
+        (with_body(n=True), "n is true"),
     ],
 )
 def test_each_thing_that_cannot_be_asked_is_named(text: str | bytes, told: str) -> None:
@@ -196,7 +196,7 @@ def test_files_are_read_and_what_is_no_file_is_told(tmp_path: Path) -> None:
     path.write_text(INPUT)
     assert len(file.read(str(path))) == 2
     assert len(file.read("-", stdin=io.BytesIO(INPUT.encode()))) == 2
-    for name, told in ((str(tmp_path), "is a folder"), (f"{path}x", "there is no file")):
+    for name, told in ((str(tmp_path), "is a folder"), (f"{path}x", "file not found")):
         with pytest.raises(DocumentUnusable, match=told):
             file.read(name)
 

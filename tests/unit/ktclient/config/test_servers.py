@@ -106,20 +106,23 @@ def test_the_default_server_may_be_one_of_the_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[servers]\ngpu1 = 1\n", r"\[servers\.gpu1\] is a table"),
+        ("[servers]\ngpu1 = 1\n", r"\[servers\.gpu1\] must be a table"),
         ("[servers.gpu1]\nmodel = 'm'\n", r"servers\.gpu1\.url is missing"),
         ("[servers.gpu1]\nurl = 'a b'\n", r"servers\.gpu1\.url: 'a b' is not a server URL"),
         ("[servers.gpu1]\nurl = 'u:1'\nport = 1\n", r"unknown setting 'servers\.gpu1\.port'"),
-        ("[servers.embedded]\nurl = 'u:1'\n", r"\[servers\.embedded\]: a server's name is"),
-        ("[servers.'a.b']\nurl = 'u:1'\n", "a server's name is"),
+        (
+            "[servers.embedded]\nurl = 'u:1'\n",
+            r"\[servers\.embedded\]: a server's name may contain",
+        ),
+        ("[servers.'a.b']\nurl = 'u:1'\n", "a server's name may contain"),
         ("[servers.a]\nurl = 'u:1'\nparallel = 0\n", r"servers\.a\.parallel must be"),
         (
             "[servers.a]\nurl = 'u:1'\napi_key_env = 'A'\napi_key_file = 'f'\n",
-            "says twice where its key is",
+            "sets its key twice",
         ),
         (
             "[servers.a]\nurl = 'u:1'\napi_key_env = 'A'\n[servers.b]\nurl = 'http://u:1/v1'\n",
-            "one url and two keys",
+            "the same url but different keys",
         ),
         (
             "[server]\nurl = 'a'\nmodel = 'm'\n[servers.a]\nurl = 'u:1'\n",

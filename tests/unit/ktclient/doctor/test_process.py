@@ -118,7 +118,7 @@ def test_the_limit_of_processes(look: LookForAll) -> None:
     for pid, (uid, threads) in {10: (1000, 8), 11: (1000, 3), 12: (7, 500)}.items():
         files[f"proc/{pid}/status"] = f"Name:\tx\nUid:\t{uid}\t{uid}\t0\t0\nThreads:\t{threads}\n"
     warnings = [one for one in look("limits", files) if one.severity is Severity.WARN]
-    assert [one.found for one in warnings] == ["11 of 60 processes that me may have are in use"]
+    assert [one.found for one in warnings] == ["11 of 60 processes allowed for me are in use"]
     assert len(look("limits", files, uid=0)) == 1
     files["proc/self/limits"] = limits.replace("60", "62")
     assert len(look("limits", files)) == 1

@@ -116,7 +116,7 @@ def test_a_sound_database(look_at: Look, state: StateDir) -> None:
         store.submit(SUBMIT, Capacity(slots=1))
     finding = look_at("database")
     assert finding.severity is Severity.OK
-    assert f"{state.database} is sound (0." in finding.found
+    assert f"{state.database} is intact (0." in finding.found
 
 
 @pytest.mark.parametrize("page", [1, 5, 20, -1])

@@ -67,7 +67,11 @@ def test_text_in_a_folder_that_cannot_be_read_is_never_passed_over(notes: Path) 
 
 def test_a_file_that_was_named_is_not_passed_over(notes: Path) -> None:
     """One bad name among good ones refuses them all."""
-    for bad, words in (("image.png", "a PNG image"), ("empty.txt", "is empty"), ("x", "no file")):
+    for bad, words in (
+        ("image.png", "a PNG image"),
+        ("empty.txt", "is empty"),
+        ("x", "file not found"),
+    ):
         with pytest.raises(DocumentUnusable, match=words):
             collection.gather([str(notes / "b.txt"), str(notes / bad)])
 

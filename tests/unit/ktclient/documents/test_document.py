@@ -79,7 +79,7 @@ def test_nul_bytes_are_not_text(raw: bool) -> None:
 )
 def test_a_document_without_a_word_is_refused(body: bytes, raw: bool) -> None:
     """Empty, or nothing but blanks and a byte order mark: nothing is sent."""
-    with pytest.raises(DocumentUnusable, match=r"poem is empty; nothing was sent"):
+    with pytest.raises(DocumentUnusable, match=r"poem is empty; nothing was submitted"):
         documents.from_bytes(body, "poem", raw=raw)
 
 

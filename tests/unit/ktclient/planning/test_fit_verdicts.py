@@ -80,7 +80,7 @@ def test_the_gap_is_explained_with_its_cures() -> None:
     with pytest.raises(DoesNotFit) as refused:
         fit.judge(960_600, 4_096, GUIDE, exact=True).require()
     words = str(refused.value)
-    for part in ("964,864", "964,952", "wait for ever", "--max-tokens to 4,007", "2 parts"):
+    for part in ("964,864", "964,952", "wait forever", "--max-tokens to 4,007", "2 parts"):
         assert part in words
     assert "--mem-fraction-static" in words and "--swa-full-tokens-ratio" in words
 

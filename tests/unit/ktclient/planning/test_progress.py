@@ -116,7 +116,7 @@ def test_a_server_that_served_others_gives_an_estimate(readings: list[Reading]) 
     prefill.sent(100.0)
     prefill.read(counted(9_000), 104.0)
     shown = prefill.now(104.0)
-    assert shown.is_estimate and "others" in str(shown.shared)
+    assert shown.is_estimate and "other requests" in str(shown.shared)
 
 
 def test_behind_others_it_waits_until_the_queue_is_empty() -> None:

@@ -14,26 +14,32 @@ READS = Position("aaaa", is_answering=False, eta=720.0)
     [
         (QueueAhead(), []),
         (QueueAhead(is_busy=False, running=0, waiting=0), []),
-        (QueueAhead(is_busy=True), ["serves others now; the time"]),
-        (QueueAhead(True, 0, 0), ["serves others now: it reads a prompt; the time"]),
-        (QueueAhead(True, 2, 3), ["serves others now: 2 running, 3 waiting; the time"]),
-        (QueueAhead(True, 1), ["serves others now: 1 running; the time"]),
+        (QueueAhead(is_busy=True), ["server busy (the estimate"]),
+        (QueueAhead(True, 0, 0), ["server busy: prefill of a prompt (the estimate"]),
+        (QueueAhead(True, 2, 3), ["server busy: 2 requests running, 3 waiting (the estimate"]),
+        (QueueAhead(True, 1), ["server busy: 1 request running (the estimate"]),
         (
             QueueAhead(True, 1, 0, 1, 0, READS),
-            ["1 job of yours at work there: aaaa still reads for"],
+            ["1 of your jobs is running there: aaaa finishes prefill in"],
         ),
         (QueueAhead(None, None, None, 1, 0, READS), ["about 12 min"]),
-        (QueueAhead(True, 1, 2, 1, 0, READS), ["serves others now: 1 running, 2 waiting", "aaaa"]),
+        (
+            QueueAhead(True, 1, 2, 1, 0, READS),
+            ["server busy: 1 request running, 2 waiting", "aaaa"],
+        ),
         (
             QueueAhead(jobs_running=2, jobs_waiting=1, head=Position("aaaa", False, None)),
-            ["2 jobs of yours at work there: how long aaaa still reads is unknown, 1 job of yours"],
+            [
+                "2 of your jobs are running there: the remaining prefill time of aaaa is unknown; "
+                "1 of your jobs"
+            ],
         ),
         (
             QueueAhead(jobs_running=1, head=Position("aaaa", True, None)),
-            ["1 job of yours at work there: aaaa writes its answer"],
+            ["1 of your jobs is running there: aaaa is generating its answer"],
         ),
-        (QueueAhead(jobs_waiting=2), ["2 jobs of yours wait before this one"]),
-        (QueueAhead(jobs_waiting=100), ["at least 100 jobs of yours wait before this one"]),
+        (QueueAhead(jobs_waiting=2), ["2 of your jobs wait before this one"]),
+        (QueueAhead(jobs_waiting=100), ["at least 100 of your jobs wait before this one"]),
     ],
 )
 def test_the_words(ahead: QueueAhead, words: list[str]) -> None:

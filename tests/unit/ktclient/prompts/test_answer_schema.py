@@ -31,16 +31,19 @@ def test_a_schema_is_read_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[1]", "must be a JSON object, not list"),
-        ('{"type": "objekt"}', "is no JSON Schema: 'objekt'"),
-        ('{"type": "string", "pattern": "("}', "is no JSON Schema"),
-        ('{"$ref": "https://example.org/person.json"}', "put that into it"),
-        ('{"properties": {"a": {"$ref": "#/$defs/b"}}}', r"'#/\$defs/b', which is not in it"),
-        ('{"const": NaN}', "is no JSON"),
-        ("[" * 100_000, "is no JSON|nested"),
+        ('{"type": "objekt"}', "is not a valid JSON Schema: 'objekt'"),
+        ('{"type": "string", "pattern": "("}', "is not a valid JSON Schema"),
+        ('{"$ref": "https://example.org/person.json"}', "copy that into the schema"),
+        (
+            '{"properties": {"a": {"$ref": "#/$defs/b"}}}',
+            r"'#/\$defs/b', which it does not contain",
+        ),
+        ('{"const": NaN}', "is not JSON"),
+        ("[" * 100_000, "is not JSON|nested"),
         (json.dumps({"description": "x" * 100_001}), "more than 100,000 characters"),
-        ("\ud800", "is no JSON|cannot be read"),
+        ("\ud800", "is not JSON|cannot be read"),
     ],
 )
 def test_what_is_no_schema_is_refused(tmp_path: Path, content: str, reason: str) -> None:
@@ -88,7 +91,7 @@ def test_an_answer_without_json(answer: str) -> None:
     with pytest.raises(NotJson):
         data(answer)
     assert answer_schema.data_or_none(answer) is None
-    assert "is no JSON" in (violations(answer, validate(PERSON)) or "")
+    assert "is not JSON" in (violations(answer, validate(PERSON)) or "")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +113,7 @@ def test_an_answer_is_held_against_the_schema(answer: str, reason: str | None) -
 def test_a_schema_that_has_no_end_loses_no_answer() -> None:
     """What the library cannot do is said."""
     told = violations("{}", validate({"allOf": [{"$ref": "#"}]}))
-    assert told == "the answer could not be held against the schema: RecursionError"
+    assert told == "the answer could not be validated against the schema: RecursionError"
 
 
 def test_the_task_carries_it() -> None:

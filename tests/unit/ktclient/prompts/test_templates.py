@@ -67,9 +67,9 @@ def test_today(config: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({}, "wants a value for \\$audience, \\$language: --var audience=… --var language=…"),
+        ({}, "needs a value for \\$audience, \\$language: --var audience=… --var language=…"),
         ({"audience": "all", "langage": "x"}, "no variable \\$langage; it has \\$audience, \\$lan"),
-        ({"audience": "all", "language": "x", "title": "t"}, "\\$title is filled in by ktjob"),
+        ({"audience": "all", "language": "x", "title": "t"}, "\\$title is set by ktjob"),
     ],
 )
 def test_variables_that_are_missing_or_too_many_are_named(
@@ -115,14 +115,14 @@ def test_all_that_a_file_can_say_and_options_before_it(config: Path) -> None:
         ('prompt = "  "', "prompt is missing or empty"),
         ("prompt = 5", "prompt must be text, not 5"),
         ("prompt = [", "cannot be read"),
-        ('prompt = "x"\npromt = "y"', "unknown key 'promt'; there are description, prompt"),
+        ('prompt = "x"\npromt = "y"', "unknown key 'promt'; allowed are description, prompt"),
         ('prompt = "x"\nmax_tokens = true', "max_tokens must be a whole number, not True"),
         ('prompt = "x"\ntemperature = "hot"', "temperature must be a whole number or a number"),
         ('prompt = "x"\nschema = "gone.json"', "schema: .*gone.json cannot be read"),
-        ('prompt = "x"\n[schema]\ntype = "objekt"', "schema: .*no JSON Schema"),
-        ('prompt = "x"\n[schema]\ndefault = 2026-01-01', "schema: .*is no JSON"),
-        ('prompt = "x"\nsystem = "$title"', "title can stand in prompt"),
-        ('prompt = "x"\n[variables]\nname = "y"', "has \\$name, which stands nowhere"),
+        ('prompt = "x"\n[schema]\ntype = "objekt"', "schema: .*not a valid JSON Schema"),
+        ('prompt = "x"\n[schema]\ndefault = 2026-01-01', "schema: .*is not JSON"),
+        ('prompt = "x"\nsystem = "$title"', "title is allowed in prompt"),
+        ('prompt = "x"\n[variables]\nname = "y"', "sets \\$name, which the template does not use"),
         ('prompt = "$n"\n[variables]\nn = 1', "variables.n must be text"),
         ('prompt = "x"\n# ' + "x" * 200_000, "more than 200,000 bytes"),
     ],
@@ -139,7 +139,7 @@ def test_a_wrong_file_is_told_with_its_name(config: Path, content: str, reason: 
 def test_a_template_that_is_not_there(config: Path, name: str) -> None:
     """With those that are; a name is no path."""
     write(config, 'prompt = "x"')
-    with pytest.raises(BadInput, match="there are: chapters, mine, minutes, terms"):
+    with pytest.raises(BadInput, match="available: chapters, mine, minutes, terms"):
         templates.load(name, templates.folder(config))
 
 
@@ -151,9 +151,9 @@ def test_a_template_says_what_is_wanted(config: Path) -> None:
         Instructions(ask=["Who?"]),
         Instructions(prompt="y"),
     ):
-        with pytest.raises(BadInput, match="a template says what is wanted"):
+        with pytest.raises(BadInput, match="a template has its own prompt"):
             resolve(Instructions(**{**vars(said), "template": "mine"}), config)
-    with pytest.raises(BadInput, match="--var is for"):
+    with pytest.raises(BadInput, match="--var sets variables"):
         resolve(Instructions(variables={"a": "b"}), config)
 
 

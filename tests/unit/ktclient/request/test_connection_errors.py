@@ -99,7 +99,7 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
     ),
     "full": (
         *(503, JSON, {**FLAT, "message": "The request queue is full.", "code": 503}),
-        *(ktclient_errors.ServerBusy, "its queue takes no more"),
+        *(ktclient_errors.ServerBusy, "its queue accepts no more"),
     ),
     "waited too long": (
         *(503, JSON, {**FLAT, "message": "Request waiting timeout reached.", "code": 503}),
@@ -144,9 +144,9 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
         EVENTS,
         "data: [DONE]\n\n",
         ktclient_errors.EmptyStream,
-        "without saying",
+        "without any text",
     ),
-    "nothing at all": (200, EVENTS, "", ktclient_errors.EmptyStream, "without saying"),
+    "nothing at all": (200, EVENTS, "", ktclient_errors.EmptyStream, "without any text"),
     "no word": (
         200,
         EVENTS,
@@ -161,7 +161,7 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
         ktclient_errors.AbortedByServer,
         "by",
     ),
-    "cut": (200, EVENTS, WORD, ktclient_errors.StreamCut, "closing mark"),
+    "cut": (200, EVENTS, WORD, ktclient_errors.StreamCut, "end mark"),
     "used up": (
         200,
         EVENTS,
@@ -171,7 +171,7 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
     ),
     "an error for a reason": (
         *(200, EVENTS, WORD + chunk(delta={}, finish_reason="error")),
-        *(ktclient_errors.ErrorInStream, "log says why"),
+        *(ktclient_errors.ErrorInStream, "See its log"),
     ),
     "an error event": (
         *(200, EVENTS, WORD + 'event: error\ndata: {"message": "oops"}\n\n'),
@@ -240,12 +240,16 @@ BROKEN = {
     "packing": (
         HEAD % b"200 X" + b"content-encoding: gzip\r\n\r\nno gzip",
         "ProtocolError",
-        "mangled",
+        "corrupted",
     ),
-    "a switch": (HEAD % b"101 X" + b"upgrade: x\r\n\r\n", "ProtocolError", "mangled"),
-    "a head": (HEAD % b"200 X" + b"x: " + b"x" * 200_000, "ProtocolError", "mangled"),
+    "a switch": (HEAD % b"101 X" + b"upgrade: x\r\n\r\n", "ProtocolError", "corrupted"),
+    "a head": (HEAD % b"200 X" + b"x: " + b"x" * 200_000, "ProtocolError", "corrupted"),
     "a refusal": (HEAD % b"401 X" + b"content-length: 9\r\n\r\n{", "Unauthorized", "KTJOB_API_KEY"),
-    "a full one": (HEAD % b"503 X" + b"content-length: 9\r\n\r\n{", "ServerBusy", "try later"),
+    "a full one": (
+        HEAD % b"503 X" + b"content-length: 9\r\n\r\n{",
+        "ServerBusy",
+        "try again later",
+    ),
 }
 
 
@@ -361,7 +365,7 @@ def test_a_proxys_patience_is_told_in_minutes() -> None:
     response = httpx2.Response(504, request=httpx2.Request("POST", URL))
     error = openai.APIStatusError("x", response=response, body=NGINX_504)
     message = str(error_mapping.explain(error, URL, sent=True, seconds=300.2))
-    assert "gave up after 5 min" in message and "504 Gateway Time-out" in message
+    assert "timed out after 5 min" in message and "504 Gateway Time-out" in message
 
 
 @pytest.mark.parametrize(
@@ -434,7 +438,7 @@ def tls_port(certificate: str, host: str) -> Iterator[int]:
     [
         ("cert.pem", "localhost", None, "SSL_CERT_FILE"),
         ("expired.pem", "localhost", "expired.pem", "expired"),
-        ("cert.pem", "127.0.0.2", "cert.pem", "another name"),
+        ("cert.pem", "127.0.0.2", "cert.pem", "another host name"),
     ],
 )
 def test_a_certificate_is_explained(

@@ -144,9 +144,9 @@ def test_marks_are_told() -> None:
 @pytest.mark.parametrize(
     ("content", "code", "settings_", "reason"),
     [
-        (model, CODE.replace(b"p{Han}]+", b"p{Han}]", 1), CONFIG, "pattern not known"),
+        (model, CODE.replace(b"p{Han}]+", b"p{Han}]", 1), CONFIG, "unknown pattern"),
         (model, CODE.replace(b'"|".join', b'"".join'), CONFIG, "not a Kimi"),
-        (model, CODE.replace(b"pat_str", b"pattern"), CONFIG, "pattern not known"),
+        (model, CODE.replace(b"pat_str", b"pattern"), CONFIG, "unknown pattern"),
         (model, CODE.replace(b"400_000", b"limit()"), CONFIG, "slices text"),
         (model, CODE.replace(b"25_000", b"None"), CONFIG, "not a Kimi"),
         (model, CODE.replace(b"25_000", b"0"), CONFIG, "slices text"),
