@@ -51,7 +51,7 @@ ON_REQUEST: dict[str, Callable[[], str | None]] = {
     "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
 }
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
-LONG = {"test_kill_points.py", "test_link.py", "test_one_poller.py", "test_progress_log.py"}
+LONG = {"test_kill_points.py", "test_link.py", "test_poll_lease.py", "test_progress_log.py"}
 """Files whose tests take as long as those of tests/acceptance."""
 ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "

@@ -71,13 +71,13 @@ class Runner:
 
     def run(self) -> None:
         """Serve the queue until idle for `IDLE_SECONDS` or stopped by a signal."""
-        if not self._tenure.take_over():
+        if not self._tenure.acquire():
             return
         self._listen_to_signals()
         self._import_work()
-        while not self._leaving and self._tenure.is_at_home():
+        while not self._leaving and self._tenure.is_held():
             self._reap()
-            if self._serve_once():
+            if self._schedule_once():
                 self._busy_at, self._is_tidy = time.monotonic(), False
             elif self._is_idle() and self._tenure.leave_unless_needed():
                 break
@@ -146,10 +146,10 @@ class Runner:
             time.sleep(0.01)  # the SIGCHLD may have been another child's
         return self._postmortem.verdict(pid)
 
-    def _serve_once(self) -> bool:
+    def _schedule_once(self) -> bool:
         """Check the queue once. True while there is work, or the store cannot be read."""
         try:
-            busy = self._start_what_may_run()
+            busy = self._start_admitted()
         except StoreTooNew as error:
             log(str(error))
             self._is_outdated = True
@@ -162,7 +162,7 @@ class Runner:
         self._trouble = ""
         return busy
 
-    def _start_what_may_run(self) -> bool:
+    def _start_admitted(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
         with Store.open(self._state) as store:
             recovery.recover(store, self._state, self._how_it_died)
@@ -181,15 +181,15 @@ class Runner:
         waiting = [job for job in rested if job.id not in forked]
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
-        self._send_tellers(due)
+        self._send_notifications(due)
         return bool(is_any_queued or running or self._children or is_owing or self._tellers)
 
-    def _send_tellers(self, due: Sequence[Notification]) -> None:
+    def _send_notifications(self, due: Sequence[Notification]) -> None:
         assert self._code is not None
         if due and self._code.has_changed():
             self._is_outdated = True
         if not self._is_outdated:
-            self._tellers.send(due, self._be_teller)
+            self._tellers.send(due, self._run_notifier)
 
     def _fork_workers(self, chosen: Sequence[Job]) -> None:
         assert self._code is not None
@@ -201,7 +201,7 @@ class Runner:
 
     def _fork_worker(self, job: Job) -> None:
         try:
-            pid = detach.fork_child(lambda: self._be_worker(job.id))
+            pid = detach.fork_child(lambda: self._run_worker(job.id))
         except OSError as error:
             log(f"cannot fork a worker for job {job.id}, retrying: {error}")
             return
@@ -210,20 +210,20 @@ class Runner:
         self._postmortem.born(pid)
         log(f"worker {pid} takes {job.id}")
 
-    def _be_teller(self, telling: Notification) -> None:
+    def _run_notifier(self, telling: Notification) -> None:
         """In the child: deliver one notification."""
         assert self._tell is not None
-        self._shed(telling.job_id)
+        self._drop_inherited(telling.job_id)
         notifiers.deliver(self._state, telling, self._tell)
 
-    def _be_worker(self, job_id: str) -> None:
+    def _run_worker(self, job_id: str) -> None:
         """In the child: run one job."""
         assert self._perform is not None
-        self._shed(job_id)
+        self._drop_inherited(job_id)
         if process.run_job(self._state, job_id, self._perform, self._wake):
             start.ensure_runner(self._state, self._work)
 
-    def _shed(self, job_id: str) -> None:
+    def _drop_inherited(self, job_id: str) -> None:
         """In a child: drop all that belongs to the runner, and redirect output to the job's log."""
         self._tenure.end()
         for number in (signal.SIGCHLD, *signals.STOPPING):

@@ -32,7 +32,7 @@ class RunnerLock:
         self._work = work
         self._lock: identity.HeldLock | None = None
 
-    def take_over(self) -> bool:
+    def acquire(self) -> bool:
         """Become the runner. Reports ready as soon as any runner lives, so that a submit does not
         wait for a takeover. False when another runner keeps the lock."""
         self._lock = identity.hold(self._state.runner_lock)
@@ -65,7 +65,7 @@ class RunnerLock:
         self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
         return self._lock is None
 
-    def is_at_home(self) -> bool:
+    def is_held(self) -> bool:
         """False once the state directory was removed: a new one there belongs to another runner."""
         assert self._lock is not None
         return self._lock.is_at(self._state.runner_lock)

@@ -117,5 +117,5 @@ class Looking(Database):
         found = self._all("pieces", job_id=job_id, number=number, after=after)
         return [Piece(row["seq"], row["channel"], row["text"]) for row in found]
 
-    def is_cancel_wished(self, job_id: str) -> bool:
-        return bool(self._scalar("is_cancel_wished", id=job_id))
+    def is_cancel_requested(self, job_id: str) -> bool:
+        return bool(self._scalar("is_cancel_requested", id=job_id))

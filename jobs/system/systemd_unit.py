@@ -65,7 +65,7 @@ def render(unit: BootUnit) -> str:
     )
     return f"""{MARKER}
 [Unit]
-Description=ktjob: go on with waiting jobs
+Description=ktjob: continue waiting jobs
 
 [Service]
 Type=exec

@@ -85,7 +85,7 @@ class RunningAttempt:
         """The document as it was stored at submit."""
         return outage.retry_until_usable(lambda: self._store.document(self._job.document))
 
-    def enter(self, phase: str) -> None:
+    def enter_phase(self, phase: str) -> None:
         """Record the start of a phase; written immediately."""
         self.phase = phase
         self._take_waiting()
@@ -97,7 +97,7 @@ class RunningAttempt:
         self._progress = (done, total, unit)
 
     def output(self, text: str, channel: str = "answer") -> None:
-        """Add output. It is on disk within a second if `beat` is called often enough."""
+        """Add output. It is on disk within a second if `heartbeat` is called often enough."""
         last = self._waiting[-1] if self._waiting else None
         if last is not None and last.channel == channel:
             self._waiting[-1] = Piece(last.seq, channel, last.text + text)
@@ -105,7 +105,7 @@ class RunningAttempt:
         self._seq += 1
         self._waiting.append(Piece(self._seq, channel, text))
 
-    def figure(self, **figures: object) -> None:
+    def record_metrics(self, **figures: object) -> None:
         """Record metrics of the attempt; written immediately, after the progress so far, so that no
         reader sees a speed without its progress."""
         self._take_progress()
@@ -113,7 +113,7 @@ class RunningAttempt:
         now = dict(self._figures)
         self._write(lambda: self._store.set_figures(self.job_id, self.number, now))
 
-    def note(self, kind: str, **data: object) -> None:
+    def log_event(self, kind: str, **data: object) -> None:
         """Write an event to the job's history."""
         self._write(lambda: self._store.note(self.job_id, self.number, kind, data))
 
@@ -139,7 +139,7 @@ class RunningAttempt:
         """Store what was learned about a pool for later jobs."""
         self._write(lambda: self._store.remember(pool, name, value))
 
-    def beat(self) -> bool:
+    def heartbeat(self) -> bool:
         """Write what is due, and return whether to continue. Call it several times a second.
 
         False means that there is a cancel request. Raises `WorkCancelled` when the state directory
@@ -152,14 +152,14 @@ class RunningAttempt:
         if not self.flush():
             return True  # a cancel request cannot be written now either
         try:
-            return not self._store.is_cancel_wished(self.job_id)
+            return not self._store.is_cancel_requested(self.job_id)
         except StoreUnusable as error:
             self._note_trouble(error)
             return True
 
-    def is_cancel_wished(self) -> bool:
+    def is_cancel_requested(self) -> bool:
         """Whether this job has a cancel request. Raises `StoreUnusable`."""
-        return self._store.is_cancel_wished(self.job_id)
+        return self._store.is_cancel_requested(self.job_id)
 
     def flush(self) -> bool:
         """Write all buffered output and progress now. False when the store cannot be used: then all
@@ -171,7 +171,7 @@ class RunningAttempt:
         self._take_progress()
         return self._push()
 
-    def settle(self) -> None:
+    def flush_durably(self) -> None:
         """Flush, and wait until all is on disk. Raises `StoreUnusable` when the store stays
         unusable for too long."""
 

@@ -31,18 +31,18 @@ ATTEMPTS = 100
 Result = TypeVar("Result")
 
 
-def add(performing: RunningAttempt, parts: Sequence[NewJob]) -> list[Job]:
+def add(running: RunningAttempt, parts: Sequence[NewJob]) -> list[Job]:
     """Store parts and wake the runner. Parts that exist already are returned unchanged.
     Each needs `parent=performing.job_id` and a unique `part`. Raises `WorkCancelled`."""
     try:
-        return retry_until_usable(performing, lambda: performing.parts.add(parts))
+        return retry_until_usable(running, lambda: running.parts.add(parts))
     except IllegalTransition:
-        _raise_if_cancelled(performing)
+        _raise_if_cancelled(running)
         raise  # another process took over or ended the job: this attempt has nothing left to do
 
 
 def wait_for_parts(
-    performing: RunningAttempt,
+    running: RunningAttempt,
     total: int | None = None,
     *,
     tolerant: bool = False,
@@ -55,41 +55,41 @@ def wait_for_parts(
     useless until the cause is fixed. `look` is called with each new tally. Raises `WorkCancelled`
     when all have ended after a cancel request.
     """
-    watch = _Watch(performing)
+    watch = _Watch(running)
     while True:
-        tally = retry_until_usable(performing, performing.parts.tally)
+        tally = retry_until_usable(running, running.parts.tally)
         done = tally.ended if tolerant else tally.succeeded
-        performing.progress(done, total or tally.total, "parts")
+        running.progress(done, total or tally.total, "parts")
         look(tally)
-        _raise_if_cancelled(performing)
+        _raise_if_cancelled(running)
         if tally.failed and tally.queued and not tolerant:
-            retry_until_usable(performing, performing.parts.withdraw)
+            retry_until_usable(running, running.parts.withdraw)
         elif tally.ended == tally.total:
-            return retry_until_usable(performing, performing.parts.all)
+            return retry_until_usable(running, running.parts.all)
         watch.rest(LOOK_SECONDS)
 
 
-def until_succeeded(performing: RunningAttempt, total: int | None = None) -> list[Job]:
+def until_succeeded(running: RunningAttempt, total: int | None = None) -> list[Job]:
     """The same where every part must succeed. Raises also `PartFailed`, once all have ended."""
-    ended = wait_for_parts(performing, total)
+    ended = wait_for_parts(running, total)
     failed = [part for part in ended if part.outcome is not Outcome.SUCCEEDED]
     # A part that was only withdrawn is not the cause.
     culprits = [part for part in failed if part.outcome is not Outcome.CANCELLED] or failed
     if culprits:
-        raise PartFailed(_what_failed(performing, culprits, ended))
+        raise PartFailed(_what_failed(running, culprits, ended))
     return ended
 
 
-def stream_part_output(performing: RunningAttempt, name: str) -> Job:
+def stream_part_output(running: RunningAttempt, name: str) -> Job:
     """Copy a part's output into this job as it arrives, until the part has ended. Returns the part.
 
     Raises `PartFailed`, `WorkCancelled`, and `PartRestarted` when the part began another attempt
     after some of its text had been copied: then this job's next attempt starts over as well.
     """
-    watch = _Watch(performing)
+    watch = _Watch(running)
     after, attempt = 0, 0
     while True:
-        part = retry_until_usable(performing, lambda: performing.parts.named(name))
+        part = retry_until_usable(running, lambda: running.parts.named(name))
         assert part is not None
         if after and part.attempt != attempt:
             raise PartRestarted(
@@ -97,29 +97,27 @@ def stream_part_output(performing: RunningAttempt, name: str) -> Job:
                 "into this job"
             )
         attempt = part.attempt
-        after = retry_until_usable(
-            performing, functools.partial(_pass_pieces, performing, part, after)
-        )
-        _raise_if_cancelled(performing)
+        after = retry_until_usable(running, functools.partial(_pass_pieces, running, part, after))
+        _raise_if_cancelled(running)
         if part.status is Status.FINISHED:
             break
         watch.rest(TAIL_SECONDS)
     if part.outcome is not Outcome.SUCCEEDED:
-        raise PartFailed(_what_failed(performing, [part], [part]))
+        raise PartFailed(_what_failed(running, [part], [part]))
     return part
 
 
-def _pass_pieces(performing: RunningAttempt, part: Job, after: int) -> int:
+def _pass_pieces(running: RunningAttempt, part: Job, after: int) -> int:
     """Copy the pieces after piece `after`. Returns the `seq` of the last one."""
-    for piece in performing.parts.pieces(part, after):
-        performing.output(piece.text, piece.channel)
+    for piece in running.parts.pieces(part, after):
+        running.output(piece.text, piece.channel)
         after = piece.seq
     return after
 
 
-def retry_until_usable(performing: RunningAttempt, action: Callable[[], Result]) -> Result:
-    """Run `action`, and retry it while the store cannot be used. Raises what `beat` raises, and
-    `StoreUnusable` when waiting cannot help."""
+def retry_until_usable(running: RunningAttempt, action: Callable[[], Result]) -> Result:
+    """Run `action`, and retry it while the store cannot be used. Raises what `heartbeat` raises,
+    and `StoreUnusable` when waiting cannot help."""
     told = False
     while True:
         try:
@@ -130,52 +128,50 @@ def retry_until_usable(performing: RunningAttempt, action: Callable[[], Result])
             if not told:
                 outage.say(f"retrying: {error}")
                 told = True
-        performing.beat()
+        running.heartbeat()
         time.sleep(outage.REST_SECONDS)
 
 
 class _Watch:
     """Sleeps between two checks, and regularly ensures that a runner lives."""
 
-    def __init__(self, performing: RunningAttempt) -> None:
-        self._performing = performing
+    def __init__(self, running: RunningAttempt) -> None:
+        self._running = running
         self._woken_at = time.monotonic()
 
     def rest(self, seconds: float) -> None:
         if time.monotonic() - self._woken_at >= WAKE_SECONDS:
-            self._performing.parts.wake()
+            self._running.parts.wake()
             self._woken_at = time.monotonic()
         time.sleep(seconds)
 
 
-def _raise_if_cancelled(performing: RunningAttempt) -> None:
+def _raise_if_cancelled(running: RunningAttempt) -> None:
     """On a cancel request, wait until the parts have ended, then raise `WorkCancelled`. The request
     reached the parts in the same transaction (`Store.request_cancel`)."""
-    performing.beat()
-    if not retry_until_usable(performing, performing.is_cancel_wished):
+    running.heartbeat()
+    if not retry_until_usable(running, running.is_cancel_requested):
         return
-    watch = _Watch(performing)
-    performing.enter("cancelling")
+    watch = _Watch(running)
+    running.enter_phase("cancelling")
     while True:
-        tally: Tally = retry_until_usable(performing, performing.parts.tally)
+        tally: Tally = retry_until_usable(running, running.parts.tally)
         if tally.ended == tally.total:
             kept = (
                 f"; the answers of {tally.succeeded} of its parts are kept" if tally.total else ""
             )
             raise WorkCancelled(f"cancelled on request{kept}")
-        performing.beat()
+        running.heartbeat()
         watch.rest(LOOK_SECONDS)
 
 
-def _what_failed(
-    performing: RunningAttempt, failed: Sequence[Job], all_of_them: Sequence[Job]
-) -> str:
+def _what_failed(running: RunningAttempt, failed: Sequence[Job], all_of_them: Sequence[Job]) -> str:
     first = failed[0]
     more = f" ({len(failed) - 1} more failed)" if len(failed) > 1 else ""
     kept = sum(part.outcome is Outcome.SUCCEEDED for part in all_of_them)
     others = f"The answers of {kept} parts are kept. " if kept else ""
     return (
         f"part {first.part} (job {first.id}) {first.state.lower()}{more}: {first.message} "
-        f"[{first.cause}]. {others}Fix the cause, then run `ktjob retry {performing.job_id}`: it "
+        f"[{first.cause}]. {others}Fix the cause, then run `ktjob retry {running.job_id}`: it "
         "repeats only the unfinished parts"
     )

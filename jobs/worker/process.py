@@ -35,10 +35,10 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
         return False  # another worker has it
     try:
         with Store.open(state) as store:
-            performing = _claimed(store, state, job_id)
-            if performing is not None:
-                performing.told, performing.parts.wake = told, wake
-                _perform_and_record(store, performing, perform)
+            attempt = _claimed(store, state, job_id)
+            if attempt is not None:
+                attempt.told, attempt.parts.wake = told, wake
+                _perform_and_record(store, attempt, perform)
             # After a stop signal no runner is started: in a shutdown it would use up the next
             # attempt.
             return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
@@ -58,24 +58,24 @@ def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
     return _Stoppable(store, state, job, attempt, earlier, repeated)
 
 
-def _perform_and_record(store: Store, performing: _Stoppable, perform: Perform) -> None:
-    ending = _ending_of(perform, performing)
+def _perform_and_record(store: Store, attempt: _Stoppable, perform: Perform) -> None:
+    ending = _ending_of(perform, attempt)
     try:
-        ending = _settled(performing, ending)
-        retry_until_usable(lambda: _record(store, performing, ending))
+        ending = _settled(attempt, ending)
+        retry_until_usable(lambda: _record(store, attempt, ending))
     except IllegalTransition as error:
-        say(f"attempt {performing.number} of job {performing.job_id} was fenced off: {error}")
+        say(f"attempt {attempt.number} of job {attempt.job_id} was fenced off: {error}")
 
 
 class _Stoppable(RunningAttempt):
-    """Performing that ends at its next `beat` after a stop signal."""
+    """A running attempt that ends at its next `heartbeat` after a stop signal."""
 
     told: signals.ToldToStop
 
-    def beat(self) -> bool:
+    def heartbeat(self) -> bool:
         if self.told.by:
             raise WorkerStopped(f"its worker (process {os.getpid()}) was stopped by {self.told.by}")
-        return super().beat()
+        return super().heartbeat()
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
     return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
 
 
-def _record(store: Store, performing: RunningAttempt, ending: _Ending) -> None:
-    job_id, number = performing.job_id, performing.number
+def _record(store: Store, attempt: RunningAttempt, ending: _Ending) -> None:
+    job_id, number = attempt.job_id, attempt.number
     if ending.outcome is Outcome.LOST:
         ending = _with_phase(store, ending, job_id)
     cause, message = ending.cause, ending.message
@@ -105,9 +105,9 @@ def _record(store: Store, performing: RunningAttempt, ending: _Ending) -> None:
         store.finish(job_id, number, ending.outcome, cause, message)
 
 
-def _ending_of(perform: Perform, performing: RunningAttempt) -> _Ending:
+def _ending_of(perform: Perform, attempt: RunningAttempt) -> _Ending:
     try:
-        perform(performing)
+        perform(attempt)
     except WorkCancelled as error:
         return _Ending(Outcome.CANCELLED, error.cause, str(error))
     except WorkerStopped as error:
@@ -115,28 +115,28 @@ def _ending_of(perform: Perform, performing: RunningAttempt) -> _Ending:
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
-        return _bug(performing, error)
+        return _bug(attempt, error)
     return _Ending(Outcome.SUCCEEDED)
 
 
-def _settled(performing: RunningAttempt, ending: _Ending) -> _Ending:
+def _settled(attempt: RunningAttempt, ending: _Ending) -> _Ending:
     """The ending once all is on disk. A value that no database can store is a bug of the work; it
     is dropped and reported, because a crash of the worker would repeat the whole job."""
     while True:
         try:
-            performing.settle()
+            attempt.flush_durably()
             return ending
         except KtjobError:
             raise
         except Exception as error:
-            ending = _bug(performing, error)
+            ending = _bug(attempt, error)
 
 
-def _bug(performing: RunningAttempt, error: Exception) -> _Ending:
+def _bug(attempt: RunningAttempt, error: Exception) -> _Ending:
     """The ending for an unexpected error. Call it in the `except` block."""
     with contextlib.suppress(OSError):  # the log may be on a full disk
         traceback.print_exc()
-    log = performing.state.job_log(performing.job_id)
+    log = attempt.state.job_log(attempt.job_id)
     # As ASCII: the value that could not be written must not come back in the message.
     words = f"unexpected {type(error).__name__}: {error}".encode("ascii", "backslashreplace")
     return _Ending(Outcome.FAILED, "bug", f"{words.decode()}; see {log}")

@@ -46,7 +46,7 @@ class Options:
     tellings: tuple[tuple[str, str], ...] = ()
     """The notifications of the batch's end, as returned by `delivery.parse_targets`."""
 
-    def most(self, body: Body) -> int:
+    def answer_limit(self, body: Body) -> int:
         """Maximum tokens of the answer to this request."""
         if body.max_tokens is None:
             return self.max_tokens or MAX_TOKENS
@@ -78,7 +78,7 @@ def prepare(
     target = selection.choose(settings, options.server, options.model)
     longest = max(lines, key=lambda line: len(line.body))
     body = Body.from_bytes(longest.body)
-    most = options.most(body)
+    most = options.answer_limit(body)
     target = forecasts.resolve_target(body.text, most, target, settings, on_progress)
     naming = _Naming(target, target.model, settings)
     scale = _Scale(target, options, settings)
@@ -142,7 +142,7 @@ class _Scale:
 
     def request(self, line: Line, naming: _Naming) -> Request:
         body = Body.from_bytes(line.body)
-        most = self._options.most(body)
+        most = self._options.answer_limit(body)
         self._unbounded += body.max_tokens is None
         self._cut += most < (body.max_tokens or most)
         count, verdict = forecasts.assess(

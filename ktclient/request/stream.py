@@ -64,14 +64,15 @@ StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | Answe
 def stream(
     request: LongRequest,
     deadline_seconds: float,
-    pulse: LivenessProbe | None = None,
-    gets_on: Callable[[], bool] = lambda: False,
+    probe: LivenessProbe | None = None,
+    is_progressing: Callable[[], bool] = lambda: False,
 ) -> Generator[StreamEvent, None, None]:
     """Send the request and yield its events, ending with `Completed`.
 
     Raises a leaf of `ktclient.errors` if no whole answer came: `DeadlineExceeded` after
-    `deadline_seconds` in total, extended while `gets_on()` is true, `ServerHung` if `pulse` finds
-    that the server no longer answers. There is no other timer: half an hour of silence is normal.
+    `deadline_seconds` in total, extended while `is_progressing()` is true; `ServerHung` if the
+    probe finds that the server no longer answers. There is no other timer: half an hour of silence
+    is normal.
     """
     exchange, url = _Exchange(request), request.url
     del request  # megabytes, and no longer needed once they are sent
@@ -82,17 +83,17 @@ def stream(
             if isinstance(event, BaseException):
                 raise exchange.explain(event) from event
             yield event
-            if time.monotonic() > give_up and not gets_on():
+            if time.monotonic() > give_up and not is_progressing():
                 raise DeadlineExceeded(
                     f"no complete answer within {deadline_seconds:,.0f} s; the request was "
                     "dropped. Allow more time with --timeout."
                 )
-            if pulse is not None:
-                yield from _check_liveness(pulse, event, url)
+            if probe is not None:
+                yield from _check_liveness(probe, event, url)
         yield event
     finally:
-        if pulse is not None:
-            pulse.stop()
+        if probe is not None:
+            probe.stop()
         exchange.hang_up()
 
 
@@ -107,13 +108,13 @@ def _messages(request: LongRequest) -> list[ChatCompletionMessageParam]:
     return [*first, {"role": "user", "content": message}]
 
 
-def _check_liveness(pulse: LivenessProbe, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
+def _check_liveness(probe: LivenessProbe, event: StreamEvent, url: str) -> Iterator[StreamEvent]:
     """The liveness events after an event. The checks start when the whole request is sent."""
     if isinstance(event, Sent):
-        pulse.start()
+        probe.start()
     elif not isinstance(event, Quiet):
-        pulse.heard()
-    sign = pulse.look()
+        probe.heard()
+    sign = probe.look()
     if isinstance(sign, NotAnswering) and sign.is_hung:
         raise ServerHung(
             f"the server at {url} has not answered for {spoken(sign.seconds)}: it hangs, or it "

@@ -40,19 +40,19 @@ class PollLease:
         self._held: identity.HeldLock | None = None
         self._told: list[Seen] = []
 
-    def is_ours(self) -> bool:
+    def acquire(self) -> bool:
         """Whether this process polls: it holds the lease, or has just acquired it."""
         if self._held is None:
             try:
                 self._held = identity.hold(self._lease)
                 if self._held is not None:
                     self._held.sign()
-                    self._told = self.told()  # other processes may not have read them yet
+                    self._told = self.latest()  # other processes may not have read them yet
             except OSError:  # the disk is full, or the state directory gone
                 self.end()
         return self._held is not None
 
-    def tell(self, reading: Reading, moment: float) -> None:
+    def publish(self, reading: Reading, moment: float) -> None:
         """Publish a reading to the other processes. Nothing waits for it: if the disk is full, they
         only miss it."""
         self._told = [*self._told, (reading, moment)][-KEPT:]
@@ -64,7 +64,7 @@ class PollLease:
                 json.dump({"boot": identity.boot_id(), "readings": rows}, file)
             os.replace(draft, self._readings)
 
-    def told(self, after: float = 0.0) -> list[Seen]:
+    def latest(self, after: float = 0.0) -> list[Seen]:
         """The readings of this boot after a time, from the current or an earlier poller. Unreadable
         data counts as none."""
         try:

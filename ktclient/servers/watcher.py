@@ -74,7 +74,7 @@ class GaugeWatcher:
     def _turn(self, watch: liveness.Watch) -> None:
         with self._at_work:
             if not self._poller.is_stopped:
-                if not self._gauges.asks or self._shared.is_ours():
+                if not self._gauges.asks or self._shared.acquire():
                     self._ask()
                 else:
                     self._look()
@@ -96,12 +96,12 @@ class GaugeWatcher:
             moment = time.monotonic()
             self._readings.put((reading, moment))
             if self._gauges.asks:
-                self._shared.tell(reading, moment)
+                self._shared.publish(reading, moment)
         self._has_seen.set()
 
     def _look(self) -> None:
         """Take another process's readings: it polls for its own request, so the server is busy."""
-        for reading, moment in self._shared.told(after=self._seen_at):
+        for reading, moment in self._shared.latest(after=self._seen_at):
             self._followed = reading.source
             self._seen_at = self._asked_at = moment
             self._readings.put((replace(reading, is_busy=True), moment))

@@ -38,11 +38,11 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
         return False
 
 
-def abort_unheard(performing: RunningAttempt, facts: ServerFacts, api_key: str | None) -> None:
+def abort_unheard(attempt: RunningAttempt, facts: ServerFacts, api_key: str | None) -> None:
     """Abort after the connection was lost: a proxy in between may still hold the server's end open,
     so nothing else informs the server that its client is gone."""
-    if abort(facts, api_key, performing.rid):
-        performing.note("abort", asked=True, dialect=facts.dialect)
+    if abort(facts, api_key, attempt.rid):
+        attempt.log_event("abort", asked=True, dialect=facts.dialect)
 
 
 def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
@@ -65,7 +65,7 @@ def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> st
 
 
 def classify_cut(
-    performing: RunningAttempt,
+    attempt: RunningAttempt,
     facts: ServerFacts,
     api_key: str | None,
     error: StreamCut,
@@ -76,7 +76,7 @@ def classify_cut(
     when = after_time(seconds)
     for _ in range(3):  # a dying process closes its connections before it stops to listen
         try:
-            call_in_thread(performing, lambda: probe.probe(facts.url, api_key))
+            call_in_thread(attempt, lambda: probe.probe(facts.url, api_key))
         except ConnectionRefused:
             return ServerDied(
                 f"the server at {facts.url} died {when}before the answer was complete: nothing "
@@ -84,7 +84,7 @@ def classify_cut(
                 "again."
             )
         except NoServer:
-            sleep(performing, DEATH_SECONDS)
+            sleep(attempt, DEATH_SECONDS)
         except KtjobError:
             return error
         else:

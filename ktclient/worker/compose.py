@@ -21,14 +21,14 @@ pool was queried at submit."""
 
 
 def request(
-    performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
     if spec.task.kind is Kind.REQUEST:
-        return _whole_request(performing, facts, spec, settings)
-    message = tasks.message(performing.document().decode(), spec.task)
+        return _whole_request(attempt, facts, spec, settings)
+    message = tasks.message(attempt.document().decode(), spec.task)
     is_one = spec.manner.system is None
-    _check_fit(performing, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
-    extras = queries.request_fields(facts, performing.rid, spec.manner.thinking)
+    _check_fit(attempt, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
+    extras = queries.request_fields(facts, attempt.rid, spec.manner.thinking)
     if spec.manner.temperature is not None:
         extras["temperature"] = spec.manner.temperature
     return LongRequest(
@@ -36,7 +36,7 @@ def request(
         model=facts.model,
         message=message,
         max_tokens=spec.max_tokens,
-        rid=performing.rid,
+        rid=attempt.rid,
         extras=extras,
         api_key=settings.key_for(spec.server),
         system=spec.manner.system,
@@ -44,12 +44,12 @@ def request(
 
 
 def _whole_request(
-    performing: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
 ) -> LongRequest:
     """A request body written by the user; fields that it lacks get ktjob's usual values."""
-    body = Body.from_bytes(performing.document())
-    _check_fit(performing, facts, body.text, spec, settings, is_one=body.is_one_text)
-    ours = queries.request_fields(facts, performing.rid)
+    body = Body.from_bytes(attempt.document())
+    _check_fit(attempt, facts, body.text, spec, settings, is_one=body.is_one_text)
+    ours = queries.request_fields(facts, attempt.rid)
     if body.tells_of_thinking:
         ours.pop("chat_template_kwargs", None)
     return LongRequest(
@@ -57,23 +57,23 @@ def _whole_request(
         model=facts.model,
         message="",
         max_tokens=spec.max_tokens,
-        rid=performing.rid,
+        rid=attempt.rid,
         extras={**ours, **body.extras(spec.max_tokens)},
         api_key=settings.key_for(spec.server),
         messages=body.messages,
     )
 
 
-def text(performing: RunningAttempt, spec: JobSpec) -> str:
+def text(attempt: RunningAttempt, spec: JobSpec) -> str:
     """The whole prompt text, to be estimated if it was not counted."""
-    document = performing.document()
+    document = attempt.document()
     if spec.task.kind is Kind.REQUEST:
         return Body.from_bytes(document).text
     return spec.manner.with_system(tasks.message(document.decode(), spec.task))
 
 
 def _check_fit(
-    performing: RunningAttempt,
+    attempt: RunningAttempt,
     facts: ServerFacts,
     message: str,
     spec: JobSpec,
@@ -84,16 +84,16 @@ def _check_fit(
     """The last check before the request, against window, pool and page. Counts exactly if submit
     did not and the limit may be close. Raises `DoesNotFit`, `WorkCancelled`."""
     size, key = spec.counted or estimate.estimate(message), settings.key_for(spec.server)
-    limits = fit.Limits(facts.window, facts.pool or performing.pool_tokens(), facts.page)
+    limits = fit.Limits(facts.window, facts.pool or attempt.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # The remembered facts may be of a server that has been restarted since.
-        now = call_in_thread(performing, lambda: queries.survey(facts, key, SURVEY_SECONDS))
+        now = call_in_thread(attempt, lambda: queries.survey(facts, key, SURVEY_SECONDS))
         limits = fit.Limits(now.window, now.pool or limits.pool, now.page)
     if fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         return
     exact = size.likely if size.low == size.high else None
     if exact is None:
-        exact = call_in_thread(performing, lambda: queries.count(facts, key, message))
+        exact = call_in_thread(attempt, lambda: queries.count(facts, key, message))
     prompt = size.low if exact is None else exact
     is_exact = exact is not None and is_one
     fit.judge(prompt, spec.max_tokens, limits, exact=is_exact).require()

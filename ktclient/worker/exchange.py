@@ -69,7 +69,7 @@ def run(
     probe = LivenessProbe(
         functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
     )
-    is_progressing = exchange.reporter.gets_on if spec.is_lasting else lambda: False
+    is_progressing = exchange.reporter.is_progressing if spec.is_lasting else lambda: False
     events = stream.stream(request, spec.timeout, probe, is_progressing)
     del request  # megabytes, for the long wait
     with contextlib.closing(events), contextlib.closing(exchange.watcher):
@@ -94,7 +94,7 @@ def _prepare(
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
     ghosts.end(attempt, facts, key, longest)
     if (predicted := prefill.predicted()) is not None:
-        attempt.figure(predicted_seconds=round(predicted.seconds, 1))
+        attempt.record_metrics(predicted_seconds=round(predicted.seconds, 1))
     gauges = log_gauges.gauges(facts, key, attempt.state.servers)
     watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
     reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
@@ -150,7 +150,7 @@ def _given_up(exchange: Exchange, error: KtjobError) -> KtjobError:
         raise error  # nothing was sent
     attempt, facts = exchange.attempt, exchange.facts
     asked = abort.abort(facts, exchange.api_key, attempt.rid)
-    attempt.note("abort", asked=asked, dialect=facts.dialect)
+    attempt.log_event("abort", asked=asked, dialect=facts.dialect)
     return error
 
 
@@ -174,10 +174,10 @@ def _stream_to_reporter(
     attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
     """Follow the stream to its end, and report each event."""
-    attempt.enter("sending")
+    attempt.enter_phase("sending")
     for event in events:
         reporter.report(event)
-        if not attempt.beat():
+        if not attempt.heartbeat():
             raise WorkCancelled("cancelled on request; the text so far is kept")
 
 
@@ -185,8 +185,8 @@ def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]
     """Record how a complete answer violates its schema; the answer is kept anyway."""
     wrong = answer_schema.violations("".join(answer), schema) if schema else None
     if wrong is not None:
-        attempt.note("not by the schema", reason=wrong)
-        attempt.figure(schema_mismatch=wrong)
+        attempt.log_event("not by the schema", reason=wrong)
+        attempt.record_metrics(schema_mismatch=wrong)
 
 
 def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> Past:

@@ -83,13 +83,13 @@ def ghost_seconds(tokens: int, belief: PrefillModel | None) -> float:
 class GhostPrefills:
     """What earlier attempts may have left on the server; handled once."""
 
-    def __init__(self, performing: RunningAttempt) -> None:
-        repeated = (one for one in performing.repeated if _may_compute(one))
-        self._attempts = [*repeated, *performing.earlier]
+    def __init__(self, attempt: RunningAttempt) -> None:
+        repeated = (one for one in attempt.repeated if _may_compute(one))
+        self._attempts = [*repeated, *attempt.earlier]
 
     def end(
         self,
-        performing: RunningAttempt,
+        attempt: RunningAttempt,
         facts: ServerFacts,
         api_key: str | None,
         most_seconds: float,
@@ -101,12 +101,12 @@ class GhostPrefills:
         attempts, self._attempts = self._attempts, []
         if not attempts:
             return
-        performing.enter(_ENDING)
+        attempt.enter_phase(_ENDING)
         for one in attempts:
             rid = one.rid
-            call_in_thread(performing, lambda rid=rid: queries.abort(facts, api_key, rid))  # type: ignore[misc]
+            call_in_thread(attempt, lambda rid=rid: queries.abort(facts, api_key, rid))  # type: ignore[misc]
         longest = max(LEAST_PATIENCE_SECONDS, most_seconds)
-        _wait_for_silence(performing, facts, api_key, longest, _since_end(attempts))
+        _wait_for_silence(attempt, facts, api_key, longest, _since_end(attempts))
 
 
 def _may_compute(attempt: Attempt) -> bool:
@@ -121,22 +121,22 @@ def _since_end(attempts: Sequence[Attempt]) -> float:
 
 
 def _wait_for_silence(
-    performing: RunningAttempt, facts: ServerFacts, api_key: str | None, longest: float, gone: float
+    attempt: RunningAttempt, facts: ServerFacts, api_key: str | None, longest: float, gone: float
 ) -> None:
     give_up = time.monotonic() + longest - gone
-    while (silent := _is_silent(performing, facts, api_key)) is False:
+    while (silent := _is_silent(attempt, facts, api_key)) is False:
         if time.monotonic() > give_up:
-            performing.note(
+            attempt.log_event(
                 "last attempt",
                 silent=False,
                 because=f"busy for {spoken(longest)}, longer than that prefill can take: it "
                 "serves other clients",
             )
             return
-        sleep(performing, LOOK_SECONDS)
-    performing.note("last attempt", silent="unknown" if silent is None else silent)
+        sleep(attempt, LOOK_SECONDS)
+    attempt.log_event("last attempt", silent="unknown" if silent is None else silent)
 
 
-def _is_silent(performing: RunningAttempt, facts: ServerFacts, api_key: str | None) -> bool | None:
+def _is_silent(attempt: RunningAttempt, facts: ServerFacts, api_key: str | None) -> bool | None:
     """Waits however long the answer takes: inside a chunk sglang gives none for 7 to 13 s."""
-    return call_in_thread(performing, lambda: queries.is_idle(facts, api_key))
+    return call_in_thread(attempt, lambda: queries.is_idle(facts, api_key))

@@ -30,7 +30,7 @@ def start(call: Callable[[], Answer]) -> queue.SimpleQueue[Answer | BaseExceptio
     return answers
 
 
-def call_in_thread(performing: RunningAttempt, call: Callable[[], Answer]) -> Answer:
+def call_in_thread(attempt: RunningAttempt, call: Callable[[], Answer]) -> Answer:
     """The result of a blocking call that does not touch the store, however long it takes. Raises
     what it raises, and `WorkCancelled`: the call then ends by itself, and its result is dropped."""
     answers = start(call)
@@ -38,21 +38,21 @@ def call_in_thread(performing: RunningAttempt, call: Callable[[], Answer]) -> An
         try:
             answer = answers.get(timeout=TICK_SECONDS)
         except queue.Empty:
-            _beat(performing)
+            _beat(attempt)
             continue
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
 
-def sleep(performing: RunningAttempt, seconds: float) -> None:
+def sleep(attempt: RunningAttempt, seconds: float) -> None:
     """Sleep for `seconds`. Raises `WorkCancelled`."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        _beat(performing)
+        _beat(attempt)
         time.sleep(min(TICK_SECONDS, left))
 
 
-def _beat(performing: RunningAttempt) -> None:
-    if not performing.beat():
+def _beat(attempt: RunningAttempt) -> None:
+    if not attempt.heartbeat():
         raise WorkCancelled("cancelled while waiting for the server")

@@ -24,24 +24,24 @@ def tidy(state: StateDir) -> None:
     lent_keys.sweep(state)
 
 
-def perform(performing: RunningAttempt) -> None:
+def perform(attempt: RunningAttempt) -> None:
     """Perform one job. Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a
     cancel was requested."""
-    kind = kinds.kind_of(performing.spec)
+    kind = kinds.kind_of(attempt.spec)
     if kind is not None:
-        conductors.conductor_for(kind)(performing)
+        conductors.conductor_for(kind)(attempt)
         return
-    spec = JobSpec.from_json(performing.spec)
-    settings = config.load(lent=lent_keys.of(performing.state, spec.server))
-    left_behind = ghost_prefill.GhostPrefills(performing)
+    spec = JobSpec.from_json(attempt.spec)
+    settings = config.load(lent=lent_keys.of(attempt.state, spec.server))
+    left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
-    for turn in tries(performing, spec):
+    for turn in tries(attempt, spec):
         with turn:
-            _with_schema_fallback(performing, spec, settings, left_behind)
+            _with_schema_fallback(attempt, spec, settings, left_behind)
 
 
 def _with_schema_fallback(
-    performing: RunningAttempt,
+    attempt: RunningAttempt,
     spec: JobSpec,
     settings: config.Settings,
     left_behind: ghost_prefill.GhostPrefills,
@@ -50,12 +50,12 @@ def _with_schema_fallback(
     rejected the schema before it computed anything."""
     has_schema = tasks.response_format(spec.task) is not None
     try:
-        exchange.run(performing, spec, settings, left_behind, with_schema=has_schema)
+        exchange.run(attempt, spec, settings, left_behind, with_schema=has_schema)
     except (ServerRefused, AbortedByServer) as error:
         # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
         # sglang-kt then drops the message and reports an abort after a prompt of one token.
         was_read = isinstance(error, AbortedByServer) and error.was_read
         if not has_schema or was_read:
             raise
-        performing.note("asked again without a schema", reason=str(error))
-        exchange.run(performing, spec, settings, left_behind, with_schema=False)
+        attempt.log_event("asked again without a schema", reason=str(error))
+        exchange.run(attempt, spec, settings, left_behind, with_schema=False)

@@ -27,9 +27,9 @@ class Reporter:
     polls the server until the first token."""
 
     def __init__(
-        self, performing: RunningAttempt, least_tokens: int, prefill: Prefill, watcher: GaugeWatcher
+        self, attempt: RunningAttempt, least_tokens: int, prefill: Prefill, watcher: GaugeWatcher
     ) -> None:
-        self._performing = performing
+        self._attempt = attempt
         self._least_tokens = least_tokens
         self._prefill = prefill
         self._watcher = watcher
@@ -45,7 +45,7 @@ class Reporter:
         self._stepped_at = float("-inf")
         self._read = 0
 
-    def gets_on(self) -> bool:
+    def is_progressing(self) -> bool:
         """Whether progress or text arrived within `STALL_SECONDS`."""
         return time.monotonic() - self._stepped_at < STALL_SECONDS
 
@@ -77,7 +77,7 @@ class Reporter:
         elif isinstance(event, NotAnswering):
             self._not_answering(event)
         elif isinstance(event, AnswersAgain):
-            self._performing.note("server answers again", after_seconds=round(event.seconds))
+            self._attempt.log_event("server answers again", after_seconds=round(event.seconds))
             self._enter(self._phase_before)
         if self._first_at is None:
             self._follow_prefill()
@@ -99,9 +99,9 @@ class Reporter:
     def _write(self, known: Progress) -> None:
         self.progress = known
         if known.done is not None:
-            self._performing.progress(known.done, known.total, "tokens")
+            self._attempt.progress(known.done, known.total, "tokens")
         rate, eta = known.tokens_per_second, known.eta
-        self._performing.figure(
+        self._attempt.record_metrics(
             tokens_per_second=None if rate is None else round(rate, 1),
             eta_seconds=None if eta is None else round(eta, 1),
             eta_at=clock.now(),
@@ -113,34 +113,34 @@ class Reporter:
         if self._first_at is None:
             self._first_at = self._written_at = time.monotonic()
             self._watcher.stop()
-            self._performing.figure(tokens_per_second=None, eta_seconds=None)
+            self._attempt.record_metrics(tokens_per_second=None, eta_seconds=None)
         self._enter("decode")
         self._pieces += 1
         now = self._stepped_at = time.monotonic()
         if now - self._written_at >= WRITE_SECONDS:
             self._written_at = now
             rate = self._pieces / (now - self._first_at)
-            self._performing.figure(tokens_per_second=round(rate, 1))
-        self._performing.output(event.text, event.channel)
-        self._performing.progress(self._pieces, None, "tokens")
+            self._attempt.record_metrics(tokens_per_second=round(rate, 1))
+        self._attempt.output(event.text, event.channel)
+        self._attempt.progress(self._pieces, None, "tokens")
 
     def _not_answering(self, event: NotAnswering) -> None:
         if self._phase != NOT_ANSWERING:
             self._phase_before = self._phase
-            self._performing.note(
+            self._attempt.log_event(
                 "server not answering",
                 seconds=round(event.seconds),
                 give_up_after_seconds=round(event.give_up),
             )
             self._enter(NOT_ANSWERING)
-        self._performing.progress(int(event.seconds), int(event.give_up), "seconds")
+        self._attempt.progress(int(event.seconds), int(event.give_up), "seconds")
 
     def _completed(self, event: Completed) -> None:
         now = time.monotonic()
         self.completed = event
         sent, first = self.sent_at or now, self._first_at or now
-        self._performing.flush()
-        self._performing.figure(
+        self._attempt.flush()
+        self._attempt.record_metrics(
             finish_reason=event.finish_reason,
             prompt_tokens=event.prompt_tokens,
             completion_tokens=event.completion_tokens,
@@ -155,8 +155,8 @@ class Reporter:
     def _warn_of_truncation(self, read: int) -> None:
         """sglang's --allow-auto-truncate truncates a prompt silently; so do other servers."""
         least = self._least_tokens
-        self._performing.note("prompt cut short?", tokens_read=read, at_least_expected=least)
-        self._performing.figure(
+        self._attempt.log_event("prompt cut short?", tokens_read=read, at_least_expected=least)
+        self._attempt.record_metrics(
             warning=f"the server reports {read:,} prompt tokens, but at least {least:,} were "
             "expected: it may have truncated the document (sglang: --allow-auto-truncate)"
         )
@@ -164,4 +164,4 @@ class Reporter:
     def _enter(self, phase: str) -> None:
         if phase != self._phase:
             self._phase = phase
-            self._performing.enter(phase)
+            self._attempt.enter_phase(phase)

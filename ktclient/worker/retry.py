@@ -33,16 +33,16 @@ AWAY = (ConnectionRefused, HostUnknown, HostUnreachable, ServerSilent)
 """Nothing listens there, or it cannot be reached."""
 
 
-def tries(performing: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
+def tries(attempt: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
     """Retry while the server is starting, full or away: for `PATIENCE_SECONDS` or `AWAY_SECONDS`
     after the first refusal. Within the job's timeout, also as long as the server's Retry-After
     says, and as long as `ktserver` is starting it, which has limits of its own."""
-    refusals = _Refusals(performing, spec)
+    refusals = _Refusals(attempt, spec)
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
         wait=refusals.pause,
         stop=refusals.are_enough,
-        sleep=lambda seconds: sleep(performing, seconds),
+        sleep=lambda seconds: sleep(attempt, seconds),
         before_sleep=refusals.tell,
         reraise=True,
     )
@@ -53,7 +53,7 @@ class _Refusals:
     """The refusals of one attempt. The first starts the wait: time before it, such as in the
     server's queue, does not count."""
 
-    performing: RunningAttempt
+    attempt: RunningAttempt
     spec: JobSpec
     began: float = 0.0
     told: str = ""
@@ -75,18 +75,18 @@ class _Refusals:
             limit = min(limit, timeout)
         if self._waited() < limit:
             return False
-        is_coming = starting.at(self.performing.state.servers, self.spec.server) is not None
+        is_coming = starting.at(self.attempt.state.servers, self.spec.server) is not None
         return not is_coming or self._waited() >= max(limit, timeout)
 
     def tell(self, state: tenacity.RetryCallState) -> None:
         """Log each reason once: a night has many tries."""
-        if self.performing.phase != WAITING_FOR_SERVER:
-            self.performing.enter(WAITING_FOR_SERVER)
+        if self.attempt.phase != WAITING_FOR_SERVER:
+            self.attempt.enter_phase(WAITING_FOR_SERVER)
         reason = str(_error(state))
-        self.performing.figure(last_refusal=reason)
+        self.attempt.record_metrics(last_refusal=reason)
         if reason != self.told:
             self.told = reason
-            self.performing.note("not accepted", reason=reason)
+            self.attempt.log_event("not accepted", reason=reason)
 
     def _waited(self) -> float:
         return time.monotonic() - self.began

@@ -26,18 +26,18 @@ FRESH_SECONDS = 600.0
 
 
 def fresh_facts(
-    performing: RunningAttempt, server: str, probed: ServerFacts, api_key: str | None
+    attempt: RunningAttempt, server: str, probed: ServerFacts, api_key: str | None
 ) -> ServerFacts:
     """For a worker, before its request: as `survey`, but fresh facts are not queried, and unknown
     ones are waited for. Raises `WorkCancelled`."""
     run = listening.run_of(probed.url)
-    known = memory.load(performing, server, probed, run)
+    known = memory.load(attempt, server, probed, run)
     if known is not None and survey.is_sure(known) and _age(known) < FRESH_SECONDS:
         return known.facts
-    whom = Inquiry(performing.state, probed, api_key, run, known)
-    found = call_in_thread(performing, lambda: whom.ask(WORKER_SECONDS, is_patient=True))
+    whom = Inquiry(attempt.state, probed, api_key, run, known)
+    found = call_in_thread(attempt, lambda: whom.ask(WORKER_SECONDS, is_patient=True))
     if found is not None:
-        memory.save(performing, server, found, run)
+        memory.save(attempt, server, found, run)
     return survey.combined(probed, known, found)
 
 
@@ -45,37 +45,35 @@ def _age(known: Known) -> float:
     return clock.seconds_between(known.told_at, clock.now())
 
 
-def find(performing: RunningAttempt, spec: JobSpec, settings: config.Settings) -> ServerFacts:
+def find(attempt: RunningAttempt, spec: JobSpec, settings: config.Settings) -> ServerFacts:
     """Find the server; start the embedded one if the job names it."""
     if spec.server != config.EMBEDDED:
-        if performing.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
-            performing.enter("connecting")
+        if attempt.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
+            attempt.enter_phase("connecting")
         url, key = spec.server, settings.key_for(spec.server)
     else:
-        performing.enter("preparing")
-        running = embedded.ensure_up(
-            performing.state.server, settings.cache, _report_start(performing)
-        )
+        attempt.enter_phase("preparing")
+        running = embedded.ensure_up(attempt.state.server, settings.cache, _report_start(attempt))
         url, key = running.url, None
-    facts = call_in_thread(performing, lambda: probe.probe(url, key, spec.model))
-    facts = fresh_facts(performing, spec.server, facts, key)
-    performing.figure(server=facts.url, model=facts.model, dialect=facts.dialect)
-    if performing.phase == WAITING_FOR_SERVER:  # it is available again
-        performing.figure(last_refusal=None)
+    facts = call_in_thread(attempt, lambda: probe.probe(url, key, spec.model))
+    facts = fresh_facts(attempt, spec.server, facts, key)
+    attempt.record_metrics(server=facts.url, model=facts.model, dialect=facts.dialect)
+    if attempt.phase == WAITING_FOR_SERVER:  # it is available again
+        attempt.record_metrics(last_refusal=None)
     return facts
 
 
-def _report_start(performing: RunningAttempt) -> weights.Progress:
+def _report_start(attempt: RunningAttempt) -> weights.Progress:
     now = ""
 
     def tell(what: str, done: int, total: int) -> None:
         nonlocal now
         if what != now:
             now = what
-            performing.enter(what)
+            attempt.enter_phase(what)
         if total > 1:
-            performing.progress(done, total, "bytes")
-        if not performing.beat():
+            attempt.progress(done, total, "bytes")
+        if not attempt.heartbeat():
             raise WorkCancelled("cancelled while the server was being prepared")
 
     return tell

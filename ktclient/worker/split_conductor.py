@@ -28,11 +28,11 @@ _INSTRUCTION_TOKENS = 256
 """An upper bound in tokens for the instruction about the answers, and a chat template."""
 
 
-def conduct(performing: RunningAttempt) -> None:
+def conduct(running: RunningAttempt) -> None:
     """Conduct the parts. Raises `PartFailed`, `PartRestarted` and `WorkCancelled`."""
-    spec = JobSpec.from_json(performing.spec)
+    spec = JobSpec.from_json(running.spec)
     assert spec.split is not None
-    family = _Family(performing, spec, spec.split)
+    family = _Family(running, spec, spec.split)
     items = _with_something(family.read(), spec.task)
     level = 0
     while len(groups := reduce.groups([item.tokens for item in items], spec.split.room)) > 1:
@@ -51,14 +51,14 @@ def _with_something(items: list[Item], task: Task) -> list[Item]:
 class _Family:
     """The parts of one job, according to its plan."""
 
-    def __init__(self, performing: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
-        self._performing, self._spec, self._plan = performing, spec, plan
+    def __init__(self, running: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
+        self._running, self._spec, self._plan = running, spec, plan
         self._cut_off: list[str] = []
 
     def read(self) -> list[Item]:
         """The answer to each chunk."""
-        text = self._performing.document().decode()
-        self._performing.enter(READING)
+        text = self._running.document().decode()
+        self._running.enter_phase(READING)
         new = [
             self._part(
                 str(chunk.number),
@@ -69,37 +69,37 @@ class _Family:
             for chunk, size in zip(self._plan.chunks, self._plan.sizes, strict=True)
         ]
         del text  # megabytes, for a long wait
-        stored = conductor.add(self._performing, new)
+        stored = conductor.add(self._running, new)
         del new
         return self._answers(stored, [(n, n) for n in range(1, len(stored) + 1)])
 
     def combine(self, level: int, groups: Sequence[Sequence[Item]]) -> list[Item]:
         """One answer from each group; all of them together would not fit into one request."""
-        self._performing.enter(COMBINING)
+        self._running.enter_phase(COMBINING)
         new = [
             self._combining(f"{level}.{number}", group, is_last=False)
             for number, group in enumerate(groups, 1)
         ]
-        stored = conductor.add(self._performing, new)
+        stored = conductor.add(self._running, new)
         return self._answers(stored, [(group[0].first, group[-1].last) for group in groups])
 
     def write(self, items: Sequence[Item]) -> None:
         """Combine all answers into the final one, streaming its text."""
-        self._performing.enter(WRITING)
-        conductor.add(self._performing, [self._combining(ANSWER, items, is_last=True)])
-        last = conductor.stream_part_output(self._performing, ANSWER)
+        self._running.enter_phase(WRITING)
+        conductor.add(self._running, [self._combining(ANSWER, items, is_last=True)])
+        last = conductor.stream_part_output(self._running, ANSWER)
         self._tell_figures(last)
 
     def _answers(self, stored: Sequence[Job], places: Sequence[tuple[int, int]]) -> list[Item]:
-        conductor.until_succeeded(self._performing, self._plan.total)
+        conductor.until_succeeded(self._running, self._plan.total)
         return [self._item(job, *place) for job, place in zip(stored, places, strict=True)]
 
     def _item(self, job: Job, first: int, last: int) -> Item:
-        parts, performing = self._performing.parts, self._performing
-        part = conductor.retry_until_usable(performing, lambda: parts.named(str(job.part)))
+        parts, running = self._running.parts, self._running
+        part = conductor.retry_until_usable(running, lambda: parts.named(str(job.part)))
         assert part is not None
-        text = conductor.retry_until_usable(performing, lambda: parts.answer(part)).strip()
-        attempt = conductor.retry_until_usable(performing, lambda: parts.attempt(part))
+        text = conductor.retry_until_usable(running, lambda: parts.answer(part)).strip()
+        attempt = conductor.retry_until_usable(running, lambda: parts.attempt(part))
         said = attempt.figures.get("completion_tokens") if attempt else None
         if attempt and attempt.figures.get("finish_reason") == "length":
             self._cut_off.append(str(job.part))
@@ -119,7 +119,7 @@ class _Family:
         return self._with_answer(self._part(name, document, asked, counted), self._spec.max_tokens)
 
     def _part(self, name: str, document: str, task: Task, counted: Estimate) -> NewJob:
-        job = self._performing.job
+        job = self._running.job
         spec = replace(
             self._spec, task=task, max_tokens=self._plan.answer, counted=counted, split=None
         )
@@ -144,10 +144,10 @@ class _Family:
 
     def _tell_figures(self, last: Job) -> None:
         """Store the sums over all parts, and the metrics of the last one."""
-        performing = self._performing
-        jobs = conductor.retry_until_usable(performing, performing.parts.all)
+        running = self._running
+        jobs = conductor.retry_until_usable(running, running.parts.all)
         attempts = [
-            conductor.retry_until_usable(performing, lambda job=job: performing.parts.attempt(job))  # type: ignore[misc]
+            conductor.retry_until_usable(running, lambda job=job: running.parts.attempt(job))  # type: ignore[misc]
             for job in jobs
         ]
         figures = [one.figures for one in attempts if one is not None]
@@ -156,7 +156,7 @@ class _Family:
             for name in ("prompt_tokens", "completion_tokens")
         }
         ending = next((one.figures for one in attempts if one and one.job_id == last.id), {})
-        performing.figure(
+        running.record_metrics(
             **sums,
             parts=len(self._plan.chunks),
             requests=len(jobs),

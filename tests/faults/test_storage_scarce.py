@@ -164,7 +164,7 @@ def test_no_question_asked_often_scans_the_whole_queue(many: StateDir) -> None:
         "newest_jobs": {"limit": 20},
         "jobs_in_status": {"status": "RUNNING"},
         "has_status": {"status": "QUEUED"},
-        "is_cancel_wished": {"id": "x"},
+        "is_cancel_requested": {"id": "x"},
         "events": {"job_id": "x"},
         "pieces": {"job_id": "x", "number": 1, "after": 0},
     }

@@ -137,7 +137,7 @@ def test_a_conductor_killed_at_any_moment_asks_nothing_twice(
     tmp_path: Path, state: StateDir, until: Until
 ) -> None:
     """`kill -9` after a random number of answers: each part is asked about once, by the server's
-    journal. (That of many kills in a row, without a server: test_conducting.py.)"""
+    journal. (That of many kills in a row, without a server: test_conductors.py.)"""
     moment = random.randint(0, 2)
     with fake_sglang(tmp_path, *SMALL, "--prefill-seconds", "1", "--answer", "Rain.") as server:
         job = submit_long(archive(10, 80), server=server.url)

@@ -17,59 +17,59 @@ from jobs.worker import conductor
 from jobs.worker.attempt import RunningAttempt
 
 
-def perform(performing: RunningAttempt) -> None:
+def perform(attempt: RunningAttempt) -> None:
     """Follow the job's spec: say something, wait for a file, then end as told."""
-    spec = json.loads(performing.spec)
+    spec = json.loads(attempt.spec)
     if "acks" in spec:
-        _tell(spec["acks"], performing, "begin")
+        _tell(spec["acks"], attempt, "begin")
     if "parts" in spec:
-        _conduct(performing, spec)
+        _conduct(attempt, spec)
         return
-    performing.enter("working")
-    performing.output(spec.get("say", ""))
+    attempt.enter_phase("working")
+    attempt.output(spec.get("say", ""))
     while "until" in spec and not Path(spec["until"]).exists():
-        if not performing.beat():
+        if not attempt.heartbeat():
             raise WorkCancelled("cancelled by the test")
         time.sleep(0.01)
     hoard: list[bytearray] = []
     while spec.get("hog"):  # until the kernel ends it
         hoard.append(bytearray(b"x" * 5_000_000))
-    performing.output(spec.get("then", ""))
+    attempt.output(spec.get("then", ""))
     for number in range(spec.get("acknowledge", 0)):
-        performing.output(f"{number} ")
-        while not performing.flush():
+        attempt.output(f"{number} ")
+        while not attempt.flush():
             time.sleep(0.05)
-        _tell(spec["acks"], performing, str(number))  # only now is it promised
+        _tell(spec["acks"], attempt, str(number))  # only now is it promised
     if "fail" in spec:
         raise KtjobError(spec["fail"])
     if "bug" in spec:
         raise ZeroDivisionError(spec["bug"])
 
 
-def _conduct(performing: RunningAttempt, spec: dict[str, Any]) -> None:
+def _conduct(attempt: RunningAttempt, spec: dict[str, Any]) -> None:
     """Have the parts done at once, then pass the last one's words on, or say how they ended."""
-    performing.enter("parts")
+    attempt.enter_phase("parts")
     names = [str(number) for number in range(1, len(spec["parts"]) + 1)]
-    part = NewJob("pool", "", b"", "part", 1, 2, performing.job.priority)
+    part = NewJob("pool", "", b"", "part", 1, 2, attempt.job.priority)
     parts = [
         replace(
             part,
             spec=json.dumps(one),
             document=name.encode(),
-            parent=performing.job_id,
+            parent=attempt.job_id,
             part=name,
         )
         for name, one in zip(names, spec["parts"], strict=True)
     ]
-    conductor.add(performing, parts)
+    conductor.add(attempt, parts)
     if spec.get("tolerant"):
-        ended = conductor.wait_for_parts(performing, tolerant=True)
-        performing.output(" ".join(part.state for part in ended))
+        ended = conductor.wait_for_parts(attempt, tolerant=True)
+        attempt.output(" ".join(part.state for part in ended))
     elif spec.get("pass_on"):
-        conductor.stream_part_output(performing, names[-1])
+        conductor.stream_part_output(attempt, names[-1])
     else:
-        ended = conductor.until_succeeded(performing)
-        performing.output("".join(performing.parts.answer(part) for part in ended))
+        ended = conductor.until_succeeded(attempt)
+        attempt.output("".join(attempt.parts.answer(part) for part in ended))
 
 
 def tell(state: StateDir, telling: Notification) -> None:
@@ -80,7 +80,7 @@ def tell(state: StateDir, telling: Notification) -> None:
         file.write(f"{job.id} {job.state}\n")
 
 
-def _tell(path: str, performing: RunningAttempt, what: str) -> None:
+def _tell(path: str, attempt: RunningAttempt, what: str) -> None:
     """One line, whole or not at all, in the order of all processes."""
     with Path(path).open("a") as file:
-        file.write(f"{performing.job_id} {performing.number} {what}\n")
+        file.write(f"{attempt.job_id} {attempt.number} {what}\n")

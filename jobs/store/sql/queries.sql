@@ -261,7 +261,7 @@ WHERE id = :id AND status = 'QUEUED';
 UPDATE jobs SET cancel_requested_at = :at
 WHERE id = :id AND status = 'RUNNING' AND cancel_requested_at IS NULL;
 
--- name: is_cancel_wished
+-- name: is_cancel_requested
 SELECT cancel_requested_at IS NOT NULL FROM jobs WHERE id = :id;
 
 -- name: enter_phase

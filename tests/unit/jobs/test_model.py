@@ -108,7 +108,7 @@ def test_cancel_ends_a_queued_job_and_is_a_wish_for_a_running_one(
     with Store.open(state) as store:
         store.claim(job_id, identity.mine())
         wished = store.request_cancel(job_id)
-        assert wished.status is Status.RUNNING and store.is_cancel_wished(job_id)
+        assert wished.status is Status.RUNNING and store.is_cancel_requested(job_id)
         assert store.request_cancel(job_id).cancel_requested_at == wished.cancel_requested_at
         other = store.submit(NewJob("pool", "{}", b"text", "other"), Capacity(slots=1))
         assert store.request_cancel(other.id).outcome is Outcome.CANCELLED

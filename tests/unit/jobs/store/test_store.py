@@ -279,4 +279,4 @@ def test_what_is_left_of_the_parts_ends_with_their_whole(state: StateDir) -> Non
         store.claim(running.id, identity.mine())
         store.finish(whole.id, number, Outcome.FAILED, "bug", "x")
         assert store.job(waiting.id).state == "CANCELLED"
-        assert store.is_cancel_wished(running.id)
+        assert store.is_cancel_requested(running.id)

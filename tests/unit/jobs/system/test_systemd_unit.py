@@ -16,7 +16,7 @@ UNIT = BootUnit(
 TEXT = """\
 # Written by `ktjob install-unit`. To change it, remove this line: then it is yours.
 [Unit]
-Description=ktjob: go on with waiting jobs
+Description=ktjob: continue waiting jobs
 
 [Service]
 Type=exec

@@ -18,15 +18,15 @@ def test_the_progress_of_one_phase_is_not_shown_in_the_next(state: StateDir) -> 
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
         attempt = store.claim(job.id, identity.mine())
-        performing = RunningAttempt(store, state, job, attempt, [])
-        performing.enter("prefill")
-        performing.progress(4_096, 600_000, "tokens")
-        performing.enter("waiting")
-        assert performing.flush()
+        running = RunningAttempt(store, state, job, attempt, [])
+        running.enter_phase("prefill")
+        running.progress(4_096, 600_000, "tokens")
+        running.enter_phase("waiting")
+        assert running.flush()
         now = store.attempt(store.job(job.id))
         assert now is not None and (now.phase, now.done) == ("waiting", None)
-        performing.progress(8_192, 600_000, "tokens")
-        assert performing.flush()
+        running.progress(8_192, 600_000, "tokens")
+        assert running.flush()
         now = store.attempt(store.job(job.id))
         assert now is not None and now.done == 8_192
 
@@ -36,10 +36,10 @@ def test_figures_are_not_seen_before_the_progress_they_belong_to(state: StateDir
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
         attempt = store.claim(job.id, identity.mine())
-        performing = RunningAttempt(store, state, job, attempt, [])
-        performing.enter("prefill")
-        performing.progress(4_096, 600_000, "tokens")
-        performing.figure(tokens_per_second=585.0)
+        running = RunningAttempt(store, state, job, attempt, [])
+        running.enter_phase("prefill")
+        running.progress(4_096, 600_000, "tokens")
+        running.record_metrics(tokens_per_second=585.0)
         now = store.attempt(store.job(job.id))
         assert now is not None and now.done == 4_096
 
@@ -49,10 +49,10 @@ def test_what_no_database_takes_is_left_out_and_not_waited_for(state: StateDir, 
     """It is raised once, as the bug that it is; all that comes after it is written."""
     with Store.open(state) as store:
         job = store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
-        performing = RunningAttempt(store, state, job, store.claim(job.id, identity.mine()), [])
-        performing.output(odd)
+        running = RunningAttempt(store, state, job, store.claim(job.id, identity.mine()), [])
+        running.output(odd)
         with pytest.raises((UnicodeError, sqlite3.Error)):
-            performing.flush()
-        performing.output("after it")
-        performing.settle()
+            running.flush()
+        running.output("after it")
+        running.flush_durably()
         assert [piece.text for piece in store.pieces(job.id, 1)] == ["after it"]

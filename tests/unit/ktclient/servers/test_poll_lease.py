@@ -24,8 +24,8 @@ from pathlib import Path
 from ktclient.servers.poll_lease import PollLease as OnePoller
 from ktclient.servers.gauges import Reading
 poller = OnePoller(StateDir(Path(sys.argv[1])), sys.argv[2])
-assert poller.is_ours()
-poller.tell(Reading("metrics", 7, 1), time.monotonic())
+assert poller.acquire()
+poller.publish(Reading("metrics", 7, 1), time.monotonic())
 print("holds", flush=True)
 sys.stdin.read()
 """
@@ -50,11 +50,11 @@ def test_one_process_polls_and_the_other_reads(state: StateDir) -> None:
     before = time.monotonic()
     mine = PollLease(state, URL)
     with holding(state):
-        assert not mine.is_ours()
-        ((reading, moment),) = mine.told()
+        assert not mine.acquire()
+        ((reading, moment),) = mine.latest()
         assert reading == Reading(METRICS, 7, 1) and before < moment < time.monotonic()
-        assert mine.told(after=moment) == []
-        assert PollLease(state, "http://127.0.0.1:40002").is_ours(), "another server"
+        assert mine.latest(after=moment) == []
+        assert PollLease(state, "http://127.0.0.1:40002").acquire(), "another server"
 
 
 def test_a_killed_holder_leaves_the_lease_and_what_it_saw(
@@ -63,24 +63,24 @@ def test_a_killed_holder_leaves_the_lease_and_what_it_saw(
     """The kernel frees it; who takes over goes on with the readings."""
     mine = PollLease(state, URL)
     with holding(state) as other:
-        assert not mine.is_ours()
+        assert not mine.acquire()
         other.kill()
         until(mine.is_ours)
-    mine.tell(Reading(METRICS, 9, 0), time.monotonic())
-    assert [reading.tokens for reading, _ in PollLease(state, URL).told()] == [7, 9]
+    mine.publish(Reading(METRICS, 9, 0), time.monotonic())
+    assert [reading.tokens for reading, _ in PollLease(state, URL).latest()] == [7, 9]
     holder = identity.holder(state.watch_lock(key_of(URL)))
     assert holder == identity.mine()
     mine.end()
-    assert PollLease(state, URL).is_ours()
+    assert PollLease(state, URL).acquire()
 
 
 def test_only_the_last_are_kept(state: StateDir) -> None:
     """So many that nobody misses one."""
     mine = PollLease(state, URL)
-    assert mine.is_ours()
+    assert mine.acquire()
     for tokens in range(100):
-        mine.tell(Reading(METRICS, tokens, 0), time.monotonic())
-    assert [reading.tokens for reading, _ in mine.told()] == list(range(100))[-KEPT:]
+        mine.publish(Reading(METRICS, tokens, 0), time.monotonic())
+    assert [reading.tokens for reading, _ in mine.latest()] == list(range(100))[-KEPT:]
     assert [path.stat().st_mode & 0o777 for path in (state.root / "watch").iterdir()] == [0o600] * 2
 
 
@@ -91,22 +91,22 @@ def test_only_the_last_are_kept(state: StateDir) -> None:
 def test_what_cannot_be_read_is_nothing(state: StateDir, text: str) -> None:
     """Of another boot, or half a file."""
     state.watched(key_of(URL)).write_text(text)
-    assert PollLease(state, URL).told() == []
+    assert PollLease(state, URL).latest() == []
 
 
 def test_readings_of_another_boot_are_nothing(state: StateDir) -> None:
     """Its clock began anew."""
     mine = PollLease(state, URL)
-    assert mine.is_ours()
-    mine.tell(Reading(METRICS, 1, 0), time.monotonic())
+    assert mine.acquire()
+    mine.publish(Reading(METRICS, 1, 0), time.monotonic())
     path = state.watched(key_of(URL))
     path.write_text(path.read_text().replace(identity.boot_id(), "of another boot"))
-    assert mine.told() == []
+    assert mine.latest() == []
 
 
 def test_without_a_state_directory_nobody_polls(tmp_path: Path) -> None:
     """It was removed: nothing is made there again."""
     gone = PollLease(StateDir(tmp_path / "gone"), URL)
-    assert not gone.is_ours() and gone.told() == []
-    gone.tell(Reading(METRICS, 1, 0), time.monotonic())
+    assert not gone.acquire() and gone.latest() == []
+    gone.publish(Reading(METRICS, 1, 0), time.monotonic())
     assert not (tmp_path / "gone").exists()
