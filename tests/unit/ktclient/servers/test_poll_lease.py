@@ -65,7 +65,7 @@ def test_a_killed_holder_leaves_the_lease_and_what_it_saw(
     with holding(state) as other:
         assert not mine.acquire()
         other.kill()
-        until(mine.is_ours)
+        until(mine.acquire)
     mine.publish(Reading(METRICS, 9, 0), time.monotonic())
     assert [reading.tokens for reading, _ in PollLease(state, URL).latest()] == [7, 9]
     holder = identity.holder(state.watch_lock(key_of(URL)))
