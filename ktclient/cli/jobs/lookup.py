@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ktclient.config import settings as config
-from ktclient.records import access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,5 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_job(prefix: str) -> Iterator[tuple[Store, Job]]:
+    from ktclient.records import access
+
     with access.open_recovered(config.load().state, prefix) as store:
         yield store, store.find(prefix)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import answer_text, job_details, output, progress_line
+from ktclient.cli.render import job_details, output, progress_line
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 
@@ -36,6 +36,8 @@ def wait_and_print(
     """Wait for jobs and print their answers, as each comes; where there are several, under its
     heading, else its question. `quiet`: no progress and no notes, only how a job failed. Returns
     the exit code of the first that did not succeed."""
+    from ktclient.cli.render import answer_text
+
     codes, told = [], []
     for number, job_id in enumerate(job_ids, 1):
         end = watch(job_id, None, is_silent=quiet)

@@ -12,29 +12,13 @@ from ktclient.cli import exit_codes
 from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
-from ktclient.cli.sections import Sections
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, HostTrouble
 from ktclient.remote import call as remote_call
 from ktclient.remote import ssh
 
-HERE = ("completion", "at-your-service")
-"""Commands that are always meant for this machine."""
 _ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Not run again when the link broke after they were sent: who asks twice pays twice."""
-
-
-class Ktjob(Sections):
-    """The group, whose commands run elsewhere with --host."""
-
-    def invoke(self, context: click.Context) -> object:
-        name = context.params["host"]
-        if name is None:
-            name = config.default_host()
-        words = [*context._protected_args, *context.args]
-        if not name or not words or words[0] in HERE:
-            return super().invoke(context)
-        return run(self, context, name, words)
 
 
 def run(group: click.Group, context: click.Context, name: str, words: list[str]) -> int:

@@ -6,14 +6,15 @@ Widths are of what is seen. Whatever a cell holds is made harmless and put on on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from jobs.records import record
 from ktclient.cli.render import terminal, terminal_text
 
 _GAP = "  "
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Column:
     """One column. Without anything in any cell it does not appear."""
 
