@@ -5,8 +5,9 @@ Standard library only; imported by every other module here and importing none of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from jobs.records import record
 
 
 class Status(str, Enum):
@@ -37,7 +38,7 @@ TRANSITIONS: frozenset[tuple[Status, Status]] = frozenset(
 """Every legal edge. The same table guards the database: sql/0001_jobs.sql, trigger `jobs_edges`."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Identity:
     """One process on one boot of one machine. A pid alone is not enough: pids are reused."""
 
@@ -47,7 +48,7 @@ class Identity:
     """Start time in clock ticks since boot: /proc/PID/stat, field 22 (proc(5))."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class NewJob:
     """What a submitter stores. Each `document` is stored once, by its SHA-256."""
 
@@ -78,7 +79,7 @@ class NewJob:
     """Notifications to send when the job ends: (kind, target), as the work understands them."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Capacity:
     """What a pool may run simultaneously. The caller, who knows the server, supplies it. None means
     no limit."""
@@ -91,7 +92,7 @@ class Capacity:
     """Whether jobs with the same document run faster one right after another (prefix cache)."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Warmth:
     """Which document a pool with affinity read last."""
 
@@ -101,7 +102,7 @@ class Warmth:
     """How many jobs have started that are younger than the first queued job."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Job:
     """One row of `jobs`. Times are UTC, ISO 8601."""
 
@@ -136,7 +137,7 @@ class Job:
         return self.outcome.value if self.outcome else self.status.value
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Attempt:
     """One attempt of a job, by one worker process."""
 
@@ -160,7 +161,7 @@ class Attempt:
     message: str | None = None
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Event:
     """Something that happened to a job."""
 
@@ -173,7 +174,7 @@ class Event:
     """Its place among the events of all jobs."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Piece:
     """A stretch of output in the order it arrived. `channel` separates the answer from other
     streams."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import hashlib  # noqa: F401 - with secrets: what storing a job's parts needs, before the fork
 import importlib
 import os
+import secrets  # noqa: F401
 import selectors
 import signal
 import time

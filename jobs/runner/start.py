@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 
 from jobs.model import Identity
-from jobs.processes import detach, doorbell, identity
+from jobs.processes import identity
 from jobs.store.database import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
-from jobs.upkeep import log_rotation
 
 RUNNER_ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",
@@ -46,6 +45,8 @@ def runner_argv(state: StateDir, work: str) -> list[str]:
 
 def foreground_argv(state: StateDir, work: str) -> list[str]:
     """The same with log and umask set, for a parent that supervises it, such as systemd."""
+    from jobs.processes import detach
+
     return detach.foreground_argv(runner_argv(state, work), log=state.runner_log)
 
 
@@ -56,6 +57,9 @@ def ensure_runner(state: StateDir, work: str) -> None:
     then checks the queue once more: if the lock is held here, that runner will see the job. Raises
     `DetachFailed`.
     """
+    from jobs.processes import detach, doorbell
+    from jobs.upkeep import log_rotation  # a command that only looks does without them
+
     doorbell.ring(state.doorbell)  # also to make an outdated runner notice
     if is_runner_alive(state):
         return

@@ -18,10 +18,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs.errors import IllegalTransition, StoreTooNew, StoreUnusable
-from jobs.processes import identity
 from jobs.store import diagnosis, sql
 from jobs.store.state_dir import StateDir
-from jobs.system import filesystem
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -172,6 +170,8 @@ def _queries() -> dict[str, str]:
 
 
 def _refuse_network(state: StateDir) -> None:
+    from jobs.system import filesystem
+
     kind = filesystem.network_type(state.root)
     if kind is not None:
         raise StoreUnusable(
@@ -233,6 +233,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, state: StateDir) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, state: StateDir) -> None:
+    from jobs.processes import identity
+
     # One process at a time: switching a new database to WAL can fail with "locked", whatever the
     # timeout.
     lock = identity.hold(state.schema_lock, wait_seconds=BUSY_SECONDS)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from pathlib import Path
 
 from jobs.errors import StoreDamaged, StoreUnusable
@@ -90,12 +89,12 @@ def _really(path: Path) -> str:
     if _lacks_files():
         return "files"
     try:
-        if shutil.disk_usage(path.parent).free < LEAST_FREE_BYTES:
-            return "full"
-        flags = os.statvfs(path.parent).f_flag
+        disk = os.statvfs(path.parent)
     except OSError:
         return "disk"
-    return "read-only" if flags & os.ST_RDONLY else "disk"
+    if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+        return "full"
+    return "read-only" if disk.f_flag & os.ST_RDONLY else "disk"
 
 
 def _lacks_files() -> bool:

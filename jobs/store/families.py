@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jobs.model import Job
+from jobs.records import record
 from jobs.store import rows
 from jobs.store.database import Database
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Tally:
     """How many parts a job has, by state."""
 

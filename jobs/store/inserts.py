@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 
 from jobs import clock
@@ -48,6 +46,8 @@ class Submitting(Looking, Reports, Outbox):
             return known
         if new.parent is not None:
             self._require_open(new.parent)
+        import hashlib  # not for commands that only look; the runner loads it before it forks
+
         sha256 = hashlib.sha256(new.document).hexdigest()
         self._run("insert_document", sha256=sha256, body=new.document, at=at)
         self._set_capacity(new.pool, capacity)
@@ -104,6 +104,8 @@ class Submitting(Looking, Reports, Outbox):
         )
 
     def _unused_id(self) -> str:
+        import secrets  # as above
+
         while True:
             first = secrets.choice(_ID_LETTERS)  # cannot be mistaken for an option or a number
             rest = (secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH - 1))

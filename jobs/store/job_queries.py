@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import groupby
 
 from jobs.model import Attempt, Job, Status
+from jobs.records import record
 from jobs.store import rows
 from jobs.store.database import Database, explained
 
@@ -15,7 +16,7 @@ END = 2**62
 """Larger than every job's `seq`."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Filter:
     """Which jobs to list. A field that is None or empty does not filter."""
 
@@ -37,7 +38,7 @@ class Filter:
         return {**asdict(self), "states": json.dumps(self.states)}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Need:
     """A job that must succeed first. A deleted job counts as succeeded."""
 

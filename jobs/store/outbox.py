@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from jobs import clock
+from jobs.records import record
 from jobs.store.database import Database
 
 FIRST_PAUSE_SECONDS = 10.0
@@ -20,7 +21,7 @@ MOST_SECONDS = 600.0
 """How long one try may take. No other process begins another try before that."""
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Notification:
     """One notification about a job's end. The code that delivers it understands `kind` and
     `target`."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import StoreUnusable
+from jobs.records import record
 from jobs.store import diagnosis
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class StateDir:
     """The folder that holds one queue: private to its owner (0700), files 0600."""
 

@@ -5,7 +5,7 @@ of times is the order of commits.
 
 from __future__ import annotations
 
-import secrets
+import os
 
 from jobs import clock
 from jobs.model import Attempt, Identity, Job, Outcome
@@ -26,7 +26,7 @@ class Store(Submitting, Browsing, Families):
             self._edge(
                 "insert_attempt",
                 id=job_id,
-                rid=secrets.token_hex(16),
+                rid=os.urandom(16).hex(),
                 boot_id=worker.boot_id,
                 pid=worker.pid,
                 start_ticks=worker.start_ticks,

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jobs.errors import IllegalTransition
 from jobs.model import Attempt, Job, Outcome, Status
-from jobs.processes import identity
-from jobs.store.state_dir import StateDir
-from jobs.store.store import Store
+
+if TYPE_CHECKING:
+    from jobs.store.state_dir import StateDir
+    from jobs.store.store import Store
 
 HowItDied = Callable[[int], str | None]
 """Pid -> "was killed by SIGKILL", for children whose death the caller has seen."""
@@ -37,6 +39,8 @@ def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: 
 def is_worker_alive(state: StateDir, job_id: str) -> bool:
     """Whether a worker holds the job's lock. It takes the lock before its claim, and the kernel
     releases the lock when it dies."""
+    from jobs.processes import identity
+
     return identity.is_held(state.worker_lock(job_id))
 
 
@@ -57,6 +61,8 @@ def _close(store: Store, job: Job, how_it_died: HowItDied) -> None:
 
 
 def _verdict(job: Job, attempt: Attempt, death: str | None) -> tuple[Outcome, str, str]:
+    from jobs.processes import identity
+
     if job.cancel_requested_at:
         return Outcome.CANCELLED, "cancelled", "its worker ended while it was being cancelled"
     if attempt.worker.boot_id != identity.boot_id():

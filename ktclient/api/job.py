@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 from jobs import model
-from ktclient.api import async_wait
 from ktclient.config import settings as config
 from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
-from ktclient.prompts import answer_schema, combined
-from ktclient.prompts.combined import Part
 from ktclient.records import access, snapshot
 from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ktclient.prompts.combined import Part
 
 _LOOK_SECONDS = 0.2
 
@@ -73,6 +74,8 @@ class Job:
     async def awaited(self, timeout: float | None = None) -> str:
         """`result` for asyncio: wait for the answer without blocking the event loop.
         Raises like `result`; cancelling the task ends the waiting, not the job."""
+        from ktclient.api import async_wait  # and with it asyncio: for who uses that
+
         watcher = async_wait.EndWatcher(self.id, self._settings)
         async for _ in watcher.looks(timeout):
             continue
@@ -83,11 +86,15 @@ class Job:
 
     async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
         """`watch` for asyncio."""
+        from ktclient.api import async_wait
+
         async for now, _ in async_wait.EndWatcher(self.id, self._settings).looks(timeout):
             yield now
 
     async def astream(self) -> AsyncIterator[str]:
         """`stream` for asyncio."""
+        from ktclient.api import async_wait
+
         async for _, text in async_wait.EndWatcher(self.id, self._settings).looks(None):
             if text:
                 yield text
@@ -96,6 +103,9 @@ class Job:
     def answers(self, timeout: float | None = None) -> list[Part]:
         """Wait for the answer to each question of the job and return them in order; empty for a
         summary or a prompt. An incomplete answer has no `text`. Raises like `result`."""
+        from ktclient.prompts import combined
+        from ktclient.prompts.combined import Part
+
         text, questions = self.result(timeout), self.status().questions
         if len(questions) == 1:
             return [Part(questions[0], text)]
@@ -105,6 +115,8 @@ class Job:
         """Wait for the answer and return the JSON in it, which `schema` asked for; None if it
         contains none. Where it violates the schema is in `status().figures["schema_mismatch"]`.
         Raises like `result`."""
+        from ktclient.prompts import answer_schema
+
         return answer_schema.data_or_none(self.result(timeout))
 
     def ask(self, question: str) -> Job:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import gc
 import sys
 from collections.abc import Callable
 
 import click
 
 from jobs import errors
-from jobs.model import Outcome
 from ktclient import errors as ktclient_errors
 from ktclient.cli import standard_streams
-from ktclient.cli.render import output
 from server_bundle import errors as server_bundle_errors
 
 SUCCEEDED = 0
@@ -23,7 +21,8 @@ CANCELLED = 4
 NOT_FINISHED = 5
 NO_SERVER = 6
 DOES_NOT_FIT = 7
-INTERRUPTED = 128 + signal.SIGINT
+INTERRUPTED = 128 + 2
+"""As a shell says it of a process that SIGINT ended."""
 
 TABLE = """\
 \b
@@ -38,6 +37,10 @@ Exit codes:
   7  the request does not fit the server's context window
 130  Ctrl-C: detached, the job is still running
 """
+
+_GARBAGE = 50_000
+"""So many new objects later Python looks for garbage, and not after 700: imports make thousands of
+objects, none of them garbage, and the looks were a twentieth of what `ktjob status` takes."""
 
 _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
     (errors.NoSuchJob, NO_SUCH_JOB),
@@ -60,6 +63,8 @@ def code_of(error: errors.KtjobError) -> int:
 
 def code_of_job(outcome: str, cause: str | None) -> int:
     """The exit code for a finished job, by its outcome and, if it failed, by its cause."""
+    from jobs.model import Outcome
+
     if outcome == Outcome.SUCCEEDED.value:
         return SUCCEEDED
     if outcome == Outcome.CANCELLED.value:
@@ -81,7 +86,10 @@ def _codes_by_cause() -> dict[str, int]:
 def run(command: click.Command, name: str) -> None:
     """Run a command line and exit: an error becomes one line on stderr and a code, no traceback."""
     standard_streams.prepare()
-    sys.exit(_code_of_run(lambda: command.main(prog_name=name, standalone_mode=False), name))
+    gc.set_threshold(_GARBAGE)
+    code = _code_of_run(lambda: command.main(prog_name=name, standalone_mode=False), name)
+    gc.freeze()  # the process ends: there is nothing to collect for
+    sys.exit(code)
 
 
 def code_of_command(command: click.Command, name: str, argv: list[str]) -> int:
@@ -101,18 +109,24 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except errors.KtjobError as error:
-        output.note(f"{name}: {error}")
+        _say(f"{name}: {error}")
         return code_of(error)
     except BrokenPipeError:  # the reader of our stdout has closed it
         standard_streams.silence(sys.stdout)
         return FAILED
     except OSError as error:
         if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
-            output.note(f"{name}: the current folder was removed; cd to one that exists")
+            _say(f"{name}: the current folder was removed; cd to one that exists")
             return USAGE
         if not standard_streams.is_lost(error):
             raise
         standard_streams.silence(sys.stdout)
-        output.note(f"{name}: cannot write the output ({error.strerror}); jobs are not affected")
+        _say(f"{name}: cannot write the output ({error.strerror}); jobs are not affected")
         return FAILED
     return code if isinstance(code, int) else SUCCEEDED
+
+
+def _say(message: str) -> None:
+    from ktclient.cli.render import output  # `--help` and `--version` do without it
+
+    output.note(message)

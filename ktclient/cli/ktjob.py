@@ -1,39 +1,42 @@
-"""The `ktjob` command: its groups of commands, put together."""
+"""The `ktjob` command. Its commands are in the table of help.py."""
 
 from __future__ import annotations
 
 import click
 
 from ktclient._version import __version__
-from ktclient.cli import examples, exit_codes
-from ktclient.cli.jobs import (
-    ask,
-    backup,
-    batch,
-    cancel,
-    check,
-    events,
-    follow,
-    gc,
-    list,
-    logs,
-    open,
-    result,
-    retry,
-    rm,
-    show,
-    status,
-    submit,
-    templates,
-    wait,
-)
-from ktclient.cli.remote import host as remote_host
-from ktclient.cli.remote import serve
-from ktclient.cli.setup import completion, config, doctor, install_unit, notify, paths, schema
+from ktclient.cli import exit_codes
+from ktclient.cli.help import Program
+
+_ALIASES = {"serve-remote": "at-your-service"}
+"""New name -> the name by which versions of ktjob call each other, which stays."""
+HERE = ("completion", *_ALIASES, *_ALIASES.values())
+"""Commands that always run on this machine."""
+
+
+class Ktjob(Program):
+    """The command group; with --host its commands run on another machine."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name or alias."""
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def invoke(self, context: click.Context) -> object:
+        from ktclient.config import settings as config
+
+        host = context.params["host"]
+        if host is None:
+            host = config.default_host()
+        words = [*context._protected_args, *context.args]
+        if not host or not words or words[0] in HERE:
+            return super().invoke(context)
+        from ktclient.cli.remote import host as remote_host
+
+        return remote_host.run(self, context, host, words)
 
 
 @click.group(
-    cls=remote_host.Ktjob,
+    cls=Ktjob,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=exit_codes.TABLE,
 )
@@ -45,42 +48,8 @@ def ktjob(host: str | None) -> None:
     \b
     ktjob submit report.txt --summarize --wait
     ktjob submit book.txt --ask "Who dies?"     returns at once; then log out
-    ktjob status                                what runs, waits, and is done
+    ktjob status                                running, queued and recent jobs
     """
-
-
-for _command in (
-    submit.submit,
-    check.check,
-    ask.ask,
-    batch.batch,
-    status.status,
-    list.list_,
-    wait.wait,
-    follow.follow,
-    result.result,
-    open.open_,
-    templates.templates,
-    show.show,
-    logs.logs,
-    events.events,
-    cancel.cancel,
-    retry.retry,
-    notify.notify,
-    rm.rm,
-    gc.gc,
-    backup.backup,
-    config.config_,
-    paths.paths,
-    completion.completion,
-    doctor.doctor,
-    install_unit.install_unit,
-    schema.schema,
-    serve.at_your_service,
-):
-    ktjob.add_command(_command)
-completion.attach(ktjob)
-examples.attach(ktjob, "ktjob")
 
 
 def main() -> None:

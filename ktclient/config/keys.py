@@ -6,9 +6,9 @@ The text of a key is in no message, no `repr`, and never in the configuration fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.records import record
 from ktclient.errors import BadSetting
 
 SERVICE = "ktjob"
@@ -20,7 +20,7 @@ _INSTALL = "pip install 'ktjob[keyring]'"
 _INSTEAD = "set api_key_file to a file, or api_key_env to a variable"
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class KeySource:
     """One place that holds a key."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.records import record
 from ktclient import urls
 from ktclient.config import file as config_file
 from ktclient.config import keys
@@ -26,7 +26,7 @@ DEFAULT = "default"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Server:
     """One configured server. Without a `name`: a URL that is not in the file."""
 

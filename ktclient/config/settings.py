@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
+from jobs.records import record
 from jobs.store.state_dir import StateDir
 from ktclient import urls
 from ktclient.config import file as config_file_module
@@ -22,7 +23,7 @@ from ktclient.errors import BadSetting
 EMBEDDED = config_servers.EMBEDDED
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Settings:
     """Settings from the environment and the configuration file; None if neither sets a value."""
 

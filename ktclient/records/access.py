@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from jobs.errors import DetachFailed, NoSuchJob
 from jobs.model import Status
-from jobs.runner import start
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
+
+if TYPE_CHECKING:
+    from jobs.store.state_dir import StateDir
 
 WORK_ENTRY = "ktclient.work:perform"
 """The function with which the runner performs jobs."""
@@ -22,6 +25,8 @@ WORK_ENTRY = "ktclient.work:perform"
 def ensure_runner(state: StateDir) -> None:
     """Make sure that a runner is alive. If none can be started now, log a warning and continue: the
     jobs are safe, and a caller that sees an error would submit again."""
+    from jobs.runner import start
+
     try:
         start.ensure_runner(state, WORK_ENTRY)
     except DetachFailed as error:
@@ -54,8 +59,11 @@ def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
 def recover_and_wake(store: Store, state: StateDir) -> None:
     """Recover an open store, and make sure that a runner is alive if it is needed."""
     recovery.recover(store, state)
-    is_needed = store.has(Status.QUEUED) or store.owes_tellings()
-    if is_needed and not start.is_runner_alive(state):
+    if not (store.has(Status.QUEUED) or store.owes_tellings()):
+        return
+    from jobs.runner import start
+
+    if not start.is_runner_alive(state):
         ensure_runner(state)
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from jobs import clock
 from jobs.model import Status
-from jobs.store.store import Store
+from jobs.records import record
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from jobs.store.store import Store
 
 _WORDS = {Status.RUNNING: "running", Status.QUEUED: "queued", Status.FINISHED: "ended"}
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Overview:
     """Jobs in order: running, queued, then finished, newest first."""
 

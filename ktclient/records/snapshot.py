@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from jobs import clock
 from jobs.model import Attempt, Job, Outcome, Status
-from jobs.store.job_queries import Need
-from jobs.store.store import Store
+from jobs.records import record
 from ktclient.records.output_schema import SCHEMA
 
+if TYPE_CHECKING:
+    from jobs.store.job_queries import Need
+    from jobs.store.store import Store
 
-@dataclass(frozen=True)
+
+@record(frozen=True)
 class Snapshot:
     """The data of a job at one moment. Times are UTC, ISO 8601."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 sys.path.insert(0, str(TESTS))
 
+from bench import startup  # noqa: E402
 from fake_sglang.process import FakeServer, fake_sglang  # noqa: E402
 from support import processes  # noqa: E402
 from support.long_document import long_document  # noqa: E402
@@ -33,7 +34,8 @@ PYTHON = [sys.executable]
 
 
 def main() -> None:
-    """Measure all three and print a table."""
+    """Measure all and print tables: what commands cost to start, and ratios of the rest."""
+    startup.main()
     with tempfile.TemporaryDirectory(prefix="ktjob-bench-") as folder:
         tmp = Path(folder)
         state = StateDir(tmp / "state")

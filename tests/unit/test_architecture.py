@@ -23,6 +23,7 @@ LEAVES = {
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
+    "jobs.records",
     "server_bundle.errors",
     "server_bundle.package_data",
 }

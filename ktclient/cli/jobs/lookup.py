@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ktclient.config import settings as config
-from ktclient.records import access
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,5 +18,7 @@ if TYPE_CHECKING:
 def open_job(prefix: str) -> Iterator[tuple[Store, Job]]:
     """The job store, and the job whose id starts with `prefix`. Raises `NoSuchJob`,
     `AmbiguousId`."""
+    from ktclient.records import access
+
     with access.open_recovered(config.load().state, prefix) as store:
         yield store, store.find(prefix)

@@ -8,7 +8,7 @@ import click
 
 from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import answer_text, job_activity, job_details, part_tree
+from ktclient.cli.render import answer_text, job_activity, job_details
 from ktclient.cli.render import output as render_output
 from ktclient.errors import NotFinished
 from ktclient.records import snapshot
@@ -28,6 +28,8 @@ def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: b
         now = snapshot.of_job(store, job)
         text = snapshot.answer(store, job)
     if sources and text and not as_json:
+        from ktclient.cli.render import part_tree
+
         text = "\n\n".join([text, "\n".join(part_tree.sources(job))]).rstrip("\n")
     if not now.is_finished:
         raise NotFinished(

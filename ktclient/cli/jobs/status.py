@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobs.runner import start
-from ktclient.cli.jobs import lookup
-from ktclient.cli.render import job_details, job_table, output, terminal, terminal_text
+from ktclient.cli.render import output, terminal, terminal_text
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
-from ktclient.records import access, overview, snapshot
 
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
@@ -43,6 +40,10 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:
+        from ktclient.cli.jobs import lookup
+        from ktclient.cli.render import job_details
+        from ktclient.records import snapshot
+
         with lookup.open_job(job_id) as (store, job):
             job_id, one = job.id, snapshot.of_job(store, job)
         if not watch:
@@ -60,9 +61,13 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 def _show(state: StateDir, as_json: bool) -> None:
     now: Overview | None = None
     if state.has_database():  # looking creates nothing
+        from ktclient.records import access, overview
+
         with access.open_recovered(state) as store:
             now = overview.read(store, _ROWS)
     if as_json:
+        from ktclient.cli.render import job_details
+
         output.print_data(job_details.json_text([job.to_dict() for job in now.jobs] if now else []))
     elif now is None or not now.jobs:
         output.note(_NONE_YET)
@@ -75,12 +80,18 @@ def _show(state: StateDir, as_json: bool) -> None:
 
 
 def _table(now: Overview, room: int | None) -> list[str]:
+    from ktclient.cli.render import job_table
+
     return job_table.of_jobs(now.jobs, room, coloured=terminal.is_coloured(), waits=now.waits)
 
 
 def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
+    if all(job.state != "QUEUED" for job in now.jobs):
+        return None
+    from jobs.runner import start
+
     stopped = start.stopped_runner(state)
-    if stopped is None or all(job.state != "QUEUED" for job in now.jobs):
+    if stopped is None:
         return None
     return (
         f"the runner (process {stopped.pid}) is stopped and starts no jobs; resume it with: "
@@ -123,6 +134,9 @@ class _View:
         if store is None:
             return [_NONE_YET[:columns]], False
         if self._job_id is not None:
+            from ktclient.cli.render import job_details
+            from ktclient.records import snapshot
+
             one = snapshot.of_job(store, store.job(self._job_id))
             lines = [
                 terminal_text.shortened(line, columns)
@@ -140,6 +154,8 @@ class _View:
         seen, at = (store.version(), height), time.monotonic()
         is_due = seen != self._seen and at - self._read_at >= _READ_SECONDS
         if self._board is None or is_due:
+            from ktclient.records import overview
+
             self._seen, self._read_at = seen, at
             self._board = overview.read(store, max(1, height - 3))
         return self._board
@@ -171,6 +187,8 @@ def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
 
     `show` gets None while there is no store; one that was removed is awaited again.
     """
+    from ktclient.records import access
+
     while True:
         if not state.has_database():
             show(None)

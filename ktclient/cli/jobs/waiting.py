@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import answer_text, job_details, output, progress_line
+from ktclient.cli.render import job_details, output, progress_line
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 
@@ -42,6 +42,8 @@ def wait_and_print(
     `headings`. `quiet` leaves out progress and notes; failures are still reported. Returns the exit
     code of the first job that did not succeed, else 0.
     """
+    from ktclient.cli.render import answer_text
+
     codes, records = [], []
     for number, job_id in enumerate(job_ids, 1):
         end = watch(job_id, None, is_silent=quiet)

@@ -12,36 +12,14 @@ from ktclient.cli import exit_codes
 from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
-from ktclient.cli.sections import Sections
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, HostTrouble
 from ktclient.remote import call as remote_call
 from ktclient.remote import ssh
 
-_ALIASES = {"serve-remote": "at-your-service"}
-"""New name -> the name by which versions of ktjob call each other, which stays."""
-HERE = ("completion", *_ALIASES, *_ALIASES.values())
-"""Commands that always run on this machine."""
 _ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Commands that are not repeated if the connection broke after they were sent: they may have run,
 and running them twice costs twice."""
-
-
-class Ktjob(Sections):
-    """The command group; with --host its commands run on another machine."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name or alias."""
-        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
-
-    def invoke(self, context: click.Context) -> object:
-        name = context.params["host"]
-        if name is None:
-            name = config.default_host()
-        words = [*context._protected_args, *context.args]
-        if not name or not words or words[0] in HERE:
-            return super().invoke(context)
-        return run(self, context, name, words)
 
 
 def run(group: click.Group, context: click.Context, name: str, words: list[str]) -> int:

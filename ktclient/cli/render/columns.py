@@ -7,14 +7,15 @@ characters in it are replaced.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from jobs.records import record
 from ktclient.cli.render import terminal, terminal_text
 
 _GAP = "  "
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Column:
     """One column. It is left out if all its cells are empty."""
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ktclient.cli.render import terminal_text, units
-from ktclient.records.phases import NOT_ANSWERING, WAITING_FOR_SERVER
-from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ktclient.records.snapshot import Snapshot
+
 
 _BAR_CELLS = 12
 
@@ -47,6 +51,8 @@ def _amount(number: int, unit: str | None) -> tuple[str, str]:
 
 def activity(job: Snapshot) -> str:
     """One line about a job that has not ended."""
+    from ktclient.records.phases import NOT_ANSWERING, WAITING_FOR_SERVER
+
     if job.state == "QUEUED":
         return "queued"
     words = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ktclient.cli.render import job_activity, terminal_text, units
 from ktclient.cli.render.columns import Column, drawn
-from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ktclient.records.snapshot import Snapshot
 
 STATE_STYLES = {
     "RUNNING": "running",

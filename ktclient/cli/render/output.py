@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 from ktclient.cli import standard_streams
@@ -13,6 +12,8 @@ def note(message: str) -> None:
     """Print a message for people on stderr; stdout is for data only."""
     text = terminal_text.safe(message)
     if sys.stderr.isatty():
+        import shutil
+
         room = shutil.get_terminal_size().columns
         text = "\n".join(terminal_text.wrapped(line, room) for line in text.split("\n"))
     try:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ktclient.cli.render import job_activity, output, terminal, terminal_text
-from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+    from ktclient.records.snapshot import Snapshot
 
 _PLAIN_STEP = 0.25
 

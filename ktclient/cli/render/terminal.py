@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 
 
 def columns() -> int | None:
     """The width of the terminal in cells; None if stdout is no terminal."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if not sys.stdout.isatty():
+        return None
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def is_dumb() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ _HARMLESS = "\n\t\u00ad\u200c\u200d"
 hyphens, and the joiners that Persian, Indic scripts and compound emoji need."""
 
 
-_FIRST_COLUMN = re.compile(r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?")
+_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?"
 
 
 _NO_PLACE = ("Mn", "Me", "Cf")
@@ -24,7 +23,9 @@ def wrapped(line: str, room: int) -> str:
     """Break a line between words; continuation lines start under its second column, if any."""
     if width(line) <= room:
         return line
-    head = _FIRST_COLUMN.match(line)
+    import re
+
+    head = re.match(_FIRST_COLUMN, line)
     indent = len(head[0]) if head else 0
     lines = [line[:indent]]
     for word in line[indent:].split(" "):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from jobs.errors import KtjobError
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _NEWEST = 200
 _TITLE = 40
@@ -31,6 +32,10 @@ class Completed(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        from jobs.errors import KtjobError
+
         taken = ctx.params.get(param.name or "") or ()
         found: list[CompletionItem] = []
         with contextlib.suppress(KtjobError, OSError):
@@ -48,6 +53,8 @@ class AnyFile(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
         return [CompletionItem(incomplete, type="file")]
 
 
@@ -142,3 +149,47 @@ def servers_of_ours() -> Items:
     from server_bundle.launch import registry as ours
 
     return [(one.server.name, one.state) for one in ours.all_of(config.load().state.servers)]
+
+
+_ARGUMENTS = {
+    ("wait", "job_id"): unfinished,
+    ("follow", "job_id"): unfinished,
+    ("cancel", "job_id"): unfinished,
+    ("result", "job_id"): finished,
+    ("retry", "job_id"): finished,
+    ("rm", "job_ids"): ended_only,
+    ("key", "server"): default_and_servers,
+    ("set", "name"): settings,
+    ("unset", "name"): settings,
+    ("show", "name"): profiles,
+    ("templates", "name"): templates,
+}
+"""By command and parameter, before what a parameter's name alone says."""
+_BY_NAME = {
+    "job_id": newest,
+    "job_ids": newest,
+    "after": newest,
+    "server": servers,
+    "host": hosts,
+    "template": templates,
+    "profile": profiles,
+}
+_FILES = {"files", "file", "schema", "output", "plan_file", "logfile", "requests", "python"}
+
+
+def attach(command: click.Command, program: str) -> None:
+    """Give every parameter of a command, and of those below it, what completion may offer."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            attach(inner, program)
+    for param in command.params:
+        if type(param.type) is not type(click.STRING):
+            continue  # numbers and choices complete themselves
+        name = param.name or ""
+        offer = _ARGUMENTS.get((command.name or "", name)) or _BY_NAME.get(name)
+        if offer is None and program == "ktserver" and name == "name":
+            offer = servers_of_ours
+        if offer is not None:
+            param.type = Completed(offer)
+        elif name in _FILES:
+            param.type = AnyFile()
