@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ class WithDefaults(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing and not {"-h", "--help"}.intersection(args):
-            from ktclient.config import settings as config
-
-            settings = config.load()
+            settings = command_settings.load()
             known = values(settings, ctx)
             if any(one == "--template" or one.startswith("--template=") for one in args):
                 known = {name: known[name] for name in known.keys() - _OF_TEMPLATES}

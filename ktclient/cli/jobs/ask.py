@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.jobs import stored, waiting
 from ktclient.cli.render import job_details, output, progress_line
 
@@ -35,10 +36,9 @@ def ask(
     The file itself is not needed. Prints the new job's id.
     """
     from ktclient.api.job import Job
-    from ktclient.config import settings as config
     from ktclient.submission import followup
 
-    settings = config.load()
+    settings = command_settings.load()
     with progress_line.line() as line:
         new, forecast = followup.ask(job_id, question, settings, max_tokens, timeout, line.download)
     if forecast.doubt:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.render import output
-from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
 
@@ -19,7 +19,7 @@ def backup(file: str) -> None:
 
     if file == "-":
         raise BadInput("cannot write a database to standard output; name a file, or ./-")
-    state = config.load().state
+    state = command_settings.load().state
     if not state.has_database():
         raise BadInput(f"nothing to copy: {state.database} is created with the first job")
     with garbage.Upkeep.open(state) as store:

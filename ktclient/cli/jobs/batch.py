@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import stored, waiting
 from ktclient.cli.render import answer_text, job_details, progress_line, terminal_text, units
 from ktclient.cli.render import output as render_output
@@ -110,12 +110,11 @@ def batch(  # noqa: PLR0913 - a command's options
     """
     from ktclient.batch import enqueue as batch_enqueue
     from ktclient.batch import preflight
-    from ktclient.config import settings as config
     from ktclient.notify import delivery
     from ktclient.planning import options as planning_options
     from ktclient.submission import conditions
 
-    settings = config.load()
+    settings = command_settings.load()
     options = preflight.Options(
         results=output,
         errors=errors,
@@ -140,7 +139,7 @@ def batch(  # noqa: PLR0913 - a command's options
     if as_json:
         from ktclient.api.job import Job
 
-        render_output.print_data(job_details.json_text(Job(handed.job_id).status().to_dict()))
+        render_output.print_data(job_details.json_text(Job(handed.job_id, command_settings.load()).status().to_dict()))
     return exit_codes.SUCCEEDED if end is None else _tell_end(end, options, quiet=quiet)
 
 

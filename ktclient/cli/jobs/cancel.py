@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import job_details, output
 
 _CANCEL_SECONDS = 30.0
@@ -15,9 +15,9 @@ _CANCEL_SECONDS = 30.0
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cancel(job_id: str, as_json: bool) -> int:
     """Cancel a job: a queued one immediately, a running one within a few seconds."""
-    from ktclient.api.job import Job as JobJob
+    from ktclient.api.job import Job
 
-    job = JobJob(job_id)
+    job = Job(job_id, command_settings.load())
     before = job.status()
     if before.is_finished:
         output.note(f"job {job.id} had already ended: {before.state}")

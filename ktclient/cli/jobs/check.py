@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exit_codes, option_defaults
+from ktclient.cli import command_settings, exit_codes, option_defaults
 from ktclient.cli.jobs import submit_options
 from ktclient.cli.render import forecast_text, output, progress_line, terminal_text
 
@@ -29,7 +29,6 @@ def check(
 
     Takes the options of `submit`. Exit code 0 if it fits, in one request or in parts; 7 if not.
     """
-    from ktclient.config import settings as config
     from ktclient.documents import collection
     from ktclient.planning import preflight
     from ktclient.records.output_schema import SCHEMA
@@ -38,7 +37,7 @@ def check(
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
     with progress_line.line() as line:
-        before = preflight.forecast_all(documents, request, config.load(), line.download)
+        before = preflight.forecast_all(documents, request, command_settings.load(), line.download)
     # Of several questions about a document, the longest request decides.
     found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
     if as_json:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output
-from ktclient.config import settings as config
 from ktclient.records import access
 from ktclient.records.output_schema import SCHEMA
 
@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.3
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until Ctrl-C or job ID ends.")
 def events(job_id: str | None, follow: bool) -> None:
     """Print the events of all jobs, or of one job, as JSON lines, oldest first."""
-    state = config.load().state
+    state = command_settings.load().state
     if job_id is not None:
         with lookup.open_job(job_id) as (_, job):
             job_id = job.id

@@ -9,11 +9,10 @@ from datetime import timedelta
 import click
 
 from jobs.store.state_dir import StateDir
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import removal
 from ktclient.cli.jobs.removal import SIZES
 from ktclient.cli.render import output, units
-from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -35,7 +34,7 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
     """Delete finished jobs by age or by database size, and reclaim their disk space."""
     age = None if older_than is None else _age(older_than)
     size = None if keep_size is None else _size(keep_size)
-    state = config.load().state
+    state = command_settings.load().state
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
     if not state.has_database():

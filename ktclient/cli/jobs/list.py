@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.render import job_details, job_table, output, terminal
-from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.records import access
 
@@ -97,7 +97,7 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
     from ktclient.records import search as records_search
 
     words = None if search is None else records_search.Words(search)
-    state = config.load().state
+    state = command_settings.load().state
     if not state.has_database():  # looking creates nothing
         return records_search.Listing([], [], 0)
     with access.open_recovered(state) as store:

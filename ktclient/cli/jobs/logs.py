@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, units
-from ktclient.config import settings as config
 from ktclient.records.output_schema import SCHEMA
 
 
@@ -15,7 +15,7 @@ from ktclient.records.output_schema import SCHEMA
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def logs(job_id: str, as_json: bool) -> None:
     """Show the events of a job and the log of its worker."""
-    settings = config.load()
+    settings = command_settings.load()
     with lookup.open_job(job_id) as (store, job):
         events = store.events(job.id)
     log = settings.state.job_log(job.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ktclient.config import settings as config
+from ktclient.cli import command_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +20,5 @@ def open_job(prefix: str) -> Iterator[tuple[Store, Job]]:
     `AmbiguousId`."""
     from ktclient.records import access
 
-    with access.open_recovered(config.load().state, prefix) as store:
+    with access.open_recovered(command_settings.load().state, prefix) as store:
         yield store, store.find(prefix)

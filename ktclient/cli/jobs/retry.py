@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.render import job_details, output
-from ktclient.config import settings as config
 from ktclient.records import access, snapshot
 from ktclient.submission import spec
 
@@ -21,7 +21,7 @@ def retry(job_id: str, as_json: bool) -> None:
     from jobs.store.rerun import Retries
     from ktclient.submission import lent_keys
 
-    settings = config.load()
+    settings = command_settings.load()
     with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
     server = spec.server_of(old.spec)

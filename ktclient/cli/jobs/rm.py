@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.jobs import removal
 from ktclient.cli.render import output
-from ktclient.config import settings as config
 from ktclient.records import access
 
 
@@ -18,7 +18,7 @@ def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
     from jobs.model import Status
     from jobs.upkeep import garbage
 
-    state = config.load().state
+    state = command_settings.load().state
     with access.open_recovered(state, job_ids[0]) as store:
         found = [store.find(job_id) for job_id in job_ids]
     for job in found:

@@ -9,11 +9,11 @@ import click
 
 from jobs import clock
 from jobs.model import Attempt, Event, Job
+from ktclient.cli import command_settings
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, next_steps, output, part_tree, terminal_text, units
 from ktclient.cli.render.next_steps import Step
 from ktclient.cli.render.part_tree import Part
-from ktclient.config import settings as config
 from ktclient.records import kinds, snapshot
 from ktclient.records.snapshot import Snapshot
 
@@ -43,7 +43,7 @@ class _Told:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(job_id: str, as_json: bool) -> None:
     """Show everything about a job: its request, attempts with figures, events and next commands."""
-    settings = config.load()
+    settings = command_settings.load()
     with lookup.open_job(job_id) as (store, job):
         told = _Told(
             job=job,

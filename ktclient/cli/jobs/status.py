@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.render import output, terminal, terminal_text
-from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
     You can shorten IDs to any unique prefix.
     """
-    state = config.load().state
+    state = command_settings.load().state
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from jobs.errors import KtjobError
+from ktclient.cli import command_settings
 from ktclient.cli.render import output, terminal_text
 
 
@@ -39,9 +40,8 @@ def warn_of_logout() -> None:
     """Print a warning if a logout can kill the runner that is alive now."""
     from jobs.processes import identity
     from jobs.system import logout
-    from ktclient.config import settings as config
 
-    runner = identity.holder(config.load().state.runner_lock)
+    runner = identity.holder(command_settings.load().state.runner_lock)
     threat = logout.threat(runner.pid) if runner is not None else None
     if threat is not None and threat.is_certain:
         found = terminal_text.one_line(threat.found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import option_defaults
+from ktclient.cli import command_settings, option_defaults
 from ktclient.cli.jobs import stored as jobs_stored
 from ktclient.cli.jobs import submit_options, waiting
 from ktclient.cli.render import forecast_text, job_details, output, progress_line, terminal_text
@@ -55,11 +55,10 @@ def submit(  # noqa: PLR0913 - a command's options
     The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
     each job on a line of its own.
     """
-    from ktclient.config import settings as config
     from ktclient.documents import collection
     from ktclient.submission import enqueue
 
-    options, settings = submit_options.parse(given), config.load()
+    options, settings = submit_options.parse(given), command_settings.load()
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
     handed: list[tuple[str, Forecast]] = []
@@ -99,7 +98,7 @@ def _known(
 def _print_records(ids: Sequence[str]) -> None:
     from ktclient.api.job import Job
 
-    records = [Job(job_id).status().to_dict() for job_id in ids]
+    records = [Job(job_id, command_settings.load()).status().to_dict() for job_id in ids]
     jobs_stored.print_naming(
         job_details.json_text(records[0] if len(records) == 1 else records), ids
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
+from ktclient.cli import command_settings
+
 if TYPE_CHECKING:
     from ktclient.submission.options import SubmitOptions
 
@@ -158,7 +160,6 @@ class Given(TypedDict):
 def parse(given: Given) -> SubmitOptions:
     """The options of a submit, with defaults applied. Raises `BadInput`."""
     from ktclient import wording
-    from ktclient.config import settings as config
     from ktclient.notify import delivery
     from ktclient.planning import split_planner
     from ktclient.planning.options import MAX_ATTEMPTS, RequestOptions
@@ -180,7 +181,7 @@ def parse(given: Given) -> SubmitOptions:
         thinking={"on": True, "off": False}.get(given["thinking"] or ""),
         max_tokens=given["max_tokens"],
     )
-    settings = config.load()
+    settings = command_settings.load()
     tasks, generation, max_tokens = resolve(wish, settings.config_file)
     attempts = given["max_attempts"]
     request = RequestOptions(

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, terminal_text
-from ktclient.config import settings as config
 from ktclient.errors import BadSetting
 from ktclient.records.output_schema import SCHEMA
 
@@ -28,7 +27,7 @@ def templates(name: str | None, as_json: bool) -> int:
     from ktclient.cli.render import job_details
     from ktclient.prompts import templates as rules
 
-    own = rules.folder(config.load().config_file)
+    own = rules.folder(command_settings.load().config_file)
     if name is not None:
         found = rules.load(name, own)
         record = _record(found)

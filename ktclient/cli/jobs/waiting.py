@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, progress_line
 from ktclient.records import snapshot
@@ -17,9 +17,9 @@ def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Sna
     `timeout` is in seconds; None waits without a limit. Raises `NotFinished` after it. Ctrl-C
     prints how to reattach and is raised again.
     """
-    from ktclient.api.job import Job as JobJob
+    from ktclient.api.job import Job
 
-    job = JobJob(job_id)
+    job = Job(job_id, command_settings.load())
     now: Snapshot | None = None
     try:
         with progress_line.line(is_silent=is_silent) as line:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output
 from ktclient.cli.server import plan_options, preflight
 from ktclient.cli.server.plan_options import DEFAULT_PROFILE
-from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
     from server_bundle.doctor import command_line
 
     if given["model"]:
-        return own_plan.work_out(Wanted(**given), config.load()).plan
+        return own_plan.work_out(Wanted(**given), command_settings.load()).plan
     if not given["extra"]:
         raise click.UsageError("which server? Use --model DIR, or put its command after --")
     try:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.server import selection, stop
-from ktclient.config import settings as config
 
 if TYPE_CHECKING:
     pass
@@ -25,7 +25,7 @@ def down(name: str | None, timeout: float | None, force: bool, dry_run: bool) ->
 
     NAME can be left out if there is only one server.
     """
-    settings = config.load()
+    settings = command_settings.load()
     seen = selection.find(settings, name)
     if seen is None:
         return stop.stop_embedded(settings, force, dry_run)

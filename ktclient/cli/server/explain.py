@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, terminal_text
-from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def _opened(name: str) -> TextIO:
 
 
 def _newest() -> Path:
-    state = config.load().state
+    state = command_settings.load().state
     logs = [*state.server.glob("server.log*"), *state.root.glob("servers/*/server.log*")]
     written = [log for log in logs if log.suffix != ".draft" and log.stat().st_size]
     if not written:

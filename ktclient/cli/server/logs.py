@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output
 from ktclient.cli.server import selection
-from ktclient.config import settings as config
 from ktclient.config.settings import Settings
 from server_bundle.embedded import server as embedded
 from server_bundle.launch import registry
@@ -37,7 +36,7 @@ _TAIL_BYTES_PER_LINE = 400
 )
 def logs(name: str | None, follow: bool, lines: int) -> int:
     """Print the end of a server's log. NAME can be left out if there is only one server."""
-    settings = config.load()
+    settings = command_settings.load()
     seen = selection.find(settings, name)
     log = Path(seen.server.log) if seen else settings.state.server / "server.log"
     if not log.exists():

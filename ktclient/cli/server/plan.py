@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, terminal_text
 from ktclient.cli.server import plan_options
 from ktclient.cli.server.plan_options import DEFAULT_PROFILE
-from ktclient.config import settings as config
 
 if TYPE_CHECKING:
     from server_bundle.plan.flags import Difference, Planned
@@ -44,7 +43,7 @@ def plan(form: str | None, **given: Any) -> int:
 
     if not given["model"]:
         raise click.UsageError("which folder are the weights in? Use --model DIR")
-    settings = config.load()
+    settings = command_settings.load()
     planned = own_plan.work_out(Wanted(**given), settings)
     if form is None:
         output.print_data(describe(planned))

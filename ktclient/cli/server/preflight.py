@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ktclient.cli import command_settings
 from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 from server_bundle.errors import ServerDidNotStart
@@ -23,7 +24,7 @@ def here() -> Machine:
     from server_bundle.launch import registry, running_note
     from server_bundle.launch.server_folder import ServerFiles
 
-    state = config.load().state
+    state = command_settings.load().state
     ours = {}
     if embedded := running_note.read(ServerFiles(state.server)):
         ours[embedded.process.pid] = f"the embedded one, {embedded.url}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ktclient.cli import command_settings
 from ktclient.cli.server import selection, starting, stop
 from ktclient.cli.server.starting import StartOptions
-from ktclient.config import settings as config
 
 
 @click.command()
@@ -33,7 +33,7 @@ def restart(
     """Restart a server with the options of its last start, also after a crash."""
     from server_bundle.launch import start
 
-    settings = config.load()
+    settings = command_settings.load()
     seen = selection.find(settings, name)
     if seen is None:
         code = stop.stop_embedded(settings, force, dry_run)

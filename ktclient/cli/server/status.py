@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from jobs import clock
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, units
 from ktclient.cli.server import selection
-from ktclient.config import settings as config
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.records import server_load
 from server_bundle.embedded import server as embedded
@@ -38,7 +37,7 @@ def status(name: str | None, as_json: bool) -> int:
 
     Exit code 6 if no server is running.
     """
-    settings = config.load()
+    settings = command_settings.load()
     shown, is_running = _kept(settings, name), False
     for one in shown:
         is_running |= one.is_running

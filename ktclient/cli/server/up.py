@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.server import plan_options as server_plan
 from ktclient.cli.server import preflight, selection, starting
 from ktclient.cli.server.starting import StartOptions
-from ktclient.config import settings as config
 from server_bundle.launch import server_state
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def up(
     Ctrl-C only detaches; the start continues. An ERROR of `ktserver doctor` prevents the start,
     except with --plan, which is used without checks.
     """
-    settings = config.load()
+    settings = command_settings.load()
     is_checked = not no_check and options["plan_file"] is None
     plan, notes = starting.plan_from(settings, options, dry_run)
     if plan is None:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import findings as render_findings
 from ktclient.cli.render import output
-from ktclient.config import settings as config
 
 if TYPE_CHECKING:
     pass
@@ -21,7 +20,7 @@ def doctor(as_json: bool) -> int:
     """Check what can kill or lose jobs on this machine and suggest fixes. Changes nothing."""
     from ktclient import doctor as doctoring
 
-    findings = doctoring.examine(config.load())
+    findings = doctoring.examine(command_settings.load())
     if as_json:
         output.print_data(render_findings.to_json(findings))
     else:

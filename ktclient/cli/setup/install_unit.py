@@ -11,7 +11,7 @@ import click
 from jobs.runner import start
 from jobs.system import systemd_unit, user_manager
 from jobs.system.logind import Logind
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, terminal_text
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
@@ -38,7 +38,7 @@ def install_unit(dry_run: bool, remove: bool, force: bool) -> int:
 
 
 def _install(path: Path, old: str | None, dry_run: bool) -> int:
-    settings = config.load()
+    settings = command_settings.load()
     environment, withheld = systemd_unit.split_environment(config.environment())
     root = str(settings.state.root)
     # KTJOB_HOME and the like may be relative, or come from XDG variables: write absolute paths.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output
 
 
@@ -17,10 +17,9 @@ def notify(names: tuple[str, ...]) -> int:
     ktjob notify phone
     """
     from jobs.errors import NotTold
-    from ktclient.config import settings as config
     from ktclient.notify import channels
 
-    settings = config.load()
+    settings = command_settings.load()
     channels.require(names, settings)
     if channels.is_open_to_others(settings):
         output.note(

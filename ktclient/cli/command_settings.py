@@ -1,0 +1,15 @@
+"""The settings of the command that runs: read once, however many modules ask."""
+
+from __future__ import annotations
+
+import click
+
+from ktclient.config import settings as config
+
+
+def load() -> config.Settings:
+    """The settings, from the environment and the configuration file. Raises `BadSetting`."""
+    root = click.get_current_context().find_root()
+    if not isinstance(root.obj, config.Settings):
+        root.obj = config.load()
+    return root.obj
