@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from jobs.records import record
+from jobs.quick_dataclass import record
 
 
 class Status(str, Enum):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ktclient._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ktclient import errors as errors
+    from ktclient import errors
     from ktclient.api.job import Job as Job
     from ktclient.api.remote_job import FarJob as FarJob
     from ktclient.api.remote_job import RemoteJob as RemoteJob

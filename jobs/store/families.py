@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobs.model import Job
-from jobs.records import record
+from jobs.quick_dataclass import record
 from jobs.store import rows
 from jobs.store.database import Database
 

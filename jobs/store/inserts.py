@@ -8,7 +8,7 @@ from jobs import clock
 from jobs.errors import IllegalTransition
 from jobs.model import Capacity, Job, NewJob, Status
 from jobs.store import rows
-from jobs.store.attempt_writes import Reports
+from jobs.store.attempt_output import Reports
 from jobs.store.outbox import Outbox
 from jobs.store.reads import Looking
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import groupby
 
 from jobs.model import Attempt, Job, Status
-from jobs.records import record
+from jobs.quick_dataclass import record
 from jobs.store import rows
 from jobs.store.database import Database, explained
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jobs import clock
-from jobs.records import record
+from jobs.quick_dataclass import record
 from jobs.store.database import Database
 
 FIRST_PAUSE_SECONDS = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.errors import StoreUnusable
-from jobs.records import record
+from jobs.quick_dataclass import record
 from jobs.store import diagnosis
 
 

@@ -9,7 +9,10 @@ from ktclient.config import settings as config
 
 def load() -> config.Settings:
     """The settings, from the environment and the configuration file. Raises `BadSetting`."""
-    root = click.get_current_context().find_root()
+    context = click.get_current_context(silent=True)
+    if context is None:  # called by a program, not by a command line
+        return config.load()
+    root = context.find_root()
     if not isinstance(root.obj, config.Settings):
         root.obj = config.load()
     return root.obj

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.records import record
+from jobs.quick_dataclass import record
 from ktclient.errors import BadSetting
 
 SERVICE = "ktjob"

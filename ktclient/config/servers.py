@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from jobs.records import record
+from jobs.quick_dataclass import record
 from ktclient import urls
 from ktclient.config import file as config_file
 from ktclient.config import keys

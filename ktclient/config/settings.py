@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
-from jobs.records import record
+from jobs.quick_dataclass import record
 from jobs.store.state_dir import StateDir
 from ktclient import urls
 from ktclient.config import file as config_file_module
-from ktclient.config import keys
+from ktclient.config import keys, server_key
 from ktclient.config import servers as config_servers
 from ktclient.config.file import Table
 from ktclient.config.servers import Server
@@ -55,7 +55,7 @@ class Settings:
     @property
     def api_key(self) -> str | None:
         """The API key of `[server]`, and of servers started by ktserver. Raises `BadSetting`."""
-        return self._environment_key() or self._own_key(self.default)
+        return server_key.choose(self.default, self.environ, self.lent, is_named=False)
 
     def meant(self, named: str | None) -> Server | None:
         """The selected server: one of the file's by its name, or any by its URL, else the
@@ -77,28 +77,21 @@ class Settings:
         return self.environ.get("KTJOB_MODEL") or server.model
 
     def key_for(self, url: str) -> str | None:
-        """The API key that may be sent to a URL: the key of the server there and no other's. For a
-        server without a key it is KTJOB_API_KEY, which applies to the selected server. Raises
+        """The API key that may be sent to a URL: `server_key.choose` for the server there. Raises
         `BadSetting`."""
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
-        if self._has_own_key(server):
-            return self._own_key(server)
-        return self._environment_key() or self._own_key(server)
+        is_named = server.name in self.servers
+        return server_key.choose(server, self.environ, self.lent, is_named=is_named)
 
     def borrowed_key(self, url: str) -> str | None:
         """The same key, if only the environment of this process holds it."""
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
-        if not self._has_own_key(server) and (key := self._environment_key()):
-            return key
-        is_borrowed = server.key is not None and server.key.kind == keys.ENVIRONMENT
-        return self._own_key(server) if is_borrowed else None
-
-    def _has_own_key(self, server: Server) -> bool:
-        return server.name in self.servers and server.key is not None
+        is_named = server.name in self.servers
+        return server_key.borrowed(server, self.environ, self.lent, is_named=is_named)
 
     def _is_default(self, url: str) -> bool:
         if self.default.url is not None:
@@ -106,17 +99,6 @@ class Settings:
         if self.server is not None and urls.is_same(self.server, url):
             return True
         return url != EMBEDDED and urls.is_local(url)
-
-    def _environment_key(self) -> str | None:
-        key = self.lent or self.environ.get("KTJOB_API_KEY")
-        return keys.usable(key, "KTJOB_API_KEY") if key else None
-
-    def _own_key(self, server: Server) -> str | None:
-        if server.key is None:
-            return None
-        if server.key.kind == keys.ENVIRONMENT and self.lent is not None:
-            return keys.usable(self.lent, server.key.said_by)
-        return server.key.read(self.environ)
 
 
 def load(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobs import clock
 from jobs.model import Status
-from jobs.records import record
+from jobs.quick_dataclass import record
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 

@@ -1,6 +1,6 @@
 """Profiles: published deployments, and this project's changes to them, each with its reason.
 
-A profile is `profiles/NAME.toml`; `flags.toml` has the reasons and changes that many share.
+A profile is `profiles/NAME.toml`; `flag_changes.toml` has the reasons and changes that many share.
 """
 
 from __future__ import annotations
@@ -210,4 +210,4 @@ def _kv(found: dict[str, Any] | None) -> KvFacts | None:
 
 @cache
 def _shared() -> dict[str, dict[str, Any]]:
-    return package_data.read(package_data.PLAN / "flags.toml")
+    return package_data.read(package_data.PLAN / "flag_changes.toml")

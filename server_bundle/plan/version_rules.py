@@ -1,4 +1,4 @@
-"""Requirements and rules for each version of each server, from `versions.toml`."""
+"""Requirements and rules for each version of each server, from `version_rules.toml`."""
 
 from __future__ import annotations
 
@@ -126,4 +126,4 @@ def _concerns(one: dict[str, Any], engine: str, version: str | None) -> bool:
 
 @cache
 def _tables() -> dict[str, list[dict[str, Any]]]:
-    return package_data.read(package_data.PLAN / "versions.toml")
+    return package_data.read(package_data.PLAN / "version_rules.toml")

@@ -23,7 +23,7 @@ LEAVES = {
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
-    "jobs.records",
+    "jobs.quick_dataclass",
     "server_bundle.errors",
     "server_bundle.package_data",
 }

@@ -116,7 +116,7 @@ def test_the_texts_are_found() -> None:
         "its disk is full. Nothing was stored.",  # jobs
         "is not ready after {} s; its last stage is {}",  # an f-string of server_bundle
         "the port is in use",  # catalogue.toml
-        "the largest batch size with a CUDA graph",  # flags.toml
+        "the largest batch size with a CUDA graph",  # flag_changes.toml
         "this project has not run it",  # a profile
     ):
         assert known in every, known

@@ -139,7 +139,8 @@ def batch(  # noqa: PLR0913 - a command's options
     if as_json:
         from ktclient.api.job import Job
 
-        render_output.print_data(job_details.json_text(Job(handed.job_id, command_settings.load()).status().to_dict()))
+        job = Job(handed.job_id, settings)
+        render_output.print_data(job_details.json_text(job.status().to_dict()))
     return exit_codes.SUCCEEDED if end is None else _tell_end(end, options, quiet=quiet)
 
 

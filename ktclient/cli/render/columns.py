@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jobs.records import record
+from jobs.quick_dataclass import record
 from ktclient.cli.render import terminal, terminal_text
 
 _GAP = "  "

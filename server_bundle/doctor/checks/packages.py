@@ -1,7 +1,7 @@
 """The packages that the server needs in its own interpreter.
 
-The versions are in `version_rules` (versions.toml). This module decides when a package matters, and
-checks packages that share an import name or must have the same version.
+The versions are in `version_rules.toml`. This module decides when a package matters, and checks
+packages that share an import name or must have the same version.
 """
 
 from __future__ import annotations

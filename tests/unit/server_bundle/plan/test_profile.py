@@ -81,7 +81,7 @@ def test_profiles_from_tutorials_say_so(name: str) -> None:
 def test_shared_reasons_are_used() -> None:
     """None is left over from a flag that is gone."""
     used = {flag.name for name in NAMES for flag in profile.load(name).flags}
-    assert set(package_data.read(package_data.PLAN / "flags.toml")["reason"]) <= used
+    assert set(package_data.read(package_data.PLAN / "flag_changes.toml")["reason"]) <= used
 
 
 def test_a_slip_of_the_fingers_is_met_with_a_name() -> None:

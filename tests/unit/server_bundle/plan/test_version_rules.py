@@ -7,7 +7,7 @@ import pytest
 from server_bundle import package_data
 from server_bundle.plan import version_rules
 
-TABLES = package_data.read(package_data.PLAN / "versions.toml")
+TABLES = package_data.read(package_data.PLAN / "version_rules.toml")
 IN_ORDER = [
     *("0.5.3", "0.6.2", "0.6.2.post1", "0.6.2.post3", "0.6.3", "0.6.3.post1", "0.6.4"),
     *("0.7.0rc1", "0.7.0", "0.7.0.post4", "0.7.2", "0.10.0", "2.9.1+cu128"),

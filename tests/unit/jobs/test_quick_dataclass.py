@@ -1,4 +1,4 @@
-"""`jobs.records.record` makes what `dataclass(frozen=True)` makes."""
+"""`jobs.quick_dataclass.record` makes what `dataclass(frozen=True)` makes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobs.records import record
+from jobs.quick_dataclass import record
 
 
 @record(frozen=True)
