@@ -22,11 +22,15 @@ ROOT = TESTS.parent
 # Whoever started us may have made us deaf to Ctrl-C (`pytest &` in a script): ours are not to be.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Or each of the hundreds of interpreters that tests start would compile our modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
 from conformance import sglang_kt  # noqa: E402
 from support import memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
+from support.patience import HANG_SECONDS  # noqa: E402
 
 from jobs.processes import identity  # noqa: E402
 from jobs.store.state_dir import StateDir  # noqa: E402
@@ -37,6 +41,10 @@ settings.register_profile("ours", deadline=None)
 settings.register_profile("few", deadline=None, max_examples=15)
 settings.load_profile("ours")
 
+UNIT = TESTS / "unit"
+FAST = "promise"
+"""The marker of the other tests that `pytest` runs where nobody names any: one of each promise of
+docs/guarantees.md, and the whole journey."""
 NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
 NEEDS: dict[str, Callable[[], str | None]] = {
     "netns": ssh_lab.missing,
@@ -57,11 +65,17 @@ ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
     "&& sudo -E $(which pytest)"
 )
+_fast_only: dict[str, int] = {}
 _left_out: dict[str, list[str]] = {}
 _not_asked_for: dict[str, list[str]] = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--everything",
+        action="store_true",
+        help="run all tests: without it only the fast part, unless tests are named",
+    )
     parser.addoption(
         "--leave-nothing-out",
         action="store_true",
@@ -70,6 +84,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.option.everything |= _names_tests(config)
+    config.addinivalue_line("markers", "each_python: may differ from one Python to another")
+    config.addinivalue_line("markers", f"{FAST}: in the fast part though it is no unit test")
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
@@ -79,7 +96,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")
 
 
+def _names_tests(config: pytest.Config) -> bool:
+    is_path_given = config.args_source is pytest.Config.ArgsSource.ARGS
+    return bool(is_path_given or config.option.keyword or config.option.markexpr)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.everything:
+        _keep_the_fast_part(config, items)
     unasked = {marker: why for marker, ask in ON_REQUEST.items() if (why := ask())}
     for item in items:
         for marker in unasked.keys() & item.keywords:
@@ -98,6 +122,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(f"this machine cannot run {len(dropped)} tests: {_left_out}")
     items[:] = _spread(kept)
     config.hook.pytest_deselected(items=dropped)
+
+
+def _keep_the_fast_part(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every unit test, and those that hold one promise each, or the whole journey."""
+    others = [item for item in items if not _is_fast(item)]
+    _fast_only["not run"] = len(others)
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if _is_fast(item)]
+
+
+def _is_fast(item: pytest.Item) -> bool:
+    return FAST in item.keywords or UNIT in item.path.parents
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
@@ -125,6 +161,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     told = getattr(session.config, "workeroutput", None)
     if told is not None:
         told["left_out"], told["not_asked_for"] = _left_out, _not_asked_for
+        told["fast_only"] = _fast_only
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -132,6 +169,7 @@ def pytest_testnodedown(node: Any) -> None:
     """All workers collect the same."""
     _left_out.update(node.workeroutput.get("left_out", {}))
     _not_asked_for.update(node.workeroutput.get("not_asked_for", {}))
+    _fast_only.update(node.workeroutput.get("fast_only", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -146,6 +184,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{len(names)} tests, because {reason}:")
         for name in names:
             terminalreporter.line(f"  {name}")
+    for count in _fast_only.values():
+        terminalreporter.section("the fast part only")
+        terminalreporter.line(f"{count} more tests were not run. All of them: pytest --everything")
 
 
 @pytest.fixture(scope="session")
@@ -204,9 +245,9 @@ def report() -> Path:
 
 @pytest.fixture
 def until() -> Callable[..., object]:
-    """Poll for a condition with a deadline, for events of processes that are not our children."""
+    """Poll for a condition, for events of processes that are not our children."""
 
-    def wait(condition: Callable[[], object], seconds: float = 30.0) -> object:
+    def wait(condition: Callable[[], object], seconds: float = HANG_SECONDS) -> object:
         give_up = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < give_up, f"not within {seconds} s: {condition}"

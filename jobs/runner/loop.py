@@ -81,10 +81,10 @@ class Runner:
             self._reap()
             if self._schedule_once():
                 self._busy_at, self._is_tidy = time.monotonic(), False
-            elif self._is_idle() and self._tenure.leave_unless_needed():
-                break
             else:
-                self._tidy_up()
+                self._tidy_up()  # first: one that was stopped meanwhile may leave at this very look
+                if self._is_idle() and self._tenure.leave_unless_needed():
+                    break
             if self._is_outdated and self._hand_over():
                 break
             self._sleep()

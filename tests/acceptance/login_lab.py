@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.patience import HANG_SECONDS
+
 _SYSTEMD = Path("/lib/systemd/systemd")
-_PATIENCE = 60.0
 _SETUP = """
 set -eu
 mount --make-rprivate /
@@ -86,7 +87,7 @@ class LoginLab:
             env=environ,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=HANG_SECONDS,
         )
 
     def systemctl(self, *words: str) -> str:
@@ -97,7 +98,7 @@ class LoginLab:
             check=True,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=HANG_SECONDS,
         ).stdout
 
     def log_out(self, session: str) -> None:
@@ -175,7 +176,7 @@ def _clear(cgroup: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def _until(holds: Callable[[], bool], what: str) -> None:
-    give_up = time.monotonic() + _PATIENCE
+    give_up = time.monotonic() + HANG_SECONDS
     while not holds():
         if time.monotonic() > give_up:
             raise TimeoutError(what)

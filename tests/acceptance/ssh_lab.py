@@ -22,12 +22,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.patience import HANG_SECONDS
+
 LAPTOP_ADDRESS = "10.231.7.1"
 SERVER_ADDRESS = "10.231.7.2"
 """Both exist inside namespaces only, so any number of labs may run at once."""
 LINK = "link0"
-_PATIENCE = 20.0
-"""Seconds for things that take milliseconds: reached only when something is wrong."""
 _GLANCE = 0.05
 """Seconds between two looks at something that gives no event."""
 
@@ -71,12 +71,12 @@ def _path(name: str) -> str:
 def ip(*words: str) -> str:
     command = [_path("ip"), *words]
     return subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=_PATIENCE
+        command, check=True, capture_output=True, text=True, timeout=HANG_SECONDS
     ).stdout
 
 
 def until(
-    holds: Callable[[], bool], what: str, seconds: float = _PATIENCE, every: float = _GLANCE
+    holds: Callable[[], bool], what: str, seconds: float = HANG_SECONDS, every: float = _GLANCE
 ) -> None:
     """Return as soon as `holds()`; raise TimeoutError naming `what` after `seconds`."""
     give_up = time.monotonic() + seconds
@@ -174,7 +174,9 @@ class Lab:
         [client] = [one for one in self._clients if one.process is process]
         return client.shown.read_text(encoding="utf-8", errors="replace").replace("\r\n", "\n")
 
-    def run(self, command: list[str], *, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: list[str], *, seconds: float = HANG_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run `command` on the server over SSH, without a terminal, to its end."""
         return subprocess.run(
             self._ssh_argv(command, tty=False),
@@ -272,9 +274,9 @@ class _Client:
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait(_PATIENCE)
+        self.process.wait(HANG_SECONDS)
         if self.reader is not None:
-            self.reader.join(_PATIENCE)
+            self.reader.join(HANG_SECONDS)
 
 
 def _in_background(argv: list[str], shown: Path) -> _Client:
@@ -326,7 +328,7 @@ def ssh_lab(folder: Path) -> Iterator[Lab]:
         laptop, server = undo.enter_context(linked_namespaces())
         _make_keys(folder)
         sshd = _start_sshd(folder, server)
-        undo.callback(sshd.wait, _PATIENCE)
+        undo.callback(sshd.wait, HANG_SECONDS)
         undo.callback(sshd.kill)
         lab = Lab(folder, laptop, server, sshd)
         undo.callback(lab.close)
@@ -354,7 +356,7 @@ def linked_namespaces() -> Iterator[tuple[str, str]]:
 def _make_keys(folder: Path) -> None:
     for name in ("host_key", "user_key"):
         command = [_path("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=_PATIENCE)
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=HANG_SECONDS)
     shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
 
 
@@ -390,4 +392,4 @@ def _accepts(lab: Lab) -> bool:
         raise RuntimeError(f"sshd ended with status {lab.sshd.returncode}: {said}")
     connect = f"import socket; socket.create_connection(({SERVER_ADDRESS!r}, 22), 1)"
     command = [_path("ip"), "netns", "exec", lab.laptop, sys.executable, "-I", "-S", "-c", connect]
-    return subprocess.run(command, capture_output=True, timeout=_PATIENCE).returncode == 0
+    return subprocess.run(command, capture_output=True, timeout=HANG_SECONDS).returncode == 0

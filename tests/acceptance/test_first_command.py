@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import fake_sglang
 from support import processes
+from support.patience import HANG_SECONDS
 
 from acceptance.clone import copy_of_the_tree
 from jobs.store.state_dir import StateDir
@@ -26,7 +27,9 @@ class Stranger:
     home: Path
     env: dict[str, str]
 
-    def paste(self, command: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    def paste(
+        self, command: str, seconds: float = HANG_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Type a line into a shell in the clone."""
         return subprocess.run(
             ["bash", "-c", command],
@@ -58,7 +61,6 @@ def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.M | re.S)
 
 
-@pytest.mark.timeout(600)
 def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_path: Path) -> None:
     """Every command and the Python example run as they stand; only what stands for the reader's
     own - the server's address, the book, the id - is put in."""

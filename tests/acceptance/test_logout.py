@@ -57,7 +57,7 @@ def submit(
         document.write_text("x" * 81_920)
         done = lab.run("session-1", *ktjob_command, "submit", str(document), "--server", server.url)
         assert done.returncode == 0, done.stderr
-        server.wait_for_event("prefill_started", seconds=60)
+        server.wait_for_event("prefill_started")
         return Job(done.stdout.strip()), done.stderr
 
     return go
@@ -71,7 +71,7 @@ def test_the_job_survives_the_logout(
     job, said = submit()
     assert "user@0.service/app.slice/ktjob-" in lab.cgroup_of(runner_of(state))
     lab.log_out("session-1")
-    assert job.result(timeout=60) == "Still here."
+    assert job.result() == "Still here."
     assert job.status().attempt == 1
     assert "WARNING" not in said
     assert "could not leave" not in state.runner_log.read_text()
@@ -86,7 +86,7 @@ def test_without_lingering_it_survives_and_warns_of_the_last_logout(
     assert said.count("WARNING") == 1
     assert "last logout" in said and "loginctl enable-linger root" in said
     lab.log_out("session-1")
-    assert job.result(timeout=60) == "Still here."
+    assert job.result() == "Still here."
 
 
 def test_where_logind_spares_nothing_is_done_about_it(
@@ -123,12 +123,12 @@ def test_the_boot_unit_goes_on_and_its_stop_ends_no_request(
     assert lab.systemctl("is-enabled", "ktjob.service") == "enabled\n"
     lab.log_out("session-1")
     lab.systemctl("start", "default.target")  # as at boot
-    server.wait_for_event("prefill_started", seconds=60)
+    server.wait_for_event("prefill_started")
     runner = runner_of(state)
     assert lab.cgroup_of(runner).endswith("ktjob.service")
     lab.systemctl("stop", "ktjob.service")
     assert identity.of(runner) is None
-    until(lambda: look(state, job).status is Status.FINISHED, seconds=60)
+    until(lambda: look(state, job).status is Status.FINISHED)
     assert look(state, job).state == "SUCCEEDED"
     assert look(state, job).attempt == 1
     failed = lab.systemctl("list-units", "--failed", "--no-legend", "--plain")

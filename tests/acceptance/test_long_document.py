@@ -25,7 +25,6 @@ SHA256 = "014147a5b7f5766ea1342c32ffcfce4045364c73fd70388eeb172d82a63a1115"
 """The document whose tokens were counted, once, with DeepSeek V4's own tokenizer.json."""
 
 
-@pytest.mark.timeout(120)
 def test_it_arrives_whole_after_a_silence_that_ends_a_client_with_defaults(
     tmp_path: Path, ktjob_home: Path
 ) -> None:
@@ -40,7 +39,7 @@ def test_it_arrives_whole_after_a_silence_that_ends_a_client_with_defaults(
     with fake_sglang(tmp_path, *silent) as ours, fake_sglang(tmp_path, *silent) as theirs:
         job = submit_long(path, summarize=True, server=ours.url, timeout=3600 / SCALE)
         _ask_with_defaults(theirs, document)
-        assert job.result(timeout=60) == "全书大意。"
+        assert job.result() == "全书大意。"
         (request,) = ours.requests()
         assert request["messages"][0]["content"] == document + "\n\n请总结上文。"
         assert len(theirs.requests()) == 1 + openai.DEFAULT_MAX_RETRIES

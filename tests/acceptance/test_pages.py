@@ -102,7 +102,6 @@ def _stand_for_gpu1(folder: Path, environment: dict[str, str], server: FakeServe
     environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("guide", GUIDES, ids=name_of)
 def test_every_command_does_what_the_page_says(guide: Path, desk: Desk) -> None:
     """It ends with the exit code that the page promises: 0 unless said otherwise."""

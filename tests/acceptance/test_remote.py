@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer
 from support.link_lab import Link
+from support.patience import HANG_SECONDS
 
 from acceptance.ssh_lab import SERVER_ADDRESS, Lab, ssh_lab, until
 from jobs.store.state_dir import StateDir
@@ -55,7 +56,6 @@ class Box:
             input=given,
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
         )
 
@@ -202,7 +202,7 @@ def test_cuts_at_any_moment_lose_nothing_and_double_nothing(box: Box, tmp_path: 
             if box.lab.sessions() and process.poll() is None:
                 box.lab.kill_sessions()
                 cuts += 1
-        out, said = process.communicate(timeout=120)
+        out, said = process.communicate()
         assert process.returncode == 0, said
         printed += out.split()
     assert sorted(printed) == ids_of(box)
@@ -214,7 +214,7 @@ def test_an_upload_that_is_cut_leaves_nothing(box: Box, tmp_path: Path) -> None:
     text = tmp_path / "long.txt"
     text.write_text("It rained. " * 1_900_000)
     process = box.start(*box.submit("-q", str(text)))
-    until(lambda: bool(box.leftovers()), "the upload begins", 60)
+    until(lambda: bool(box.leftovers()), "the upload begins")
     peak = Path(f"/proc/{process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
     process.kill()
     process.communicate()
@@ -234,12 +234,12 @@ def test_follow_goes_on_where_it_was(box: Box, tmp_path: Path) -> None:
     got = b""
     for word in (b"word3 ", b"word20 "):
         while word not in got:
-            assert select.select([process.stdout], [], [], 60)[0]
+            assert select.select([process.stdout], [], [], HANG_SECONDS)[0]
             more = os.read(process.stdout.fileno(), 65536)
             assert more, process.communicate()
             got += more
         box.lab.kill_sessions()
-    out, said = process.communicate(timeout=120)
+    out, said = process.communicate()
     assert process.returncode == 0, said
     assert got.decode() + out == WORDS + "\n"
     assert "retrying" in said
@@ -253,13 +253,13 @@ def test_wait_outlives_a_network_that_goes_and_comes_back(box: Box, tmp_path: Pa
     job_id = submitted.stdout.strip()
     assert f"ktjob --host gpu1 wait {job_id}" in submitted.stderr
     process = box.start("--host", "gpu1", "wait", job_id)
-    until(lambda: bool(box.lab.session_commands()), "it waits there", 60)
+    until(lambda: bool(box.lab.session_commands()), "it waits there")
     box.lab.cut_link()
     assert process.stderr is not None
     lines = iter(process.stderr.readline, "")
     assert any("retrying" in line for line in lines)
     box.lab.restore_link()
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate()
     assert process.returncode == 0 and "succeeded" in said and "retrying" not in said
 
 
@@ -268,8 +268,8 @@ def test_a_cut_between_the_storing_and_the_answer_doubles_nothing(box: Box, tmp_
     text = tmp_path / "text.txt"
     text.write_text("A dark night.\n")
     process = box.start(*box.submit(str(text)))
-    until(lambda: bool(ids_of(box)), "it is stored", 60, every=0.005)
+    until(lambda: bool(ids_of(box)), "it is stored", every=0.005)
     box.lab.kill_sessions()
-    out, said = process.communicate(timeout=120)
+    out, said = process.communicate()
     assert process.returncode == 0 and "retrying" in said, said
     assert out.split() == ids_of(box)

@@ -38,7 +38,6 @@ def test_a_text_beyond_one_request_is_summarised_by_the_real_model(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

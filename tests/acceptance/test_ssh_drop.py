@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.patience import HANG_SECONDS
 
 from acceptance.ssh_lab import Lab, Process, ssh_lab, until
 
@@ -45,7 +46,7 @@ class Machine:
         settings = [f"{name}={value}" for name, value in self.environment.items()]
         return ["env", "-C", str(Path.cwd()), *settings, *argv]
 
-    def output_of(self, argv: list[str], seconds: float = 60) -> str:
+    def output_of(self, argv: list[str], seconds: float = HANG_SECONDS) -> str:
         """Run to the end, here on the server; the test fails with its messages when it fails."""
         ended = subprocess.run(
             self.lab.server_command(self.in_environment(argv)),
@@ -59,7 +60,7 @@ class Machine:
             pytest.fail(f"{argv} ended with {ended.returncode}: {ended.stderr}")
         return ended.stdout
 
-    def ktjob(self, *words: str, seconds: float = 60) -> str:
+    def ktjob(self, *words: str, seconds: float = HANG_SECONDS) -> str:
         return self.output_of([*self.ktjob_command, *words], seconds)
 
     def ktserver(self, *words: str) -> str:
@@ -134,7 +135,6 @@ def _ended(processes: list[Process]) -> bool:
 
 
 @pytest.mark.netns
-@pytest.mark.timeout(900)
 def test_a_submitted_job_outlives_the_ssh_session_that_watches_it(
     machine: Machine, report: Path, tmp_path: Path
 ) -> None:
@@ -145,7 +145,7 @@ def test_a_submitted_job_outlives_the_ssh_session_that_watches_it(
     submit = ["submit", str(part), "--summarize", "--max-tokens", MAX_TOKENS, "--wait"]
     session = lab.ssh(machine.in_environment([*machine.ktjob_command, *submit]), tty=True)
     try:
-        until(lambda: bool(_JOB_ID.search(lab.output(session))), "the id is on the terminal", 60)
+        until(lambda: bool(_JOB_ID.search(lab.output(session))), "the id is on the terminal")
     except TimeoutError as error:
         raise AssertionError(f"the terminal shows: {lab.output(session)}") from error
     job_id = _JOB_ID.findall(lab.output(session))[0]
@@ -156,7 +156,7 @@ def test_a_submitted_job_outlives_the_ssh_session_that_watches_it(
     _lose_the_session(lab)
     until(lambda: _ended(watching), "what the session ran has ended with it")
 
-    machine.ktjob("wait", job_id, "--timeout", str(WAIT_SECONDS), seconds=WAIT_SECONDS + 60)
+    machine.ktjob("wait", job_id, "--timeout", str(WAIT_SECONDS))
     assert machine.status(job_id)["state"] == "SUCCEEDED"
     assert machine.ktjob("result", job_id).strip()
     # A second attempt would find the prefix of the first in the server's cache.
@@ -173,12 +173,11 @@ def _wait_for_prefill(machine: Machine, job_id: str) -> int:
         assert seen["state"] in ("QUEUED", "RUNNING"), f"too late to cut: {seen}"
         return seen["phase"] == "prefill" and (seen["done"] or 0) > 0
 
-    until(is_in_prefill, f"job in prefill, not {seen}", 120, every=0.5)
+    until(is_in_prefill, f"job in prefill, not {seen}", every=0.5)
     return int(seen["total"])
 
 
 @pytest.mark.netns
-@pytest.mark.timeout(600)
 def test_a_plain_request_is_lost_with_its_ssh_session(
     machine: Machine, report: Path, tmp_path: Path
 ) -> None:
@@ -192,13 +191,13 @@ def test_a_plain_request_is_lost_with_its_ssh_session(
         slot = machine.slot(url)
         return bool(slot["is_processing"]) and slot["n_prompt_tokens_processed"] > 0
 
-    until(is_at_work, "the server prefills direct.py's request", 120, every=3)
+    until(is_at_work, "the server prefills direct.py's request", every=3)
 
     running = [one for one in lab.session_commands() if DIRECT.name in one.command_line()]
     assert running, lab.output(session)
     _lose_the_session(lab)
     until(lambda: _ended(running), "direct.py hung up on")
 
-    until(lambda: not machine.slot(url)["is_processing"], "the server works no more", 30, every=3)
+    until(lambda: not machine.slot(url)["is_processing"], "the server works no more", every=3)
     assert machine.counter(url, "tokens_predicted_total") == 0, "the answer was being written"
     assert not answer.exists()

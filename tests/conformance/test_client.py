@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+from support.patience import HANG_SECONDS
 
 from conformance.conftest import Server
 from jobs import errors as jobs_errors
@@ -21,7 +22,7 @@ from ktclient.request.stream import LongRequest, StreamEvent
 from ktclient.servers import probe, queries
 from ktclient.servers.dialects.sglang import Sglang
 
-SECONDS = 170.0
+SECONDS = HANG_SECONDS
 LOOK_SECONDS = 0.1
 LLAMA_LOOK_SECONDS = 1.0
 """llama.cpp no longer noticed lost clients when it was asked ten times a second."""

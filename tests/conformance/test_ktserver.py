@@ -106,7 +106,7 @@ def test_a_hung_drain_is_bounded_and_a_killed_keeper_changes_nothing(
 
     client = threading.Thread(target=ask)
     client.start()
-    until(lambda: "Prefill batch" in lab.log("real"), seconds=60)
+    until(lambda: "Prefill batch" in lab.log("real"))
     members = lab.seen("real").server.members
     down = lab.run("down", "--timeout", "7")
     print(down.stderr)

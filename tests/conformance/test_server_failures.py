@@ -103,7 +103,6 @@ CASES: dict[str, tuple[Folder, tuple[str, ...], str | None]] = {
 }
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("cause", CASES)
 def test_a_failure_is_foretold_and_explained(cause: str, tmp_path: Path) -> None:
     """By its cause alone, whatever the exit status: sglang ends itself by SIGKILL."""
@@ -121,7 +120,6 @@ def test_a_failure_is_foretold_and_explained(cause: str, tmp_path: Path) -> None
     assert [one.cause.id for one in explained.found] == [cause]
 
 
-@pytest.mark.timeout(400)
 def test_a_port_in_use_is_foretold_and_explained(tmp_path: Path) -> None:
     """The server says that it is ready, and then that it is not."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

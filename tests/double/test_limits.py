@@ -68,7 +68,7 @@ def test_one_that_outgrows_the_pool_kills_the_fork(tmp_path: Path) -> None:
     with fake_sglang(tmp_path, *SMALL, "--clip", "200", "--log", str(log)) as server:
         with pytest.raises(http.client.IncompleteRead):
             chat(server, "x" * 700, max_tokens=1500)
-        assert server.process.wait(10) == 1
+        assert server.process.wait() == 1
     assert "Out of memory even after retracting all other requests" in log.read_text()
     with fake_sglang(tmp_path, "--flavour", "upstream", *SMALL, "--clip", "200") as server:
         assert chat(server, "x" * 700, max_tokens=1500).reason == "abort"
@@ -173,7 +173,7 @@ def test_a_cut_socket_is_noticed_late(tmp_path: Path, stream: bool, least: float
         server.wait_for_event("prefill_started")
         connection.close()
         gone = server.wait_for_event("disconnect")["t"]
-        assert server.wait_for_event("finished", 30)["t"] - gone >= least / 4
+        assert server.wait_for_event("finished")["t"] - gone >= least / 4
 
 
 @pytest.mark.parametrize(("ghost", "flavour"), [("off", "kt"), ("on", "upstream")])
@@ -182,7 +182,7 @@ def test_ghosts_can_be_chosen(tmp_path: Path, ghost: str, flavour: str) -> None:
     with fake_sglang(tmp_path, *options, "--chunk", "10") as server:
         with closing(send(server, 500, "one", 5)):
             server.wait_for_event("prefill_started")
-        finished = server.wait_for_event("finished", 30)
+        finished = server.wait_for_event("finished")
     assert (finished["prefilled"] == 500) == (ghost == "on")
 
 
@@ -195,7 +195,7 @@ def test_a_drain_waits_and_is_unwell_meanwhile(tmp_path: Path, until: Until) -> 
             server.process.send_signal(signal.SIGTERM)
             until(lambda: ask(server, "/health").status == 503)
             assert read(connection.getresponse()).reason == "length"
-        assert server.process.wait(20) == 0
+        assert server.process.wait() == 0
     assert "remaining_rids=['one']" in log.read_text()
 
 
@@ -210,14 +210,14 @@ def test_the_fork_never_drains_after_a_client_left_in_a_prefill(
     with fake_sglang(tmp_path, *options, "--speed", "20", "--log", str(log)) as server:
         with closing(send(server, 100, "one", 3)):
             server.wait_for_event("prefill_started")
-        server.wait_for_event("finished", 30)
+        server.wait_for_event("finished")
         server.process.send_signal(signal.SIGTERM)
         if flavour == "kt":
             until(lambda: log.read_text().count("remaining_rids=['one']") >= 3)
             assert server.process.poll() is None
             server.process.kill()
         else:
-            assert server.process.wait(20) == 0
+            assert server.process.wait() == 0
 
 
 def test_after_a_failed_health_check_nobody_is_waited_for(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_after_a_failed_health_check_nobody_is_waited_for(tmp_path: Path) -> Non
         server.wait_for_event("prefill_started")
         assert ask(server, "/health").status == 503
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait() == 0
 
 
 def test_small_ones_share_a_chunk_at_a_rate(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def is_cached(usage: dict[str, Any]) -> bool:
     return bool(usage["prompt_tokens_details"])
 
 
+@pytest.mark.promise
 def test_long(server: FakeServer, flavour: str) -> None:
     """Polls during a lone prefill, then the same text again."""
     real = usage_of(flavour, "long", "long")
@@ -116,7 +117,7 @@ def test_cut_or_abort_in_mid_prefill(
         connection.close()
     else:
         assert ask(server, "/abort_request", {"rid": "one"}).status == 200
-    finished = server.wait_for_event("finished", 30, rid="one")
+    finished = server.wait_for_event("finished", rid="one")
     connection.close()
     is_ghost = finished["prefilled"] == tokens
     assert is_ghost == (flavour == "kt")

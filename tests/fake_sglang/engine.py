@@ -19,9 +19,11 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from fake_sglang.gauges import Gauges, Load
+from fake_sglang.hold import Hold
 from fake_sglang.journal import Journal
 from fake_sglang.options import Options
 from fake_sglang.radix import Radix
@@ -48,6 +50,7 @@ class Engine:
         self._boundary = 0
         self._radix = Radix(options.radix, options.count_tokens)
         self._gauges = Gauges(options)
+        self._hold = Hold(options.record / "hold") if options.record else None
 
     def start(self) -> None:
         """Start the thread; it ends with the process."""
@@ -248,6 +251,7 @@ class Engine:
                 request.due += self._options.prefill_time(prompt, start, start + size)
             end = max(end, request.due)
         time.sleep(max(0.0, end - time.monotonic()))
+        self._wait_while_held(request for request, _ in chunk)
         with self._changed:
             for request, size in chunk:
                 is_first = request.prefilled == request.cached
@@ -258,6 +262,11 @@ class Engine:
             self._log_prefill(chunk, running)
             self._boundary += 1
             self._changed.notify_all()
+
+    def _wait_while_held(self, requests: Iterable[Request]) -> None:
+        """A forward lasts as long as the test that started us wants."""
+        if self._hold is not None and not all(request.is_probe for request in requests):
+            self._hold.wait()
 
     def _log_prefill(self, chunk: list[tuple[Request, int]], running: int) -> None:
         cached = sum(r.cached for r, size in chunk if r.prefilled == r.cached + size)
@@ -282,6 +291,7 @@ class Engine:
     def _decode(self) -> None:
         """One step: a word for everybody who runs."""
         time.sleep(self._options.token_seconds)
+        self._wait_while_held(self._running)
         with self._changed:
             self._make_room()
             for request in list(self._running):

@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.patience import HANG_SECONDS
+
+from fake_sglang import hold
+
 SCRIPT = Path(__file__).with_name("sglang.py")
 LOOK_SECONDS = 0.01
 STOP_SECONDS = 10.0
@@ -46,12 +50,28 @@ class FakeServer:
         found = [json.loads(line) for line in lines]
         return [event for event in found if wanted.items() <= _comparable(event)]
 
+    def hold(self) -> None:
+        """From now on no chunk and no word ends, until `let_go` or `step`: for a test that does
+        something in the middle of a request, however slow the machine is."""
+        hold.write(self.record / "hold", 0)
+
+    def step(self, count: int = 1) -> None:
+        """Let so many more of them end, each of them after its own time."""
+        path = self.record / "hold"
+        hold.write(path, hold.read(path) + count)
+
+    def let_go(self) -> None:
+        """The opposite of `hold`; nothing happens where nothing is held."""
+        (self.record / "hold").unlink(missing_ok=True)
+
     def requests(self) -> list[dict[str, Any]]:
         """The body of every chat request, in order of arrival."""
         paths = sorted(self.record.glob("[0-9]*.json"))
         return [json.loads(path.read_bytes()) for path in paths]
 
-    def wait_for_event(self, kind: str, seconds: float = 10.0, **details: Any) -> dict[str, Any]:
+    def wait_for_event(
+        self, kind: str, seconds: float = HANG_SECONDS, **details: Any
+    ) -> dict[str, Any]:
         """The first event of this kind with these details; AssertionError when none comes."""
         end = time.monotonic() + seconds
         while True:

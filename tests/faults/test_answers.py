@@ -109,12 +109,13 @@ def rids_of(state: StateDir, job: Job) -> list[str]:
         return [attempt.rid for attempt in store.attempts(job.id)]
 
 
+@pytest.mark.promise
 def test_a_proxy_that_gave_up_is_never_asked_again(state: StateDir, gateway: Gateway) -> None:
     """The server may still compute: it is told to stop, by name, and the owner what to do."""
     gateway.answers = [(504, {"content-type": "text/html"}, NGINX_504)]
     job = submit_long("text", server=gateway.url, max_attempts=5)
     with pytest.raises(errors.JobFailed, match="proxy_read_timeout"):
-        job.result(timeout=60)
+        job.result()
     assert len(gateway.asked_at) == len(gateway.aborted) == 1
     assert (job.status().cause, job.status().attempt) == ("proxy_gave_up", 1)
 
@@ -124,6 +125,7 @@ def paced(monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
     monkeypatch.setenv("PYTHONPATH", str(PACING))
 
 
+@pytest.mark.promise
 def test_a_server_is_asked_again_when_it_said(
     state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +133,7 @@ def test_a_server_is_asked_again_when_it_said(
     paced(monkeypatch, "ktclient.worker.retry:PATIENCE_SECONDS=1.0")
     gateway.answers = [(429, {"retry-after": "3"}, b'{"error":"slow down"}'), WHOLE]
     job = submit_long("text", server=gateway.url)
-    assert job.result(timeout=60) == "Whole."
+    assert job.result() == "Whole."
     first, second = gateway.asked_at
     assert second - first >= 3
     assert job.status().attempt == 1
@@ -141,7 +143,7 @@ def test_an_answer_that_said_why_it_ended_is_whole(state: StateDir, gateway: Gat
     """The line breaks before counts and closing mark: nothing is asked again for those."""
     gateway.answers = [(200, {"content-type": EVENTS, "content-length": "9999"}, stream(WORD))]
     job = submit_long("text", server=gateway.url)
-    assert job.result(timeout=60) == "Whole."
+    assert job.result() == "Whole."
     assert len(gateway.asked_at) == job.status().attempt == 1
 
 
@@ -159,7 +161,7 @@ def test_an_answer_that_comes_mangled_is_never_asked_again(
     gateway.answers = [answer]
     job = submit_long("text", server=gateway.url, max_attempts=5)
     with pytest.raises(errors.JobFailed):
-        job.result(timeout=60)
+        job.result()
     assert (job.status().cause, len(gateway.asked_at)) == (cause, 1)
 
 
@@ -168,10 +170,11 @@ def test_a_request_that_a_proxy_redirects_tells_where_to(state: StateDir, gatewa
     gateway.answers = [(307, {"location": f"{gateway.url}/elsewhere"}, b"")]
     job = submit_long("text", server=gateway.url)
     with pytest.raises(errors.JobFailed, match="/elsewhere"):
-        job.result(timeout=60)
+        job.result()
     assert job.status().cause == "redirected" and len(gateway.asked_at) == 1
 
 
+@pytest.mark.promise
 def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     state: StateDir, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +184,7 @@ def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     gateway.used_tokens = 5
     gateway.answers = [None, (503, {}, b"The request queue is full."), WHOLE]
     job = submit_long("text", server=gateway.url)
-    assert job.result(timeout=60) == "Whole."
+    assert job.result() == "Whole."
     assert job.status().attempt == 2 and len(gateway.asked_at) == 3
     at_the_cut, before_the_second = gateway.aborted
     assert at_the_cut == before_the_second == rids_of(state, job)[0]
@@ -189,6 +192,7 @@ def test_a_busy_server_is_not_waited_for_longer_than_a_ghost_can_last(
     assert note["silent"] is False and "serves other clients" in str(note["because"])
 
 
+@pytest.mark.promise
 def test_a_retry_ends_what_its_job_has_left_on_the_server(
     state: StateDir, gateway: Gateway, ktjob_command: list[str]
 ) -> None:
@@ -198,32 +202,32 @@ def test_a_retry_ends_what_its_job_has_left_on_the_server(
         gateway.answers, gateway.aborted = [answer, WHOLE], []
         job = submit_long("text", server=gateway.url, max_attempts=1)
         with pytest.raises(errors.JobFailed):
-            job.result(timeout=60)
+            job.result()
         gateway.aborted.clear()
         again = subprocess.run(
             [*ktjob_command, "retry", job.id],
             capture_output=True,
             text=True,
-            timeout=60,
             check=True,
         )
         retried = Job(again.stdout.strip())
-        assert retried.result(timeout=60) == "Whole."
+        assert retried.result() == "Whole."
         assert gateway.aborted == (rids_of(state, job) if is_left else [])
         assert notes_of(state, retried, "last attempt") == ([{"silent": True}] if is_left else [])
 
 
+@pytest.mark.promise
 def test_a_prompt_that_was_cut_short_is_told(
     state: StateDir, gateway: Gateway, ktjob_command: list[str]
 ) -> None:
     """By the numbers, beside the answer, which is kept."""
     gateway.answers = [(200, {"content-type": EVENTS}, stream(WORD, usage(8_192)))]
     job = submit_long("Many words of prose. " * 20_000, server=gateway.url)
-    assert job.result(timeout=60) == "Whole."
+    assert job.result() == "Whole."
     (note,) = notes_of(state, job, "prompt cut short?")
     assert note["tokens_read"] == 8_192
     shown = subprocess.run(
-        [*ktjob_command, "result", job.id], capture_output=True, text=True, timeout=60, check=True
+        [*ktjob_command, "result", job.id], capture_output=True, text=True, check=True
     )
     assert shown.stdout == "Whole.\n"
     assert "reports 8,192 prompt tokens" in shown.stderr and "--allow-auto-truncate" in shown.stderr

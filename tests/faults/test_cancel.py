@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import fake_sglang
 from support.one_connection import read_request
+from support.patience import HANG_SECONDS
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -35,7 +36,7 @@ def cancelled_in(job: Job) -> float:
     """Cancel, and how long that took."""
     start = time.monotonic()
     job.cancel()
-    job.wait(60)
+    job.wait()
     assert job.status().state == "CANCELLED", job.status().message
     return time.monotonic() - start
 
@@ -84,13 +85,14 @@ def test_while_it_connects_or_uploads(
         # More than the buffers on both sides of a loopback connection hold: 4 and 6 MB (tcp(7)).
         words = 2_400_000 if phase == "sending" else 24
         job = submit_long("word " * words, server=server.url)
-        assert server.stalled.wait(60)
+        assert server.stalled.wait(HANG_SECONDS)
         until(lambda: job.status().phase == phase)
         assert cancelled_in(job) < SOON_SECONDS
     with Store.open(state) as store:
         assert "abort" not in [event.kind for event in store.events(job.id)]
 
 
+@pytest.mark.promise
 def test_while_no_connection_comes_about() -> None:
     """Its backlog is full, so that connecting waits for its timer of 15 s: hanging up does not."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, _full(listener):
@@ -145,7 +147,7 @@ def test_while_it_waits_for_the_ghost_of_its_last_attempt(
             attempt = store.attempt(store.job(job.id))
         assert attempt is not None
         os.kill(attempt.worker.pid, signal.SIGKILL)
-        until(lambda: str(job.status().phase).startswith("waiting for the last attempt"), 60)
+        until(lambda: str(job.status().phase).startswith("waiting for the last attempt"))
         assert cancelled_in(job) < SOON_SECONDS
         assert len(server.requests()) == 1
 
@@ -156,7 +158,7 @@ def test_while_it_waits_for_the_server(tmp_path: Path, state: StateDir, until: U
         job = submit_long(PROMPT, server=server.url)
         server.wait_for_event("prefill_started")
         server.process.kill()
-        until(lambda: job.status().phase == "waiting for the server", 60)
+        until(lambda: job.status().phase == "waiting for the server")
         assert cancelled_in(job) < SOON_SECONDS
 
 
@@ -168,5 +170,5 @@ def test_while_the_embedded_model_is_fetched(
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         job = submit_long("A short text.", server="embedded")
-        until(lambda: "download" in str(job.status().phase), 60)
+        until(lambda: "download" in str(job.status().phase))
         assert cancelled_in(job) < SOON_SECONDS

@@ -44,7 +44,6 @@ def run(ktjob_command: list[str], state: StateDir, tmp_path: Path, server: FakeS
             input=stdin,
             capture_output=True,
             cwd=tmp_path,
-            timeout=120,
             env={**os.environ, "KTJOB_SERVER": server.url},
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
@@ -74,6 +73,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.promise
 def test_any_name_is_a_name(run: Run, tmp_path: Path, server: FakeServer) -> None:
     """Given after `--`, as everywhere; shown without what steers a terminal."""
     for name in NAMES:
@@ -191,7 +191,7 @@ def test_what_is_text_arrives_as_it_is(state: StateDir, tmp_path: Path, server: 
         path = tmp_path / what
         path.write_bytes(text.encode())
         job = submit_long(path, server=server.url)
-        assert job.result(timeout=60) == ANSWER
+        assert job.result() == ANSWER
         assert sent(server).startswith(wanted[what] + "\n\n"), what
 
 
@@ -209,6 +209,7 @@ MARKS = [
 ]
 
 
+@pytest.mark.promise
 def test_no_mark_of_a_template_reaches_the_server(
     run: Run, tmp_path: Path, server: FakeServer
 ) -> None:
@@ -238,7 +239,6 @@ def test_an_answer_reaches_a_pipe_whole_and_no_terminal_raw(
             [sys.executable, "-c", PTY, *ktjob_command, *command],
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=60,
             check=False,
         ).stdout
         assert b"plain" in on_terminal or command[0] != "result"
@@ -256,7 +256,6 @@ def test_a_text_far_beyond_the_window_is_refused_at_once(
             [*ktjob_command, "submit", "doc", "--server", small.url],
             cwd=tmp_path,
             capture_output=True,
-            timeout=60,
             check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (500 << 20, 500 << 20)),
         )

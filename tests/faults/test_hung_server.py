@@ -65,6 +65,7 @@ def woken(server: FakeServer) -> Iterator[None]:
             os.kill(server.process.pid, signal.SIGCONT)
 
 
+@pytest.mark.promise
 def test_a_silent_server_that_answers_questions_is_left_in_peace(
     tmp_path: Path, state: StateDir, pace: Callable[[float], None]
 ) -> None:
@@ -74,11 +75,12 @@ def test_a_silent_server_that_answers_questions_is_left_in_peace(
     options = ("--prefill-seconds", "6", "--chunk", "99999", "--answer", "In the end.")
     with fake_sglang(tmp_path, *options) as server:
         job = submit_long(PROMPT, server=server.url)
-        assert job.result(timeout=60) == "In the end."
+        assert job.result() == "In the end."
         assert len(server.requests()) == 1
     assert job.status().attempt == 1
 
 
+@pytest.mark.promise
 def test_a_stopped_server_is_told_of_and_waited_for(
     tmp_path: Path, state: StateDir, until: Until, pace: Callable[[float], None]
 ) -> None:
@@ -89,11 +91,11 @@ def test_a_stopped_server_is_told_of_and_waited_for(
         job = submit_long(PROMPT, server=server.url)
         server.wait_for_event("prefill_started")
         stop(server)
-        until(lambda: "server not answering" in kinds_of(state, job), 60)
-        now = until(lambda: (s := job.status()).phase == "not answering" and s.done and s, 60)
+        until(lambda: "server not answering" in kinds_of(state, job))
+        now = until(lambda: (s := job.status()).phase == "not answering" and s.done and s)
         assert now.unit == "seconds" and now.total == 60  # type: ignore[attr-defined]
         os.kill(server.process.pid, signal.SIGCONT)
-        assert job.result(timeout=60) == "Whole again."
+        assert job.result() == "Whole again."
         assert len(server.requests()) == 1
     assert kinds_of(state, job).count("server not answering") == 1
     assert kinds_of(state, job).count("server answers again") == 1
@@ -108,11 +110,11 @@ def test_a_server_that_hangs_for_ever_is_given_up(
     options = ("--answer", "one two three " * 400, "--token-seconds", "0.02")
     with fake_sglang(tmp_path, *options) as server, woken(server):
         job = submit_long(PROMPT, server=server.url, max_attempts=1)
-        until(lambda: job.status().phase == "decode", 60)
-        until(lambda: job.status().done or 0, 60)
+        until(lambda: job.status().phase == "decode")
+        until(lambda: job.status().done or 0)
         stop(server)
         with pytest.raises(errors.JobFailed, match="restart it") as failed:
-            job.result(timeout=60)
+            job.result()
     assert failed.value.partial_text.startswith("one two")
     assert job.status().cause == "server_hung"
 
@@ -126,11 +128,11 @@ def test_a_hung_server_gets_another_attempt_once_it_was_restarted(
         job = submit_long(PROMPT, server=hung.url)
         hung.wait_for_event("prefill_started")
         stop(hung)
-        until(lambda: job.status().attempt == 2, 60)
+        until(lambda: job.status().attempt == 2)
         hung.process.kill()
         hung.process.wait()
     with fake_sglang(tmp_path, "--port", str(hung.port), "--answer", "New.") as reborn:
-        assert job.result(timeout=90) == "New."
+        assert job.result() == "New."
         assert len(reborn.requests()) == len(hung.requests()) == 1
 
 
@@ -186,10 +188,11 @@ def test_a_dead_server_behind_a_tunnel_that_stands_is_noticed(
             server.process.kill()
             server.process.wait()
             with pytest.raises(errors.JobFailed, match="tunnel"):
-                job.result(timeout=60)
+                job.result()
     assert job.status().cause == "server_hung"
 
 
+@pytest.mark.promise
 def test_follow_says_so_under_the_text_too(
     tmp_path: Path, state: StateDir, pace: Callable[[float], None], ktjob_command: list[str]
 ) -> None:
@@ -215,6 +218,6 @@ def test_follow_says_so_under_the_text_too(
                 said += line
             os.kill(server.process.pid, signal.SIGCONT)
             rest = follow.stdout.read()  # communicate() passes over what read() has buffered
-            follow.wait(60)
+            follow.wait()
             patience.cancel()
         assert follow.returncode == 0 and begun + rest == words + "\n"

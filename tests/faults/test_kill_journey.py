@@ -132,6 +132,7 @@ def test_submit_killed_before_its_commit_has_stored_nothing(
         assert store.newest(10) == []
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("point", AFTER_COMMIT)
 def test_submit_killed_after_its_commit_has_submitted(
     state: StateDir, until: Until, arm: Arm, point: str
@@ -143,6 +144,7 @@ def test_submit_killed_after_its_commit_has_submitted(
     assert the_attempts(state) == ["half, whole"]
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("point", OF_RUNNER)
 def test_a_runner_killed_anywhere_leaves_the_job_to_the_next(
     state: StateDir, until: Until, arm: Arm, point: str
@@ -170,6 +172,7 @@ def test_a_runner_killed_while_it_leaves_takes_nothing_along(
         assert [(job.state, job.attempt) for job in store.newest(10)] == [("SUCCEEDED", 1)] * 2
 
 
+@pytest.mark.promise
 def test_a_job_submitted_while_a_runner_leaves_is_seen_by_it(
     state: StateDir, until: Until, arm: Arm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +235,7 @@ def test_a_worker_killed_at_a_step_of_its_request_is_followed_by_one_more(
     fired = arm("worker", point)
     before = len(server.requests())
     job = _command_submit(state, server)
-    assert job.result(timeout=60) == "one two three four five six"
+    assert job.result() == "one two three four five six"
     assert fired.exists() and job.status().attempt == 2
     with Store.open(state) as store:
         first, second = store.attempts(job.id)
@@ -241,6 +244,7 @@ def test_a_worker_killed_at_a_step_of_its_request_is_followed_by_one_more(
     assert asked[-1] == second.rid and set(asked[:-1]) <= {first.rid}
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("point", ["after phase waiting", "after text"])
 def test_with_one_attempt_the_job_is_lost_and_tells_where(
     state: StateDir, server: FakeServer, arm: Arm, point: str, ktjob_command: list[str]
@@ -249,7 +253,7 @@ def test_with_one_attempt_the_job_is_lost_and_tells_where(
     fired = arm("worker", point)
     job = _command_submit(state, server, "--max-attempts", "1")
     with pytest.raises(errors.JobLost, match=f"in phase '{OF_REQUEST[point]}', attempt 1 of 1"):
-        job.result(timeout=60)
+        job.result()
     assert fired.exists()
     shown = subprocess.run(
         [*ktjob_command, "result", job.id], capture_output=True, text=True, check=False

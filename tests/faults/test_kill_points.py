@@ -32,7 +32,7 @@ CONDUCTING = "conducting"
 Promised = dict[tuple[str, int], list[str]]
 
 
-@pytest.mark.timeout(60 + 3 * KILLS)
+@pytest.mark.promise
 def test_whatever_is_killed_nothing_is_lost_or_done_twice_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

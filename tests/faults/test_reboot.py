@@ -46,6 +46,7 @@ def begun(state: StateDir, until: Until, gate: Path, attempts: int) -> Job:
     return job
 
 
+@pytest.mark.promise
 def test_what_ran_is_tried_once_more_and_what_waited_waits(
     state: StateDir, until: Until, tmp_path: Path
 ) -> None:

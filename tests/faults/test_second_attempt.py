@@ -58,6 +58,7 @@ def notes_of(state: StateDir, job: Job, kind: str) -> list[dict[str, object]]:
         return [event.data for event in store.events(job.id) if event.kind == kind]
 
 
+@pytest.mark.promise
 def test_a_second_prefill_waits_for_the_ghost_of_the_first(
     tmp_path: Path, state: StateDir, until: Until, at_once: None
 ) -> None:
@@ -69,7 +70,7 @@ def test_a_second_prefill_waits_for_the_ghost_of_the_first(
         os.kill(worker_of(state, job).pid, signal.SIGKILL)
         until(lambda: str(job.status().phase).startswith("waiting for the last attempt"))
         assert not server.events("finished"), "it begins while the ghost is there"
-        assert job.result(timeout=60) == "Whole."
+        assert job.result() == "Whole."
         first, second = server.events("request")
         (ghost, *_) = server.events("finished")
         assert first["rid"] != second["rid"]
@@ -88,12 +89,13 @@ def test_a_server_that_stops_at_once_is_asked_again_at_once(
         job = submit(server)
         server.wait_for_event("prefill_started")
         os.kill(worker_of(state, job).pid, signal.SIGKILL)
-        assert job.result(timeout=60) == "Whole."
+        assert job.result() == "Whole."
         (first, *_) = server.events("finished")
         assert first["prefilled"] < 20_480
         assert len(server.requests()) == 2
 
 
+@pytest.mark.promise
 def test_a_server_that_died_in_mid_prefill_is_waited_for(
     tmp_path: Path, state: StateDir, until: Until
 ) -> None:
@@ -104,13 +106,14 @@ def test_a_server_that_died_in_mid_prefill_is_waited_for(
         dying.process.kill()
         until(lambda: "not accepted" in kinds_of(state, job))
     with fake_sglang(tmp_path, "--port", str(dying.port), "--answer", "Back.") as reborn:
-        assert job.result(timeout=60) == "Back."
+        assert job.result() == "Back."
         assert len(reborn.requests()) == len(dying.requests()) == 1
     now = job.status()
     assert (now.attempt, now.cause, now.message) == (2, None, None)
     assert "server_died" in str(notes_of(state, job, "queued again"))
 
 
+@pytest.mark.promise
 def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
     tmp_path: Path, state: StateDir, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,14 +133,14 @@ def test_a_server_that_is_gone_is_waited_for_longer_than_one_that_is_full(
         told = job_activity.activity(job.status())
         assert "nothing listens there" in told
     with fake_sglang(tmp_path, "--port", str(dying.port), "--answer", "Back.") as reborn:
-        assert job.result(timeout=60) == next_one.result(timeout=60) == "Back."
+        assert job.result() == next_one.result() == "Back."
         assert len(reborn.requests()) == 2
         assert len(notes_of(state, job, "not accepted")) == 1
         assert job.status().figures["last_refusal"] is None
     with fake_sglang(tmp_path, "--fault", ",".join(["http_503_queue_full"] * 9)) as full:
         job = submit(full)
         with pytest.raises(errors.JobFailed, match="queue accepts no more"):
-            job.result(timeout=60)
+            job.result()
 
 
 def test_what_was_not_accepted_is_asked_again_in_the_same_attempt(
@@ -147,12 +150,13 @@ def test_what_was_not_accepted_is_asked_again_in_the_same_attempt(
     fault = "http_503_starting,http_503_queue_full,http_429"
     with fake_sglang(tmp_path, "--fault", fault, "--answer", "At last.") as server:
         job = submit(server)
-        assert job.result(timeout=60) == "At last."
+        assert job.result() == "At last."
         assert len(server.events("prefill_started")) == 1
     assert job.status().attempt == 1
     assert len(notes_of(state, job, "not accepted")) == 3
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("fault", ["error_in_stream", "abort_midway", "http_400_flat", "http_401"])
 def test_what_was_answered_is_never_asked_again(
     tmp_path: Path, state: StateDir, fault: str
@@ -161,7 +165,7 @@ def test_what_was_answered_is_never_asked_again(
     with fake_sglang(tmp_path, "--fault", fault) as server:
         job = submit(server, max_attempts=5)
         with pytest.raises(errors.JobFailed):
-            job.result(timeout=60)
+            job.result()
         assert len(server.requests()) == 1
     assert job.status().attempt == 1
 
@@ -171,7 +175,7 @@ def test_one_attempt_is_one_request(tmp_path: Path, state: StateDir) -> None:
     with fake_sglang(tmp_path, "--fault", "cut_midway", "--answer", "a b c d") as server:
         job = submit(server, max_attempts=1)
         with pytest.raises(errors.JobFailed) as failed:
-            job.result(timeout=60)
+            job.result()
         assert len(server.requests()) == 1
     assert failed.value.partial_text.startswith("a")
     assert job.status().cause == "stream_cut"
@@ -187,7 +191,7 @@ def test_a_cancel_says_what_the_server_still_does(
         server.wait_for_event("prefill_started")
         job.cancel()
         with pytest.raises(errors.JobCancelled, match="still computes"):
-            job.result(timeout=60)
+            job.result()
         (abort,) = server.events("abort")
         (cut,) = server.events("disconnect")
         assert abort["matched"] and abort["t"] <= cut["t"], "by name first, then the line"
@@ -201,5 +205,5 @@ def test_a_cancel_that_was_followed_says_no_more(tmp_path: Path, state: StateDir
         server.wait_for_event("prefill_started")
         job.cancel()
         with pytest.raises(errors.JobCancelled) as cancelled:
-            job.result(timeout=60)
+            job.result()
     assert "still computes" not in str(cancelled.value)

@@ -59,17 +59,16 @@ def test_a_server_that_stands_still_for_a_while_loses_nothing(
     """SIGSTOP in mid-prefill, SIGCONT later: the same request, whole."""
     with fake_sglang(tmp_path, "--prefill-seconds", "1.5", "--answer", "Whole.") as server:
         job = submit_long("x" * 81_920, server=server.url)
-        server.wait_for_event("prefill_started", seconds=60)
+        server.wait_for_event("prefill_started")
         server.process.send_signal(signal.SIGSTOP)
         time.sleep(2)  # the fault itself
         assert job.status().state == "RUNNING"
         server.process.send_signal(signal.SIGCONT)
-        assert job.result(timeout=60) == "Whole."
+        assert job.result() == "Whole."
         assert len(server.requests()) == 1
     assert job.status().attempt == 1
 
 
-@pytest.mark.timeout(400)
 def test_llama_cpp_and_then_the_worker_are_killed_and_the_third_attempt_is_whole(
     state: StateDir,
     report: Path,
@@ -81,13 +80,13 @@ def test_llama_cpp_and_then_the_worker_are_killed_and_the_third_attempt_is_whole
     the next attempt finds the server silent."""
     text = report.read_text()[:4000]
     job = submit_long(text, max_tokens=24, server="embedded", max_attempts=3)
-    until(lambda: is_in_prefill(job, 1), seconds=90)
+    until(lambda: is_in_prefill(job, 1))
     killed = kill_server(state)
-    until(lambda: has_text(state, job, 2), seconds=90)
+    until(lambda: has_text(state, job, 2))
     reborn = embedded.status(state.server)
     assert reborn is not None and reborn.process.pid != killed
     kill_worker(state, job)
-    assert job.result(timeout=200).strip()
+    assert job.result().strip()
     assert job.status().attempt == 3
     with Store.open(state) as store:
         events = store.events(job.id)
@@ -96,7 +95,6 @@ def test_llama_cpp_and_then_the_worker_are_killed_and_the_third_attempt_is_whole
     assert causes == ["server_died", "worker_died"]
 
 
-@pytest.mark.timeout(300)
 def test_llama_cpp_is_killed_in_decode_and_the_text_is_kept(
     state: StateDir, cache_env: dict[str, str], until: Until
 ) -> None:
@@ -104,9 +102,9 @@ def test_llama_cpp_is_killed_in_decode_and_the_text_is_kept(
     job = submit_long(
         "The harbour is old.\n", prompt="Go on.", max_tokens=900, server="embedded", max_attempts=1
     )
-    until(lambda: has_text(state, job, 1), seconds=90)
+    until(lambda: has_text(state, job, 1))
     kill_server(state)
     with pytest.raises(errors.JobFailed) as failed:
-        job.result(timeout=60)
+        job.result()
     assert failed.value.partial_text.strip()
     assert (job.status().cause, job.status().attempt) == ("server_died", 1)

@@ -77,6 +77,7 @@ def test_up_again_says_so_and_changes_nothing(lab: Lab) -> None:
     assert registry.log_of(servers, "http://127.0.0.1:9") is None
 
 
+@pytest.mark.promise
 def test_many_ask_at_once_and_one_is_started(lab: Lab) -> None:
     """All wait for the same one."""
     plan = lab.plan("--stage-seconds", "0.3")
@@ -102,6 +103,7 @@ def test_another_plan_of_the_same_name_or_port_is_refused(lab: Lab) -> None:
     assert len(lab.living()) == 1
 
 
+@pytest.mark.promise
 def test_a_taken_port_is_told_before_anything_is_loaded(lab: Lab) -> None:
     """sglang itself would find out after minutes."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -111,6 +113,7 @@ def test_a_taken_port_is_told_before_anything_is_loaded(lab: Lab) -> None:
     assert not lab.files().log.exists()
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("stage", ["weights", "graphs", "port"])
 def test_a_start_that_fails_tells_its_last_words(lab: Lab, stage: str) -> None:
     """Exit code 6, the stage, the log's end, and none of its children left; status says crashed."""
@@ -146,6 +149,7 @@ def test_a_start_that_takes_too_long_goes_on(lab: Lab, until: Until) -> None:
     assert lab.living() == []
 
 
+@pytest.mark.promise
 def test_ctrl_c_ends_the_waiting_and_not_the_start(lab: Lab, until: Until) -> None:
     """Nor does a closed terminal."""
     plan = lab.plan("--stage-seconds", "1")
@@ -153,7 +157,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_start(lab: Lab, until: Until) -> No
     with lab.starting("up", "--plan", file, start_new_session=True) as up:
         until(lambda: lab.state_of() == "starting")
         os.killpg(up.pid, signal.SIGINT)
-        _, said = up.communicate(timeout=60)
+        _, said = up.communicate()
     assert up.returncode == 130 and "detached; 'fake' is still starting" in said
     os.kill(lab.note().keeper.pid, signal.SIGHUP)
     server = lab.note().server
@@ -163,6 +167,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_start(lab: Lab, until: Until) -> No
     assert identity.is_same_process_alive(server)
 
 
+@pytest.mark.promise
 def test_a_server_that_is_ready_by_its_log_only_is_not_ready(lab: Lab, until: Until) -> None:
     """The line is there, the port is not."""
     lie = "print('The server is fired up and ready to roll!', flush=True); import time"
@@ -224,6 +229,7 @@ def test_up_works_out_the_plan_itself(lab: Lab, tmp_path: Path) -> None:
     assert lab.run("down").returncode == 0
 
 
+@pytest.mark.promise
 def test_no_key_reaches_record_log_or_the_servers_environment(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_down_lets_requests_end(lab: Lab) -> None:
     assert lab.run("status").returncode == 6
 
 
+@pytest.mark.promise
 def test_a_drain_is_bounded_and_tells_what_was_lost(lab: Lab, until: Until) -> None:
     """sglang waits for ever; its own last word names the requests. Ctrl-C ends only the looking
     on, and whoever says so later may want it sooner."""
@@ -64,7 +65,7 @@ def test_a_drain_is_bounded_and_tells_what_was_lost(lab: Lab, until: Until) -> N
     with lab.starting("down", "--timeout", "600") as patient:
         until(lambda: "remaining_rids=['r9']" in lab.log())
         patient.send_signal(signal.SIGINT)
-        _, told = patient.communicate(timeout=60)
+        _, told = patient.communicate()
     assert patient.returncode == 130 and "is still stopping" in told
     assert lab.state_of() == "draining" and len(lab.living()) == 5
     down = lab.run("down", "--timeout", "0.2")
@@ -135,6 +136,7 @@ def test_both_killed_leave_children_that_down_ends(lab: Lab, until: Until) -> No
     assert lab.living() == []
 
 
+@pytest.mark.promise
 def test_a_keeper_that_stands_still_does_not_stop_down(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +178,7 @@ def test_a_crash_is_followed_by_a_restart_and_told(state: StateDir, until: Until
     assert lab.living() == []
 
 
+@pytest.mark.promise
 def test_down_ends_the_wait_for_a_restart(state: StateDir, until: Until) -> None:
     """It is stopped then, not crashed."""
     lab = Lab(state, ("server_bundle.launch.backoff:FIRST_SECONDS=60",))
@@ -187,6 +190,7 @@ def test_down_ends_the_wait_for_a_restart(state: StateDir, until: Until) -> None
     assert lab.state_of() == "stopped"
 
 
+@pytest.mark.promise
 def test_a_server_with_jobs_of_ours_is_not_stopped_by_the_way(lab: Lab, state: StateDir) -> None:
     """Their documents would be read twice. --force is one's own will, and names them."""
     up(lab)
@@ -221,7 +225,7 @@ def test_a_full_log_is_cut_while_it_is_written(state: StateDir, until: Until) ->
         assert follower.stdout is not None
         early = [follower.stdout.readline() for _ in range(3000)]
         assert lab.run("down").returncode == 0
-        said, told = follower.communicate(timeout=60)
+        said, told = follower.communicate()
     numbers = [int(line.split()[-1]) for line in [*early, *said.splitlines()] if " flood " in line]
     assert numbers == sorted(set(numbers))
     assert "the server has ended" in told
@@ -249,6 +253,6 @@ def test_status_tells_busy_from_idle(lab: Lab, until: Until) -> None:
     asking = threading.Thread(target=lambda: _failing(lambda: chat(lab.engine(), PROMPT)))
     asking.start()
     lab.engine().wait_for_event("prefill_started")
-    until(lambda: json.loads(lab.run("status", "--json").stdout)["state"] == "busy", seconds=60)
+    until(lambda: json.loads(lab.run("status", "--json").stdout)["state"] == "busy")
     assert lab.run("down", "--timeout", "0").returncode == 0
     asking.join()

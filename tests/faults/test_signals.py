@@ -79,6 +79,7 @@ def succeeded(state: StateDir, job: Job) -> Callable[[], bool]:
     return lambda: look(state, job).state == "SUCCEEDED"
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_worker_told_to_stop_keeps_its_text_and_gives_the_job_back(
     state: StateDir, until: Until, gate: Path, number: signal.Signals
@@ -218,6 +219,7 @@ def test_a_stopped_runner_that_is_killed_is_replaced(
     until(succeeded(state, behind))
 
 
+@pytest.mark.promise
 def test_a_stopped_worker_is_nobodys_prey(state: StateDir, until: Until, gate: Path) -> None:
     """It lives, so its job is its own: nothing is asked twice while it stands still."""
     job = submit(state, gate)

@@ -76,7 +76,7 @@ def test_submit_ended_before_its_commit_has_stored_nothing(
 ) -> None:
     """No id, no job, no traceback."""
     process = submit("before submit", number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert (tmp_path / "fired").exists() and out == "" and "Traceback" not in err
     assert process.returncode == (130 if number is signal.SIGINT else -number)
     assert jobs_of(ktjob_command) == []
@@ -91,13 +91,13 @@ def test_submit_ended_after_its_commit_has_submitted(
 ) -> None:
     """The job runs. Ctrl-C names it: nobody is to submit it again because no id was shown."""
     process = submit("before ensure_runner", number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate()
     assert (tmp_path / "fired").exists() and "Traceback" not in err
     assert process.returncode == (130 if number is signal.SIGINT else -number)
     (job_id,) = jobs_of(ktjob_command)
     if number is signal.SIGINT:
         assert f"job {job_id} is stored" in err and f"ktjob cancel {job_id}" in err
-    assert Job(job_id).result(timeout=60).strip()
+    assert Job(job_id).result().strip()
     assert Job(job_id).status().attempt == 1
 
 
@@ -109,11 +109,12 @@ def test_submit_suspended_goes_on_where_it_was(
     process = submit(point, signal.SIGSTOP)
     until(lambda: is_stopped(process))
     process.send_signal(signal.SIGCONT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate()
     assert process.returncode == 0
-    assert Job(out.strip()).result(timeout=60).strip()
+    assert Job(out.strip()).result().strip()
 
 
+@pytest.mark.promise
 def test_submit_into_a_closed_pipe_has_submitted(
     submit: Callable[..., subprocess.Popen[str]], ktjob_command: list[str]
 ) -> None:
@@ -123,11 +124,12 @@ def test_submit_into_a_closed_pipe_has_submitted(
     process.stdout.close()
     with process.stderr as stderr:
         err = stderr.read()
-    assert process.wait(60) == 1 and "Traceback" not in err
+    assert process.wait() == 1 and "Traceback" not in err
     (job_id,) = jobs_of(ktjob_command)
-    assert Job(job_id).result(timeout=60).strip()
+    assert Job(job_id).result().strip()
 
 
+@pytest.mark.promise
 def test_streams_that_are_closed_or_on_a_full_disk_cost_no_job(
     submit: Callable[..., subprocess.Popen[str]], state: StateDir, ktjob_command: list[str]
 ) -> None:
@@ -135,7 +137,7 @@ def test_streams_that_are_closed_or_on_a_full_disk_cost_no_job(
     the other stream; words for people that cannot be printed are no failure. No file of ours takes
     the number of a closed stream, and so nothing is printed into one."""
     first = submit()
-    first.communicate(timeout=60)
+    first.communicate()
     words = first.args
     assert isinstance(words, list)
     shell = ["bash", "-c"]
@@ -146,7 +148,6 @@ def test_streams_that_are_closed_or_on_a_full_disk_cost_no_job(
             [*shell, f'"$@" {streams}', "ktjob", *words],
             capture_output=True,
             text=True,
-            timeout=60,
             check=False,
         )
         assert "Traceback" not in done.stderr, (streams, done.stderr)
@@ -161,7 +162,7 @@ def test_streams_that_are_closed_or_on_a_full_disk_cost_no_job(
     assert code == 0 and out == job_id
     code, _, _, (job_id,) = ended("<&- >&- 2>&-")
     assert code == 0
-    assert Job(job_id).result(timeout=60).strip()
+    assert Job(job_id).result().strip()
     with Upkeep.open(state) as store:
         assert store.problems() == []
 
@@ -173,7 +174,7 @@ def test_a_wait_is_suspended_interrupted_and_ended_without_touching_the_job(
     tmp_path: Path,
 ) -> None:
     """Ctrl-C detaches with 130; Ctrl-Z and fg find the end that came meanwhile."""
-    out, _ = submit().communicate(timeout=60)
+    out, _ = submit().communicate()
     job = Job(out.strip())
 
     def wait(number: signal.Signals) -> subprocess.Popen[str]:
@@ -184,11 +185,11 @@ def test_a_wait_is_suspended_interrupted_and_ended_without_touching_the_job(
 
     suspended, interrupted, hung_up = map(wait, (signal.SIGSTOP, signal.SIGINT, signal.SIGHUP))
     until(lambda: is_stopped(suspended))
-    assert interrupted.communicate(timeout=60)[1].strip() == "" and interrupted.returncode == 130
-    assert hung_up.communicate(timeout=60)[1] == "" and hung_up.returncode == -signal.SIGHUP
-    assert job.result(timeout=60).strip()
+    assert interrupted.communicate()[1].strip() == "" and interrupted.returncode == 130
+    assert hung_up.communicate()[1] == "" and hung_up.returncode == -signal.SIGHUP
+    assert job.result().strip()
     assert is_stopped(suspended)
     suspended.send_signal(signal.SIGCONT)
-    _, said = suspended.communicate(timeout=60)
+    _, said = suspended.communicate()
     assert suspended.returncode == 0 and "succeeded" in said
     assert job.status().attempt == 1

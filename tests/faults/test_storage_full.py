@@ -84,7 +84,7 @@ def test_the_command_says_so_and_stores_nothing(
     for step in (0, 40, 92, 116):
         empty_log(home)
         disk.fill(step)
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        said = subprocess.run(command, capture_output=True, text=True)
         disk.free()
         processes.end_all(home)
         assert "Traceback" not in said.stderr
@@ -191,5 +191,5 @@ def test_no_child_goes_on_as_a_second_runner(monkeypatch: pytest.MonkeyPatch) ->
     """A worker that cannot even write its log ends: it does not fall back into the runner's loop
     whose memory it is a copy of."""
     monkeypatch.delenv("PYTHONUNBUFFERED")  # as in life: what cannot be written is flushed again
-    said = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=60)
+    said = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True)
     assert said.stdout.splitlines() == ["went on"]

@@ -44,6 +44,7 @@ def refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int],
     return refuse
 
 
+@pytest.mark.promise
 def test_a_fork_that_is_refused_is_tried_again(
     state: StateDir, until: Until, refusals: Callable[[int], Path]
 ) -> None:
@@ -72,9 +73,7 @@ def test_a_submit_without_a_runner_is_stored_and_says_so(
     (folder / "sitecustomize.py").write_text(code)
     command = [*ktjob_command, "submit", "-", "--server", "embedded"]
     env = {**os.environ, "PYTHONPATH": str(folder)}
-    said = subprocess.run(
-        command, input="words", env=env, capture_output=True, text=True, timeout=60
-    )
+    said = subprocess.run(command, input="words", env=env, capture_output=True, text=True)
     job_id = said.stdout.strip()
     assert said.returncode == 0 and "the next ktjob command retries" in said.stderr
     assert "Traceback" not in said.stderr
@@ -131,6 +130,7 @@ def many(state: StateDir) -> StateDir:
     return state
 
 
+@pytest.mark.promise
 def test_a_look_at_a_long_queue_reads_few_rows(
     many: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def every_command(ktjob_command: list[str], tmp_path: Path) -> Callable[..., Non
                     stderr=subprocess.STDOUT,
                 )
             )
-        all_said = [process.communicate(timeout=90)[0] for process in started]
+        all_said = [process.communicate()[0] for process in started]
         for command, process, said in zip(COMMANDS, started, all_said, strict=True):
             assert process.returncode == 1, (command, said)
             assert "Traceback" not in said, (command, said)
@@ -184,6 +184,7 @@ def test_something_in_the_way(
         every_command(root, "k7", "KTJOB_HOME")
 
 
+@pytest.mark.promise
 def test_a_state_directory_that_cannot_be_looked_into(
     tmp_path: Path, ktjob_command: list[str]
 ) -> None:
@@ -225,6 +226,7 @@ def _somebody_elses(folder: Path) -> Iterator[Path]:
         folder.chmod(0o700)
 
 
+@pytest.mark.promise
 def test_submit_on_a_network_filesystem_is_refused(
     tmp_path: Path, ktjob_command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,13 +239,14 @@ def test_submit_on_a_network_filesystem_is_refused(
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     command = [*ktjob_command, "submit", "-", "--server", "embedded"]
-    said = subprocess.run(command, input="words", capture_output=True, text=True, timeout=60)
+    said = subprocess.run(command, input="words", capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (1, "")
     assert "nfs4" in said.stderr and str(tmp_path / "state") in said.stderr
     assert not (tmp_path / "state").exists()
     assert mounts != filesystem.MOUNTS
 
 
+@pytest.mark.promise
 def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     state: StateDir, until: Until, tmp_path: Path
 ) -> None:
@@ -265,6 +268,7 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     assert len(processes.of(state)) == 1
 
 
+@pytest.mark.promise
 def test_two_state_directories_share_nothing(state: StateDir, until: Until, tmp_path: Path) -> None:
     """Each has a runner of its own, and a pool that is full in one is free in the other."""
     other = StateDir(tmp_path / "other").create()
@@ -291,7 +295,7 @@ def test_a_state_directory_through_a_link_is_the_same(
     second = queueing.submit(link, say="behind")
     assert start.is_runner_alive(link)
     command = [sys.executable, "-m", "jobs.runner", str(link.root), queueing.WORK]
-    rival = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=60, check=False)
+    rival = subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
     assert rival.returncode == 0, "a second runner would not have left"
     (tmp_path / "gate").touch()
     until(queueing.ended(link, second))

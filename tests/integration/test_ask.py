@@ -27,7 +27,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -78,12 +78,13 @@ def test_the_new_question_is_counted_with_the_document(tmp_path: Path, ktjob_hom
     assert counts[1] == Estimate(exact, exact, exact) and counts[0] == counts[2]
 
 
+@pytest.mark.promise
 def test_what_does_not_fit_is_refused_as_at_submit(tmp_path: Path, ktjob_home: Path) -> None:
     """With the arithmetic, and nothing stored."""
     settings = config.load()
     with fake_sglang(tmp_path, "--pool", "50000") as server:
         first = submit_long(STORY, server=server.url)
-        first.wait(60)
+        first.wait()
         with pytest.raises(errors.DoesNotFit, match="KV pool is 50,000"):
             followup.ask(first.id, "Who?", settings, 2_500)
     with Store.open(settings.state) as store:
@@ -94,13 +95,13 @@ def test_a_busy_server_is_not_waited_for(tmp_path: Path, ktjob_home: Path) -> No
     """It is in a chunk of ten minutes: the question is stored all the same, by what is known."""
     with fake_sglang(tmp_path, "--prefill-seconds", "600", "--chunk", "1000000") as server:
         first = submit_long(STORY, server=server.url)
-        server.wait_for_event("prefill_started", 60)
+        server.wait_for_event("prefill_started")
         second = first.ask("Who?")
         assert second.status().state == "QUEUED"
         assert not server.events("prefill_ended")
         second.cancel()
         first.cancel()
-        assert first.wait(60).status().state == "CANCELLED"
+        assert first.wait().status().state == "CANCELLED"
 
 
 def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_what_fits(
     assert not (ktjob_home / "ktjob.db").exists()
 
 
+@pytest.mark.promise
 def test_what_the_pool_cannot_hold(
     tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_no_server(ktjob_home: Path, ktjob_command: list[str], document: Path) -
     assert check(ktjob_command, document, "--server", "http://127.0.0.1:9").returncode == 6
 
 
+@pytest.mark.promise
 def test_a_server_that_serves_others_is_told(
     tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], document: Path
 ) -> None:
@@ -98,12 +100,12 @@ def test_the_jobs_of_ones_own_are_told(
     """And not called others'; nor is the server asked, which they keep busy."""
     with fake_sglang(tmp_path, "--rate", "1000", "--chunk", "64") as server:
         job = submit_long(document, server=server.url)
-        until(lambda: job.status().phase == "prefill", seconds=60)
+        until(lambda: job.status().phase == "prefill")
         before = len(server.events("asked", path="/server_info"))
         told = check(ktjob_command, document, "--server", server.url)
         assert len(server.events("asked", path="/server_info")) == before
         job.cancel()
-        job.wait(60)
+        job.wait()
     assert "1 of your jobs is running there" in told.stderr and job.id in told.stderr
     assert "server busy" not in told.stderr
     assert "KV pool is 964,864" in told.stderr, "remembered by its worker"

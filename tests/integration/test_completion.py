@@ -46,9 +46,7 @@ def completed(shell: str, line: str) -> list[str]:
         "COMP_WORDS": line,
         "COMP_CWORD": current,
     }
-    done = subprocess.run(
-        [str(COMMANDS / program)], capture_output=True, text=True, timeout=60, env=environ
-    )
+    done = subprocess.run([str(COMMANDS / program)], capture_output=True, text=True, env=environ)
     assert done.stderr == ""
     return [line for line in done.stdout.splitlines() if line]
 
@@ -64,7 +62,7 @@ def in_bash(line: str) -> list[str]:
     )
     environ = {**os.environ, "PATH": f"{COMMANDS}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "--norc", "-c", script], capture_output=True, text=True, timeout=60, env=environ
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, env=environ
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -104,6 +102,7 @@ def test_servers_files_and_settings(tmp_path: Path) -> None:
     assert "plain,deepseek-v4-flash-4x5090" in completed("bash", "ktserver up --profile ")
 
 
+@pytest.mark.promise
 def test_it_creates_and_starts_nothing(tmp_path: Path, state: StateDir) -> None:
     """Not where there is nothing, and not where a job waits without a runner."""
     with Store.open(state) as store:
@@ -136,7 +135,5 @@ def test_a_broken_configuration_or_store_offers_nothing(tmp_path: Path, state: S
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_says_where_it_goes(shell: str, ktjob_command: list[str]) -> None:
     """The script on stdout alone."""
-    done = subprocess.run(
-        [*ktjob_command, "completion", shell], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([*ktjob_command, "completion", shell], capture_output=True, text=True)
     assert "_KTJOB_COMPLETE" in done.stdout and f"in every new {shell}" in done.stderr

@@ -88,6 +88,7 @@ def test_parts_run_as_their_pool_allows_and_their_whole_has_their_words(
     assert [part.priority for part in parts_of(state, whole)] == [7, 7, 7]
 
 
+@pytest.mark.promise
 def test_a_conductor_that_is_killed_again_and_again_costs_nothing(
     state: StateDir, until: Until, tmp_path: Path, quick: None
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_conductor_that_is_killed_again_and_again_costs_nothing(
     assert sorted(begun) == sorted(part.id for part in parts_of(state, whole))
 
 
+@pytest.mark.promise
 def test_a_conductor_without_a_runner_starts_one(
     state: StateDir, until: Until, tmp_path: Path, kill_runner: Callable[[], int]
 ) -> None:
@@ -118,7 +120,7 @@ def test_a_conductor_without_a_runner_starts_one(
     kill_runner()
     os.kill(attempt_of(state, parts_of(state, whole)[0]).worker.pid, signal.SIGKILL)
     go.touch()
-    until(lambda: look(state, whole).state == "SUCCEEDED", seconds=60)
+    until(lambda: look(state, whole).state == "SUCCEEDED")
     assert parts_of(state, whole)[0].attempt == 2
 
 
@@ -173,6 +175,7 @@ def test_a_cancel_reaches_all_parts_and_keeps_what_they_said(
     assert text_of(state, parts_of(state, whole)[0]) == "done"
 
 
+@pytest.mark.promise
 def test_a_cancel_reaches_the_parts_of_a_dead_conductor(state: StateDir) -> None:
     """Also while nobody runs at all; and no part is added afterwards."""
     with Store.open(state) as store:
@@ -185,6 +188,7 @@ def test_a_cancel_reaches_the_parts_of_a_dead_conductor(state: StateDir) -> None
             store.submit(NewJob("pool", "{}", b"x", "part", parent=whole.id, part="2"), Capacity())
 
 
+@pytest.mark.promise
 def test_text_is_passed_on_while_it_is_written_and_anew_when_it_begins_anew(
     state: StateDir, until: Until, tmp_path: Path, quick: None
 ) -> None:

@@ -47,7 +47,6 @@ def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
             input=typed,
             capture_output=True,
             text=True,
-            timeout=120,
             cwd=tmp_path,
             env={**os.environ, **environ},
         )
@@ -131,6 +130,7 @@ def test_set_and_unset_keep_comments(run: Run, folder: Path) -> None:
     assert run("config", "unset", "defaults.max_tokens").returncode == 2
 
 
+@pytest.mark.promise
 def test_an_edit_that_makes_no_sense_is_not_put_in_place(
     run: Run, folder: Path, tmp_path: Path
 ) -> None:

@@ -116,7 +116,7 @@ def test_it_leaves_by_itself_when_it_is_idle_for_long(
 ) -> None:
     """Nobody has to remember that it was started."""
     running = embedded.ensure_up(state.server, model_cache, quiet, idle_seconds=0.5)
-    until(lambda: not identity.is_same_process_alive(running.process), seconds=30)
+    until(lambda: not identity.is_same_process_alive(running.process))
     assert "exiting: idle" in Path(running.log).read_text()
     assert embedded.status(state.server) is None
 
@@ -129,7 +129,7 @@ def test_ktserver_tells_the_same(
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", code, *args]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, capture_output=True, text=True)
 
     assert run("status").returncode == 6
     up = run("up")
@@ -140,6 +140,7 @@ def test_ktserver_tells_the_same(
     assert run("status").returncode == 6
 
 
+@pytest.mark.promise
 def test_it_is_chosen_when_nothing_else_is_there(
     state: StateDir, running: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,3 +150,27 @@ def test_it_is_chosen_when_nothing_else_is_there(
     assert target.is_embedded and target.facts is not None
     assert target.facts.url == running.url
     assert "no server is configured or answers" in target.why
+
+
+@pytest.mark.promise
+def test_the_whole_journey_of_a_document(
+    ktjob_home: Path, cache_env: dict[str, str], tmp_path: Path
+) -> None:
+    """From a file to its answer by commands, through a runner, a worker and the real model."""
+    document = tmp_path / "letter.txt"
+    document.write_text("The ferry was late again this morning, and nobody knew why.\n" * 20)
+
+    def ktjob(*args: str) -> str:
+        command = [sys.executable, "-m", "ktclient", *args]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    words = ("--ask", "What was late?", "--server", "embedded", "--max-tokens", "30")
+    job_id = ktjob("submit", str(document), *words)
+    ktjob("wait", job_id)
+    told = json.loads(ktjob("status", job_id, "--json"))
+    assert (told["state"], told["attempt"]) == ("SUCCEEDED", 1)
+    assert ktjob("result", job_id)
+    (kept,) = json.loads(ktjob("status", "--json"))
+    assert kept["id"] == job_id

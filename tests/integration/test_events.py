@@ -74,7 +74,7 @@ def test_of_one_job_until_its_end(events: Follow, tmp_path: Path, ktjob_home: Pa
         assert process.stdout is not None and process.stderr is not None
         out = process.stdout.read()  # communicate() passes over what readline() has buffered
         said = process.stderr.read()
-        process.wait(90)
+        process.wait()
     assert (process.returncode, said) == (0, "")
     told = [first, *map(json.loads, out.splitlines())]
     assert set(first) == {"schema", "seq", "job_id", "attempt", "at", "kind", "data"}
@@ -84,7 +84,7 @@ def test_of_one_job_until_its_end(events: Follow, tmp_path: Path, ktjob_home: Pa
     assert [one["seq"] for one in told] == [event.seq for event in stored]
     assert [one["data"] for one in told] == [event.data for event in stored]
     again = events(job.id)
-    assert list(map(json.loads, again.communicate(timeout=60)[0].splitlines())) == told
+    assert list(map(json.loads, again.communicate()[0].splitlines())) == told
 
 
 def test_a_store_that_appears_later_and_one_that_takes_its_place(
@@ -93,7 +93,7 @@ def test_a_store_that_appears_later_and_one_that_takes_its_place(
     """Nothing is made by looking; Ctrl-C ends it with 130."""
     process = events("--follow")
     once = events()
-    assert once.communicate(timeout=60) == ("", "") and once.returncode == 0
+    assert once.communicate() == ("", "") and once.returncode == 0
     assert not ktjob_home.exists()
     first = submitted(StateDir(ktjob_home))
     kinds = [next_of(process), next_of(process)]
@@ -105,7 +105,7 @@ def test_a_store_that_appears_later_and_one_that_takes_its_place(
     second = submitted(StateDir(ktjob_home))
     assert [next_of(process)["job_id"] for _ in range(2)] == [second, second]
     process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate()
     assert (out, said.strip(), process.returncode) == ("", "", 130)
 
 
@@ -129,4 +129,4 @@ def test_no_more_than_a_batch_is_in_memory(
 def test_an_unknown_job_is_3(events: Follow) -> None:
     """As everywhere."""
     process = events("zzz", "-f")
-    assert "no job 'zzz'" in process.communicate(timeout=60)[1] and process.returncode == 3
+    assert "no job 'zzz'" in process.communicate()[1] and process.returncode == 3

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support.patience import HANG_SECONDS
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -53,7 +54,7 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
     """What stdout gave until this word came."""
     assert process.stdout is not None
     text = ""
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + HANG_SECONDS
     while word not in text:
         assert time.monotonic() < give_up, text
         if select.select([process.stdout], [], [], 1.0)[0]:
@@ -63,6 +64,7 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
     return text
 
 
+@pytest.mark.promise
 def test_the_text_comes_while_it_is_written_and_again_from_its_beginning(
     follow: Follow, writing: FakeServer
 ) -> None:
@@ -75,15 +77,15 @@ def test_the_text_comes_while_it_is_written_and_again_from_its_beginning(
     rest = follow(job.id, "--tail")
     read_until(rest, "word")
     first.send_signal(signal.SIGINT)
-    out, said = first.communicate(timeout=60)
+    out, said = first.communicate()
     assert first.returncode == 130 and WORDS.startswith((begun + out).strip("\n"))
     assert f"ktjob follow {job.id}" in said and "still running" in said
     assert job.status().state == "RUNNING"
     again = follow(job.id)
     whole = read_until(again, "word3 ")
     job.cancel()
-    whole += again.communicate(timeout=60)[0]
-    out, said = rest.communicate(timeout=60)
+    whole += again.communicate()[0]
+    out, said = rest.communicate()
     assert whole.startswith("word1 word2 ") and WORDS.startswith(whole[:-1])
     assert out and whole.endswith(out) and "word1 " not in out
     assert (again.returncode, rest.returncode) == (4, 4)
@@ -96,13 +98,13 @@ def test_of_a_job_that_has_ended_all_its_text_and_how(
     """A failed one keeps what had arrived, and its exit code; --tail has nothing to add."""
     options = ("--fault", "cut_midway,cut_midway", "--answer", "one two three four")
     with fake_sglang(tmp_path, *options) as server:
-        job = submit_long("text\n", server=server.url, max_attempts=1).wait(60)
+        job = submit_long("text\n", server=server.url, max_attempts=1).wait()
     ended = follow(job.id)
-    out, said = ended.communicate(timeout=60)
+    out, said = ended.communicate()
     assert (ended.returncode, out) == (1, "one two \n")
     assert f"job {job.id} failed" in said and "before the answer was complete" in said
     nothing = follow(job.id, "--tail")
-    out, said = nothing.communicate(timeout=60)
+    out, said = nothing.communicate()
     assert (nothing.returncode, out) == (1, "") and f"job {job.id} failed" in said
 
 
@@ -119,7 +121,7 @@ def test_a_second_attempt_begins_anew_and_says_so(
     os.kill(attempt.worker.pid, signal.SIGKILL)
     begun += read_until(process, "\nword1 word2 ")
     job.cancel()
-    out, said = process.communicate(timeout=60)
+    out, said = process.communicate()
     assert process.returncode == 4, said
     assert "attempt 2 of 2 starts: " in said and "starts again" in said
     first, second, end = (begun + out).split("\n")
@@ -134,7 +136,7 @@ def test_on_a_terminal_nothing_steers_it_and_the_line_makes_way(
         tmp_path, "--answer", "plain \x1b]0;evil\x07 end.", "--prefill-seconds", "1"
     ) as server:
         job = submit_long("text\n", server=server.url)
-        server.wait_for_event("prefill_started", seconds=60)
+        server.wait_for_event("prefill_started")
         server.process.send_signal(signal.SIGSTOP)  # a prefill as long as the command's start
         ours, theirs = pty.openpty()
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
@@ -146,7 +148,7 @@ def test_on_a_terminal_nothing_steers_it_and_the_line_makes_way(
                 shown += os.read(ours, 65536)
             server.process.send_signal(signal.SIGCONT)
             shown += _all_of(ours)
-            assert process.wait(60) == 0
+            assert process.wait() == 0
     assert b"\x1b]0;evil" not in shown and b"end.\r\n" in shown
     assert shown.index(b"silence is normal") < shown.index(b"plain ") < shown.index(b"succeeded")
 
@@ -170,7 +172,7 @@ def test_looking_needs_no_client_of_the_request(
 ) -> None:
     """openai takes half a second to import: who only looks does without."""
     with fake_sglang(tmp_path) as server:
-        job = Job(submit_long("text\n", server=server.url).id).wait(60)
+        job = Job(submit_long("text\n", server=server.url).id).wait()
     code = (
         "import sys\n"
         "from ktclient.cli.ktjob import main\n"
@@ -180,5 +182,5 @@ def test_looking_needs_no_client_of_the_request(
         "    print('openai' in sys.modules, file=sys.stderr)\n"
     )
     argv = [sys.executable, "-c", code, command, job.id]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr.endswith("False\n"), done.stderr

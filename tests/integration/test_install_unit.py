@@ -31,7 +31,6 @@ def run(tmp_path: Path, ktjob_home: Path, ktjob_command: list[str]) -> Run:
             env={**environ, "XDG_CONFIG_HOME": str(tmp_path / "xdg"), **variables},
             capture_output=True,
             text=True,
-            timeout=60,
         )
 
     return go

@@ -15,6 +15,8 @@ from ktclient.request.events import Completed, Quiet, Sent, Text
 from ktclient.request.stream import LongRequest, StreamEvent
 from ktclient.servers import probe, queries
 
+pytestmark = pytest.mark.each_python
+
 
 def ask(server: FakeServer, deadline: float = 30.0, message: str = "text") -> list[StreamEvent]:
     """All events of one request, without the ticks."""

@@ -42,6 +42,7 @@ def stranger() -> Iterator[_Doorkeeper]:
         thread.join()
 
 
+@pytest.mark.promise
 def test_each_job_brings_its_own_servers_key(
     tmp_path: Path, ktjob_home: Path, ktjob_command: list[str], stranger: _Doorkeeper
 ) -> None:
@@ -49,7 +50,7 @@ def test_each_job_brings_its_own_servers_key(
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         command = [*ktjob_command, *args]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
 
     (tmp_path / "a.txt").write_text("A story.")
     folder = tmp_path / "config"

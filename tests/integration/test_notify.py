@@ -169,11 +169,12 @@ def test_one_that_hangs_is_ended_with_all_it_started_and_delays_no_job(
     until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
     child = identity.of(int((tmp_path / "pid").read_text()))
     assert child is not None
-    assert submit_long("Another story.").wait(60).status().state == "SUCCEEDED"
+    assert submit_long("Another story.").wait().status().state == "SUCCEEDED"
     until(lambda: events(state, hanging, "not told"))
     until(lambda: not identity.is_same_process_alive(child))
 
 
+@pytest.mark.promise
 def test_what_nobody_told_because_all_were_killed_is_told_later(
     scripted: FakeServer, state: StateDir, until: Until, tmp_path: Path, hurried: Hurry
 ) -> None:
@@ -191,6 +192,7 @@ def test_what_nobody_told_because_all_were_killed_is_told_later(
     assert len(ran.read_text().splitlines()) == 2
 
 
+@pytest.mark.promise
 def test_an_address_on_the_command_line_is_refused(
     scripted: FakeServer, endpoint: Endpoint, ktjob_command: list[str], ktjob_home: Path
 ) -> None:

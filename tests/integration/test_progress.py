@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.patience import HANG_SECONDS
 
 from ktclient import Job, submit_long
 from ktclient.records.snapshot import Snapshot
@@ -39,9 +40,9 @@ def often(monkeypatch: pytest.MonkeyPatch, ktjob_home: Path) -> None:
     monkeypatch.setenv("KTJOB_CONSTANTS", OFTEN)
 
 
-def followed(job: Job, seconds: float = 120.0) -> list[Snapshot]:
+def followed(job: Job) -> list[Snapshot]:
     """All that was shown of a job until its end."""
-    seen, give_up = [job.status()], time.monotonic() + seconds
+    seen, give_up = [job.status()], time.monotonic() + HANG_SECONDS
     while not seen[-1].is_finished:
         assert time.monotonic() < give_up, seen[-1]
         time.sleep(0.05)
@@ -57,7 +58,7 @@ def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
     """Waiting, prefill with a bar that only rises, speed and time left, then decode."""
     with fake_sglang(tmp_path, *SERVER, *options) as server:
         server_was_warm = submit_long("warm up", server=server.url)  # the counter has begun
-        server_was_warm.wait(60)
+        server_was_warm.wait()
         seen = followed(submit_long(PROMPT, server=server.url))
     phases = [phase for phase, _ in itertools.groupby(one.phase for one in seen)]
     assert "prefill" in phases
@@ -72,6 +73,7 @@ def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
     assert seen[-1].eta_seconds is None and seen[-1].tokens_per_second is None
 
 
+@pytest.mark.promise
 def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
     tmp_path: Path, until: Until
 ) -> None:
@@ -81,7 +83,7 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
     with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
         config.write_text(f'[server]\nurl = "{server.url}"\nparallel = 2\n')
         first = submit_long(PROMPT * 3)  # there for long enough
-        until(lambda: first.status().phase == "prefill", seconds=60)
+        until(lambda: first.status().phase == "prefill")
         second = submit_long(PROMPT + "y")
         shown = [one for one in followed(second) if one.progress_source is not None]
         assert all(one.is_estimate for one in shown if one.phase == "prefill")
@@ -94,7 +96,7 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
 def test_after_one_prefill_the_next_is_predicted_before_it_starts(tmp_path: Path) -> None:
     """By what the first job's worker left in the store; half as long again, and otherwise new."""
     with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
-        submit_long(PROMPT, server=server.url).wait(60)
+        submit_long(PROMPT, server=server.url).wait()
         second = followed(submit_long("y" * (len(PROMPT) * 3 // 2), server=server.url))
     end = second[-1].figures
     predicted = end["predicted_seconds"]
@@ -108,13 +110,13 @@ def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:
     """For scripts: `ktjob status ID --json`."""
     with fake_sglang(tmp_path, *SERVER[:2], "--rate", "1000", "--metrics") as server:
         job = submit_long(PROMPT, server=server.url)  # reads for 80 s: it outlasts the looks
-        until(lambda: job.status().tokens_per_second, seconds=60)
+        until(lambda: job.status().tokens_per_second)
         command = [sys.executable, "-m", "ktclient", "status", job.id]
         told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
         words = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert job.status().phase == "prefill"
         job.cancel()
-        job.wait(60)
+        job.wait()
     numbers = json.loads(told.stdout)
     assert numbers["progress_source"] == METRICS and numbers["is_estimate"] is False
     assert numbers["tokens_per_second"] > 0 and numbers["total"] > 0

@@ -18,6 +18,8 @@ from jobs.runner import start
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
+pytestmark = pytest.mark.each_python
+
 WORK = "toy_work:perform"
 Until = Callable[..., object]
 
@@ -112,6 +114,7 @@ def test_one_at_a_time_in_a_pool_and_side_by_side_in_two(
     assert look(state, first).finished_at <= look(state, second).started_at  # type: ignore[operator]
 
 
+@pytest.mark.promise
 def test_the_runner_and_its_workers_have_left_the_terminal(
     state: StateDir, until: Until, tmp_path: Path
 ) -> None:
@@ -182,6 +185,7 @@ def test_work_goes_on_when_the_runner_is_killed_and_the_next_runner_adopts_it(
     assert (text_of(state, job), look(state, job).attempt) == ("whole", 1)
 
 
+@pytest.mark.promise
 def test_a_worker_that_finds_no_runner_starts_one_for_what_waits(
     state: StateDir, until: Until, tmp_path: Path, kill_runner: Callable[[], int]
 ) -> None:
@@ -259,6 +263,7 @@ def test_many_would_be_runners_become_one(state: StateDir, until: Until, tmp_pat
     survivor.wait()
 
 
+@pytest.mark.promise
 def test_sixteen_submitters_and_four_would_be_runners_lose_nothing(
     state: StateDir, until: Until
 ) -> None:
@@ -283,7 +288,7 @@ def test_sixteen_submitters_and_four_would_be_runners_lose_nothing(
         with Store.open(state) as store:
             return len(store.in_status(Status.FINISHED)) == 48
 
-    until(all_ended, seconds=60)
+    until(all_ended)
     with Store.open(state) as store:
         assert {job.state for job in store.in_status(Status.FINISHED)} == {"SUCCEEDED"}
         assert {job.attempt for job in store.in_status(Status.FINISHED)} == {1}

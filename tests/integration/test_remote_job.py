@@ -25,6 +25,8 @@ from ktclient.remote import frames
 from ktclient.remote.frames import MAGIC, PROTOCOL
 from server_bundle import errors as server_bundle_errors
 
+pytestmark = pytest.mark.each_python
+
 ANSWER = "It ends\nwell, in the end."
 
 
@@ -58,6 +60,7 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
         yield server
 
 
+@pytest.mark.promise
 def test_a_job_of_another_machine_is_a_job(
     far: StateDir, server: FakeServer, tmp_path: Path
 ) -> None:

@@ -17,12 +17,12 @@ from ktclient.servers import listening, memory, probe
 def test_a_worker_remembers_what_its_server_told(tmp_path: Path, state: StateDir) -> None:
     """Once for all jobs of the next minutes."""
     with fake_sglang(tmp_path, "--pool", "5000") as server:
-        submit_long("a text", server=server.url).wait(60)
+        submit_long("a text", server=server.url).wait()
         with Store.open(state) as store:
             known = memory.facts_known(store, server.url, "DeepSeek-V4-Flash")
         assert known is not None and known.pool == 5_000
         asked = len(server.events("asked", path="/server_info"))
-        submit_long("another text", server=server.url).wait(60)
+        submit_long("another text", server=server.url).wait()
         assert len(server.events("asked", path="/server_info")) == asked + 1, "by submit alone"
 
 

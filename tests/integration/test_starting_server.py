@@ -48,11 +48,12 @@ def test_while_it_loads(
         assert "your server 'fake' is starting" in found.why
         job = submit_long("It was a dark night.", server=plan.url)
         until(lambda: was_refused(state, job))
-        assert job.result(timeout=60) == "Loaded."
+        assert job.result() == "Loaded."
     assert job.status().attempt == 1
     assert lab.run("down").returncode == 0
 
 
+@pytest.mark.promise
 def test_while_it_is_to_be_started_again(
     state: StateDir, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +67,7 @@ def test_while_it_is_to_be_started_again(
     os.kill(server.pid, signal.SIGKILL)
     until(lambda: lab.state_of() == "waiting")
     job = submit_long("It was a dark night.", server=f"{plan.url}/v1")
-    assert job.result(timeout=60) == "Again."
+    assert job.result() == "Again."
     keeper, server = lab.note().keeper, lab.note().server
     assert server is not None
     for one in (keeper, server):

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.patience import HANG_SECONDS
 
 from jobs.model import Capacity, NewJob, Outcome
 from jobs.processes import identity
@@ -70,21 +71,21 @@ class Terminal:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def until(self, condition: Callable[[bytes], object]) -> None:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + HANG_SECONDS
         while not condition(self.shown):
             assert time.monotonic() < give_up, self.shown
             if select.select([self.fd], [], [], 1.0)[0]:
                 self.shown += os.read(self.fd, 65536)
 
     def end(self) -> int:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + HANG_SECONDS
         while time.monotonic() < give_up:
             try:
                 got = os.read(self.fd, 65536)
             except OSError:  # EIO: the last who had the other end has gone
                 break
             self.shown += got
-        return self.process.wait(60)
+        return self.process.wait()
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -145,6 +146,7 @@ def test_watching_draws_anew_what_has_changed_and_leaves_the_last_table(
     assert b"SUCCEEDED" in last and last.count(b"QUEUED") >= 20
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_it_gives_the_terminal_back(
     store: Store, terminal: Callable[..., Terminal], number: signal.Signals
@@ -184,6 +186,7 @@ def test_one_job_is_watched_to_its_end(store: Store, terminal: Callable[..., Ter
     assert b"it was cut [stream_cut]" in watch.shown.rpartition(LEAVE)[2]
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("dumb", [True, False])
 def test_where_nothing_can_be_drawn_again_each_change_is_a_line(
     store: Store, terminal: Callable[..., Terminal], dumb: bool
@@ -205,7 +208,7 @@ def test_where_nothing_can_be_drawn_again_each_change_is_a_line(
     (third,) = put(store, "c.txt")
     watch.until(lambda shown: b"c.txt" in shown)
     watch.process.send_signal(signal.SIGINT)
-    watch.process.wait(60)
+    watch.process.wait()
     assert watch.process.returncode == 0 and b"\x1b" not in watch.shown
     said = [line.split()[2:4] for line in watch.shown.decode().replace("^C", "").splitlines()]
     assert said == [

@@ -119,5 +119,5 @@ def test_handing_over_needs_no_client_of_the_request(tmp_path: Path, ktjob_home:
     )
     with fake_sglang(tmp_path) as server:
         command = [sys.executable, "-c", code, "a word of it. " * 5_000, server.url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ TWO = ("--ask", "Who?", "--ask", "Where?")
 def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
@@ -45,7 +45,7 @@ def test_each_is_a_job_and_a_prefix_cache_reads_the_document_once(
     """In order, of one stored document; on a server for two they run one after another."""
     with fake_sglang(tmp_path, "--radix", "--prefill-seconds", "0.5") as server:
         asked = submit_questions(STORY, ["Who?", "Where?", "When?"], server=server.url)
-        assert [job.wait(60).status().state for job in asked] == ["SUCCEEDED"] * 3
+        assert [job.wait().status().state for job in asked] == ["SUCCEEDED"] * 3
     ids = [job.id for job in asked]
     with Store.open(StateDir(ktjob_home)) as store:
         jobs = [store.job(one) for one in ids]

@@ -25,7 +25,7 @@ def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
         command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 

@@ -40,10 +40,10 @@ def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: 
     is as the first."""
     with fake_sglang(tmp_path, *SLOW, "--answer", "one two three four five six") as server:
         job = submit_long(PROMPT, server=server.url)
-        assert job.result(timeout=60) == "one two three four five six"
+        assert job.result() == "one two three four five six"
         assert len(server.requests()) == 1
         with pytest.raises(errors.JobFailed, match="no complete answer within 1 s"):
-            submit_long(PROMPT, server=server.url, timeout=1.0).result(timeout=60)
+            submit_long(PROMPT, server=server.url, timeout=1.0).result()
         for timeout, is_lasting in ((None, True), (9.0, False)):
             again, _ = followup.ask(job.id, "Who?", config.load(), timeout=timeout)
             with Store.open(state) as store:
@@ -51,6 +51,7 @@ def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: 
                 assert JobSpec.from_json(store.job(again).spec).is_lasting == is_lasting
 
 
+@pytest.mark.promise
 def test_it_is_given_up_once_it_gets_on_no_more(state: StateDir, tmp_path: Path) -> None:
     """A server that stands still."""
     with fake_sglang(tmp_path, *SLOW, "--answer", "never") as server:
@@ -59,7 +60,7 @@ def test_it_is_given_up_once_it_gets_on_no_more(state: StateDir, tmp_path: Path)
         os.kill(server.process.pid, signal.SIGSTOP)
         try:
             with pytest.raises(errors.JobFailed, match="no complete answer within 1 s"):
-                job.result(timeout=60)
+                job.result()
         finally:
             os.kill(server.process.pid, signal.SIGCONT)
     assert job.status().cause == "deadline_exceeded"

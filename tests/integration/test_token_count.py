@@ -49,7 +49,7 @@ def test_progress_is_of_the_counted_size(
     monkeypatch.setenv("KTJOB_CONSTANTS", often)
     options = (*EACH_A_TOKEN, "--metrics", "--prefill-seconds", "3")
     with fake_sglang(tmp_path, *options) as server:
-        submit_long("warm up\n", server=server.url).wait(60)  # the counter has begun
+        submit_long("warm up\n", server=server.url).wait()  # the counter has begun
         job = put(server, exactly(TOKENS + 5), Capacity(slots=1))
         seen = list(job.watch(60))
         assert seen[-1].state == "SUCCEEDED", seen[-1].message
@@ -64,10 +64,11 @@ def test_a_prompt_cut_short_by_a_tenth_is_told_where_it_was_counted(
     """By its characters it could not be: they allow for two fifths."""
     with fake_sglang(tmp_path, *EACH_A_TOKEN) as server:
         job = put(server, exactly(TOKENS + TOKENS // 10), Capacity(slots=1))
-        warning = job.wait(60).status().figures.get("warning")
+        warning = job.wait().status().figures.get("warning")
     assert "may have truncated the document" in str(warning)
 
 
+@pytest.mark.promise
 def test_a_pool_that_was_not_known_at_submit_is_asked_for(tmp_path: Path, ktjob_home: Path) -> None:
     """Its scheduler would never admit it, and hold up all behind it: nothing is sent."""
     with fake_sglang(tmp_path, *EACH_A_TOKEN, "--pool", str(TOKENS + 1_100)) as server:

@@ -41,7 +41,6 @@ class Link:
             env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
         )
 

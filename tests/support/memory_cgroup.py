@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.patience import HANG_SECONDS
+
 _V1 = Path("/sys/fs/cgroup/memory")
 _V2 = Path("/sys/fs/cgroup")
 
@@ -45,7 +47,7 @@ def memory_cgroup(limit: int) -> Iterator[Path]:
             (folder / "memory.swap.max").write_text("0")
         yield folder
     finally:
-        give_up = time.monotonic() + 30
+        give_up = time.monotonic() + HANG_SECONDS
         while (folder / "cgroup.procs").read_text() and time.monotonic() < give_up:
             time.sleep(0.02)
         folder.rmdir()

@@ -100,7 +100,7 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         assert self._shell.stdin is not None
         self._shell.stdin.close()
-        self._shell.wait(30)
+        self._shell.wait()
         assert self._shell.stdout is not None
         self._shell.stdout.close()
         self._stderr.close()

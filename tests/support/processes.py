@@ -13,6 +13,7 @@ from pathlib import Path
 from jobs.model import Identity
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
+from support.patience import HANG_SECONDS
 
 
 def of(state: StateDir) -> list[Identity]:
@@ -32,7 +33,7 @@ def of(state: StateDir) -> list[Identity]:
 
 def end_all(state: StateDir) -> None:
     """SIGKILL until none is left: one that waits for another's lock takes its place."""
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + HANG_SECONDS
     while living := of(state):
         assert time.monotonic() < give_up, f"{living} do not die"
         for one in living:

@@ -22,9 +22,10 @@ from server_bundle.launch.registry import Observed
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import ServerState
 from server_bundle.plan.launch_plan import LaunchPlan
+from support.patience import HANG_SECONDS
 
 SUPPORT = Path(__file__).parent
-SECONDS = 90.0
+SECONDS = HANG_SECONDS
 KTSERVER = [sys.executable, "-c", "from ktclient.cli.ktserver import main; main()"]
 
 

@@ -125,17 +125,45 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
 
 def test_no_guarantee_is_without_its_test() -> None:
     """Each row of docs/guarantees.md names tests that exist, by file and, if given, by name."""
+    for tests in guarantees().values():
+        for path, test in tests:
+            assert path.exists(), path
+            assert not test or f"def {test}(" in path.read_text(), test
+
+
+UNIT = ROOT / "tests/unit"
+FAST = "promise"
+NEEDS_MORE = "(?:netns|mount|login|memcg|real_sglang)"
+
+
+def test_each_guarantee_has_a_test_in_the_fast_part() -> None:
+    """One of its row is a unit test or marked so; but for those whose tests want more than every
+    machine has."""
+    for row, tests in guarantees().items():
+        is_held = any(UNIT in path.parents or _has(FAST, path, test) for path, test in tests)
+        assert is_held or all(_has(NEEDS_MORE, *one) for one in tests), row
+
+
+def _has(marker: str, path: Path, test: str) -> bool:
+    """Whether this test, or one of this file or folder, is marked so."""
+    files = path.rglob("test_*.py") if path.is_dir() else (path,)
+    of_file = rf"^pytestmark = .*pytest\.mark\.{marker}\b"
+    of_test = rf"^@pytest\.mark\.{marker}\n(?:@.+\n|[ )\]].*\n)*(?:async )?def {test or 'test_'}"
+    return any(re.search(f"{of_file}|{of_test}", file.read_text(), re.M) for file in files)
+
+
+def guarantees() -> dict[str, list[tuple[Path, str]]]:
+    """Row -> the tests it names: a file or a folder, and a function of it or nothing."""
     rows = re.findall(
         r"^\|(?! promise|---)(.+)\|$", (ROOT / "docs/guarantees.md").read_text(), re.M
     )
     assert len(rows) > 40
+    found: dict[str, list[tuple[Path, str]]] = {}
     for row in rows:
-        names = re.findall(r"`((?:tests/[\w/.]+)?(?:::\w+)?)`", row.split("|")[-1])
-        assert names, row
-        file = ""
-        for name in names:
-            file, _, test = (
-                name.partition("::") if name.startswith("tests/") else (file, "", name[2:])
-            )
-            assert (ROOT / file).exists(), name
-            assert not test or f"def {test}(" in (ROOT / file).read_text(), name
+        path = ROOT
+        for name in re.findall(r"`((?:tests/[\w/.]+)?(?:::\w+)?)`", row.split("|")[-1]):
+            file, _, test = name.partition("::")
+            path = ROOT / file if file else path
+            found.setdefault(row, []).append((path, test))
+        assert row in found, row
+    return found

@@ -9,6 +9,8 @@ from support import golden
 
 from server_bundle.plan import build, profile
 
+pytestmark = pytest.mark.each_python
+
 GUIDE = (golden.FOLDER / "the-guide.sh").read_text()
 MAIN = "deepseek-v4-flash-4x5090"
 

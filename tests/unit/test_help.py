@@ -14,6 +14,8 @@ from ktclient.cli.help import PROGRAMS
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
 
+pytestmark = pytest.mark.each_python
+
 GROUPS = {"ktjob": ktjob, "ktserver": ktserver}
 
 

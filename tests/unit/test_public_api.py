@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.resources
 import inspect
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 import ktclient
 from jobs import errors
 from ktclient import errors as ktclient_errors
+
+pytestmark = pytest.mark.each_python
 
 HEAVY = ("openai", "httpx2", "rich", "sqlite_utils", "click")
 
@@ -27,6 +30,17 @@ def loaded_after(code: str, *names: str) -> set[str]:
         [sys.executable, "-c", code + report], capture_output=True, text=True, check=True
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("package", ["ktclient", "server_bundle", "jobs"])
+def test_every_module_can_be_imported(package: str) -> None:
+    """Also on the oldest Python, where a name of the standard library may be missing."""
+    folder = importlib.import_module(package).__path__
+    names = [found.name for found in pkgutil.walk_packages(folder, f"{package}.")]
+    assert len(names) > 10
+    for name in names:
+        if not name.endswith(".__main__"):
+            importlib.import_module(name)
 
 
 def test_every_public_name_is_listed_and_resolves() -> None:

@@ -12,6 +12,8 @@ from ktclient.errors import BadInput
 from ktclient.submission.conditions import conditions
 from ktclient.times import local, parse_future
 
+pytestmark = pytest.mark.each_python
+
 UTC = timezone.utc
 NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)  # 21:30 in Berlin
 

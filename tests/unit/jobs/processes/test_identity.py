@@ -8,7 +8,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from jobs.processes import identity
+
+pytestmark = pytest.mark.each_python
 
 HOLDER = """
 import sys, pathlib

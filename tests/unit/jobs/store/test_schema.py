@@ -20,6 +20,8 @@ from jobs.store.database import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
+pytestmark = pytest.mark.each_python
+
 DATABASES = Path(__file__).parents[3] / "data" / "databases"
 
 

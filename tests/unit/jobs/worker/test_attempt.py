@@ -12,6 +12,8 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker.attempt import RunningAttempt
 
+pytestmark = pytest.mark.each_python
+
 
 def test_the_progress_of_one_phase_is_not_shown_in_the_next(state: StateDir) -> None:
     """Reported and not written yet when the next phase began: nobody knows how far that is."""

@@ -19,6 +19,8 @@ from ktclient.request.body import Body
 from ktclient.request.events import Completed, Text
 from ktclient.request.stream import LongRequest
 
+pytestmark = pytest.mark.each_python
+
 # The documented examples (platform.openai.com, guide and reference of the Batch API).
 INPUT = (
     '{"custom_id": "request-1", "method": "POST", "url": "/v1/chat/completions", "body": '

@@ -13,6 +13,8 @@ from ktclient import errors as ktclient_errors
 from ktclient.cli import exit_codes
 from server_bundle import errors as server_bundle_errors
 
+pytestmark = pytest.mark.each_python
+
 CODES: dict[type[errors.KtjobError], int] = {
     errors.KtjobError: 1,
     ktclient_errors.BadInput: 2,

@@ -10,6 +10,8 @@ from ktclient.config import settings as config
 from ktclient.errors import BadSetting
 from ktclient.request.stream import LongRequest
 
+pytestmark = pytest.mark.each_python
+
 KEY = "sk-very-secret"
 
 

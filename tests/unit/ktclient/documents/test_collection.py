@@ -12,6 +12,8 @@ from ktclient.documents import collection
 from ktclient.documents import document as documents
 from ktclient.errors import BadInput, DocumentUnusable
 
+pytestmark = pytest.mark.each_python
+
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:

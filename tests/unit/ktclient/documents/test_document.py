@@ -13,6 +13,8 @@ import pytest
 from ktclient.documents import document as documents
 from ktclient.errors import DocumentUnusable
 
+pytestmark = pytest.mark.each_python
+
 POEM = "满纸荒唐言,一把辛酸泪!\nEvery page: a café.\n"
 MARKED = {
     "utf-8": "\ufeff".encode(),

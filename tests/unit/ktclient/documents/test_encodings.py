@@ -13,6 +13,8 @@ import pytest
 from ktclient.documents import document as documents
 from ktclient.errors import BadInput, DocumentUnusable
 
+pytestmark = pytest.mark.each_python
+
 OPENING = (Path(__file__).parents[3] / "data/hongloumeng-opening.txt").read_text()
 REPORT = (
     "2025年第三季度经营报告\n一、总体情况:本季度公司实现营业收入12.6亿元,同比增长8.3%;净利润为"

@@ -13,6 +13,8 @@ from ktclient.prompts.answer_schema import NotJson, data, validate, violations
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.submission.spec import JobSpec
 
+pytestmark = pytest.mark.each_python
+
 PERSON = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"$ref": "#/$defs/age"}},

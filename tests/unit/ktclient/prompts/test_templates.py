@@ -13,6 +13,8 @@ from ktclient.prompts import answer_schema, tasks, templates
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.instructions import Instructions, resolve
 
+pytestmark = pytest.mark.each_python
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from ktclient.remote import frames
 from ktclient.remote.frames import Cut
 
+pytestmark = pytest.mark.each_python
+
 
 class Dribbling(io.RawIOBase):
     """A stream that gives so many bytes at a time, as links do."""

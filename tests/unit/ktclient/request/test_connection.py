@@ -21,6 +21,8 @@ from ktclient.errors import TlsFailed
 from ktclient.request import connection, stream
 from ktclient.request.stream import LongRequest
 
+pytestmark = pytest.mark.each_python
+
 TLS = Path(__file__).resolve().parents[3] / "data" / "tls"
 """A self-signed certificate for localhost, 127.0.0.1 and ktjob.test, until 2126, and its key."""
 KEEPALIVE = {

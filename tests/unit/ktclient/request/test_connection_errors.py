@@ -21,6 +21,8 @@ from ktclient import errors as ktclient_errors
 from ktclient.request import error_bodies, error_mapping
 from ktclient.servers import probe
 
+pytestmark = pytest.mark.each_python
+
 TLS = Path(__file__).resolve().parents[3] / "data" / "tls"
 URL = "http://gpu-box:40001"
 NGINX_504 = "<html>\r\n<head><title>504 Gateway Time-out</title></head>\r\n<body></body></html>"

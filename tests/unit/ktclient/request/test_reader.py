@@ -17,6 +17,8 @@ from ktclient.request.events import Completed, Prefilled, Text
 from ktclient.request.reader import WholeCharacters
 from ktclient.request.stream import LongRequest
 
+pytestmark = pytest.mark.each_python
+
 HEAD = b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\n"
 DONE = b"data: [DONE]\n\n"
 

@@ -18,6 +18,8 @@ from ktclient.servers.gauges import LOADS, Gauges
 from ktclient.servers.log_gauges import LOG, LogGauges
 from server_bundle.launch import registry
 
+pytestmark = pytest.mark.each_python
+
 URL = "http://127.0.0.1:30000"
 CHUNK = (
     "[2026-11-24 01:31:02 TP{rank}] Prefill batch, #new-seq: 1, #new-token: 4096, "

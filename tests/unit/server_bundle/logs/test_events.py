@@ -31,6 +31,8 @@ from server_bundle.logs.memory import Limits, MemoryFigures, Pools
 from server_bundle.logs.prefill_count import PrefillCount
 from server_bundle.logs.start_stages import Bar, Ready, Stage, StageReached
 
+pytestmark = pytest.mark.each_python
+
 DATA = Path(__file__).parents[3] / "data" / "serverlog"
 RECORDINGS = sorted(path.name for path in DATA.glob("*.log"))
 KT = (

@@ -12,6 +12,8 @@ from server_bundle import package_data
 from server_bundle.errors import NoSuchProfile
 from server_bundle.plan import profile
 
+pytestmark = pytest.mark.each_python
+
 NAMES = profile.names()
 BLANKS = {"model", "port", "gpus", "gpu_list", "served_name", "physical_cores", "numa_nodes"}
 BLANKS |= {"safe_context"}

@@ -14,6 +14,8 @@ from ktclient.cli.render import job_table, terminal, terminal_text, units
 from ktclient.cli.render.columns import Column, drawn
 from ktclient.records.snapshot import Snapshot
 
+pytestmark = pytest.mark.each_python
+
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 SERVERS = ("http://127.0.0.1:40001", "http://gpu2.lan:30000")
 DONE: dict[str, Any] = {

@@ -16,6 +16,8 @@ from ktclient.cli.render import job_activity, output, progress_line, terminal_te
 from ktclient.cli.render import terminal as render_terminal
 from ktclient.records.snapshot import Snapshot
 
+pytestmark = pytest.mark.each_python
+
 RUNNING: dict[str, Any] = {
     "id": "kabcdefg",
     "state": "RUNNING",

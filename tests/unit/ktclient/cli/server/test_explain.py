@@ -21,7 +21,6 @@ def explain(*args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert "Traceback" not in done.stderr
     return done

@@ -18,6 +18,8 @@ from ktclient.documents import document as documents
 from ktclient.documents.formats import child_process
 from ktclient.errors import DocumentUnusable
 
+pytestmark = pytest.mark.each_python
+
 DATA = Path(__file__).parents[4] / "data" / "documents"
 PAGE = """<!-- saved --><!DOCTYPE html><html><head><title>The Ferry</title><style>p{}</style>
 </head><body><script>alert("no")</script><h2>Fog</h2><p>Ann <a href="x">waited</a> for it_all.
