@@ -89,7 +89,7 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
         assert all(one.is_estimate for one in shown if one.phase == "prefill")
         waiting = [one for one in shown if one.phase == "waiting"]
         assert waiting and all(one.done is None for one in waiting)
-        assert "others" in str(second.status().figures["shared"])
+        assert "other requests" in str(second.status().figures["shared"])
         assert first.status().figures["shared"] is None
 
 
