@@ -133,7 +133,7 @@ def test_a_run_of_millions_does_not_break_the_engine(run: str) -> None:
                 },
                 {"type": "ByteLevel", "use_regex": False},
             ),
-            "an unknown pattern",
+            "in an unknown way",
         ),
     ],
 )
