@@ -34,7 +34,7 @@ def explain_on_request() -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
-class ToldToStop:
+class StopRequested:
     """Records a stop signal, which the work checks between two steps. An exception raised by the
     handler could hit a transaction, and repeat or lose its writes."""
 

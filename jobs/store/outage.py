@@ -41,12 +41,12 @@ def retry_until_usable(action: Callable[[], Result], seconds: float = SECONDS) -
             if not is_temporary(error) or time.monotonic() >= give_up:
                 raise
             if not told:
-                say(f"retrying for up to {seconds:,.0f} s: {error}")
+                report(f"retrying for up to {seconds:,.0f} s: {error}")
                 told = True
         time.sleep(REST_SECONDS)
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     """Write a line to the log. Ignores write errors: the log may be on the same full disk."""
     with contextlib.suppress(OSError):
         print(clock.now(), line, file=sys.stderr, flush=True)

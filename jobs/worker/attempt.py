@@ -210,7 +210,7 @@ class RunningAttempt:
             return True
         seconds = round(time.monotonic() - self._trouble_since, 1)
         self._trouble_since = None
-        outage.say(f"the job database is usable again after {seconds} s")
+        outage.report(f"the job database is usable again after {seconds} s")
         self._late.append(
             lambda: self._store.note(self.job_id, self.number, "store unusable", {"s": seconds})
         )
@@ -233,7 +233,7 @@ class RunningAttempt:
             raise error
         if self._trouble_since is None:
             self._trouble_since = time.monotonic()
-            outage.say(f"keeping all output in memory until it can be written: {error}")
+            outage.report(f"keeping all output in memory until it can be written: {error}")
 
 
 Perform = Callable[[RunningAttempt], None]

@@ -126,7 +126,7 @@ def retry_until_usable(running: RunningAttempt, action: Callable[[], Result]) ->
             if not outage.is_temporary(error):
                 raise
             if not told:
-                outage.say(f"retrying: {error}")
+                outage.report(f"retrying: {error}")
                 told = True
         running.heartbeat()
         time.sleep(outage.REST_SECONDS)

@@ -18,7 +18,7 @@ from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancel
 from jobs.model import Outcome, Status
 from jobs.processes import identity, signals
 from jobs.store import rerun
-from jobs.store.outage import retry_until_usable, say
+from jobs.store.outage import report, retry_until_usable
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
@@ -29,7 +29,7 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
     """Run one job in this process, from claim to finish. The lock is held until the process ends:
     a free lock proves that the worker is dead. Returns whether there is more to do: queued jobs or
     pending notifications. `wake` ensures that a runner lives, for parts that the work creates."""
-    told = signals.ToldToStop()
+    told = signals.StopRequested()
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
@@ -43,7 +43,7 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
             # attempt.
             return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
     except StoreUnusable as error:
-        say(f"giving up job {job_id}: {error}")
+        report(f"giving up job {job_id}: {error}")
         raise
 
 
@@ -64,13 +64,13 @@ def _perform_and_record(store: Store, attempt: _Stoppable, perform: Perform) -> 
         ending = _settled(attempt, ending)
         retry_until_usable(lambda: _record(store, attempt, ending))
     except IllegalTransition as error:
-        say(f"attempt {attempt.number} of job {attempt.job_id} was fenced off: {error}")
+        report(f"attempt {attempt.number} of job {attempt.job_id} was fenced off: {error}")
 
 
 class _Stoppable(RunningAttempt):
     """A running attempt that ends at its next `heartbeat` after a stop signal."""
 
-    told: signals.ToldToStop
+    told: signals.StopRequested
 
     def heartbeat(self) -> bool:
         if self.told.by:

@@ -246,7 +246,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
         conditions.conditions(label, after, at),
         delivery.parse_targets(notify, on_done, settings),
     )
-    handed = batch_enqueue.hand_over(os.fspath(path), options, settings)
+    handed = batch_enqueue.enqueue(os.fspath(path), options, settings)
     return Job(handed.job_id, settings)
 
 

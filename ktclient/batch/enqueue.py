@@ -34,7 +34,7 @@ _ENDED_ITSELF = frozenset({Outcome.FAILED.value, Outcome.LOST.value})
 
 
 @dataclass(frozen=True)
-class Handed:
+class StoredBatch:
     """The result of a submit. `batch`: the check of the file; None if an earlier job has done, or
     is doing, all of it, and no server was queried. `kept`: lines that are not sent again."""
 
@@ -46,7 +46,7 @@ class Handed:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Destination:
     """The files to write, and the requests that they are for."""
 
     results: str
@@ -55,13 +55,13 @@ class _Wish:
     retry_failed: bool
 
 
-def hand_over(
+def enqueue(
     name: str,
     options: Options,
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
     on_stored: Callable[[str], None] = lambda job_id: None,
-) -> Handed:
+) -> StoredBatch:
     """Check a whole batch file ("-": standard input), store it as one job, ensure that a runner is
     alive.
 
@@ -76,8 +76,8 @@ def hand_over(
     if len({results, errors or "", os.path.realpath(name)}) < 3:
         raise BadInput("the requests, the results and the errors need three different files")
     lines = file.read(name)
-    wish = _Wish(results, errors, batch_spec.digest(lines), options.retry_failed)
-    job, batch = _known(wish, settings), None
+    wish = _Destination(results, errors, batch_spec.digest(lines), options.retry_failed)
+    job, batch = _existing(wish, settings), None
     if job is None:
         planned = batch_preflight.prepare(name, lines, options, settings, on_progress)
         job, is_new = _store(planned, wish, options, settings)
@@ -88,10 +88,10 @@ def hand_over(
     if job.status is Status.FINISHED:
         _write_again(job, wish, settings)
     access.ensure_runner(settings.state)
-    return Handed(job.id, batch_preflight.title_of(name), len(lines), kept, batch)
+    return StoredBatch(job.id, batch_preflight.title_of(name), len(lines), kept, batch)
 
 
-def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
+def _existing(wish: _Destination, settings: config.Settings) -> StoredJob | None:
     """The job that has done, or is doing, all of this batch. Raises `BadInput` if it is working on
     other requests."""
     if not settings.state.has_database():
@@ -104,7 +104,7 @@ def _known(wish: _Wish, settings: config.Settings) -> StoredJob | None:
 
 
 def _store(
-    batch: Batch, wish: _Wish, options: Options, settings: config.Settings
+    batch: Batch, wish: _Destination, options: Options, settings: config.Settings
 ) -> tuple[StoredJob, bool]:
     spec = BatchSpec(
         results=wish.results,
@@ -145,14 +145,14 @@ def _store(
         )
 
 
-def _heritage(batch: Batch, wish: _Wish) -> Heritage:
+def _heritage(batch: Batch, wish: _Destination) -> Heritage:
     sums = {
         request.custom_id: hashlib.sha256(request.body).hexdigest() for request in batch.requests
     }
     return Heritage(sums, _ANSWERED if wish.retry_failed else _ANSWERED | _ENDED_ITSELF)
 
 
-def _is_it(old: StoredJob, wish: _Wish) -> bool:
+def _is_it(old: StoredJob, wish: _Destination) -> bool:
     """Whether the job that wrote this file last has done, or is doing, all of this batch. Raises
     `BadInput` if it is working on other requests."""
     before = BatchSpec.from_json(old.spec)
@@ -171,7 +171,7 @@ def _is_it(old: StoredJob, wish: _Wish) -> bool:
     return old.outcome is Outcome.SUCCEEDED or (has_failed and not wish.retry_failed)
 
 
-def _write_again(job: StoredJob, wish: _Wish, settings: config.Settings) -> None:
+def _write_again(job: StoredJob, wish: _Destination, settings: config.Settings) -> None:
     """Write an ended batch's files again: they may be missing, or overwritten by another batch."""
     with Store.open(settings.state) as store:
         text = snapshot.answer(store, job)

@@ -134,7 +134,7 @@ class _Scale:
 
     def __init__(self, target: Target, options: Options, settings: config.Settings) -> None:
         self._target, self._options, self._settings = target, options, settings
-        self.belief, self.by = forecasts.belief_of(target, settings)
+        self.belief, self.by = forecasts.model_of(target, settings)
         self.tokens = 0
         self.seconds = 0.0
         self.too_long: list[str] = []

@@ -43,10 +43,10 @@ EXAMPLE = """\
 Check = Callable[[config.Settings], object]
 
 
-def put(settings: config.Settings, text: str, check: Check) -> Path | None:
+def replace_file(settings: config.Settings, text: str, check: Check) -> Path | None:
     """Replace the configuration file with `text`, atomically. Returns the path of the kept previous
     file, if any. Raises `BadSetting`; nothing is changed then."""
-    check(config.load(_without_ours(settings.environ), text))
+    check(config.load(_without_own_variables(settings.environ), text))
     file = settings.config_file.resolve()  # a link, for example into dotfiles, stays a link
     kept = file.with_name(f"{file.name}.old") if file.exists() else None
     try:
@@ -101,7 +101,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+def _without_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without server settings, to check the file alone; its path still applies."""
     hidden = ("KTJOB_SERVER", "KTJOB_MODEL", "KTJOB_API_KEY")
     return {name: value for name, value in environ.items() if name not in hidden}

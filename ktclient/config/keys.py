@@ -51,7 +51,7 @@ class KeySource:
             raise BadSetting(f"{self.said_by}: {self.place} cannot be read: {error}") from None
 
     def _of_keyring(self) -> str:
-        text = ask_keyring(self.place, self.said_by)
+        text = read_keyring(self.place, self.said_by)
         if not text:
             raise BadSetting(
                 f"{self.said_by}: the keyring has no key for {self.place!r}. Store it with: "
@@ -70,7 +70,7 @@ def usable(key: str, where: str) -> str:
     return key
 
 
-def ask_keyring(name: str, said_by: str) -> str | None:
+def read_keyring(name: str, said_by: str) -> str | None:
     """The keyring's key for a server; None if it has none. Raises `BadSetting` if there is no
     keyring, or it stays locked."""
     try:

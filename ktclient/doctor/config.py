@@ -37,7 +37,7 @@ def _examine(server: Server, about: str, settings: Settings) -> Iterator[Finding
         yield ok(about, "the embedded one")
         return
     try:
-        yield _asked(server, about, settings)
+        yield _probed(server, about, settings)
     except KtjobError as error:
         yield Finding(Severity.FAIL, about, str(error))
 
@@ -51,7 +51,7 @@ def _examine_file(path: Path, about: str) -> Iterator[Finding]:
         yield fail(about, f"other users may read the key in {path}", f"chmod 600 {path}")
 
 
-def _asked(server: Server, about: str, settings: Settings) -> Finding:
+def _probed(server: Server, about: str, settings: Settings) -> Finding:
     from ktclient import urls
     from ktclient.servers import probe
 

@@ -163,7 +163,7 @@ def _plain(guessed: str, text: str, title: str, raw: bool) -> Document:
 
 def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Document:
     """The text in a document of another format. Raises `DocumentUnusable`."""
-    cure = magic.cure(format_name)
+    cure = magic.advice(format_name)
     if not registry.is_readable(format_name):
         raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
     if not registry.is_installed(format_name):

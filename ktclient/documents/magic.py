@@ -69,7 +69,7 @@ def name(body: bytes) -> str | None:
     return found
 
 
-def cure(format_name: str) -> str:
+def advice(format_name: str) -> str:
     """What to do to submit its text."""
     if format_name in _CURES:
         return _CURES[format_name]

@@ -53,7 +53,7 @@ def notify(name: str, title: str, body: str, settings: Settings, *, is_bad: bool
     """Send a notification, marked as a failure if `is_bad`. Raises `NotTold` if it was not
     delivered and should be retried; `BadInput` for a name that is no longer configured."""
     service = _apprise(name, settings)
-    with _heard() as said:
+    with _logged() as said:
         import apprise
 
         kind = apprise.NotifyType.FAILURE if is_bad else apprise.NotifyType.SUCCESS
@@ -70,7 +70,7 @@ def _apprise(name: str, settings: Settings) -> Apprise:
             "notifications need apprise, which is not installed. "
             "Install it with: pip install 'ktjob[notify]'"
         )
-    with _heard():
+    with _logged():
         import apprise
 
         service = apprise.Apprise()
@@ -86,7 +86,7 @@ def _apprise(name: str, settings: Settings) -> Apprise:
 
 
 @contextlib.contextmanager
-def _heard() -> Iterator[list[str]]:
+def _logged() -> Iterator[list[str]]:
     """Collects apprise's log messages, and keeps them from stderr: they may contain addresses."""
     said: list[str] = []
     handler = logging.Handler(logging.WARNING)

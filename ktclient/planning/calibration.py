@@ -13,7 +13,7 @@ from typing import Any
 
 from ktclient.planning import prefill_time
 from ktclient.planning.prefill_time import PrefillModel, Sample
-from ktclient.planning.progress import Past
+from ktclient.planning.progress import History
 from ktclient.servers.memory import Memory
 
 KEPT = 3
@@ -36,11 +36,11 @@ class Measured:
     cached_tokens: int
 
 
-def history(memory: Memory, server: str, model: str) -> Past:
+def history(memory: Memory, server: str, model: str) -> History:
     """The earlier prefills and the model fitted to them; empty if there are none."""
     kept = _kept(memory, server, model)
     if not kept:
-        return Past()
+        return History()
     prefills = tuple(tuple(prefill_time.progress(looks)) for looks in kept)
     lags = [
         prefill_time.lag_of(looks[-1].seconds, looks[-1].tokens, prefill_time.fit_model(seen))
@@ -48,7 +48,7 @@ def history(memory: Memory, server: str, model: str) -> Past:
         if len(looks) >= LEAST_LOOKS
     ]
     lag = statistics.median(lags) if lags else 0.0
-    return Past(prefills, lag, prefill_time.fit_model([], prefills, lag=lag))
+    return History(prefills, lag, prefill_time.fit_model([], prefills, lag=lag))
 
 
 def model(memory: Memory, server: str, model: str) -> PrefillModel | None:

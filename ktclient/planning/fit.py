@@ -109,7 +109,7 @@ def judge(prompt: int, max_tokens: int, limits: Limits, *, exact: bool) -> Verdi
         )
         return Verdict(kind, reason, cure, numbers)
     kind = Kind.SPLIT if most > 0 else Kind.IMPOSSIBLE
-    return Verdict(kind, reason, _cure(prompt, most, max_tokens, limits), numbers)
+    return Verdict(kind, reason, _advice(prompt, most, max_tokens, limits), numbers)
 
 
 def check(prompt_tokens: int, max_tokens: int, window: int, *, exact: bool) -> None:
@@ -144,7 +144,7 @@ def _is_beyond(total: int, window: int) -> bool:
     return total >= window
 
 
-def _cure(prompt: int, most: int, max_tokens: int, limits: Limits) -> str:
+def _advice(prompt: int, most: int, max_tokens: int, limits: Limits) -> str:
     if most <= 0:
         which = "window" if limits.pool is None or limits.window == _least(limits) else "KV pool"
         return f"The answer alone fills the {which}: lower --max-tokens."

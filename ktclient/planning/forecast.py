@@ -144,7 +144,7 @@ def from_target(
     """The forecast for a message to a server already queried. `is_one`: there is no system prompt
     before it; with one, the count is exact except for the template around it."""
     count, verdict = assess(message, max_tokens, target, settings, is_one=is_one)
-    belief, by = belief_of(target, settings)
+    belief, by = model_of(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = (
         prefill_time.LEAST_TIMEOUT_SECONDS if expected is None else prefill_time.timeout(expected)
@@ -227,7 +227,7 @@ def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
     return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
 
 
-def belief_of(target: Target, settings: Settings) -> tuple[prefill_time.PrefillModel | None, str]:
+def model_of(target: Target, settings: Settings) -> tuple[prefill_time.PrefillModel | None, str]:
     """How long the server's prefills take, and where the figure comes from. The guide's figures are
     for one model; for others, no figure is better than a wrong one."""
     facts = target.facts

@@ -27,7 +27,7 @@ _RATE_LOOKS = 6
 
 
 @dataclass(frozen=True)
-class Past:
+class History:
     """Earlier prefills of this server and model, as returned by `prefill_time.progress`, and the
     seconds per token before each began."""
 
@@ -68,7 +68,7 @@ class Prefill:
     """Follows one prefill from before it is sent until its first token."""
 
     prompt: Prompt
-    past: Past = field(default_factory=Past)
+    past: History = field(default_factory=History)
     looks: list[Sample] = field(default_factory=list)
     """The samples of this prefill, from its start."""
     shared: str | None = None

@@ -212,7 +212,7 @@ def _message(text: str, chunk: splitting_chunks.Chunk, task: Task, draft: Plan) 
 
 def _time(found: Plan, target: Target, settings: Settings) -> prefill_time.Estimate | None:
     """For all parts in sequence: a server that prefills two at a time prefills each more slowly."""
-    belief, _ = forecasts.belief_of(target, settings)
+    belief, _ = forecasts.model_of(target, settings)
     if belief is None:
         return None
     times = [belief.first_token(size.likely) for size in found.sizes]
@@ -224,5 +224,5 @@ def _time(found: Plan, target: Target, settings: Settings) -> prefill_time.Estim
 
 
 def _longest(found: Plan, target: Target, settings: Settings) -> prefill_time.Estimate | None:
-    belief, _ = forecasts.belief_of(target, settings)
+    belief, _ = forecasts.model_of(target, settings)
     return None if belief is None else belief.first_token(found.largest)

@@ -120,7 +120,7 @@ def _numbered(pairs: Sequence[tuple[str, object]], questions: Sequence[str]) -> 
     found: dict[int, str] = {}
     for key, value in pairs:
         number = places.get(key.strip()) or _number(key)
-        said = _said(value)
+        said = _text_of(value)
         if 1 <= number <= len(questions) and said is not None:
             found[number] = said
     if found or len(pairs) != 1:
@@ -139,7 +139,7 @@ def _number(key: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def _said(value: object) -> str | None:
+def _text_of(value: object) -> str | None:
     if isinstance(value, dict) and isinstance(value.get("answer"), str):
         return str(value["answer"])
     if value is None or isinstance(value, str):

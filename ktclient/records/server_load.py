@@ -52,7 +52,7 @@ def current(url: str, key: str | None) -> Load | None:
     counted = _of_metrics(url)
     if counted is not None and not counted.is_busy:
         return counted
-    answer = http_probe.ask(f"{url}/v1/loads?include=core", key, seconds=LOADS_SECONDS)
+    answer = http_probe.get(f"{url}/v1/loads?include=core", key, seconds=LOADS_SECONDS)
     if answer is None or answer.status != 200:
         return counted
     try:
@@ -67,7 +67,7 @@ def current(url: str, key: str | None) -> Load | None:
 
 
 def _of_metrics(url: str) -> Load | None:
-    answer = http_probe.ask(f"{url}/metrics")
+    answer = http_probe.get(f"{url}/metrics")
     if answer is None or answer.status != 200:
         return None
     found: dict[str, float] = {}

@@ -42,7 +42,7 @@ class Sent:
 
 
 @dataclass
-class Hearing:
+class Receiver:
     """Callbacks for a command's output. `begins` is called for each new connection."""
 
     out: Callable[[bytes], None]
@@ -65,7 +65,7 @@ class Call:
     tell: Callable[[str], None] = field(default=lambda words: None)
 
 
-def run(call: Call, hearing: Hearing) -> int:
+def run(call: Call, hearing: Receiver) -> int:
     """Run the command and return its exit code. Raises `HostTrouble`."""
     state = _Trying(call)
     while True:
@@ -121,7 +121,7 @@ class _Trying:
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)
 
 
-def _once(call: Call, hearing: Hearing, state: _Trying) -> int:
+def _once(call: Call, hearing: Receiver, state: _Trying) -> int:
     link = Link(call.host)
     state.ended = (-1, "")
     try:
@@ -130,7 +130,7 @@ def _once(call: Call, hearing: Hearing, state: _Trying) -> int:
         state.met()
         hearing.begins()
         _send(call, link, state)
-        return _hear(link.back, hearing, state)
+        return _receive(link.back, hearing, state)
     finally:
         state.ended = link.end()
 
@@ -164,7 +164,7 @@ def _send(call: Call, link: Link, state: _Trying) -> None:
         frames.write(link.to, frames.GO)
 
 
-def _hear(back: IO[bytes], hearing: Hearing, state: _Trying) -> int:
+def _receive(back: IO[bytes], hearing: Receiver, state: _Trying) -> int:
     while True:
         kind, body = frames.read(back)
         state.met()

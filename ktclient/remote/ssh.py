@@ -46,7 +46,7 @@ class Host:
         return 'exec "$SHELL" -lc "exec ktjob at-your-service"'  # sh, bash, zsh, fish, csh alike
 
     def _options(self) -> list[str]:
-        configured = {**_told(self.ssh, self.address)}
+        configured = {**_parse(self.ssh, self.address)}
         found = [
             word
             for name, (unset, ours) in _DEFAULTS.items()
@@ -75,7 +75,7 @@ def host(name: str, settings: Settings) -> Host:
     return Host(name, address, config_file.text(table, "ktjob", where, path), tuple(ssh))
 
 
-def _told(ssh: tuple[str, ...], address: str) -> dict[str, str]:
+def _parse(ssh: tuple[str, ...], address: str) -> dict[str, str]:
     """ssh's effective options, by the user's configuration; empty if ssh does not answer in
     time."""
     try:

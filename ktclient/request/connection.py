@@ -43,7 +43,7 @@ def short_client(api_key: str | None, url: str) -> httpx2.Client:
     return client
 
 
-def pulse_client(
+def probe_client(
     api_key: str | None, url: str, seconds: float, watch: Callable[[socket.socket | None], None]
 ) -> httpx2.Client:
     """A client for one query that another thread may cut short: `watch` gets its socket.
@@ -76,7 +76,7 @@ def long_client(url: str, watch: Watch) -> httpx2.Client:
         connect=CONNECT_SECONDS, read=None, write=UPLOAD_STALL_SECONDS, pool=CONNECT_SECONDS
     )
     client = _client(url, timeout)
-    client.event_hooks = {"request": [observe], "response": [_heed_error_lines]}
+    client.event_hooks = {"request": [observe], "response": [_read_error_lines]}
     return client
 
 
@@ -170,7 +170,7 @@ class ErrorLines(httpx2.SyncByteStream):
 _ERROR_LINE, _DATA_LINE = b"\nerror: ", b"\ndata: "
 
 
-def _heed_error_lines(response: httpx2.Response) -> None:
+def _read_error_lines(response: httpx2.Response) -> None:
     kind = response.headers.get("content-type", "").lower()
     is_plain = "content-encoding" not in response.headers
     if kind.startswith("text/event-stream") and is_plain and not response.is_closed:

@@ -72,12 +72,12 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
             return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
         if "illegal" in reason and _IN_BODY not in reason:
             return WrongAddress(
-                f"the service at {url} does not speak HTTP ({_said(reason)}): this port belongs to "
-                "another service. Correct the port in --server URL."
+                f"the service at {url} does not speak HTTP ({_message(reason)}): this port belongs "
+                "to another service. Correct the port in --server URL."
             )
     if any(isinstance(one, _MANGLED) for one in causes) and not _is_end(causes):
         return ProtocolError(
-            f"the response of {url} is corrupted ({_said(reason)}), most likely by a proxy in "
+            f"the response of {url} is corrupted ({_message(reason)}), most likely by a proxy in "
             "between. Connect to the server directly."
         )
     return _cut(system, url, reason, seconds) if sent else _unsent(causes, system, url, reason)
@@ -183,7 +183,7 @@ def _is_end(causes: list[BaseException]) -> bool:
     return any(words.startswith(_CLOSED) for words in map(str, causes))
 
 
-def _said(reason: str) -> str:
+def _message(reason: str) -> str:
     """The bytes from h11's message, which shows them as a Python literal."""
     found = _BYTES.search(reason)
     return found[1] if found else reason

@@ -15,7 +15,7 @@ _ENTRY = Path(overrides.__file__).with_name(overrides.ENTRY)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PlanOptions:
     """The options as typed; None or empty if not given."""
 
     profile: str
@@ -33,7 +33,7 @@ class Wanted:
     extra: tuple[str, ...] = ()
 
 
-def work_out(wanted: Wanted, settings: Settings) -> Planned:
+def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
     """The plan for this machine, with its reasons. Writes nothing.
 
     If the settings have an API key, the server will require it: see `write_key`. Raises

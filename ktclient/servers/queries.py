@@ -92,7 +92,7 @@ def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch
     answer too."""
     url = f"{facts.url}{_DIALECTS[facts.dialect].pulse_path}"
     try:
-        with connection.pulse_client(api_key, facts.url, liveness.ANSWER_SECONDS, watch) as client:
+        with connection.probe_client(api_key, facts.url, liveness.ANSWER_SECONDS, watch) as client:
             client.get(url)
             return True
     except (httpx2.HTTPError, OSError, ValueError, BadSetting):

@@ -73,7 +73,7 @@ def enqueue_all(
         stored = store.submit_all(new, capacities)
     if options.key is not None:  # another process may have used the key for another document
         known = options.key, documents, options.request.tasks, options.request.generation
-        idempotency.known(*known, settings)
+        idempotency.existing(*known, settings)
     for job in stored:
         on_stored(job.id)
     access.ensure_runner(settings.state)

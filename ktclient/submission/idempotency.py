@@ -36,7 +36,7 @@ def of_job(key: str, number: int) -> str:
     return f"submit {key}/{number}"
 
 
-def known(
+def existing(
     key: str,
     documents: Sequence[Document],
     tasks: Sequence[Task],

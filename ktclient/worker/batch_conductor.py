@@ -32,7 +32,7 @@ def conduct(running: RunningAttempt) -> None:
     running.enter_phase("storing requests")
     names = _store(running, spec)
     running.enter_phase("asking")
-    tell = _Teller(running, len(names), spec.results).tell
+    tell = _ProgressReport(running, len(names), spec.results).tell
     ended = conductor.wait_for_parts(running, len(names), tolerant=True, look=tell)
     running.enter_phase("writing results")
     parts = {part.part: part for part in ended}
@@ -68,7 +68,7 @@ def _part(running: RunningAttempt, spec: BatchSpec, request: Request) -> NewJob:
     )
 
 
-class _Teller:
+class _ProgressReport:
     """Reports progress in lines, and how many failed so far."""
 
     def __init__(self, running: RunningAttempt, lines: int, results: str) -> None:

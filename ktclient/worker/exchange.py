@@ -14,7 +14,7 @@ from ktclient.config import settings as config
 from ktclient.errors import DeadlineExceeded, DoesNotFit, LinkLost, ProxyGaveUp, StreamCut
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
-from ktclient.planning.progress import Past, Prefill, Prompt
+from ktclient.planning.progress import History, Prefill, Prompt
 from ktclient.prompts import answer_schema, tasks
 from ktclient.request import filters, stream
 from ktclient.request.liveness import LivenessProbe
@@ -189,7 +189,7 @@ def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]
         attempt.record_metrics(schema_mismatch=wrong)
 
 
-def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> Past:
+def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> History:
     """Keyed by the server's name, because the embedded one has another port at each start."""
     return calibration.history(attempt, spec.server, facts.model)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from server_bundle.doctor.facts import nvidia, safetensors
 from server_bundle.doctor.facts.machine import Machine
 from server_bundle.doctor.facts.nvidia import Gpu
-from server_bundle.doctor.facts.packages import Inside, ask
+from server_bundle.doctor.facts.packages import Inside, query
 from server_bundle.doctor.facts.safetensors import Checkpoint
 from server_bundle.doctor.flags import Flags
 from server_bundle.plan import version_rules
@@ -36,7 +36,7 @@ class Case:
     @cached_property
     def inside(self) -> Inside:
         """The server's interpreter and what is installed there."""
-        return ask(self.machine, self.plan.python)
+        return query(self.machine, self.plan.python)
 
     @cached_property
     def checkpoint(self) -> Checkpoint:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from server_bundle.doctor.case import SGLANG_KT
 from server_bundle.doctor.facts.machine import Machine
-from server_bundle.doctor.facts.packages import ask
+from server_bundle.doctor.facts.packages import query
 from server_bundle.doctor.flags import Flags
 from server_bundle.plan.launch_plan import LaunchPlan
 
@@ -35,7 +35,7 @@ def plan_of(words: Sequence[str], machine: Machine) -> LaunchPlan:
     model = flags.text("--model-path", "--model")
     if not model:
         raise ValueError("it contains no --model")
-    packages = ask(machine, python).packages
+    packages = query(machine, python).packages
     is_fork = SGLANG_KT in packages or flags.has_any("--kt-")
     engine = SGLANG_KT if is_fork else "sglang"
     return LaunchPlan(

@@ -43,7 +43,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def ask(
+def get(
     url: str,
     key: str | None = None,
     body: Mapping[str, object] | None = None,

@@ -30,7 +30,7 @@ def is_answering(url: str, key: str | None) -> bool:
     """Whether the server answers requests that sglang answers immediately, also during a prefill.
     /health alone gives false alarms (docs/how-it-works.md). A refused key is an answer."""
     for path in ("/model_info", "/v1/models"):
-        answer = http_probe.ask(url + path, key)
+        answer = http_probe.get(url + path, key)
         if answer is None or answer.status not in (200, *_REFUSED):
             return False
     return True
@@ -40,7 +40,7 @@ def warm_up(url: str, model: str, tokens: int, key: str | None) -> Warm:
     """Send one request of at least `tokens` prompt tokens and one token of answer."""
     wanted, read = max(1, tokens), 0
     for _ in range(2):  # a second one for a tokenizer that makes fewer tokens than all known ones
-        answer = http_probe.ask(
+        answer = http_probe.get(
             f"{url}/v1/chat/completions", key, _request(model, wanted), WARM_UP_SECONDS
         )
         if answer is None:

@@ -27,7 +27,7 @@ class RunningServer:
 
 def write(files: ServerFiles, server: RunningServer) -> None:
     """Write the record atomically."""
-    server_folder.put(files.record, json.dumps(asdict(server), indent=1))
+    server_folder.write_private(files.record, json.dumps(asdict(server), indent=1))
 
 
 def read(files: ServerFiles) -> RunningServer | None:

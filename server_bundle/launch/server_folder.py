@@ -46,7 +46,7 @@ class ServerFiles:
         return self.folder / "stop"
 
 
-def put(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write a file (0600) atomically."""
     draft = path.with_name(path.name + ".draft")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

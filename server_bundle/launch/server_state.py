@@ -127,7 +127,7 @@ class ServerState:
 
 def write(files: ServerFiles, server: ServerState) -> None:
     """Write the record atomically."""
-    server_folder.put(files.record, json.dumps(server.to_dict(), indent=1))
+    server_folder.write_private(files.record, json.dumps(server.to_dict(), indent=1))
 
 
 def read(files: ServerFiles) -> ServerState | None:

@@ -131,7 +131,7 @@ def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
             "--python"
         )
     files.folder.mkdir(mode=0o700, exist_ok=True)
-    server_folder.put(files.plan, plan_file.to_json(plan))
+    server_folder.write_private(files.plan, plan_file.to_json(plan))
     if files.log.exists():
         os.replace(files.log, files.last_log)
     command = [

@@ -49,7 +49,7 @@ def down(files: ServerFiles, seconds: float, on_wait: OnWait) -> Stopped | None:
     # found through their parent.
     known = process_tree.members(registry.known_processes(seen.server))
     if seen.is_kept:
-        server_folder.put(files.wish, f"{seconds:g}")
+        server_folder.write_private(files.wish, f"{seconds:g}")
         process_tree.signal_to(seen.server.keeper, signal.SIGTERM)
         _wait(lambda: identity.is_same_process_alive(seen.server.keeper), began, seconds, on_wait)
         process_tree.signal_to(seen.server.keeper, signal.SIGKILL)  # one that hangs

@@ -170,7 +170,7 @@ def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
     reader = _Reader(known)
     for line in stages.read(raw):
         reader.read(line)
-    exception = _telling(reader.of_scheduler) or _telling(reader.exceptions)
+    exception = _worth_showing(reader.of_scheduler) or _worth_showing(reader.exceptions)
     found = _without_consequences(list(reader.found.values()), exception)
     last = _evidence(reader.last)
     if exception is None and last is not None and not any(one.cause.is_fatal for one in found):
@@ -186,7 +186,7 @@ def _evidence(line: StagedLine | None) -> Evidence | None:
     return None if line is None else Evidence(line.number, _around(line.text, 0))
 
 
-def _telling(exceptions: list[Evidence]) -> Evidence | None:
+def _worth_showing(exceptions: list[Evidence]) -> Evidence | None:
     """The last exception that is not just the reaction to another process's end."""
     told = [one for one in exceptions if not one.text.startswith(_OF_THE_LISTENER)]
     return (told or exceptions)[-1] if exceptions else None

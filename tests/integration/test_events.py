@@ -117,13 +117,13 @@ def test_no_more_than_a_batch_is_in_memory(
     monkeypatch.setattr(jobs_events, "_BATCH", 3)
     with Store.open(state) as store:
         assert len(store.events_after(0, 3)) == 3
-        assert jobs_events._put_after(store, 0, None) == 8
+        assert jobs_events._print_after(store, 0, None) == 8
         told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [one["seq"] for one in told] == list(range(1, 9))
         assert [one["job_id"] for one in told] == [job_id for job_id in ids for _ in range(2)]
-        jobs_events._put_after(store, 3, ids[1])
+        jobs_events._print_after(store, 3, ids[1])
         assert json.loads(capsys.readouterr().out)["seq"] == 4
-        assert jobs_events._put_after(store, 8, None) == 8
+        assert jobs_events._print_after(store, 8, None) == 8
 
 
 def test_an_unknown_job_is_3(events: Follow) -> None:

@@ -13,7 +13,7 @@ from ktclient.cli.render import output as render_output
 from ktclient.wording import spoken
 
 if TYPE_CHECKING:
-    from ktclient.batch.enqueue import Handed
+    from ktclient.batch.enqueue import StoredBatch
     from ktclient.batch.preflight import Options
     from ktclient.records.snapshot import Snapshot
 
@@ -129,7 +129,7 @@ def batch(  # noqa: PLR0913 - a command's options
         tellings=delivery.parse_targets(notify, on_done, settings),
     )
     with stored.name_if_interrupted() as name, progress_line.line(is_silent=quiet) as line:
-        handed = batch_enqueue.hand_over(file, options, settings, line.download, name)
+        handed = batch_enqueue.enqueue(file, options, settings, line.download, name)
     if not as_json:
         stored.print_naming(handed.job_id, [handed.job_id])
     if not quiet:
@@ -141,10 +141,10 @@ def batch(  # noqa: PLR0913 - a command's options
 
         job = Job(handed.job_id, settings)
         render_output.print_data(job_details.json_text(job.status().to_dict()))
-    return exit_codes.SUCCEEDED if end is None else _tell_end(end, options, quiet=quiet)
+    return exit_codes.SUCCEEDED if end is None else _print_end(end, options, quiet=quiet)
 
 
-def _explain(handed: Handed, options: Options) -> None:
+def _explain(handed: StoredBatch, options: Options) -> None:
     results, batch = terminal_text.one_line(options.results), handed.batch
     title = terminal_text.one_line(handed.title)
     tokens = "" if batch is None else f", ~{batch.tokens:,} tokens"
@@ -170,7 +170,7 @@ def _explain(handed: Handed, options: Options) -> None:
     render_output.note(f"  come back  ktjob wait {handed.job_id}, or the same command with --wait")
 
 
-def _tell_end(end: Snapshot, options: Options, *, quiet: bool) -> int:
+def _print_end(end: Snapshot, options: Options, *, quiet: bool) -> int:
     if end.state == "SUCCEEDED":
         if not quiet:
             took = units.duration(end.seconds())

@@ -37,10 +37,10 @@ def events(job_id: str | None, follow: bool) -> None:
         _follow(state, job_id)
     elif state.has_database():  # looking creates nothing
         with access.open_recovered(state) as store:
-            _put_after(store, 0, job_id)
+            _print_after(store, 0, job_id)
 
 
-def _put_after(store: Store, seq: int, job_id: str | None) -> int:
+def _print_after(store: Store, seq: int, job_id: str | None) -> int:
     """Print all events after number `seq`. Returns the number of the last one printed."""
     while batch := store.events_after(seq, _BATCH, job_id):
         output.print_data("\n".join(map(_line, batch)))
@@ -80,7 +80,7 @@ def _followed(store: Store, state: StateDir, job_id: str | None) -> bool:
     while not store.is_gone:
         access.recover_and_wake(store, state)
         has_ended = job_id is not None and _has_ended(store, job_id)
-        seq = _put_after(store, seq, job_id)
+        seq = _print_after(store, seq, job_id)
         if has_ended:
             return True
         time.sleep(_LOOK_SECONDS)

@@ -35,17 +35,17 @@ def follow(job_id: str, tail: bool) -> int:
     try:
         end = job.status()
         if end.is_finished and not tail:
-            _put_whole(end)
+            _print_whole(end)
         elif not end.is_finished:
             end = _followed(job, tail)
     except KeyboardInterrupt:
         output.note(f"\n{job_details.detached(job.id, f'ktjob follow {job.id}')}")
         raise
-    _tell_end(end)
+    _print_end(end)
     return exit_codes.code_of_job(end.state, end.cause)
 
 
-def _put_whole(end: Snapshot) -> None:
+def _print_whole(end: Snapshot) -> None:
     if text := _answer(end):
         stream_marks.attempt(end.attempt)
         output.print_data(text)
@@ -138,7 +138,7 @@ class _Page:
         self._has_text = False
 
 
-def _tell_end(end: Snapshot) -> None:
+def _print_end(end: Snapshot) -> None:
     took = f"job {end.id} {end.state.lower()} after {units.duration(end.seconds())}"
     output.note(took if end.state == "SUCCEEDED" else job_details.final_line(end))
     answer_text.remark(end, _answer(end))

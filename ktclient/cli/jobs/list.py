@@ -75,7 +75,7 @@ def list_(  # noqa: PLR0913 - a command's options
     if as_json:
         output.print_data(job_details.json_text(_records(found)))
     elif found.jobs:
-        _put_table(found)
+        _print_table(found)
     else:
         output.note("no job matches" if wanted != Filter() or search else "no jobs yet")
     if (more := found.total - len(found.jobs)) > 0:
@@ -111,7 +111,7 @@ def _records(found: Listing) -> list[dict[str, object]]:
     return records
 
 
-def _put_table(found: Listing) -> None:
+def _print_table(found: Listing) -> None:
     hits = [f"{hit.where}: {hit.text}" for hit in found.found]
     lines = job_table.of_jobs(
         found.jobs, terminal.columns(), coloured=terminal.is_coloured(), submitted=True, found=hits

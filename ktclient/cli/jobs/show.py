@@ -21,7 +21,7 @@ _EVENTS = 20
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Record:
     """The stored data of a job at one moment."""
 
     job: Job
@@ -45,7 +45,7 @@ def show(job_id: str, as_json: bool) -> None:
     """Show everything about a job: its request, attempts with figures, events and next commands."""
     settings = command_settings.load()
     with lookup.open_job(job_id) as (store, job):
-        told = _Told(
+        told = _Record(
             job=job,
             now=snapshot.of_job(store, job),
             attempts=store.attempts(job.id),
@@ -57,7 +57,7 @@ def show(job_id: str, as_json: bool) -> None:
     output.print_data(job_details.json_text(_record(told)) if as_json else _in_words(told))
 
 
-def _record(told: _Told) -> dict[str, object]:
+def _record(told: _Record) -> dict[str, object]:
     spec = json.loads(told.job.spec)
     return {
         **told.now.to_dict(),
@@ -79,7 +79,7 @@ def _attempt_record(attempt: Attempt) -> dict[str, object]:
     return {**record, "pid": attempt.worker.pid}
 
 
-def _in_words(told: _Told) -> str:
+def _in_words(told: _Record) -> str:
     job = told.job
     lines = [job_details.block(told.now)]
     if told.now.task == "prompt":
@@ -145,7 +145,7 @@ def _figure(value: object) -> str:
     return terminal_text.one_line(value if isinstance(value, str) else json.dumps(value))
 
 
-def _event_lines(told: _Told) -> list[str]:
+def _event_lines(told: _Record) -> list[str]:
     hidden = len(told.events) - _EVENTS
     lines = [_field("events", f"{hidden} earlier: ktjob logs {told.job.id}")] if hidden > 0 else []
     for event in told.events[-_EVENTS:]:

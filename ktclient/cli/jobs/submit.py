@@ -62,7 +62,7 @@ def submit(  # noqa: PLR0913 - a command's options
     given_files = collection.gather(files, join=join, raw=raw, encoding=encoding)
     documents = given_files.documents
     handed: list[tuple[str, Forecast]] = []
-    ids = [] if key is None else _known(key, documents, options, settings)
+    ids = [] if key is None else _existing(key, documents, options, settings)
     if not ids:
         options = replace(options, key=key)
         with jobs_stored.name_if_interrupted() as name, progress_line.line(is_silent=quiet) as line:
@@ -71,7 +71,7 @@ def submit(  # noqa: PLR0913 - a command's options
     if not (wait or as_json):
         jobs_stored.print_naming("\n".join(ids), ids)
     if not quiet:
-        forecast_text.tell_passed_over(given_files)
+        forecast_text.print_skipped(given_files)
         if handed:
             _explain(handed, documents, options)
         else:
@@ -85,14 +85,14 @@ def submit(  # noqa: PLR0913 - a command's options
     return 0
 
 
-def _known(
+def _existing(
     key: str, documents: Sequence[Document], options: SubmitOptions, settings: Settings
 ) -> list[str]:
     from ktclient.submission import idempotency
 
     key = idempotency.check(key)
     request = options.request
-    return idempotency.known(key, documents, request.tasks, request.generation, settings)
+    return idempotency.existing(key, documents, request.tasks, request.generation, settings)
 
 
 def _print_records(ids: Sequence[str]) -> None:
@@ -112,7 +112,7 @@ def _explain(
         title = terminal_text.one_line(document.title)
         output.note(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
-    forecast_text.tell_conditions(options.conditions)
+    forecast_text.print_conditions(options.conditions)
     if len(handed) > forecast_text.MOST_LINES:
         output.note("  come back  ktjob wait ID, then ktjob result ID, for each of them")
         return

@@ -72,14 +72,14 @@ class _Remote:
     def _call(
         self,
         argv: list[str],
-        heard: remote_call.Hearing,
+        heard: remote_call.Receiver,
         files: tuple[remote_call.Sent, ...] = (),
         *,
         is_repeatable: bool = True,
         known: str = "",
     ) -> int:
         if heard.said is replies.decode and self._is_typed:
-            heard.said = replies.Said(self._host.name)
+            heard.said = replies.Reply(self._host.name)
         argv = ["--host", "", *argv]  # to run there, whatever KTJOB_HOST is there
         if any("\0" in word for word in argv):
             raise BadInput("an argument holds a NUL character")

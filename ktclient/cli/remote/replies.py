@@ -8,7 +8,7 @@ import re
 import sys
 
 from ktclient.cli.render import output, terminal_text
-from ktclient.remote.call import Hearing
+from ktclient.remote.call import Receiver
 
 _COMMAND = re.compile(rb"\bktjob (wait|result|follow|show|cancel|retry|ask|status|submit|logs)\b")
 
@@ -32,7 +32,7 @@ def decode(data: bytes) -> None:
     print(terminal_text.safe(data.decode(errors="replace")), file=sys.stderr, end="", flush=True)
 
 
-class Said:
+class Reply:
     """Like `said`, and adds `--host NAME` to the commands that a message names."""
 
     def __init__(self, host: str) -> None:
@@ -52,7 +52,7 @@ class Held:
 
     def __init__(self, *, is_quiet: bool = False) -> None:
         self._text, self._pieces = _Text(), list[str]()
-        self.hearing = Hearing(self._out, nothing if is_quiet else decode, begins=self._begins)
+        self.hearing = Receiver(self._out, nothing if is_quiet else decode, begins=self._begins)
 
     @property
     def text(self) -> str:
@@ -66,13 +66,13 @@ class Held:
         self._pieces.append(self._text(data))
 
 
-def live() -> Hearing:
+def live() -> Receiver:
     """Prints output as it arrives; a command that is run again prints it again."""
     text = _Text()
-    return Hearing(lambda data: output.print_part(text(data)), decode, begins=text.anew)
+    return Receiver(lambda data: output.print_part(text(data)), decode, begins=text.anew)
 
 
-def events() -> Hearing:
+def events() -> Receiver:
     """Prints numbered JSON lines (`seq`), each of them once."""
     text, last, rest = _Text(), 0, ""
 
@@ -90,7 +90,7 @@ def events() -> Hearing:
         rest = ""
         text.anew()
 
-    return Hearing(out, decode, begins=begins)
+    return Receiver(out, decode, begins=begins)
 
 
 class Followed:
@@ -103,7 +103,7 @@ class Followed:
         self._text, self._shown, self._again = _Text(), "", ""
         self._is_compared = self._has_mark = False
         self._is_live = not is_tail
-        self.hearing = Hearing(self._out, decode, self._mark, self._begins)
+        self.hearing = Receiver(self._out, decode, self._mark, self._begins)
 
     def _begins(self) -> None:
         self._text.anew()

@@ -18,7 +18,7 @@ MOST_LINES = 8
 """The maximum number of jobs or names that are listed one by one."""
 
 
-def tell_passed_over(given: Collection) -> None:
+def print_skipped(given: Collection) -> None:
     """Print the files of the folders that are not sent, on one line."""
     names = [terminal_text.one_line(name) for name in given.passed_over]
     if names:
@@ -39,7 +39,7 @@ def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> N
     warn_of_prefills(before[: len(before) // len(documents)])
 
 
-def tell_conditions(given: Conditions) -> None:
+def print_conditions(given: Conditions) -> None:
     """Print what the job waits for before it may start."""
     from datetime import datetime, timezone
 

@@ -52,11 +52,11 @@ def doctor(as_json: bool, **given: Any) -> int:
 
 def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
     from ktclient.servers import own_plan
-    from ktclient.servers.own_plan import Wanted
+    from ktclient.servers.own_plan import PlanOptions
     from server_bundle.doctor import command_line
 
     if given["model"]:
-        return own_plan.work_out(Wanted(**given), command_settings.load()).plan
+        return own_plan.work_out(PlanOptions(**given), command_settings.load()).plan
     if not given["extra"]:
         raise click.UsageError("which server? Use --model DIR, or put its command after --")
     try:

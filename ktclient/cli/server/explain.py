@@ -48,7 +48,7 @@ def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: b
             explained = explaining.explain(file, exit_status)
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or error}") from error
-    output.print_data(_json(name, explained) if as_json else "\n".join(_told(name, explained)))
+    output.print_data(_json(name, explained) if as_json else "\n".join(_as_text(name, explained)))
     return (
         exit_codes.SUCCEEDED if explained.is_known or not _failed(explained) else exit_codes.FAILED
     )
@@ -75,12 +75,12 @@ def _failed(explained: Explanation) -> bool:
     return explained.exception is not None and not explained.went_on and not explained.ended
 
 
-def _told(name: str, explained: Explanation) -> list[str]:
+def _as_text(name: str, explained: Explanation) -> list[str]:
     lines = [f"{terminal_text.one_line(name)}: {_how_far(explained)}"]
     for finding in explained.found:
-        lines += ["", *_told_finding(finding)]
+        lines += ["", *_finding_lines(finding)]
     if not explained.is_known:
-        lines += ["", *_told_unknown(explained)]
+        lines += ["", *_unknown_lines(explained)]
     return lines
 
 
@@ -91,33 +91,33 @@ def _how_far(explained: Explanation) -> str:
     return f"{came} and was stopped on request" if explained.ended else came
 
 
-def _told_finding(finding: Finding) -> list[str]:
+def _finding_lines(finding: Finding) -> list[str]:
     cause = finding.cause
     times = f", {finding.times} times" if finding.times > 1 else ""
     word = "FAIL" if cause.is_fatal else "warn"
     return [
         f"{word:<4}  {cause.id}: {cause.title} (at {finding.stage}{times})",
-        *(_told_line(evidence) for evidence in finding.evidence),
+        *(_line_text(evidence) for evidence in finding.evidence),
         f"{_INDENT}cause: {cause.cause}",
         f"{_INDENT}fix: {cause.cure}",
         f"{_INDENT}source: {cause.source}; versions: {cause.versions}",
     ]
 
 
-def _told_line(evidence: Evidence) -> str:
+def _line_text(evidence: Evidence) -> str:
     return f"{_INDENT}line {evidence.number}: {terminal_text.one_line(evidence.text)}"
 
 
-def _told_unknown(explained: Explanation) -> list[str]:
+def _unknown_lines(explained: Explanation) -> list[str]:
     if explained.exception is not None:
         after = "; it served requests after that" if explained.went_on else ""
         head = f"unknown cause; the last exception is{after}"
-        return [head, _told_line(explained.exception)]
+        return [head, _line_text(explained.exception)]
     if explained.ended or explained.last is None or explained.stage in ("prefill", "decode"):
         return ["the log shows no failure"]
     return [
         "the log shows no failure; its last line is",
-        _told_line(explained.last),
+        _line_text(explained.last),
         "if the process is gone: journalctl -k -g 'Out of memory' shows whether it was killed",
     ]
 

@@ -39,12 +39,12 @@ def plan(form: str | None, **given: Any) -> int:
     server's key. It is passed in a file, never on a command line.
     """
     from ktclient.servers import own_plan
-    from ktclient.servers.own_plan import Wanted
+    from ktclient.servers.own_plan import PlanOptions
 
     if not given["model"]:
         raise click.UsageError("which folder are the weights in? Use --model DIR")
     settings = command_settings.load()
-    planned = own_plan.work_out(Wanted(**given), settings)
+    planned = own_plan.work_out(PlanOptions(**given), settings)
     if form is None:
         output.print_data(describe(planned))
         return exit_codes.SUCCEEDED

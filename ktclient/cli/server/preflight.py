@@ -53,10 +53,10 @@ def require(plan: LaunchPlan) -> None:
 
 def in_words(findings: Sequence[Finding]) -> str:
     """The findings for people."""
-    return "\n".join(line for finding in findings for line in _told(finding))
+    return "\n".join(line for finding in findings for line in _finding_lines(finding))
 
 
-def _told(finding: Finding) -> list[str]:
+def _finding_lines(finding: Finding) -> list[str]:
     found = terminal_text.one_line(finding.found)
     lines = [f"{_WORDS[finding.severity.value]:<5}  {finding.about}: {found}"]
     if finding.reason:

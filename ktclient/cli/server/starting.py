@@ -47,11 +47,11 @@ def plan_from(
             raise BadInput(f"the embedded server takes no --{given[0].replace('_', '-')}")
         return None, ()
     from ktclient.servers import own_plan
-    from ktclient.servers.own_plan import Wanted
+    from ktclient.servers.own_plan import PlanOptions
 
     if not options["model"]:
         raise BadInput("which folder are the weights in? Use --model DIR")
-    wanted = Wanted(profile=profile or server_plan.DEFAULT_PROFILE, **options)
+    wanted = PlanOptions(profile=profile or server_plan.DEFAULT_PROFILE, **options)
     planned = own_plan.work_out(wanted, settings)
     if not is_dry:
         own_plan.write_key(planned, settings)

@@ -38,7 +38,7 @@ def status(name: str | None, as_json: bool) -> int:
     Exit code 6 if no server is running.
     """
     settings = command_settings.load()
-    shown, is_running = _kept(settings, name), False
+    shown, is_running = _servers(settings, name), False
     for one in shown:
         is_running |= one.is_running
         load = _load(one, settings.api_key)
@@ -55,7 +55,7 @@ def status(name: str | None, as_json: bool) -> int:
     return exit_codes.SUCCEEDED if is_running or running is not None else exit_codes.NO_SERVER
 
 
-def _kept(settings: Settings, name: str | None) -> list[Observed]:
+def _servers(settings: Settings, name: str | None) -> list[Observed]:
     if name == EMBEDDED:
         return []
     if name is not None:
@@ -101,29 +101,27 @@ def _show(one: Observed, load: Load | None, settings: Settings) -> None:
     if one.why:
         about.append(one.why)
     if one.state == registry.CRASHED:
-        about.append(
-            exit_reason.cause(Path(server.log), server.ended) or _look_yourself(server.log)
-        )
+        about.append(exit_reason.cause(Path(server.log), server.ended) or _explain_hint(server.log))
     output.note(f"  {server.name:<8} {'; '.join(about)}")
     if load is not None:
-        output.note(f"  load     {_told(load, server.pool)}{_ours(settings, server.url)}")
+        output.note(f"  load     {_load_text(load, server.pool)}{_own_jobs(settings, server.url)}")
     if one.leftovers:
         pids = ", ".join(str(left.pid) for left in one.leftovers)
         output.note(f"  left     processes {pids}; end them with: ktserver down {server.name}")
     selection.show(server)
 
 
-def _look_yourself(log: str) -> str:
+def _explain_hint(log: str) -> str:
     return f"cause unknown: ktserver explain {log}"
 
 
-def _told(load: Load, pool: int | None) -> str:
+def _load_text(load: Load, pool: int | None) -> str:
     if load.running is None:
         return "unknown (no --enable-metrics, and /v1/loads does not answer)"
     text = f"{load.running} running, {load.queued} queued, {load.used_tokens:,} tokens in the pool"
     return f"{text} ({load.used_tokens / pool:.0%})" if pool and load.used_tokens else text
 
 
-def _ours(settings: Settings, url: str) -> str:
+def _own_jobs(settings: Settings, url: str) -> str:
     jobs = server_load.running_jobs(settings.state, url)
     return f"; jobs {', '.join(jobs)}" if jobs else ""

@@ -143,7 +143,7 @@ def profiles() -> Items:
     return [(name, "") for name in profile.names()]
 
 
-def servers_of_ours() -> Items:
+def own_servers() -> Items:
     """Servers that ktserver manages on this machine."""
     from ktclient.config import settings as config
     from server_bundle.launch import registry as ours
@@ -188,7 +188,7 @@ def attach(command: click.Command, program: str) -> None:
         name = param.name or ""
         offer = _ARGUMENTS.get((command.name or "", name)) or _BY_NAME.get(name)
         if offer is None and program == "ktserver" and name == "name":
-            offer = servers_of_ours
+            offer = own_servers
         if offer is not None:
             param.type = Completed(offer)
         elif name in _FILES:

@@ -85,7 +85,7 @@ def init(ctx: click.Context) -> None:
 
     if config.path().exists():
         raise BadInput(f"{config.path()} already exists; change it with: ktjob config edit")
-    config_edit.put(config.load(), config_edit.EXAMPLE, lambda new: _checked(ctx, new))
+    config_edit.replace_file(config.load(), config_edit.EXAMPLE, lambda new: _checked(ctx, new))
     output.print_data(str(config.path()))
 
 
@@ -114,7 +114,7 @@ def _change(ctx: click.Context, name: str, value: str | None) -> None:
 
     settings = config.load({**config.environment()}, "")  # a broken file can be fixed
     text = config_edit.changed(settings, name, value)
-    config_edit.put(settings, text, lambda new: _checked(ctx, new))
+    config_edit.replace_file(settings, text, lambda new: _checked(ctx, new))
 
 
 @config_.command()
@@ -135,7 +135,7 @@ def edit(ctx: click.Context) -> None:
             output.note("nothing was changed")
             return
         try:
-            kept = config_edit.put(settings, edited, lambda new: _checked(ctx, new))
+            kept = config_edit.replace_file(settings, edited, lambda new: _checked(ctx, new))
         except BadSetting as error:
             output.note(str(error))
             if not sys.stdin.isatty() or not click.confirm("Edit again?", default=True, err=True):
@@ -176,9 +176,9 @@ def key(ctx: click.Context, server: str) -> None:
     for other in servers.KEY_NAMES:
         if other in _table(settings, server):
             text = config_edit.changed(settings, f"{table}.{other}", None)
-            config_edit.put(settings, text, lambda new: _checked(ctx, new))
+            config_edit.replace_file(settings, text, lambda new: _checked(ctx, new))
     text = config_edit.changed(settings, f"{table}.api_key", keys.KEYRING)
-    config_edit.put(settings, text, lambda new: _checked(ctx, new))
+    config_edit.replace_file(settings, text, lambda new: _checked(ctx, new))
     output.note(f"{about} is in the keyring ({terminal_text.one_line(name)})")
 
 

@@ -52,7 +52,7 @@ def _install(path: Path, old: str | None, dry_run: bool) -> int:
     text = systemd_unit.render(systemd_unit.BootUnit(sys.executable, root, argv, variables))
     if dry_run:
         output.print_data(f"# {path}\n{text}")
-        _put_commands(_ENABLE)
+        _print_commands(_ENABLE)
     else:
         settings.state.create()
         _write(path, text)
@@ -66,7 +66,7 @@ def _remove(path: Path, dry_run: bool, *, is_there: bool) -> int:
     link = path.parent / "default.target.wants" / systemd_unit.NAME
     if dry_run:
         output.print_data(f"# removes {path}")
-        _put_commands(_DISABLE)
+        _print_commands(_DISABLE)
     elif not is_there and not link.is_symlink():
         output.print_data(f"{path} does not exist")
     else:
@@ -84,7 +84,7 @@ _ENABLE = (["daemon-reload"], ["enable", systemd_unit.NAME])
 _DISABLE = (["daemon-reload"],)
 
 
-def _put_commands(commands: tuple[list[str], ...]) -> None:
+def _print_commands(commands: tuple[list[str], ...]) -> None:
     output.print_data("\n".join(f"systemctl --user {' '.join(words)}" for words in commands))
 
 
@@ -96,7 +96,7 @@ def _run(commands: tuple[list[str], ...]) -> None:
             output.note(
                 f"not done yet: {terminal_text.one_line(problem)}. Log in as yourself, then run:"
             )
-            _put_commands(commands[number:])
+            _print_commands(commands[number:])
             return
 
 

@@ -67,7 +67,7 @@ class Sglang:
             return replace(facts, is_busy=True, page=_page(facts.model, {}))
         if answer.status_code != 200:
             return facts
-        known = told(facts, answer.json())
+        known = parse_info(facts, answer.json())
         if time.monotonic() - begun > _INSTANT_SECONDS:
             return replace(known, is_busy=True)
         return _with_load(known, http, patience)
@@ -103,7 +103,7 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def told(facts: ServerFacts, info: Mapping[str, object]) -> ServerFacts:
+def parse_info(facts: ServerFacts, info: Mapping[str, object]) -> ServerFacts:
     """What the body of /server_info adds to the facts. Pure."""
     states = info.get("internal_states")
     state = states[0] if isinstance(states, list) and states else None

@@ -33,7 +33,7 @@ class Inside:
     trouble: str = ""
 
 
-def ask(machine: Machine, python: str) -> Inside:
+def query(machine: Machine, python: str) -> Inside:
     """Run an interpreter to read its version and packages."""
     answer = machine.run([python, "-W", "ignore", "-c", SCRIPT])
     if answer is None:

@@ -10,7 +10,7 @@ import pytest
 
 from ktclient.planning import prefill_time
 from ktclient.planning.prefill_time import Sample
-from ktclient.planning.progress import HISTORY, STREAM, Past, Prefill, Prompt
+from ktclient.planning.progress import HISTORY, STREAM, History, Prefill, Prompt
 from ktclient.servers import gauges
 from ktclient.servers.gauges import LOADS, METRICS, Reading
 
@@ -24,21 +24,21 @@ def counted(tokens: int, waiting: int = 0) -> Reading:
     return Reading(METRICS, tokens, waiting)
 
 
-def alone(tokens: int = 10_000, past: Past | None = None) -> Prefill:
+def alone(tokens: int = 10_000, past: History | None = None) -> Prefill:
     """A prefill that found its server idle, sent at 100 s."""
-    prefill = Prefill(Prompt(tokens, tokens), past or Past())
+    prefill = Prefill(Prompt(tokens, tokens), past or History())
     prefill.read(IDLE, 99.0)
     prefill.sent(100.0)
     return prefill
 
 
-def of_long() -> Past:
+def of_long() -> History:
     """What the recording `long` taught."""
     end = H100["first_token"]["long"]["seconds"]
     looks = [Sample(done, at) for at, done in H100["polls"]["long"] if at < end]
     kept = tuple(prefill_time.progress([*looks, Sample(TOKENS, end)]))
     lag = prefill_time.lag_of(end, TOKENS, prefill_time.fit_model(kept))
-    return Past((kept,), lag, prefill_time.fit_model([], [kept], lag=lag))
+    return History((kept,), lag, prefill_time.fit_model([], [kept], lag=lag))
 
 
 def test_nothing_moves_and_nothing_is_known() -> None:

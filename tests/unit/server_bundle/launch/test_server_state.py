@@ -161,7 +161,7 @@ def test_a_note_is_the_same_after_a_file(tmp_path: Path) -> None:
 def test_a_note_that_is_none_is_no_server(tmp_path: Path, text: str) -> None:
     """Another version's, or half of one."""
     files = ServerFiles(tmp_path)
-    server_folder.put(files.record, text)
+    server_folder.write_private(files.record, text)
     assert read_note(files) is None
     assert registry.inspect(files) is None
 

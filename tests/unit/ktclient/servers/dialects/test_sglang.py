@@ -29,21 +29,21 @@ def facts(model: str = "m") -> ServerFacts:
 
 def test_the_recorded_kt_server() -> None:
     """Served as DeepSeek V4, whose page is 256 whatever is said."""
-    known = sglang.told(facts("DeepSeek-V4-Flash"), info("kt"))
+    known = sglang.parse_info(facts("DeepSeek-V4-Flash"), info("kt"))
     assert (known.pool, known.max_running, known.chunk, known.page) == (964_864, 2, 4_096, 256)
     assert (known.has_prefix_cache, known.progress) == (False, "metrics")
 
 
 def test_the_recorded_upstream_server() -> None:
     """With a prefix cache."""
-    known = sglang.told(facts(), info("upstream"))
+    known = sglang.parse_info(facts(), info("upstream"))
     assert (known.pool, known.max_running, known.chunk, known.page) == (2_400_000, 32, 32_768, 1)
     assert known.has_prefix_cache is True
 
 
 def test_no_key_leaves_the_answer() -> None:
     """/server_info holds it in clear."""
-    told = sglang.told(facts(), {**info("kt"), "api_key": "sk-1", "admin_api_key": "sk-2"})
+    told = sglang.parse_info(facts(), {**info("kt"), "api_key": "sk-1", "admin_api_key": "sk-2"})
     assert "sk-" not in repr(told)
 
 
@@ -51,7 +51,7 @@ def test_no_key_leaves_the_answer() -> None:
 def test_what_is_no_number_stays_unknown(value: object) -> None:
     """sglang says -1 for off; others may say anything."""
     names = ("max_total_num_tokens", "max_running_requests", "chunked_prefill_size", "page_size")
-    known = sglang.told(facts(), {**dict.fromkeys(names, value), "internal_states": value})
+    known = sglang.parse_info(facts(), {**dict.fromkeys(names, value), "internal_states": value})
     assert (known.pool, known.max_running, known.chunk, known.page) == (None,) * 4
 
 

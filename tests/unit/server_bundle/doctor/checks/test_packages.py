@@ -159,11 +159,11 @@ def test_an_interpreter_that_does_not_answer(
 def test_a_real_interpreter_tells_of_itself(tmp_path: Path) -> None:
     """This one: its version, and versions by normalised names; a line before it does no harm."""
     (tmp_path / "sitecustomize.py").write_text("print('loaded by somebody')")
-    asked = packages.ask(Machine(), sys.executable)
+    asked = packages.query(Machine(), sys.executable)
     assert asked.version == ".".join(str(part) for part in sys.version_info[:3])
     assert {"ktjob", "pytest-timeout", "click"} <= set(asked.packages)
-    assert packages.ask(Machine(), "/nowhere/python").trouble == "no such program"
-    assert packages.ask(Machine(), str(tmp_path)).trouble == "no such program"
+    assert packages.query(Machine(), "/nowhere/python").trouble == "no such program"
+    assert packages.query(Machine(), str(tmp_path)).trouble == "no such program"
 
 
 def test_a_program_that_fails_and_one_that_is_not_there() -> None:
@@ -176,6 +176,6 @@ def test_a_program_that_fails_and_one_that_is_not_there() -> None:
 @pytest.mark.real_sglang
 def test_the_real_sglang_kt_is_seen() -> None:
     """In the venv that KTJOB_REAL_SGLANG names."""
-    asked = packages.ask(Machine(), f"{VENV}/bin/python")
+    asked = packages.query(Machine(), f"{VENV}/bin/python")
     assert asked.trouble == ""
     assert {"sglang-kt", "torch", "transformers-kt", "fastapi"} <= set(asked.packages)
