@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ktclient.planning import prefill_time
 from ktclient.planning.prefill_time import Countdown, PrefillModel, Sample
+from ktclient.records import phases
 from ktclient.servers.gauges import Reading
 
 STREAM = "stream"
@@ -159,7 +160,7 @@ class Prefill:
             remaining = self._countdown.show(remaining, now, has_reason=changed)
             self._reason = reason
         return Progress(
-            phase="prefill" if moves and not self._is_queued else "waiting",
+            phase=phases.PREFILL if moves and not self._is_queued else phases.WAITING,
             done=self._shown(total, knows_share),
             total=total if knows_share else None,
             tokens_per_second=self._rate(),

@@ -8,7 +8,7 @@ from jobs.errors import StoreUnusable
 from jobs.model import Job, Status
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
-from ktclient.records import snapshot
+from ktclient.records import phases, snapshot
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.wording import spoken
 
@@ -107,7 +107,7 @@ def _head(store: Store, running: list[Job]) -> Position | None:
     if not running:
         return None
     first = snapshot.of_job(store, min(running, key=lambda job: (job.started_at or "", job.seq)))
-    return Position(first.id, first.phase == "decode", first.eta_seconds)
+    return Position(first.id, first.phase == phases.DECODE, first.eta_seconds)
 
 
 def _jobs(number: int) -> str:

@@ -1,10 +1,39 @@
-"""The names of a job's phases, as the worker writes them and people read them."""
+"""The phases of a running job, as its worker writes them and people read them.
+
+They are data: printed as they are, also by `--json`. A job that starts the embedded server writes
+that start's own steps as phases too.
+"""
 
 from __future__ import annotations
 
+STARTING = "starting"
+"""Claimed; what `jobs.store` writes with the claim."""
+PREPARING = "preparing"
+"""Looking for the embedded server, or starting it."""
+CONNECTING = "connecting"
 WAITING_FOR_SERVER = "waiting for the server"
-"""The phase of a job whose server accepts no requests; the figure `last_refusal` has the reason."""
-
-
+"""The server does not accept requests; the metric `last_refusal` has the reason."""
+WAITING_FOR_LAST_ATTEMPT = "waiting for the last attempt to end on the server"
+"""The request of an earlier attempt is still computed (a ghost prefill)."""
+SENDING = "sending"
+WAITING = "waiting"
+"""Sent, and nothing read yet as far as the server shows."""
+PREFILL = "prefill"
+DECODE = "decode"
 NOT_ANSWERING = "not answering"
-"""The phase of a job whose server has not answered for a minute; done and total are seconds."""
+"""The server has answered no query for a minute. `done` and `total` are seconds then."""
+
+BEFORE_SENDING = frozenset(
+    (STARTING, PREPARING, CONNECTING, WAITING_FOR_SERVER, WAITING_FOR_LAST_ATTEMPT)
+)
+"""In these the server has nothing to compute for the attempt."""
+
+STORING_REQUESTS = "storing requests"
+RUNNING_REQUESTS = "asking"
+WRITING_RESULTS = "writing results"
+"""Of a batch: its own steps, while its requests are jobs of their own."""
+
+READING_PARTS = "reading parts"
+COMBINING_PARTS = "combining parts"
+WRITING_ANSWER = "writing"
+"""Of a document in parts."""

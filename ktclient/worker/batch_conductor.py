@@ -17,6 +17,7 @@ from ktclient.batch.result_files import ResultFiles
 from ktclient.batch.results import Answered
 from ktclient.batch.spec import BatchSpec, Request
 from ktclient.errors import ResultsUnwritable
+from ktclient.records import phases
 from ktclient.wording import quote
 
 _SLICE = 500
@@ -29,12 +30,12 @@ def conduct(running: RunningAttempt) -> None:
     """Run a batch. Raises `PartFailed` if a request failed, and `ResultsUnwritable`; the job's
     output has all results in both cases."""
     spec = BatchSpec.from_json(running.spec)
-    running.enter_phase("storing requests")
+    running.enter_phase(phases.STORING_REQUESTS)
     names = _store(running, spec)
-    running.enter_phase("asking")
+    running.enter_phase(phases.RUNNING_REQUESTS)
     tell = _ProgressReport(running, len(names), spec.results).tell
     ended = conductor.wait_for_parts(running, len(names), tolerant=True, look=tell)
-    running.enter_phase("writing results")
+    running.enter_phase(phases.WRITING_RESULTS)
     parts = {part.part: part for part in ended}
     _write(running, spec, [parts[name] for name in names])
     failed = [parts[name] for name in names if not _is_answered(parts[name])]

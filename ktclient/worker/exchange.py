@@ -16,6 +16,7 @@ from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
 from ktclient.prompts import answer_schema, tasks
+from ktclient.records import phases
 from ktclient.request import filters, stream
 from ktclient.request.liveness import LivenessProbe
 from ktclient.request.stream import LongRequest, StreamEvent
@@ -174,7 +175,7 @@ def _stream_to_reporter(
     attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
     """Follow the stream to its end, and report each event."""
-    attempt.enter_phase("sending")
+    attempt.enter_phase(phases.SENDING)
     for event in events:
         reporter.report(event)
         if not attempt.heartbeat():

@@ -23,7 +23,7 @@ from ktclient.errors import (
     StreamCut,
 )
 from ktclient.planning.prefill_time import PrefillModel
-from ktclient.records.phases import WAITING_FOR_SERVER
+from ktclient.records import phases
 from ktclient.servers import queries
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.wording import spoken
@@ -49,12 +49,6 @@ _UNANSWERED = frozenset(
     )
 )
 """Causes of an attempt's end that are not an answer of the server."""
-
-
-_ENDING = "waiting for the last attempt to end on the server"
-
-
-_UNSENT = ("starting", "preparing", "connecting", WAITING_FOR_SERVER, _ENDING)
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ class GhostPrefills:
         attempts, self._attempts = self._attempts, []
         if not attempts:
             return
-        attempt.enter_phase(_ENDING)
+        attempt.enter_phase(phases.WAITING_FOR_LAST_ATTEMPT)
         for one in attempts:
             rid = one.rid
             call_in_thread(attempt, lambda rid=rid: queries.abort(facts, api_key, rid))  # type: ignore[misc]
@@ -111,7 +105,7 @@ class GhostPrefills:
 
 def _may_compute(attempt: Attempt) -> bool:
     """Whether the server may still compute it because it does not know that its client is gone."""
-    return attempt.cause in _UNANSWERED and attempt.phase not in _UNSENT
+    return attempt.cause in _UNANSWERED and attempt.phase not in phases.BEFORE_SENDING
 
 
 def _since_end(attempts: Sequence[Attempt]) -> float:

@@ -10,6 +10,7 @@ import time
 from jobs import clock
 from jobs.worker.attempt import RunningAttempt
 from ktclient.planning.progress import Prefill, Progress
+from ktclient.records import phases
 from ktclient.records.phases import NOT_ANSWERING
 from ktclient.request.events import Completed, Prefilled, Sent, Text
 from ktclient.request.liveness import AnswersAgain, NotAnswering
@@ -67,7 +68,7 @@ class Reporter:
         if isinstance(event, Sent):
             self.sent_at = time.monotonic()
             self._prefill.sent(self.sent_at)
-            self._enter("waiting")
+            self._enter(phases.WAITING)
         elif isinstance(event, Prefilled):
             self._prefill.told(event.done, event.total, time.monotonic())
         elif isinstance(event, Text):
@@ -114,7 +115,7 @@ class Reporter:
             self._first_at = self._written_at = time.monotonic()
             self._watcher.stop()
             self._attempt.record_metrics(tokens_per_second=None, eta_seconds=None)
-        self._enter("decode")
+        self._enter(phases.DECODE)
         self._pieces += 1
         now = self._stepped_at = time.monotonic()
         if now - self._written_at >= WRITE_SECONDS:

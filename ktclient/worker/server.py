@@ -6,6 +6,7 @@ from jobs import clock
 from jobs.errors import WorkCancelled
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
+from ktclient.records import phases
 from ktclient.records.phases import WAITING_FOR_SERVER
 from ktclient.servers import listening, memory, probe, survey
 from ktclient.servers.dialects.dialect import ServerFacts
@@ -49,10 +50,10 @@ def find(attempt: RunningAttempt, spec: JobSpec, settings: config.Settings) -> S
     """Find the server; start the embedded one if the job names it."""
     if spec.server != config.EMBEDDED:
         if attempt.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
-            attempt.enter_phase("connecting")
+            attempt.enter_phase(phases.CONNECTING)
         url, key = spec.server, settings.key_for(spec.server)
     else:
-        attempt.enter_phase("preparing")
+        attempt.enter_phase(phases.PREPARING)
         running = embedded.ensure_up(attempt.state.server, settings.cache, _report_start(attempt))
         url, key = running.url, None
     facts = call_in_thread(attempt, lambda: probe.probe(url, key, spec.model))

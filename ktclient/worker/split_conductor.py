@@ -14,6 +14,7 @@ from jobs.model import Job, NewJob
 from jobs.worker import conductor
 from jobs.worker.attempt import RunningAttempt
 from ktclient.prompts.tasks import Kind, Task
+from ktclient.records import phases
 from ktclient.splitting import part_prompts, reduce
 from ktclient.splitting.reduce import Item
 from ktclient.splitting.split_plan import ANSWER, HEADING_TOKENS, Plan
@@ -21,8 +22,6 @@ from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.tokens.estimate import Estimate
 
-READING, COMBINING, WRITING = "reading parts", "combining parts", "writing"
-"""The phases."""
 _OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
 _INSTRUCTION_TOKENS = 256
 """An upper bound in tokens for the instruction about the answers, and a chat template."""
@@ -58,7 +57,7 @@ class _Family:
     def read(self) -> list[Item]:
         """The answer to each chunk."""
         text = self._running.document().decode()
-        self._running.enter_phase(READING)
+        self._running.enter_phase(phases.READING_PARTS)
         new = [
             self._part(
                 str(chunk.number),
@@ -75,7 +74,7 @@ class _Family:
 
     def combine(self, level: int, groups: Sequence[Sequence[Item]]) -> list[Item]:
         """One answer from each group; all of them together would not fit into one request."""
-        self._running.enter_phase(COMBINING)
+        self._running.enter_phase(phases.COMBINING_PARTS)
         new = [
             self._combining(f"{level}.{number}", group, is_last=False)
             for number, group in enumerate(groups, 1)
@@ -85,7 +84,7 @@ class _Family:
 
     def write(self, items: Sequence[Item]) -> None:
         """Combine all answers into the final one, streaming its text."""
-        self._running.enter_phase(WRITING)
+        self._running.enter_phase(phases.WRITING_ANSWER)
         conductor.add(self._running, [self._combining(ANSWER, items, is_last=True)])
         last = conductor.stream_part_output(self._running, ANSWER)
         self._tell_figures(last)
