@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.commands import Run
 
 from ktclient import errors, submit_long
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PERSON: dict[str, object] = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "place": {"type": "string"}},
@@ -21,18 +19,10 @@ PERSON: dict[str, object] = {
 }
 
 
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A story.")
     (tmp_path / "person.json").write_text(json.dumps(PERSON))
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 def test_the_answer_is_data(run: Run, tmp_path: Path) -> None:

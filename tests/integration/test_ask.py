@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.commands import Run
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -19,19 +18,6 @@ from ktclient.config import settings as config
 from ktclient.submission import followup
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 def test_another_question_needs_no_file(run: Run, tmp_path: Path) -> None:

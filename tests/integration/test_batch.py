@@ -17,6 +17,7 @@ import pytest
 from fake_sglang.process import fake_sglang
 from support import batches
 from support.batches import asked, read, request, said
+from support.commands import Run
 
 from jobs import errors as jobs_errors
 from jobs.model import Job
@@ -26,7 +27,6 @@ from jobs.store.store import Store
 from ktclient import errors, submit_batch
 from ktclient.records import access
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Until = Callable[..., object]
 QUICK = """
 import sys
@@ -36,17 +36,6 @@ runner.REST_SECONDS, runner.TICK_SECONDS = 0.05, 0.1
 runner.main(sys.argv[1:])
 """
 """A runner in which a job whose worker was killed does not rest for five seconds."""
-
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture

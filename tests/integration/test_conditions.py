@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from fake_sglang.process import FakeServer, fake_sglang
+from fake_sglang.process import FakeServer
+from support.commands import Run
 
 from jobs import clock
 from jobs.model import Job as Row
@@ -20,28 +20,12 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors, submit_long, submit_questions
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Until = Callable[..., object]
 
 
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A story.")
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    with fake_sglang(tmp_path, "--answer", "Well.") as server:
-        monkeypatch.setenv("KTJOB_SERVER", server.url)
-        yield server
 
 
 def row(state: StateDir, job_id: str) -> Row:

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_sglang.process import FakeServer, fake_sglang
+from fake_sglang.process import FakeServer
+from support.commands import Run
 
 from ktclient import submit_long
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("A story.")
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    with fake_sglang(tmp_path, "--answer", "Well.") as server:
-        monkeypatch.setenv("KTJOB_SERVER", server.url)
-        yield server
 
 
 FULL = ("--system", "You are terse.", "--temperature", "0.3", "--thinking", "on")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 from fake_sglang.process import fake_sglang
+from support.commands import Run
 
 from jobs.model import Capacity, Identity, NewJob, Outcome
 from jobs.store.state_dir import StateDir
@@ -20,19 +19,6 @@ from ktclient.cli.ktserver import ktserver
 from ktclient.cli.render import next_steps
 from ktclient.prompts.tasks import task
 from ktclient.submission.spec import JobSpec
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:

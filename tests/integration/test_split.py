@@ -7,12 +7,12 @@ import os
 import random
 import re
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support.commands import Run
 
 from jobs.model import Job as Row
 from jobs.store.state_dir import StateDir
@@ -20,7 +20,6 @@ from jobs.store.store import Store
 from ktclient import Job, errors, submit_long
 
 Until = Callable[..., object]
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 STORY = "It was a dark and stormy night; the rain fell in torrents, but not for ever.\n\n"
 SMALL = ("--window", "8192", "--pool", "20000", "--tokens-per-char", "0.2")
 """A window like that of the embedded model. The double counts by characters, and we by DeepSeek
@@ -29,17 +28,6 @@ V4's vocabulary: a little more than this."""
 
 def archive(chapters: int, stories: int) -> str:
     return "".join(f"Chapter {n}\n\n{STORY * stories}" for n in range(1, chapters + 1))
-
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 def parts_of(state: StateDir, job: Job) -> list[Row]:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.commands import Run
 
 from ktclient import errors, submit_files
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
     (tmp_path / "in/sub").mkdir(parents=True)
     (tmp_path / "in/b.txt").write_text("The second story.")
     (tmp_path / "in/sub/c.txt").write_text("The third story.")
     (tmp_path / "in/x.png").write_bytes(b"\x89PNG\r\n\x1a\n\0")
     (tmp_path / "a.txt").write_text("The first story.")
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 def test_each_file_is_asked_each_question(run: Run, tmp_path: Path) -> None:

@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.commands import Run
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import errors, submit_questions
 from ktclient.submission.spec import JobSpec
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 STORY = "It was a dark and stormy night; the rain fell in torrents.\n" * 3_000
 TWO = ("--ask", "Who?", "--ask", "Where?")
-
-
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path) -> Run:
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
 
 
 @pytest.fixture

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fake_sglang.process import FakeServer, fake_sglang
+from fake_sglang.process import FakeServer
+from support.commands import Run
 
 from ktclient import submit_long
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 MINE = 'prompt = "For $who: what is in $title?"\nsystem = "Be terse."\nmax_tokens = 99\n'
 
 
-@pytest.fixture
-def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.txt").write_text(f"Story {name}: $who.")
     (tmp_path / "config" / "templates").mkdir(parents=True)
     (tmp_path / "config" / "templates" / "mine.toml").write_text(MINE)
-
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
-    with fake_sglang(tmp_path, "--answer", "Well.") as server:
-        monkeypatch.setenv("KTJOB_SERVER", server.url)
-        yield server
 
 
 def test_each_document_is_asked_by_its_own_name(run: Run, server: FakeServer) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from server_bundle.doctor import Machine
+from server_bundle import doctor
+from server_bundle.doctor import Finding, Machine, Severity
 from server_bundle.doctor.facts.commands import Answer
 from server_bundle.doctor.facts.machine import Space
 from server_bundle.plan.launch_plan import LaunchPlan
@@ -167,3 +168,9 @@ def guide(model: Path, *more: str, **changes: Any) -> LaunchPlan:
 def listening(box: Recorded, address: str, port: int = 40001, table: str = "proc/net/tcp") -> None:
     """A socket, by the kernel's table; its inode is 4711."""
     box.files[table] += f"   0: {address}:{port:04X} 00000000:0000 0A 0:0 0:0 0 0 0 4711 1 0\n"
+
+
+def trouble(box: Recorded, plan: LaunchPlan) -> list[Finding]:
+    """What the doctor complains about."""
+    found = doctor.examine(plan, box.machine())
+    return [one for one in found if one.severity is not Severity.OK]

@@ -7,32 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.machines import GIB, Recorded, guide, listening, recorded, weights
+from support.machines import GIB, Recorded, guide, listening, trouble
 
 from server_bundle import doctor
-from server_bundle.doctor import Finding, Severity
-from server_bundle.plan.launch_plan import LaunchPlan
+from server_bundle.doctor import Severity
 
 Change = Callable[[Recorded], object]
 SMI = "nvidia-smi --query-gpu"
 CPU, STATUS, MEMINFO = "proc/cpuinfo", "proc/self/status", "proc/meminfo"
 MOUNTS, LIMITS = "proc/self/mountinfo", "proc/self/limits"
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Recorded:
-    """The guide's: 4 x RTX 5090, 2 x 64 cores, 256 GB."""
-    return recorded("four-5090", tmp_path / "root")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return weights(tmp_path / "DeepSeek-V4-Flash")
-
-
-def trouble(box: Recorded, plan: LaunchPlan) -> list[Finding]:
-    found = doctor.examine(plan, box.machine())
-    return [one for one in found if one.severity is not Severity.OK]
 
 
 def test_the_guides_own_machine_is_well(box: Recorded, model: Path) -> None:

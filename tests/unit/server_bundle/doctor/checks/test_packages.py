@@ -7,27 +7,10 @@ from pathlib import Path
 
 import pytest
 from conformance.sglang_kt import VENV
-from support.machines import Recorded, guide, recorded, weights
+from support.machines import Recorded, guide, trouble
 
-from server_bundle import doctor
-from server_bundle.doctor import Finding, Machine, Severity
+from server_bundle.doctor import Machine, Severity
 from server_bundle.doctor.facts import commands, packages
-from server_bundle.plan.launch_plan import LaunchPlan
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Recorded:
-    return recorded("four-5090", tmp_path / "root")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return weights(tmp_path / "DeepSeek-V4-Flash")
-
-
-def trouble(box: Recorded, plan: LaunchPlan) -> list[Finding]:
-    found = doctor.examine(plan, box.machine())
-    return [one for one in found if one.severity is not Severity.OK]
 
 
 @pytest.mark.parametrize(

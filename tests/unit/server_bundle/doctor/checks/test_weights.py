@@ -6,22 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from support.machines import Recorded, guide, recorded, safetensors, weights
+from support.machines import Recorded, guide, safetensors, weights
 
 from server_bundle import doctor
 from server_bundle.doctor import Finding, Severity
 from server_bundle.doctor.facts import safetensors as reading
 from server_bundle.plan.launch_plan import LaunchPlan
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Recorded:
-    return recorded("four-5090", tmp_path / "root")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return weights(tmp_path / "DeepSeek-V4-Flash")
 
 
 def about_weights(box: Recorded, plan: LaunchPlan) -> list[Finding]:

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-from support.machines import Recorded, guide, listening, recorded, weights
+from support.machines import Recorded, guide, listening, recorded, trouble
 
 from server_bundle import doctor
-from server_bundle.doctor import Finding, Severity
-from server_bundle.plan.launch_plan import LaunchPlan
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Recorded:
-    """The guide's: 4 x RTX 5090, 2 x 64 cores, 256 GB."""
-    return recorded("four-5090", tmp_path / "root")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return weights(tmp_path / "DeepSeek-V4-Flash")
-
-
-def trouble(box: Recorded, plan: LaunchPlan) -> list[Finding]:
-    found = doctor.examine(plan, box.machine())
-    return [one for one in found if one.severity is not Severity.OK]
+from server_bundle.doctor import Severity
 
 
 def test_who_has_the_port_is_named(box: Recorded, model: Path) -> None:
