@@ -49,11 +49,12 @@ from jobs.processes import identity  # noqa: E402
 from jobs.store.state_dir import StateDir  # noqa: E402
 from jobs.store.store import Store  # noqa: E402
 from ktclient import Job, submit_long  # noqa: E402
-from ktclient.api import submit  # noqa: E402
 from ktclient.config import settings as config  # noqa: E402
 from ktclient.documents import document as documents  # noqa: E402
-from ktclient.planning import options as planning_options  # noqa: E402
+from ktclient.planning.options import RequestOptions  # noqa: E402
 from ktclient.prompts import tasks  # noqa: E402
+from ktclient.submission import enqueue  # noqa: E402
+from ktclient.submission.options import SubmitOptions  # noqa: E402
 from ktclient.tokens import bundled  # noqa: E402
 from ktclient.tokens.counter import Counter  # noqa: E402
 
@@ -219,9 +220,11 @@ def by_ktjob(server: FakeServer, asks: Sequence[Ask], speed: float, *, for_small
 def _submit(ask: Ask, server: FakeServer, priority: int) -> Job:
     """As `ktjob submit` does."""
     task = tasks.task(True, None, None)
-    options = planning_options.Options(task, MAX_TOKENS, server=server.url, priority=priority)
+    request = RequestOptions(task, MAX_TOKENS, server=server.url)
+    options = SubmitOptions(request, priority)
     document = documents.from_text(ask.document, "text")
-    return submit.submit(document, options, config.load())[0]
+    (job_id, _), *_ = enqueue.enqueue(document, options, config.load())
+    return Job(job_id)
 
 
 def _end_of(state: StateDir, job_id: str) -> float | None:
