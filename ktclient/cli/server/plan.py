@@ -41,6 +41,7 @@ def plan(form: str | None, **given: Any) -> int:
     from ktclient.servers import own_plan
     from ktclient.servers.own_plan import PlanOptions
 
+    own_plan.require_profile(given["profile"])
     if not given["model"]:
         raise click.UsageError("which folder are the weights in? Use --model DIR")
     settings = command_settings.load()
