@@ -1,6 +1,7 @@
-"""`python -m jobs.detach`: the old name of `jobs.processes.detach`.
+"""`python -m jobs.detach`: the name by which detached processes are started.
 
-A runner of an earlier layout that is still alive starts processes by this name.
+It is written in systemd units, and live processes of every version use it, so it stays. The work
+itself is in `jobs/processes/detach.py`.
 """
 
 from __future__ import annotations

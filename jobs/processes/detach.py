@@ -42,7 +42,7 @@ LEAVE_SECONDS = 6.0
 """Timeout for systemd-run to create a scope, which usually takes some 20 ms."""
 
 
-_MIDDLE = [sys.executable, "-m", "jobs.processes.detach"]
+_MIDDLE = [sys.executable, "-m", "jobs.detach"]
 
 
 def spawn(
@@ -57,9 +57,16 @@ def spawn(
     """Start `argv` detached and return the line with which it reports that it is ready.
 
     The program must call `say_ready`. Raises `DetachFailed`, with the end of the log, when the
-    program ends before that or does not report within `ready_seconds`.
+    program ends before that or does not report within `ready_seconds`, or when ktjob's own files
+    are being replaced.
     """
-    from jobs.system import logout
+    try:
+        from jobs.system import logout
+    except ImportError as error:  # the program's files were removed or are being replaced
+        raise DetachFailed(
+            f"{' '.join(argv[:4])} could not be started: ktjob's program files have changed "
+            f"({error}). Wait for the upgrade to end, then run any ktjob command"
+        ) from error
 
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
@@ -238,7 +245,7 @@ def main(argv: Sequence[str]) -> NoReturn:
 
     With --stay it executes `argv` without a fork: for a parent that watches it, such as systemd.
     """
-    parser = argparse.ArgumentParser(prog="jobs.processes.detach")
+    parser = argparse.ArgumentParser(prog="jobs.detach")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--stay", action="store_true")
     parser.add_argument("argv", nargs="+")

@@ -30,6 +30,7 @@ from jobs.runner.runner_lock import RunnerLock, log
 from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
+from jobs.system import logout as logout  # used to start the next runner, when files may be gone
 from jobs.upkeep import log_rotation
 from jobs.worker import process, recovery
 from jobs.worker.attempt import Perform

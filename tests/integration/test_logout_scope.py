@@ -1,4 +1,4 @@
-"""`jobs.processes.detach.spawn` in a login session that logind will kill: a stand-in systemd-run.
+"""`detach.spawn` in a login session that logind will kill: a stand-in systemd-run.
 
 The stand-in does what the real one does with a scope: it becomes the command. Real processes,
 pipes and environment; tests/acceptance/test_logout.py has the real one.
@@ -103,7 +103,7 @@ def test_it_starts_in_a_scope_with_all_that_it_needs(
     assert is_detached
     (call,) = calls(record)
     assert {"--user", "--scope", "--collect", "--property=OOMPolicy=continue"} <= set(call)
-    assert call[call.index("--") + 1 :] == [sys.executable, "-m", "jobs.processes.detach"]
+    assert call[call.index("--") + 1 :] == [sys.executable, "-m", "jobs.detach"]
 
 
 def test_an_older_systemd_that_does_not_know_the_property(

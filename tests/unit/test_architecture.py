@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "jobs.store": {"jobs.processes", "jobs.system"},
     "jobs.upkeep": {"jobs.store", "jobs.processes"},
     "jobs.worker": {"jobs.store", "jobs.processes"},
-    "jobs.runner": {"jobs.worker", "jobs.upkeep", "jobs.store", "jobs.processes"},
+    "jobs.runner": {"jobs.worker", "jobs.upkeep", "jobs.store", "jobs.processes", "jobs.system"},
     # server_bundle: sees of jobs only processes and what the system says, never the store
     "server_bundle.plan": {"jobs.system"},
     "server_bundle.logs": set(),
@@ -94,6 +94,7 @@ MAY_IMPORT = {
     "ktclient.__main__": {"cli"},
     "ktclient.work": {"worker", "notify"},
     "jobs.detach": {"jobs.processes"},
+    "jobs.logout": {"jobs.system"},
     "jobs": set(),
     "server_bundle": set(),
     "server_bundle.sglang_entry": set(),
