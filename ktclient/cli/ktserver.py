@@ -18,7 +18,7 @@ from ktclient.cli.help import Program
 def ktserver() -> None:
     """Start, watch and stop inference servers on this machine.
 
-    Without a profile that is the embedded one: a small real model for machines without a GPU.
+    The default is the embedded server: a small real model for machines without a GPU.
     """
 
 

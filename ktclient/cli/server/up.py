@@ -56,7 +56,7 @@ def up(
     Without a profile this is the embedded server: the first start downloads its model (93 MB), and
     it stops after half an hour without a request. Every other server runs until `ktserver down`.
     Ctrl-C only detaches; the start continues. An ERROR of `ktserver doctor` prevents the start,
-    except with --plan, which is used without checks.
+    except with --plan, which skips the checks.
     """
     settings = command_settings.load()
     is_checked = not no_check and options["plan_file"] is None
