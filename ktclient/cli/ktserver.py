@@ -12,7 +12,7 @@ from ktclient.cli.help import Program
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=exit_codes.TABLE,
+    epilog=exit_codes.SERVER_TABLE,
 )
 @click.version_option(__version__, prog_name="ktserver")
 def ktserver() -> None:
