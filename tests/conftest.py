@@ -59,8 +59,8 @@ ON_REQUEST: dict[str, Callable[[], str | None]] = {
     "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
 }
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
-LONG = {"test_kill_points.py", "test_link.py", "test_poll_lease.py", "test_progress_log.py"}
-"""Files whose tests take as long as those of tests/acceptance."""
+LONG = "long"
+"""The marker of tests that take as long as those of tests/acceptance."""
 ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
     "&& sudo -E $(which pytest)"
@@ -85,6 +85,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.option.everything |= _names_tests(config)
+    config.addinivalue_line(
+        "markers", f"{LONG}: begun first, so that nobody waits for it at the end"
+    )
     config.addinivalue_line("markers", "each_python: may differ from one Python to another")
     config.addinivalue_line("markers", f"{FAST}: in the fast part though it is no unit test")
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
@@ -153,7 +156,7 @@ def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 def _is_long(item: pytest.Item) -> bool:
-    return "acceptance" in item.path.parts or item.path.name in LONG
+    return LONG in item.keywords or TESTS / "acceptance" in item.path.parents
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -13,7 +13,8 @@ from jobs.store import diagnosis
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the database at `source`, which may be in use, to `target`, replacing a file there.
+    """Copy the database at `source`, which may be in use, to `target`, replacing an
+    earlier backup there.
 
     The copy is written to a draft file beside the target (0600) and renamed once it is on disk.
     Raises `StoreUnusable` with the reason, `StoreDamaged` when the source is damaged; then the
@@ -28,6 +29,10 @@ def copy(source: Path, target: Path) -> None:
         if target.exists() and target.samefile(source):
             raise StoreUnusable(
                 f"cannot write the backup: {target} is the job database itself; name another file"
+            )
+        if target.exists() and not _is_database(target):
+            raise StoreUnusable(
+                f"cannot write the backup: {target} exists and is not a database; name another file"
             )
         draft.unlink(missing_ok=True)  # left by a killed process that had our pid
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -46,6 +51,12 @@ def copy(source: Path, target: Path) -> None:
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file is a SQLite database (its header, sqlite.org/fileformat.html), or empty."""
+    with path.open("rb") as file:
+        return file.read(16) in (b"", b"SQLite format 3\0")
 
 
 def _failed(target: Path, reason: StoreUnusable) -> StoreUnusable:

@@ -71,6 +71,7 @@ def enqueue(
     `ResultsUnwritable` if the results exist already and cannot be written.
     """
     preflight.check(options.max_tokens, options.max_attempts, options.timeout)
+    preflight.check_priority(options.priority)
     results = result_files.place(options.results, "results")
     errors = options.errors and result_files.place(options.errors, "errors")
     if len({results, errors or "", os.path.realpath(name)}) < 3:

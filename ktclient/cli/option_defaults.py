@@ -40,6 +40,11 @@ def names(ctx: click.Context) -> set[str]:
     return {one.name for one in _params(ctx) if one.name and one.name not in _NEVER}
 
 
+def names_of(submit: click.Command) -> set[str]:
+    """The same, by the options of `submit` alone."""
+    return {one.name for one in submit.params if one.name and one.name not in _NEVER}
+
+
 def values(settings: Settings, ctx: click.Context) -> dict[str, object]:
     """The values of `[defaults]`, by parameter name, as the options accept them. Raises
     `BadSetting`."""

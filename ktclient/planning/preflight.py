@@ -17,15 +17,30 @@ from ktclient.servers import selection
 from ktclient.wording import spoken
 from server_bundle.embedded import weights
 
+_LARGEST = 10**9
+"""Of tokens, attempts and priorities; far below what SQLite's integers hold."""
+
 
 def check(max_tokens: int | None, max_attempts: int, timeout: float | None) -> None:
     """Raises `BadInput` for numbers out of range."""
-    if max_tokens is not None and max_tokens < 1:
-        raise BadInput(f"max_tokens must be at least 1, not {max_tokens}")
-    if max_attempts < 1:
-        raise BadInput(f"max_attempts must be at least 1, not {max_attempts}")
+    if max_tokens is not None and not 1 <= max_tokens <= _LARGEST:
+        raise BadInput(
+            f"max_tokens (--max-tokens) must be from 1 to {_LARGEST:,}, not {max_tokens}"
+        )
+    if not 1 <= max_attempts <= _LARGEST:
+        raise BadInput(
+            f"max_attempts (--max-attempts) must be from 1 to {_LARGEST:,}, not {max_attempts}"
+        )
     if timeout is not None and not 0 < timeout < float("inf"):
-        raise BadInput(f"timeout must be a number of seconds above 0, not {timeout}")
+        raise BadInput(f"timeout (--timeout) must be a number of seconds above 0, not {timeout}")
+
+
+def check_priority(priority: int) -> None:
+    """Raises `BadInput` for a priority that cannot be stored."""
+    if abs(priority) > _LARGEST:
+        raise BadInput(
+            f"priority (--priority) must be from -{_LARGEST:,} to {_LARGEST:,}, not {priority}"
+        )
 
 
 def forecast(

@@ -33,6 +33,11 @@ class PlanOptions:
     extra: tuple[str, ...] = ()
 
 
+def require_profile(name: str) -> None:
+    """Raises `NoSuchProfile`: to be said before a missing model."""
+    plan_profile.load(name)
+
+
 def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
     """The plan for this machine, with its reasons. Writes nothing.
 
@@ -44,7 +49,7 @@ def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
     engine, version = wanted.engine, wanted.engine_version
     found = interpreter.engine_of(python)
     if found is not None and engine in (None, found[0]):
-        engine, version = found[0], version or found[1]
+        engine, version = found[0], found[1] if version is None else version
     if settings.api_key:
         key_file.check(settings.api_key)
     wish = Overrides(

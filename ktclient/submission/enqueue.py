@@ -51,6 +51,7 @@ def enqueue_all(
     `StoreUnusable`, and for jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored
     then. Once the jobs are stored it raises nothing: without a runner the next command starts one.
     """
+    preflight.check_priority(options.priority)
     needs = _needs(options, settings)
     before = preflight.forecast_all(documents, options.request, settings, on_progress)
     new: list[NewJob] = []

@@ -59,6 +59,8 @@ class Explanation:
     """Whether the server was stopped in an orderly way."""
     went_on: bool
     """Whether it served requests after that exception."""
+    is_of_server: bool
+    """Whether any line has what sglang writes: its prefix, its arguments, a known failure."""
 
     @property
     def is_known(self) -> bool:
@@ -108,12 +110,14 @@ class _Reader:
         self.last: StagedLine | None = None
         self.last_served = 0
         self.stage = stages.ARGUMENTS
+        self.is_of_server = False
         self._is_in_traceback = self._is_of_scheduler = False
 
     def read(self, line: StagedLine) -> None:
         if line.is_start:
             self._begin()
             self.stage = line.stage
+        self.is_of_server |= line.is_start or line.is_prefixed
         if line.text.strip():
             self.last = line
         if stages.STAGES.index(line.stage) > stages.STAGES.index(self.stage):
@@ -179,7 +183,8 @@ def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
     found.sort(key=lambda one: (not one.cause.is_fatal, one.evidence[0].number))
     ended = reader.last is not None and reader.last.stage in _ORDERLY
     went_on = exception is not None and reader.last_served > exception.number
-    return Explanation(tuple(found), exception, reader.stage, last, ended, went_on)
+    is_of_server = reader.is_of_server or bool(found) or exception is not None
+    return Explanation(tuple(found), exception, reader.stage, last, ended, went_on, is_of_server)
 
 
 def _evidence(line: StagedLine | None) -> Evidence | None:

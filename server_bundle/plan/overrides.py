@@ -57,8 +57,8 @@ def with_defaults(profile: Profile, wish: Overrides) -> Overrides:
     return replace(
         wish,
         engine=wish.engine or profile.engine,
-        port=wish.port or profile.port,
-        gpus=wish.gpus or profile.gpus,
+        port=profile.port if wish.port is None else wish.port,
+        gpus=profile.gpus if wish.gpus is None else wish.gpus,
         served_name=wish.served_name
         or profile.served_name
         or wish.model.rstrip("/").split("/")[-1],
@@ -75,6 +75,10 @@ def validate(profile: Profile, wish: Overrides) -> None:
             f"profile {profile.name} has flags that only sglang-kt supports, but the engine is "
             f"{wish.engine}. Install sglang-kt, or use --profile generic-sglang"
         )
+    if wish.version is not None and not version_rules.is_version(wish.version):
+        raise PlanRefused(
+            f"--engine-version {wish.version!r} is not a version; write for example 0.7.2"
+        )
     if profile.since and wish.version and _is_older(wish.version, profile.since):
         raise PlanRefused(
             f"profile {profile.name} needs {profile.engine} {profile.since} or later, but "
@@ -84,6 +88,8 @@ def validate(profile: Profile, wish: Overrides) -> None:
         _refuse_beside_guide(wish)
     _refuse_numbers(wish)
     _refuse_extra(wish)
+    if wish.host == "":
+        raise PlanRefused("--host: name the address to listen on; 127.0.0.1 is the default")
     if wish.host and not _is_loopback(wish.host) and wish.key_config is None:
         raise PlanRefused(
             f"--host {wish.host} without a key lets anyone who can reach port {wish.port} use the "
@@ -100,7 +106,7 @@ def _refuse_beside_guide(wish: Overrides) -> None:
         "flags after --": wish.extra,
     }
     for name, value in options.items():
-        if value:
+        if value not in (None, ()):
             raise PlanRefused(
                 f"--as-guide uses exactly the guide's settings and cannot be combined with {name}: "
                 "leave one of them out"

@@ -11,6 +11,7 @@ from server_bundle import package_data
 
 DROP, FLOOR, WARN, NOTE = "drop", "floor", "warn", "note"
 FAIL = "fail"
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(.*)")
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,14 @@ def satisfies(version: str, spec: str) -> bool:
     return all(_passes(version, part.strip()) for part in spec.split(","))
 
 
+def is_version(text: str) -> bool:
+    """Whether `order` can read it."""
+    return _VERSION.match(text.strip()) is not None
+
+
 def order(version: str) -> tuple[int, ...]:
     """A version as numbers that compare: release, then rc before and post after it (PEP 440)."""
-    found = re.match(r"v?(\d+(?:\.\d+)*)(.*)", version.strip())
+    found = _VERSION.match(version.strip())
     if found is None:
         raise ValueError(f"{version!r} is not a version number")
     release = [int(part) for part in found[1].split(".")][:6]

@@ -193,6 +193,7 @@ def test_a_dead_server_behind_a_tunnel_that_stands_is_noticed(
 
 
 @pytest.mark.promise
+@pytest.mark.long
 def test_follow_says_so_under_the_text_too(
     tmp_path: Path, state: StateDir, pace: Callable[[float], None], ktjob_command: list[str]
 ) -> None:

@@ -33,6 +33,7 @@ Promised = dict[tuple[str, int], list[str]]
 
 
 @pytest.mark.promise
+@pytest.mark.long
 def test_whatever_is_killed_nothing_is_lost_or_done_twice_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

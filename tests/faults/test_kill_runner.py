@@ -21,6 +21,7 @@ from jobs.store.store import Store
 from ktclient import submit_long
 
 
+@pytest.mark.long
 def test_the_request_goes_on_and_the_next_runner_adopts_it(
     state: StateDir,
     report: Path,

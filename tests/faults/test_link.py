@@ -22,7 +22,7 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.long]
 Until = Callable[..., object]
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 KTJOB = [sys.executable, "-m", "ktclient"]

@@ -130,6 +130,7 @@ def test_submit_into_a_closed_pipe_has_submitted(
 
 
 @pytest.mark.promise
+@pytest.mark.long
 def test_streams_that_are_closed_or_on_a_full_disk_cost_no_job(
     submit: Callable[..., subprocess.Popen[str]], state: StateDir, ktjob_command: list[str]
 ) -> None:

@@ -56,7 +56,7 @@ def test_what_the_pool_cannot_hold(
         command = [*ktjob_command, "submit", str(document), *never]
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (told.returncode, refused.returncode) == (7, 7)
-    assert told.stdout.startswith("split: ")
+    assert told.stdout.startswith("does not fit: ")
     assert "KV pool is 20,000" in told.stderr
     assert "KV pool is 20,000" in refused.stderr
 

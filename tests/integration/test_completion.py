@@ -97,6 +97,9 @@ def test_servers_files_and_settings(tmp_path: Path) -> None:
     assert completed("bash", "ktjob submit a.txt --server g") == ["plain,gpu1"]
     assert completed("bash", "ktjob config key ") == ["plain,default", "plain,gpu1"]
     assert completed("bash", "ktjob config set server.m") == ["plain,server.model"]
+    assert completed("bash", "ktjob config set server.api_key_f") == ["plain,server.api_key_file"]
+    assert completed("bash", "ktjob config set defaults.max_t") == ["plain,defaults.max_tokens"]
+    assert completed("bash", "ktjob config set sta") == []
     assert completed("bash", "ktjob submit a") == ["file,a"]
     assert completed("bash", "ktjob submit a.txt --thinking o") == ["plain,on", "plain,off"]
     assert "plain,deepseek-v4-flash-4x5090" in completed("bash", "ktserver up --profile ")

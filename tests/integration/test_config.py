@@ -121,6 +121,8 @@ def test_set_and_unset_keep_comments(run: Run, folder: Path) -> None:
         ("nonsense", "1"),
         ("server.api_key", KEY),
         ("server.url.x", "1"),
+        ("server.url", ""),
+        ("servers.gpu1.url", " "),
     ):
         done = run("config", "set", *wrong)
         assert done.returncode == 2 and file.read_text() == text, wrong

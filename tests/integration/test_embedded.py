@@ -132,10 +132,15 @@ def test_ktserver_tells_the_same(
         return subprocess.run(command, capture_output=True, text=True)
 
     assert run("status").returncode == 6
+    nothing = run("restart")
+    assert nothing.returncode == 6 and "start one with: ktserver up" in nothing.stderr
+    assert run("status").returncode == 6, "restart starts nothing that did not run"
     up = run("up")
     assert up.returncode == 0 and up.stdout.strip().startswith("http://127.0.0.1:")
     told = run("status", "--json")
     assert told.returncode == 0 and json.loads(told.stdout)["url"] == up.stdout.strip()
+    dry = run("restart", "--dry-run")
+    assert dry.returncode == 0 and "would stop" in dry.stderr and "already" not in dry.stderr
     assert run("down").returncode == 0
     assert run("status").returncode == 6
 

@@ -65,3 +65,22 @@ def test_from_python(ktjob_home: Path, server: FakeServer, monkeypatch: pytest.M
     assert request["messages"][0] == {"role": "system", "content": "Be terse."}
     assert request["temperature"] == 0.0
     assert request["chat_template_kwargs"] == {"thinking": False, "enable_thinking": False}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("submit", "a.txt", "--priority", "9" * 23),
+        ("submit", "a.txt", "--priority", "-" + "9" * 23),
+        ("submit", "a.txt", "--max-attempts", "9" * 23),
+        ("submit", "a.txt", "--max-tokens", "9" * 23),
+        ("list", "-n", "9" * 23),
+    ],
+)
+def test_numbers_that_no_database_holds_are_refused(
+    run: Run, server: FakeServer, words: tuple[str, ...]
+) -> None:
+    """One line, exit code 2, and nothing is stored."""
+    done = run(*words)
+    assert done.returncode == 2 and "9" * 23 in done.stderr
+    assert json.loads(run("list", "--json").stdout) == []

@@ -73,6 +73,7 @@ def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
 
 
 @pytest.mark.promise
+@pytest.mark.long
 def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> None:
     """All of its fields documented, none of the documented ones missing."""
     (tmp_path / "a.txt").write_text("It was a dark and stormy night. " * 20)

@@ -62,6 +62,7 @@ def shown_at(job: Job) -> object:
 
 @pytest.mark.promise
 @pytest.mark.parametrize("source", ["metrics", "loads"])
+@pytest.mark.long
 def test_four_workers_ask_no_more_than_one(
     tmp_path: Path, until: Until, state: StateDir, source: str
 ) -> None:

@@ -123,6 +123,7 @@ def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:
     assert "tokens/s" in words
 
 
+@pytest.mark.long
 def test_the_real_llama_cpp_tells_its_own_progress(
     cache_env: dict[str, str], report: Path, ktjob_home: Path
 ) -> None:
@@ -138,6 +139,7 @@ def test_the_real_llama_cpp_tells_its_own_progress(
     assert phases.index("prefill") < len(phases) - 1 and phases[-1] == "decode"
 
 
+@pytest.mark.long
 def test_the_real_llama_cpp_is_predicted_once_it_has_read_one_prompt(
     cache_env: dict[str, str], report: Path, ktjob_home: Path
 ) -> None:

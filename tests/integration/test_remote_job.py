@@ -61,6 +61,7 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 
 
 @pytest.mark.promise
+@pytest.mark.long
 def test_a_job_of_another_machine_is_a_job(
     far: StateDir, server: FakeServer, tmp_path: Path
 ) -> None:

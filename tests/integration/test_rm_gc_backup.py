@@ -248,12 +248,19 @@ def test_what_ran_in_a_backup_goes_on_where_it_is_put_back(state: StateDir, tmp_
 def test_a_backup_replaces_a_file_and_nothing_else(
     state: StateDir, run: Run, tmp_path: Path
 ) -> None:
-    """An older backup is replaced as a whole; a folder, a device or the database itself is not."""
+    """An older backup is replaced as a whole; a document, a folder, a device or the database itself
+    is not."""
     assert run("backup", "copy.db").returncode == 2, "nothing to copy yet"
     finished(state)
-    (tmp_path / "copy.db").write_bytes(b"older")
+    assert run("backup", "copy.db").returncode == 0
+    older = (tmp_path / "copy.db").stat().st_ino
     assert run("backup", "copy.db").returncode == 0
     assert (tmp_path / "copy.db").read_bytes().startswith(b"SQLite")
+    assert (tmp_path / "copy.db").stat().st_ino != older
+    (tmp_path / "book.txt").write_text("It was a dark and stormy night.")
+    refused = run("backup", "book.txt")
+    assert refused.returncode == 1 and "book.txt exists and is not a database" in refused.stderr
+    assert (tmp_path / "book.txt").read_text() == "It was a dark and stormy night."
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.db").symlink_to(state.database)
     for target in ("folder", "/dev/null", str(state.database), "link.db"):

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 PICTURES = Path(__file__).parents[2] / "docs" / "screenshots"
 
 
@@ -16,6 +18,7 @@ def words_of(picture: Path) -> str:
     return re.sub(r"[\s\xa0]+", " ", text)
 
 
+@pytest.mark.long
 def test_all_are_made_again(tmp_path: Path) -> None:
     """The same ones, each with what it is there to show."""
     script = [sys.executable, str(PICTURES / "make.py"), str(tmp_path)]

@@ -135,3 +135,28 @@ def test_the_checker_is_no_dummy(tmp_path: Path) -> None:
     unit = tmp_path / "model.service"
     unit.write_text("[Service]\nExecStart=/bin/true\nKillMood=mixed\n")
     assert any("KillMood" in line for line in unit_checker.complaints(unit))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--engine-version", "banana"), "'banana' is not a version; write for example 0.7.2"),
+        (("--engine-version", ""), "'' is not a version"),
+        (("--tensor-parallel-size", "0"), "--tensor-parallel-size 0: it must be at least 1"),
+        (("--port", "0"), "--port 0: the port must be between 1 and 65535"),
+        (("--host", ""), "--host: name the address"),
+        (("--profile", "nope"), "nope"),
+    ],
+)
+def test_values_that_no_server_could_use_are_refused(
+    ktjob_home: Path, model: str, words: tuple[str, str], said: str
+) -> None:
+    """One line and exit code 2, by `plan` and by `up`; an empty value is not the default."""
+    for command in ("plan", "up"):
+        assert said in ktserver(command, "--model", model, *words, code=2).stderr
+
+
+def test_an_unknown_profile_is_named_before_a_missing_model(ktjob_home: Path) -> None:
+    """By every command that plans."""
+    for command in ("plan", "up", "doctor"):
+        assert "no profile 'nope'" in ktserver(command, "--profile", "nope", code=2).stderr

@@ -41,7 +41,7 @@ def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:
     assert [step["command"] for step in told["next"]] == [
         "ktserver explain --last",
         f"ktjob result {job.id}",
-        f"ktjob ask {job.id} 'Who'\"'\"'s there?'",
+        f"ktjob retry {job.id}",
     ]
     words = run("show", job.id).stdout
     for said in (

@@ -94,6 +94,7 @@ def test_as_many_levels_as_it_takes(tmp_path: Path, state: StateDir) -> None:
 
 
 @pytest.mark.promise
+@pytest.mark.long
 def test_an_archive_of_three_million_tokens_on_a_window_of_one(
     tmp_path: Path, state: StateDir
 ) -> None:

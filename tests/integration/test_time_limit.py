@@ -35,6 +35,7 @@ def usual(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KTJOB_CONSTANTS", constants)
 
 
+@pytest.mark.long
 def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: Path) -> None:
     """Five times as long as usual. Where somebody set the time, that is kept; a question after it
     is as the first."""

@@ -37,7 +37,7 @@ _STATES = ("QUEUED", "RUNNING", *_ENDED)
 @click.option(
     "-n",
     "--limit",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 10**9),
     default=50,
     metavar="N",
     help="Maximum number of jobs (default 50); 0: all.",

@@ -56,14 +56,15 @@ def steps(job: Snapshot, *, has_text: bool) -> list[Step]:
     retry = Step(f"ktjob retry {job.id}", "retry; finished parts are reused")
     if job.cause == "part_failed":
         return [Step(f"ktjob show {job.id}", "which part failed, and why"), *kept, retry]
+    whole = job.parent or job.id
     if job.state == "CANCELLED":
-        return [*kept, _again(job, "run it again")]
+        return [*kept, Step(f"ktjob retry {whole}", "run it again")]
     command, why = BY_CAUSE.get(job.cause or "", _LOGS)
-    return [
-        Step(command.format(id=job.id), why),
-        *kept,
-        _again(job, "retry after fixing the cause"),
-    ]
+    if job.cause == "deadline_exceeded":
+        again = _again(job, "submit it again with more time")
+    else:
+        again = Step(f"ktjob retry {whole}", "retry after fixing the cause")
+    return [Step(command.format(id=job.id), why), *kept, again]
 
 
 def _again(job: Snapshot, why: str) -> Step:

@@ -55,6 +55,7 @@ def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
     from ktclient.servers.own_plan import PlanOptions
     from server_bundle.doctor import command_line
 
+    own_plan.require_profile(given["profile"])
     if given["model"]:
         return own_plan.work_out(PlanOptions(**given), command_settings.load()).plan
     if not given["extra"]:

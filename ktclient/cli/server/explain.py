@@ -77,6 +77,8 @@ def _failed(explained: Explanation) -> bool:
 
 def _as_text(name: str, explained: Explanation) -> list[str]:
     lines = [f"{terminal_text.one_line(name)}: {_how_far(explained)}"]
+    if explained.last is not None and not explained.is_of_server:
+        return lines
     for finding in explained.found:
         lines += ["", *_finding_lines(finding)]
     if not explained.is_known:
@@ -87,7 +89,9 @@ def _as_text(name: str, explained: Explanation) -> list[str]:
 def _how_far(explained: Explanation) -> str:
     if explained.last is None:
         return "it is empty"
-    came = f"the last server in it reached the stage `{explained.stage}`"
+    if not explained.is_of_server:
+        return "no line of it is an sglang server's; name the log of the server that failed"
+    came = f"the last start in this log reached the stage `{explained.stage}`"
     return f"{came} and was stopped on request" if explained.ended else came
 
 

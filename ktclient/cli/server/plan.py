@@ -41,6 +41,7 @@ def plan(form: str | None, **given: Any) -> int:
     from ktclient.servers import own_plan
     from ktclient.servers.own_plan import PlanOptions
 
+    own_plan.require_profile(given["profile"])
     if not given["model"]:
         raise click.UsageError("--model DIR is required: the folder of the weights")
     settings = command_settings.load()

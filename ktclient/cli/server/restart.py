@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import command_settings
+from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.render import output
 from ktclient.cli.server import selection, starting, stop
 from ktclient.cli.server.starting import StartOptions
+from ktclient.config.settings import Settings
 
 
 @click.command()
@@ -36,8 +38,7 @@ def restart(
     settings = command_settings.load()
     seen = selection.find(settings, name)
     if seen is None:
-        code = stop.stop_embedded(settings, force, dry_run)
-        return code or starting.start_embedded(settings, dry_run, as_json)
+        return _restart_embedded(settings, force, dry_run, as_json)
     plan, again = start.last_plan(seen.files), seen.server.restart
     code, _ = stop.stop_server(settings, seen, stop.drain_seconds(timeout), force, dry_run)
     if code or dry_run:
@@ -45,3 +46,15 @@ def restart(
     return starting.start(
         settings, seen.server.name, plan, again, StartOptions(not no_warm_up, as_json)
     )
+
+
+def _restart_embedded(settings: Settings, force: bool, dry_run: bool, as_json: bool) -> int:
+    from server_bundle.embedded import server as embedded
+
+    if embedded.status(settings.state.server) is None:
+        output.note("no server started by ktserver is running; start one with: ktserver up")
+        return exit_codes.NO_SERVER
+    code = stop.stop_embedded(settings, force, dry_run)
+    if code or dry_run:
+        return code
+    return starting.start_embedded(settings, dry_run, as_json)

@@ -37,7 +37,7 @@ def plan_from(
     Writes the server's key to its file unless `is_dry`. Raises `BadInput`.
     """
     profile, plan_file = options.pop("profile"), options.pop("plan_file")
-    given = [name for name, value in options.items() if value]
+    given = [name for name, value in options.items() if value not in (None, (), False)]
     if plan_file is not None:
         if profile is not None or given:
             raise BadInput("--plan FILE is complete: leave out --profile and its options")
@@ -49,6 +49,7 @@ def plan_from(
     from ktclient.servers import own_plan
     from ktclient.servers.own_plan import PlanOptions
 
+    own_plan.require_profile(profile or server_plan.DEFAULT_PROFILE)
     if not options["model"]:
         raise BadInput("--model DIR is required: the folder of the weights")
     wanted = PlanOptions(profile=profile or server_plan.DEFAULT_PROFILE, **options)

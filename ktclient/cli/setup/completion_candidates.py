@@ -114,11 +114,18 @@ def default_and_servers() -> Items:
 
 
 def settings() -> Items:
-    """Names of all settings, with their effective values."""
-    from ktclient.config import origins
+    """Names of everything that the configuration file may set, with their effective values."""
+    from ktclient.cli import option_defaults
+    from ktclient.cli.jobs.submit import submit
+    from ktclient.config import origins, servers
     from ktclient.config import settings as config
 
-    return [(one.name, str(one.value or "")) for one in origins.origins(config.load())]
+    now = config.load()
+    values = {one.name: str(one.value or "") for one in origins.origins(now)}
+    tables = ("server", *(f"servers.{name}" for name in now.servers))
+    names = [f"{table}.{key}" for table in tables for key in sorted(servers.KNOWN)]
+    names += [f"defaults.{name}" for name in sorted(option_defaults.names_of(submit))]
+    return [(name, values.get(name, "")) for name in names]
 
 
 def templates() -> Items:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from support.patience import HANG_SECONDS
 
 from ktclient.request import liveness as request_liveness
 from ktclient.request.liveness import (
@@ -106,9 +107,9 @@ def test_a_question_that_waits_is_cut_short(until: Until) -> None:
     with ours, theirs:
         poller = Poller([Question(ask, 0.01)])
         poller.start()
-        assert waiting.wait(30)
+        assert waiting.wait(HANG_SECONDS)
         poller.stop()
-        assert ended.wait(30)
+        assert ended.wait(HANG_SECONDS)
 
 
 def test_nothing_is_said_before_the_whole_request_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,8 +136,8 @@ def test_a_server_that_writes_is_not_asked(monkeypatch: pytest.MonkeyPatch, unti
     beating._liveness.heard(float("inf"))  # text for ever
     monkeypatch.setattr(beating, "heard", started.set)
     beating.start()
-    assert started.wait(30)
+    assert started.wait(HANG_SECONDS)
     assert not asked.wait(0.3)
     beating._liveness = Liveness(0.0, 60.0, 600.0)
-    assert asked.wait(30)
+    assert asked.wait(HANG_SECONDS)
     beating.stop()

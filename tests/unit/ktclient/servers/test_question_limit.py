@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from support.patience import HANG_SECONDS
 
 from jobs.store.state_dir import StateDir
 from ktclient.servers import question_limit
@@ -79,7 +80,7 @@ def test_only_one_asks_at_a_time(state: StateDir) -> None:
 
     def slow() -> tuple[str, bool]:
         begun.set()
-        assert done.wait(60)
+        assert done.wait(HANG_SECONDS)
         return "late", True
 
     asker = threading.Thread(
@@ -87,7 +88,7 @@ def test_only_one_asks_at_a_time(state: StateDir) -> None:
     )
     asker.start()
     try:
-        assert begun.wait(60)
+        assert begun.wait(HANG_SECONDS)
         assert Server().ask(state, run=None, is_patient=True) is None
         other = question_limit.run_limited(
             state, "http://127.0.0.1:40002", None, Server().question, is_patient=False

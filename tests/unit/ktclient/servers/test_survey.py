@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.asking import start
 from fake_sglang.process import FakeServer, fake_sglang
+from support.patience import HANG_SECONDS
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -19,7 +20,7 @@ from ktclient.servers import survey as servers_survey
 from ktclient.servers.dialects.dialect import ServerFacts
 
 SLOW = ("--prefill-seconds", "600", "--tokens-per-char", "4")  # one chunk of ten minutes
-PATIENCE = 30.0
+PATIENCE = HANG_SECONDS
 
 
 @pytest.fixture

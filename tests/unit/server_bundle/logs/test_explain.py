@@ -219,9 +219,9 @@ def test_a_long_log_takes_no_longer_than_its_reading() -> None:
         for number in range(30_000):
             yield f"[2026-05-11 13:45:10 TP0] KT layerwise prefill: layer {number} compute = 3.1 ms"
 
-    began = time.monotonic()
+    began = time.process_time()  # of ours alone, however busy the machine is
     assert explain.explain(chatter()).found == ()
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def rows() -> list[str]:

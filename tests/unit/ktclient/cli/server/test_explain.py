@@ -89,3 +89,13 @@ def test_last_is_the_newest_log_of_ours(ktjob_home: Path) -> None:
     done = explain("--last")
     assert "port_in_use" in done.stdout
     assert str(ktjob_home / "servers/b/server.log.1") in done.stdout
+
+
+def test_a_text_that_is_no_servers_log_is_named_as_such(tmp_path: Path) -> None:
+    """No stage is claimed, and nothing is advised."""
+    text = tmp_path / "report.txt"
+    text.write_text("The winter crossing of the island was cancelled.\nNobody went.\n")
+    done = explain(str(text))
+    assert done.returncode == 0
+    assert "no line of it is an sglang server's" in done.stdout
+    assert "stage" not in done.stdout and "journalctl" not in done.stdout
