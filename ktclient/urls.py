@@ -26,7 +26,7 @@ def root_of(url: str) -> str:
         text = f"http://{text}"
     text = text.rstrip("/")
     if not _is_address(text):
-        raise BadInput(f"{url!r} is not a server URL; write for example http://127.0.0.1:40001")
+        raise BadInput(f"{url!r} is not a server URL; for example: http://127.0.0.1:40001")
     parts = urlsplit(text)
     # One spelling per server, so that it is one pool; a zone id ("%25Eth0") is case-sensitive.
     place = parts.netloc if "%" in parts.netloc else parts.netloc.lower()

@@ -70,7 +70,7 @@ Description=ktjob: continue waiting jobs
 [Service]
 Type=exec
 ExecStart={" ".join(quoted(word) for word in argv)}
-# A runner leaves when it has had nothing to do for a minute: that is no failure. Requests run in
+# A runner exits when it has had nothing to do for a minute: that is no failure. Requests run in
 # processes of their own, which outlive it, a stop of this unit, and each other.
 KillMode=process
 OOMPolicy=continue

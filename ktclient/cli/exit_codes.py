@@ -28,15 +28,28 @@ TABLE = """\
 \b
 Exit codes:
   0  succeeded
-  1  the job failed or was lost, or ktjob itself failed
+  1  the job failed (unless 2, 6 or 7 says why) or was lost, or ktjob failed
   2  usage error: an invalid option, document or setting
   3  no such job
   4  the job was cancelled
   5  the job did not finish within the wait timeout
-  6  no server
+  6  no server, also as the cause of a failed job
   7  the request does not fit the server's context window
 130  Ctrl-C: detached, the job is still running
 """
+"""Of `ktjob`."""
+
+SERVER_TABLE = """\
+\b
+Exit codes:
+  0  succeeded
+  1  refused, or failed for another reason (the message says which)
+  2  usage error: an invalid option, file, setting, profile or server name
+  5  the server is still starting, after the time that its plan allows
+  6  no server: it did not start, none is running, or there is no log yet
+130  Ctrl-C: a start or stop that has begun continues
+"""
+"""Of `ktserver`."""
 
 _GARBAGE = 50_000
 """So many new objects later Python looks for garbage, and not after 700: imports make thousands of

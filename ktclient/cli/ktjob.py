@@ -40,7 +40,9 @@ class Ktjob(Program):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=exit_codes.TABLE,
 )
-@click.option("--host", metavar="NAME", help="Run the command on that machine, over your ssh.")
+@click.option(
+    "--host", metavar="NAME", help="Run the command on that machine, through your own ssh."
+)
 @click.version_option(__version__, prog_name="ktjob")
 def ktjob(host: str | None) -> None:
     """Long requests to self-hosted LLMs that never get lost.

@@ -12,13 +12,13 @@ from ktclient.cli.help import Program
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=exit_codes.TABLE,
+    epilog=exit_codes.SERVER_TABLE,
 )
 @click.version_option(__version__, prog_name="ktserver")
 def ktserver() -> None:
     """Start, watch and stop inference servers on this machine.
 
-    Without a profile that is the embedded one: a small real model for machines without a GPU.
+    The default is the embedded server: a small real model for machines without a GPU.
     """
 
 

@@ -71,7 +71,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
         document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
         *tables, last = name.split(".")
         if not tables or not all((*tables, last)):
-            raise BadInput(f"{name!r} is not a setting; write for example server.url")
+            raise BadInput(f"{name!r} is not a setting; for example: server.url")
         inner: MutableMapping[str, Any] = document
         for table in tables:
             if value is None and table not in inner:

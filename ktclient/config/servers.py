@@ -79,7 +79,7 @@ def _read(table: Table, where: str, name: str, file: Path) -> Server:
     config_file.check_keys(table, KNOWN, where, file)
     url = config_file.text(table, "url", where, file)
     if url is not None and not url.strip():
-        raise BadSetting(f"{file}: {where}.url is empty; write for example http://127.0.0.1:40001")
+        raise BadSetting(f"{file}: {where}.url is empty; for example: http://127.0.0.1:40001")
     return Server(
         name=name,
         url=url,

@@ -22,7 +22,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if meant is None:
         yield ok(
             "server",
-            "none is configured: using one that answers on this machine, or the embedded one",
+            "none is configured: using one that answers on this machine, or the embedded server",
         )
     elif meant.name not in settings.servers:
         yield from _examine(meant, "server", settings)
@@ -34,7 +34,7 @@ def _examine(server: Server, about: str, settings: Settings) -> Iterator[Finding
     if server.key is not None and server.key.kind == keys.FILE:
         yield from _examine_file(Path(server.key.place), about)
     if server.url == EMBEDDED:
-        yield ok(about, "the embedded one")
+        yield ok(about, "the embedded server")
         return
     try:
         yield _probed(server, about, settings)

@@ -25,7 +25,7 @@ def logind(settings: Settings, machine: Machine) -> Iterator[Finding]:
         yield (fail if threat.is_certain else warn)("logind", found, cure)
         return
     if not here.runs():
-        yield ok("logind", "no logind here: systemd is not running")
+        yield ok("logind", "logind is not running: this machine does not run systemd")
         return
     threat = logout.threat("self", here)
     session = cgroup.session_in(cgroup.of(root=here.root))

@@ -52,11 +52,12 @@ def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
         return
     kills, where = counted
     if kills:
-        found = f"{kills} processes of ktjob's cgroup were killed for memory ({where})"
+        killed = "1 process" if kills == 1 else f"{kills} processes"
+        found = f"killed for lack of memory: {killed} of ktjob's cgroup ({where})"
         cure = "give it more memory, or submit from a cgroup without the server in it"
         yield warn("memory", found, cure)
     else:
-        yield ok("memory", f"nothing was killed for memory ({where})")
+        yield ok("memory", f"no process was killed for lack of memory ({where})")
 
 
 def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
@@ -67,18 +68,22 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
             waiting = len(store.in_status(Status.QUEUED))
     stopped = start.stopped_runner(settings.state)
     if stopped is not None:
-        found = f"the runner (process {stopped.pid}) is stopped, and {waiting} jobs wait"
+        found = f"the runner (process {stopped.pid}) is stopped, and {_waiting(waiting)}"
         cure = f"kill -CONT {stopped.pid} (or kill -9: the next ktjob command starts another)"
         yield fail("runner", found, cure)
     elif start.is_runner_alive(settings.state):
-        yield ok("runner", f"alive; {waiting} jobs wait")
+        yield ok("runner", f"running; {_waiting(waiting)}")
     elif waiting:
         found = (
-            f"no runner is alive and {waiting} jobs wait; its log is {settings.state.runner_log}"
+            f"no runner is running and {_waiting(waiting)}; its log is {settings.state.runner_log}"
         )
         yield warn("runner", found, "ktjob status starts one")
     else:
-        yield ok("runner", "not needed: no job waits")
+        yield ok("runner", "not needed: no job is waiting")
+
+
+def _waiting(count: int) -> str:
+    return "1 job is waiting" if count == 1 else f"{count} jobs are waiting"
 
 
 def limits(_: Settings, machine: Machine) -> Iterator[Finding]:
@@ -104,8 +109,9 @@ def init(_: Settings, machine: Machine) -> Iterator[Finding]:
     """Check for a container, which ends with its process 1 even if other processes still run."""
     first = machine.first_process()
     if first and first not in _INITS:
-        found = f"process 1 is {first}, not an init: this looks like a container, which ends when "
-        found += "that process ends"
+        found = (
+            f"this looks like a container (process 1 is {first}), which ends when that process ends"
+        )
         cure = "keep the container running; docker run --init cleans up ended processes"
         yield warn("init", found, cure)
 

@@ -14,9 +14,9 @@ def keepalive(_: Settings, __: Machine) -> Iterator[Finding]:
     from ktclient.request import connection
 
     found = (
-        f"a probe each {connection.KEEPALIVE_INTERVAL_SECONDS} s after "
+        f"TCP keepalive every {connection.KEEPALIVE_INTERVAL_SECONDS} s after "
         f"{connection.KEEPALIVE_IDLE_SECONDS} s of silence, "
-        f"given up after {connection.SILENT_PEER_SECONDS} s; set by us, not by sysctl"
+        f"the connection is given up after {connection.SILENT_PEER_SECONDS} s; set by ktjob"
     )
     yield ok("keepalive", found)
 
@@ -31,7 +31,7 @@ def server(settings: Settings, _: Machine) -> Iterator[Finding]:
         return
     facts = target.facts
     if facts is None:
-        found = f"the embedded one, started with the first job: {target.why}"
+        found = f"the embedded server; it starts with your first job: {target.why}"
     else:
         found = f"{facts.url} answers ({facts.dialect}, {facts.model}): {target.why}"
     yield ok("server", found)

@@ -29,7 +29,7 @@ def state(settings: Settings, machine: Machine) -> Iterator[Finding]:
     there = _existing(root)
     kind = filesystem.type_of(root, machine.mounts)
     is_risky = filesystem.is_network(kind) or filesystem.is_unknown_fuse(kind)
-    elsewhere = "point KTJOB_HOME at a writable folder on a local disk"
+    elsewhere = "set KTJOB_HOME to a writable folder on a local disk"
     if is_risky:
         found = f"{root} is on {kind}, where SQLite fails or corrupts"
         yield fail("state", found, elsewhere)
@@ -67,7 +67,9 @@ def disk(settings: Settings, machine: Machine) -> Iterator[Finding]:
     root = settings.state.root
     free = machine.free_bytes(_existing(root))
     found = f"{_megabytes(free)} free for {root}"
-    cure = "free some space (ktjob gc --older-than 30d), or point KTJOB_HOME at another disk"
+    cure = (
+        "free some space (ktjob gc --older-than 30d), or set KTJOB_HOME to a folder on another disk"
+    )
     if free < LEAST_STATE_BYTES:
         yield fail("disk", found, cure)
     elif free < FEW_STATE_BYTES:

@@ -143,8 +143,8 @@ def _cut(system: OSError | None, url: str, reason: str, seconds: float) -> Ktjob
             "the request as soon as it notices."
         )
     return StreamCut(
-        f"the connection to {url} broke {after}. The server died or was restarted, or something "
-        "between closed the connection; see the server's log."
+        f"the connection to {url} broke {after}. The server died or was restarted, or a proxy "
+        "or network device closed the connection; see the server's log."
     )
 
 

@@ -123,16 +123,16 @@ _REQUESTS_FAULT = (ServerRefused, "the server at {at} rejected the request; noth
 _SERVERS_FAULT = (ServerBroke, "the server at {at} failed; see its log")
 _KEY: tuple[type[RequestFailed], str] = (
     Unauthorized,
-    "the server at {at} requires a (different) API key: set KTJOB_API_KEY",
+    "the server at {at} rejected the API key, or none was sent: set KTJOB_API_KEY",
 )
 _GAVE_UP: tuple[type[RequestFailed], str] = (
     ProxyGaveUp,
-    "a proxy before {at} timed out after {time}, while the server may still compute: raise its "
-    "timeout (nginx: proxy_read_timeout 3600s), or connect directly",
+    "a proxy in front of {at} timed out after {time}, while the server may still compute: raise "
+    "its timeout (nginx: proxy_read_timeout 3600s), or connect directly",
 )
 _LOST: tuple[type[RequestFailed], str] = (
     BadGateway,
-    "a proxy before {at} lost the server behind it, or never reached it: see the server's log",
+    "a proxy in front of {at} lost the server behind it, or never reached it: see the server's log",
 )
 _CURES: Mapping[int, tuple[type[KtjobError], str]] = {
     401: _KEY,
@@ -150,7 +150,7 @@ _CURES: Mapping[int, tuple[type[KtjobError], str]] = {
     408: _GAVE_UP,
     413: (
         BodyTooLarge,
-        "a proxy before {at} does not accept a request this large: raise its limit (nginx: "
+        "a proxy in front of {at} does not accept a request this large: raise its limit (nginx: "
         "client_max_body_size 64m), or connect directly",
     ),
     **dict.fromkeys(NO_SERVER_BEHIND, _LOST),

@@ -81,8 +81,8 @@ def ensure(weights: Weights, cache: Path, on_progress: Progress) -> Path:
             lock.release()
     except OSError as error:
         raise WeightsUnavailable(
-            f"cannot store the model's weights at {path}: {error.strerror or error}. The download "
-            "needs about 300 MB; set KTJOB_CACHE to use another folder."
+            f"cannot store the model's weights at {path}: {error.strerror or error}. The "
+            "download of 93 MB needs 300 MB of free space; set KTJOB_CACHE to use another folder."
         ) from error
     return path
 

@@ -16,6 +16,7 @@ from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.overrides import Overrides
 from server_bundle.plan.profile import Profile, Value
 
+PREFIX = "command prefix"
 _RESERVATION = "mxfp4-layerwise-reservation"
 
 
@@ -30,6 +31,19 @@ class Difference:
     """The plan's value; None when the plan omits it."""
     reason: str
     evidence: str
+
+    @property
+    def before(self) -> str:
+        """The source's value in words."""
+        return self.guide or self._absent()
+
+    @property
+    def after(self) -> str:
+        """The plan's value in words."""
+        return self.ours or self._absent()
+
+    def _absent(self) -> str:
+        return "none" if self.what == PREFIX else "not set"
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ class Draft:
         if not self.wish.as_guide and prefix.change is not None:
             change = prefix.change
             ours = " ".join(prefix.ours) or None
-            self._differ("before it", " ".join(prefix.guide), ours, change.reason, change.evidence)
+            self._differ(PREFIX, " ".join(prefix.guide), ours, change.reason, change.evidence)
 
     def take_wishes(self) -> None:
         """Apply options and extra flags over the profile's."""
@@ -258,4 +272,4 @@ class Draft:
 
 
 def _shown(value: Value | None) -> str | None:
-    return "given" if value is True else value or None
+    return "set" if value is True else value or None

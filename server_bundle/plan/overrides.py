@@ -76,9 +76,7 @@ def validate(profile: Profile, wish: Overrides) -> None:
             f"{wish.engine}. Install sglang-kt, or use --profile generic-sglang"
         )
     if wish.version is not None and not version_rules.is_version(wish.version):
-        raise PlanRefused(
-            f"--engine-version {wish.version!r} is not a version; write for example 0.7.2"
-        )
+        raise PlanRefused(f"--engine-version {wish.version!r} is not a version; for example: 0.7.2")
     if profile.since and wish.version and _is_older(wish.version, profile.since):
         raise PlanRefused(
             f"profile {profile.name} needs {profile.engine} {profile.since} or later, but "

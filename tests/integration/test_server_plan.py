@@ -140,7 +140,7 @@ def test_the_checker_is_no_dummy(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--engine-version", "banana"), "'banana' is not a version; write for example 0.7.2"),
+        (("--engine-version", "banana"), "'banana' is not a version; for example: 0.7.2"),
         (("--engine-version", ""), "'' is not a version"),
         (("--tensor-parallel-size", "0"), "--tensor-parallel-size 0: it must be at least 1"),
         (("--port", "0"), "--port 0: the port must be between 1 and 65535"),

@@ -44,7 +44,7 @@ def differences(name: str, version: str) -> str:
     planned = build.with_differences(profile.load(name), wish(name, version), MACHINE)
     rows = ["| what | the guide | here | why | evidence |", "|---|---|---|---|---|"]
     for one in planned.differences:
-        cells = (f"`{one.what}`", one.guide or "", one.ours or "left out", one.reason, one.evidence)
+        cells = (f"`{one.what}`", one.before, one.after, one.reason, one.evidence)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

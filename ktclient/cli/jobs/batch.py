@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     help="Send this notification from the configuration when the job ends; repeatable.",
 )
 @click.option(
-    "--on-done", metavar="CMD", help="Run this command when the job ends, in whatever state."
+    "--on-done", metavar="CMD", help="Run this command when the job ends, also if it failed."
 )
 @click.option("--retry-failed", is_flag=True, help="Retry lines that failed before.")
 @click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")

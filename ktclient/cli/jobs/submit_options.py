@@ -107,7 +107,7 @@ _ASKED = (
         help="Send this notification from the configuration when the job ends; repeatable.",
     ),
     click.option(
-        "--on-done", metavar="CMD", help="Run this command when the job ends, in whatever state."
+        "--on-done", metavar="CMD", help="Run this command when the job ends, also if it failed."
     ),
     click.option(
         "--encoding",

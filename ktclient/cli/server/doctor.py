@@ -59,7 +59,7 @@ def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
     if given["model"]:
         return own_plan.work_out(PlanOptions(**given), command_settings.load()).plan
     if not given["extra"]:
-        raise click.UsageError("which server? Use --model DIR, or put its command after --")
+        raise click.UsageError("--model DIR is required, or the server's command after --")
     try:
         return command_line.plan_of(given["extra"], machine)
     except ValueError as error:

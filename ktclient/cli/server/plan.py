@@ -43,7 +43,7 @@ def plan(form: str | None, **given: Any) -> int:
 
     own_plan.require_profile(given["profile"])
     if not given["model"]:
-        raise click.UsageError("which folder are the weights in? Use --model DIR")
+        raise click.UsageError("--model DIR is required: the folder of the weights")
     settings = command_settings.load()
     planned = own_plan.work_out(PlanOptions(**given), settings)
     if form is None:
@@ -121,9 +121,7 @@ def _kv(planned: Planned) -> list[str]:
 
 
 def _difference(one: Difference) -> list[str]:
-    was = "-" if one.guide is None else one.guide
-    now = "left out" if one.ours is None else one.ours
-    lines = [f"  {one.what}: {was} -> {now}", *_wrapped(one.reason, " " * 6)]
+    lines = [f"  {one.what}: {one.before} -> {one.after}", *_wrapped(one.reason, " " * 6)]
     return [*lines, *_wrapped(f"({one.evidence})", " " * 6)] if one.evidence else lines
 
 

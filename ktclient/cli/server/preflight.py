@@ -27,7 +27,7 @@ def here() -> Machine:
     state = command_settings.load().state
     ours = {}
     if embedded := running_note.read(ServerFiles(state.server)):
-        ours[embedded.process.pid] = f"the embedded one, {embedded.url}"
+        ours[embedded.process.pid] = f"the embedded server, {embedded.url}"
     for seen in registry.all_of(state.servers):
         if seen.is_there:
             known = registry.known_processes(seen.server)
@@ -45,9 +45,9 @@ def require(plan: LaunchPlan) -> None:
     if found:
         output.note(in_words(found))
     if count := sum(one.severity is doctor.Severity.ERROR for one in found):
+        errors = "1 error" if count == 1 else f"{count} errors"
         raise ServerDidNotStart(
-            f"not started: {count} of the problems above would keep it from starting. Fix them, or "
-            "start anyway with --no-check"
+            f"not started: {errors}, see above. Fix this, or start anyway with --no-check"
         )
 
 

@@ -54,9 +54,11 @@ def describe(one: Profile) -> str:
     ]
     prefix = one.prefix
     if prefix.guide:
-        lines += ["", f"before it: {' '.join(prefix.guide)}", *_entry("why", prefix.reason)]
+        lines += ["", f"command prefix: {' '.join(prefix.guide)}", *_entry("why", prefix.reason)]
         if prefix.change is not None:
-            lines += _changed(prefix.change.value, prefix.change.reason, prefix.change.evidence)
+            lines += _changed(
+                prefix.change.value or "none", prefix.change.reason, prefix.change.evidence
+            )
     for variable in one.variables:
         lines += ["", f"{variable.name}={variable.value}", *_entry("why", variable.reason)]
         lines += _entry("source", variable.source)
@@ -84,7 +86,7 @@ def _written(name: str, value: Value | None) -> str:
 
 
 def _changed(value: Value | None, reason: str, evidence: str) -> list[str]:
-    changed = "left out" if value is None else "given" if value is True else str(value)
+    changed = "not set" if value is None else "set" if value is True else str(value)
     return [*_entry("changed", changed), *_entry("because", reason), *_entry("evidence", evidence)]
 
 

@@ -51,7 +51,7 @@ def plan_from(
 
     own_plan.require_profile(profile or server_plan.DEFAULT_PROFILE)
     if not options["model"]:
-        raise BadInput("which folder are the weights in? Use --model DIR")
+        raise BadInput("--model DIR is required: the folder of the weights")
     wanted = PlanOptions(profile=profile or server_plan.DEFAULT_PROFILE, **options)
     planned = own_plan.work_out(wanted, settings)
     if not is_dry:

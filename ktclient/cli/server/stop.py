@@ -40,7 +40,7 @@ def stop_embedded(settings: Settings, force: bool, dry_run: bool) -> int:
         output.note(f"would stop {running.url}")
         return exit_codes.SUCCEEDED
     stopped = embedded.down(settings.state.server)
-    output.note(f"stopped {stopped.url}" if stopped else "it has just stopped by itself")
+    output.note(f"stopped {stopped.url}" if stopped else "the server had already stopped")
     return exit_codes.SUCCEEDED
 
 

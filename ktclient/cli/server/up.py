@@ -53,10 +53,10 @@ def up(
 ) -> int:
     """Start a server in the background, wait until it is ready, and print its URL.
 
-    Without a profile this is the embedded server: the first start downloads its model (93 MB), and
-    it stops after half an hour without a request. Every other server runs until `ktserver down`.
-    Ctrl-C only detaches; the start continues. An ERROR of `ktserver doctor` prevents the start,
-    except with --plan, which is used without checks.
+    Without a profile this is the embedded server: the first start downloads a model of 93 MB, which
+    needs 300 MB of free space. It stops after half an hour without a request. Every other server
+    runs until `ktserver down`. Ctrl-C only detaches; the start continues. An ERROR of `ktserver
+    doctor` prevents the start, except with --plan, which skips the checks.
     """
     settings = command_settings.load()
     is_checked = not no_check and options["plan_file"] is None

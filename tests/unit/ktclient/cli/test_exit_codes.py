@@ -130,6 +130,15 @@ def test_every_code_is_documented_once() -> None:
     assert set(told) == {0, *CODES.values(), exit_codes.INTERRUPTED}
 
 
+def test_every_code_of_ktserver_is_documented_once() -> None:
+    """Those of its own errors, of wrong arguments and of Ctrl-C, and none that is about jobs."""
+    table = exit_codes.SERVER_TABLE
+    told = [int(code) for code in re.findall(r"^ *(\d+)  \w", table, re.MULTILINE)]
+    assert told == sorted(set(told))
+    own = {CODES[kind] for kind in CODES if kind.__module__ == server_bundle_errors.__name__}
+    assert set(told) == {0, exit_codes.USAGE, exit_codes.INTERRUPTED, *own}
+
+
 def test_every_cause_is_a_word_of_its_own() -> None:
     """It is stored with a failed job: two leaves with one cause could not be told apart."""
     causes = [kind.cause for kind in ours()]

@@ -35,7 +35,7 @@ LINGER = {"var/lib/systemd/linger/me": ""}
 @pytest.mark.parametrize(
     ("files", "severity", "words"),
     [
-        ({"proc/self/cgroup": IN_SESSION}, "ok", "no logind here"),
+        ({"proc/self/cgroup": IN_SESSION}, "ok", "logind is not running"),
         (systemd(IN_SERVICE, "KillUserProcesses=yes\n"), "ok", "no login session"),
         (systemd(IN_SESSION, "[Login]\nKillUserProcesses=no\n"), "ok", "KillUserProcesses=no"),
         (systemd(IN_SESSION, "[Login]\nKillUserProcesses=yes\n"), "fail", "session-3.scope"),

@@ -36,12 +36,12 @@ def changed(found: Planned) -> dict[str, tuple[str | None, str | None]]:
 def test_every_difference_is_recorded() -> None:
     """What the sources teach, and no more."""
     assert changed(planned()) == {
-        "before it": ("numactl --interleave=all", None),
+        "command prefix": ("numactl --interleave=all", None),
         "--host": ("0.0.0.0", "127.0.0.1"),
         "--kt-cpuinfer": ("60", "48"),
         "--kt-threadpool-count": ("2", "4"),
         "--context-length": ("1048576", "960512"),
-        "--enable-metrics": (None, "given"),
+        "--enable-metrics": (None, "set"),
         "--served-model-name": (None, "DeepSeek-V4-Flash"),
     }
     assert planned(as_guide=True).differences == ()
@@ -58,7 +58,7 @@ def test_the_record_of_differences_is_complete(name: str) -> None:
         table: dict[str, str] = {}
         for word in found.plan.argv[3:]:
             if word.startswith("--"):
-                table[word] = "given"
+                table[word] = "set"
             else:
                 table[list(table)[-1]] = word
         return table
@@ -210,7 +210,7 @@ def test_other_flags_go_to_the_server() -> None:
     assert argv.endswith(" --log-requests")
     assert "--cuda-graph-bs 1 2 --cuda-graph-max-bs" in argv
     assert changed(found)["--watchdog-timeout"] == ("1200", "3000")
-    assert changed(found)["--log-requests"] == (None, "given")
+    assert changed(found)["--log-requests"] == (None, "set")
 
 
 def test_one_request_at_a_time_needs_two_slots_on_the_old() -> None:
