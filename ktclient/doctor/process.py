@@ -10,6 +10,7 @@ from jobs.processes import identity
 from jobs.runner import start
 from jobs.store.store import Store
 from jobs.system import cgroup
+from ktclient import wording
 from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, fail, ok, warn
 from ktclient.doctor.machine import Machine
@@ -52,7 +53,8 @@ def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
         return
     kills, where = counted
     if kills:
-        found = f"{kills} processes of ktjob's cgroup were killed for memory ({where})"
+        processes = wording.count(kills, "process", "processes")
+        found = f"{processes} of ktjob's cgroup {wording.was(kills)} killed for memory ({where})"
         cure = "give it more memory, or submit from a cgroup without the server in it"
         yield warn("memory", found, cure)
     else:
@@ -65,17 +67,16 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     if settings.state.has_database():
         with Store.open(settings.state) as store:
             waiting = len(store.in_status(Status.QUEUED))
+    waits = f"{wording.count(waiting, 'job')} {'waits' if waiting == 1 else 'wait'}"
     stopped = start.stopped_runner(settings.state)
     if stopped is not None:
-        found = f"the runner (process {stopped.pid}) is stopped, and {waiting} jobs wait"
+        found = f"the runner (process {stopped.pid}) is stopped, and {waits}"
         cure = f"kill -CONT {stopped.pid} (or kill -9: the next ktjob command starts another)"
         yield fail("runner", found, cure)
     elif start.is_runner_alive(settings.state):
-        yield ok("runner", f"alive; {waiting} jobs wait")
+        yield ok("runner", f"alive; {waits}")
     elif waiting:
-        found = (
-            f"no runner is alive and {waiting} jobs wait; its log is {settings.state.runner_log}"
-        )
+        found = f"no runner is alive and {waits}; its log is {settings.state.runner_log}"
         yield warn("runner", found, "ktjob status starts one")
     else:
         yield ok("runner", "not needed: no job waits")

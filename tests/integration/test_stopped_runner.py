@@ -55,7 +55,7 @@ def test_status_and_doctor_name_a_stopped_runner_and_its_cure(
     until(lambda: identity.is_stopped(one))
     status, doctor = ktjob("status"), ktjob("doctor")
     assert f"the runner (process {holder.pid}) is stopped" in status and cure in status
-    assert f"the runner (process {holder.pid}) is stopped, and 1 jobs wait" in doctor
+    assert f"the runner (process {holder.pid}) is stopped, and 1 job waits" in doctor
     assert cure in doctor
     os.kill(holder.pid, signal.SIGCONT)
     until(lambda: not identity.is_stopped(one))

@@ -85,7 +85,11 @@ _ASKED = (
         "it; or a number: tokens per part.",
     ),
     click.option(
-        "--priority", type=int, default=0, metavar="N", help="Higher runs first (default 0)."
+        "--priority",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Jobs with a higher number start first (default 0).",
     ),
     click.option("--label", metavar="TEXT", help="Label for filtering (see ktjob list --label)."),
     click.option(
@@ -107,7 +111,7 @@ _ASKED = (
         help="Send this notification from the configuration when the job ends; repeatable.",
     ),
     click.option(
-        "--on-done", metavar="CMD", help="Run this command when the job ends, in whatever state."
+        "--on-done", metavar="CMD", help="Run this command when the job ends, also if it failed."
     ),
     click.option(
         "--encoding",

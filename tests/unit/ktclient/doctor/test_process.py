@@ -90,11 +90,11 @@ def test_the_runner(look_at: Look, state: StateDir) -> None:
     with Store.open(state) as store:
         store.submit(SUBMIT, Capacity(slots=1))
     finding = look_at("runner")
-    assert (finding.severity, "1 jobs wait" in finding.found) == (Severity.WARN, True)
+    assert (finding.severity, "1 job waits" in finding.found) == (Severity.WARN, True)
     assert not identity.is_held(state.runner_lock)
     lock = identity.hold(state.runner_lock)
     assert lock is not None
-    assert look_at("runner").found == "alive; 1 jobs wait"
+    assert look_at("runner").found == "alive; 1 job waits"
     lock.release()
 
 
