@@ -94,7 +94,7 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
         known = ", ".join(settings.servers)
         if known:
             raise HostUnknown(f"{error} Servers in config.toml: {known}") from None
-        if not server.url.isidentifier():  # a URL or an address
+        if set(server.url) & set(".:/"):  # a URL or an address
             raise
         raise HostUnknown(
             f"{error} If {server.url} is the name of a server: config.toml has no servers yet; "
