@@ -1,13 +1,14 @@
-"""Parse a future time as people write it: "22:00", "tomorrow 3:00", "+2h", or ISO 8601.
+"""Parse a time or a time limit as people give it: "22:00", "tomorrow 3:00", "+2h", or ISO 8601.
 
 A time without a zone is in this machine's zone, which the C library knows; it is stored in UTC.
-Pure, except for that zone.
+Pure, except for that zone and the clock.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta, timezone
+from time import monotonic
 
 from jobs import clock as jobs_clock
 from ktclient.errors import BadInput
@@ -20,6 +21,16 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _WAYS = '"22:00", "tomorrow 3:00", "+2h30m", "2026-11-26 03:00" or an ISO time with its zone'
 _FARTHEST = timedelta(days=3660)
 """Ten years: a later time was mistyped."""
+
+
+def deadline(timeout: float | None) -> float | None:
+    """When a wait of so many seconds ends, in monotonic time; None for no limit. Raises `BadInput`
+    for a negative number, and for what is no number."""
+    if timeout is None:
+        return None
+    if not timeout >= 0:  # also NaN, with which every comparison is false
+        raise BadInput(f"the timeout must be 0 seconds or more, not {timeout:g}")
+    return monotonic() + timeout
 
 
 def parse_future(said: str | datetime, now: datetime | None = None) -> datetime:

@@ -28,6 +28,29 @@ def spoken(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun: "1 job", "1,200 jobs". `plural`: if it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def was(number: int) -> str:
+    """The verb for so many: "was" or "were"."""
+    return "was" if number == 1 else "were"
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read or parsed, without Python's own wording and its name."""
+    import json
+
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text (byte {error.start + 1})"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON (line {error.lineno}, column {error.colno})"
+    return str(error)
+
+
 def after_time(seconds: float) -> str:
     """The text "after 25 min, " for a sentence; empty below one second."""
     return f"after {spoken(seconds)}, " if seconds >= 1 else ""

@@ -22,7 +22,7 @@ class Looking(Database):
         if job_id.isascii():  # typed input may hold surrogates, which SQLite rejects
             for job in self._values(rows.job, self._all("job_by_id", id=job_id)):
                 return job
-        raise NoSuchJob(f"there is no job {job_id!r}; `ktjob status` lists them")
+        raise NoSuchJob(f"there is no job {job_id!r}; `ktjob list` lists all jobs")
 
     def exists(self, job_id: str) -> bool:
         """Whether there is a job with exactly this id."""
@@ -38,7 +38,7 @@ class Looking(Database):
         is_one = prefix and prefix.isascii()
         found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
         if not found:
-            raise NoSuchJob(f"there is no job {prefix!r}; `ktjob status` lists them")
+            raise NoSuchJob(f"there is no job {prefix!r}; `ktjob list` lists all jobs")
         if len(found) > 1 and all(job.id != prefix for job in found):
             ids = ", ".join(job.id for job in found)
             raise AmbiguousId(f"{prefix!r} matches several jobs ({ids}); use a longer prefix")

@@ -15,6 +15,7 @@ from jobs.errors import StoreDamaged, StoreUnusable
 from jobs.model import Job
 from jobs.runner import start
 from jobs.store import diagnosis
+from ktclient import times
 from ktclient.config import settings as config
 from ktclient.errors import NotFinished
 from ktclient.records import snapshot
@@ -40,7 +41,7 @@ class EndWatcher:
     async def looks(self, timeout: float | None) -> AsyncIterator[tuple[Snapshot, str]]:
         """The status several times a second, each with the new text of the answer; the last one is
         the end. Raises `NotFinished` after `timeout` seconds, and `StoreUnusable`."""
-        give_up = None if timeout is None else time.monotonic() + timeout
+        give_up = times.deadline(timeout)
         while True:
             found = self._look()
             if found is not None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from jobs import model
+from ktclient import times
 from ktclient.config import settings as config
 from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
 from ktclient.records import access, snapshot
@@ -48,7 +49,7 @@ class Job:
 
     def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
         """Like `wait`, yielding the status several times a second; the last one is the end."""
-        give_up = None if timeout is None else time.monotonic() + timeout
+        give_up = times.deadline(timeout)
         while True:
             now = self.status()
             yield now

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from jobs.errors import KtjobError, NoSuchJob
 from jobs.model import Outcome
+from ktclient import times
 from ktclient.api.job import ENDINGS, Job
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
 from ktclient.prompts.combined import Part
@@ -66,6 +67,7 @@ class RemoteJob(Job):
         return _snapshot(_json(_run(self.host, "status", "--json", "--", self.id)))
 
     def wait(self, timeout: float | None = None) -> Job:
+        times.deadline(timeout)  # refuse it here, not only there
         bound = [] if timeout is None else [f"--timeout={timeout}"]
         done = _ran(self.host, "wait", *bound, "--", self.id)
         if done.returncode == _NOT_FINISHED:
@@ -75,7 +77,7 @@ class RemoteJob(Job):
         return self
 
     def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
-        give_up = None if timeout is None else time.monotonic() + timeout
+        give_up = times.deadline(timeout)
         while True:
             now = self.status()
             yield now
@@ -133,7 +135,7 @@ class RemoteJob(Job):
         return _text(_json(await _heard(self.host, "result", "--json", "--", self.id)))
 
     async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
-        give_up = None if timeout is None else time.monotonic() + timeout
+        give_up = times.deadline(timeout)
         while True:
             now = _snapshot(_json(await _heard(self.host, "status", "--json", "--", self.id)))
             yield now

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ktclient import wording
 from ktclient.documents import document as documents
 from ktclient.errors import DocumentUnusable
 from ktclient.request import body as request_body
@@ -24,7 +25,7 @@ MOST_BYTES = 200_000_000
 """OpenAI's limits for a file (platform.openai.com/docs/api-reference/batch/create)."""
 MOST_ID_CHARACTERS = 512
 """OpenAI's limit is 64, others have none: an id is a key here, and part of each result."""
-_MOST_TOLD = 100
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
         if stdin is None and sys.stdin is None:
             raise DocumentUnusable("standard input is closed; name a file of requests")
         return parse(_all_of(stdin or sys.stdin.buffer, "standard input"), "standard input")
+    if not name:
+        raise DocumentUnusable("the file name is empty; name a file of requests")
     title = documents.display_name(name)
     try:
         with Path(name).open("rb") as file:
@@ -55,8 +58,7 @@ def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
     except FileNotFoundError:
         raise DocumentUnusable(f"file not found: {title}") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DocumentUnusable(f"cannot read {title}: {reason}") from None
+        raise DocumentUnusable(f"cannot read {title}: {wording.reason(error)}") from None
 
 
 def _all_of(file: BinaryIO, title: str) -> bytes:

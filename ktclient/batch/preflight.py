@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ktclient import wording
 from ktclient.batch.file import Line
 from ktclient.batch.spec import Request
 from ktclient.config import settings as config
@@ -24,7 +25,7 @@ from ktclient.wording import quote
 from server_bundle.embedded import server as embedded
 from server_bundle.embedded import weights
 
-_MOST_TOLD = 20
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ class _Naming:
 
     def notes(self) -> list[str]:
         return [
-            f"{count:,} lines name {quote(name)}, which the server does not serve; {self._serves} "
-            "is used"
-            for name, count in self._others.items()
+            f"{wording.count(lines, 'line')} {'names' if lines == 1 else 'name'} {quote(name)}, "
+            f"which the server does not serve; {self._serves} is used"
+            for name, lines in self._others.items()
         ]
 
 
@@ -181,13 +182,17 @@ class _Scale:
         bound = self._options.max_tokens or MAX_TOKENS
         if self._unbounded:
             notes.append(
-                f"{self._unbounded:,} lines have no max_tokens: {bound:,} is used; change it with "
-                "--max-tokens"
+                f"{wording.count(self._unbounded, 'line')} without max_tokens: {bound:,} is used; "
+                "change it with --max-tokens"
             )
         if self._cut:
             notes.append(
-                f"{self._cut:,} lines have more than --max-tokens {bound:,} and are limited to it"
+                f"{wording.count(self._cut, 'line')} with more than --max-tokens {bound:,}: "
+                "limited to it"
             )
         if marks:
-            notes.append(f"{marks:,} chat-template marks in messages were neutralised")
+            notes.append(
+                f"{wording.count(marks, 'chat-template mark')} in messages "
+                f"{wording.was(marks)} neutralised"
+            )
         return notes

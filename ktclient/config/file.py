@@ -6,7 +6,7 @@ The contents of a table belong to the module that uses it: `[server]` to servers
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ktclient.errors import BadSetting
@@ -23,10 +23,10 @@ def read(path: Path) -> dict[str, Table]:
         if not path.exists():
             return parse("", path)
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadSetting(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise BadSetting(f"{path} cannot be read: {error}") from error
+    except (OSError, ValueError) as error:
+        from ktclient import wording
+
+        raise BadSetting(f"{path} cannot be read: {wording.reason(error)}") from None
     return parse(text, path)
 
 
@@ -44,22 +44,22 @@ def parse(text: str, path: Path) -> dict[str, Table]:
         raise BadSetting(f"{path} cannot be read: {error}") from error
     for name, table in content.items():
         if name not in TABLES:
-            raise unknown(name, path)
+            raise unknown(name, [f"[{table}]" for table in TABLES], path)
         if not isinstance(table, dict):
             raise BadSetting(f"{path}: [{name}] must be a table")
     return {name: content.get(name, {}) for name in TABLES}
 
 
-def unknown(name: str, path: Path) -> BadSetting:
-    """The error for an unknown setting."""
-    return BadSetting(f"{path}: unknown setting {name!r}; docs/reference.md lists all settings")
+def unknown(name: str, known: Iterable[str], path: Path) -> BadSetting:
+    """The error for an unknown setting, with the `known` ones of its table."""
+    return BadSetting(f"{path}: unknown setting {name!r}; allowed here: {', '.join(known)}")
 
 
 def check_keys(table: Table, known: set[str], where: str, path: Path) -> None:
     """Raises `BadSetting` for an unknown key; `where` is the table's name."""
     for key in table:
         if key not in known:
-            raise unknown(f"{where}.{key}", path)
+            raise unknown(f"{where}.{key}", sorted(known), path)
 
 
 def text(table: Table, key: str, where: str, path: Path) -> str | None:

@@ -48,7 +48,11 @@ class KeySource:
         try:
             return Path(self.place).expanduser().read_text(encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:
-            raise BadSetting(f"{self.said_by}: {self.place} cannot be read: {error}") from None
+            from ktclient import wording
+
+            raise BadSetting(
+                f"{self.said_by}: {self.place} cannot be read: {wording.reason(error)}"
+            ) from None
 
     def _of_keyring(self) -> str:
         text = read_keyring(self.place, self.said_by)

@@ -1,4 +1,4 @@
-"""Check this machine for what can kill or lose jobs, each check with a fix.
+"""Check this machine for what can end or lose jobs, each check with a fix.
 
 Read-only: nothing is created, started or repaired, except that an existing database is opened as
 every command opens it (migrated if it is old, its folder made private).

@@ -10,6 +10,7 @@ from jobs.processes import identity
 from jobs.runner import start
 from jobs.store.store import Store
 from jobs.system import cgroup
+from ktclient import wording
 from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, fail, ok, warn
 from ktclient.doctor.machine import Machine
@@ -52,7 +53,7 @@ def _killed(counted: tuple[int, object] | None) -> Iterator[Finding]:
         return
     kills, where = counted
     if kills:
-        killed = "1 process" if kills == 1 else f"{kills} processes"
+        killed = wording.count(kills, "process", "processes")
         found = f"killed for lack of memory: {killed} of ktjob's cgroup ({where})"
         cure = "give it more memory, or submit from a cgroup without the server in it"
         yield warn("memory", found, cure)
@@ -83,7 +84,7 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
 
 
 def _waiting(count: int) -> str:
-    return "1 job is waiting" if count == 1 else f"{count} jobs are waiting"
+    return f"{wording.count(count, 'job')} {'is' if count == 1 else 'are'} waiting"
 
 
 def limits(_: Settings, machine: Machine) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from ktclient import wording
 from ktclient.documents import encodings, magic
 from ktclient.documents.formats import child_process, registry
 from ktclient.errors import BadInput, DocumentUnusable
@@ -64,6 +65,8 @@ def read(
     if name == STDIN:
         body = _bounded(stdin or _own_stdin(), "standard input")
         return from_bytes(body, "standard input", raw=raw, encoding=encoding)
+    if not name:
+        raise DocumentUnusable("the file name is empty; name a file")
     path = Path(name)
     try:
         with path.open("rb") as file:
@@ -75,10 +78,12 @@ def read(
     except FileNotFoundError:
         raise DocumentUnusable(f"file not found: {display_name(name)}") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DocumentUnusable(f"cannot read {display_name(name)}: {reason}") from None
+        raise DocumentUnusable(
+            f"cannot read {display_name(name)}: {wording.reason(error)}"
+        ) from None
     title = os.fsencode(path.name).decode(errors="replace")
-    return from_bytes(body, title, raw=raw, encoding=encoding)
+    document = from_bytes(body, display_name(name), raw=raw, encoding=encoding)
+    return replace(document, title=title)
 
 
 def _own_stdin() -> BinaryIO:

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from enum import Enum
 
+from ktclient import wording
 from ktclient.errors import DoesNotFit
 
 CLIP = 4096
@@ -125,10 +126,11 @@ def _reason(prompt: int, max_tokens: int, limits: Limits, exact: bool) -> str:
     about = "" if exact else "about "
     total = prompt + max_tokens
     words = (
-        f"{about}{prompt:,} tokens of document and question + {max_tokens:,} for the answer = "
-        f"{about}{total:,}, and "
+        f"{about}{wording.count(prompt, 'token')} of document and question + "
+        f"{max_tokens:,} for the answer = {about}{total:,}, and "
     )
-    if limits.pool is not None and (limits.window is None or not _is_beyond(total, limits.window)):
+    if _is_by_pool(max_tokens, total, limits):
+        assert limits.pool is not None
         words += f"the server's KV pool is {limits.pool:,}"
         required = prompt + min(max_tokens, CLIP) + limits._page
         if total < limits.pool <= required:
@@ -140,25 +142,27 @@ def _reason(prompt: int, max_tokens: int, limits: Limits, exact: bool) -> str:
     return words + (f"the window is {limits.window:,}" if limits.window else "no limit is known")
 
 
-def _is_beyond(total: int, window: int) -> bool:
-    return total >= window
+def _is_by_pool(max_tokens: int, total: int, limits: Limits) -> bool:
+    """Whether the KV pool is the limit to name, and not the window."""
+    if limits.pool is None or limits.window is None:
+        return limits.pool is not None
+    if (limits.most_prompt(max_tokens) or 0) <= 0:  # the answer alone fills the smaller one
+        return limits.pool < limits.window
+    return total < limits.window
 
 
 def _advice(prompt: int, most: int, max_tokens: int, limits: Limits) -> str:
     if most <= 0:
-        which = "window" if limits.pool is None or limits.window == _least(limits) else "KV pool"
+        which = "KV pool" if _is_by_pool(max_tokens, prompt + max_tokens, limits) else "window"
         return f"The answer alone fills the {which}: lower --max-tokens."
     parts = math.ceil(prompt / most)
     fewer = limits.most_answer(prompt)
     shorter = f"Lower --max-tokens to {fewer:,}. Or cut" if fewer >= _WORTHWHILE_ANSWER else "Cut"
     return (
-        f"{shorter.replace('Or cut', 'Or: Cut')} the document to {most:,} tokens, split it into "
-        f"{parts:,} parts, or use a server with {_larger(prompt + max_tokens, limits)}."
+        f"{shorter.replace('Or cut', 'Or: Cut')} the document to "
+        f"{wording.count(most, 'token')}, split it into {parts:,} parts, "
+        f"or use a server with {_larger(prompt + max_tokens, limits)}."
     )
-
-
-def _least(limits: Limits) -> int:
-    return min(limit for limit in (limits.window, limits.pool) if limit is not None)
 
 
 def _larger(total: int, limits: Limits) -> str:

@@ -214,7 +214,7 @@ def _count(
     is_close = _is_close(rough, max_tokens, target)
     is_needed = rough.likely > COUNTED_FROM or is_close
     if is_hopeless or target.facts is None or not is_needed:
-        return token_count.rough(message, "by its characters")
+        return token_count.rough(message)
     return token_count.best(message, target.facts, settings, may_ask=is_close)
 
 

@@ -67,6 +67,11 @@ class Count:
     def __str__(self) -> str:
         return f"{'' if self.exact else '~'}{self.tokens:,}"
 
+    @property
+    def in_words(self) -> str:
+        """As text for people: "~4,697 tokens"."""
+        return f"{self} {'token' if self.tokens == 1 else 'tokens'}"
+
 
 def best(
     message: str, facts: ServerFacts | None, settings: Settings, *, may_ask: bool = True
@@ -82,7 +87,7 @@ def best(
     from ktclient.servers import queries
 
     if facts is None:
-        return rough(message, "no server was asked")
+        return rough(message, "no server is known")
     key = settings.key_for(facts.url)
     folder = queries.model_folder(facts, key) if urls.is_local(facts.url) else None
     here = _by_folder(message, Path(folder), settings.cache) if folder else None
@@ -97,9 +102,10 @@ def best(
     return rough(message, "its vocabulary is not available")
 
 
-def rough(message: str, why: str) -> Count:
-    """Estimated from its characters, which costs nothing."""
-    return Count(estimate.estimate(message).likely, False, f"an estimate: {why}", is_rough=True)
+def rough(message: str, why: str = "") -> Count:
+    """Estimated from its characters, which costs nothing. `why`: the reason, if it needs one."""
+    by = "estimated from the number of characters" + (f": {why}" if why else "")
+    return Count(estimate.estimate(message).likely, False, by, is_rough=True)
 
 
 class Exact:

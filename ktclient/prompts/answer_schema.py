@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ktclient import wording
 from ktclient.errors import BadInput
 
 MOST_CHARACTERS = 100_000
@@ -34,8 +35,7 @@ def read(name: str) -> str:
         with Path(name).open(encoding="utf-8-sig") as file:
             text = file.read(MOST_CHARACTERS + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"the schema {shown} cannot be read: {reason}") from None
+        raise BadInput(f"the schema {shown} cannot be read: {wording.reason(error)}") from None
     if len(text) > MOST_CHARACTERS:
         raise _too_long(f"the schema {shown}")
     try:

@@ -47,6 +47,9 @@ class Task:
         return replace(self, text=display_name(title).join(self.around_title), around_title=())
 
 
+_NAMES = {Kind.ASK: "the question (--ask)", Kind.PROMPT: "the prompt (--prompt)"}
+
+
 def task(summarize: bool, ask: str | None, prompt: str | None) -> Task:
     """The one chosen task; a summary by default. Raises `BadInput`."""
     return tasks(summarize, [] if ask is None else [ask], prompt)[0]
@@ -62,14 +65,14 @@ def tasks(
         *(Task(Kind.ASK, question) for question in asks),
         *([Task(Kind.PROMPT, prompt)] if prompt is not None else []),
     ]
-    kinds = list(dict.fromkeys(one.kind.value for one in chosen))
-    if len(kinds) > 1:
-        raise BadInput(f"choose one of summarize, ask and prompt, not {' and '.join(kinds)}")
+    if len({one.kind for one in chosen}) > 1:
+        given = " and ".join(dict.fromkeys(f"--{one.kind.value}" for one in chosen))
+        raise BadInput(f"use only one of --summarize, --ask, --prompt, not {given}")
     for one in chosen:
         if one.kind is not Kind.SUMMARIZE and not one.text.strip():
-            raise BadInput(f"the {one.kind.value} text is empty")
+            raise BadInput(f"{_NAMES[one.kind]} is empty")
         if not _is_text(one.text):
-            raise BadInput(f"the {one.kind.value} text is not valid in this terminal's encoding")
+            raise BadInput(f"{_NAMES[one.kind]} is not valid in this terminal's encoding")
     if as_one and len(asks) < 2:
         raise BadInput("--together needs several questions: give --ask more than once")
     if as_one:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from ktclient import wording
 from ktclient.errors import BadInput, BadSetting
 from ktclient.prompts import answer_schema
 
@@ -149,7 +150,7 @@ def _read(name: str, path: Path) -> Template:
             raise BadSetting(f"{path} has more than {_MOST_BYTES:,} bytes")
         content = package_data.read(path)
     except (OSError, ValueError, RecursionError) as error:
-        raise BadSetting(f"{path} cannot be read: {error}") from None
+        raise BadSetting(f"{path} cannot be read: {wording.reason(error)}") from None
     for key, value in content.items():
         kinds = _KINDS.get(key)
         if kinds is None:

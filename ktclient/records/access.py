@@ -49,7 +49,7 @@ def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
     if not state.has_database():
         what = f"job {wanted!r}" if wanted else "job"
         raise NoSuchJob(
-            f"there is no {what}: {state.database} does not exist yet, the first job creates it"
+            f"there is no {what}: the job database {state.database} is created by your first submit"
         )
     with Store.open(state) as store:
         recover_and_wake(store, state)

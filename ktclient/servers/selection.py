@@ -50,9 +50,9 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
     """The server to use. Raises `NoServer` and its leaves, `Unauthorized`, `WrongAddress`."""
     server = settings.meant(named)
     if server is not None and server.url == EMBEDDED:
-        return _embedded(settings, model, "as asked")
+        return _embedded(settings, model, _source(settings, named))
     if server is not None:
-        return _external(settings, server, model, "as asked" if named else "as configured")
+        return _external(settings, server, model, _source(settings, named))
     for port in WELL_KNOWN_PORTS:
         if _listens(port):
             try:
@@ -70,8 +70,15 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
         return _awaited(soon, "no other is named", here, asked)
     ports = " or ".join(str(port) for port in WELL_KNOWN_PORTS)
     crashed = starting.crashed_on(settings.state.servers, WELL_KNOWN_PORTS)
-    why = f"no server is configured or answers on port {ports}"
+    why = f"no server is configured, and none answers on port {ports}"
     return _embedded(settings, model, f"{why}; {crashed}" if crashed else why)
+
+
+def _source(settings: Settings, named: str | None) -> str:
+    """Which setting named the server."""
+    if named:
+        return "set with --server"
+    return "set by KTJOB_SERVER" if settings.environ.get("KTJOB_SERVER") else "set in config.toml"
 
 
 def _external(settings: Settings, server: Server, model: str | None, why: str) -> Target:
@@ -82,10 +89,17 @@ def _external(settings: Settings, server: Server, model: str | None, why: str) -
     try:
         facts = probe.probe(root, settings.key_for(root), asked)
     except HostUnknown as error:
-        known = ", ".join(settings.servers)
-        if not known or server.name in settings.servers:
+        if server.name in settings.servers:
             raise
-        raise HostUnknown(f"{error} Servers in config.toml: {known}") from None
+        known = ", ".join(settings.servers)
+        if known:
+            raise HostUnknown(f"{error} Servers in config.toml: {known}") from None
+        if set(server.url) & set(".:/"):  # a URL or an address
+            raise
+        raise HostUnknown(
+            f"{error} If {server.url} is the name of a server: config.toml has no servers yet; "
+            "add one with: ktjob config edit"
+        ) from None
     except ConnectionRefused:
         from ktclient.servers import starting
 

@@ -26,7 +26,7 @@ from ktclient.planning.prefill_time import PrefillModel
 from ktclient.records import phases
 from ktclient.servers import queries
 from ktclient.servers.dialects.dialect import ServerFacts
-from ktclient.wording import spoken
+from ktclient.wording import count, spoken
 from ktclient.worker.heartbeat import call_in_thread, sleep
 
 LOOK_SECONDS = 2.0
@@ -62,7 +62,7 @@ class Ghost:
     def __str__(self) -> str:
         if self.seconds < 1:
             return ""
-        amount = "" if self.tokens is None else f" (about {self.tokens:,} tokens)"
+        amount = "" if self.tokens is None else f" (about {count(self.tokens, 'token')})"
         return f", for up to {spoken(self.seconds)} more{amount}"
 
 

@@ -143,7 +143,10 @@ class Draft:
         ]
         gpus = self.machine.gpus
         if gpus is not None and gpus < (self.wish.gpus or 0):
-            self.notes.append(f"this machine has {gpus} GPUs, the plan needs {self.wish.gpus}")
+            self.notes.append(
+                f"this machine has {gpus} {'GPU' if gpus == 1 else 'GPUs'}, "
+                f"the plan needs {self.wish.gpus}"
+            )
         if self.wish.as_guide:
             self.notes.append(
                 "exactly as in the guide: the server has no key, so anyone who can reach the port "
@@ -224,7 +227,14 @@ class Draft:
         safe = kv_pool.safe_context(kv_pool.pool(facts.card, fraction, ratio, reserved))
         context = wish.context or min(profile.context, safe)
         found = kv_pool.plan(facts.card, fraction, context, ratio, reserved)
-        if context < 1 or not found.fits or (wish.mem_fraction is None and found.workspace_gib < 1):
+        if wish.mem_fraction is None and (fraction >= 1 or found.workspace_gib < 1):
+            most = kv_pool.most_context(facts.card, ratio, reserved)
+            raise PlanRefused(
+                f"a context of {context:,} tokens does not fit on these GPUs: the longest is "
+                f"{most:,}. Use a shorter --context, or (experimental) "
+                "`-- --swa-full-tokens-ratio 0.02`"
+            )
+        if context < 1 or not found.fits:
             raise PlanRefused(
                 f"a context of {context:,} tokens does not fit with --mem-fraction {fraction:g}: "
                 f"{found.verdict}. Use a shorter --context, or (experimental) "

@@ -19,6 +19,8 @@ ADMISSION = 4096 + PAGE
 (managers/schedule_policy.py:54,763). The length check does not: sgl-project/sglang #28530."""
 
 _GIB = 1 << 30
+_LEAST_WORKSPACE_GIB = 1.0
+"""With less, a server runs out of memory."""
 _LAYERS, _LAYERS_4, _LAYERS_128 = 44, 21, 20
 _ROPE, _NOPE, _INDEX, _WINDOW = 64, 448, 128, 128
 
@@ -77,7 +79,7 @@ class KvPlan:
     @property
     def _space(self) -> str:
         left = f"{self.workspace_gib:.1f} GiB of workspace"
-        if self.workspace_gib < 1:
+        if self.workspace_gib < _LEAST_WORKSPACE_GIB:
             return f"{left} is too little: the server would run out of memory"
         if self.workspace_gib < 4:
             return f"{left} is little: use it only for special cases"
@@ -126,6 +128,13 @@ def safe_context(tokens: int) -> int:
 def pool_for(context: int) -> int:
     """The smallest pool that is large enough for a context."""
     return math.ceil(context / PAGE) * PAGE + ADMISSION
+
+
+def most_context(card: Card, swa_ratio: float = SWA_RATIO, reserved_gib: float = 0.0) -> int:
+    """The longest context whose pool leaves enough workspace on the card, in tokens."""
+    fraction = 1 - (card.graphs_gib + _LEAST_WORKSPACE_GIB) / card.total_gib
+    rounded = math.floor(fraction * 1000) / 1000
+    return safe_context(pool(card, rounded, swa_ratio, reserved_gib))
 
 
 def fraction_for(

@@ -198,6 +198,11 @@ def test_dry_run_and_wrong_plans_start_nothing(lab: Lab, tmp_path: Path) -> None
     ):
         wrong = lab.run("up", *args)
         assert wrong.returncode == 2 and "Traceback" not in wrong.stderr, args
+    for file, why in (
+        (broken, "it is not JSON (line 1, column 2)"),
+        (tmp_path / "none.json", "No such file or directory"),
+    ):
+        assert lab.run("up", "--plan", str(file)).stderr == f"ktserver: --plan {file}: {why}\n"
     assert not lab.state.servers.exists()
 
 

@@ -181,6 +181,10 @@ def test_cancelled_is_4_and_not_finished_is_5(run: Run, book: Path, slow: FakeSe
     job_id = run("submit", str(book)).stdout.strip()
     slow.wait_for_event("prefill_started")
     assert run("wait", job_id, "--timeout", "0.2").returncode == 5
+    for wrong in ("-1", "nan"):
+        done = run("wait", job_id, f"--timeout={wrong}")
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.splitlines()[-1].endswith(f"0 seconds or more, not {wrong}")
     assert run("result", job_id).returncode == 5
     assert json.loads(run("status", job_id, "--json").stdout)["state"] == "RUNNING"
     cancelled = run("cancel", job_id)
@@ -252,7 +256,7 @@ def test_logs_tell_the_journey(run: Run, book: Path, server: FakeServer) -> None
     told = run("logs", json.loads(job_id)["id"]).stdout
     steps = [
         "submitted",
-        "claimed",
+        "worker started",
         "phase connecting",
         "phase sending",
         "phase decode",

@@ -154,7 +154,7 @@ def test_it_is_chosen_when_nothing_else_is_there(
     target = selection.choose(config.load(), None, None)
     assert target.is_embedded and target.facts is not None
     assert target.facts.url == running.url
-    assert "no server is configured or answers" in target.why
+    assert "no server is configured, and none answers" in target.why
 
 
 @pytest.mark.promise

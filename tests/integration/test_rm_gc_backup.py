@@ -157,7 +157,7 @@ def test_gc_alone_says_what_it_needs(state: StateDir, run: Run) -> None:
     finished(state)
     said = run("gc")
     assert said.returncode == 2
-    assert all(word in said.stderr for word in ("--older-than", "--keep-size", "1 jobs", " MB"))
+    assert all(word in said.stderr for word in ("--older-than", "--keep-size", "1 job in", " MB"))
     assert rows(state)["jobs"] == 1
 
 

@@ -27,7 +27,7 @@ def test_all_are_made_again(tmp_path: Path) -> None:
     assert set(made) == {path.name for path in PICTURES.glob("*.svg")}
     for name, words in {
         "check.svg": ("ktjob check", "tokens"),
-        "submit.svg": ("ktjob submit", "come back", "ktjob wait"),
+        "submit.svg": ("ktjob submit", "next ktjob", "ktjob wait"),
         "status.svg": ("RUNNING", "QUEUED", "SUCCEEDED", "FAILED", "█", "behind", "ferry"),
         "list.svg": ("FOUND", "a broken shaft"),
         "show.svg": ("attempt", "next", "stream_cut"),

@@ -49,7 +49,10 @@ def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:
         "before the answer was complete",
         "attempt    2  ",
         "question   Who's there?",
-        "queued again",
+        "queued for a new attempt (",
+        "worker started (",
+        "server type sglang",
+        f"server     {job.status().server} (",
         f"next       ktjob result {job.id}",
     ):
         assert said in words, words
@@ -77,7 +80,7 @@ def test_a_job_that_waits_is_shown_too(run: Run, tmp_path: Path) -> None:
         running = run("show", first.id)
         first.cancel()
         first.wait()
-    assert "running in" in running.stdout and f"ktjob follow {first.id}" in running.stdout
+    assert 'running in phase "' in running.stdout and f"ktjob follow {first.id}" in running.stdout
     assert run("show", "zzz").returncode == 3
 
 

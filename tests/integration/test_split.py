@@ -74,7 +74,7 @@ def test_it_is_said_beforehand_done_and_told_where_from(
     tree = run("show", job["id"]).stdout
     assert f"parts of the document: {len(numbers)} of {len(numbers)} done" in tree
     assert "the answer: 1 of 1 done" in tree and "[1]" in tree
-    assert "2 attempts each part" in tree
+    assert "2 attempts for each part" in tree
     sources = run("result", job["id"], "--sources").stdout
     assert sources.startswith("It rained [2].\n\n[1] Chapter 1")
     assert f"characters {shown['parts'][1]['start']:,} to" in sources

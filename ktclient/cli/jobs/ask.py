@@ -47,6 +47,6 @@ def ask(
         return waiting.wait_and_print([new], as_json=as_json)
     shown = job_details.json_text(Job(new, settings).status().to_dict()) if as_json else new
     stored.print_naming(shown, [new])
-    output.note(f"job {new}: {forecast.count} tokens")
-    output.note(f"come back with: ktjob wait {new}, then ktjob result {new}")
+    output.note(f"job {new}: {forecast.count.in_words}")
+    output.note(f"next: ktjob wait {new}, then ktjob result {new}")
     return 0

@@ -10,7 +10,7 @@ from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import stored, waiting
 from ktclient.cli.render import answer_text, job_details, progress_line, terminal_text, units
 from ktclient.cli.render import output as render_output
-from ktclient.wording import spoken
+from ktclient.wording import count, spoken, was
 
 if TYPE_CHECKING:
     from ktclient.batch.enqueue import StoredBatch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--max-tokens",
     type=int,
     metavar="N",
-    help="Maximum output tokens of any line (default: what the line says, else 1024).",
+    help="Maximum output tokens for each line (default: its own value, else 1024).",
 )
 @click.option(
     "--model",
@@ -51,7 +51,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Maximum attempts if the worker or the server dies (default 2).",
 )
-@click.option("--priority", type=int, default=0, metavar="N", help="Higher runs first (default 0).")
+@click.option(
+    "--priority",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Jobs with a higher number start first (default 0).",
+)
 @click.option("--label", metavar="TEXT", help="Label for filtering (see ktjob list --label).")
 @click.option(
     "--after",
@@ -147,27 +153,26 @@ def batch(  # noqa: PLR0913 - a command's options
 def _explain(handed: StoredBatch, options: Options) -> None:
     results, batch = terminal_text.one_line(options.results), handed.batch
     title = terminal_text.one_line(handed.title)
-    tokens = "" if batch is None else f", ~{batch.tokens:,} tokens"
-    render_output.note(f"job {handed.job_id}: batch {title}, {handed.lines:,} lines{tokens}")
+    tokens = "" if batch is None else f", ~{count(batch.tokens, 'token')}"
+    render_output.note(f"job {handed.job_id}: batch {title}, {count(handed.lines, 'line')}{tokens}")
     if batch is None:
-        render_output.note(
-            "  known      these requests were submitted before; no request is sent twice"
-        )
-        render_output.note(f"  results    {results}; come back: ktjob wait {handed.job_id}")
+        render_output.note("  already submitted: no request is sent twice")
+        render_output.note(f"  results    {results}; next: ktjob wait {handed.job_id}")
         return
     render_output.note(f"  runs on    {batch.target.server} ({batch.target.why})")
     if handed.kept:
         render_output.note(
-            f"  kept       {handed.kept:,} lines were submitted before; no request is sent twice"
+            f"  kept       {count(handed.kept, 'line')} {was(handed.kept)} submitted before; "
+            "no request is sent twice"
         )
     time = batch.by
     if batch.seconds is not None:
-        time = f"about {spoken(batch.seconds)} to read all of them, {batch.by}"
+        time = f"about {spoken(batch.seconds)} of prefill in total, {batch.by}"
     render_output.note(f"  time       {time}")
     for note in batch.notes:
         render_output.note(f"  note       {terminal_text.one_line(note)}")
-    render_output.note(f"  results    {results}, when all are done")
-    render_output.note(f"  come back  ktjob wait {handed.job_id}, or the same command with --wait")
+    render_output.note(f"  results    {results}, written when all lines have ended")
+    render_output.note(f"  next       ktjob wait {handed.job_id}, or the same command with --wait")
 
 
 def _print_end(end: Snapshot, options: Options, *, quiet: bool) -> int:

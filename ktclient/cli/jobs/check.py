@@ -49,7 +49,7 @@ def check(
         for document, one in zip(documents, found, strict=True):
             title = "" if len(documents) == 1 else f"  {terminal_text.one_line(document.title)}"
             verdict = one.verdict.kind.value if one.can_run else "does not fit"
-            output.print_data(f"{verdict}: {one.count} tokens{title}")
+            output.print_data(f"{verdict}: {one.count.in_words}{title}")
         forecast_text.print_skipped(given_files)
         forecast_text.describe_all(documents, [one for of_it in before for one in of_it])
         if found[0].expected is None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import click
 
 from jobs.store.state_dir import StateDir
+from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import removal
 from ktclient.cli.jobs.removal import SIZES
@@ -49,21 +50,22 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
         ids += _shrink(state, size, ids, dry_run, tell)
     if as_json:
         removal.print_removed(ids, dry_run=dry_run)
-    output.note(f"{len(ids)} jobs {'would be ' if dry_run else ''}deleted")
+    output.note(f"{wording.count(len(ids), 'job')} {'would be ' if dry_run else ''}deleted")
     return exit_codes.SUCCEEDED if dry_run else _tidy(state, size)
 
 
 def _what_gc_needs(state: StateDir) -> str:
     from jobs.upkeep import garbage
 
-    needs = "say which jobs to delete: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
+    needs = "choose the jobs to delete: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
     if not state.has_database():
         return f"{needs}. There is no database yet"
     with garbage.Upkeep.open(state) as store:
         held = store.holdings()
-    about = f"{needs}. {state.database} holds {held.jobs} jobs in {removal.size_text(held.size)}"
+    jobs, size = wording.count(held.jobs, "job"), removal.size_text(held.size)
+    about = f"{needs}. {state.database} holds {jobs} in {size}"
     if held.oldest:
-        about += f"; {held.finished} have ended, the first on {units.local_time(held.oldest)}"
+        about += f"; {held.finished} of them ended, the first on {units.local_time(held.oldest)}"
     return about
 
 
@@ -98,9 +100,9 @@ def _tidy(state: StateDir, size: int | None) -> int:
     with garbage.Upkeep.open(state) as store:
         held = store.holdings()
     if size is not None and held.size > size:
-        output.note(
-            f"{removal.size_text(held.size)} are left, used by {held.jobs} jobs that have not ended"
-        )
+        jobs, have = wording.count(held.jobs, "job"), "has" if held.jobs == 1 else "have"
+        size_left = removal.size_text(held.size)
+        output.note(f"{size_left} are left, used by {jobs} that {have} not ended")
         return exit_codes.FAILED
     return exit_codes.SUCCEEDED
 

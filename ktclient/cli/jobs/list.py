@@ -79,16 +79,20 @@ def list_(  # noqa: PLR0913 - a command's options
     else:
         output.note("no job matches" if wanted != Filter() or search else "no jobs yet")
     if (more := found.total - len(found.jobs)) > 0:
-        output.note(f"… and {more:,} more: -n {found.total}, or -n 0 for all")
+        output.note(f"… and {more:,} more; show all with -n 0")
 
 
 def _states(given: tuple[str, ...]) -> tuple[str, ...]:
     """Parse state names: any case, several separated by commas; `ended` stands for all final
     states. Raises `BadInput`."""
     found: list[str] = []
-    for name in (one.strip().upper() for value in given for one in value.split(",")):
+    for given_name in (one.strip() for value in given for one in value.split(",")):
+        name = given_name.upper()
         if name not in (*_STATES, "ENDED"):
-            raise BadInput(f"--state {name}: one of {', '.join(_STATES).lower()} or ended")
+            raise BadInput(
+                f'--state: unknown state "{given_name}"; use one of '
+                f"{', '.join(_STATES).lower()} or ended"
+            )
         found += _ENDED if name == "ENDED" else [name]
     return tuple(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.render import job_details, output
 from ktclient.records import access, snapshot
@@ -35,6 +36,10 @@ def retry(job_id: str, as_json: bool) -> None:
         output.print_data(job_details.json_text(record))
     else:
         output.print_data(new.id)
-    parts = f"; {kept} finished parts are reused" if kept else ""
+    parts = (
+        f"; {wording.count(kept, 'finished part')} {'is' if kept == 1 else 'are'} reused"
+        if kept
+        else ""
+    )
     output.note(f"created job {new.id} as a retry of {old.id}{parts}")
-    output.note(f"  come back  ktjob wait {new.id}, then ktjob result {new.id}")
+    output.note(f"  next       ktjob wait {new.id}, then ktjob result {new.id}")

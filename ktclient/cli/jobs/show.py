@@ -9,6 +9,7 @@ import click
 
 from jobs import clock
 from jobs.model import Attempt, Event, Job
+from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, next_steps, output, part_tree, terminal_text, units
@@ -94,9 +95,10 @@ def _in_words(told: _Record) -> str:
     if job.parent is not None:
         lines.append(_field("part", f"{job.part} of job {job.parent}"))
     if job.pool != kinds.POOL:
-        lines.append(_field("needs", f"{job.weight:,} tokens of the server's KV pool"))
+        reserved = wording.count(job.weight, "token")
+        lines.append(_field("reserves", f"up to {reserved} of the server's KV pool (upper bound)"))
     if told.characters:
-        lines.append(_field("answer", f"{told.characters:,} characters"))
+        lines.append(_field("answer", f"{wording.count(told.characters, 'character')}"))
     lines.append(_field("log", told.log))
     lines += ["", *part_tree.lines(told.parts)] if told.parts else []
     for attempt in told.attempts:
@@ -109,7 +111,9 @@ def _in_words(told: _Record) -> str:
 def _attempts(job: Job) -> str:
     """The limit on attempts; a job with parts sends no request itself, so that of its parts."""
     plan = part_tree.plan_of(job)
-    return f"{job.max_attempts} attempts" if plan is None else f"{plan.attempts} attempts each part"
+    if plan is None:
+        return wording.count(job.max_attempts, "attempt")
+    return f"{wording.count(plan.attempts, 'attempt')} for each part"
 
 
 def _field(name: str, text: str) -> str:
@@ -124,7 +128,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
         f"process {attempt.worker.pid}: {(attempt.outcome or 'running').lower()}"
     )
     if attempt.outcome != "SUCCEEDED":
-        text += f" in {terminal_text.one_line(attempt.phase)}"
+        text += f' in phase "{terminal_text.one_line(attempt.phase)}"'
         if attempt.done is not None:
             of = f" of {attempt.total:,}" if attempt.total else ""
             text += f", {attempt.done:,}{of} {attempt.unit or ''}".rstrip()
@@ -132,7 +136,11 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     if attempt.message:
         lines.append(_field("", f"   {terminal_text.one_line(attempt.message)} [{attempt.cause}]"))
     measured = {name: value for name, value in attempt.figures.items() if value is not None}
-    figures = (f"{name} {_figure(value)}" for name, value in measured.items() if name != "eta_at")
+    figures = (
+        f"{job_details.NAMES.get(name, name)} {_figure(value)}"
+        for name, value in measured.items()
+        if name != "eta_at"
+    )
     lines += [_field("", f"   {figure}") for figure in figures]
     return lines
 

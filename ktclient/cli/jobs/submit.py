@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ktclient.submission.options import SubmitOptions
 
 _MOST_HEADING = 200
+_WHAT = {"summarize": "summarize", "ask": "question about", "prompt": "prompt about"}
+"""Kind of a task -> the words before the name of its document."""
 
 
 @click.command(cls=option_defaults.WithDefaults)
@@ -75,7 +77,7 @@ def submit(  # noqa: PLR0913 - a command's options
         if handed:
             _explain(handed, documents, options)
         else:
-            output.note(f"known: already submitted with the key {key!r}; no request is sent twice")
+            output.note(f"already submitted with the key {key!r}; no request is sent twice")
         jobs_stored.warn_of_logout()
     if wait:
         headings = _headings(documents, options) if len(documents) > 1 else ()
@@ -110,14 +112,14 @@ def _explain(
     each = itertools.product(documents, options.request.tasks)
     for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
         title = terminal_text.one_line(document.title)
-        output.note(f"job {job_id}: {task.kind.value} {title}, {forecast.count} tokens")
+        output.note(f"job {job_id}: {_WHAT[task.kind.value]} {title}, {forecast.count.in_words}")
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
     forecast_text.print_conditions(options.conditions)
     if len(handed) > forecast_text.MOST_LINES:
-        output.note("  come back  ktjob wait ID, then ktjob result ID, for each of them")
+        output.note("  next       ktjob wait ID, then ktjob result ID, for each of them")
         return
     for job_id, _ in handed:
-        output.note(f"  come back  ktjob wait {job_id}, then ktjob result {job_id}")
+        output.note(f"  next       ktjob wait {job_id}, then ktjob result {job_id}")
 
 
 def _headings(documents: Sequence[Document], options: SubmitOptions) -> list[str]:

@@ -85,7 +85,11 @@ _ASKED = (
         "it; or a number: tokens per part.",
     ),
     click.option(
-        "--priority", type=int, default=0, metavar="N", help="Higher runs first (default 0)."
+        "--priority",
+        type=int,
+        default=0,
+        metavar="N",
+        help="Jobs with a higher number start first (default 0).",
     ),
     click.option("--label", metavar="TEXT", help="Label for filtering (see ktjob list --label)."),
     click.option(

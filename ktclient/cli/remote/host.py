@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ktclient import wording
 from ktclient.cli import exit_codes
 from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
@@ -133,7 +134,8 @@ class _Remote:
         if self._given["schema"] is not None:
             argv.append(f"--schema={sent.add(self._given['schema'])}")
         if sent.passed_over and not self._given.get("quiet"):
-            render_output.note(f"  skipped    {len(sent.passed_over)} files (not text, or empty)")
+            skipped = wording.count(len(sent.passed_over), "file")
+            render_output.note(f"  skipped    {skipped} (not text, or empty)")
         tail, files = ["--", *sent.words], tuple(sent.files)
         if name == "check":
             held = replies.Held()

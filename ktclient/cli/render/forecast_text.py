@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
 
 if TYPE_CHECKING:
     from ktclient.documents.collection import Collection
     from ktclient.documents.document import Document
     from ktclient.planning.forecast import Forecast
+    from ktclient.planning.token_count import Count
     from ktclient.splitting.split_plan import Plan
     from ktclient.submission.conditions import Conditions
 
@@ -24,7 +26,7 @@ def print_skipped(given: Collection) -> None:
     if names:
         more = f" and {len(names) - MOST_LINES:,} more" if len(names) > MOST_LINES else ""
         listed = ", ".join(names[:MOST_LINES])
-        files = "1 file" if len(names) == 1 else f"{len(names):,} files"
+        files = wording.count(len(names), "file")
         output.note(f"note: {files} skipped (not text, or empty): {listed}{more}")
 
 
@@ -77,17 +79,20 @@ def _note(document: Document, *, is_alone: bool) -> None:
         output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
     if document.neutralised:
         output.note(
-            f"  note       {document.neutralised} chat-template marks in {it} were made harmless"
+            f"  note       {wording.count(document.neutralised, 'chat-template mark')} in {it} "
+            f"{wording.was(document.neutralised)} made harmless"
         )
     if document.line_ends:
         of_it = "" if is_alone else f" of {it}"
         output.note(
-            f"  note       {document.line_ends:,} CR LF line endings{of_it} were converted to LF"
+            f"  note       {wording.count(document.line_ends, 'CR LF line ending')}{of_it} "
+            f"{wording.was(document.line_ends)} converted to LF"
         )
 
 
 def describe(forecast: Forecast) -> None:
     """Print where a request runs, how large it is, whether it fits and how long it may take."""
+    from ktclient.planning import fit
     from server_bundle.embedded import server as embedded
 
     target = forecast.target
@@ -95,9 +100,10 @@ def describe(forecast: Forecast) -> None:
     if target.is_embedded:
         where = f"the embedded {embedded.MODEL} ({target.why})"
     output.note(f"  runs on    {where}")
-    output.note(f"  counted    {terminal_text.one_line(forecast.count.by)}")
+    output.note(f"  tokens     {_counted(forecast.count)}")
     verdict = forecast.verdict
-    output.note(f"  room       {verdict.kind.value}: {verdict.reason}")
+    exception = "" if verdict.kind is fit.Kind.FITS else f"{verdict.kind.value}: "
+    output.note(f"  size       {exception}{verdict.reason}")
     if forecast.split is not None:
         _describe_split(forecast.split)
     elif verdict.cure:
@@ -113,6 +119,11 @@ def describe(forecast: Forecast) -> None:
         output.note(f"WARNING: {forecast.doubt}")
 
 
+def _counted(count: Count) -> str:
+    by = terminal_text.one_line(count.by)
+    return by if count.is_rough else f"counted with {by}"
+
+
 def _describe_split(plan: Plan) -> None:
     """Print a clear notice: splitting takes several requests and can miss context."""
     levels = plan.levels
@@ -120,8 +131,9 @@ def _describe_split(plan: Plan) -> None:
     through = f" on {len(levels)} levels" if len(levels) > 1 else ""
     output.note(
         f"  SPLIT      into {len(plan.chunks):,} parts of up to {plan.largest:,} tokens, one "
-        f"request each, with up to {plan.answer:,} output tokens; then {more:,} more requests"
-        f"{through} combine the answers into one, which cites parts by number: [3]"
+        f"request each, with up to {wording.count(plan.answer, 'output token')}; then "
+        f"{wording.count(more, 'more request')}{through} {'combines' if more == 1 else 'combine'} "
+        "the answers into one, which cites parts by number: [3]"
     )
     output.note(
         "             Parts are processed independently, so cross-part context may be missed. "

@@ -70,13 +70,13 @@ def activity(job: Snapshot) -> str:
     left = remaining(job)
     if phase == WAITING_FOR_SERVER and (why := job.figures.get("last_refusal")):
         return f"{phase} ({units.duration(job.seconds())}): {terminal_text.one_line(str(why))}"
+    elapsed = units.duration(job.seconds())
     parts = (
         phase,
         progress(job),
         _failures(job),
         speed(job),
-        f"first token in {left}" if left else "",
-        units.duration(job.seconds()),
+        f"first token in {left}, {elapsed} elapsed" if left else elapsed,
     )
     return "  ".join(part for part in parts if part)
 

@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     from jobs.model import Event
 
 
+NAMES = {
+    "dialect": "server type",
+    "last_refusal": "last error",
+    "tokens_per_second": "tokens/s",
+    "asked": "requested",
+}
+"""Stored name of a figure -> its name for people, where it is not the same."""
+_EVENTS = {
+    "claimed": "worker started",
+    "queued again": "queued for a new attempt",
+    "cancel wished": "cancel requested",
+    "not by the schema": "answer does not follow the schema",
+    "asked again without a schema": "requested again without a schema",
+    "not accepted": "request not accepted",
+}
+"""Kind of an event -> its words for people, where they are not the same."""
+
+
 def block(job: Snapshot) -> str:
     """A snapshot for people: one line per field."""
     lines = [("job", job.id), ("state", job.state)]
@@ -41,7 +59,9 @@ def block(job: Snapshot) -> str:
 
 def _server(job: Snapshot) -> str:
     url, model = job.figures.get("server"), job.figures.get("model")
-    return f"{job.server} ({model} at {url})" if model else job.server
+    if not model:
+        return job.server
+    return f"{job.server} ({model})" if url == job.server else f"{job.server} ({model} at {url})"
 
 
 def detached(job_id: object, command: str) -> str:
@@ -66,8 +86,24 @@ def event_line(event: Event) -> str:
     """An event for people, on one line."""
     if event.kind == "phase":
         return f"phase {event.data['phase']}"
-    details = ", ".join(f"{name} {value}" for name, value in event.data.items())
-    return f"{event.kind} ({details})" if details else event.kind
+    words, data = _EVENTS.get(event.kind, event.kind), dict(event.data)
+    if event.kind == "last attempt":
+        words = _previous_attempt(data.pop("silent", None))
+    details = ", ".join(f"{NAMES.get(name, name)} {_value(value)}" for name, value in data.items())
+    return f"{words} ({details})" if details else words
+
+
+def _previous_attempt(silent: object) -> str:
+    """Whether the server still computes for an earlier attempt, as its event says."""
+    if silent is True:
+        return "previous attempt has ended on the server"
+    if silent is False:
+        return "previous attempt may still run on the server"
+    return "previous attempt: unknown whether it has ended on the server"
+
+
+def _value(value: object) -> object:
+    return ("yes" if value else "no") if isinstance(value, bool) else value
 
 
 def json_text(data: object) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from ktclient.records.snapshot import Snapshot
 
-_EXPLAIN = ("ktserver explain --last", "why the server failed, by its log, if ktserver started it")
-_STATUS = ("ktserver status", "whether a server started by ktserver is running")
-_DOCTOR = ("ktjob doctor", "what can kill or lose jobs on this machine")
-_LOGS = ("ktjob logs {id}", "what happened, step by step")
-_CHECK = ("ktjob check FILE --max-tokens N", "whether it fits, and if not, what is missing")
+_EXPLAIN = ("ktserver explain --last", "diagnose the server's log (only if ktserver started it)")
+_STATUS = ("ktserver status", "show whether a server started by ktserver is running")
+_DOCTOR = ("ktjob doctor", "check this machine for what can end or lose jobs")
+_LOGS = ("ktjob logs {id}", "show what happened, step by step")
+_CHECK = ("ktjob check FILE --max-tokens N", "check whether it fits, and if not, what is missing")
 
 BY_CAUSE: Mapping[str, tuple[str, str]] = {
     "server_died": _EXPLAIN,
@@ -47,7 +47,7 @@ def steps(job: Snapshot, *, has_text: bool) -> list[Step]:
     """The next commands, the most useful first."""
     if not job.is_finished:
         if job.cancel_requested:
-            return [Step(f"ktjob wait {job.id}", "until it has ended")]
+            return [Step(f"ktjob wait {job.id}", "wait until the job has ended")]
         return [Step(f"ktjob follow {job.id}", "progress, then the answer as it is generated")]
     if job.state == "SUCCEEDED":
         longer = [_again(job, "a longer answer")] if job.is_truncated else []

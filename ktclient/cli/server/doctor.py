@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 def doctor(as_json: bool, **given: Any) -> int:
     """Check what would keep a server from starting or make it slow. Starts nothing.
 
-    Checks the server that `ktserver plan` would plan with the same options, or a complete command:
-    ktserver doctor -- SGLANG_DSV4_MODE=2604 numactl --interleave=all python -m
-    sglang.launch_server --model DIR ...
+    Requires --model, and checks the server that `ktserver plan` would plan with the same options;
+    or takes a complete command instead: ktserver doctor --
+    SGLANG_DSV4_MODE=2604 numactl --interleave=all python -m sglang.launch_server --model DIR ...
 
     Exit code 1 if there is an ERROR.
     """

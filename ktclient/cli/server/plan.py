@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, terminal_text
 from ktclient.cli.server import plan_options
@@ -33,7 +34,7 @@ _TABLE = (0.6, 0.7, 0.75)
     "--systemd", "form", flag_value="systemd", help="Print a systemd unit that starts it."
 )
 def plan(form: str | None, **given: Any) -> int:
-    """Plan how to start a server and explain every choice. Starts nothing.
+    """Plan how to start a server and explain every choice. Starts nothing. Requires --model.
 
     Flags after `--` are passed to the server unchanged. An API key in KTJOB_API_KEY becomes the
     server's key. It is passed in a file, never on a command line.
@@ -77,7 +78,7 @@ def describe(planned: Planned) -> str:
     lines = [
         f"profile   {plan.profile}",
         f"engine    {plan.engine} {plan.version or '(version unknown)'}, {plan.python}",
-        f"server    {plan.url}, model {plan.served_name}, {plan.gpus} GPUs",
+        f"server    {plan.url}, model {plan.served_name}, {wording.count(plan.gpus, 'GPU')}",
     ]
     if plan.context:
         lines.append(f"context   {plan.context:,} tokens")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ktclient import wording
 from ktclient.cli.render import output, units
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.errors import BadInput
@@ -134,5 +135,5 @@ def show_dry(plan: LaunchPlan, name: str, folder: Path, restart: str, is_warmed:
     output.note(f"would start {name!r} with this script, in the background, at {plan.url}")
     output.note(f"  log      {folder / 'server.log'}, rotated at 32 MB")
     output.note(f"  ready    waits up to {units.duration(plan.ready_seconds)}")
-    output.note(f"  warm-up  {f'{plan.warmup_tokens:,} tokens' if is_warmed else 'none'}")
+    output.note(f"  warm-up  {wording.count(plan.warmup_tokens, 'token') if is_warmed else 'none'}")
     output.note(f"  restart  {restart}")

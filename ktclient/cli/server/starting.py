@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ktclient import wording
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, progress_line, terminal_text, units
 from ktclient.cli.server import plan_options as server_plan
@@ -65,7 +66,7 @@ def _plan_in(file: str) -> LaunchPlan:
     try:
         return plan_plan_file.load(Path(file))
     except (OSError, ValueError) as error:
-        raise BadInput(f"--plan {file}: {error}") from None
+        raise BadInput(f"--plan {file}: {wording.reason(error)}") from None
 
 
 def print_notes(notes: Sequence[str]) -> None:
@@ -175,12 +176,12 @@ def _warmed(server: ServerState, plan: LaunchPlan, key: str | None) -> ServerSta
     from server_bundle.launch import readiness, registry
 
     began = time.monotonic()
-    output.note(f"  warming up with {max(1, plan.warmup_tokens):,} tokens")
+    output.note(f"  warming up with {wording.count(max(1, plan.warmup_tokens), 'token')}")
     warm = readiness.warm_up(server.url, server.model, plan.warmup_tokens, key)
     spent = units.duration(time.monotonic() - began)
     if warm.why:
         output.note(f"  warning: the warm-up failed after {spent}: {warm.why}")
     else:
-        output.note(f"  warmed up with {warm.tokens:,} tokens in {spent}")
+        output.note(f"  warmed up with {wording.count(warm.tokens, 'token')} in {spent}")
     logged = registry.read_log(server)
     return dataclasses.replace(server, warnings=tuple(logged.warnings))

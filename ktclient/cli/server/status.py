@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobs import clock
+from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output, units
 from ktclient.cli.server import selection
@@ -118,7 +119,8 @@ def _explain_hint(log: str) -> str:
 def _load_text(load: Load, pool: int | None) -> str:
     if load.running is None:
         return "unknown (no --enable-metrics, and /v1/loads does not answer)"
-    text = f"{load.running} running, {load.queued} queued, {load.used_tokens:,} tokens in the pool"
+    used = wording.count(load.used_tokens or 0, "token")
+    text = f"{load.running} running, {load.queued} queued, {used} in the pool"
     return f"{text} ({load.used_tokens / pool:.0%})" if pool and load.used_tokens else text
 
 

@@ -23,7 +23,7 @@ def drain_seconds(timeout: float | None) -> float:
     if timeout is None:
         return launch_stop.DRAIN_SECONDS
     if not 0 <= timeout < 1e6:
-        raise BadInput(f"--timeout {timeout:g}: seconds, 0 or more")
+        raise BadInput(f"--timeout {timeout:g}: it must be 0 seconds or more")
     return timeout
 
 
@@ -48,9 +48,10 @@ def jobs_that_lose(settings: Settings, name: str, server: str, force: bool) -> l
     """The ids of running jobs that lose their request. Raises `ServerInUse` unless forced."""
     jobs = server_load.running_jobs(settings.state, server)
     if jobs and not force:
+        named = f"jobs {', '.join(jobs)} are" if len(jobs) > 1 else f"job {jobs[0]} is"
         raise ServerInUse(
-            f"jobs {', '.join(jobs)} are running on {name!r}; their prefill so far would be lost. "
-            "Wait for them (ktjob wait), cancel them, or use --force"
+            f"{named} running on {name!r}; the prefill so far would be lost. "
+            "Wait (ktjob wait), cancel (ktjob cancel), or use --force"
         )
     return jobs
 

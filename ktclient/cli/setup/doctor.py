@@ -1,4 +1,4 @@
-"""`ktjob doctor`: find what can kill or lose jobs on this machine."""
+"""`ktjob doctor`: find what can end or lose jobs on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
 def doctor(as_json: bool) -> int:
-    """Check what can kill or lose jobs on this machine and suggest fixes. Changes nothing."""
+    """Check this machine for what can end or lose jobs and suggest fixes. Changes nothing."""
     from ktclient import doctor as doctoring
 
     findings = doctoring.examine(command_settings.load())

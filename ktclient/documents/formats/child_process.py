@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from ktclient import wording
 from ktclient.errors import DocumentUnusable
 
 SECONDS = 300.0
@@ -40,7 +41,9 @@ def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
             "with another program, and submit that"
         ) from None
     except OSError as error:
-        raise DocumentUnusable(f"{title}: its reader cannot be started: {error}") from None
+        raise DocumentUnusable(
+            f"{title}: its reader cannot be started: {wording.reason(error)}"
+        ) from None
     head, _, text = done.stdout.partition(b"\n")
     if done.returncode < 0 or not head:
         raise DocumentUnusable(f"{title} cannot be read as {format_name}: {_death(done)}")

@@ -41,7 +41,7 @@ def _nvidia_smi(case: Case) -> Finding | None:
         return error(
             _ABOUT,
             "no nvidia-smi: the machine has no NVIDIA driver, or the container has no access to it",
-            f"the plan needs {case.wants_gpus} GPUs",
+            f"the plan needs {case.wants_gpus} {'GPU' if case.wants_gpus == 1 else 'GPUs'}",
             "",
             "install the driver (570 or newer for an RTX 5090), or use docker run --gpus all; "
             "`ktserver up` starts a small model that needs no GPU",

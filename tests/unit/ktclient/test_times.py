@@ -10,7 +10,7 @@ import pytest
 
 from ktclient.errors import BadInput
 from ktclient.submission.conditions import conditions
-from ktclient.times import local, parse_future
+from ktclient.times import deadline, local, parse_future
 
 pytestmark = pytest.mark.each_python
 
@@ -113,3 +113,19 @@ def test_what_is_kept_of_them() -> None:
     given = conditions(" 红楼梦, part 1 ", ["abc"], datetime(2036, 1, 2, 3, 4, 5, 6789, UTC))
     assert (given.label, given.after) == ("红楼梦, part 1", ("abc",))
     assert given.not_before == "2036-01-02T03:04:05.006Z"
+
+
+@pytest.mark.parametrize("timeout", [-1.0, -0.5, float("nan"), float("-inf")])
+def test_a_time_limit_that_is_none_is_refused(timeout: float) -> None:
+    """Negative, or not a number: a wait with the latter would never end."""
+    with pytest.raises(BadInput, match=f"^the timeout must be 0 seconds or more, not {timeout:g}$"):
+        deadline(timeout)
+
+
+def test_a_time_limit_counts_from_now() -> None:
+    """None is no limit, and 0 is a limit."""
+    assert deadline(None) is None
+    before = time.monotonic()
+    for seconds in (0, 2.5):
+        end = deadline(seconds)
+        assert end is not None and before + seconds <= end <= time.monotonic() + seconds

@@ -153,12 +153,29 @@ def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:
         config.load(environ)
 
 
+def test_an_unknown_setting_names_the_known_ones(tmp_path: Path) -> None:
+    """No page that pip does not install."""
+    with pytest.raises(BadSetting) as refused:
+        config.load(configured(tmp_path, "[server]\nport = 1\n"))
+    said = str(refused.value)
+    assert "unknown setting 'server.port'; allowed here: api_key, " in said and ", url" in said
+
+
+def test_a_file_that_is_not_utf_8_is_named_without_python_words(tmp_path: Path) -> None:
+    """The byte is counted from 1."""
+    environ = configured(tmp_path, "")
+    (tmp_path / "config.toml").write_bytes(b"a\xff")
+    with pytest.raises(BadSetting, match=r"cannot be read: it is not UTF-8 text \(byte 2\)$"):
+        config.load(environ)
+
+
 def test_a_missing_key_file_is_a_bad_setting(tmp_path: Path) -> None:
     """A relative name is looked up beside the configuration file, and the message says where."""
     environ = configured(tmp_path, '[server]\napi_key_file = "keys/mine"\n')
     with pytest.raises(BadSetting) as refused:
         config.load(environ)
-    assert str(tmp_path / "keys" / "mine") in str(refused.value)
+    said = str(refused.value)
+    assert said.endswith(f"{tmp_path / 'keys' / 'mine'} cannot be read: No such file or directory")
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "mine").write_text(f"  {KEY}\r\n")
     assert config.load(environ).api_key == KEY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sqlite3
 import sys
 from pathlib import Path
@@ -90,6 +91,17 @@ def test_a_folder_is_refused_as_a_folder(tmp_path: Path) -> None:
     with pytest.raises(DocumentUnusable, match="is a folder; name a text file in it") as refused:
         documents.read(str(tmp_path))
     assert str(tmp_path) in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_named_with_its_path(tmp_path: Path) -> None:
+    """As it was given; a document's title is its name alone."""
+    path = tmp_path / "data" / "x"
+    path.parent.mkdir()
+    path.write_bytes(b"\0\1\2")
+    with pytest.raises(DocumentUnusable, match=f"^{re.escape(str(path))} is not text"):
+        documents.read(str(path))
+    path.write_text("Text.")
+    assert documents.read(str(path)).title == "x"
 
 
 @pytest.mark.parametrize("name", ["no-such-file.txt", "-x", "it's", 'a "b"', ""])

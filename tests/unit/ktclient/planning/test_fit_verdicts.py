@@ -42,6 +42,18 @@ def test_what_fits_is_admitted_and_what_is_refused_never_fits(
     assert verdict.fits == is_served(prompt, max_tokens, window, pool, page)
 
 
+@given(sizes, sizes, st.integers(1, 4_000_000), sizes)
+def test_reason_and_advice_name_one_limit(
+    window: int, pool: int, max_tokens: int, prompt: int
+) -> None:
+    """An answer that fills the KV pool is not measured against the window."""
+    verdict = fit.judge(prompt, max_tokens, Limits(window, pool, 256), exact=True)
+    if verdict.kind is Kind.IMPOSSIBLE:
+        named = "KV pool" if "KV pool" in verdict.reason else "window"
+        assert f"The answer alone fills the {named}: " in verdict.cure
+        assert str(f"{min(window, pool):,}") in verdict.reason
+
+
 @given(st.integers(10_000, 3_000_000), st.integers(10_000, 3_000_000), sizes, small)
 def test_whoever_follows_the_numbers_is_not_refused_again(
     window: int, pool: int, prompt: int, max_tokens: int

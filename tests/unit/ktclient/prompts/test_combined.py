@@ -128,7 +128,7 @@ def test_what_cannot_be_asked_together_is_told() -> None:
     for asks in ([], ["Who?"], ["Who?", " "]):
         with pytest.raises(BadInput):
             tasks.tasks(False, asks, None, as_one=True)
-    with pytest.raises(BadInput, match="summarize and ask"):
+    with pytest.raises(BadInput, match="--summarize and --ask"):
         tasks.tasks(True, ["Who?", "Where?"], None)
 
 

@@ -33,27 +33,29 @@ def test_a_question_and_a_prompt_keep_their_words() -> None:
 @pytest.mark.parametrize(
     ("chosen", "named"),
     [
-        ((True, "q", None), "summarize and ask"),
-        ((True, None, "p"), "summarize and prompt"),
-        ((False, "q", "p"), "ask and prompt"),
-        ((True, "q", "p"), "summarize and ask and prompt"),
-        ((True, "", None), "summarize and ask"),
+        ((True, "q", None), "--summarize and --ask"),
+        ((True, None, "p"), "--summarize and --prompt"),
+        ((False, "q", "p"), "--ask and --prompt"),
+        ((True, "q", "p"), "--summarize and --ask and --prompt"),
+        ((True, "", None), "--summarize and --ask"),
     ],
 )
 def test_two_wishes_at_once_are_refused_by_name(
     chosen: tuple[bool, str | None, str | None], named: str
 ) -> None:
     """The message names those that were given."""
-    with pytest.raises(BadInput, match=f"not {named}$"):
+    with pytest.raises(
+        BadInput, match=f"^use only one of --summarize, --ask, --prompt, not {named}$"
+    ):
         tasks.task(*chosen)
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n\t", "\u3000"])
 def test_an_empty_question_or_prompt_is_refused(blank: str) -> None:
     """An unset shell variable is noticed before half an hour of prefill."""
-    with pytest.raises(BadInput, match="the ask text is empty"):
+    with pytest.raises(BadInput, match=r"^the question \(--ask\) is empty$"):
         tasks.task(False, blank, None)
-    with pytest.raises(BadInput, match="the prompt text is empty"):
+    with pytest.raises(BadInput, match=r"^the prompt \(--prompt\) is empty$"):
         tasks.task(False, None, blank)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -104,8 +105,23 @@ def test_a_longer_context_raises_the_fraction() -> None:
     assert float(value(found, "--mem-fraction-static")) > 0.74
     assert found.kv is not None
     assert found.kv.fits
-    with pytest.raises(PlanRefused, match="too little"):
+    with pytest.raises(PlanRefused, match="does not fit on these GPUs"):
         planned(context=1_048_576, version=NEW)
+
+
+@pytest.mark.parametrize("context", [1_048_576, 99_999_999])
+def test_a_context_that_no_fraction_fits_names_the_longest(context: int) -> None:
+    """With no fraction above 1 and no memory below 0; and the longest is indeed the longest."""
+    with pytest.raises(PlanRefused, match="does not fit on these GPUs") as refused:
+        planned(context=context, version=NEW)
+    said = str(refused.value)
+    assert said.startswith(f"a context of {context:,} tokens ") and "-1" not in said
+    found = re.search(r"the longest is ([\d,]+)\.", said)
+    assert found is not None
+    longest = int(found[1].replace(",", ""))
+    assert planned(context=longest, version=NEW).plan.context == longest
+    with pytest.raises(PlanRefused):
+        planned(context=longest + 1, version=NEW)
 
 
 def test_a_context_and_a_fraction_must_go_together() -> None:
@@ -278,4 +294,4 @@ def test_any_model_on_any_number_of_gpus() -> None:
 def test_a_plan_says_where_it_does_not_fit_the_machine() -> None:
     """It can still be made here for elsewhere."""
     found = planned(machine=MachineFacts(8, 1, 1))
-    assert any("has 1 GPUs" in note for note in found.notes)
+    assert any("has 1 GPU, the plan" in note for note in found.notes)
