@@ -61,7 +61,7 @@ class RemoteJob(Job):
         self.id = job_id
 
     def __repr__(self) -> str:
-        return f"FarJob({self.id!r}, {self.host!r})"
+        return f"{type(self).__name__}({self.id!r}, {self.host!r})"
 
     def status(self) -> Snapshot:
         return _snapshot(_json(_run(self.host, "status", "--json", "--", self.id)))
