@@ -124,7 +124,7 @@ def read_log(server: ServerState) -> StartUp:
 
 def log_of(servers: Path, url: str) -> Path | None:
     """The log of the live server at this URL, with or without /v1; None where no supervised server
-    runs there. A long log is truncated (`rotation`); its content is then in FILE.1."""
+    runs there. A long log is truncated (`log_rotation`); its content is then in FILE.1."""
     for one in all_of(servers):
         if one.is_running and is_same_place(one.server.url, url):
             return Path(one.server.log)

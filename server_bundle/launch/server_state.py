@@ -131,7 +131,7 @@ def write(files: ServerFiles, server: ServerState) -> None:
 
 
 def read(files: ServerFiles) -> ServerState | None:
-    """The last record, which may be outdated (see `servers_of_ours`); None when there is none."""
+    """The last record, which may be outdated (see `registry`); None when there is none."""
     try:
         data = json.loads(files.record.read_text(encoding="utf-8"))
         known = {one.name for one in dataclasses.fields(ServerState)}

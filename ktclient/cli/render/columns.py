@@ -28,7 +28,7 @@ class Column:
     is_right: bool = False
     cut_in_middle: bool = False
     styles: Sequence[str] | None = None
-    """One key of `screen.STYLES` for each cell."""
+    """One key of `terminal.STYLES` for each cell."""
 
 
 def drawn(columns: Sequence[Column], room: int | None, *, coloured: bool = False) -> list[str]:

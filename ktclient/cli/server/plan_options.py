@@ -11,7 +11,7 @@ DEFAULT_PROFILE = "deepseek-v4-flash-4x5090"
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that plan a server: the fields of `server_planning.Wanted` except
+    """Add the options that plan a server: the fields of `own_plan.PlanOptions` except
     `profile`."""
     options = (
         click.option("--model", metavar="DIR", help="Folder with the weights."),

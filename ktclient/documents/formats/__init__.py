@@ -1,2 +1,3 @@
-"""Read documents that are not plain text: each in its own process, by a library of the extra
-`documents`."""
+"""Documents that are not plain text: each format read in a process of its own, by a library of the
+extra `documents`.
+"""
