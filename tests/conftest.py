@@ -63,7 +63,7 @@ LONG = "long"
 """The marker of tests that take as long as those of tests/acceptance."""
 ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd "
-    "&& sudo -E $(which pytest)"
+    "&& sudo -E $(which pytest) --everything"
 )
 _fast_only: dict[str, int] = {}
 _left_out: dict[str, list[str]] = {}
