@@ -31,7 +31,7 @@ def test_a_refusal_makes_the_facts_doubtful(tmp_path: Path, state: StateDir) -> 
     with fake_sglang(tmp_path, "--tokens-per-char", "40000") as server:
         job = submit_long("a text that is short", server=server.url)
         with pytest.raises(JobFailed):
-            job.result(60)
+            job.result()
         assert job.status().cause == "does_not_fit"
         probed, run = probe.probe(server.url, None), listening.run_of(server.url)
     with Store.open(state) as store:

@@ -88,7 +88,7 @@ def test_waiting_has_an_end_and_cancel_is_one(
         assert job.status().state == "RUNNING"
         job.cancel()
         with pytest.raises(errors.JobCancelled):
-            job.result(20)
+            job.result()
         assert server.events("abort"), "the server was asked by rid"
 
 
@@ -105,7 +105,7 @@ def test_what_has_arrived_is_on_disk_while_the_rest_is_being_written(
         assert job.status().state == "RUNNING" and not server.events("answered")
         job.cancel()
         with pytest.raises(errors.JobCancelled) as cancelled:
-            job.result(20)
+            job.result()
         assert cancelled.value.partial_text.startswith(first)
 
 

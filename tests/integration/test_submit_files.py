@@ -88,7 +88,7 @@ def test_from_python_by_the_same_rules(run: Run, ktjob_home: Path, tmp_path: Pat
         paths = [tmp_path / "a.txt", str(tmp_path / "in/*.txt"), str(tmp_path / "in/s*")]
         jobs = submit_files(paths, ask=["Who?", "Where?"], server=server.url, label="all")
         joined = submit_files(paths, join=True, ask="Who?", server=server.url)
-        assert [job.result(60) for job in (*jobs, *joined)] == ["Well."] * 7
+        assert [job.result() for job in (*jobs, *joined)] == ["Well."] * 7
     told = [job.status() for job in jobs]
     assert [(one.title, one.questions[0]) for one in told] == [
         (title, question)

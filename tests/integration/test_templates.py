@@ -27,7 +27,7 @@ def test_each_document_is_asked_by_its_own_name(run: Run, server: FakeServer) ->
     told = run("submit", "a.txt", "b.txt", "--template", "mine", "-v", "who=A=B", "--wait")
     assert told.returncode == 0, told.stderr
     job = submit_long("Text.", template="mine", variables={"who": "me"})
-    assert job.result(60) == "Well."
+    assert job.result() == "Well."
     sent = sorted(request["messages"][1]["content"] for request in server.requests())
     assert sent == [
         "Story a: $who.\n\nFor A=B: what is in a.txt?",

@@ -74,7 +74,7 @@ def test_a_pool_that_was_not_known_at_submit_is_asked_for(tmp_path: Path, ktjob_
     with fake_sglang(tmp_path, *EACH_A_TOKEN, "--pool", str(TOKENS + 1_100)) as server:
         job = put(server, exactly(TOKENS + 5), Capacity(slots=1))
         with pytest.raises(errors.JobFailed, match="KV pool is 41,100"):
-            job.result(60)
+            job.result()
         assert job.status().cause == "does_not_fit"
         assert server.requests() == []
 
@@ -85,4 +85,4 @@ def test_a_remembered_pool_that_is_too_small_is_asked_for_again(
     """The server was started anew, with a larger one."""
     with fake_sglang(tmp_path, *EACH_A_TOKEN, "--answer", "Read.") as server:
         job = put(server, exactly(TOKENS + 5), Capacity(tokens=30_000, slots=1))
-        assert job.result(60) == "Read."
+        assert job.result() == "Read."

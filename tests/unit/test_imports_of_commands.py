@@ -75,7 +75,6 @@ def imported(*argv: str, **environ: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
         env={**os.environ, **environ},
     )
     return set(json.loads(done.stderr.splitlines()[-1]))
