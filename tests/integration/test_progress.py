@@ -28,13 +28,15 @@ SERVER = ("--model", "stand-in", "--tokens-per-char", str(1 / 4.4))
 SERVER += ("--rate", "30000", "--noise", "0.1")
 OFTEN = (
     "ktclient.servers.watcher.METRICS_SECONDS=0.1,ktclient.servers.watcher.LOADS_SECONDS=0.1,"
+    "ktclient.servers.watcher.FIRST_SECONDS=600,ktclient.worker.server.WORKER_SECONDS=1,"
     "ktclient.worker.reporter.WRITE_SECONDS=0.2"
 )
 
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch, ktjob_home: Path) -> None:
-    """Looks every tenth of a second at a prefill of four, instead of every two at one of 1,400."""
+    """Looks every tenth of a second instead of every two, for the first time before the request is
+    sent, however long that takes; a busy server is asked about its size for a second at most."""
     support = Path(__file__).parents[1] / "support" / "killing"
     monkeypatch.setenv("PYTHONPATH", str(support))
     monkeypatch.setenv("KTJOB_CONSTANTS", OFTEN)
@@ -53,15 +55,24 @@ def followed(job: Job) -> list[Snapshot]:
 
 @pytest.mark.parametrize(("options", "source"), [(("--metrics",), METRICS), ((), LOADS)])
 def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
-    tmp_path: Path, options: tuple[str, ...], source: str
+    tmp_path: Path, until: Until, options: tuple[str, ...], source: str
 ) -> None:
-    """Waiting, prefill with a bar that only rises, speed and time left, then decode."""
-    with fake_sglang(tmp_path, *SERVER, *options) as server:
+    """Waiting, prefill with a bar that only rises, speed and time left; none of it at the end."""
+    slow = ("--rate", "1000", "--chunk", "400")  # reads for 80 s: it outlasts the looks
+    with fake_sglang(tmp_path, *SERVER, *slow, *options) as server:
         server_was_warm = submit_long("warm up", server=server.url)  # the counter has begun
         server_was_warm.wait()
-        seen = followed(submit_long(PROMPT, server=server.url))
-    phases = [phase for phase, _ in itertools.groupby(one.phase for one in seen)]
-    assert "prefill" in phases
+        job = submit_long(PROMPT, server=server.url)
+        seen: list[Snapshot] = []
+
+        def is_enough() -> bool:
+            seen.append(job.status())
+            return seen[-1].eta_seconds is not None and len({one.done for one in seen}) > 4
+
+        until(is_enough)
+        job.cancel()
+        job.wait()
+        end = job.status()
     bars = [one for one in seen if one.phase == "prefill" and one.done is not None]
     done = [one.done for one in bars if one.done is not None]
     assert done == sorted(done) and len(set(done)) >= 4
@@ -70,7 +81,7 @@ def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
     assert not any(one.is_estimate for one in seen)
     timed = [one for one in bars if one.eta_seconds is not None and one.tokens_per_second]
     assert timed, "speed and time left were never shown"
-    assert seen[-1].eta_seconds is None and seen[-1].tokens_per_second is None
+    assert end.eta_seconds is None and end.tokens_per_second is None
 
 
 @pytest.mark.promise
@@ -82,9 +93,12 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
     config.parent.mkdir()
     with fake_sglang(tmp_path, *SERVER, "--metrics") as server:
         config.write_text(f'[server]\nurl = "{server.url}"\nparallel = 2\n')
-        first = submit_long(PROMPT * 3)  # there for long enough
+        first = submit_long(PROMPT * 3)
         until(lambda: first.status().phase == "prefill")
+        server.hold()
         second = submit_long(PROMPT + "y")
+        until(lambda: second.status().progress_source)
+        server.let_go()
         shown = [one for one in followed(second) if one.progress_source is not None]
         assert all(one.is_estimate for one in shown if one.phase == "prefill")
         waiting = [one for one in shown if one.phase == "waiting"]
