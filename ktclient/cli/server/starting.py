@@ -110,14 +110,16 @@ def start(
     from server_bundle.launch import start as launch_start
 
     settings.state.create()
-    begun = launch_start.begin(settings.state.servers, name, plan, restart)
-    if not begun.is_new:
-        output.note(f"{name!r} was already started")
     try:
+        begun = launch_start.begin(settings.state.servers, name, plan, restart)
+        if not begun.is_new:
+            output.note(f"{name!r} was already started")
         server = _follow(begun.files, plan, settings.api_key)
         if begun.is_new and manner.is_warmed:
             server = _warmed(server, plan, settings.api_key)
     except KeyboardInterrupt:
+        if not is_running(settings, name):
+            raise
         output.note(
             f"detached; {name!r} is still starting. Follow its log: ktserver logs -f {name}. Show "
             f"its state: ktserver status. Stop it: ktserver down {name}"
