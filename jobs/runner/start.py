@@ -6,7 +6,7 @@ import sys
 
 from jobs.model import Identity
 from jobs.processes import identity
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 
 RUNNER_ENVIRONMENT = {
