@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs import clock
 from jobs.errors import IllegalTransition, StoreCopied, StoreUnusable
@@ -59,6 +59,9 @@ class Database:
         """The place of the store that this one is a copy of; None where it is no copy."""
         self.on_reopened: Callable[[], None] = lambda: None
         """Called after the database was opened again because its files had been replaced."""
+        self.accepts: Callable[[Any], bool] = lambda fresh: True
+        """Whether another file of the same store at the path may be used in place of this one."""
+        self._declined: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, state: StateDir) -> Self:
@@ -190,8 +193,12 @@ class Database:
         Raises `StoreUnusable` while that is not possible."""
         if os.getpid() != self._pid:
             raise RuntimeError("a store was used after a fork; open a new one in the child")
-        if not self._is_retired and self._files.condition() is Condition.TORN:
-            self._retire()
+        if not self._is_retired:
+            condition = self._files.condition()
+            if condition is Condition.TORN:
+                self._retire()
+            elif condition is Condition.ELSEWHERE:
+                self._look_for_successor()
         if self._is_retired or self._is_suspect:
             self._reopen()
         if self._owes_reopened:
@@ -217,11 +224,21 @@ class Database:
                 self._connection.close()
         self._files.close()
 
+    def _look_for_successor(self) -> None:
+        """Another file of this store may have been put at the path, as a backup is put back: then
+        readers look there. Each file is looked at once."""
+        with contextlib.suppress(OSError, StoreUnusable):
+            found = self._path.stat()
+            identity = found.st_dev, found.st_ino
+            if identity != self._declined:
+                self._declined = identity
+                self._reopen()
+
     def _reopen(self) -> None:
         fresh = type(self)._opened(self.state, create=False)
-        if self._is_other(fresh):
+        if self._is_other(fresh) or not self.accepts(fresh):
             fresh.close()
-            raise StoreUnusable(f"{self._path} now belongs to another queue")
+            raise StoreUnusable(f"{self._path} now belongs to another queue, or is an older copy")
         self._retire()
         self._connection, self._files = fresh._connection, fresh._files
         self._is_retired, self._is_suspect, self._durable = False, False, None

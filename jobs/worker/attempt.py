@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from jobs.errors import KtjobError, StoreUnusable, WorkCancelled
-from jobs.model import Attempt, Job, Piece
+from jobs.model import Attempt, Job, Piece, Status
 from jobs.store import outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -55,6 +55,7 @@ class RunningAttempt:
         self._written: list[Piece] = []
         self._seq = 0
         store.on_reopened = self._write_again
+        store.accepts = self._is_in
         self._flushed_at = time.monotonic()
         self.phase = attempt.phase
         """The current phase."""
@@ -197,6 +198,15 @@ class RunningAttempt:
     def _append(self, pieces: Sequence[Piece]) -> None:
         self._store.append(self.job_id, self.number, pieces)
         self._written.extend(pieces)
+
+    def _is_in(self, store: Store) -> bool:
+        """Whether this attempt runs by what another file of the store says."""
+        if not store.exists(self.job_id):
+            return False
+        job = store.job(self.job_id)
+        known = store.attempt(job)
+        is_running = job.status is Status.RUNNING
+        return is_running and known is not None and known.rid == self.rid
 
     def _write_again(self) -> None:
         """In a database that was put in the place of the one before: the output that it lacks."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from support import another_user, queueing, toy_work
 
-from jobs.errors import NotYours
+from jobs.errors import DetachFailed, NotYours
 from jobs.model import Status
 from jobs.processes import identity
+from jobs.runner import start
 from jobs.runner.loop import Runner
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -21,7 +22,7 @@ from jobs.upkeep import garbage
 from jobs.worker import recovery
 from ktclient.cli.jobs import status
 from ktclient.doctor import Machine, Severity, storage
-from ktclient.records import overview
+from ktclient.records import access, overview
 
 pytestmark = pytest.mark.mount  # needs root too
 Until = Callable[..., object]
@@ -103,6 +104,25 @@ def test_a_running_job_whose_lock_belongs_to_another_user_is_judged_by_its_proce
     assert another_user.call(claimed) == [job.id]
     with pytest.raises(NotYours, match="chown"):
         another_user.call(lambda: identity.hold(theirs.worker_lock(job.id)))
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("name", ["runner.lock", "runner.log"])
+def test_another_users_file_of_the_runner_is_named_and_looking_goes_on(
+    theirs: StateDir, name: str
+) -> None:
+    """The job is stored, and the warning says which file, whose it is and the fix."""
+    job = another_user.call(lambda: queueing.put(theirs, say="x"))
+    (theirs.root / name).touch(mode=0o600)
+
+    def looked() -> str:
+        with pytest.raises(DetachFailed) as refused:
+            start.ensure_runner(theirs, "support.toy_work:perform")
+        with access.open_recovered(theirs) as store:
+            assert store.job(job.id).state == "QUEUED" and start.stopped_runner(theirs) is None
+        return str(refused.value)
+
+    assert f"{theirs.root / name} belongs to root" in another_user.call(looked)
 
 
 @pytest.mark.promise

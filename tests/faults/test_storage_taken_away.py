@@ -165,6 +165,39 @@ def test_a_process_that_keeps_removed_files_open_is_named(
     assert len(queueing.sql(state, "SELECT id FROM jobs")) == 2
 
 
+@pytest.mark.promise
+def test_a_backup_that_is_put_back_under_a_running_job_gets_its_end(
+    state: StateDir, until: Until, tmp_path: Path
+) -> None:
+    """Taken in mid-request and put in place while the job still runs: the worker goes on in it, and
+    writes what it lacks. One attempt. A backup from before the job stays without it."""
+    queueing.put(state, "other", say="x", until=str(tmp_path / "never"))
+    with Upkeep.open(state) as upkeep:
+        upkeep.backup(tmp_path / "early.db")
+    gate, later = tmp_path / "gate", tmp_path / "later"
+    job = queueing.submit(state, say="be", until=str(gate), then="fore", attempts=2)
+    until(lambda: queueing.text_of(state, job) == "be")
+    with Upkeep.open(state) as upkeep:
+        upkeep.backup(tmp_path / "copy.db")
+    queueing.sql_of(tmp_path / "copy.db", "DELETE FROM pieces")
+    put_in_place(state, tmp_path / "early.db", tmp_path / "aside")
+    put_in_place(state, tmp_path / "copy.db", later)
+    until(lambda: queueing.text_of(state, job) == "be")
+    gate.touch()
+    until(queueing.ended(state, job))
+    ended = queueing.look(state, job)
+    assert (ended.state, ended.attempt) == ("SUCCEEDED", 1)
+    assert queueing.text_of(state, job) == "before"
+
+
+def put_in_place(state: StateDir, backup: Path, aside: Path) -> None:
+    """As docs/reference.md says, only too early."""
+    aside.mkdir()
+    for path in state.root.glob("ktjob.db*"):
+        path.rename(aside / path.name)
+    backup.rename(state.database)
+
+
 def test_a_store_opens_again_where_its_files_were_put_back(state: StateDir, tmp_path: Path) -> None:
     """A copy of the same store in its place, as a disk that came back: the next use opens that one.
     Another queue there is not used."""
