@@ -41,5 +41,5 @@ def quiet(fd: int) -> None:
     try:
         while os.read(fd, 4096):
             pass
-    except BlockingIOError:
+    except OSError:  # nothing more to read, or its disk is gone
         return

@@ -6,6 +6,7 @@ for an hour. The kernel drops a flock when its holder dies, whatever the cause.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -95,7 +96,8 @@ class HeldLock:
 
     def release(self) -> None:
         """Release the lock. A forked child shares the open file and must call this too."""
-        os.close(self._fd)
+        with contextlib.suppress(OSError):  # of a disk that is gone, which holds no lock any more
+            os.close(self._fd)
 
 
 def hold(path: Path, wait_seconds: float = 0.0) -> HeldLock | None:

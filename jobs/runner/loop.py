@@ -131,9 +131,12 @@ class Runner:
         signals.explain_on_request()
 
     def _listen_again(self) -> None:
-        """The pipe is in the folder, which may be another one now."""
-        os.close(self._bell)
+        """The pipe and the log are in the folder, which may be another one now."""
+        with contextlib.suppress(OSError):  # of a disk that is gone
+            os.close(self._bell)
         self._bell = doorbell.listen(self._state.doorbell)
+        with contextlib.suppress(OSError):
+            detach.redirect_streams(self._state.runner_log)
 
     def _follow(self, moved: StateDir) -> None:
         self._state = moved

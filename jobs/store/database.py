@@ -197,6 +197,8 @@ class Database:
             condition = self._files.condition()
             if condition is Condition.TORN:
                 self._retire()
+            elif condition is Condition.UNREACHABLE:
+                self._is_suspect = True
             elif condition is Condition.ELSEWHERE:
                 self._look_for_successor()
         if self._is_retired or self._is_suspect:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import processes, queueing
+from support import fuse_disk, processes, queueing
 
 from jobs.errors import StoreTorn, StoreUnusable
 from jobs.model import Capacity, NewJob, Status
@@ -101,6 +101,41 @@ def test_a_disk_that_is_unmounted_and_mounted_again_ends_nothing(
     finally:
         processes.end_all(state)
         subprocess.run(["umount", "-l", str(shown)], check=False)
+
+
+@pytest.mark.promise
+@pytest.mark.fuse
+def test_a_fuse_disk_that_crashes_and_is_mounted_again_ends_nothing(
+    tmp_path: Path, until: Until, ktjob_command: list[str]
+) -> None:
+    """Every open file is dead for good then. The worker keeps its text, and opens the database
+    again once it is back; a look meanwhile says what is wrong."""
+    gate = tmp_path / "gate"
+    with fuse_disk.mounted(tmp_path) as disk:
+        state = StateDir(disk.path / "state").create()
+        try:
+            job = begun(state, until, gate)
+            queueing.put(state, say="second")
+            worker = worker_of(state, job)
+            disk.crash()
+            env = {**os.environ, "KTJOB_HOME": str(state.root)}
+            done = subprocess.run(
+                [*ktjob_command, "status"], env=env, capture_output=True, text=True
+            )
+            assert done.returncode == 1 and "not connected" in done.stderr
+            assert "Traceback" not in done.stderr
+            gate.touch()
+            disk.unmount()
+            disk.mount()
+            until(
+                lambda: queueing.sql(state, "SELECT 1 FROM jobs WHERE status != 'FINISHED'") == []
+            )
+            ended = queueing.look(state, job)
+            assert (ended.state, ended.attempt) == ("SUCCEEDED", 1)
+            assert queueing.attempt_of(state, job).worker == worker
+            assert queueing.text_of(state, job) == "before"
+        finally:
+            processes.end_all(state)
 
 
 @pytest.mark.promise

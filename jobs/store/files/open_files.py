@@ -40,6 +40,9 @@ class Condition(enum.Enum):
     """-wal or -shm was removed or replaced while the database was open."""
     REMOVED = enum.auto()
     """The open database was deleted: what is written is lost."""
+    UNREACHABLE = enum.auto()
+    """The disk of the open files is gone, as when the process behind a FUSE filesystem died: they
+    never work again, also if the disk comes back."""
 
 
 class OpenFiles:
@@ -52,7 +55,10 @@ class OpenFiles:
 
     def condition(self) -> Condition:
         """Costs six calls of the kernel, a few microseconds."""
-        open_ones = [None if fd is None else os.fstat(fd) for fd in self._fds]
+        try:
+            open_ones = [None if fd is None else os.fstat(fd) for fd in self._fds]
+        except OSError:
+            return Condition.UNREACHABLE
         named = [_stat(path) for path in self._paths]
         database, *beside = open_ones
         if database is not None and database.st_nlink == 0:
@@ -71,7 +77,10 @@ class OpenFiles:
         found, fd = _stat(self._paths[1]), self._fds[1]
         if found is None or not found.st_size:
             return False
-        return fd is None or not _are_same(os.fstat(fd), found)
+        try:
+            return fd is None or not _are_same(os.fstat(fd), found)
+        except OSError:
+            return True
 
     def close(self) -> None:
         for fd in self._fds:
@@ -88,7 +97,9 @@ class Folder:
 
     def is_deleted(self) -> bool:
         """Whether the folder was deleted; not when it was moved or is not mounted."""
-        return self._fd is not None and os.fstat(self._fd).st_nlink == 0
+        with contextlib.suppress(OSError):  # of a disk that is gone
+            return self._fd is not None and os.fstat(self._fd).st_nlink == 0
+        return False
 
     def path(self) -> Path | None:
         """Where the folder is now; None where it cannot be reached, as on a disk that was
