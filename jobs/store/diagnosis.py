@@ -29,6 +29,7 @@ _CURES = {
     ),
     "files": "too many files are open. Raise the limit (`ulimit -n`), then try again",
     "disk": "its disk cannot be read or written. Check `dmesg` for disk errors, then try again",
+    "gone": "the disk behind it is gone. Mount it again, then try again",
     "folder": f"it is a folder, not a file. Move it away, or {_ELSEWHERE}",
 }
 _BY_ERRNO = {
@@ -40,6 +41,9 @@ _BY_ERRNO = {
     errno.EMFILE: "files",
     errno.ENFILE: "files",
     errno.EIO: "disk",
+    errno.ENOTCONN: "gone",
+    errno.ESTALE: "gone",
+    errno.ENODEV: "gone",
     errno.EISDIR: "folder",
 }
 # The words of sqlite3ErrStr(), the same since 3.7: Python 3.10 has no error codes.
