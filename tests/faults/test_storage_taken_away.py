@@ -228,6 +228,30 @@ def test_a_backup_that_is_put_back_under_a_running_job_gets_its_end(
     assert queueing.text_of(state, job) == "before"
 
 
+@pytest.mark.promise
+def test_the_text_of_a_job_whose_database_never_comes_back_is_in_its_log(
+    state: StateDir, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed files that another program has replaced by its own: the worker looks again for an
+    hour (here: three seconds), damages nothing, and leaves the answer where it can be found."""
+    monkeypatch.setenv("PYTHONPATH", f"{queueing.SUPPORT / 'killing'}:{queueing.SUPPORT}")
+    monkeypatch.setenv("KTJOB_CONSTANTS", "jobs.store.outage.SECONDS=3")
+    gate = tmp_path / "gate"
+    job = begun(state, until, gate)
+    worker = worker_of(state, job)
+    for path in state.root.glob("ktjob.db*"):
+        path.rename(tmp_path / path.name)
+    with Store.open(state):  # another queue
+        pass
+    for path in tmp_path.glob("ktjob.db-*"):
+        path.unlink()
+    gate.touch()
+    until(lambda: not identity.is_same_process_alive(worker))
+    assert "before" in state.job_log(job.id).read_text()
+    with Upkeep.open(state) as upkeep:
+        assert upkeep.newest(9) == [] and upkeep.problems() == []
+
+
 def put_in_place(state: StateDir, backup: Path, aside: Path) -> None:
     """As docs/reference.md says, only too early."""
     aside.mkdir()
