@@ -14,6 +14,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   │   ├── HostUnreachable         fix the network, VPN or firewall
 │   │   ├── ConnectionBroke         closed before the whole request was sent
 │   │   ├── ServerSilent            accepts connections but never answers
+│   │   ├── ReplyTooSlow            a short query's reply did not end: fix the network, or the URL
 │   │   └── ProxyRefused            fix the proxy set in the environment
 │   ├── TlsFailed                   fix the certificate, or swap https:// and http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
@@ -26,6 +27,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── QueueTimedOut               the server's queue timeout expired; a job retries
 │   ├── Unauthorized                set KTJOB_API_KEY
 │   ├── WrongAddress                not the base URL of an OpenAI-compatible server
+│   ├── ReplyTooLarge               the same: no LLM server replies that much to a short query
 │   ├── ModelUnknown                name another with --model
 │   ├── Redirected                  use the URL that it redirects to
 │   ├── BodyTooLarge                raise the proxy's limit, or connect directly
@@ -43,6 +45,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── EmptyStream                 the stream ended without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol
+│   ├── StreamTooLarge              a stream without line ends, or with far too many bytes or lines
+│   ├── AnswerTooLong               the server ignores max_tokens; the text so far is kept
 │   └── DeadlineExceeded            it took longer than its --timeout
 ├── JobUnsuccessful                 from `Job.result()`: the job ended without success
 │   ├── JobFailed, JobCancelled, JobLost
@@ -200,6 +204,12 @@ class ServerSilent(ServerUnreachable):
     cause = "server_silent"
 
 
+class ReplyTooSlow(ServerUnreachable):
+    """The reply to a short query was still incomplete after its total time."""
+
+    cause = "reply_too_slow"
+
+
 class ProxyRefused(ServerUnreachable):
     """The proxy set in the environment does not reach the server."""
 
@@ -252,6 +262,12 @@ class Unauthorized(RequestFailed):
 
 class WrongAddress(RequestFailed):
     cause = "wrong_address"
+
+
+class ReplyTooLarge(RequestFailed):
+    """The reply to a short query exceeds what any server sends."""
+
+    cause = "reply_too_large"
 
 
 class ModelUnknown(RequestFailed):
@@ -331,6 +347,18 @@ class WebPage(RequestFailed):
 
 class ProtocolError(RequestFailed):
     cause = "protocol_error"
+
+
+class StreamTooLarge(RequestFailed):
+    """An event, or the stream as a whole, exceeds what an answer of this size can need."""
+
+    cause = "stream_too_large"
+
+
+class AnswerTooLong(RequestFailed):
+    """The text exceeds by far what `max_tokens` allows."""
+
+    cause = "answer_too_long"
 
 
 class DeadlineExceeded(RequestFailed):

@@ -11,13 +11,13 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ktclient import urls
 from ktclient.config.settings import Settings
 from ktclient.servers.dialects import llamacpp
 from ktclient.servers.dialects.dialect import ServerFacts
-from ktclient.tokens import bundled, estimate, ranks, tokenizers_library
+from ktclient.tokens import bundled, estimate, model_file, ranks, tokenizers_library
 from ktclient.tokens import vocabulary as tokens_vocabulary
 from ktclient.tokens.pattern import NotConvertible
 
@@ -179,9 +179,14 @@ def _template(folder: Path) -> int | None:
     if (folder / "chat_template.jinja").exists():
         return None
     try:
-        config = json.loads((folder / "config.json").read_bytes())
-        tokenizer = json.loads((folder / "tokenizer_config.json").read_bytes())
+        config = _json_in(folder / "config.json")
+        tokenizer = _json_in(folder / "tokenizer_config.json")
         is_v4 = "DeepseekV4ForCausalLM" in config["architectures"]
         return DEEPSEEK_V4_TEMPLATE if is_v4 and not tokenizer.get("chat_template") else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _json_in(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(model_file.read(path, model_file.CONFIG_BYTES))
+    return content

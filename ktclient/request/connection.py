@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import httpx2
 
 from ktclient.errors import BadSetting
+from ktclient.request import bounds, response_body
+from ktclient.request.bounds import StreamBounds
+from ktclient.request.short_client import ShortClient
+from ktclient.request.wire import Wire, socket_of
 from ktclient.urls import is_local as is_local
 from ktclient.wording import quote
 
 Client = httpx2.Client
 Response = httpx2.Response
 Watch = Callable[[str, "socket.socket | None"], None]
+_Kind = TypeVar("_Kind", bound=httpx2.Client)
 
 KEEPALIVE_IDLE_SECONDS = 30
 """Below the shortest idle limit seen on home routers and cloud NATs (60 s)."""
@@ -35,9 +41,9 @@ UPLOAD_STALL_SECONDS = 120.0
 """Longest pause while sending: sglang reads nothing while it tokenizes another prompt."""
 
 
-def short_client(api_key: str | None, url: str) -> httpx2.Client:
+def short_client(api_key: str | None, url: str) -> ShortClient:
     """A client for probes, token counts and aborts. Raises `BadSetting`."""
-    client = _client(url, SHORT_TIMEOUT)
+    client = _client(url, SHORT_TIMEOUT, ShortClient)
     if api_key:
         client.headers["Authorization"] = f"Bearer {usable_key(api_key)}"
     return client
@@ -45,38 +51,37 @@ def short_client(api_key: str | None, url: str) -> httpx2.Client:
 
 def probe_client(
     api_key: str | None, url: str, seconds: float, watch: Callable[[socket.socket | None], None]
-) -> httpx2.Client:
+) -> ShortClient:
     """A client for one query that another thread may cut short: `watch` gets its socket.
     Raises `BadSetting`."""
-
-    def observe(request: httpx2.Request) -> None:
-        request.extensions["trace"] = lambda step, info: (
-            watch(_socket_of(info.get("return_value"))) if step.endswith(_SOCKET_STEPS) else None
-        )
-
     client = short_client(api_key, url)
     client.timeout = httpx2.Timeout(seconds)
-    client.event_hooks = {"request": [observe]}
+    client.watch = watch
     return client
 
 
-def long_client(url: str, watch: Watch) -> httpx2.Client:
-    """A client for one long request. Raises `BadSetting`.
+def long_client(url: str, watch: Watch, max_tokens: int) -> httpx2.Client:
+    """A client for one long request, answered with `max_tokens` at most. Raises `BadSetting`.
 
     No read timeout: silence is normal for half an hour, and the caller enforces the deadline.
     `watch` gets each step of the connection (httpcore's trace names, such as
-    "http11.send_request_body.complete") and the socket, once there is one.
+    "http11.send_request_body.complete") and the socket, once there is one. The stream of the answer
+    raises `StreamTooLarge`; of any other response, only the beginning is read.
     """
+    wire = Wire(late=lambda: bounds.reply_too_slow(url), flood=lambda: bounds.head_too_large(url))
 
     def observe(request: httpx2.Request) -> None:
-        request.extensions["trace"] = _Trace(watch)
+        request.extensions["trace"] = _Trace(watch, wire)
         request.stream = SentOnce(request.read())
+
+    def bound(response: httpx2.Response) -> None:
+        response_body.bound(response, wire, StreamBounds(url, max_tokens))
 
     timeout = httpx2.Timeout(
         connect=CONNECT_SECONDS, read=None, write=UPLOAD_STALL_SECONDS, pool=CONNECT_SECONDS
     )
-    client = _client(url, timeout)
-    client.event_hooks = {"request": [observe], "response": [_read_error_lines]}
+    client = _client(url, timeout, httpx2.Client)
+    client.event_hooks = {"request": [observe], "response": [bound]}
     return client
 
 
@@ -87,11 +92,11 @@ def usable_key(api_key: str) -> str:
     return api_key
 
 
-def _client(url: str, timeout: httpx2.Timeout) -> httpx2.Client:
+def _client(url: str, timeout: httpx2.Timeout, kind: type[_Kind]) -> _Kind:
     """httpx2's own client, with the environment's proxies and certificates, except that a server on
     this machine is never reached through a proxy."""
     try:
-        return httpx2.Client(timeout=timeout, trust_env=not is_local(url), verify=_verify(url))
+        return kind(timeout=timeout, trust_env=not is_local(url), verify=_verify(url))
     except (OSError, ValueError, ImportError, httpx2.InvalidURL) as error:
         raise BadSetting(
             "the environment's proxy or certificate settings (HTTPS_PROXY, ALL_PROXY, "
@@ -110,12 +115,13 @@ def _verify(url: str) -> ssl.SSLContext:
 class _Trace:
     """Forwards the steps of one request, and turns on keepalive for its socket."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, watch: Watch, wire: Wire) -> None:
+        self._watch, self._wire = watch, wire
         self._in_tunnel = False
 
     def __call__(self, step: str, info: dict[str, object]) -> None:
-        sock = _socket_of(info.get("return_value")) if step.endswith(_SOCKET_STEPS) else None
+        self._wire.watch(step, info)
+        sock = socket_of(step, info)
         if sock is not None and step.endswith(".connect_tcp.complete"):
             keep_alive(sock)
         if step.endswith(".send_request_headers.started"):
@@ -140,44 +146,6 @@ class SentOnce(httpx2.SyncByteStream):
             yield body[start : start + _UPLOAD_BLOCK]
 
 
-class ErrorLines(httpx2.SyncByteStream):
-    """An event stream with `error: {…}` lines replaced by `data: {…}` lines. llama.cpp reported
-    errors so until 2025 (utils.hpp, server_sent_event); event parsers skip a field of that name,
-    and then the answer looks like one that was cut."""
-
-    def __init__(self, stream: Iterable[bytes]) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        last, held = b"\n", b""
-        for piece in self._stream:
-            text = (last + held + piece).replace(_ERROR_LINE, _DATA_LINE)
-            # Hold back bytes that may begin an error line; its "\n" has been passed on.
-            starts = (size for size in range(len(_ERROR_LINE) - 1, 1, -1))
-            held_size = next((n for n in starts if text.endswith(_ERROR_LINE[:n])), 1) - 1
-            end = len(text) - held_size
-            ready, held = text[1:end], text[end:]
-            if ready:
-                last = ready[-1:]
-                yield ready
-        yield held
-
-    def close(self) -> None:
-        if isinstance(self._stream, httpx2.SyncByteStream):
-            self._stream.close()
-
-
-_ERROR_LINE, _DATA_LINE = b"\nerror: ", b"\ndata: "
-
-
-def _read_error_lines(response: httpx2.Response) -> None:
-    kind = response.headers.get("content-type", "").lower()
-    is_plain = "content-encoding" not in response.headers
-    if kind.startswith("text/event-stream") and is_plain and not response.is_closed:
-        assert isinstance(response.stream, httpx2.SyncByteStream)
-        response.stream = ErrorLines(response.stream)
-
-
 def bare_request(url: str) -> httpx2.Request:
     """A request without a body, to replace one that was answered."""
     return httpx2.Request("POST", url)
@@ -193,7 +161,6 @@ def answering_client(body: bytes, content_type: str) -> httpx2.Client:
 
 
 _UPLOAD_BLOCK = 1 << 16
-_SOCKET_STEPS = (".connect_tcp.complete", ".start_tls.complete")
 
 
 def keep_alive(sock: socket.socket) -> None:
@@ -208,9 +175,3 @@ def keep_alive(sock: socket.socket) -> None:
     ):
         if hasattr(socket, name):  # macOS uses other names for some
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _socket_of(stream: object) -> socket.socket | None:
-    get = getattr(stream, "get_extra_info", None)
-    found = get("socket") if get else None
-    return found if isinstance(found, socket.socket) else None

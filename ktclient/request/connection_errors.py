@@ -29,6 +29,7 @@ from ktclient.errors import (
     TlsFailed,
     WrongAddress,
 )
+from ktclient.request import bounds
 from ktclient.urls import is_local
 from ktclient.wording import after_time, quote
 
@@ -63,6 +64,9 @@ def explain(error: BaseException, url: str, *, sent: bool, seconds: float = 0.0)
     """The `KtjobError` for a connection to `url` that failed. `sent`: the whole request was sent,
     `seconds` ago."""
     causes = list(chain(error))
+    for one in causes:
+        if isinstance(one, (bounds.TooLarge, bounds.TooSlow)):
+            return one.told
     system = next((one for one in causes if isinstance(one, OSError)), None)
     reason = _reason(causes, system)
     if isinstance(system, ssl.SSLError) and not sent:

@@ -11,6 +11,14 @@ def count_of(value: object) -> int | None:
     return amount_of(value) or None
 
 
+def sure_amount_of(value: object) -> int:
+    """A whole number of at least 0. Raises `ValueError` for anything else."""
+    amount = amount_of(value)
+    if amount is None:
+        raise ValueError("not a count")
+    return amount
+
+
 def amount_of(value: object) -> int | None:
     """A whole number of at least 0, or None."""
     if not isinstance(value, int) or isinstance(value, bool):

@@ -18,6 +18,7 @@ from ktclient.errors import (
     StreamCut,
 )
 from ktclient.request import error_mapping
+from ktclient.request.bounds import AnswerBounds
 from ktclient.request.events import Completed, Prefilled, Text
 from ktclient.request.json_numbers import amount_of
 from ktclient.wording import quote
@@ -31,10 +32,12 @@ _NO_WORD = {
 
 
 class StreamReader:
-    """Reads one stream of the server at `url`, and passes each event to `tell`."""
+    """Reads one stream of the server at `url`, of at most `max_tokens` tokens, and passes each
+    event to `tell`."""
 
-    def __init__(self, url: str, tell: Callable[[Prefilled | Text], None]) -> None:
+    def __init__(self, url: str, max_tokens: int, tell: Callable[[Prefilled | Text], None]) -> None:
         self._url, self._tell = url, tell
+        self._bounds = AnswerBounds(url, max_tokens)
         self.has_begun = False
         """Whether output or progress has arrived."""
         self._reason: str | None = None
@@ -49,7 +52,8 @@ class StreamReader:
         return self._reason is not None
 
     def take(self, chunk: Any) -> None:
-        """Process one chunk. Raises the error that it contains, and `ProtocolError`."""
+        """Process one chunk. Raises the error that it contains, `ProtocolError`, and
+        `AnswerTooLong`."""
         self._check_error(chunk)
         try:
             self._usage = chunk.usage or self._usage
@@ -110,7 +114,9 @@ class StreamReader:
     def _say(self, text: str, channel: str) -> None:
         if text:
             self.has_begun = True
-            self._tell(Text(text, channel))
+            piece = Text(text, channel)
+            self._bounds.take(piece)
+            self._tell(piece)
 
     def _check_end(self, prompt_tokens: int | None) -> None:
         url, reason = self._url, self._reason

@@ -36,7 +36,9 @@ TICK_SECONDS = 0.2
 _HANG_UP_SECONDS = 1.0
 """How long closing waits for the reading thread: one that is still connecting cannot be woken, and
 ends by itself."""
-_ERROR_BODY_BYTES = 65_536
+_MOST_EVENTS = 10_000
+"""How many events may wait for the main thread, which writes them to a disk: a server that sends
+faster is slowed down by TCP."""
 AFTER_END_SECONDS = 60.0
 """How long to wait for token counts and the end of the stream after the server has sent a finish
 reason: a server that does not close must not delay a whole answer until its deadline."""
@@ -131,13 +133,13 @@ class _Exchange:
     def __init__(self, request: LongRequest) -> None:
         self._messages = _messages(request)
         self._request = replace(request, message="", messages=())
-        self._events: queue.SimpleQueue[StreamEvent | BaseException] = queue.SimpleQueue()
+        self._events: queue.Queue[StreamEvent | BaseException] = queue.Queue(_MOST_EVENTS)
         self._socket: socket.socket | None = None
         self._hung_up = False
         self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
         self._sent_at: float | None = None
         self._heard_at = time.monotonic()
-        self._reader = StreamReader(request.url, self._events.put)
+        self._reader = StreamReader(request.url, request.max_tokens, self._put)
 
     def start(self) -> None:
         self._thread.start()
@@ -187,14 +189,24 @@ class _Exchange:
                 sock.shutdown(socket.SHUT_RDWR)
         if step.endswith(".send_request_body.complete"):
             self._sent_at = time.monotonic()
-            self._events.put(Sent())
+            self._put(Sent())
 
     def _talk(self) -> None:
         try:
-            with connection.long_client(self._request.url, self._watch) as client:
-                self._events.put(self._read(client))
+            with self._client() as client:
+                self._put(self._read(client))
         except BaseException as error:
-            self._events.put(error)
+            self._put(error)
+
+    def _put(self, event: StreamEvent | BaseException) -> None:
+        """Hand an event over; wait while many wait already, until somebody hangs up."""
+        while not self._hung_up:
+            with contextlib.suppress(queue.Full):
+                self._events.put(event, timeout=TICK_SECONDS)
+                return
+
+    def _client(self) -> connection.Client:
+        return connection.long_client(self._request.url, self._watch, self._request.max_tokens)
 
     def _read(self, client: connection.Client) -> Completed:
         request = self._request
@@ -224,7 +236,8 @@ class _Exchange:
         kind, url = response.headers.get("content-type", "nothing"), self._request.url
         if kind.lower().startswith("text/event-stream"):
             return
-        start = next(response.iter_text(_ERROR_BODY_BYTES), "")
+        response.read()  # its beginning only: see `response_body.bound`
+        start = response.text
         with contextlib.suppress(ValueError):
             body = json.loads(start)
             if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):

@@ -16,12 +16,13 @@ import httpx2
 
 from ktclient.errors import BadSetting
 from ktclient.request import connection
+from ktclient.request.json_numbers import sure_amount_of
 from ktclient.servers.dialects import sglang
 from ktclient.servers.dialects.dialect import ServerFacts
 
 METRICS = "metrics"
 LOADS = "loads"
-_SAMPLE = re.compile(r"^sglang:(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
+_SAMPLE = re.compile(r"^sglang:(\w+)\{([^}\n]*)\} (\S+)$", re.MULTILINE)
 _RANK = re.compile(r'dp_rank="(\d+)"')
 _PREFILL = 'mode="prefill_compute"'
 
@@ -38,6 +39,10 @@ class Reading:
     is_busy: bool | None = None
 
 
+_NO_READING = (
+    *(httpx2.HTTPError, OSError, BadSetting),
+    *(ValueError, KeyError, TypeError, OverflowError),  # of a reply that is not what it should be
+)
 _Read = Callable[[httpx2.Client], "Reading | None"]
 
 
@@ -80,7 +85,7 @@ class Gauges:
         try:
             with connection.short_client(self._api_key, self._facts.url) as client:
                 found = read(client)
-        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError, BadSetting):
+        except _NO_READING:
             return None
         self.source = found.source if found else self.source
         return found
@@ -109,26 +114,26 @@ class Gauges:
 def of_metrics(text: str) -> Reading | None:
     """From the counter `sglang:realtime_tokens_total`; None if it is missing: nothing was prefilled
     yet, or the version does not have it. Ranks of one replica count the same tokens."""
-    ranks: dict[str, float] = {}
+    ranks: dict[str, int] = {}
     waiting, is_sglang = 0, False
     for name, labels, value in _SAMPLE.findall(text):
         is_sglang = True
         if name == "realtime_tokens_total" and _PREFILL in labels:
             rank = _RANK.search(labels)
             key = rank[1] if rank else ""
-            ranks[key] = max(ranks.get(key, 0.0), float(value))
+            ranks[key] = max(ranks.get(key, 0), sure_amount_of(int(float(value))))
         elif name == "num_queue_reqs":
-            waiting = max(waiting, int(float(value)))
+            waiting = max(waiting, sure_amount_of(int(float(value))))
     if not is_sglang or not ranks:
         return None
-    return Reading(METRICS, int(sum(ranks.values())), waiting)
+    return Reading(METRICS, sum(ranks.values()), waiting)
 
 
 def of_loads(body: dict[str, list[dict[str, int]]]) -> Reading:
     """From the tokens in use, which include the chunk that is being computed."""
     loads = body["loads"]
     used, waiting, running = (
-        sum(int(load[name]) for load in loads)
+        sure_amount_of(sum(int(load[name]) for load in loads))
         for name in ("num_used_tokens", "num_waiting_reqs", "num_running_reqs")
     )
     return Reading(LOADS, used, waiting, bool(used or waiting or running))

@@ -14,6 +14,9 @@ from ktclient.urls import root_of as root_of
 _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 """`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
 
+_LONGEST_NAME = 4096
+"""Characters of a model's name, which may be the path of its folder."""
+
 
 def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFacts:
     """Identify the server at root `url`.
@@ -83,7 +86,12 @@ def _entries(answer: httpx2.Response) -> list[dict[str, object]] | None:
     if not data and is_list:  # Ollama without models returns null
         return []
     entries = data if isinstance(data, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry] or None
+    return [entry for entry in entries if isinstance(entry, dict) and _is_named(entry)] or None
+
+
+def _is_named(entry: dict[str, object]) -> bool:
+    """Whether it has a name that may be stored with each job."""
+    return "id" in entry and len(str(entry["id"])) <= _LONGEST_NAME
 
 
 def _name(entry: dict[str, object]) -> str:

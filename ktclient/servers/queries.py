@@ -15,6 +15,8 @@ from ktclient.servers.dialects.dialect import Dialect, ServerFacts
 FOLDER_SECONDS = 3.0
 """For a query that sglang answers immediately: a submit waits for it."""
 
+_LONGEST_PATH = 4096
+
 _DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
     for dialect in (sglang.Sglang(), llamacpp.LlamaCpp(), openai_compatible.Plain())
@@ -62,7 +64,8 @@ def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
             folder = answer.json()["tokenizer_path"]
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return None
-    return folder if isinstance(folder, str) and folder and "\0" not in folder else None
+    is_path = isinstance(folder, str) and 0 < len(folder) <= _LONGEST_PATH and "\0" not in folder
+    return folder if is_path else None
 
 
 def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:

@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 from ktclient import urls
 from ktclient.config.servers import Server
 from ktclient.config.settings import EMBEDDED, Settings
-from ktclient.errors import ConnectionRefused, HostUnknown, Redirected, WrongAddress
+from ktclient.errors import (
+    ConnectionRefused,
+    HostUnknown,
+    Redirected,
+    ReplyTooLarge,
+    WrongAddress,
+)
 from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.embedded import server as embedded
 from server_bundle.errors import EmbeddedNotInstalled, NoServer
@@ -59,7 +65,7 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
                 why = f"it answers on port {port}"
                 here = settings.of_url(f"http://127.0.0.1:{port}")
                 return _external(settings, here, model, why)
-            except (NoServer, WrongAddress, Redirected):
+            except (NoServer, WrongAddress, ReplyTooLarge, Redirected):
                 continue  # something else listens there
     from ktclient.servers import starting
 

@@ -22,6 +22,10 @@ MODEL = "tiktoken.model"
 CODE = "tokenization_kimi.py"
 CONFIG = "tokenizer_config.json"
 _MOST, _LONGEST = "TIKTOKEN_MAX_ENCODE_CHARS", "MAX_NO_WHITESPACES_CHARS"
+_NOT_KNOWN = (
+    *(AttributeError, LookupError, SyntaxError, TypeError, ValueError),
+    *(MemoryError, RecursionError),  # what Python says of code or JSON that is nested too deeply
+)
 _RESERVED = 258
 """Ids after the vocabulary's own: 256 and, in K2, two more."""
 
@@ -32,7 +36,7 @@ def convert(model: bytes, code: bytes, config: bytes) -> Ranks:
         tokens = _tokens(model)
         pattern, limits = _usage(ast.parse(code))
         marks = tuple(_marks(json.loads(config), len(tokens)))
-    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError) as error:
+    except _NOT_KNOWN as error:
         raise NotConvertible(f"it is not a Kimi vocabulary of a known form ({error!r})") from None
     split = from_tiktoken(pattern)
     if set(limits) != {_MOST, _LONGEST} or min(limits.values()) < 1:

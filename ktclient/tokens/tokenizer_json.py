@@ -24,6 +24,10 @@ from ktclient.tokens.ranks import Ranks
 _NEVER_IN_TEXT = {0xC0, 0xC1, *range(0xF5, 0x100)}
 """Bytes that UTF-8 does not use."""
 _MANY = 32
+_NOT_KNOWN = (
+    *(AssertionError, AttributeError, LookupError, TypeError, ValueError),
+    RecursionError,  # nested too deeply
+)
 Pair = tuple[bytes, bytes]
 
 
@@ -48,7 +52,7 @@ def convert(content: bytes) -> Ranks:
     try:
         described = json.loads(content)
         return _convert(described, hashlib.sha256(content).hexdigest())
-    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except _NOT_KNOWN as error:
         raise NotConvertible(f"it is not a tokenizer.json of a known form ({error!r})") from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ktclient.tokens import model_file
+
 
 class NotInstalled(Exception):
     """The optional library `tokenizers` is not installed."""
@@ -19,7 +21,8 @@ def count(path: Path, text: str) -> int:
     except ImportError:
         raise NotInstalled from None
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        content = model_file.read(path, model_file.VOCABULARY_BYTES)
+        tokenizer = Tokenizer.from_str(content.decode())
         tokenizer.no_truncation()
         # One text by `encode`: its batches start threads, and this process may still fork.
         return len(tokenizer.encode(text, add_special_tokens=False))

@@ -8,7 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from ktclient.tokens import kimi, ranks, tokenizer_json
+from ktclient.tokens import kimi, model_file, ranks, tokenizer_json
 
 TOKENIZER = "tokenizer.json"
 
@@ -26,11 +26,14 @@ def of_file(path: Path, cache: Path) -> ranks.Ranks:
     A cache that cannot be written is not an error; a damaged file in it is rebuilt.
     """
     beside = (kimi.CODE, kimi.CONFIG) if path.name == kimi.MODEL else ()
-    contents = [path.read_bytes(), *((path.parent / name).read_bytes() for name in beside)]
+    contents = [
+        model_file.read(path, model_file.VOCABULARY_BYTES),
+        *(model_file.read(path.parent / name, model_file.CONFIG_BYTES) for name in beside),
+    ]
     digest = hashlib.sha256(b"\0".join(contents)).hexdigest()
     kept = cache / "vocabularies" / f"{digest}.ranks"
     try:
-        return ranks.from_bytes(kept.read_bytes())
+        return ranks.from_bytes(model_file.read(kept, model_file.VOCABULARY_BYTES))
     except (OSError, ranks.Damaged):
         made = kimi.convert(*contents) if beside else tokenizer_json.convert(*contents)
     with contextlib.suppress(OSError):

@@ -11,7 +11,15 @@ from typing import NoReturn
 from jobs.errors import KtjobError, WorkCancelled
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
-from ktclient.errors import DeadlineExceeded, DoesNotFit, LinkLost, ProxyGaveUp, StreamCut
+from ktclient.errors import (
+    AnswerTooLong,
+    DeadlineExceeded,
+    DoesNotFit,
+    LinkLost,
+    ProxyGaveUp,
+    StreamCut,
+    StreamTooLarge,
+)
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
@@ -146,7 +154,7 @@ def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
 
 
 def _given_up(exchange: Exchange, error: KtjobError) -> KtjobError:
-    """Abort it by name, while the connection is still open."""
+    """Abort it by name, if possible while the connection is still open."""
     if exchange.reporter.sent_at is None:
         raise error  # nothing was sent
     attempt, facts = exchange.attempt, exchange.facts
@@ -161,7 +169,7 @@ _ENDINGS: tuple[
     ((DoesNotFit,), _refused_as_too_long),
     ((LinkLost,), _lost_link),
     ((StreamCut,), _cut),
-    ((WorkCancelled, DeadlineExceeded, ProxyGaveUp), _given_up),
+    ((WorkCancelled, DeadlineExceeded, ProxyGaveUp, StreamTooLarge, AnswerTooLong), _given_up),
 )
 
 

@@ -35,7 +35,7 @@ _MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "owned_by":
 
 def preload() -> None:
     """Run one probe and one streamed request, answered from memory."""
-    connection.long_client(_URL, lambda step, sock: None).close()  # loads the real transport
+    connection.long_client(_URL, lambda step, sock: None, 1).close()  # loads the real transport
     socket.getaddrinfo("127.0.0.1", 80)  # loads the codec for host names; sends no query
     with connection.answering_client(_MODELS_BODY, "application/json") as client:
         probe.parse(_URL, client.get(f"{_URL}/v1/models"), None)

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from ktclient.request.json_numbers import count_of
+from ktclient.request.json_numbers import count_of, sure_amount_of
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.tokens import bundled
 
@@ -18,6 +18,8 @@ NAME = "sglang"
 PIECE_CHARACTERS = 100_000
 """/tokenize runs on the HTTP event loop and stalls all other requests: about half a second for
 this much (200,000 characters took 0.85 s in real/sglang-kt-0.7.2-cpu/abort.jsonl)."""
+COUNT_SECONDS = 300.0
+"""For all pieces of a text: a million tokens are 40 pieces."""
 LOADS_SECONDS = 600.0
 """/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen, minutes
 if kernels are compiled first. The limit is much longer than that, because sglang-kt keeps a query
@@ -47,13 +49,15 @@ class Sglang:
     def count(self, http: httpx2.Client, url: str, model: str, message: str) -> int | None:
         """The server's own tokenizer, in pieces cut at line ends; it counts a few tokens too
         many."""
-        total = TEMPLATE_TOKENS
+        total, begun = TEMPLATE_TOKENS, time.monotonic()
         for piece in _pieces(message):
+            if time.monotonic() - begun > COUNT_SECONDS:
+                return None
             body = {"model": model, "prompt": piece, "add_special_tokens": False}
             answer = http.post(f"{url}/tokenize", json=body)
             if answer.status_code != 200 or "count" not in answer.json():
                 return None
-            total += int(answer.json()["count"])
+            total += sure_amount_of(answer.json()["count"])
         return total
 
     def survey(self, http: httpx2.Client, facts: ServerFacts, patience: float) -> ServerFacts:
@@ -139,7 +143,7 @@ def _with_load(known: ServerFacts, http: httpx2.Client, patience: float) -> Serv
         return known
     body = answer.json()
     running, waiting = (
-        sum(int(load[name]) for load in body["loads"])
+        sure_amount_of(sum(int(load[name]) for load in body["loads"]))
         for name in ("num_running_reqs", "num_waiting_reqs")
     )
     return replace(known, is_busy=_works(body), running=running, waiting=waiting)

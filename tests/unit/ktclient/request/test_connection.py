@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ktclient import urls
 from ktclient.errors import TlsFailed
-from ktclient.request import connection, stream
+from ktclient.request import connection, response_body, stream
 from ktclient.request.stream import LongRequest
 
 pytestmark = pytest.mark.each_python
@@ -159,7 +159,7 @@ WANTED = {name: value for name, (_, _, value) in KEEPALIVE.items()}
 
 
 def long_post(url: str, watch: Watching) -> httpx2.Response:
-    with connection.long_client(url, watch) as requests:
+    with connection.long_client(url, watch, 8) as requests:
         return requests.post(url, content=b"x" * 100_000)
 
 
@@ -175,7 +175,7 @@ def test_a_long_body_arrives_whole(server: Listening, size: int) -> None:
     """With its length, in order, whatever the blocks it goes out in."""
     body = bytes(i * i % 251 for i in range(size))
     url = f"http://{server.address}/"
-    with connection.long_client(url, Watching()) as requests:
+    with connection.long_client(url, Watching(), 8) as requests:
         assert requests.post(url, content=body).text == "ok"
     assert server.headers[0]["content-length"] == str(size)
     assert server.body == body
@@ -293,7 +293,7 @@ def test_a_certificate_that_the_environment_trusts_is_accepted_on_this_machine(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://ktjob.test"])
 def test_silence_is_no_timeout(url: str) -> None:
     """No read timeout; connecting and each write have one."""
-    with connection.long_client(url, Watching()) as requests:
+    with connection.long_client(url, Watching(), 8) as requests:
         timeout = requests.timeout
     assert timeout.read is None
     assert timeout.connect is not None and timeout.write is not None
@@ -310,7 +310,7 @@ def limits_of(client: httpx2.Client) -> list[object]:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://ktjob.test"])
 def test_the_limits_of_a_long_client_are_the_librarys(url: str) -> None:
     """Keepalive options did not cost them (openai-python #3269)."""
-    with connection.long_client(url, Watching()) as ours, httpx2.Client() as theirs:
+    with connection.long_client(url, Watching(), 8) as ours, httpx2.Client() as theirs:
         assert limits_of(ours) == limits_of(theirs)
 
 
@@ -365,6 +365,6 @@ def test_error_lines_are_heard_wherever_they_are_cut(parts: list[str], data: st.
     wanted = re.sub(rb"^error: ", b"data: ", told, flags=re.MULTILINE)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(told)))))
     pieces = [told[a:b] for a, b in zip([0, *cuts], [*cuts, len(told)], strict=True)]
-    assert b"".join(connection.ErrorLines(pieces)) == wanted
-    heard = iter(connection.ErrorLines([b"data: 1\n\n", b"more"]))
+    assert b"".join(response_body.ErrorLines(pieces)) == wanted
+    heard = iter(response_body.ErrorLines([b"data: 1\n\n", b"more"]))
     assert next(heard) == b"data: 1\n\n"

@@ -52,6 +52,7 @@ def made(kind: type[BaseException], told: str = "told") -> BaseException:
         "completion": ChatCompletion.model_construct(usage=None),
         "unsent_messages": [],
         "symbol": told,
+        "told": ktclient_errors.StreamTooLarge(f"{URL} sent too much"),
     }
     try:
         parameters = inspect.signature(kind).parameters.values()

@@ -1,0 +1,208 @@
+"""How much a server may answer. Each bound lies far above what a healthy server sends, and below
+what would fill the memory or the disk of this machine.
+
+A server, a proxy, or whatever else listens at an address may answer anything: without end, without
+line ends, compressed a thousandfold, or one byte a second.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import httpx2
+
+from jobs.errors import KtjobError
+from ktclient.errors import AnswerTooLong, ReplyTooLarge, ReplyTooSlow, StreamTooLarge
+from ktclient.request.events import Text
+from ktclient.wording import spoken
+
+REPLY_BYTES = 4 << 20
+"""A reply to a short query, decompressed. The largest seen: /v1/models of a public hub, 0.7 MB."""
+REPLY_PER_SENT = 3
+"""More bytes of reply for each byte of the query: /tokenize returns a number (7 bytes) for each
+token (3 to 5 bytes); /apply-template returns the text."""
+REPLY_BRACKETS = 200_000
+"""Objects and lists of a reply: an empty one takes 2 bytes there and 60 to 230 in memory."""
+_BRACKETS_PER_SENT = 1 / 8
+REPLY_MORE_SECONDS = 60.0
+"""How long the rest of a reply may take after the time in which its first byte must arrive; but no
+longer than twice that time."""
+HEAD_BYTES = 256 << 10
+"""All headers of a response, including informational ones (1xx). httpcore limits each to 100 KiB,
+but not their number."""
+
+ERROR_BYTES = 64 << 10
+"""Of the body of an error response, so many bytes are read: the message is at its beginning."""
+ERROR_SECONDS = 30.0
+"""How long an error response may take after its status, which already is an answer."""
+
+EVENT_BYTES = 4 << 20
+"""One event of a stream, which must be held in memory. Some gateways send a whole answer in one:
+128K tokens of Chinese, escaped, are 1.2 MB."""
+STREAM_BYTES = 64 << 20
+STREAM_BYTES_A_TOKEN = 4096
+"""All of a stream: usually 200 to 400 bytes for each token, more with the server's own fields."""
+STREAM_LINES = 100_000
+STREAM_LINES_A_TOKEN = 16
+STREAM_LINES_A_SECOND = 100
+"""Lines of a stream, empty ones and comments included: two or three for each token; keepalive
+comments come once in a few seconds."""
+
+ANSWER_BYTES = 1 << 20
+"""Text beyond max_tokens that is still accepted: some servers do not count reasoning."""
+ANSWER_BYTES_A_TOKEN = 256
+"""The longest tokens of the vocabularies that we know have 128 bytes (runs of blanks); the average
+is 4."""
+ANSWER_MOST_BYTES = 16 << 20
+"""Whatever max_tokens says. A million tokens are about 5 MB."""
+PIECE_BYTES = 64
+"""Counted for each piece of text besides its bytes: what a row of the store takes."""
+
+_CURE = "Check what listens there; the server's log may say more."
+
+
+class TooLarge(httpx2.ReadError):
+    """Raised below httpx2, which passes it on like its own errors; `told` says it in words."""
+
+    def __init__(self, told: KtjobError) -> None:
+        super().__init__(str(told))
+        self.told = told
+
+
+class TooSlow(httpx2.ReadTimeout):
+    """The same, for a reply that takes too long."""
+
+    def __init__(self, told: KtjobError) -> None:
+        super().__init__(str(told))
+        self.told = told
+
+
+def reply_too_large(url: str, what: str) -> TooLarge:
+    return TooLarge(
+        ReplyTooLarge(
+            f"{url} replied with {what}: no LLM server does. Check what listens there, and the URL "
+            "in --server."
+        )
+    )
+
+
+def reply_too_slow(url: str) -> TooSlow:
+    return TooSlow(
+        ReplyTooSlow(
+            f"{url} sends its reply so slowly that it was not complete in time: the network is too "
+            "slow, or something else than an LLM server listens there. Check both."
+        )
+    )
+
+
+def head_too_large(url: str) -> TooLarge:
+    return TooLarge(
+        StreamTooLarge(f"{url} sent more than {HEAD_BYTES:,} bytes of headers. {_CURE}")
+    )
+
+
+def reply_seconds(patience: float) -> float:
+    """Total time for a reply whose first byte must arrive within `patience` seconds."""
+    return patience + min(2 * patience, REPLY_MORE_SECONDS)
+
+
+def read_reply(url: str, pieces: Iterable[bytes], sent: int) -> bytes:
+    """The reply to a query of `sent` bytes, from its decompressed pieces. Raises `TooLarge`."""
+    most, body = REPLY_BYTES + REPLY_PER_SENT * sent, bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > most:
+            raise reply_too_large(url, f"more than {most:,} bytes (decompressed) to a short query")
+    if body.count(b"[") + body.count(b"{") > REPLY_BRACKETS + int(sent * _BRACKETS_PER_SENT):
+        raise reply_too_large(url, f"more than {REPLY_BRACKETS:,} objects and lists")
+    return bytes(body)
+
+
+def beginning(pieces: Iterable[bytes], until: float) -> Iterator[bytes]:
+    """The first `ERROR_BYTES` of an error's body, as far as they arrive before `until` (monotonic
+    seconds). What breaks or lasts longer ends there: its status already is the answer."""
+    left = ERROR_BYTES
+    try:
+        for piece in pieces:
+            yield piece[:left]
+            left -= len(piece)
+            if left <= 0 or time.monotonic() > until:
+                return
+    except httpx2.RequestError:
+        return
+
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class StreamBounds:
+    """Follows the decompressed bytes of one stream of at most `max_tokens` tokens. Holds none."""
+
+    def __init__(
+        self, url: str, max_tokens: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url, self._clock, self._began = url, clock, clock()
+        self._most_bytes = STREAM_BYTES + STREAM_BYTES_A_TOKEN * max_tokens
+        self._most_lines = STREAM_LINES + STREAM_LINES_A_TOKEN * max_tokens
+        self._max_tokens = max_tokens
+        self._bytes = self._lines = self._event = self._line = 0
+        self._after_return = False
+
+    def take(self, piece: bytes) -> None:
+        """Raises `StreamTooLarge`."""
+        self._bytes += len(piece)
+        if self._after_return and piece.startswith(b"\n"):
+            piece = piece[1:]  # the second half of a line end
+        self._after_return = piece.endswith(b"\r")
+        *ended, rest = _LINE_END.split(piece)
+        for line in ended:
+            self._event += len(line)
+            self._check_event()
+            if not line and not self._line:
+                self._event = 0
+            self._line = 0
+        self._event += len(rest)
+        self._line += len(rest)
+        self._lines += len(ended)
+        self._check_event()
+        self._check_all()
+
+    def _check_event(self) -> None:
+        if self._event > EVENT_BYTES:
+            raise StreamTooLarge(
+                f"{self._url} sent more than {EVENT_BYTES:,} bytes without the end of an event. "
+                f"{_CURE}"
+            )
+
+    def _check_all(self) -> None:
+        if self._bytes > self._most_bytes:
+            raise StreamTooLarge(
+                f"{self._url} sent more than {self._most_bytes:,} bytes for an answer of at most "
+                f"{self._max_tokens:,} tokens. {_CURE}"
+            )
+        seconds = self._clock() - self._began
+        if self._lines > self._most_lines + STREAM_LINES_A_SECOND * seconds:
+            raise StreamTooLarge(
+                f"{self._url} sent {self._lines:,} lines, empty ones and comments included, within "
+                f"{spoken(seconds)} for an answer of at most {self._max_tokens:,} tokens. {_CURE}"
+            )
+
+
+class AnswerBounds:
+    """Counts the text of one answer, reasoning and tool calls included."""
+
+    def __init__(self, url: str, max_tokens: int) -> None:
+        self._url, self._max_tokens, self._bytes = url, max_tokens, 0
+        self._most = min(ANSWER_BYTES + ANSWER_BYTES_A_TOKEN * max_tokens, ANSWER_MOST_BYTES)
+
+    def take(self, text: Text) -> None:
+        """Raises `AnswerTooLong`."""
+        self._bytes += len(text.text.encode("utf-8", "replace")) + PIECE_BYTES
+        if self._bytes > self._most:
+            raise AnswerTooLong(
+                f"{self._url} sent an answer far longer than max_tokens allows ({self._most:,} "
+                f"bytes for {self._max_tokens:,} tokens): it ignores the limit. The text so far is "
+                "kept. Check its version and its log."
+            )
