@@ -73,81 +73,39 @@ KtjobError                          everything below; `.cause` is a short stable
 
 from __future__ import annotations
 
+# One statement for each package.
+# isort: off
 from jobs.errors import (
     AmbiguousId as AmbiguousId,
-)
-from jobs.errors import (
     DetachFailed as DetachFailed,
-)
-from jobs.errors import (
     IllegalTransition as IllegalTransition,
-)
-from jobs.errors import (
     KtjobError as KtjobError,
-)
-from jobs.errors import (
     NoSuchJob as NoSuchJob,
-)
-from jobs.errors import (
     NotTold as NotTold,
-)
-from jobs.errors import (
     NotYours as NotYours,
-)
-from jobs.errors import (
     PartFailed as PartFailed,
-)
-from jobs.errors import (
     PartRestarted as PartRestarted,
-)
-from jobs.errors import (
     StoreCopied as StoreCopied,
-)
-from jobs.errors import (
     StoreDamaged as StoreDamaged,
-)
-from jobs.errors import (
     StoreTooNew as StoreTooNew,
-)
-from jobs.errors import (
     StoreTorn as StoreTorn,
-)
-from jobs.errors import (
     StoreUnusable as StoreUnusable,
-)
-from jobs.errors import (
     WorkCancelled as WorkCancelled,
-)
-from jobs.errors import (
     WorkerStopped as WorkerStopped,
 )
 from server_bundle.errors import (
     AnotherServer as AnotherServer,
-)
-from server_bundle.errors import (
     EmbeddedNotInstalled as EmbeddedNotInstalled,
-)
-from server_bundle.errors import (
     NoServer as NoServer,
-)
-from server_bundle.errors import (
     NoSuchProfile as NoSuchProfile,
-)
-from server_bundle.errors import (
     PlanRefused as PlanRefused,
-)
-from server_bundle.errors import (
     ServerDidNotStart as ServerDidNotStart,
-)
-from server_bundle.errors import (
     ServerInUse as ServerInUse,
-)
-from server_bundle.errors import (
     StillStarting as StillStarting,
-)
-from server_bundle.errors import (
     WeightsUnavailable as WeightsUnavailable,
 )
+
+# isort: on
 
 
 class BadInput(KtjobError):

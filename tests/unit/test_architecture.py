@@ -301,6 +301,9 @@ def test_there_is_no_import_cycle() -> None:
             ("httpx2",),
             {
                 "ktclient.request.connection",
+                "ktclient.request.short_client",
+                "ktclient.request.response_body",
+                "ktclient.request.bounds",
                 "ktclient.request.error_mapping",
                 "ktclient.request.connection_errors",
             },

@@ -87,6 +87,9 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.StoreUnusable: 1,
     errors.StoreDamaged: 1,
     errors.StoreTooNew: 1,
+    errors.StoreCopied: 1,
+    errors.StoreTorn: 1,
+    errors.NotYours: 1,
 }
 """Scripts depend on these: a change here is a change of the product."""
 
