@@ -45,7 +45,7 @@ STREAM_BYTES = 64 << 20
 STREAM_BYTES_A_TOKEN = 4096
 """All of a stream: usually 200 to 400 bytes for each token, more with the server's own fields."""
 STREAM_LINES = 100_000
-STREAM_LINES_A_TOKEN = 16
+STREAM_LINES_A_TOKEN = 8
 STREAM_LINES_A_SECOND = 100
 """Lines of a stream, empty ones and comments included: two or three for each token; keepalive
 comments come once in a few seconds."""
@@ -55,10 +55,11 @@ ANSWER_BYTES = 1 << 20
 ANSWER_BYTES_A_TOKEN = 256
 """The longest tokens of the vocabularies that we know have 128 bytes (runs of blanks); the average
 is 4."""
-ANSWER_MOST_BYTES = 16 << 20
+ANSWER_MOST_BYTES = 12 << 20
 """Whatever max_tokens says. A million tokens are about 5 MB."""
-PIECE_BYTES = 64
-"""Counted for each piece of text besides its bytes: what a row of the store takes."""
+CHANNEL_BYTES = 64
+"""Counted for each change between answer, reasoning and tool calls, which begins a row of the
+store."""
 
 _CURE = "Check what listens there; the server's log may say more."
 
@@ -138,7 +139,7 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class StreamBounds:
-    """Follows the decompressed bytes of one stream of at most `max_tokens` tokens. Holds none."""
+    """Follows the decompressed bytes of one stream of at most `max_tokens` tokens; keeps none."""
 
     def __init__(
         self, url: str, max_tokens: int, clock: Callable[[], float] = time.monotonic
@@ -149,27 +150,30 @@ class StreamBounds:
         self._max_tokens = max_tokens
         self._bytes = self._lines = self._event = self._line = 0
         self._after_return = False
+        self.good = 0
+        """How many bytes of the last piece may be passed on, if it was refused."""
 
     def take(self, piece: bytes) -> None:
         """Raises `StreamTooLarge`."""
         self._bytes += len(piece)
-        if self._after_return and piece.startswith(b"\n"):
-            piece = piece[1:]  # the second half of a line end
+        self.good = 0
+        # A line end may be cut in half.
+        start = 1 if self._after_return and piece.startswith(b"\n") else 0
         self._after_return = piece.endswith(b"\r")
-        *ended, rest = _LINE_END.split(piece)
-        for line in ended:
-            self._event += len(line)
-            self._check_event()
-            if not line and not self._line:
+        for end in _LINE_END.finditer(piece, start):
+            self._grow(end.start() - start)
+            if not self._line:  # an empty line ends the event
                 self._event = 0
             self._line = 0
-        self._event += len(rest)
-        self._line += len(rest)
-        self._lines += len(ended)
-        self._check_event()
+            self._lines += 1
+            self.good = start = end.end()
+        self._grow(len(piece) - start)
+        self.good = len(piece)
         self._check_all()
 
-    def _check_event(self) -> None:
+    def _grow(self, size: int) -> None:
+        self._line += size
+        self._event += size
         if self._event > EVENT_BYTES:
             raise StreamTooLarge(
                 f"{self._url} sent more than {EVENT_BYTES:,} bytes without the end of an event. "
@@ -194,15 +198,18 @@ class AnswerBounds:
     """Counts the text of one answer, reasoning and tool calls included."""
 
     def __init__(self, url: str, max_tokens: int) -> None:
-        self._url, self._max_tokens, self._bytes = url, max_tokens, 0
+        self._url, self._max_tokens, self._bytes, self._channel = url, max_tokens, 0, ""
         self._most = min(ANSWER_BYTES + ANSWER_BYTES_A_TOKEN * max_tokens, ANSWER_MOST_BYTES)
 
     def take(self, text: Text) -> None:
         """Raises `AnswerTooLong`."""
-        self._bytes += len(text.text.encode("utf-8", "replace")) + PIECE_BYTES
+        if text.channel != self._channel:
+            self._channel = text.channel
+            self._bytes += CHANNEL_BYTES
+        self._bytes += len(text.text.encode("utf-8", "replace"))
         if self._bytes > self._most:
             raise AnswerTooLong(
-                f"{self._url} sent an answer far longer than max_tokens allows ({self._most:,} "
-                f"bytes for {self._max_tokens:,} tokens): it ignores the limit. The text so far is "
-                "kept. Check its version and its log."
+                f"{self._url} sent more than {self._most:,} bytes of text for an answer of at most "
+                f"{self._max_tokens:,} tokens: it ignores max_tokens. The text so far is kept. "
+                "Check the server's version and log."
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import httpx2
 
+from ktclient.errors import StreamTooLarge
 from ktclient.request import bounds
 from ktclient.request.bounds import StreamBounds
 from ktclient.request.wire import Wire
@@ -46,7 +47,11 @@ def _decompressed(response: httpx2.Response) -> Iterator[bytes]:
 
 def _within(pieces: Iterable[bytes], limits: StreamBounds) -> Iterator[bytes]:
     for piece in pieces:
-        limits.take(piece)
+        try:
+            limits.take(piece)
+        except StreamTooLarge:
+            yield piece[: limits.good]
+            raise
         yield piece
 
 

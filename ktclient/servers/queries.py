@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import httpx2
@@ -64,8 +65,14 @@ def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
             folder = answer.json()["tokenizer_path"]
     except (httpx2.HTTPError, ValueError, KeyError, TypeError):
         return None
-    is_path = isinstance(folder, str) and 0 < len(folder) <= _LONGEST_PATH and "\0" not in folder
-    return folder if is_path else None
+    return folder if isinstance(folder, str) and _is_path(folder) else None
+
+
+def _is_path(name: str) -> bool:
+    try:
+        return 0 < len(os.fsencode(name)) <= _LONGEST_PATH and "\0" not in name
+    except UnicodeEncodeError:
+        return False
 
 
 def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:

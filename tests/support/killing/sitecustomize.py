@@ -7,10 +7,14 @@ N: before the Nth SQL statement that the process writes, commits included. Once,
 path) remembers for all processes together.
 
 KTJOB_CONSTANTS is MODULE.NAME=NUMBER,...: set in the runner before it forks its first worker.
+
+KTJOB_PEAKS is a folder: each worker leaves a copy of its /proc/self/status there, named by its pid,
+when its job has ended.
 """
 
 import importlib
 import os
+import shutil
 import signal
 import sys
 
@@ -97,6 +101,20 @@ def setting(constants: str):  # type: ignore[no-untyped-def]
     return around
 
 
+def noting(folder: str):  # type: ignore[no-untyped-def]
+    """A wrapper for the end of a job that notes what the process has used."""
+
+    def around(finish):  # type: ignore[no-untyped-def]
+        def run(*args, **values):  # type: ignore[no-untyped-def]
+            result = finish(*args, **values)
+            shutil.copy("/proc/self/status", f"{folder}/{os.getpid()}")
+            return result
+
+        return run
+
+    return around
+
+
 def become_worker() -> None:
     if state["role"] == "runner":
         state["role"] = "worker"
@@ -106,5 +124,7 @@ if not {"jobs.processes.detach", "jobs.detach"} & {*sys.orig_argv}:
     os.register_at_fork(after_in_child=become_worker)
     if os.environ.get("KTJOB_CONSTANTS") and state["role"] == "runner":
         wrap("jobs.processes.detach", "fork_child", setting(os.environ["KTJOB_CONSTANTS"]))
+    if os.environ.get("KTJOB_PEAKS") and state["role"] == "runner":
+        wrap(*NAMES["finish"], noting(os.environ["KTJOB_PEAKS"]))
     if os.environ.get("KTJOB_KILL"):
         Shot(*os.environ["KTJOB_KILL"].split("|"))
