@@ -41,6 +41,8 @@ ERROR_SECONDS = 30.0
 EVENT_BYTES = 4 << 20
 """One event of a stream, which must be held in memory. Some gateways send a whole answer in one:
 128K tokens of Chinese, escaped, are 1.2 MB."""
+EVENT_BRACKETS = 50_000
+"""Objects and lists of one event: openai makes an object of a kilobyte from each choice."""
 STREAM_BYTES = 64 << 20
 STREAM_BYTES_A_TOKEN = 4096
 """All of a stream: usually 200 to 400 bytes for each token, more with the server's own fields."""
@@ -148,7 +150,7 @@ class StreamBounds:
         self._most_bytes = STREAM_BYTES + STREAM_BYTES_A_TOKEN * max_tokens
         self._most_lines = STREAM_LINES + STREAM_LINES_A_TOKEN * max_tokens
         self._max_tokens = max_tokens
-        self._bytes = self._lines = self._event = self._line = 0
+        self._bytes = self._lines = self._event = self._line = self._brackets = 0
         self._after_return = False
         self.good = 0
         """How many bytes of the last piece may be passed on, if it was refused."""
@@ -161,22 +163,28 @@ class StreamBounds:
         start = 1 if self._after_return and piece.startswith(b"\n") else 0
         self._after_return = piece.endswith(b"\r")
         for end in _LINE_END.finditer(piece, start):
-            self._grow(end.start() - start)
+            self._grow(piece, start, end.start())
             if not self._line:  # an empty line ends the event
-                self._event = 0
+                self._event = self._brackets = 0
             self._line = 0
             self._lines += 1
             self.good = start = end.end()
-        self._grow(len(piece) - start)
+        self._grow(piece, start, len(piece))
         self.good = len(piece)
         self._check_all()
 
-    def _grow(self, size: int) -> None:
-        self._line += size
-        self._event += size
+    def _grow(self, piece: bytes, start: int, end: int) -> None:
+        self._line += end - start
+        self._event += end - start
+        self._brackets += piece.count(b"{", start, end) + piece.count(b"[", start, end)
         if self._event > EVENT_BYTES:
             raise StreamTooLarge(
                 f"{self._url} sent more than {EVENT_BYTES:,} bytes without the end of an event. "
+                f"{_CURE}"
+            )
+        if self._brackets > EVENT_BRACKETS:
+            raise StreamTooLarge(
+                f"{self._url} sent more than {EVENT_BRACKETS:,} objects and lists in one event. "
                 f"{_CURE}"
             )
 
