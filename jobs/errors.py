@@ -80,6 +80,13 @@ class NotTold(KtjobError):
     cause = "not_told"
 
 
+class CannotTellYet(NotTold):
+    """A notification could not be tried, because of something on this machine that may change, such
+    as its settings. It uses up no try."""
+
+    cause = "cannot_tell_yet"
+
+
 class WorkerStopped(KtjobError):
     """Raised in a worker after a stop signal: the attempt ends, the job may have another."""
 

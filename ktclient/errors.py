@@ -14,6 +14,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   │   ├── HostUnreachable         fix the network, VPN or firewall
 │   │   ├── ConnectionBroke         closed before the whole request was sent
 │   │   ├── ServerSilent            accepts connections but never answers
+│   │   ├── UpstreamDown            a gateway answers, but no server behind it: start that
 │   │   └── ProxyRefused            fix the proxy set in the environment
 │   ├── TlsFailed                   fix the certificate, or swap https:// and http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
@@ -40,7 +41,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── ServerHung                  it answers no request: restart it
 │   ├── AbortedByServer             the request was aborted on the server
 │   ├── EmptyAnswer                 the server finished without any text
-│   ├── EmptyStream                 the stream ended without any data
+│   ├── EmptyStream                 the server ended the stream itself, without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol
 │   └── DeadlineExceeded            it took longer than its --timeout
@@ -52,6 +53,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── HostTrouble                     the machine of --host: make it reachable, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── NotTold                         a notification failed: it is retried
+│   └── CannotTellYet               fix [notify]: it is retried, and used up no try
 ├── WorkCancelled                   inside the worker: a cancel was requested
 ├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
 ├── IllegalTransition               another process was first
@@ -68,6 +70,7 @@ from __future__ import annotations
 
 from jobs.errors import (
     AmbiguousId,
+    CannotTellYet,
     DetachFailed,
     IllegalTransition,
     KtjobError,
@@ -101,6 +104,7 @@ __all__ = [
     "BadInput",
     "BadSetting",
     "BodyTooLarge",
+    "CannotTellYet",
     "ConnectionBroke",
     "ConnectionRefused",
     "DeadlineExceeded",
@@ -154,6 +158,7 @@ __all__ = [
     "StreamCut",
     "TlsFailed",
     "Unauthorized",
+    "UpstreamDown",
     "WebPage",
     "WeightsUnavailable",
     "WorkCancelled",
@@ -214,6 +219,14 @@ class ServerSilent(ServerUnreachable):
     """The server accepts connections, but neither reads nor answers."""
 
     cause = "server_silent"
+
+
+class UpstreamDown(ServerUnreachable):
+    """A gateway, proxy or tunnel answers, but does not reach the server behind it."""
+
+    cause = "upstream_down"
+    is_certain = True
+    """False if the server may have had the request, and died of it or with it."""
 
 
 class ProxyRefused(ServerUnreachable):
@@ -308,6 +321,8 @@ class BadGateway(RequestFailed):
 
 
 class StreamCut(RequestFailed):
+    """The connection, or the stream in it, ended before the answer did."""
+
     cause = "stream_cut"
     may_try_again = True
 

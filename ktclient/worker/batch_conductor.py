@@ -58,7 +58,7 @@ def _store(running: RunningAttempt, spec: BatchSpec) -> list[str]:
 def _part(running: RunningAttempt, spec: BatchSpec, request: Request) -> NewJob:
     return NewJob(
         pool=spec.server,
-        spec=request.spec(spec.server),
+        spec=request.spec(spec.server, has_key=spec.has_key),
         document=request.body,
         title=f"{running.job.title}: {request.custom_id}",
         weight=request.weight,

@@ -10,8 +10,15 @@ from typing import NoReturn
 
 from jobs.errors import KtjobError, WorkCancelled
 from jobs.worker.attempt import RunningAttempt
-from ktclient.config import settings as config
-from ktclient.errors import DeadlineExceeded, DoesNotFit, LinkLost, ProxyGaveUp, StreamCut
+from ktclient.errors import (
+    BadGateway,
+    DeadlineExceeded,
+    DoesNotFit,
+    LinkLost,
+    ProxyGaveUp,
+    StreamCut,
+    UpstreamDown,
+)
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
@@ -29,6 +36,8 @@ from ktclient.tokens import estimate
 from ktclient.worker import abort, compose, ghost_prefill
 from ktclient.worker import server as worker_server
 from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
+from ktclient.worker.heartbeat import call_in_thread
+from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
 
 TEMPLATE_TOKENS = 32
@@ -49,12 +58,13 @@ class Exchange:
     prefill: Prefill
     watcher: GaugeWatcher
     reporter: Reporter
+    ghosts: GhostPrefills
 
 
 def run(
     attempt: RunningAttempt,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     ghosts: GhostPrefills,
     *,
     with_schema: bool,
@@ -85,10 +95,10 @@ def run(
 
 
 def _prepare(
-    attempt: RunningAttempt, spec: JobSpec, settings: config.Settings, ghosts: GhostPrefills
+    attempt: RunningAttempt, spec: JobSpec, settings: JobSettings, ghosts: GhostPrefills
 ) -> tuple[Exchange, LongRequest]:
     """Find the server, compose the request, and wait until no earlier attempt computes there."""
-    facts, key = worker_server.find(attempt, spec, settings), settings.key_for(spec.server)
+    facts, key = worker_server.find(attempt, spec, settings), settings.api_key
     request = compose.request(attempt, facts, spec, settings)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
@@ -99,8 +109,9 @@ def _prepare(
     gauges = log_gauges.gauges(facts, key, attempt.state.servers)
     watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
     reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
-    exchange = Exchange(attempt, spec, facts, key, expected.likely, prefill, watcher, reporter)
-    return exchange, request
+    tokens = expected.likely
+    known = (prefill, watcher, reporter, ghosts)
+    return Exchange(attempt, spec, facts, key, tokens, *known), request
 
 
 def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
@@ -145,6 +156,24 @@ def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
     raise abort.classify_cut(*whom, error, seconds) from error
 
 
+def _no_server_behind(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """A gateway that did not reach the server, or lost it immediately. If the server itself answers
+    a query, it is there, and the request may have reached it: that is a broken connection."""
+    assert isinstance(error, UpstreamDown)
+    attempt, facts, key = exchange.attempt, exchange.facts, exchange.api_key
+    if error.is_certain or exchange.reporter.sent_at is None:
+        raise error
+    was_there = exchange.ghosts.has_seen_server
+    if was_there or call_in_thread(attempt, lambda: queries.is_idle(facts, key)) is not None:
+        abort.abort_unheard(attempt, facts, key)
+        raise BadGateway(
+            f"{error}, though that server answers: it was restarted, or the connection to it "
+            "broke; see its log"
+        ) from error
+    exchange.ghosts.look_before_sending()
+    raise error
+
+
 def _given_up(exchange: Exchange, error: KtjobError) -> KtjobError:
     """Abort it by name, while the connection is still open."""
     if exchange.reporter.sent_at is None:
@@ -161,6 +190,7 @@ _ENDINGS: tuple[
     ((DoesNotFit,), _refused_as_too_long),
     ((LinkLost,), _lost_link),
     ((StreamCut,), _cut),
+    ((UpstreamDown,), _no_server_behind),
     ((WorkCancelled, DeadlineExceeded, ProxyGaveUp), _given_up),
 )
 

@@ -19,7 +19,7 @@ def backup(file: str) -> None:
 
     if file == "-":
         raise BadInput("cannot write a database to standard output; name a file, or ./-")
-    state = command_settings.load().state
+    state = command_settings.state()
     if not state.has_database():
         raise BadInput(f"nothing to copy: {state.database} is created with the first job")
     with garbage.Upkeep.open(state) as store:

@@ -35,7 +35,7 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
     """Delete finished jobs by age or by database size, and reclaim their disk space."""
     age = None if older_than is None else _age(older_than)
     size = None if keep_size is None else _size(keep_size)
-    state = command_settings.load().state
+    state = command_settings.state()
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
     if not state.has_database():

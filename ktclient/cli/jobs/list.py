@@ -101,7 +101,7 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
     from ktclient.records import search as records_search
 
     words = None if search is None else records_search.Words(search)
-    state = command_settings.load().state
+    state = command_settings.state()
     if not state.has_database():  # looking creates nothing
         return records_search.Listing([], [], 0)
     with access.open_recovered(state) as store:

@@ -36,7 +36,7 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
     You can shorten IDs to any unique prefix.
     """
-    state = command_settings.load().state
+    state = command_settings.state()
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:
