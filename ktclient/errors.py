@@ -5,8 +5,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
-├── NoSuchProfile                   look up the name: ktserver profiles
-├── PlanRefused                     change an option of `ktserver plan`
+├── NoSuchProfile, PlanRefused      look up the name: ktserver profiles; change an option
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -31,8 +30,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── Redirected                  use the URL that it redirects to
 │   ├── BodyTooLarge                raise the proxy's limit, or connect directly
 │   ├── ServerRefused               the server rejected the request
-│   ├── ServerBroke                 a 500, or a server-side time limit: read its log
-│   ├── ErrorInStream               the same, inside a stream that began with HTTP 200
+│   ├── ServerBroke, ErrorInStream  a 500, a server-side limit, or either inside a stream
 │   ├── ProxyGaveUp                 raise the proxy's timeout, or connect directly
 │   ├── BadGateway                  a proxy lost the server: like StreamCut
 │   ├── StreamCut                   the connection broke mid-answer; may be retried once
@@ -52,18 +50,14 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── PartRestarted                   inside the worker: the combined answer restarts with its part
 ├── HostTrouble                     the machine of --host: make it reachable, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
-├── NotTold                         a notification failed: it is retried
-│   └── CannotTellYet               fix [notify]: it is retried, and used up no try
-├── WorkCancelled                   inside the worker: a cancel was requested
-├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
+├── NotTold, CannotTellYet          a notification failed, and is retried; fix [notify]
+├── WorkCancelled, WorkerStopped    inside the worker: a cancel request; SIGTERM
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
-├── ServerInUse                     wait for its jobs, or --force
-├── StillStarting                   wait longer
+├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
-    ├── StoreDamaged                not a database, or a broken one: restore a backup
-    └── StoreTooNew                 written by a newer ktjob
+    └── StoreDamaged, StoreTooNew   restore a backup; upgrade ktjob
 """
 
 from __future__ import annotations
@@ -226,7 +220,7 @@ class UpstreamDown(ServerUnreachable):
 
     cause = "upstream_down"
     is_certain = True
-    """False if the server may have had the request, and died of it or with it."""
+    """False if the server may have had the request, and died."""
 
 
 class ProxyRefused(ServerUnreachable):
@@ -260,7 +254,7 @@ class ServerBusy(RequestFailed):
 
 
 class RateLimited(RequestFailed):
-    """Too many requests. `retry_after` is in seconds, None if the server gave none."""
+    """Too many requests. `retry_after` in seconds, None if the server gave none."""
 
     cause = "rate_limited"
 
@@ -287,9 +281,7 @@ class ModelUnknown(RequestFailed):
     cause = "model_unknown"
 
 
-class Redirected(RequestFailed):
-    """Redirects are not followed: they would forward the key and the document."""
-
+class Redirected(RequestFailed):  # not followed: that would forward key and document
     cause = "redirected"
 
 
@@ -309,9 +301,7 @@ class ErrorInStream(RequestFailed):
     cause = "error_in_stream"
 
 
-class ProxyGaveUp(RequestFailed):
-    """Never retried: the server may still compute, and the proxy would time out again."""
-
+class ProxyGaveUp(RequestFailed):  # never retried: the server may still compute
     cause = "proxy_gave_up"
 
 
@@ -321,8 +311,6 @@ class BadGateway(RequestFailed):
 
 
 class StreamCut(RequestFailed):
-    """The connection, or the stream in it, ended before the answer did."""
-
     cause = "stream_cut"
     may_try_again = True
 
@@ -345,7 +333,7 @@ class ServerHung(RequestFailed):
 class AbortedByServer(RequestFailed):
     cause = "aborted_by_server"
     was_read = True
-    """False when the server computed nothing: it refused the request and dropped the reason."""
+    """False: the server computed nothing, refused the request and dropped the reason."""
 
 
 class EmptyAnswer(RequestFailed):
@@ -395,8 +383,7 @@ class JobLost(JobUnsuccessful):
 
 
 class ResultsUnwritable(KtjobError):
-    """All requests of a batch were sent, but the result file cannot be written. The results are
-    kept: `ktjob result` prints them."""
+    """A batch's result file cannot be written. `ktjob result` prints the results."""
 
     cause = "results_unwritable"
 

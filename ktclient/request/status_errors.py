@@ -124,7 +124,7 @@ def _by_gateway(refusal: Refusal) -> KtjobError | None:
     is_offline = status == 404 and _OFFLINE in f"{refusal.words} {refusal.header(_NGROK)}"
     is_sure = status in _NEVER_CONNECTED or is_offline or (says_so and _is_quick(refusal))
     if not is_sure and not (may_be and _is_immediate(refusal)):
-        return None
+        return _lost(refusal) if is_litellm and may_be else None
     error = UpstreamDown(
         f"a gateway answers at {refusal.url}, but reaches no server behind it: start that server, "
         f"or its tunnel ({refusal})"
@@ -278,11 +278,15 @@ def _unavailable(refusal: Refusal) -> RequestFailed:
             "SGLANG_REQ_WAITING_TIMEOUT on it"
         )
     if not busy and (not _is_quick(refusal) or refusal.says("disconnect/reset")):
-        kind, cure = _LOST
-        return kind(cure.format(at=url) + f" ({refusal})")
+        return _lost(refusal)
     return ServerBusy(
         f"the server at {url} {busy or 'accepts no requests now'}; try again later ({refusal})"
     )
+
+
+def _lost(refusal: Refusal) -> RequestFailed:
+    kind, cure = _LOST
+    return kind(cure.format(at=refusal.url) + f" ({refusal})")
 
 
 def _redirected(refusal: Refusal) -> Redirected:

@@ -65,6 +65,8 @@ CODES: dict[type[errors.KtjobError], int] = {
     ktclient_errors.LinkLost: 1,
     ktclient_errors.ServerHung: 1,
     ktclient_errors.EmptyStream: 1,
+    ktclient_errors.UpstreamDown: 6,
+    ktclient_errors.CannotTellYet: 1,
     ktclient_errors.WebPage: 1,
     ktclient_errors.JobUnsuccessful: 1,
     ktclient_errors.JobFailed: 1,
