@@ -5,21 +5,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from support import batches
+from support.standing_still import runner_stands_still
 
-from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors
-from ktclient.records import access
 from ktclient.records.phases import WAITING_FOR_SETTINGS
 
 Until = Callable[..., object]
@@ -65,19 +62,6 @@ def ktjob(ktjob_command: list[str]) -> Callable[..., subprocess.CompletedProcess
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@contextmanager
-def runner_stands_still(state: StateDir) -> Iterator[None]:
-    """A live runner that starts no worker meanwhile."""
-    access.ensure_runner(state)
-    runner = identity.holder(state.runner_lock)
-    assert runner is not None
-    os.kill(runner.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(runner.pid, signal.SIGCONT)
 
 
 def submitted(ktjob: Command, tmp_path: Path, *words: str, **environment: str) -> Job:
