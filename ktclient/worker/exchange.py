@@ -16,6 +16,7 @@ from ktclient.errors import (
     DoesNotFit,
     LinkLost,
     ProxyGaveUp,
+    ServerBusy,
     StreamCut,
     UpstreamDown,
 )
@@ -40,6 +41,9 @@ from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
 
+REFUSED_SECONDS = 30.0
+"""A server that is full says so when it has tokenized the prompt, between two chunks of another
+one. A stream that ends later may have been a prefill, however full the server is."""
 TEMPLATE_TOKENS = 32
 """Tokens by which a chat template may be shorter than the one that was counted (SmolLM2's has
 31)."""
@@ -153,7 +157,24 @@ def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
     seconds = exchange.reporter.seconds_since_sent()
     whom = exchange.attempt, exchange.facts, exchange.api_key
     abort.abort_unheard(*whom)
+    if _was_not_begun(exchange) and _is_full(exchange):
+        raise ServerBusy(
+            f"the server at {exchange.facts.url} is full: its queue accepts no more requests, and "
+            "it ended the stream without a word, as sglang-kt does then; try again later"
+        ) from error
     raise abort.classify_cut(*whom, error, seconds) from error
+
+
+def _was_not_begun(exchange: Exchange) -> bool:
+    """Whether nothing shows that the server has read any of the prompt, and it ended soon."""
+    reporter = exchange.reporter
+    is_read = reporter.first_token_seconds is not None or reporter.phase != phases.WAITING
+    return not is_read and reporter.seconds_since_sent() < REFUSED_SECONDS
+
+
+def _is_full(exchange: Exchange) -> bool:
+    facts, key = exchange.facts, exchange.api_key
+    return call_in_thread(exchange.attempt, lambda: queries.is_full(facts, key))
 
 
 def _no_server_behind(exchange: Exchange, error: KtjobError) -> NoReturn:

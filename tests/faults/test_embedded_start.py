@@ -1,4 +1,4 @@
-"""The embedded server, a real llama.cpp, that is killed while it loads, and one that cannot load."""
+"""The embedded server, a real llama.cpp: killed while it loads, and unable to load."""
 
 from __future__ import annotations
 
