@@ -188,8 +188,8 @@ def _no_server_behind(exchange: Exchange, error: KtjobError) -> NoReturn:
     if was_there or call_in_thread(attempt, lambda: queries.is_idle(facts, key)) is not None:
         abort.abort_unheard(attempt, facts, key)
         raise BadGateway(
-            f"{error}, though that server answers: it was restarted, or the connection to it "
-            "broke; see its log"
+            f"{error}, though that server {'answered right before' if was_there else 'answers'}: "
+            "it died of the request, was restarted, or the connection to it broke; see its log"
         ) from error
     exchange.ghosts.look_before_sending()
     raise error

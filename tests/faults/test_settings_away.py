@@ -208,6 +208,23 @@ def test_what_a_job_does_not_need_does_not_hold_it_up(
     assert not notes_of(state, job, "settings unusable")
 
 
+@pytest.mark.promise
+def test_what_looks_at_jobs_works_whatever_the_file_says(
+    state: StateDir, box: Box, tmp_path: Path, ktjob: Command
+) -> None:
+    """And what needs the file says what is wrong with it."""
+    job = submitted(ktjob, tmp_path, "--server", "box")
+    assert job.result() == "Let in."
+    box.file.write_text("[servers.box")
+    looks = "status|show ID|list|wait ID|follow ID|result ID|logs ID|events|cancel ID|paths|rm ID"
+    for words in looks.split("|"):
+        done = ktjob(*words.replace("ID", job.id).split())
+        assert done.returncode == 0, (words, done.stderr)
+    for words in ("config show", f"check {tmp_path / 'book.txt'}", "doctor"):
+        done = ktjob(*words.split())
+        assert done.returncode == 2 and "config.toml cannot be read" in done.stderr, words
+
+
 def test_a_key_that_the_server_refuses_is_an_answer(
     state: StateDir, box: Box, tmp_path: Path, ktjob: Command
 ) -> None:
