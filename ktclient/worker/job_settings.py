@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.worker.attempt import RunningAttempt
+from ktclient.config import keys, server_key
 from ktclient.config import settings as config
 from ktclient.errors import BadSetting
 from ktclient.submission import lent_keys
@@ -37,12 +38,22 @@ def read(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
 
 
 def _of_server(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
-    settings = config.load(lent=lent_keys.of(attempt.state, spec.server), needed=_TABLES)
-    key = settings.key_for(spec.server)
+    lent = lent_keys.of(attempt.state, spec.server)
+    settings = config.load(lent=lent, needed=_TABLES)
+    try:
+        key = settings.key_for(spec.server)
+    except BadSetting as error:
+        source = settings.of_url(spec.server).key
+        if lent is not None or source is None or source.kind != keys.ENVIRONMENT:
+            raise
+        raise BadSetting(
+            f"{error}. A job submitted for that server with it set lends it"
+        ) from error
     if key is None and spec.has_key:
         raise BadSetting(
             f"{settings.config_file} names no API key for {spec.server} any more, and nothing was "
-            "sent without one. Restore its api_key setting under [server] or [servers]; if the "
-            "server needs no key any more, cancel this job and submit it again"
+            "sent without one. Restore it under [server] or [servers], or submit another job for "
+            f"that server with {server_key.VARIABLE} set; if the server needs no key any more, "
+            "cancel this job and submit it again"
         )
     return JobSettings(settings.cache, key)
