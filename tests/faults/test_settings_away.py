@@ -17,6 +17,7 @@ from support.standing_still import runner_stands_still
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors
+from ktclient.cli.render import job_activity
 from ktclient.records.phases import WAITING_FOR_SETTINGS
 
 Until = Callable[..., object]
@@ -154,10 +155,13 @@ def test_no_line_of_a_batch_fails_by_them(
         return any(part.status().phase == WAITING_FOR_SETTINGS for part in parts)
 
     until(is_one_waiting)
+    until(lambda: "a request waits: " in job_activity.activity(batch.status()))
+    assert "config.toml cannot be read" in ktjob("status", batch.id).stdout
     box.mend()
     batch.wait()
     assert [batches.said(line) for line in batches.read(results)] == ["Let in."] * 6
     assert len(batches.asked(box.server)) == 6
+    assert batch.status().figures["last_refusal"] is None
 
 
 def test_a_key_that_was_lent_and_is_gone_is_waited_for(

@@ -77,8 +77,15 @@ def activity(job: Snapshot) -> str:
         _failures(job),
         speed(job),
         f"first token in {left}, {elapsed} elapsed" if left else elapsed,
+        _waiting_part(job),
     )
     return "  ".join(part for part in parts if part)
+
+
+def _waiting_part(job: Snapshot) -> str:
+    """For a job with parts: why one of them waits."""
+    why = job.figures.get("last_refusal")
+    return f"a request waits: {terminal_text.one_line(str(why))}" if why else ""
 
 
 def _failures(job: Snapshot) -> str:
