@@ -23,6 +23,8 @@ from ktclient.cli.render import job_activity
 
 Until = Callable[..., object]
 KILLING = Path(__file__).parents[1] / "support" / "killing"
+SLOW = "ktclient.request.status_errors._IMMEDIATELY_SECONDS=600"
+"""An immediate answer may take a loaded machine a while."""
 PROMPT = "x" * 81_920
 MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "the gateway"}]}
 
@@ -112,7 +114,7 @@ def gateway() -> Iterator[Gateway]:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another attempt begins as soon as the first is known to be dead."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    constants = "jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1"
+    constants = f"jobs.runner.loop.REST_SECONDS=0.05,jobs.runner.loop.TICK_SECONDS=0.1,{SLOW}"
     monkeypatch.setenv("KTJOB_CONSTANTS", constants)
 
 
@@ -164,7 +166,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
     constants = (
         "ktclient.worker.retry.PATIENCE_SECONDS=0.05,"
-        "ktclient.worker.retry.LONGEST_AWAY_PAUSE_SECONDS=0.1"
+        f"ktclient.worker.retry.LONGEST_AWAY_PAUSE_SECONDS=0.1,{SLOW}"
     )
     monkeypatch.setenv("KTJOB_CONSTANTS", constants)
 
