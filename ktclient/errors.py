@@ -5,7 +5,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
-├── NoSuchProfile, PlanRefused      look up the name: ktserver profiles; change an option
+├── NoSuchProfile                   look up the name: ktserver profiles
+├── PlanRefused                     change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -30,7 +31,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── Redirected                  use the URL that it redirects to
 │   ├── BodyTooLarge                raise the proxy's limit, or connect directly
 │   ├── ServerRefused               the server rejected the request
-│   ├── ServerBroke, ErrorInStream  a 500, a server-side limit, or either inside a stream
+│   ├── ServerBroke                 a 500, or a server-side time limit: read its log
+│   ├── ErrorInStream               the same, inside a stream that began with HTTP 200
 │   ├── ProxyGaveUp                 raise the proxy's timeout, or connect directly
 │   ├── BadGateway                  a proxy lost the server: like StreamCut
 │   ├── StreamCut                   the connection broke mid-answer; may be retried once
@@ -57,108 +59,93 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── AnotherServer                   stop the running one, or use another name or port
 ├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
-    └── StoreDamaged, StoreTooNew   restore a backup; upgrade ktjob
+    ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
+    ├── StoreTorn                   -wal or -shm was removed: end the process that is named
+    ├── NotYours                    a file of another user, or you are root there
+    ├── StoreDamaged                not a database, or a broken one: restore a backup
+    └── StoreTooNew                 written by a newer ktjob
 """
 
 from __future__ import annotations
 
 from jobs.errors import (
-    AmbiguousId,
-    CannotTellYet,
-    DetachFailed,
-    IllegalTransition,
-    KtjobError,
-    NoSuchJob,
-    NotTold,
-    PartFailed,
-    PartRestarted,
-    StoreDamaged,
-    StoreTooNew,
-    StoreUnusable,
-    WorkCancelled,
-    WorkerStopped,
+    AmbiguousId as AmbiguousId,
+)
+from jobs.errors import (
+    CannotTellYet as CannotTellYet,
+)
+from jobs.errors import (
+    DetachFailed as DetachFailed,
+)
+from jobs.errors import (
+    IllegalTransition as IllegalTransition,
+)
+from jobs.errors import (
+    KtjobError as KtjobError,
+)
+from jobs.errors import (
+    NoSuchJob as NoSuchJob,
+)
+from jobs.errors import (
+    NotTold as NotTold,
+)
+from jobs.errors import (
+    NotYours as NotYours,
+)
+from jobs.errors import (
+    PartFailed as PartFailed,
+)
+from jobs.errors import (
+    PartRestarted as PartRestarted,
+)
+from jobs.errors import (
+    StoreCopied as StoreCopied,
+)
+from jobs.errors import (
+    StoreDamaged as StoreDamaged,
+)
+from jobs.errors import (
+    StoreTooNew as StoreTooNew,
+)
+from jobs.errors import (
+    StoreTorn as StoreTorn,
+)
+from jobs.errors import (
+    StoreUnusable as StoreUnusable,
+)
+from jobs.errors import (
+    WorkCancelled as WorkCancelled,
+)
+from jobs.errors import (
+    WorkerStopped as WorkerStopped,
 )
 from server_bundle.errors import (
-    AnotherServer,
-    EmbeddedNotInstalled,
-    NoServer,
-    NoSuchProfile,
-    PlanRefused,
-    ServerDidNotStart,
-    ServerInUse,
-    StillStarting,
-    WeightsUnavailable,
+    AnotherServer as AnotherServer,
 )
-
-__all__ = [
-    "AbortedByServer",
-    "AmbiguousId",
-    "AnotherServer",
-    "BadGateway",
-    "BadInput",
-    "BadSetting",
-    "BodyTooLarge",
-    "CannotTellYet",
-    "ConnectionBroke",
-    "ConnectionRefused",
-    "DeadlineExceeded",
-    "DetachFailed",
-    "DocumentUnusable",
-    "DoesNotFit",
-    "EmbeddedNotInstalled",
-    "EmptyAnswer",
-    "EmptyStream",
-    "ErrorInStream",
-    "HostTrouble",
-    "HostUnknown",
-    "HostUnreachable",
-    "IllegalTransition",
-    "JobCancelled",
-    "JobFailed",
-    "JobLost",
-    "JobUnsuccessful",
-    "KtjobError",
-    "LinkLost",
-    "ModelUnknown",
-    "NoServer",
-    "NoSuchJob",
-    "NoSuchProfile",
-    "NotFinished",
-    "NotTold",
-    "PartFailed",
-    "PartRestarted",
-    "PlanRefused",
-    "ProtocolError",
-    "ProxyGaveUp",
-    "ProxyRefused",
-    "QueueTimedOut",
-    "RateLimited",
-    "Redirected",
-    "RequestFailed",
-    "ResultsUnwritable",
-    "ServerBroke",
-    "ServerBusy",
-    "ServerDidNotStart",
-    "ServerDied",
-    "ServerHung",
-    "ServerInUse",
-    "ServerRefused",
-    "ServerSilent",
-    "ServerUnreachable",
-    "StillStarting",
-    "StoreDamaged",
-    "StoreTooNew",
-    "StoreUnusable",
-    "StreamCut",
-    "TlsFailed",
-    "Unauthorized",
-    "UpstreamDown",
-    "WebPage",
-    "WeightsUnavailable",
-    "WorkCancelled",
-    "WorkerStopped",
-    "WrongAddress",
-]
+from server_bundle.errors import (
+    EmbeddedNotInstalled as EmbeddedNotInstalled,
+)
+from server_bundle.errors import (
+    NoServer as NoServer,
+)
+from server_bundle.errors import (
+    NoSuchProfile as NoSuchProfile,
+)
+from server_bundle.errors import (
+    PlanRefused as PlanRefused,
+)
+from server_bundle.errors import (
+    ServerDidNotStart as ServerDidNotStart,
+)
+from server_bundle.errors import (
+    ServerInUse as ServerInUse,
+)
+from server_bundle.errors import (
+    StillStarting as StillStarting,
+)
+from server_bundle.errors import (
+    WeightsUnavailable as WeightsUnavailable,
+)
 
 
 class BadInput(KtjobError):
@@ -216,11 +203,11 @@ class ServerSilent(ServerUnreachable):
 
 
 class UpstreamDown(ServerUnreachable):
-    """A gateway, proxy or tunnel answers, but does not reach the server behind it."""
+    """A gateway, proxy or tunnel answers, but does not reach the server behind it. `is_certain`:
+    False if the server may have had the request, and died."""
 
     cause = "upstream_down"
     is_certain = True
-    """False if the server may have had the request, and died."""
 
 
 class ProxyRefused(ServerUnreachable):
@@ -254,7 +241,7 @@ class ServerBusy(RequestFailed):
 
 
 class RateLimited(RequestFailed):
-    """Too many requests. `retry_after` in seconds, None if the server gave none."""
+    """Too many requests. `retry_after` is in seconds, None if the server gave none."""
 
     cause = "rate_limited"
 
@@ -281,7 +268,9 @@ class ModelUnknown(RequestFailed):
     cause = "model_unknown"
 
 
-class Redirected(RequestFailed):  # not followed: that would forward key and document
+class Redirected(RequestFailed):
+    """Redirects are not followed: they would forward the key and the document."""
+
     cause = "redirected"
 
 
@@ -301,7 +290,9 @@ class ErrorInStream(RequestFailed):
     cause = "error_in_stream"
 
 
-class ProxyGaveUp(RequestFailed):  # never retried: the server may still compute
+class ProxyGaveUp(RequestFailed):
+    """Never retried: the server may still compute, and the proxy would time out again."""
+
     cause = "proxy_gave_up"
 
 
@@ -333,7 +324,7 @@ class ServerHung(RequestFailed):
 class AbortedByServer(RequestFailed):
     cause = "aborted_by_server"
     was_read = True
-    """False: the server computed nothing, refused the request and dropped the reason."""
+    """False when the server computed nothing: it refused the request and dropped the reason."""
 
 
 class EmptyAnswer(RequestFailed):
@@ -383,7 +374,8 @@ class JobLost(JobUnsuccessful):
 
 
 class ResultsUnwritable(KtjobError):
-    """A batch's result file cannot be written. `ktjob result` prints the results."""
+    """All requests of a batch were sent, but the result file cannot be written. The results are
+    kept: `ktjob result` prints them."""
 
     cause = "results_unwritable"
 
@@ -398,3 +390,10 @@ class NotFinished(KtjobError):
     """The job has not ended within the given time. It is still running."""
 
     cause = "not_finished"
+
+
+__all__ = sorted(
+    name
+    for name, kind in globals().items()
+    if isinstance(kind, type) and issubclass(kind, KtjobError)
+)

@@ -69,7 +69,7 @@ class Notifiers:
 def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
     """In the child: deliver, and record the result. A delivery that takes too long is ended, with
     all processes that it started: this child leads its own process group."""
-    with Store.open(state) as store:
+    with Store.open_existing(state) as store:
         if not retry_until_usable(lambda: store.begin_telling(telling)):
             return
     trouble: str | None = None
@@ -78,7 +78,7 @@ def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
         trouble = _trouble_of(state, telling, tell)
     except CannotTellYet as error:
         trouble, is_try = str(error)[:LONGEST_TROUBLE], False
-    with Store.open(state) as store:
+    with Store.open_existing(state) as store:
         if trouble is None or is_try:
             retry_until_usable(lambda: store.end_telling(telling, trouble))
         else:
