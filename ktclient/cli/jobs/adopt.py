@@ -26,7 +26,7 @@ def adopt(although_original: bool) -> None:
     """
     from jobs.upkeep import adoption
 
-    state = command_settings.load().state
+    state = command_settings.state()
     if not state.has_database():
         raise BadInput(f"nothing to adopt: there is no {state.database}")
     adopted = adoption.adopt(state, although_original=although_original)
