@@ -41,9 +41,10 @@ from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
 
-REFUSED_SECONDS = 30.0
+REFUSED_SECONDS = 15.0
 """A server that is full says so when it has tokenized the prompt, between two chunks of another
-one. A stream that ends later may have been a prefill, however full the server is."""
+one (7 to 13 s in the guide's deployment). A stream that ends later may have been a prefill, however
+full the server is."""
 TEMPLATE_TOKENS = 32
 """Tokens by which a chat template may be shorter than the one that was counted (SmolLM2's has
 31)."""
@@ -188,8 +189,9 @@ def _no_server_behind(exchange: Exchange, error: KtjobError) -> NoReturn:
     if was_there or call_in_thread(attempt, lambda: queries.is_idle(facts, key)) is not None:
         abort.abort_unheard(attempt, facts, key)
         raise BadGateway(
-            f"{error}, though that server {'answered right before' if was_there else 'answers'}: "
-            "it died of the request, was restarted, or the connection to it broke; see its log"
+            f"a gateway answers at {facts.url} that it lost the server behind it, which answered a "
+            f"query {'right before' if was_there else 'right afterwards'}: it died of the request, "
+            f"was restarted, or the connection to it broke. See its log ({error})"
         ) from error
     exchange.ghosts.look_before_sending()
     raise error
