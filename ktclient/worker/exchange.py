@@ -158,7 +158,7 @@ def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
     seconds = exchange.reporter.seconds_since_sent()
     whom = exchange.attempt, exchange.facts, exchange.api_key
     abort.abort_unheard(*whom)
-    if _was_not_begun(exchange) and _is_full(exchange):
+    if seconds < REFUSED_SECONDS and not _is_read(exchange) and _is_full(exchange):
         raise ServerBusy(
             f"the server at {exchange.facts.url} is full: its queue accepts no more requests, and "
             "it ended the stream without a word, as sglang-kt does then; try again later"
@@ -166,11 +166,10 @@ def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
     raise abort.classify_cut(*whom, error, seconds) from error
 
 
-def _was_not_begun(exchange: Exchange) -> bool:
-    """Whether nothing shows that the server has read any of the prompt, and it ended soon."""
+def _is_read(exchange: Exchange) -> bool:
+    """Whether anything shows that the server has begun to read the prompt."""
     reporter = exchange.reporter
-    is_read = reporter.first_token_seconds is not None or reporter.phase != phases.WAITING
-    return not is_read and reporter.seconds_since_sent() < REFUSED_SECONDS
+    return reporter.first_token_seconds is not None or reporter.phase != phases.WAITING
 
 
 def _is_full(exchange: Exchange) -> bool:

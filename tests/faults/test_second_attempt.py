@@ -161,10 +161,16 @@ def test_what_was_not_accepted_is_asked_again_in_the_same_attempt(
 @pytest.mark.promise
 @pytest.mark.parametrize("metrics", [("--metrics",), ()])
 def test_the_fork_that_is_full_and_says_nothing_is_asked_again(
-    tmp_path: Path, state: StateDir, until: Until, metrics: tuple[str, ...]
+    tmp_path: Path,
+    state: StateDir,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    metrics: tuple[str, ...],
 ) -> None:
     """sglang-kt ends the stream without a byte, in good order or not. By its own figures its queue
     is full: nothing was accepted, and no attempt is used up."""
+    monkeypatch.setenv("PYTHONPATH", str(KILLING))  # a loaded machine takes its time
+    monkeypatch.setenv("KTJOB_CONSTANTS", "ktclient.worker.exchange.REFUSED_SECONDS=600")
     options = ("--flavour", "kt", "--max-queued", "1", "--instant-loads", "--answer", "At last.")
     with fake_sglang(tmp_path, *options, *metrics) as server:
         server.hold()
