@@ -130,8 +130,8 @@ class StreamReader:
                 "error). See its log."
             )
         if reason is None and (self._said or not is_marked):
-            # A proxy closes the stream properly when its server dies; so does sglang-kt 0.7.2 when
-            # it is full.
+            # A proxy that speaks HTTP/1.0 to its server (nginx's default) closes the stream in good
+            # order when that dies; so does sglang-kt 0.7.2 when it is full.
             what = "answer" if self._said else "stream"
             raise StreamCut(
                 f"the {what} of {url} was cut: it ended without its end mark"

@@ -59,7 +59,8 @@ an error that says in words that no connection was made: a proxy with several se
 another one after the first had died."""
 _IMMEDIATELY_SECONDS = 5.0
 """Seconds. A status that may mean both: sooner than this, that no connection was made, because a
-refusal is reported within milliseconds; later, that the server had the request and died."""
+refusal is reported quickly (nginx 1.22: 0.03 s); later, that the server had it and died, for which
+nginx gives the very same page."""
 _NOT_CONNECTED = (
     "connection refused",  # Go's dial (Caddy, Traefik, ngrok), Envoy's "delayed connect error: 111"
     "connect() failed",
@@ -76,7 +77,7 @@ _NOT_CONNECTED = (
     "no live upstreams",  # nginx
     "no healthy upstream",  # Envoy
     "no available server",  # Traefik
-    "no server is available",  # HAProxy
+    "no server is available",  # HAProxy, after three retries of a second
     "err_ngrok_8012",
 )
 """How proxies and tunnels say that they made no connection to the server."""
