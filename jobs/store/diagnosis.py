@@ -29,6 +29,7 @@ _CURES = {
     ),
     "files": "too many files are open. Raise the limit (`ulimit -n`), then try again",
     "disk": "its disk cannot be read or written. Check `dmesg` for disk errors, then try again",
+    "gone": "the disk behind it is gone. Mount it again, then try again",
     "folder": f"it is a folder, not a file. Move it away, or {_ELSEWHERE}",
 }
 _BY_ERRNO = {
@@ -40,6 +41,9 @@ _BY_ERRNO = {
     errno.EMFILE: "files",
     errno.ENFILE: "files",
     errno.EIO: "disk",
+    errno.ENOTCONN: "gone",
+    errno.ESTALE: "gone",
+    errno.ENODEV: "gone",
     errno.EISDIR: "folder",
 }
 # The words of sqlite3ErrStr(), the same since 3.7: Python 3.10 has no error codes.
@@ -76,6 +80,13 @@ def damaged(told: str, path: Path) -> StoreDamaged:
         f"the job database {path} is damaged: {told}. Run `ktjob doctor` for details. Move it away "
         f"with its -wal and -shm files, and restore a backup if there is one (`ktjob backup` makes "
         f"them); `sqlite3 {path.name} .recover` may save what can be read"
+    )
+
+
+def missing(path: Path) -> StoreUnusable:
+    """The error for a database that was there before."""
+    return StoreUnusable(
+        f"{path} is not there any more: its folder was moved or deleted, or its disk is not mounted"
     )
 
 
