@@ -188,6 +188,7 @@ class Runner:
             return False
         with Store.open_existing(self._state) as store:
             recovery.recover(store, self._state, self._how_it_died)
+            store.renew_delays()
             # Keep this order: a job that a worker of an earlier runner claims in between is then in
             # both lists. In neither list, it would let one job too many start.
             queued = store.next_in_line()

@@ -6,6 +6,7 @@ or too many open files as an I/O error when it maps or opens a file.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -136,9 +137,10 @@ def _really(path: Path) -> str:
     """The actual reason of an I/O error, as far as it can be found."""
     if _lacks_files():
         return "files"
-    beside = (path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm"))
-    if any(one.exists() and not os.access(one, os.R_OK | os.W_OK) for one in beside):
-        return "not ours"
+    beside = [path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm")]
+    with contextlib.suppress(OSError):  # of a disk that is gone
+        if any(one.exists() and not os.access(one, os.R_OK | os.W_OK) for one in beside):
+            return "not ours"
     try:
         disk = os.statvfs(path.parent)
     except OSError:

@@ -40,8 +40,10 @@ class Outbox(Database):
     """Which notifications are due, when, and how each try ended."""
 
     def due_tellings(self, limit: int) -> list[Notification]:
-        """The first `limit` notifications that are due now."""
-        found = self._all("due_tellings", now=clock.now(), limit=limit)
+        """The first `limit` notifications that are due now. One that is due later than any pause
+        lasts was postponed by a clock that was set back since: it is due too."""
+        latest = clock.ago(-(MOST_SECONDS + _pause(MOST_TRIES)))
+        found = self._all("due_tellings", now=clock.now(), latest=latest, limit=limit)
         return [
             Notification(row["seq"], row["job_id"], row["kind"], row["target"], row["tries"])
             for row in found

@@ -129,6 +129,7 @@ def _store(
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
+        delay_seconds=options.conditions.delay_seconds,
         tellings=options.tellings,
     )
     server = batch.target.server

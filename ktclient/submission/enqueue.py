@@ -134,6 +134,7 @@ def _job(
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
+        delay_seconds=options.conditions.delay_seconds,
         tellings=options.notifications,
     )
 

@@ -156,6 +156,9 @@ def test_a_disk_that_is_unmounted_and_mounted_again_ends_nothing(
         done = subprocess.run(asked, input="x", env=env, capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (1, "")
         assert f"process {runner.pid}" in done.stderr and "unmounted" in done.stderr
+        for words in (["status"], ["list"], ["show", job.id], ["gc", "--older-than", "0d"]):
+            done = subprocess.run([*ktjob_command, *words], env=env, capture_output=True, text=True)
+            assert done.returncode == 1 and "unmounted" in done.stderr, done
         assert list(shown.iterdir()) == [], "nothing is created below the disk"
         gate.touch()
         subprocess.run(bind, check=True)

@@ -55,7 +55,8 @@ INSERT INTO tellings (job_id, kind, target) VALUES (:job_id, :kind, :target);
 
 -- name: due_tellings
 SELECT seq, job_id, kind, target, tries FROM tellings
-WHERE told_at IS NULL AND due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, seq LIMIT :limit;
+WHERE told_at IS NULL AND due_at IS NOT NULL AND (due_at <= :now OR due_at > :latest)
+ORDER BY due_at, seq LIMIT :limit;
 
 -- name: owes_tellings
 SELECT EXISTS (SELECT 1 FROM tellings WHERE told_at IS NULL AND due_at IS NOT NULL);
@@ -63,6 +64,12 @@ SELECT EXISTS (SELECT 1 FROM tellings WHERE told_at IS NULL AND due_at IS NOT NU
 -- name: begin_telling
 UPDATE tellings SET tries = tries + 1, due_at = :due_at
 WHERE seq = :seq AND tries = :tries AND told_at IS NULL AND due_at IS NOT NULL;
+
+-- name: delayed_jobs_of_the_future
+SELECT id FROM jobs WHERE status = 'QUEUED' AND not_before > :now AND created_at > :later;
+
+-- name: set_not_before
+UPDATE jobs SET not_before = :not_before WHERE id = :id AND status = 'QUEUED';
 
 -- name: note_telling
 INSERT INTO events (job_id, attempt, at, kind, data)

@@ -11,7 +11,7 @@ import click
 
 from ktclient.cli import command_settings
 from ktclient.cli.render import output, terminal, terminal_text
-from ktclient.errors import BadInput
+from ktclient.errors import BadInput, KtjobError
 
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
@@ -203,12 +203,26 @@ def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
             show(None)
             time.sleep(_DRAW_SECONDS)
             continue
-        with access.open_recovered(state) as store:
-            seen_to = time.monotonic()
-            while not store.is_gone:
-                if time.monotonic() - seen_to > _SEE_TO_SECONDS:
-                    access.recover_and_wake(store, state)
-                    seen_to = time.monotonic()
-                if show(store):
-                    return
-                time.sleep(_DRAW_SECONDS)
+        try:
+            if _look_at_one(state, show):
+                return
+        except KtjobError as error:
+            if not access.is_away(state, error):
+                raise
+            time.sleep(_DRAW_SECONDS)
+
+
+def _look_at_one(state: StateDir, show: Callable[[Store | None], bool]) -> bool:
+    """The same while the store is there. Whether `show` has returned True."""
+    from ktclient.records import access
+
+    with access.open_recovered(state) as store:
+        seen_to = time.monotonic()
+        while not store.is_gone:
+            if time.monotonic() - seen_to > _SEE_TO_SECONDS:
+                access.recover_and_wake(store, state)
+                seen_to = time.monotonic()
+            if show(store):
+                return True
+            time.sleep(_DRAW_SECONDS)
+    return False
