@@ -89,7 +89,7 @@ def test_a_retry_leads_to_the_successor(state: StateDir) -> None:
         old = family(store, a=Outcome.SUCCEEDED)
         new, _ = pursue(store, heritage("a"))
     with Retries.open(state) as store:
-        assert store.retry(old.id).id == new.id
+        assert store.retry(old.id) == (new, False)
 
 
 def test_of_many_at_once_one_is_stored(state: StateDir) -> None:
