@@ -103,6 +103,7 @@ class Upkeep(Store):
             if job.parent is not None:
                 raise is_part(job)
             for earlier in rerun.earlier(self, job):
+                self._run("set_aside_parts", job=job.id, earlier=earlier.id)
                 self._run("return_parts", job=job.id, earlier=earlier.id)
             family = [*self.parts(job_id), job]
             for one in family:

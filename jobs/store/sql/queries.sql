@@ -53,6 +53,15 @@ SELECT parts.id AS id, parts.parent AS parent, parts.part AS part, parts.documen
 FROM jobs AS runs JOIN jobs AS parts ON parts.parent = runs.id
 WHERE runs.pool = :pool AND runs.parent IS NULL AND instr(runs.spec, :mark) ORDER BY parts.seq;
 
+-- name: set_aside_parts
+-- What failed under the name and the document of an answer that comes back makes room for it.
+UPDATE jobs SET parent = :job, part = NULL
+WHERE parent = :earlier AND outcome <> 'SUCCEEDED' AND EXISTS (
+    SELECT 1 FROM jobs AS answered
+    WHERE answered.parent = :job AND answered.part = jobs.part
+          AND answered.document = jobs.document AND answered.outcome = 'SUCCEEDED'
+          AND answered.seq < (SELECT seq FROM jobs WHERE id = :job));
+
 -- name: return_parts
 -- A part that is older than its job was taken over from an earlier one.
 UPDATE jobs SET parent = :earlier
