@@ -54,6 +54,8 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── NotTold                         a notification failed: it is retried
 ├── WorkCancelled                   inside the worker: a cancel was requested
 ├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
+├── OutOfMemory                     in a worker: free memory; a new attempt
+│   └── NotEnoughMemory             the same before the request was sent: a job retries for a while
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
@@ -72,7 +74,9 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     NoSuchJob,
+    NotEnoughMemory,
     NotTold,
+    OutOfMemory,
     PartFailed,
     PartRestarted,
     StoreDamaged,
@@ -125,8 +129,10 @@ __all__ = [
     "NoServer",
     "NoSuchJob",
     "NoSuchProfile",
+    "NotEnoughMemory",
     "NotFinished",
     "NotTold",
+    "OutOfMemory",
     "PartFailed",
     "PartRestarted",
     "PlanRefused",
@@ -186,21 +192,15 @@ class ServerUnreachable(NoServer):
     cause = "server_unreachable"
 
 
-class ConnectionRefused(ServerUnreachable):
-    """Nothing listens at the address."""
-
+class ConnectionRefused(ServerUnreachable):  # nothing listens at the address
     cause = "connection_refused"
 
 
-class HostUnknown(ServerUnreachable):
-    """The host name does not resolve."""
-
+class HostUnknown(ServerUnreachable):  # the host name does not resolve
     cause = "dns_failure"
 
 
-class HostUnreachable(ServerUnreachable):
-    """There is no route to the host, or it does not respond."""
-
+class HostUnreachable(ServerUnreachable):  # no route to the host, or it does not respond
     cause = "host_unreachable"
 
 
@@ -228,9 +228,7 @@ class TlsFailed(NoServer):
     cause = "tls_error"
 
 
-class DoesNotFit(KtjobError):
-    """Document, question and answer together exceed what the server can hold."""
-
+class DoesNotFit(KtjobError):  # document, question and answer exceed what the server can hold
     cause = "does_not_fit"
 
 
@@ -240,9 +238,7 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
-class ServerBusy(RequestFailed):
-    """The server is starting, draining or full, and has computed nothing."""
-
+class ServerBusy(RequestFailed):  # starting, draining or full; nothing was computed
     cause = "server_busy"
 
 
@@ -353,7 +349,7 @@ class DeadlineExceeded(RequestFailed):
     cause = "deadline_exceeded"
 
 
-NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut)
+NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut, NotEnoughMemory)
 """Safe to retry at any time: no server has computed anything for these."""
 
 

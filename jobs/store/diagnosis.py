@@ -66,6 +66,13 @@ def of_system(error: OSError, path: Path) -> StoreUnusable:
     return _unusable(kind, error.strerror or str(error), path)
 
 
+def of_memory(error: MemoryError, path: Path) -> StoreUnusable:
+    """The error for a read or write of the store that found no memory."""
+    from jobs.system import no_memory
+
+    return StoreUnusable(f"cannot use {path}: {no_memory.words(error)}.")
+
+
 def _no_room(kind: str) -> str:
     """What a file of the store lacks, and what to do: for a write that was refused."""
     what, cure = no_room.words(kind)

@@ -48,6 +48,13 @@ def likely(path: Path, least_bytes: int, also: tuple[Path, ...] = ()) -> str | N
     return SIZE if limit is not None and limit < largest + MOST_AT_ONCE_BYTES else None
 
 
+def reason(error: OSError, path: Path) -> str | None:
+    """Why a file could not be written and what to do, as sentences without the last full stop;
+    None for an error of another kind."""
+    kind = of_error(error, path)
+    return None if kind is None else ". ".join(words(kind))
+
+
 def words(kind: str) -> tuple[str, str]:
     """What is lacking, as a sentence about a file's disk or the file; and what to do, as a
     sentence."""

@@ -10,7 +10,7 @@ from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
 from ktclient.submission import lent_keys
 from ktclient.submission.spec import JobSpec
-from ktclient.worker import conductors, exchange, ghost_prefill, preload
+from ktclient.worker import conductors, exchange, ghost_prefill, memory_shortage, preload
 from ktclient.worker.retry import tries
 
 
@@ -36,7 +36,7 @@ def perform(attempt: RunningAttempt) -> None:
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
     for turn in tries(attempt, spec):
-        with turn:
+        with turn, memory_shortage.named(attempt):
             _with_schema_fallback(attempt, spec, settings, left_behind)
 
 
