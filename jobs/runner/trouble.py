@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def report(error: Exception, state: StateDir, job_id: str) -> None:
     """Log why a worker ended before it could record the end of its job. Call it in the `except`
     block."""
     if (told := words(error, state)) is not None:
-        log(f"the worker of job {job_id} ended, retrying: {told}")
+        runner = os.getppid()  # whose limits the next worker will have, too
+        log(f"the worker of job {job_id}, a child of process {runner}, ended, retrying: {told}")
     else:
         traceback.print_exc()

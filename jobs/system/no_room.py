@@ -80,7 +80,7 @@ def _about_size() -> tuple[str, str]:
     return (
         f"it has reached the limit on file sizes, {limit:,} bytes (`ulimit -f`)",
         f"Raise the limit: `ulimit -f unlimited` before the command; for process {os.getpid()}, "
-        f"while it runs, `prlimit --fsize=unlimited --pid {os.getpid()}`",
+        f"while it runs, `prlimit --fsize=unlimited --pid {os.getpid()}` as root",
     )
 
 

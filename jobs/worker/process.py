@@ -19,7 +19,6 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     OutOfMemory,
-    StoreUnusable,
     WorkCancelled,
     WorkerStopped,
 )
@@ -44,17 +43,13 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
-    try:
-        with Store.open(state) as store:
-            attempt = _claimed(store, state, job_id)
-            if attempt is not None:
-                attempt.told, attempt.parts.wake = told, wake
-                _perform_and_record(store, attempt, perform)
-            # After a stop signal no runner is started: in a shutdown it would use up the next
-            # attempt.
-            return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
-    except StoreUnusable as error:
-        raise type(error)(f"giving up for now: {error}") from error
+    with Store.open(state) as store:
+        attempt = _claimed(store, state, job_id)
+        if attempt is not None:
+            attempt.told, attempt.parts.wake = told, wake
+            _perform_and_record(store, attempt, perform)
+        # After a stop signal no runner is started: in a shutdown it would use up the next attempt.
+        return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
 
 
 def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:
