@@ -114,6 +114,13 @@ def code_of_command(command: click.Command, name: str, argv: list[str]) -> int:
 
 
 def _code_of_run(call: Callable[[], object], name: str) -> int:
+    code = _code_of_call(call, name)
+    if (printed := sys.modules.get("ktclient.cli.render.output")) is not None:
+        printed.note_replaced()
+    return code
+
+
+def _code_of_call(call: Callable[[], object], name: str) -> int:
     try:
         code = call()
         sys.stdout.flush()
