@@ -11,6 +11,8 @@ import resource
 from jobs.system import cgroup
 
 _THREAD = "can't start new thread"
+# CPython loses the MemoryError now and then, and OpenSSL's errors do not name it.
+_NAMELESS = ("without exception set", "without setting an exception", "unknown error (_ssl.c")
 _LIBRARY = ("failed to map segment", "Cannot allocate memory", "cannot allocate memory")
 
 
@@ -27,11 +29,16 @@ def is_it(error: BaseException) -> bool:
 
 
 def _is_one(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
     if isinstance(error, ImportError):
         return any(words in str(error) for words in _LIBRARY)
+    if isinstance(error, (SystemError, OSError)):
+        is_nameless = any(words in str(error) for words in _NAMELESS)
+        return _is_errno(error) or (is_nameless and _limit() is not None)
     return isinstance(error, MemoryError) or is_thread_refused(error)
+
+
+def _is_errno(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOMEM
 
 
 def is_thread_refused(error: BaseException) -> bool:
@@ -41,8 +48,7 @@ def is_thread_refused(error: BaseException) -> bool:
 
 def words(error: BaseException) -> str:
     """What ran out and what to do, as sentences."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY:
+    if (limit := _limit()) is not None:
         cure = (
             f"this process may use {_megabytes(limit)} of address space (`ulimit -v`). Raise that "
             "limit"
@@ -57,6 +63,12 @@ def words(error: BaseException) -> str:
             f"{cure}, or that of processes"
         )
     return f"memory ran out: {cure}, or use a smaller document"
+
+
+def _limit() -> int | None:
+    """The most address space of this process, in bytes; None without a limit."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _megabytes(size: int) -> str:
