@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from jobs import clock
 from jobs.errors import DetachFailed
-from jobs.processes import signals
+from jobs.processes import ownership, signals
 from jobs.system import no_room
 
 if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner alive
@@ -69,6 +69,8 @@ def spawn(
             f"({error}). Wait for the upgrade to end, then run any ktjob command"
         ) from error
 
+    if (refusal := ownership.refusal(log)) is not None:
+        raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {refusal}")
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
     env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
@@ -190,7 +192,8 @@ def _exit_now(code: int) -> NoReturn:
 
 
 def redirect_streams(log: Path) -> None:
-    """Append stdout and stderr to `log` (0600), and connect stdin to /dev/null."""
+    """Append stdout and stderr to `log` (0600), and connect stdin to /dev/null. Raises `NotYours`
+    when the log belongs to another user."""
     out = _opened(log)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -201,7 +204,13 @@ def redirect_streams(log: Path) -> None:
 
 
 def _opened(log: Path) -> int:
-    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except PermissionError as error:
+        raise ownership.of_another_user(log) or error from None
+    if os.geteuid() == 0:
+        ownership.give_to_owner_of(log.parent, fd)
+    return fd
 
 
 def tail(log: Path, size: int = 2000) -> str:

@@ -70,8 +70,11 @@ class Runner:
         self._trouble = ""
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
+        self._unlockable: set[str] = set()
         self._wakeup, self._wakeup_write = os.pipe()
         self._tenure = RunnerLock(state, work)
+        self._tenure.on_retaken = self._listen_again
+        self._tenure.on_moved = self._follow
 
     def run(self) -> None:
         """Serve the queue until idle for `IDLE_SECONDS` or stopped by a signal."""
@@ -79,8 +82,11 @@ class Runner:
             return
         self._listen_to_signals()
         self._import_work()
-        while not self._leaving and self._tenure.is_held():
+        while not self._leaving and self._tenure.keep():
             self._reap()
+            if self._tenure.is_away:
+                self._sleep()
+                continue
             if self._schedule_once():
                 self._busy_at, self._is_tidy = time.monotonic(), False
             else:
@@ -124,6 +130,17 @@ class Runner:
         for number in signals.STOPPING:
             signal.signal(number, self._leave)
         signals.explain_on_request()
+
+    def _listen_again(self) -> None:
+        """The pipe and the log are in the folder, which may be another one now."""
+        with contextlib.suppress(OSError):  # of a disk that is gone
+            os.close(self._bell)
+        self._bell = doorbell.listen(self._state.doorbell)
+        with contextlib.suppress(OSError):
+            detach.redirect_streams(self._state.runner_log)
+
+    def _follow(self, moved: StateDir) -> None:
+        self._state = moved
 
     def _leave(self, *_: object) -> None:
         self._leaving = True
@@ -170,7 +187,9 @@ class Runner:
 
     def _start_admitted(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
-        with Store.open(self._state) as store:
+        if not self._state.has_database():
+            return False
+        with Store.open_existing(self._state) as store:
             recovery.recover(store, self._state, self._how_it_died)
             # Keep this order: a job that a worker of an earlier runner claims in between is then in
             # both lists. In neither list, it would let one job too many start.
@@ -184,11 +203,20 @@ class Runner:
         starting_now = [job for job in queued if job.id in forked]
         now = time.monotonic()
         rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
-        waiting = [job for job in rested if job.id not in forked]
+        waiting = [job for job in rested if job.id not in forked and self._is_lockable(job)]
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
         self._send_notifications(due)
         return bool(is_any_queued or running or self._children or is_owing or self._tellers)
+
+    def _is_lockable(self, job: Job) -> bool:
+        """False for a job whose lock file belongs to another user: it waits, and the others go on.
+        `ktjob status` names it and the fix."""
+        refusal = self._state.lock_refusal(job.id)
+        if refusal is not None and job.id not in self._unlockable:
+            log(f"job {job.id} waits: {refusal}")
+            self._unlockable.add(job.id)
+        return refusal is None
 
     def _send_notifications(self, due: Sequence[Notification]) -> None:
         assert self._code is not None
@@ -228,7 +256,9 @@ class Runner:
         try:
             self._drop_inherited(job_id)
             if process.run_job(self._state, job_id, self._perform, self._wake):
-                start.ensure_runner(self._state, self._work)
+                self._wake()
+        except StoreUnusable:
+            raise  # the worker has said so
         except Exception as error:
             trouble.report(error, self._state, job_id)
             raise
@@ -241,10 +271,14 @@ class Runner:
         signal.set_wakeup_fd(-1)
         for fd in (self._bell, self._wakeup, self._wakeup_write):
             os.close(fd)
-        detach.redirect_streams(self._state.job_log(job_id))
+        try:
+            detach.redirect_streams(self._state.job_log(job_id))
+        except OSError as error:  # no log is no reason not to run: the runner's log has the lines
+            log(f"the log of job {job_id} cannot be opened: {error}")
 
     def _wake(self) -> None:
-        """For a conductor: without a runner its parts would never start."""
+        """For a worker: without a runner, queued jobs and the parts of a conductor would never
+        start."""
         try:
             start.ensure_runner(self._state, self._work)
         except DetachFailed as error:
@@ -278,5 +312,5 @@ def main(argv: Sequence[str]) -> None:
     except Exception as error:
         if (told := trouble.words(error, state)) is None:
             raise
-        log(f"runner {os.getpid()} exits: {told}")
+        log(f"runner {os.getpid()} exits: {told}")  # `start` shows the end of the log
         sys.exit(1)

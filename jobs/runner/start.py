@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from jobs.errors import DetachFailed, NotYours
 from jobs.model import Identity
 from jobs.processes import identity
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 
 RUNNER_ENVIRONMENT = {
@@ -21,14 +22,20 @@ ignore them."""
 
 def is_runner_alive(state: StateDir) -> bool:
     """Whether a runner serves this directory. A runner with an older schema than the database does
-    not count: it will notice that and exit."""
-    return identity.is_held(state.runner_lock) and not is_runner_outdated(state)
+    not count: it will notice that and exit. Nor does one behind another user's lock file."""
+    try:
+        return identity.is_held(state.runner_lock) and not is_runner_outdated(state)
+    except NotYours:
+        return False
 
 
 def stopped_runner(state: StateDir) -> Identity | None:
     """The runner, if it is suspended (SIGSTOP). It still lives, so no other runner is started, and
     no new job starts; running jobs continue. It must be continued (SIGCONT) or killed."""
-    runner = identity.holder(state.runner_lock)
+    try:
+        runner = identity.holder(state.runner_lock)
+    except NotYours:
+        return None
     return runner if runner is not None and identity.is_stopped(runner) else None
 
 
@@ -57,12 +64,14 @@ def ensure_runner(state: StateDir, work: str) -> None:
     then checks the queue once more: if the lock is held here, that runner will see the job. Raises
     `DetachFailed`.
     """
-    from jobs.processes import detach, doorbell
+    from jobs.processes import detach, doorbell, ownership
     from jobs.upkeep import log_rotation  # a command that only looks does without them
 
     doorbell.ring(state.doorbell)  # also to make an outdated runner notice
     if is_runner_alive(state):
         return
+    if (refusal := ownership.refusal(state.runner_lock)) is not None:
+        raise DetachFailed(str(refusal))
     log_rotation.rotate(state.runner_log)
     detach.spawn(
         runner_argv(state, work),

@@ -6,7 +6,7 @@ import os
 import traceback
 from pathlib import Path
 
-from jobs.errors import DetachFailed, StoreUnusable
+from jobs.errors import KtjobError
 from jobs.runner.runner_lock import log
 from jobs.store import diagnosis
 from jobs.store.state_dir import StateDir
@@ -16,7 +16,7 @@ from jobs.system import no_memory
 def words(error: Exception, state: StateDir) -> str | None:
     """What happened and what to do, for an error of the store, of the system, or for lack of
     memory; None for any other, which is a bug."""
-    if isinstance(error, (StoreUnusable, DetachFailed)):
+    if isinstance(error, KtjobError):
         return str(error)
     if no_memory.is_it(error):
         return f"{no_memory.words(error)}."

@@ -19,6 +19,7 @@ from jobs.errors import (
     IllegalTransition,
     KtjobError,
     OutOfMemory,
+    StoreUnusable,
     WorkCancelled,
     WorkerStopped,
 )
@@ -39,17 +40,24 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
     """Run one job in this process, from claim to finish. The lock is held until the process ends:
     a free lock proves that the worker is dead. Returns whether there is more to do: queued jobs or
     pending notifications. `wake` ensures that a runner lives, for parts that the work creates."""
-    told = signals.StopRequested()
+    told, attempt = signals.StopRequested(), None
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
-    with Store.open(state) as store:
-        attempt = _claimed(store, state, job_id)
-        if attempt is not None:
-            attempt.told, attempt.parts.wake = told, wake
-            _perform_and_record(store, attempt, perform)
-        # After a stop signal no runner is started: in a shutdown it would use up the next attempt.
-        return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+    try:
+        with Store.open_existing(state) as store:
+            attempt = _claimed(store, state, job_id)
+            if attempt is not None:
+                attempt.told, attempt.parts.wake = told, wake
+                _perform_and_record(store, attempt, perform)
+            # After a stop signal no runner is started: in a shutdown it would use up the next
+            # attempt.
+            return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+    except StoreUnusable as error:
+        report(f"giving up job {job_id}: {error}")
+        if attempt is not None and (text := attempt.text()):
+            report(f"its output so far, which the database may lack:\n{text}")
+        raise
 
 
 def _claimed(store: Store, state: StateDir, job_id: str) -> _Stoppable | None:

@@ -75,14 +75,21 @@ def _show(state: StateDir, as_json: bool) -> None:
         output.print_painted("\n".join(_table(now, terminal.columns())))
         if more := now.more():
             output.note(f"{more} (ktjob list)")
-        if (stopped := _of_stopped_runner(state, now)) is not None:
-            output.note(stopped)
+        for note in _troubles(state, now):
+            output.note(note)
 
 
 def _table(now: Overview, room: int | None) -> list[str]:
     from ktclient.cli.render import job_table
 
     return job_table.of_jobs(now.jobs, room, coloured=terminal.is_coloured(), waits=now.waits)
+
+
+def _troubles(state: StateDir, now: Overview) -> list[str]:
+    """What keeps queued jobs from starting, with the fix."""
+    refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
+    stopped = _of_stopped_runner(state, now)
+    return refused if stopped is None else [*refused, stopped]
 
 
 def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
@@ -146,7 +153,7 @@ class _View:
         now = self._read(store, height)
         if not now.jobs:
             return [_NONE_YET[:columns]], False
-        notes = [now.more(), _of_stopped_runner(self._state, now) or ""]
+        notes = [now.more(), *_troubles(self._state, now)]
         below = [terminal_text.shortened(note, columns) for note in notes if note]
         return [*_table(now, columns)[: height - len(below)], *below], False
 
