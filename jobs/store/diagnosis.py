@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from jobs.errors import StoreCopied, StoreDamaged, StoreTorn, StoreUnusable
-from jobs.system import no_room
+from jobs.system import no_memory, no_room
 
 LEAST_FREE_BYTES = 256 * 1024
 """With less free space SQLite cannot write: the first write needs 32 KB for its index alone."""
@@ -59,6 +59,8 @@ def of_sqlite(error: Exception, path: Path) -> StoreUnusable:
     if any(words in told.lower() for words in _DAMAGE):
         return damaged(told, path)
     kind = next((kind for words, kind in _BY_WORDS if words in told), None)
+    if kind == "disk" and no_memory.is_short():
+        return of_memory(error, path)
     if kind in ("disk", "full"):
         kind = _really(path, kind)
     return _unusable(kind, told, path)
@@ -70,10 +72,8 @@ def of_system(error: OSError, path: Path) -> StoreUnusable:
     return _unusable(kind, error.strerror or str(error), path)
 
 
-def of_memory(error: MemoryError, path: Path) -> StoreUnusable:
+def of_memory(error: Exception, path: Path) -> StoreUnusable:
     """The error for a read or write of the store that found no memory."""
-    from jobs.system import no_memory
-
     return StoreUnusable(f"cannot use {path}: {no_memory.words(error)}.")
 
 

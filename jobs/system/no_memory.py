@@ -10,6 +10,7 @@ import resource
 
 from jobs.system import cgroup
 
+SHORT_BYTES = 4_000_000
 _THREAD = "can't start new thread"
 # CPython loses the MemoryError now and then, and OpenSSL's errors do not name it.
 _NAMELESS = ("without exception set", "without setting an exception", "unknown error (_ssl.c")
@@ -44,6 +45,17 @@ def _is_errno(error: BaseException) -> bool:
 def is_thread_refused(error: BaseException) -> bool:
     """Whether no thread could be started: for lack of memory for its stack, or of processes."""
     return isinstance(error, RuntimeError) and _THREAD in str(error)
+
+
+def is_short() -> bool:
+    """Whether this process is about to reach its limit. SQLite has an I/O error for a file that
+    could not be mapped."""
+    limit = _limit()
+    if limit is None:
+        return False
+    pages = cgroup.read(cgroup.ROOT, "proc/self/statm").split()
+    used = int(pages[0]) * resource.getpagesize() if pages else 0
+    return limit - used < SHORT_BYTES
 
 
 def words(error: BaseException) -> str:

@@ -174,7 +174,7 @@ def _say_if_memory(error: BaseException, name: str) -> bool:
         if not no_memory.is_it(error):
             return False
         _say(f"{name}: {no_memory.words(error)}. If an id was printed, that job is stored")
-    except (MemoryError, ImportError, SystemError):  # not even for the words
+    except (MemoryError, ImportError, SystemError, OSError):  # not even for the words
         os.write(2, f"{name}: memory ran out; raise the limit (ulimit -v)\n".encode())
     return True
 

@@ -29,6 +29,7 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             _choose_encoding(stream)
+    sys.stdout = _whole(sys.stdout)
 
 
 def _choose_encoding(stream: io.TextIOWrapper) -> None:
@@ -38,6 +39,16 @@ def _choose_encoding(stream: io.TextIOWrapper) -> None:
         stream.reconfigure(errors="replace")
     else:
         stream.reconfigure(encoding="utf-8", errors="replace")  # replaces only half characters
+
+
+def _whole(stream: TextIO) -> TextIO:
+    """The same stream, or one that writes all of a text or raises. Under PYTHONUNBUFFERED Python's
+    own writes as much as the kernel takes, and drops the rest without an error: a disk that becomes
+    full cuts an answer."""
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(stream.buffer, io.FileIO):
+        return stream
+    raw = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True)
 
 
 def unshown(text: str) -> int:
