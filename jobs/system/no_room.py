@@ -66,7 +66,7 @@ def words(kind: str) -> tuple[str, str]:
     if kind == QUOTA:
         return (
             "your quota on its disk is used up (`quota -s`)",
-            "Delete files of yours there, or ask the administrator for a larger quota",
+            "Delete some of your files there, or ask the administrator for a larger quota",
         )
     if kind == SIZE:
         return _about_size()

@@ -147,8 +147,9 @@ def _code_of_other(error: Exception, name: str) -> int:
         return USAGE
     if isinstance(error, OSError) and standard_streams.is_lost(error):
         standard_streams.silence(sys.stdout)
-        what = _no_room(error, "/proc/self/fd/1") or error.strerror
-        _say(f"{name}: cannot write the output: {what}. Jobs are not affected")
+        reason = _no_room(error, "/proc/self/fd/1")
+        why = f": {reason}." if reason else ";"
+        _say(f"{name}: cannot write the output ({error.strerror}){why} Jobs are not affected")
         return FAILED
     if isinstance(error, OSError) and (what := _no_room(error, error.filename)):
         _say(f"{name}: cannot write {error.filename}: {what}")
