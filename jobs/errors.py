@@ -126,6 +126,20 @@ class WorkerStopped(KtjobError):
     may_try_again = True
 
 
+class OutOfMemory(KtjobError):
+    """A worker could not get the memory that it needed."""
+
+    cause = "out_of_memory"
+    may_try_again = True
+
+
+class NotEnoughMemory(OutOfMemory):
+    """The same before the server had the whole request."""
+
+    cause = "not_enough_memory"
+    may_try_again = False
+
+
 class WorkCancelled(KtjobError):
     """Raised by the work when it stopped because of a cancel request."""
 

@@ -5,8 +5,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
-├── NoSuchProfile                   look up the name: ktserver profiles
-├── PlanRefused                     change an option of `ktserver plan`
+├── NoSuchProfile, PlanRefused      look up the name, or change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -54,18 +53,17 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
 ├── NotTold, CannotTellYet          a notification failed, and is retried; fix [notify]
 ├── WorkCancelled, WorkerStopped    inside the worker: a cancel request; SIGTERM
+├── OutOfMemory                     in a worker: free memory; a new attempt
+│   └── NotEnoughMemory             the same before the request was sent: a job retries for a while
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
 ├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
-    ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
-    ├── StoreLinked                 a hard link to another queue's file: copy it instead
-    ├── StoreRemoved                deleted while it was in use
-    ├── StoreTorn                   -wal or -shm was removed: end the process that is named
-    ├── NotYours                    a file of another user, or you are root there
-    ├── StoreDamaged                not a database, or a broken one: restore a backup
-    └── StoreTooNew                 written by a newer ktjob
+    ├── StoreCopied, StoreLinked    a copy of another queue: read it, or `ktjob adopt`
+    ├── StoreRemoved, StoreTorn     its files were deleted while they were in use
+    ├── StoreDamaged, StoreTooNew   restore a backup; use the newer ktjob
+    └── NotYours                    a file of another user, or you are root there
 """
 
 from __future__ import annotations
@@ -89,10 +87,16 @@ from jobs.errors import (
     NoSuchJob as NoSuchJob,
 )
 from jobs.errors import (
+    NotEnoughMemory as NotEnoughMemory,
+)
+from jobs.errors import (
     NotTold as NotTold,
 )
 from jobs.errors import (
     NotYours as NotYours,
+)
+from jobs.errors import (
+    OutOfMemory as OutOfMemory,
 )
 from jobs.errors import (
     PartFailed as PartFailed,
@@ -180,21 +184,15 @@ class ServerUnreachable(NoServer):
     cause = "server_unreachable"
 
 
-class ConnectionRefused(ServerUnreachable):
-    """Nothing listens at the address."""
-
+class ConnectionRefused(ServerUnreachable):  # nothing listens at the address
     cause = "connection_refused"
 
 
-class HostUnknown(ServerUnreachable):
-    """The host name does not resolve."""
-
+class HostUnknown(ServerUnreachable):  # the host name does not resolve
     cause = "dns_failure"
 
 
-class HostUnreachable(ServerUnreachable):
-    """There is no route to the host, or it does not respond."""
-
+class HostUnreachable(ServerUnreachable):  # no route to the host, or it does not respond
     cause = "host_unreachable"
 
 
@@ -230,9 +228,7 @@ class TlsFailed(NoServer):
     cause = "tls_error"
 
 
-class DoesNotFit(KtjobError):
-    """Document, question and answer together exceed what the server can hold."""
-
+class DoesNotFit(KtjobError):  # document, question and answer exceed what the server can hold
     cause = "does_not_fit"
 
 
@@ -242,9 +238,7 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
-class ServerBusy(RequestFailed):
-    """The server is starting, draining or full, and has computed nothing."""
-
+class ServerBusy(RequestFailed):  # starting, draining or full; nothing was computed
     cause = "server_busy"
 
 
@@ -355,7 +349,7 @@ class DeadlineExceeded(RequestFailed):
     cause = "deadline_exceeded"
 
 
-NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut)
+NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut, NotEnoughMemory)
 """Safe to retry at any time: no server has computed anything for these."""
 
 
@@ -400,8 +394,5 @@ class NotFinished(KtjobError):
     cause = "not_finished"
 
 
-__all__ = sorted(
-    name
-    for name, kind in globals().items()
-    if isinstance(kind, type) and issubclass(kind, KtjobError)
-)
+_found = {name: kind for name, kind in globals().items() if isinstance(kind, type)}
+__all__ = sorted(name for name, kind in _found.items() if issubclass(kind, KtjobError))

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NoReturn
 from jobs import clock
 from jobs.errors import DetachFailed
 from jobs.processes import ownership, signals
+from jobs.system import no_room
 
 if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner alive
     from jobs.system.logind import Logind
@@ -75,11 +76,13 @@ def spawn(
     env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
     with os.fdopen(ready, "rb", buffering=0) as pipe:
         try:
+            os.close(_opened(log))  # the program could not say that there is no room for its log
             way_out = logout.way_out(env, logind)
             if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
                 _launch([*_MIDDLE, *arguments], said, cwd, env).wait()
         except OSError as error:
-            raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {error}") from error
+            told = no_room.reason(error, log) or str(error)
+            raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {told}") from error
         finally:
             os.close(said)
         line = _first_line(pipe.fileno(), ready_seconds)

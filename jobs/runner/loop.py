@@ -16,6 +16,7 @@ import os
 import secrets  # noqa: F401
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from jobs.model import Job, Status
 from jobs.processes import detach, doorbell, signals
 from jobs.processes.code_version import LoadedCode
 from jobs.processes.postmortem import Postmortem
-from jobs.runner import admission, notifiers, start
+from jobs.runner import admission, notifiers, start, trouble
 from jobs.runner.runner_lock import RunnerLock, log
 from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
@@ -174,10 +175,12 @@ class Runner:
             log(str(error))
             self._is_outdated = True
             return True
-        except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
-            if str(error) != self._trouble:  # log it once, not every two seconds
-                log(f"retrying every {TICK_SECONDS:g} s: {error}")
-            self._trouble = str(error)
+        except Exception as error:  # such as: no file descriptor or no memory is left
+            if (told := trouble.words(error, self._state)) is None:
+                raise
+            if told != self._trouble:  # log it once, not every two seconds
+                log(f"retrying every {TICK_SECONDS:g} s: {told}")
+            self._trouble = told
             return True
         self._trouble = ""
         return busy
@@ -251,9 +254,15 @@ class Runner:
     def _run_worker(self, job_id: str) -> None:
         """In the child: run one job."""
         assert self._perform is not None
-        self._drop_inherited(job_id)
-        if process.run_job(self._state, job_id, self._perform, self._wake):
-            self._wake()
+        try:
+            self._drop_inherited(job_id)
+            if process.run_job(self._state, job_id, self._perform, self._wake):
+                self._wake()
+        except StoreUnusable:
+            raise  # the worker has said so
+        except Exception as error:
+            trouble.report(error, self._state, job_id)
+            raise
 
     def _drop_inherited(self, job_id: str) -> None:
         """In a child: drop all that belongs to the runner, and redirect output to the job's log."""
@@ -298,8 +307,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("state_dir", type=Path)
     parser.add_argument("work")
     asked = parser.parse_args(argv)
+    state = StateDir(asked.state_dir)
     try:
-        Runner(StateDir(asked.state_dir).create(), asked.work).run()
-    except StoreUnusable as error:  # `start` shows the end of the log
-        log(f"the runner cannot start: {error}")
-        raise SystemExit(1) from None
+        Runner(state.create(), asked.work).run()
+    except Exception as error:
+        if (told := trouble.words(error, state)) is None:
+            raise
+        log(f"runner {os.getpid()} exits: {told}")  # `start` shows the end of the log
+        sys.exit(1)

@@ -1,7 +1,7 @@
 """Error messages for a database or its folder: what happened, and how to fix it.
 
-It changes nothing; it only checks the disk and the open files, because SQLite reports a full disk
-or too many open files as an I/O error when it maps or opens a file.
+It changes nothing; it only looks at the disk, the limits and the open files. SQLite reports a full
+disk, a used-up quota or too many open files as an I/O error when it maps or opens a file.
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ from jobs.errors import (
     StoreTorn,
     StoreUnusable,
 )
+from jobs.system import no_memory, no_room
 
 LEAST_FREE_BYTES = 256 * 1024
 """With less free space SQLite cannot write: the first write needs 32 KB for its index alone."""
 
 _ELSEWHERE = "set KTJOB_HOME to a writable folder on a local disk"
 _CURES = {
-    "full": (
-        "its disk is full. Nothing was stored. Free a megabyte there, then run `ktjob gc` to free "
-        "more"
-    ),
     "read-only": f"it is read-only. Mount it for writing, or {_ELSEWHERE}",
     "not ours": f"you have no write permission. Grant it (chown, chmod), or {_ELSEWHERE}",
     "locked": (
@@ -40,8 +37,6 @@ _CURES = {
     "folder": f"it is a folder, not a file. Move it away, or {_ELSEWHERE}",
 }
 _BY_ERRNO = {
-    errno.ENOSPC: "full",
-    errno.EDQUOT: "full",
     errno.EROFS: "read-only",
     errno.EACCES: "not ours",
     errno.EPERM: "not ours",
@@ -71,14 +66,30 @@ def of_sqlite(error: Exception, path: Path) -> StoreUnusable:
     if any(words in told.lower() for words in _DAMAGE):
         return damaged(told, path)
     kind = next((kind for words, kind in _BY_WORDS if words in told), None)
-    if kind == "disk":
-        kind = _really(path)
+    if kind == "disk" and no_memory.is_short():
+        return of_memory(error, path)
+    if kind in ("disk", "full"):
+        kind = _really(path, kind)
     return _unusable(kind, told, path)
 
 
 def of_system(error: OSError, path: Path) -> StoreUnusable:
     """The error for what the kernel reported about a file or folder of the store."""
-    return _unusable(_BY_ERRNO.get(error.errno or 0), error.strerror or str(error), path)
+    kind = no_room.of_error(error, path) or _BY_ERRNO.get(error.errno or 0)
+    return _unusable(kind, error.strerror or str(error), path)
+
+
+def of_memory(error: Exception, path: Path) -> StoreUnusable:
+    """The error for a read or write of the store that found no memory."""
+    return StoreUnusable(f"cannot use {path}: {no_memory.words(error)}.")
+
+
+def _no_room(kind: str) -> str:
+    """What a file of the store lacks, and what to do: for a write that was refused."""
+    what, cure = no_room.words(kind)
+    if kind == no_room.FULL:
+        cure = "Free a megabyte there, then run `ktjob gc` to free more"
+    return f"{what}. Nothing was stored. {cure}"
 
 
 def damaged(told: str, path: Path) -> StoreDamaged:
@@ -127,13 +138,16 @@ def torn(path: Path, pid: int) -> StoreTorn:
 
 
 def _unusable(kind: str | None, told: str, path: Path) -> StoreUnusable:
-    cure = _CURES.get(kind or "", f"Run `ktjob doctor` to find the cause, or {_ELSEWHERE}")
+    if kind in no_room.KINDS:
+        cure = _no_room(kind)
+    else:
+        cure = _CURES.get(kind or "", f"Run `ktjob doctor` to find the cause, or {_ELSEWHERE}")
     error = StoreUnusable(f"cannot use {path} ({told}): {cure.replace('FILE', str(path))}.")
     error.is_disk = kind == "disk"
     return error
 
 
-def _really(path: Path) -> str:
+def _really(path: Path, kind: str) -> str:
     """The actual reason of an I/O error, as far as it can be found."""
     if _lacks_files():
         return "files"
@@ -141,13 +155,14 @@ def _really(path: Path) -> str:
     with contextlib.suppress(OSError):  # of a disk that is gone
         if any(one.exists() and not os.access(one, os.R_OK | os.W_OK) for one in beside):
             return "not ours"
+    also = tuple(beside[1:])
+    if lacking := no_room.likely(path, LEAST_FREE_BYTES, also):
+        return lacking
     try:
         disk = os.statvfs(path.parent)
     except OSError:
-        return "disk"
-    if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-        return "full"
-    return "read-only" if disk.f_flag & os.ST_RDONLY else "disk"
+        return kind
+    return "read-only" if disk.f_flag & os.ST_RDONLY else kind
 
 
 def _lacks_files() -> bool:

@@ -49,6 +49,11 @@ class Outbox(Database):
             for row in found
         ]
 
+    def tellings(self, job_id: str) -> tuple[tuple[str, str], ...]:
+        """The notifications of a job's end, sent or not: (kind, target), as they were stored."""
+        found = self._all("tellings_of", job_id=job_id)
+        return tuple((row["kind"], row["target"]) for row in found)
+
     def owes_tellings(self) -> bool:
         """Whether any is due, now or later."""
         return bool(self._scalar("owes_tellings"))

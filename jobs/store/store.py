@@ -78,7 +78,8 @@ class Store(Submitting, Browsing, Families):
                 for row in found:
                     message = (
                         f"its prerequisite, job {row['needs']}, ended as {row['outcome']}. Fix "
-                        "that, then submit this job again"
+                        f"that, then retry both: ktjob retry {row['needs']}, then ktjob retry "
+                        f"{row['id']}"
                     )
                     how = {"cause": "prerequisite_failed", "message": message}
                     if self._run("fail_queued_job", id=row["id"], at=at, **how):

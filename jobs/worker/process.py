@@ -10,19 +10,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancelled, WorkerStopped
+from jobs.errors import (
+    IllegalTransition,
+    KtjobError,
+    OutOfMemory,
+    StoreUnusable,
+    WorkCancelled,
+    WorkerStopped,
+)
 from jobs.model import Outcome, Status
 from jobs.processes import identity, signals
 from jobs.store import rerun
 from jobs.store.outage import report, retry_until_usable
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
+from jobs.system import no_memory
 from jobs.worker import recovery
 from jobs.worker.attempt import Perform, RunningAttempt
+
+MEMORY_PAUSE_SECONDS = 5.0
 
 
 def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
@@ -117,8 +128,16 @@ def _ending_of(perform: Perform, attempt: RunningAttempt) -> _Ending:
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
-        return _bug(attempt, error)
+        return _of_memory(error) if no_memory.is_it(error) else _bug(attempt, error)
     return _Ending(Outcome.SUCCEEDED)
+
+
+def _of_memory(error: Exception) -> _Ending:
+    """The ending for lack of memory. The job may be next in line again: the pause keeps it from
+    using up its attempts within a second."""
+    time.sleep(MEMORY_PAUSE_SECONDS)
+    words = f"its worker (process {os.getpid()}): {no_memory.words(error)}"
+    return _Ending(Outcome.FAILED, OutOfMemory.cause, words, OutOfMemory.may_try_again)
 
 
 def _settled(attempt: RunningAttempt, ending: _Ending) -> _Ending:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from jobs.errors import KtjobError, WorkCancelled
+from jobs.system import no_memory
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     BadGateway,
@@ -125,8 +126,14 @@ def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
     answer: list[str] = []
     whole = filters.collect_answer(filters.drop_refusal_token(events), answer)
     _stream_to_reporter(exchange.attempt, exchange.reporter, whole)
-    _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
-    _learn(exchange)
+    try:
+        _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
+        _learn(exchange)
+    except Exception as error:  # the answer is whole, and must not be asked for again
+        if not no_memory.is_it(error):
+            raise
+        words = f"nothing was checked or learned after the answer: {no_memory.words(error)}"
+        exchange.attempt.record_metrics(warning=words)
 
 
 def _end(exchange: Exchange, error: KtjobError) -> KtjobError:

@@ -9,7 +9,14 @@ from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
 from ktclient.submission import lent_keys
 from ktclient.submission.spec import JobSpec
-from ktclient.worker import conductors, exchange, ghost_prefill, job_settings, preload
+from ktclient.worker import (
+    conductors,
+    exchange,
+    ghost_prefill,
+    job_settings,
+    memory_shortage,
+    preload,
+)
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.retry import tries
 
@@ -35,7 +42,7 @@ def perform(attempt: RunningAttempt) -> None:
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
     for turn in tries(attempt, spec):
-        with turn:
+        with turn, memory_shortage.named(attempt):
             settings = job_settings.read(attempt, spec)
             _with_schema_fallback(attempt, spec, settings, left_behind)
 

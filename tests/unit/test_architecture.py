@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "jobs.processes": {"jobs.system"},
     "jobs.store": {"jobs.processes", "jobs.system"},
     "jobs.upkeep": {"jobs.store", "jobs.processes"},
-    "jobs.worker": {"jobs.store", "jobs.processes"},
+    "jobs.worker": {"jobs.store", "jobs.processes", "jobs.system"},
     "jobs.runner": {"jobs.worker", "jobs.upkeep", "jobs.store", "jobs.processes", "jobs.system"},
     # server_bundle: sees of jobs only processes and what the system says, never the store
     "server_bundle.plan": {"jobs.system"},
@@ -68,11 +68,12 @@ MAY_IMPORT = {
     },
     "batch": {
         *("submission", "planning", "records", "config", "documents", "prompts", "request"),
-        *("servers", "tokens", "jobs.store", "server_bundle.embedded"),
+        *("servers", "tokens", "jobs.store", "jobs.system", "server_bundle.embedded"),
     },
     "worker": {
         *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
-        *("prompts", "tokens", "config", "jobs.worker", "jobs.store", "server_bundle.embedded"),
+        *("prompts", "tokens", "config", "jobs.worker", "jobs.store", "jobs.system"),
+        "server_bundle.embedded",
     },
     "api": {
         *("batch", "submission", "planning", "records", "notify", "config", "documents"),

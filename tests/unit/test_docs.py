@@ -104,6 +104,7 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
         ktclient_errors.RequestFailed,
         ktclient_errors.BadInput,
         ktclient_errors.DoesNotFit,
+        errors.OutOfMemory,
     )
     kinds = [
         one for kind in of_work for one in below(kind) if one is not ktclient_errors.RequestFailed

@@ -219,3 +219,5 @@ def explained(path: Path) -> Iterator[None]:
         raise diagnosis.of_sqlite(error, path) from error
     except OSError as error:
         raise diagnosis.of_system(error, path) from error
+    except MemoryError as error:  # SQLite's too
+        raise diagnosis.of_memory(error, path) from error

@@ -44,7 +44,11 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     elif path or terminal.columns() is None:
         output.print_data(str(log) if what == "log" else _copies(job.id, found)[what] or "")
     else:
-        text = log.read_text(errors="replace") if what == "log" and log.exists() else ""
+        text = (
+            log.read_text(encoding="utf-8", errors="replace")
+            if what == "log" and log.exists()
+            else ""
+        )
         shown = {"answer": found.answer, "document": found.document, "log": text}[what]
         if shown.strip():
             click.echo_via_pager(terminal_text.safe(shown))

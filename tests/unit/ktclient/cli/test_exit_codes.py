@@ -76,6 +76,8 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.PartRestarted: 1,
     ktclient_errors.ResultsUnwritable: 1,
     errors.NotTold: 1,
+    errors.OutOfMemory: 1,
+    errors.NotEnoughMemory: 1,
     errors.WorkCancelled: 1,
     errors.WorkerStopped: 1,
     errors.IllegalTransition: 1,
