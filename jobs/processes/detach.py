@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jobs import clock
+from jobs import clock, program
 from jobs.errors import DetachFailed
 from jobs.processes import signals
 
@@ -38,11 +38,9 @@ READY_FD_VARIABLE = "KTJOB_READY_FD"
 _ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
 """Passes the arguments around systemd-run, which a future version will scan for `$` (the warning
 about --expand-environment in systemd-run(1), from version 254 on)."""
+_MIDDLE = f"{program.__package__}.detach"
 LEAVE_SECONDS = 6.0
 """Timeout for systemd-run to create a scope, which usually takes some 20 ms."""
-
-
-_MIDDLE = [sys.executable, "-m", "jobs.detach"]
 
 
 def spawn(
@@ -75,7 +73,7 @@ def spawn(
         try:
             way_out = logout.way_out(env, logind)
             if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
-                _launch([*_MIDDLE, *arguments], said, cwd, env).wait()
+                _launch([*program.command(_MIDDLE), *arguments], said, cwd, env).wait()
         except OSError as error:
             raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {error}") from error
         finally:
@@ -118,7 +116,9 @@ def _launch_outside(
     with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
         for prefix in way_out.prefixes:
             try:
-                process = _launch([*prefix, *_MIDDLE], said, cwd, env, file.fileno())
+                process = _launch(
+                    [*prefix, *program.command(_MIDDLE)], said, cwd, env, file.fileno()
+                )
             except OSError as error:  # it was just removed, or is not executable
                 why = str(error)
                 continue
@@ -148,7 +148,7 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> int | None:
 def foreground_argv(argv: Sequence[str], *, log: Path) -> list[str]:
     """A command that executes `argv` with streams, umask and SIGHUP as `spawn` sets them, but stays
     a child of its parent."""
-    return [*_MIDDLE, "--stay", "--log", str(log), "--", *argv]
+    return [*program.lasting_command(_MIDDLE), "--stay", "--log", str(log), "--", *argv]
 
 
 def say_ready(line: str) -> None:

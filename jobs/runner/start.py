@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from jobs import program
 from jobs.model import Identity
 from jobs.processes import identity
 from jobs.store.database import SCHEMA_VERSION
@@ -38,16 +37,13 @@ def is_runner_outdated(state: StateDir) -> bool:
     return isinstance(known, int) and known < SCHEMA_VERSION
 
 
-def runner_argv(state: StateDir, work: str) -> list[str]:
-    """The command that runs the runner in the foreground."""
-    return [sys.executable, "-m", "jobs.runner", str(state.root), work]
-
-
 def foreground_argv(state: StateDir, work: str) -> list[str]:
-    """The same with log and umask set, for a parent that supervises it, such as systemd."""
+    """The command that runs the runner in the foreground, with log and umask set, for a parent that
+    supervises it, such as systemd."""
     from jobs.processes import detach
 
-    return detach.foreground_argv(runner_argv(state, work), log=state.runner_log)
+    argv = [*program.lasting_command(__package__), str(state.root), work]
+    return detach.foreground_argv(argv, log=state.runner_log)
 
 
 def ensure_runner(state: StateDir, work: str) -> None:
@@ -65,7 +61,7 @@ def ensure_runner(state: StateDir, work: str) -> None:
         return
     log_rotation.rotate(state.runner_log)
     detach.spawn(
-        runner_argv(state, work),
+        [*program.command(__package__), str(state.root), work],
         log=state.runner_log,
         cwd=state.root,
         extra_env=RUNNER_ENVIRONMENT,

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
-import site
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
 
 from acceptance.clone import copy_of_the_tree
+from acceptance.installed import Installed, build
 from jobs.store.state_dir import StateDir
 
 NEXT_VERSION = "99.0"
 MIGRATION = "ALTER TABLE jobs ADD COLUMN from_the_future TEXT;\n"
-
-
-def _build(tree: Path) -> Path:
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tree.parent)]
-    subprocess.run([*command, str(tree)], check=True, capture_output=True)
-    (wheel,) = tree.parent.glob("*.whl")
-    return wheel
 
 
 def _make_next(tree: Path) -> None:
@@ -44,43 +35,12 @@ def _make_next(tree: Path) -> None:
     (tree / "jobs/store/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
 
 
-class Installed:
-    """A virtual environment with ktjob in it and this one's dependencies behind it."""
-
-    def __init__(self, root: Path) -> None:
-        self.python = root / "bin" / "python"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
-        (packages,) = root.glob("lib/python*/site-packages")
-        # Not ktjob itself, which would stand in while pip has removed the old version.
-        behind = root / "dependencies"
-        behind.mkdir()
-        for folder in map(Path, site.getsitepackages()):
-            for entry in folder.iterdir():
-                if not entry.name.startswith(("jobs", "ktclient", "server_bundle", "ktjob")):
-                    (behind / entry.name).symlink_to(entry)
-        (packages / "dependencies.pth").write_text(f"{behind}\n", encoding="utf-8")
-
-    def install(self, wheel: Path) -> None:
-        pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-U"]
-        options = ["--no-deps", "--no-index", "--disable-pip-version-check"]
-        subprocess.run([*pip, *options, str(wheel)], check=True, capture_output=True)
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self.python), "-I", "-m", "ktclient", *words]  # -I: not from this folder
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def ktjob(self, *words: str) -> str:
-        done = self.run(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     now = copy_of_the_tree(tmp_path_factory.mktemp("now") / "tree")
     later = copy_of_the_tree(tmp_path_factory.mktemp("later") / "tree")
     _make_next(later)
-    return _build(now), _build(later)
+    return build(now), build(later)
 
 
 def test_an_upgrade_in_place_disturbs_nothing(

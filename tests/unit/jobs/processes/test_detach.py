@@ -35,4 +35,4 @@ def test_earlier_layouts_find_the_names_that_they_import_late() -> None:
     """A runner, a worker or a waiting command that started before an upgrade."""
     assert importlib.import_module("jobs.logout").way_out is logout.way_out
     assert importlib.util.find_spec("jobs.detach") is not None
-    assert detach._MIDDLE[1:] == ["-m", "jobs.detach"]
+    assert importlib.util.find_spec("jobs.runner.__main__") is not None
