@@ -16,9 +16,25 @@ from setuptools.command.build_py import build_py
 
 COMMON = "jobs"
 OWN = "ktclient._jobs"
-OLD_NAMES = ("detach.py", "logout.py", "runner/__main__.py")
-"""What systemd units and live processes of earlier versions start or import below `jobs`. There is
-no `__init__.py` beside them, so that any other `jobs` on the path is found before them."""
+OLD_PROGRAMS = ("detach.py", "runner/__main__.py")
+OLD_MODULES = (
+    "logout.py",
+    "processes/detach.py",
+    "processes/doorbell.py",
+    "runner/start.py",
+    "system/logout.py",
+    "upkeep/log_rotation.py",
+)
+"""What systemd units and live processes of earlier versions start below `jobs`, and what those
+processes import when they start the next runner. There is no `__init__.py` beside them, so that any
+other `jobs` on the path is found before them."""
+_ALIAS = '''"""The name by which live processes of earlier versions import {name}."""
+
+import sys
+from importlib import import_module
+
+sys.modules[__name__] = import_module("{name}")
+'''
 
 
 def under_own_name(text: str, path: str) -> str:
@@ -42,22 +58,27 @@ class BuildUnderOwnName(build_py):
 
     def run(self) -> None:
         """Leaves an editable install alone: it uses the source files."""
+        for name in (COMMON, OWN.replace(".", "/")):  # of an earlier build in the same folder
+            shutil.rmtree(Path(self.build_lib) / name, ignore_errors=True)
         super().run()
         if not self.editable_mode:
             self._rename(Path(self.build_lib))
 
     def _rename(self, root: Path) -> None:
         common, own = root / COMMON, root.joinpath(*OWN.split("."))
-        shutil.rmtree(own, ignore_errors=True)  # of an earlier build in the same folder
         common.rename(own)
         for path in (*root.joinpath("ktclient").rglob("*.py"), *root.glob("server_bundle/**/*.py")):
             old = path.read_text(encoding="utf-8")
             new = under_own_name(old, str(path))
             if new != old:
                 path.write_text(new, encoding="utf-8")
-        for name in OLD_NAMES:
+        for name in (*OLD_PROGRAMS, *OLD_MODULES):
             (common / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(own / name, common / name)
+            if name in OLD_PROGRAMS:
+                shutil.copyfile(own / name, common / name)
+            else:
+                module = f"{OWN}.{name.removesuffix('.py').replace('/', '.')}"
+                (common / name).write_text(_ALIAS.format(name=module), encoding="utf-8")
 
 
 setup(cmdclass={"build_py": BuildUnderOwnName})

@@ -29,6 +29,12 @@ def lasting_command(module: str) -> list[str]:
     return [sys.executable, *safely, "-m", f"{__package__}.program", module]
 
 
+def missing() -> str | None:
+    """The interpreter or this file, if it does not exist: during an installation it may be away."""
+    files = (sys.executable, os.path.abspath(__file__))
+    return next((file for file in files if not os.path.exists(file)), None)
+
+
 def root() -> str:
     """The folder that ktjob is imported from: site-packages, or the repository."""
     folder = os.path.dirname(os.path.abspath(__file__))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner
 FORK_SECONDS = 10.0
 """How long a detached start retries its fork when there are too many processes (EAGAIN)."""
 READY_FD_VARIABLE = "KTJOB_READY_FD"
+LOAD_FIRST_VARIABLE = "KTJOB_LOAD_FIRST"
 _ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
 """Passes the arguments around systemd-run, which a future version will scan for `$` (the warning
 about --expand-environment in systemd-run(1), from version 254 on)."""
@@ -61,11 +62,9 @@ def spawn(
     try:
         from jobs.system import logout
     except ImportError as error:  # the program's files were removed or are being replaced
-        raise DetachFailed(
-            f"{' '.join(argv[:4])} could not be started: ktjob's program files have changed "
-            f"({error}). Wait for the upgrade to end, then run any ktjob command"
-        ) from error
+        raise _failed(argv, program.incomplete(error)) from error
 
+    begin = size_of(log)
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
     env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
@@ -73,17 +72,32 @@ def spawn(
         try:
             way_out = logout.way_out(env, logind)
             if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
-                _launch([*program.command(_MIDDLE), *arguments], said, cwd, env).wait()
+                with os.fdopen(_opened(log), "a") as file:  # for what Python itself may say
+                    command = [*program.command(_MIDDLE), *arguments]
+                    _launch(command, said, cwd, env, file.fileno()).wait()
         except OSError as error:
-            raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {error}") from error
+            raise _failed(argv, str(error)) from error
         finally:
             os.close(said)
         line = _first_line(pipe.fileno(), ready_seconds)
     if line is None:
+        told = tail(log, min(2000, max(0, size_of(log) - begin)))
+        reason = told.rpartition("\n")[2] or f"it did not report within {ready_seconds:.0f} s"
         raise DetachFailed(
-            f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}"
+            f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}",
+            _missing() or reason,
         )
     return line
+
+
+def _failed(argv: Sequence[str], reason: str) -> DetachFailed:
+    reason = _missing() or reason
+    return DetachFailed(f"{' '.join(argv[:4])} could not be started: {reason}", reason)
+
+
+def _missing() -> str | None:
+    file = program.missing()
+    return None if file is None else f"ktjob's program files are missing: there is no {file}"
 
 
 def _launch(
@@ -199,6 +213,20 @@ def redirect_streams(log: Path) -> None:
 
 def _opened(log: Path) -> int:
     return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def is_to_load_first() -> bool:
+    """Whether the process that spawned this one wants to hear that it is ready only when it has
+    loaded all it needs. Asked once: children must not ask the same."""
+    return os.environ.pop(LOAD_FIRST_VARIABLE, None) is not None
+
+
+def size_of(log: Path) -> int:
+    """The size of a log in bytes; 0 when there is none."""
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
 
 
 def tail(log: Path, size: int = 2000) -> str:

@@ -124,6 +124,11 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
     except errors.KtjobError as error:
         _say(f"{name}: {error}")
         return code_of(error)
+    except ImportError as error:  # a file of the same name, or the middle of an installation
+        from ktclient import hidden
+
+        _say(f"{name}: {hidden.explained(error) or hidden.incomplete(error)}")
+        return USAGE
     except BrokenPipeError:  # the reader of our stdout has closed it
         standard_streams.silence(sys.stdout)
         return FAILED

@@ -53,6 +53,12 @@ class Installed:
         command = [str(self.python), "-I", "-m", "ktclient", *words]  # -I: not from this folder
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """The same without waiting for its end."""
+        command = [str(self.python), "-I", "-m", "ktclient", *words]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
     def ktjob(self, *words: str) -> str:
         done = self.run(*words)
         assert done.returncode == 0, done.stderr

@@ -35,6 +35,24 @@ def _make_next(tree: Path) -> None:
     (tree / "jobs/store/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
 
 
+def _make_earlier(tree: Path) -> None:
+    """A version whose package was called `jobs`, and whose processes were started by that name."""
+    (tree / "setup.py").unlink()
+    program = tree / "jobs/program.py"
+    text = program.read_text(encoding="utf-8")
+    by_path = "    path = os.path.abspath(__file__)\n    return"
+    assert text.count(by_path) == 1
+    by_name = f'    return [sys.executable, "-m", module]\n{by_path}'
+    program.write_text(text.replace(by_path, by_name), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tree = copy_of_the_tree(tmp_path_factory.mktemp("earlier") / "tree")
+    _make_earlier(tree)
+    return build(tree)
+
+
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     now = copy_of_the_tree(tmp_path_factory.mktemp("now") / "tree")
@@ -43,13 +61,19 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return build(now), build(later)
 
 
+@pytest.mark.parametrize("begin", ["now", "earlier"])
 def test_an_upgrade_in_place_disturbs_nothing(
-    tmp_path: Path, state: StateDir, wheels: tuple[Path, Path]
+    begin: str,
+    tmp_path: Path,
+    state: StateDir,
+    wheels: tuple[Path, Path],
+    request: pytest.FixtureRequest,
 ) -> None:
     """The running request is not touched by the new program, nor by the new schema; the waiting
-    one is performed by a runner of the new version; nothing is asked twice."""
+    one is performed by a runner of the new version; nothing is asked twice. A command that waits
+    meanwhile ends in words, as it does not know the schema. Of this version, and of one with another name for a package."""
     ours = Installed(tmp_path / "venv")
-    ours.install(wheels[0])
+    ours.install(wheels[0] if begin == "now" else request.getfixturevalue("earlier"))
     book = tmp_path / "book.txt"
     book.write_text("A long story. " * 2000, encoding="utf-8")
     with fake_sglang(
@@ -58,6 +82,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
         first = ours.ktjob("submit", str(book), "--server", server.url)
         second = ours.ktjob("submit", str(book), "--server", server.url)
         server.wait_for_event("prefill_started")
+        waiting = ours.begin("wait", first)
         os.kill(server.process.pid, signal.SIGSTOP)  # a prefill as long as the test needs
 
         ours.install(wheels[1])
@@ -66,6 +91,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
 
         os.kill(server.process.pid, signal.SIGCONT)
         ours.ktjob("wait", first)
+        assert "written by a newer ktjob" in waiting.communicate()[1]
         ours.ktjob("wait", second)
         assert ours.ktjob("result", first) == ours.ktjob("result", second) == "Whole."
         assert len(server.requests()) == 2

@@ -75,8 +75,8 @@ def _show(state: StateDir, as_json: bool) -> None:
         output.print_painted("\n".join(_table(now, terminal.columns())))
         if more := now.more():
             output.note(f"{more} (ktjob list)")
-        if (stopped := _of_stopped_runner(state, now)) is not None:
-            output.note(stopped)
+        if (why := _why_jobs_wait(state, now)) is not None:
+            output.note(why)
 
 
 def _table(now: Overview, room: int | None) -> list[str]:
@@ -85,11 +85,21 @@ def _table(now: Overview, room: int | None) -> list[str]:
     return job_table.of_jobs(now.jobs, room, coloured=terminal.is_coloured(), waits=now.waits)
 
 
-def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
+def _why_jobs_wait(state: StateDir, now: Overview) -> str | None:
+    """A runner that is stopped, or that cannot start jobs."""
     if all(job.state != "QUEUED" for job in now.jobs):
         return None
     from jobs.runner import start
 
+    trouble = start.runner_trouble(state)
+    if trouble is not None:
+        from ktclient.cli.render import units
+
+        return (
+            f"jobs wait: since {units.local_time(trouble.since)} the runner (process "
+            f"{trouble.pid}) can start neither them nor its successor, and keeps trying: "
+            f"{trouble.reason}"
+        )
     stopped = start.stopped_runner(state)
     if stopped is None:
         return None
@@ -146,7 +156,7 @@ class _View:
         now = self._read(store, height)
         if not now.jobs:
             return [_NONE_YET[:columns]], False
-        notes = [now.more(), _of_stopped_runner(self._state, now) or ""]
+        notes = [now.more(), _why_jobs_wait(self._state, now) or ""]
         below = [terminal_text.shortened(note, columns) for note in notes if note]
         return [*_table(now, columns)[: height - len(below)], *below], False
 
