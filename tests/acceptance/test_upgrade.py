@@ -71,7 +71,8 @@ def test_an_upgrade_in_place_disturbs_nothing(
 ) -> None:
     """The running request is not touched by the new program, nor by the new schema; the waiting
     one is performed by a runner of the new version; nothing is asked twice. A command that waits
-    meanwhile ends in words, as it does not know the schema. Of this version, and of one with another name for a package."""
+    meanwhile ends in words, as it does not know the schema. From this version, and from one whose
+    package had another name."""
     ours = Installed(tmp_path / "venv")
     ours.install(wheels[0] if begin == "now" else request.getfixturevalue("earlier"))
     book = tmp_path / "book.txt"
