@@ -57,10 +57,27 @@ def put_ours_first() -> None:
     at = sys.path.index(standard[0]) if standard else 0
     early, late = sys.path[:at], sys.path[at:]
     if not getattr(sys.flags, "safe_path", sys.flags.isolated):  # safe_path came with 3.11
-        del early[:1]
+        _drop_first_of(early, _script_folders())
     ours = root()
     others = [entry for entry in (*late, *early) if entry not in (ours, *standard)]
     sys.path[:] = [*standard, ours, *others]
+
+
+def _script_folders() -> set[str]:
+    """What Python may have put first: the folder of the script, or the current one for -m and -c.
+    A start-up hook may have put something before it."""
+    folders = {"", os.path.dirname(sys.argv[0])}
+    try:  # noqa: SIM105 - contextlib may be hidden by a file of the user now
+        folders.add(os.getcwd())
+    except OSError:  # the current folder was removed
+        pass
+    return folders
+
+
+def _drop_first_of(entries: list[str], wanted: set[str]) -> None:
+    found = next((entry for entry in entries if entry in wanted), None)
+    if found is not None:
+        entries.remove(found)
 
 
 def incomplete(error: BaseException) -> str:
@@ -73,8 +90,8 @@ def incomplete(error: BaseException) -> str:
 
 
 def _main() -> None:
-    module, sys.argv[1:] = sys.argv[1], sys.argv[2:]
     put_ours_first()
+    module, sys.argv[1:] = sys.argv[1], sys.argv[2:]
     try:
         import importlib
 

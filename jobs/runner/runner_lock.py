@@ -22,7 +22,7 @@ TAKEOVER_SECONDS = 1.0
 runner lives."""
 OUTDATED_SECONDS = 30.0
 """How long to wait for a runner that is leaving, once the doorbell has woken it."""
-OFFER_SECONDS = 0.1
+OFFER_SECONDS = 0.5
 """How long a runner that cannot start jobs leaves its lock free: another one that waits for it
 tries every 0.02 s."""
 
@@ -89,7 +89,7 @@ class RunnerLock:
                 if self._lock is not None:
                     self._sign()
                 return self._lock is None
-            time.sleep(OFFER_SECONDS / 20)  # flock has no event
+            time.sleep(0.02)  # flock has no event
         return True
 
     def is_held(self) -> bool:

@@ -77,8 +77,8 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
             f"{_waiting(waiting)}: since {trouble.since} the runner (process {trouble.pid}) can "
             f"start neither jobs nor its successor ({trouble.reason})"
         )
-        cure = "install ktjob again in that environment; the runner keeps trying. Or use another "
-        cure += "installation: its next ktjob command starts a runner of its own"
+        cure = "install ktjob again in that environment; the runner keeps trying. Or run any ktjob "
+        cure += "command of another installation, which starts another runner"
         yield fail("runner", found, cure)
     elif start.is_runner_alive(settings.state):
         yield ok("runner", f"running; {_waiting(waiting)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from acceptance.clone import copy_of_the_tree
+
+OF_HELP = ("jobs.runner", "jobs.detach")
+"""Shown in usage errors; nothing is imported by these strings."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,8 @@ def installed_as(name: str) -> str:
 
 def test_no_package_in_it_is_called_jobs(wheel: zipfile.ZipFile) -> None:
     """Only what live processes and units of earlier versions start or import, without an `__init__`
-    that would keep another `jobs` from being found; and no module imports it by that name."""
+    that would keep another `jobs` from being found; and no module imports it by that
+    name, in a statement or in a string."""
     names = [name for name in wheel.namelist() if name.startswith("jobs/")]
     assert {name for name in names if name.count("/") == 1} == {"jobs/detach.py", "jobs/logout.py"}
     assert "jobs/runner/__main__.py" in names
@@ -70,6 +75,9 @@ def test_no_package_in_it_is_called_jobs(wheel: zipfile.ZipFile) -> None:
                 assert (node.module or "").split(".")[0] != "jobs", name
             elif isinstance(node, ast.Import):
                 assert all(one.name.split(".")[0] != "jobs" for one in node.names), name
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                is_module = re.fullmatch(r"jobs(\.\w+)+(:\w+)?", node.value)
+                assert not is_module or node.value in OF_HELP, f"{name}: {node.value}"
 
 
 def test_it_brings_the_two_commands_and_the_licence(wheel: zipfile.ZipFile) -> None:

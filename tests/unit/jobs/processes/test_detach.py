@@ -21,7 +21,7 @@ def test_files_that_are_being_replaced_are_a_reason_in_words(
     then gets the error that it handles, not an ImportError."""
     monkeypatch.delattr("jobs.system.logout")
     monkeypatch.setitem(sys.modules, "jobs.system.logout", None)
-    with pytest.raises(DetachFailed, match="program files have changed"):
+    with pytest.raises(DetachFailed, match=r"program files in .* are missing or incomplete"):
         detach.spawn(["true"], log=tmp_path / "log", cwd=tmp_path)
 
 
