@@ -75,7 +75,8 @@ class RunnerLock:
         since = self._trouble.get("since", clock.now())
         told = {"since": since, "reason": reason, "program": start.installation()}
         self._trouble = told if reason else {}
-        self._sign()
+        with contextlib.suppress(OSError):  # on a full disk only the log says it
+            self._sign()
 
     def pass_on(self, seconds: float = OFFER_SECONDS) -> bool:
         """Release the lock, to a runner that waits for it. False when none has taken it within
@@ -85,7 +86,7 @@ class RunnerLock:
         give_up = time.monotonic() + seconds
         while not identity.is_held(self._state.runner_lock):
             if time.monotonic() >= give_up:
-                self._lock = identity.hold(self._state.runner_lock)
+                self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
                 if self._lock is not None:
                     self._sign()
                 return self._lock is None
