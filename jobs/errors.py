@@ -41,6 +41,8 @@ class StoreUnusable(KtjobError):
     """The state directory or its database cannot be read or written."""
 
     cause = "store_unusable"
+    is_disk = False
+    """Whether the disk returned an I/O error: after that, open files may be of no use any more."""
 
 
 class StoreDamaged(StoreUnusable):
@@ -53,6 +55,24 @@ class StoreTooNew(StoreUnusable):
     """The database was written by a newer ktjob."""
 
     cause = "store_too_new"
+
+
+class StoreCopied(StoreUnusable):
+    """The database is a copy of another state directory's: it is only read until `ktjob adopt`."""
+
+    cause = "store_copied"
+
+
+class StoreTorn(StoreUnusable):
+    """A file of the database was removed while other processes use it; they must close it first."""
+
+    cause = "store_torn"
+
+
+class NotYours(StoreUnusable, PermissionError):
+    """A file or folder of the state directory belongs to another user."""
+
+    cause = "not_yours"
 
 
 class DetachFailed(KtjobError):

@@ -60,6 +60,9 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── ServerInUse                     wait for its jobs, or --force
 ├── StillStarting                   wait longer
 └── StoreUnusable                   disk full, read-only, locked
+    ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
+    ├── StoreTorn                   -wal or -shm was removed: end the process that is named
+    ├── NotYours                    a file of another user, or you are root there
     ├── StoreDamaged                not a database, or a broken one: restore a backup
     └── StoreTooNew                 written by a newer ktjob
 """
@@ -67,99 +70,80 @@ KtjobError                          everything below; `.cause` is a short stable
 from __future__ import annotations
 
 from jobs.errors import (
-    AmbiguousId,
-    DetachFailed,
-    IllegalTransition,
-    KtjobError,
-    NoSuchJob,
-    NotTold,
-    PartFailed,
-    PartRestarted,
-    StoreDamaged,
-    StoreTooNew,
-    StoreUnusable,
-    WorkCancelled,
-    WorkerStopped,
+    AmbiguousId as AmbiguousId,
+)
+from jobs.errors import (
+    DetachFailed as DetachFailed,
+)
+from jobs.errors import (
+    IllegalTransition as IllegalTransition,
+)
+from jobs.errors import (
+    KtjobError as KtjobError,
+)
+from jobs.errors import (
+    NoSuchJob as NoSuchJob,
+)
+from jobs.errors import (
+    NotTold as NotTold,
+)
+from jobs.errors import (
+    NotYours as NotYours,
+)
+from jobs.errors import (
+    PartFailed as PartFailed,
+)
+from jobs.errors import (
+    PartRestarted as PartRestarted,
+)
+from jobs.errors import (
+    StoreCopied as StoreCopied,
+)
+from jobs.errors import (
+    StoreDamaged as StoreDamaged,
+)
+from jobs.errors import (
+    StoreTooNew as StoreTooNew,
+)
+from jobs.errors import (
+    StoreTorn as StoreTorn,
+)
+from jobs.errors import (
+    StoreUnusable as StoreUnusable,
+)
+from jobs.errors import (
+    WorkCancelled as WorkCancelled,
+)
+from jobs.errors import (
+    WorkerStopped as WorkerStopped,
 )
 from server_bundle.errors import (
-    AnotherServer,
-    EmbeddedNotInstalled,
-    NoServer,
-    NoSuchProfile,
-    PlanRefused,
-    ServerDidNotStart,
-    ServerInUse,
-    StillStarting,
-    WeightsUnavailable,
+    AnotherServer as AnotherServer,
 )
-
-__all__ = [
-    "AbortedByServer",
-    "AmbiguousId",
-    "AnotherServer",
-    "BadGateway",
-    "BadInput",
-    "BadSetting",
-    "BodyTooLarge",
-    "ConnectionBroke",
-    "ConnectionRefused",
-    "DeadlineExceeded",
-    "DetachFailed",
-    "DocumentUnusable",
-    "DoesNotFit",
-    "EmbeddedNotInstalled",
-    "EmptyAnswer",
-    "EmptyStream",
-    "ErrorInStream",
-    "HostTrouble",
-    "HostUnknown",
-    "HostUnreachable",
-    "IllegalTransition",
-    "JobCancelled",
-    "JobFailed",
-    "JobLost",
-    "JobUnsuccessful",
-    "KtjobError",
-    "LinkLost",
-    "ModelUnknown",
-    "NoServer",
-    "NoSuchJob",
-    "NoSuchProfile",
-    "NotFinished",
-    "NotTold",
-    "PartFailed",
-    "PartRestarted",
-    "PlanRefused",
-    "ProtocolError",
-    "ProxyGaveUp",
-    "ProxyRefused",
-    "QueueTimedOut",
-    "RateLimited",
-    "Redirected",
-    "RequestFailed",
-    "ResultsUnwritable",
-    "ServerBroke",
-    "ServerBusy",
-    "ServerDidNotStart",
-    "ServerDied",
-    "ServerHung",
-    "ServerInUse",
-    "ServerRefused",
-    "ServerSilent",
-    "ServerUnreachable",
-    "StillStarting",
-    "StoreDamaged",
-    "StoreTooNew",
-    "StoreUnusable",
-    "StreamCut",
-    "TlsFailed",
-    "Unauthorized",
-    "WebPage",
-    "WeightsUnavailable",
-    "WorkCancelled",
-    "WorkerStopped",
-    "WrongAddress",
-]
+from server_bundle.errors import (
+    EmbeddedNotInstalled as EmbeddedNotInstalled,
+)
+from server_bundle.errors import (
+    NoServer as NoServer,
+)
+from server_bundle.errors import (
+    NoSuchProfile as NoSuchProfile,
+)
+from server_bundle.errors import (
+    PlanRefused as PlanRefused,
+)
+from server_bundle.errors import (
+    ServerDidNotStart as ServerDidNotStart,
+)
+from server_bundle.errors import (
+    ServerInUse as ServerInUse,
+)
+from server_bundle.errors import (
+    StillStarting as StillStarting,
+)
+from server_bundle.errors import (
+    WeightsUnavailable as WeightsUnavailable,
+)
 
 
 class BadInput(KtjobError):
@@ -396,3 +380,10 @@ class NotFinished(KtjobError):
     """The job has not ended within the given time. It is still running."""
 
     cause = "not_finished"
+
+
+__all__ = sorted(
+    name
+    for name, kind in globals().items()
+    if isinstance(kind, type) and issubclass(kind, KtjobError)
+)

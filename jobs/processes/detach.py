@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from jobs import clock, program
 from jobs.errors import DetachFailed
-from jobs.processes import signals
+from jobs.processes import ownership, signals
 
 if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner alive
     from jobs.system.logind import Logind
@@ -64,6 +64,8 @@ def spawn(
     except ImportError as error:  # the program's files were removed or are being replaced
         raise _failed(argv, program.incomplete(error)) from error
 
+    if (refusal := ownership.refusal(log)) is not None:
+        raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {refusal}", str(refusal))
     begin = size_of(log)
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
@@ -201,7 +203,8 @@ def _exit_now(code: int) -> NoReturn:
 
 
 def redirect_streams(log: Path) -> None:
-    """Append stdout and stderr to `log` (0600), and connect stdin to /dev/null."""
+    """Append stdout and stderr to `log` (0600), and connect stdin to /dev/null. Raises `NotYours`
+    when the log belongs to another user."""
     out = _opened(log)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -212,7 +215,13 @@ def redirect_streams(log: Path) -> None:
 
 
 def _opened(log: Path) -> int:
-    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except PermissionError as error:
+        raise ownership.of_another_user(log) or error from None
+    if os.geteuid() == 0:
+        ownership.give_to_owner_of(log.parent, fd)
+    return fd
 
 
 def is_to_load_first() -> bool:

@@ -28,7 +28,8 @@ def listen(path: Path) -> int:
     try:
         os.mkfifo(path, 0o600)
     except FileExistsError:
-        if not stat.S_ISFIFO(path.stat().st_mode):
+        is_usable = stat.S_ISFIFO(path.stat().st_mode) and os.access(path, os.R_OK | os.W_OK)
+        if not is_usable:  # another file, or another user's
             path.unlink()
             os.mkfifo(path, 0o600)
     # Open for reading and writing: with this writer the pipe never reaches end of file.
@@ -40,5 +41,5 @@ def quiet(fd: int) -> None:
     try:
         while os.read(fd, 4096):
             pass
-    except BlockingIOError:
+    except OSError:  # nothing more to read, or its disk is gone
         return

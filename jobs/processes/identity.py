@@ -6,6 +6,7 @@ for an hour. The kernel drops a flock when its holder dies, whatever the cause.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.model import Identity
+from jobs.processes import ownership
 
 
 def mine() -> Identity:
@@ -94,15 +96,17 @@ class HeldLock:
 
     def release(self) -> None:
         """Release the lock. A forked child shares the open file and must call this too."""
-        os.close(self._fd)
+        with contextlib.suppress(OSError):  # of a disk that is gone, which holds no lock any more
+            os.close(self._fd)
 
 
 def hold(path: Path, wait_seconds: float = 0.0) -> HeldLock | None:
     """Take the lock, or return None when another process still holds it after `wait_seconds`.
 
-    The file is never removed: that would let two processes lock two files of one name.
+    The file is never removed: that would let two processes lock two files of one name. Raises
+    `NotYours` when it belongs to another user.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = _opened(path, os.O_CREAT)
     give_up = time.monotonic() + wait_seconds
     while True:
         try:
@@ -136,9 +140,10 @@ def signature(path: Path) -> dict[str, Any]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock now."""
+    """Whether some process holds the lock now. Raises `NotYours` when the file belongs to another
+    user."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = _opened(path)
     except FileNotFoundError:
         return False
     try:
@@ -148,3 +153,13 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+def _opened(path: Path, flags: int = 0) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+    except PermissionError as error:
+        raise ownership.of_another_user(path) or error from None
+    if os.geteuid() == 0:
+        ownership.give_to_owner_of(path.parent, fd)
+    return fd

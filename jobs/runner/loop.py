@@ -76,8 +76,11 @@ class Runner:
         self._trouble = ""
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
+        self._unlockable: set[str] = set()
         self._wakeup, self._wakeup_write = os.pipe()
         self._tenure = RunnerLock(state)
+        self._tenure.on_retaken = self._listen_again
+        self._tenure.on_moved = self._follow
         self._successor = Successor(state, work, self._tenure)
 
     def run(self) -> None:
@@ -90,8 +93,11 @@ class Runner:
         self._listen_to_signals()
         if not is_successor:
             self._import_or_report()
-        while not self._leaving and self._tenure.is_held():
+        while not self._leaving and self._tenure.keep():
             self._reap()
+            if self._tenure.is_away:
+                self._sleep()
+                continue
             if self._schedule_once():
                 self._busy_at, self._is_tidy = time.monotonic(), False
             else:
@@ -156,6 +162,18 @@ class Runner:
             signal.signal(number, self._leave)
         signals.explain_on_request()
 
+    def _listen_again(self) -> None:
+        """The pipe and the log are in the folder, which may be another one now."""
+        with contextlib.suppress(OSError):  # of a disk that is gone
+            os.close(self._bell)
+        self._bell = doorbell.listen(self._state.doorbell)
+        with contextlib.suppress(OSError):
+            detach.redirect_streams(self._state.runner_log)
+
+    def _follow(self, moved: StateDir) -> None:
+        self._state = moved
+        self._successor.follow(moved)
+
     def _leave(self, *_: object) -> None:
         self._leaving = True
 
@@ -207,7 +225,9 @@ class Runner:
 
     def _start_admitted(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
-        with Store.open(self._state) as store:
+        if not self._state.has_database():
+            return False
+        with Store.open_existing(self._state) as store:
             recovery.recover(store, self._state, self._how_it_died)
             # Keep this order: a job that a worker of an earlier runner claims in between is then in
             # both lists. In neither list, it would let one job too many start.
@@ -221,11 +241,20 @@ class Runner:
         starting_now = [job for job in queued if job.id in forked]
         now = time.monotonic()
         rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
-        waiting = [job for job in rested if job.id not in forked]
+        waiting = [job for job in rested if job.id not in forked and self._is_lockable(job)]
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
         self._send_notifications(due)
         return bool(is_any_queued or running or self._children or is_owing or self._tellers)
+
+    def _is_lockable(self, job: Job) -> bool:
+        """False for a job whose lock file belongs to another user: it waits, and the others go on.
+        `ktjob status` names it and the fix."""
+        refusal = self._state.lock_refusal(job.id)
+        if refusal is not None and job.id not in self._unlockable:
+            log(f"job {job.id} waits: {refusal}")
+            self._unlockable.add(job.id)
+        return refusal is None
 
     def _send_notifications(self, due: Sequence[Notification]) -> None:
         if due and self._has_changed():
@@ -274,10 +303,14 @@ class Runner:
         signal.set_wakeup_fd(-1)
         for fd in (self._bell, self._wakeup, self._wakeup_write):
             os.close(fd)
-        detach.redirect_streams(self._state.job_log(job_id))
+        try:
+            detach.redirect_streams(self._state.job_log(job_id))
+        except OSError as error:  # no log is no reason not to run: the runner's log has the lines
+            log(f"the log of job {job_id} cannot be opened: {error}")
 
     def _wake(self) -> None:
-        """For a conductor: without a runner its parts would never start."""
+        """For a worker: without a runner, queued jobs and the parts of a conductor would never
+        start."""
         try:
             start.ensure_runner(self._state, self._work)
         except DetachFailed as error:
@@ -306,8 +339,10 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("state_dir", type=Path)
     parser.add_argument("work")
     asked = parser.parse_args(argv)
-    runner = Runner(StateDir(asked.state_dir).create(), asked.work)
     try:
-        runner.run()
+        Runner(StateDir(asked.state_dir).create(), asked.work).run()
     except ImportError as error:
         sys.exit(f"{clock.now()} the runner cannot go on: {program.incomplete(error)}")
+    except StoreUnusable as error:  # `start` shows the end of the log
+        log(f"the runner cannot start: {error}")
+        raise SystemExit(1) from None

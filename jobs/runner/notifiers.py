@@ -69,11 +69,11 @@ class Notifiers:
 def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
     """In the child: deliver, and record the result. A delivery that takes too long is ended, with
     all processes that it started: this child leads its own process group."""
-    with Store.open(state) as store:
+    with Store.open_existing(state) as store:
         if not retry_until_usable(lambda: store.begin_telling(telling)):
             return
     trouble = _trouble_of(state, telling, tell)
-    with Store.open(state) as store:
+    with Store.open_existing(state) as store:
         retry_until_usable(lambda: store.end_telling(telling, trouble))
     if trouble is not None:
         os.killpg(0, signal.SIGKILL)  # also processes that its command left running

@@ -6,13 +6,15 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from jobs import clock
 from jobs.errors import StoreUnusable
 from jobs.model import Status
 from jobs.processes import detach, doorbell, identity
 from jobs.runner import start
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store.files.open_files import Folder
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.upkeep import garbage
@@ -20,6 +22,9 @@ from jobs.upkeep import garbage
 TAKEOVER_SECONDS = 1.0
 """A process that only tests the lock holds it for an instant. If it is held for this long, another
 runner lives."""
+AWAY_SECONDS = 600.0
+"""How long a runner waits for a state directory that is out of sight: somebody remounts a disk, or
+moves a folder and back. Later the next command starts a runner."""
 OUTDATED_SECONDS = 30.0
 """How long to wait for a runner that is leaving, once the doorbell has woken it."""
 OFFER_SECONDS = 0.5
@@ -35,6 +40,12 @@ class RunnerLock:
         self._lock: identity.HeldLock | None = None
         self._trouble: dict[str, str] = {}
         self._is_successor = False
+        self._folder = Folder(state.root)
+        self._away_since: float | None = None
+        self.on_moved: Callable[[StateDir], None] = lambda state: None
+        """Called with the folder's new path after it was renamed."""
+        self.on_retaken: Callable[[], None] = lambda: None
+        """Called after the lock was taken in another file or folder of the same path."""
 
     def acquire(self, is_successor: bool = False) -> bool:
         """Become the runner; a successor waits until the runner that started it leaves. Reports
@@ -93,17 +104,78 @@ class RunnerLock:
             time.sleep(0.02)  # flock has no event
         return True
 
-    def is_held(self) -> bool:
-        """False once the state directory was removed: a new one there belongs to another runner."""
+    def keep(self) -> bool:
+        """Whether to stay the runner. Looks whether the lock file is still the locked one: it may
+        have been removed, or the whole folder moved, unmounted or deleted. A folder that was
+        renamed is served under its new name.
+
+        False when the folder was deleted, when another runner has the lock that is there now, or
+        when no folder came back for `AWAY_SECONDS`. Raises `NotYours`.
+        """
         assert self._lock is not None
-        return self._lock.is_at(self._state.runner_lock)
+        if self._lock.is_at(self._state.runner_lock):
+            self._away_since = None
+            return True
+        if self._folder.is_deleted():
+            return False
+        if self._has_moved():
+            return True
+        if not self._has_database():
+            return self._is_awaited()
+        retaken = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
+        if retaken is None:
+            return False  # another runner has begun meanwhile
+        log(f"{self._state.runner_lock} was removed or replaced; created it again")
+        self._lock.release()
+        self._lock, self._away_since = retaken, None
+        self._folder = Folder(self._state.root)
+        self._sign()
+        self.on_retaken()
+        return True
+
+    def _has_moved(self) -> bool:
+        """Whether the folder was renamed, with this lock in it: then it is served where it is
+        now."""
+        path = self._folder.path()
+        if path is None or path == self._state.root:
+            return False
+        moved = StateDir(path)
+        assert self._lock is not None
+        if not self._lock.is_at(moved.runner_lock):
+            return False
+        log(f"{self._state.root} was moved to {path}")
+        self._state, self._away_since = moved, None
+        self.on_moved(moved)
+        return True
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the folder is out of sight, as `keep` found it last: then nothing is opened or
+        created there."""
+        return self._away_since is not None
+
+    def _has_database(self) -> bool:
+        try:
+            return self._state.has_database()
+        except StoreUnusable:
+            return False
+
+    def _is_awaited(self) -> bool:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            log(
+                f"{self._state.root} is not there (is its disk unmounted?); looking again for "
+                f"{AWAY_SECONDS:,.0f} s"
+            )
+        return now - self._away_since < AWAY_SECONDS
 
     def leave_unless_needed(self) -> bool:
         """Release the lock, then check the queue once more: a submit that still saw the lock held
         has committed before that. False when there is work after all and the lock was retaken."""
         assert self._lock is not None
         self._lock.release()
-        if not self._is_needed():
+        if not is_needed(self._state):
             with contextlib.suppress(StoreUnusable, OSError):  # the next runner does it
                 garbage.checkpoint(self._state)
             return True
@@ -112,20 +184,23 @@ class RunnerLock:
             self._sign()
         return self._lock is None
 
-    def _is_needed(self) -> bool:
-        """Whether there is work. True also when the store cannot be read: then the runner stays
-        and retries."""
-        try:
-            with Store.open(self._state) as store:
-                return store.has(Status.QUEUED) or store.owes_tellings()
-        except (StoreUnusable, OSError) as error:
-            log(f"retrying: {error}")
-            return True
-
     def end(self) -> None:
         """Release the lock. A child shares the lock with its runner and must call this too."""
         assert self._lock is not None
         self._lock.release()
+
+
+def is_needed(state: StateDir) -> bool:
+    """Whether there is work. True also when the store cannot be read: then the runner stays and
+    retries."""
+    try:
+        if not state.has_database():
+            return False
+        with Store.open_existing(state) as store:
+            return store.has(Status.QUEUED) or store.owes_tellings()
+    except (StoreUnusable, OSError) as error:
+        log(f"retrying: {error}")
+        return True
 
 
 def log(line: str) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs import program
+from jobs.errors import DetachFailed, NotYours
 from jobs.model import Identity
 from jobs.processes import identity
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 
 TROUBLE = "trouble"
@@ -41,8 +42,11 @@ class Trouble:
 
 def is_runner_alive(state: StateDir) -> bool:
     """Whether a runner serves this directory. One that leaves to the next that can be started does
-    not count: see `is_runner_leaving`."""
-    return identity.is_held(state.runner_lock) and not is_runner_leaving(state)
+    not count: see `is_runner_leaving`. Nor does one behind another user's lock file."""
+    try:
+        return identity.is_held(state.runner_lock) and not is_runner_leaving(state)
+    except NotYours:
+        return False
 
 
 def is_runner_leaving(state: StateDir) -> bool:
@@ -61,7 +65,10 @@ def installation() -> str:
 
 def runner_trouble(state: StateDir) -> Trouble | None:
     """Why the live runner starts no jobs; None if it does, or if none is alive."""
-    return _trouble_in(identity.signature(state.runner_lock))
+    try:
+        return _trouble_in(identity.signature(state.runner_lock))
+    except NotYours:
+        return None
 
 
 def _trouble_in(signed: Mapping[str, Any]) -> Trouble | None:
@@ -75,7 +82,10 @@ def _trouble_in(signed: Mapping[str, Any]) -> Trouble | None:
 def stopped_runner(state: StateDir) -> Identity | None:
     """The runner, if it is suspended (SIGSTOP). It still lives, so no other runner is started, and
     no new job starts; running jobs continue. It must be continued (SIGCONT) or killed."""
-    runner = identity.holder(state.runner_lock)
+    try:
+        runner = identity.holder(state.runner_lock)
+    except NotYours:
+        return None
     return runner if runner is not None and identity.is_stopped(runner) else None
 
 
@@ -119,12 +129,14 @@ def ensure_runner(state: StateDir, work: str) -> None:
     then checks the queue once more: if the lock is held here, that runner will see the job. Raises
     `DetachFailed`.
     """
-    from jobs.processes import detach, doorbell
+    from jobs.processes import detach, doorbell, ownership
     from jobs.upkeep import log_rotation  # a command that only looks does without them
 
     doorbell.ring(state.doorbell)  # also to make an outdated runner notice
     if is_runner_alive(state):
         return
+    if (refusal := ownership.refusal(state.runner_lock)) is not None:
+        raise DetachFailed(str(refusal))
     log_rotation.rotate(state.runner_log)
     detach.spawn(
         [*program.command(__package__), str(state.root), work],

@@ -7,12 +7,10 @@ import os
 import time
 
 from jobs import program
-from jobs.errors import DetachFailed, StoreUnusable
-from jobs.model import Status
+from jobs.errors import DetachFailed
 from jobs.runner import start
-from jobs.runner.runner_lock import RunnerLock, log
+from jobs.runner.runner_lock import RunnerLock, is_needed, log
 from jobs.store.state_dir import StateDir
-from jobs.store.store import Store
 
 FIRST_REST_SECONDS = 2.0
 """Between the first two tries; then twice as long each time."""
@@ -74,6 +72,10 @@ class Successor:
         log(f"runner {os.getpid()} exits: a new version of ktjob was installed")
         return self._tenure.pass_on(PASS_ON_SECONDS)
 
+    def follow(self, moved: StateDir) -> None:
+        """The state directory was renamed."""
+        self._state = moved
+
     @property
     def is_in_trouble(self) -> bool:
         """Whether the last try failed."""
@@ -100,10 +102,10 @@ def ensure_patiently(state: StateDir, work: str) -> None:
     day while that fails. A live runner in trouble does so itself."""
     rest, reason = Rest(), ""
     give_up = time.monotonic() + PATIENCE_SECONDS
-    while _is_needed(state) and time.monotonic() < give_up:
-        if start.runner_trouble(state) is not None:
-            return
+    while time.monotonic() < give_up:
         if rest.is_over():
+            if start.runner_trouble(state) is not None or not is_needed(state):
+                return
             try:
                 start.ensure_runner(state, work)
                 return
@@ -113,12 +115,3 @@ def ensure_patiently(state: StateDir, work: str) -> None:
                     log(f"process {os.getpid()} cannot start a runner, retrying: {error.reason}")
                 reason = error.reason
         time.sleep(FIRST_REST_SECONDS / 2)  # nothing tells of files that come back
-
-
-def _is_needed(state: StateDir) -> bool:
-    """Whether jobs wait. True also when that cannot be read now; False in a removed directory."""
-    try:
-        with Store.open(state) as store:
-            return store.has(Status.QUEUED) or store.owes_tellings()
-    except (StoreUnusable, OSError):
-        return state.root.is_dir()

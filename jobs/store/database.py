@@ -1,4 +1,5 @@
-"""A connection to one state directory's database: opening, migration and transactions.
+"""A connection to one state directory's database: opening, transactions, and opening it again where
+its files were replaced.
 
 Every writing transaction is BEGIN IMMEDIATE (a deferred one that upgrades fails immediately,
 whatever the busy timeout). Changes of state use synchronous FULL. Progress uses NORMAL: it survives
@@ -8,69 +9,86 @@ a kill, but a power loss may take its last seconds.
 from __future__ import annotations
 
 import contextlib
-import errno
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from jobs.errors import IllegalTransition, StoreTooNew, StoreUnusable
+from jobs import clock
+from jobs.errors import IllegalTransition, StoreCopied, StoreUnusable
 from jobs.store import diagnosis, sql
+from jobs.store.files import opening, place
+from jobs.store.files.open_files import Condition, OpenFiles
+from jobs.store.files.opening import explained
+from jobs.store.files.place import Place, Verdict
 from jobs.store.state_dir import StateDir
+from jobs.system import machine
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Value = TypeVar("Value")
 
-SCHEMA_VERSION = 3
-"""The number of sql/NNNN_*.sql files (a test checks this)."""
+_STORE = ""
+"""The pool name of notes about the store itself."""
+_PLACE = "place"
 
-BUSY_SECONDS = 30.0
-"""Busy timeout. Six writers with synchronous FULL waited up to 3.7 s for each other, so Python's
-default of 5 s is too short."""
-
-
-LOG_BYTES = 16_000_000
-"""Limit of the write-ahead log's size on disk: a long document makes it as long as itself."""
+_kept_open: list[sqlite3.Connection] = []
+"""Connections that must not be closed: closing would remove a -wal file that others use."""
 
 
 class Database:
     """A connection to one state directory's database. It must not be used after a fork."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, state: StateDir) -> None:
         self._connection = connection
-        self._path = path
-        self._file = _file_at(path)
+        self._is_retired = False
+        self.state = state
+        """The folder that it is in."""
+        self._path = state.database
+        self._files = OpenFiles(self._path)
+        self._is_suspect = False
+        self._owes_reopened = False
         self._durable: bool | None = None
         self._pid = os.getpid()
+        self._place: Place | None = None
+        self.original: Place | None = None
+        """The place of the store that this one is a copy of; None where it is no copy."""
+        self.on_reopened: Callable[[], None] = lambda: None
+        """Called after the database was opened again because its files had been replaced."""
+        self.accepts: Callable[[Any], bool] = lambda fresh: True
+        """Whether another file of the same store at the path may be used in place of this one."""
+        self._declined: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, state: StateDir) -> Self:
         """Open the database; create or migrate it first where needed.
 
-        Raises `StoreUnusable` (not writable, locked, disk full) and its subclasses.
+        Raises `StoreUnusable` (not writable, locked, disk full) and its subclasses: `StoreCopied`
+        for a copy of another state directory's database.
         """
-        if not state.has_database():
-            _refuse_network(state)
-        state.create()
-        with explained(state.database):
-            _refuse_emptied(state)
-            connection = _connect(state.database)
-            try:
-                _bring_up_to_date(connection, state)
-            except BaseException:
-                connection.close()
-                raise
-        return cls(connection, state.database)
+        return cls._opened(state).require_original()
+
+    @classmethod
+    def open_existing(cls, state: StateDir) -> Self:
+        """Like `open`, but creates neither folders nor a database. For processes that outlive
+        commands: a folder that is not mounted for a moment must stay empty."""
+        return cls._opened(state, create=False).require_original()
+
+    @classmethod
+    def open_to_read(cls, state: StateDir) -> Self:
+        """Like `open_existing`, but a copy is opened too: it can be read, and refuses
+        transactions."""
+        return cls._opened(state, create=False)
 
     @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
-        """Like `open`, but None where no job was ever submitted: a read creates no files."""
-        return cls.open(state) if state.has_database() else None
+        """Like `open_to_read`, but None where no job was ever submitted: a read creates no
+        files."""
+        return cls.open_to_read(state) if state.has_database() else None
 
     @classmethod
     def glance(cls, state: StateDir) -> Self | None:
@@ -78,28 +96,41 @@ class Database:
         another schema. Raises `StoreUnusable`."""
         if not state.has_database():
             return None
-        with explained(state.database):
-            address = f"{state.database.absolute().as_uri()}?mode=ro"
-            connection = sqlite3.connect(address, uri=True, timeout=0.0, isolation_level=None)
-            connection.row_factory = sqlite3.Row
-            try:
-                is_ours = _version(connection) == SCHEMA_VERSION
-            except BaseException:
-                connection.close()
-                raise
-        if not is_ours:
-            connection.close()
-            return None
-        return cls(connection, state.database)
+        connection = opening.glance(state.database)
+        return None if connection is None else cls(connection, state)
+
+    @classmethod
+    def _opened(cls, state: StateDir, *, create: bool = True) -> Self:
+        database = cls(opening.connect(state, create=create), state)
+        try:
+            database._find_place()
+        except BaseException:
+            database.close()
+            raise
+        return database
 
     def close(self) -> None:
-        self._connection.close()
+        self._files.close()
+        if not self._is_retired:
+            self._connection.close()
+
+    def require_original(self) -> Self:
+        """This database, unless it is a copy. Raises `StoreCopied`; then it is closed."""
+        if self.original is not None:
+            self.close()
+            raise self._copied()
+        return self
 
     @property
     def is_gone(self) -> bool:
-        """Whether the database file was removed or replaced while open. SQLite does not notice,
-        and what it writes then is lost."""
-        return self._file is not None and _file_at(self._path) != self._file
+        """Whether another database, or none, is in the folder now, or its files were removed:
+        readers open it again."""
+        return self._is_retired or self._files.condition() is not Condition.WHOLE
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the database was deleted while open: what is written now is lost."""
+        return self._files.condition() is Condition.REMOVED
 
     def __enter__(self) -> Self:
         return self
@@ -112,26 +143,146 @@ class Database:
     ) -> None:
         self.close()
 
-    @contextlib.contextmanager
-    def _transaction(self, durable: bool = True) -> Iterator[None]:
+    # -- where it is
+
+    def _find_place(self) -> None:
+        """Compare the file with the recorded place; record the place where it is new."""
+        recorded = self.recorded_place()
+        with explained(self._path):
+            found = place.here(self._path, machine.machine_id(), recorded.store if recorded else "")
+        verdict = Verdict.MOVED if recorded is None else place.compare(recorded, found)
+        self._place = found
+        if verdict is Verdict.COPY:
+            self.original = recorded
+        elif verdict is not Verdict.SAME:
+            with contextlib.suppress(StoreUnusable):  # a full disk: the next process records it
+                self.settle()
+
+    def recorded_place(self) -> Place | None:
+        """Where the store was when it was last used; None before that was recorded."""
+        return place.read(self._note(_STORE, _PLACE))
+
+    def settle(self, *, is_new: bool = False) -> None:
+        """Record that the store is here, with an id of its own where it `is_new`. Raises
+        `StoreUnusable`."""
+        assert self._place is not None
+        known = self._place
+        self.original = None
+        with self._transaction():
+            other = self.recorded_place()  # by another process meanwhile
+            store = other.store if other is not None and not is_new else os.urandom(16).hex()
+            self._place = Place(store, known.path, known.device, known.inode, known.machine)
+            value = json.dumps(self._place.record())
+            self._run("set_note", pool=_STORE, name=_PLACE, value=value, at=clock.now())
+
+    def _note(self, pool: str, name: str) -> object:
+        value = self._scalar("note", pool=pool, name=name)
+        try:
+            return None if value is None else json.loads(str(value))
+        except ValueError as error:
+            raise diagnosis.damaged(f"note {name} of {pool} is not JSON", self._path) from error
+
+    def _copied(self) -> StoreCopied:
+        assert self.original is not None
+        return diagnosis.copied(self._path, self.original.path)
+
+    # -- whether its files are still those in the folder
+
+    def _usable(self) -> sqlite3.Connection:
+        """The connection, after opening it again where its files were removed or could not be read.
+        Raises `StoreUnusable` while that is not possible."""
         if os.getpid() != self._pid:
             raise RuntimeError("a store was used after a fork; open a new one in the child")
-        with explained(self._path):
+        if not self._is_retired:
+            condition = self._files.condition()
+            if condition is Condition.TORN:
+                self._retire()
+            elif condition is Condition.UNREACHABLE:
+                self._is_suspect = True
+            elif condition is Condition.ELSEWHERE:
+                self._look_for_successor()
+        if self._is_retired or self._is_suspect:
+            self._reopen()
+        if self._owes_reopened:
+            self._owes_reopened = False  # it uses this database
+            try:
+                self.on_reopened()
+            except BaseException:
+                self._owes_reopened = True
+                raise
+        return self._connection
+
+    def _retire(self) -> None:
+        """Close the connection, so that the last user of the removed files writes all that they
+        hold into the database. Where others have already begun new files, that would damage these:
+        then this connection stays open, unused."""
+        if self._is_retired:
+            return
+        self._is_retired = True
+        if self._files.has_successor():
+            _kept_open.append(self._connection)
+        else:
+            with contextlib.suppress(sqlite3.Error):  # its disk is gone
+                self._connection.close()
+        self._files.close()
+
+    def _look_for_successor(self) -> None:
+        """Another file of this store may have been put at the path, as a backup is put back: then
+        readers look there. Each file is looked at once."""
+        with contextlib.suppress(OSError, StoreUnusable):
+            found = self._path.stat()
+            identity = found.st_dev, found.st_ino
+            if identity != self._declined:
+                self._declined = identity
+                self._reopen()
+
+    def _reopen(self) -> None:
+        fresh = type(self)._opened(self.state, create=False)
+        if self._is_other(fresh) or not self.accepts(fresh):
+            fresh.close()
+            raise StoreUnusable(f"{self._path} now belongs to another queue, or is an older copy")
+        self._retire()
+        self._connection, self._files = fresh._connection, fresh._files
+        self._is_retired, self._is_suspect, self._durable = False, False, None
+        self._owes_reopened = True
+
+    def _is_other(self, fresh: Database) -> bool:
+        ours, theirs = self._place, fresh._place
+        return ours is not None and theirs is not None and ours.store != theirs.store
+
+    # -- statements
+
+    @contextlib.contextmanager
+    def _transaction(self, durable: bool = True) -> Iterator[None]:
+        if self.original is not None:
+            raise self._copied()
+        connection = self._usable()
+        with self._suspecting(), explained(self._path):
             if durable is not self._durable:
                 level = "FULL" if durable else "NORMAL"
-                self._connection.execute(f"PRAGMA synchronous = {level}")
+                connection.execute(f"PRAGMA synchronous = {level}")
                 self._durable = durable
-            self._connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._commit()
             except BaseException:
-                if self._connection.in_transaction:  # a commit on a full disk leaves it open
-                    self._connection.rollback()
+                if connection.in_transaction:  # a commit on a full disk leaves it open
+                    connection.rollback()
                 raise
 
     def _commit(self) -> None:
         self._connection.commit()
+
+    @contextlib.contextmanager
+    def _suspecting(self) -> Iterator[None]:
+        """After an I/O error, open the database again before its next use: the open files may be
+        those of a disk that was taken away and is back."""
+        try:
+            yield
+        except StoreUnusable as error:
+            self._is_suspect = self._is_suspect or error.is_disk
+            raise
 
     def _edge(self, query: str, **values: object) -> None:
         if self._run(query, **values) != 1:
@@ -141,11 +292,18 @@ class Database:
             )
 
     def _run(self, query: str, **values: object) -> int:
+        """Execute a statement of the open transaction. Returns how many rows it changed."""
         return self._connection.execute(_queries()[query], values).rowcount
 
     def _all(self, query: str, **values: object) -> list[sqlite3.Row]:
-        with explained(self._path):
-            return self._connection.execute(_queries()[query], values).fetchall()
+        with self._suspecting(), explained(self._path):
+            return self._reading().execute(_queries()[query], values).fetchall()
+
+    def _reading(self) -> sqlite3.Connection:
+        """The connection for a read; of an open transaction, the one that it uses."""
+        if not self._is_retired and self._connection.in_transaction:
+            return self._connection
+        return self._usable()
 
     def _one(self, query: str, **values: object) -> sqlite3.Row | None:
         found = self._all(query, **values)
@@ -167,112 +325,3 @@ class Database:
 @lru_cache(maxsize=1)
 def _queries() -> dict[str, str]:
     return sql.queries()
-
-
-def _refuse_network(state: StateDir) -> None:
-    from jobs.system import filesystem
-
-    kind = filesystem.network_type(state.root)
-    if kind is not None:
-        raise StoreUnusable(
-            f"the state directory {state.root} is on a network filesystem ({kind}), where SQLite "
-            "fails or corrupts data. Set KTJOB_HOME to a folder on a local disk."
-        )
-
-
-def _refuse_emptied(state: StateDir) -> None:
-    """A new database has no bytes for a moment, but before any worker ran. An empty one after that
-    has lost its content, which must not pass without an error."""
-    is_empty = state.has_database() and not state.database.stat().st_size
-    if is_empty and any(state.root.glob("workers/*.lock")):
-        raise diagnosis.damaged("it is empty, although jobs have run here", state.database)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    _make(path)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-    return connection
-
-
-def _make(path: Path) -> None:
-    """Create the file with mode 0600; SQLite gives -wal and -shm the same mode. An existing
-    database is never opened here: closing it would drop the locks of all connections of this
-    process, and another process would then remove the -wal file while they use it
-    (sqlite.org/howtocorrupt.html, 2.2)."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
-            is_mounted_so = os.statvfs(path).f_flag & os.ST_RDONLY
-            number = errno.EROFS if is_mounted_so else errno.EACCES
-            raise OSError(number, os.strerror(number)) from None
-
-
-def _file_at(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _bring_up_to_date(connection: sqlite3.Connection, state: StateDir) -> None:
-    version = _version(connection)
-    if version > SCHEMA_VERSION:
-        raise StoreTooNew(
-            f"{state.database} was written by a newer ktjob (schema {version}; this version "
-            f"supports {SCHEMA_VERSION}). Use the newer ktjob, or set KTJOB_HOME to another folder."
-        )
-    if version < SCHEMA_VERSION:
-        _migrate(connection, state)
-
-
-def _migrate(connection: sqlite3.Connection, state: StateDir) -> None:
-    from jobs.processes import identity
-
-    # One process at a time: switching a new database to WAL can fail with "locked", whatever the
-    # timeout.
-    lock = identity.hold(state.schema_lock, wait_seconds=BUSY_SECONDS)
-    if lock is None:
-        raise StoreUnusable(
-            f"another process is still migrating {state.database} after {BUSY_SECONDS:g} s. Try "
-            "again later"
-        )
-    try:
-        version = _version(connection)
-        if version < SCHEMA_VERSION:
-            from jobs.store import schema
-
-            if version == 0:  # auto_vacuum can only be set while the database is empty
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-            schema.migrate(connection, state, SCHEMA_VERSION)
-    finally:
-        lock.release()
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the kernel into `StoreUnusable`, each with its own advice, and
-    errors of the transition trigger into `IllegalTransition`."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if "illegal transition" in str(error):
-            raise IllegalTransition(str(error)) from error
-        raise
-    except sqlite3.ProgrammingError:
-        raise  # a value that SQLite cannot store: waiting does not help
-    except sqlite3.DatabaseError as error:
-        raise diagnosis.of_sqlite(error, path) from error
-    except OSError as error:
-        raise diagnosis.of_system(error, path) from error

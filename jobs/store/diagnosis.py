@@ -10,7 +10,7 @@ import errno
 import os
 from pathlib import Path
 
-from jobs.errors import StoreDamaged, StoreUnusable
+from jobs.errors import StoreCopied, StoreDamaged, StoreTorn, StoreUnusable
 
 LEAST_FREE_BYTES = 256 * 1024
 """With less free space SQLite cannot write: the first write needs 32 KB for its index alone."""
@@ -29,6 +29,7 @@ _CURES = {
     ),
     "files": "too many files are open. Raise the limit (`ulimit -n`), then try again",
     "disk": "its disk cannot be read or written. Check `dmesg` for disk errors, then try again",
+    "gone": "the disk behind it is gone. Mount it again, then try again",
     "folder": f"it is a folder, not a file. Move it away, or {_ELSEWHERE}",
 }
 _BY_ERRNO = {
@@ -40,6 +41,9 @@ _BY_ERRNO = {
     errno.EMFILE: "files",
     errno.ENFILE: "files",
     errno.EIO: "disk",
+    errno.ENOTCONN: "gone",
+    errno.ESTALE: "gone",
+    errno.ENODEV: "gone",
     errno.EISDIR: "folder",
 }
 # The words of sqlite3ErrStr(), the same since 3.7: Python 3.10 has no error codes.
@@ -79,9 +83,29 @@ def damaged(told: str, path: Path) -> StoreDamaged:
     )
 
 
+def copied(path: Path, original: str) -> StoreCopied:
+    """The error for using a copy of another state directory's database."""
+    return StoreCopied(
+        f"{path} is a copy of {original}. Its jobs can be listed and read here, but nothing runs, "
+        "because the original may still run them. To run them here instead, stop the original and "
+        "run `ktjob adopt`. For a new queue, set KTJOB_HOME to another folder"
+    )
+
+
+def torn(path: Path, pid: int) -> StoreTorn:
+    """The error for a database of which another process uses files that were removed."""
+    return StoreTorn(
+        f"cannot use {path}: its -wal or -shm file was removed while process {pid} was using it. "
+        "Nothing was stored, and running requests keep their text. Try again in a minute; if this "
+        f"message comes back, end process {pid}"
+    )
+
+
 def _unusable(kind: str | None, told: str, path: Path) -> StoreUnusable:
     cure = _CURES.get(kind or "", f"Run `ktjob doctor` to find the cause, or {_ELSEWHERE}")
-    return StoreUnusable(f"cannot use {path} ({told}): {cure.replace('FILE', str(path))}.")
+    error = StoreUnusable(f"cannot use {path} ({told}): {cure.replace('FILE', str(path))}.")
+    error.is_disk = kind == "disk"
+    return error
 
 
 def _really(path: Path) -> str:

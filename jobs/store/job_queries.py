@@ -10,7 +10,8 @@ from itertools import groupby
 from jobs.model import Attempt, Job, Status
 from jobs.quick_dataclass import record
 from jobs.store import rows
-from jobs.store.database import Database, explained
+from jobs.store.database import Database
+from jobs.store.files.opening import explained
 
 END = 2**62
 """Larger than every job's `seq`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jobs.errors import StoreUnusable
+from jobs.errors import NotYours, StoreUnusable
+from jobs.processes import ownership
 from jobs.quick_dataclass import record
 from jobs.store import diagnosis
 
@@ -21,7 +22,9 @@ class StateDir:
 
     def has_database(self) -> bool:
         """Whether a job was ever stored here. Raises `StoreUnusable` where that cannot be read: in
-        another user's folder, `Path.exists` returns False or raises `PermissionError`."""
+        another user's folder, `Path.exists` returns False or raises `PermissionError`. Raises
+        `NotYours` for root in another user's folder."""
+        ownership.refuse_root(self.root)
         try:
             self.database.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -80,6 +83,10 @@ class StateDir:
     def worker_lock(self, job_id: str) -> Path:
         return self.root / "workers" / f"{job_id}.lock"
 
+    def lock_refusal(self, job_id: str) -> NotYours | None:
+        """Why no worker of this user can lock this job: its lock file belongs to another user."""
+        return ownership.refusal(self.worker_lock(job_id))
+
     def job_log(self, job_id: str) -> Path:
         return self.root / "logs" / f"{job_id}.log"
 
@@ -93,7 +100,9 @@ class StateDir:
         return self.root / "opened"
 
     def create(self) -> StateDir:
-        """Create the folders. Raises `StoreUnusable` with the path when that is not possible."""
+        """Create the folders. Raises `StoreUnusable` with the path when that is not possible,
+        `NotYours` for root in another user's folder."""
+        ownership.refuse_root(self.root)
         try:
             inner = (self.root / name for name in ("workers", "logs", "watch"))
             for folder in (self.root, *inner, self.server):

@@ -12,9 +12,9 @@ from jobs import clock
 from jobs.errors import IllegalTransition
 from jobs.model import Job, Status
 from jobs.processes import identity
-from jobs.store import backup as store_backup
 from jobs.store import rows
-from jobs.store.database import explained
+from jobs.store.files import backup as store_backup
+from jobs.store.files.opening import explained
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 

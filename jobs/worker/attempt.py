@@ -4,6 +4,9 @@ Output is buffered for at most `FLUSH_SECONDS`: it is on disk within a second of
 transaction for every token. While the store cannot be used (a full disk), everything is kept in
 memory, in order, and written later. The work continues, and ends at its own deadline. A late event
 has the time at which it was written.
+
+All output stays in memory until the attempt ends, a few hundred kilobytes at most: where the
+database was replaced meanwhile, what the new one lacks is written again.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from jobs.errors import KtjobError, StoreUnusable, WorkCancelled
-from jobs.model import Attempt, Job, Piece
+from jobs.model import Attempt, Job, Piece, Status
 from jobs.store import outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -49,7 +52,10 @@ class RunningAttempt:
         self.parts = Parts(store, job)
         """This job's parts."""
         self._waiting: list[Piece] = []
+        self._written: list[Piece] = []
         self._seq = 0
+        store.on_reopened = self._write_again
+        store.accepts = self._is_in
         self._flushed_at = time.monotonic()
         self.phase = attempt.phase
         """The current phase."""
@@ -142,13 +148,14 @@ class RunningAttempt:
     def heartbeat(self) -> bool:
         """Write what is due, and return whether to continue. Call it several times a second.
 
-        False means that there is a cancel request. Raises `WorkCancelled` when the state directory
-        was removed: then the result could not be read any more.
+        False means that there is a cancel request. Raises `WorkCancelled` when the database was
+        deleted: then the result could not be read any more. One that was moved away or is not
+        mounted for now is not deleted.
         """
         if time.monotonic() - self._flushed_at < FLUSH_SECONDS:
             return True
-        if self._store.is_gone:
-            raise WorkCancelled(f"{self.state.database} was removed while the job ran")
+        if self._store.is_removed:
+            raise WorkCancelled(f"{self.state.database} was deleted while the job ran")
         if not self.flush():
             return True  # a cancel request cannot be written now either
         try:
@@ -186,7 +193,29 @@ class RunningAttempt:
     def _take_waiting(self) -> None:
         if self._waiting:
             pieces, self._waiting = self._waiting, []
-            self._late.append(lambda: self._store.append(self.job_id, self.number, pieces))
+            self._late.append(lambda: self._append(pieces))
+
+    def _append(self, pieces: Sequence[Piece]) -> None:
+        self._store.append(self.job_id, self.number, pieces)
+        self._written.extend(pieces)
+
+    def _is_in(self, store: Store) -> bool:
+        """Whether this attempt runs by what another file of the store says."""
+        if not store.exists(self.job_id):
+            return False
+        job = store.job(self.job_id)
+        known = store.attempt(job)
+        is_running = job.status is Status.RUNNING
+        return is_running and known is not None and known.rid == self.rid
+
+    def _write_again(self) -> None:
+        """In a database that was put in the place of the one before: the output that it lacks."""
+        found = self._store.pieces(self.job_id, self.number)
+        last = found[-1].seq if found else 0
+        lacking = [piece for piece in self._written if piece.seq > last]
+        outage.report(f"opened {self.state.database} again; {len(lacking)} pieces were missing")
+        if lacking:
+            self._store.append(self.job_id, self.number, lacking)
 
     def _take_progress(self) -> None:
         if self._progress is not None:

@@ -35,7 +35,7 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
     if lock is None:
         return False  # another worker has it
     try:
-        with Store.open(state) as store:
+        with Store.open_existing(state) as store:
             attempt = _claimed(store, state, job_id)
             if attempt is not None:
                 attempt.told, attempt.parts.wake = told, wake

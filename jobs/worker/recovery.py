@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from jobs.errors import IllegalTransition
+from jobs.errors import IllegalTransition, NotYours
 from jobs.model import Attempt, Job, Outcome, Status
 
 if TYPE_CHECKING:
@@ -28,26 +28,28 @@ def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: 
     failed. Returns the jobs that still run."""
     alive = []
     for job in store.in_status(Status.RUNNING):
-        if is_worker_alive(state, job.id):
+        attempt = store.attempt(job)
+        if is_worker_alive(state, job, attempt):
             alive.append(job)
-        else:
-            _close(store, job, how_it_died)
+        elif attempt is not None:
+            _close(store, job, attempt, how_it_died)
     store.fail_doomed()
     return alive
 
 
-def is_worker_alive(state: StateDir, job_id: str) -> bool:
-    """Whether a worker holds the job's lock. It takes the lock before its claim, and the kernel
-    releases the lock when it dies."""
+def is_worker_alive(state: StateDir, job: Job, attempt: Attempt | None) -> bool:
+    """Whether the attempt's worker lives: it holds the job's lock, or the process with its identity
+    exists. Both are asked, because lock files may be removed, replaced or copied, and because
+    another container with this state directory has other process ids."""
     from jobs.processes import identity
 
-    return identity.is_held(state.worker_lock(job_id))
+    with contextlib.suppress(NotYours):  # then only the identity counts
+        if identity.is_held(state.worker_lock(job.id)):
+            return True
+    return attempt is not None and identity.is_same_process_alive(attempt.worker)
 
 
-def _close(store: Store, job: Job, how_it_died: HowItDied) -> None:
-    attempt = store.attempt(store.job(job.id))
-    if attempt is None or attempt.number != job.attempt:
-        return
+def _close(store: Store, job: Job, attempt: Attempt, how_it_died: HowItDied) -> None:
     death = how_it_died(attempt.worker.pid)
     outcome, cause, message = _verdict(job, attempt, death)
     if outcome is Outcome.LOST:

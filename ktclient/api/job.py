@@ -48,10 +48,15 @@ class Job:
         return self
 
     def watch(self, timeout: float | None = None) -> Iterator[Snapshot]:
-        """Like `wait`, yielding the status several times a second; the last one is the end."""
+        """Like `wait`, yielding the status several times a second; the last one is the end. Raises
+        `StoreCopied` for a job that has not ended in a copy of a state directory."""
         give_up = times.deadline(timeout)
+        is_checked = False
         while True:
             now = self.status()
+            if not (now.is_finished or is_checked):
+                access.require_running_here(self._settings.state)
+                is_checked = True
             yield now
             if now.is_finished:
                 return

@@ -154,6 +154,12 @@ KTJOB: dict[str, Entry] = {
         "Copy the database while it is in use",
         ("ktjob backup ktjob-backup.db",),
     ),
+    "adopt": Entry(
+        "ktclient.cli.jobs.adopt:adopt",
+        "Change",
+        "Run the jobs of a copied state directory here",
+        ("ktjob adopt",),
+    ),
     "config": Entry(
         "ktclient.cli.setup.config:config_",
         "Set up",

@@ -46,6 +46,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("logind", login.logind),
     ("boot", login.boot),
     ("state", storage.state),  # before anything opens the database, which makes the folder private
+    ("owner", storage.owner),
     ("disk", storage.disk),
     ("cache", storage.cache),
     ("database", storage.database),

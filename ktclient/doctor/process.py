@@ -65,7 +65,7 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     """Alive, missing or stopped."""
     waiting = 0
     if settings.state.has_database():
-        with Store.open(settings.state) as store:
+        with Store.open_to_read(settings.state) as store:
             waiting = len(store.in_status(Status.QUEUED))
     stopped = start.stopped_runner(settings.state)
     if stopped is not None:

@@ -7,8 +7,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.errors import KtjobError
+from jobs.errors import StoreDamaged
 from jobs.system import filesystem
+from ktclient import wording
 from ktclient.config.settings import Settings
 from ktclient.doctor.finding import Finding, fail, ok, warn
 from ktclient.doctor.machine import Machine
@@ -50,6 +51,20 @@ def state(settings: Settings, machine: Machine) -> Iterator[Finding]:
     elif not is_risky:
         found = "is writable and private" if there == root else "is created by the first job"
         yield ok("state", f"{root} {found}")
+
+
+def owner(settings: Settings, machine: Machine) -> Iterator[Finding]:
+    """Files of another user in the state directory, which the queue cannot open. Reported only if
+    there are any."""
+    root = settings.state.root
+    if not root.is_dir() or root.stat().st_uid != machine.uid:
+        return
+    folders = (root, *(root / name for name in ("workers", "logs", "watch", "keys", "server")))
+    files = (file for folder in folders if folder.is_dir() for file in folder.iterdir())
+    theirs = [file for file in files if file.lstat().st_uid != machine.uid]
+    if theirs:
+        found = f"{wording.count(len(theirs), 'file')} of another user in {root}, {theirs[0]} first"
+        yield fail("owner", found, f"sudo chown -R {machine.uid} {root}")
 
 
 def _sweeper(root: Path, machine: Machine) -> Path | None:
@@ -105,11 +120,15 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
     if not settings.state.has_database():
         yield ok("database", f"{path} is created by the first job")
         return
-    with Upkeep.open(settings.state) as upkeep:
-        try:
+    try:
+        with Upkeep.open_to_read(settings.state) as upkeep:
             problems = upkeep.problems()
-        except KtjobError as error:
-            problems = [str(error)]
+            original = upkeep.original
+    except StoreDamaged as error:
+        problems, original = [str(error)], None
+    if original is not None:
+        found = f"{path} is a copy of {original.path}: nothing runs here"
+        yield warn("database", found, "to run its jobs here: ktjob adopt")
     cure = f"move {path} and its -wal and -shm files away (all three), then restore a backup (made "
     cure += "by ktjob backup) in its place"
     for problem in problems:
@@ -126,7 +145,7 @@ def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
 
     newest = ""
     if settings.state.has_database():
-        with Store.open(settings.state) as store:
+        with Store.open_to_read(settings.state) as store:
             for job in store.newest(_NEWEST):
                 times = (job.created_at, job.started_at, job.finished_at)
                 events = (event.at for event in store.events(job.id))

@@ -67,7 +67,7 @@ def _command(text: str) -> str:
 
 def deliver(state: StateDir, telling: Notification) -> None:
     """Deliver one notification. Raises `NotTold` with the reason if that fails."""
-    with Store.open(state) as store:
+    with Store.open_existing(state) as store:
         job = store.job(telling.job_id)
         now, text = snapshot.of_job(store, job), snapshot.answer(store, job)
     if telling.kind == NOTIFY:

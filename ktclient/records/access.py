@@ -6,6 +6,7 @@ The runner does both by itself; this is for the case that the runner is dead too
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,9 @@ def ensure_runner(state: StateDir) -> None:
     try:
         start.ensure_runner(state, WORK_ENTRY)
     except DetachFailed as error:
-        import logging  # shown on stderr unless the program has set up logging otherwise
-
-        logging.getLogger("ktjob").warning(
-            "no runner could be started; jobs stay queued, and the next ktjob command retries. %s",
-            error,
+        _warn(
+            "no runner could be started; jobs stay queued, and the next ktjob command retries. "
+            f"{error}"
         )
 
 
@@ -51,13 +50,17 @@ def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
         raise NoSuchJob(
             f"there is no {what}: the job database {state.database} is created by your first submit"
         )
-    with Store.open(state) as store:
+    with Store.open_to_read(state) as store:
         recover_and_wake(store, state)
         yield store
 
 
 def recover_and_wake(store: Store, state: StateDir) -> None:
-    """Recover an open store, and make sure that a runner is alive if it is needed."""
+    """Recover an open store, and make sure that a runner is alive if it is needed. In a copy of a
+    store nothing is started and nothing changed: a warning says so."""
+    if store.original is not None:
+        _warn_of_copy(str(state.database), store.original.path)
+        return
     recovery.recover(store, state)
     if not (store.has(Status.QUEUED) or store.owes_tellings()):
         return
@@ -65,6 +68,25 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
 
     if not start.is_runner_alive(state):
         ensure_runner(state)
+
+
+@functools.lru_cache(maxsize=8)  # once in a process
+def _warn_of_copy(path: str, original: str) -> None:
+    _warn(
+        f"{path} is a copy of {original}: its jobs can be read, but nothing runs here. To run its "
+        "queued jobs here: ktjob adopt"
+    )
+
+
+def _warn(message: str) -> None:
+    import logging  # shown on stderr unless the program has set up logging otherwise
+
+    logging.getLogger("ktjob").warning(message)
+
+
+def require_running_here(state: StateDir) -> None:
+    """Raise `StoreCopied` in a copy of a store: a job there never ends, so waiting is of no use."""
+    Store.open_existing(state).close()
 
 
 @contextlib.contextmanager

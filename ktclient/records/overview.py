@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ class Overview:
     """Why a job waits, in two or three words, by job id."""
     hidden: dict[Status, int]
     """How many jobs of each status are not shown."""
+    refused: dict[str, str]
+    """Why no worker can be started for a job, with the fix, by job id."""
 
     def more(self) -> str:
         """What is not shown, as text; empty if everything is."""
@@ -52,19 +54,23 @@ def read(store: Store, rows: int) -> Overview:
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
     jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
-    return Overview(jobs, reasons(jobs, clock.now()), hidden)
+    refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
+    refused = {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
+    return Overview(jobs, reasons(jobs, clock.now(), refused), hidden, refused)
 
 
-def reasons(jobs: Sequence[Snapshot], now: str) -> dict[str, str]:
+def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dict[str, str]:
     """Why each queued job waits, judged by `jobs`: all running jobs and, in order, all jobs that
-    are before it."""
+    are before it. `refused`: ids of jobs whose lock file belongs to another user."""
     ahead: dict[str, list[str]] = defaultdict(list)
     for job in jobs:
         if job.state == Status.RUNNING.value:
             ahead[job.server].append(job.id)
     found = {}
     for job in jobs:
-        if job.state == Status.QUEUED.value:
+        if job.id in refused:
+            found[job.id] = "another user's lock"
+        elif job.state == Status.QUEUED.value:
             found[job.id] = _reason(job, ahead[job.server], now)
             if not found[job.id].startswith(("at ", "after ")):
                 ahead[job.server].append(job.id)

@@ -15,7 +15,7 @@ from pathlib import Path
 from jobs.errors import StoreUnusable
 from jobs.model import Status
 from jobs.processes import identity
-from jobs.store.database import explained
+from jobs.store.files.opening import explained
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
@@ -57,7 +57,7 @@ def sweep(state: StateDir) -> None:
         return
     lock = _locked(state)
     try:
-        with Store.open(state) as store:
+        with Store.open_existing(state) as store:
             is_needed = store.has(Status.QUEUED) or store.has(Status.RUNNING)
         for path in [] if is_needed else _folder(state).glob("*.key*"):
             path.unlink(missing_ok=True)

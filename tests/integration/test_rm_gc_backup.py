@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import processes
 
 from jobs.errors import IllegalTransition
 from jobs.model import Capacity, NewJob, Outcome, Piece
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from jobs.upkeep import garbage, log_rotation
+from jobs.upkeep import adoption, garbage, log_rotation
 from jobs.worker import recovery
 
 SPEC = json.dumps(
@@ -208,7 +209,7 @@ def test_a_backup_is_a_whole_database(state: StateDir, run: Run, tmp_path: Path)
         assert run("backup", "copy.db").returncode == 0
     other = StateDir(tmp_path / "other").create()
     (tmp_path / "copy.db").rename(other.database)
-    with Store.open(other) as store:
+    with Store.open_to_read(other) as store:
         assert store.job(job_id).state == "SUCCEEDED"
         assert [piece.text for piece in store.pieces(job_id, 1)] == ["words"]
     failed = run("backup", "no/such/folder/copy.db")
@@ -221,28 +222,31 @@ def test_a_backup_is_a_whole_database(state: StateDir, run: Run, tmp_path: Path)
 
 @pytest.mark.promise
 def test_what_ran_in_a_backup_goes_on_where_it_is_put_back(state: StateDir, tmp_path: Path) -> None:
-    """Copied in mid-request, on another machine too: never running for ever, its text kept."""
+    """Copied in mid-request, the original lost: put back in its place, and elsewhere once it was
+    adopted. Never running without end, its text kept."""
+    ids = []
     with Store.open(state) as store:
-        ids = []
         for most in (1, 2):
             new = NewJob("pool", SPEC, b"text", "title", max_attempts=most)
             job = store.submit(new, Capacity(slots=2))
-            lock = identity.hold(state.worker_lock(job.id))
-            assert lock is not None
-            number = store.claim(job.id, identity.mine()).number
+            number = store.claim(job.id, processes.dead()).number
             store.append(job.id, number, [Piece(1, "answer", "half")])
             ids.append(job.id)
-    with garbage.Upkeep.open(state) as database:
-        database.backup(tmp_path / "copy.db")
     other = StateDir(tmp_path / "other").create()
-    (tmp_path / "copy.db").rename(other.database)
-    with Store.open(other) as store:
-        assert recovery.recover(store, other) == []
-        assert [store.job(one).state for one in ids] == ["LOST", "QUEUED"]
-        assert [store.pieces(one, 1)[0].text for one in ids] == ["half", "half"]
-        assert bytes(store.document(store.job(ids[1]).document)) == b"text"
-    with Store.open(state) as store:
-        assert len(recovery.recover(store, state)) == 2, "those here are not touched"
+    for path in (tmp_path / "copy.db", other.database):
+        with garbage.Upkeep.open(state) as database:
+            database.backup(path)
+    for path in state.root.glob("ktjob.db*"):
+        path.unlink()
+    adopted = adoption.adopt(other)
+    assert adopted is not None and (adopted.queued, adopted.running) == (0, 2)
+    (tmp_path / "copy.db").rename(state.database)
+    for one in (state, other):
+        with Store.open(one) as store:
+            assert recovery.recover(store, one) == []
+            assert [store.job(job_id).state for job_id in ids] == ["LOST", "QUEUED"]
+            assert [store.pieces(job_id, 1)[0].text for job_id in ids] == ["half", "half"]
+            assert bytes(store.document(store.job(ids[1]).document)) == b"text"
 
 
 def test_a_backup_replaces_a_file_and_nothing_else(

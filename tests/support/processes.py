@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -40,3 +42,14 @@ def end_all(state: StateDir) -> None:
             if identity.is_same_process_alive(one):
                 os.kill(one.pid, signal.SIGKILL)
         time.sleep(0.02)
+
+
+def dead() -> Identity:
+    """The identity of a process that has ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
+    found = identity.of(process.pid)
+    process.communicate()
+    assert found is not None and not identity.is_same_process_alive(found)
+    return found

@@ -57,7 +57,12 @@ def ended(state: StateDir, job: Job) -> Callable[[], bool]:
 
 def sql(state: StateDir, statement: str, *values: object) -> list[tuple[object, ...]]:
     """By hand, as a person with a database browser would."""
-    connection = sqlite3.connect(state.database, timeout=30)
+    return sql_of(state.database, statement, *values)
+
+
+def sql_of(database: Path, statement: str, *values: object) -> list[tuple[object, ...]]:
+    """The same in any database file."""
+    connection = sqlite3.connect(database, timeout=30)
     try:
         with connection:
             return connection.execute(statement, values).fetchall()

@@ -291,9 +291,15 @@ def test_there_is_no_import_cycle() -> None:
     [
         (
             ("sqlite3",),
-            {"jobs.store.backup", "jobs.store.database", "jobs.store.schema", "jobs.store.rows"},
+            {
+                "jobs.store.database",
+                "jobs.store.files.backup",
+                "jobs.store.files.opening",
+                "jobs.store.files.schema",
+                "jobs.store.rows",
+            },
         ),
-        (("sqlite_utils",), {"jobs.store.schema"}),
+        (("sqlite_utils",), {"jobs.store.files.schema"}),
         (
             ("httpx2",),
             {
@@ -340,7 +346,7 @@ def test_there_is_no_import_cycle() -> None:
             {"server_bundle.launch.http_probe", "ktclient.request.connection_errors"},
         ),
         (("ctypes",), {"server_bundle.launch.child"}),
-        (("fcntl",), {"jobs.processes.identity"}),
+        (("fcntl",), {"jobs.processes.file_users", "jobs.processes.identity"}),
         (("apprise",), {"ktclient.notify.channels"}),
     ],
 )
@@ -366,6 +372,7 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
             ("os.environ", "os.getenv"),
             {
                 "jobs.processes.detach",
+                "jobs.processes.ownership",
                 "ktclient.cli.render.terminal",
                 "ktclient.config.settings",
                 "server_bundle.launch.supervisor",

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 

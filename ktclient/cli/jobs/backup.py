@@ -22,6 +22,6 @@ def backup(file: str) -> None:
     state = command_settings.load().state
     if not state.has_database():
         raise BadInput(f"nothing to copy: {state.database} is created with the first job")
-    with garbage.Upkeep.open(state) as store:
+    with garbage.Upkeep.open_to_read(state) as store:
         store.backup(Path(file).absolute())
     output.note(f"copied {state.database} to {file}")

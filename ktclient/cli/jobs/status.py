@@ -75,8 +75,8 @@ def _show(state: StateDir, as_json: bool) -> None:
         output.print_painted("\n".join(_table(now, terminal.columns())))
         if more := now.more():
             output.note(f"{more} (ktjob list)")
-        if (why := _why_jobs_wait(state, now)) is not None:
-            output.note(why)
+        for note in _troubles(state, now):
+            output.note(note)
 
 
 def _table(now: Overview, room: int | None) -> list[str]:
@@ -85,8 +85,15 @@ def _table(now: Overview, room: int | None) -> list[str]:
     return job_table.of_jobs(now.jobs, room, coloured=terminal.is_coloured(), waits=now.waits)
 
 
-def _why_jobs_wait(state: StateDir, now: Overview) -> str | None:
-    """A runner that is stopped, or that cannot start jobs."""
+def _troubles(state: StateDir, now: Overview) -> list[str]:
+    """What keeps queued jobs from starting, with the fix."""
+    refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
+    runner = _of_runner(state, now)
+    return refused if runner is None else [*refused, runner]
+
+
+def _of_runner(state: StateDir, now: Overview) -> str | None:
+    """One that is stopped, or that cannot start jobs."""
     if all(job.state != "QUEUED" for job in now.jobs):
         return None
     from jobs.runner import start
@@ -156,7 +163,7 @@ class _View:
         now = self._read(store, height)
         if not now.jobs:
             return [_NONE_YET[:columns]], False
-        notes = [now.more(), _why_jobs_wait(self._state, now) or ""]
+        notes = [now.more(), *_troubles(self._state, now)]
         below = [terminal_text.shortened(note, columns) for note in notes if note]
         return [*_table(now, columns)[: height - len(below)], *below], False
 

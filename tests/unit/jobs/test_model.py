@@ -6,6 +6,7 @@ import sqlite3
 from itertools import product
 
 import pytest
+from support import processes
 
 from jobs.errors import IllegalTransition
 from jobs.model import TRANSITIONS, Capacity, NewJob, Outcome, Status
@@ -125,7 +126,7 @@ def test_a_cancel_that_is_wished_for_allows_no_further_attempt(
             NewJob("pool", "{}", b"text", "title", max_attempts=9), Capacity(slots=1)
         )
         store.request_cancel(job_id)
-        number = store.claim(again.id, identity.mine()).number
+        number = store.claim(again.id, processes.dead()).number
         requeue = Store.requeue
 
         def late(self: Store, job_id: str, number: int, cause: str, message: str) -> bool:

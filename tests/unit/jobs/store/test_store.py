@@ -17,8 +17,9 @@ from jobs import clock
 from jobs.errors import AmbiguousId, NoSuchJob, StoreTooNew, StoreUnusable
 from jobs.model import Capacity, NewJob, Outcome, Piece, Status
 from jobs.processes import identity
-from jobs.store import database, sql
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store import sql
+from jobs.store.files import opening
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
@@ -191,7 +192,7 @@ def test_a_lock_held_for_too_long_is_told_with_its_own_cure(
     state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And nothing was stored; once it is released, everything goes on."""
-    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.05)
     with Store.open(state) as store:
         other = sqlite3.connect(state.database, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     invariant,
     rule,
 )
+from support import processes
 
 from jobs.errors import IllegalTransition
 from jobs.model import Capacity, NewJob, Outcome, Piece
@@ -37,6 +38,8 @@ class Life:
     pieces: int = 0
 
 
+GONE = processes.dead()
+"""Every worker's process: only the lock says whether it lives."""
 SLOTS = st.sampled_from([0, 1, 2])
 CAPACITY = 2
 OFFSETS = st.sampled_from([0, 0, 0, 1, -1])
@@ -79,7 +82,7 @@ class Lives(RuleBasedStateMachine):
         life = self.lives[job_id]
         running = sum(other.state == "RUNNING" for other in self.lives.values())
         with self._allowed(life.state == "QUEUED" and running < CAPACITY):
-            attempt = self.store.claim(job_id, identity.mine())
+            attempt = self.store.claim(job_id, GONE)
             lock = identity.hold(self.state.worker_lock(job_id))
             assert lock is not None
             self.locks[job_id] = lock

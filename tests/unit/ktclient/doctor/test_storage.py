@@ -10,7 +10,7 @@ import pytest
 
 from jobs import clock
 from jobs.model import Capacity, NewJob
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import doctor

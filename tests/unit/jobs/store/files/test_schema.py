@@ -15,14 +15,15 @@ from support import small_disk
 
 from jobs.errors import StoreTooNew, StoreUnusable
 from jobs.model import Capacity, NewJob
-from jobs.store import database, sql
-from jobs.store.database import SCHEMA_VERSION
+from jobs.store import sql
+from jobs.store.files import opening
+from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 
 pytestmark = pytest.mark.each_python
 
-DATABASES = Path(__file__).parents[3] / "data" / "databases"
+DATABASES = Path(__file__).parents[4] / "data" / "databases"
 
 
 def test_there_is_one_of_each_version() -> None:
@@ -88,7 +89,7 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Migration:
             shutil.copy(path, folder)
         (folder / f"{SCHEMA_VERSION + 1:04}_next.sql").write_text(script)
         monkeypatch.setattr(sql, "MIGRATIONS", folder)
-        monkeypatch.setattr(database, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        monkeypatch.setattr(opening, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
 
     return upgrade
 

@@ -13,7 +13,8 @@ from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
 from jobs.errors import StoreUnusable
-from jobs.store import backup, sql
+from jobs.store import sql
+from jobs.store.files import backup
 from jobs.store.state_dir import StateDir
 
 

@@ -1,0 +1,46 @@
+"""Processes that still use a folder which has no path any more, because its disk was unmounted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+WAIT_SECONDS = 5.0
+"""How long to wait for the end of such a process: one whose folder was deleted ends by itself
+within two seconds."""
+_LOOK_SECONDS = 0.1
+
+
+def wait_for_user(folder: Path, program: str) -> int | None:
+    """The pid of a process with a module `program` (in whichever package it is installed) and the
+    path of `folder` among its arguments, whose current folder cannot be reached by any path. Waits
+    up to `WAIT_SECONDS` for its end. Costs a look at all processes, so it is for rare moments."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while (pid := _user(folder, program)) is not None:
+        if time.monotonic() >= give_up:
+            return pid
+        time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def _user(folder: Path, program: str) -> int | None:
+    module, place = os.fsencode(program), os.fsencode(folder)
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
+            is_meant = place in words and any(word.endswith(module) for word in words)
+            if is_meant and _is_hidden(f"/proc/{name}/cwd"):
+                return int(name)
+    return None
+
+
+def _is_hidden(link: str) -> bool:
+    """Whether the folder behind a link in /proc has no path. A folder that was only renamed has
+    one."""
+    there = os.stat(link)
+    try:
+        return not os.path.samestat(os.stat(os.readlink(link)), there)
+    except OSError:
+        return True
