@@ -73,7 +73,10 @@ class RunnerLock:
             doorbell.ring(self._state.doorbell)
 
     def _is_expected(self) -> bool:
-        return self._is_successor or start.is_runner_leaving(self._state)
+        """Also while the lock is free, which may be the moment for which a leaving runner offers
+        it."""
+        is_free = not identity.is_held(self._state.runner_lock)
+        return is_free or self._is_successor or start.is_runner_leaving(self._state)
 
     def _sign(self) -> None:
         assert self._lock is not None

@@ -25,7 +25,7 @@ def _make_next(tree: Path) -> None:
     changes = {
         "pyproject.toml": ('\nversion = "', f'\nversion = "{NEXT_VERSION}.'),
         "ktclient/_version.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
-        "jobs/store/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
+        "jobs/store/files/opening.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
         "jobs/runner/runner_lock.py": ("serves {", "of the next version serves {"),
     }
     for name, (old, new) in changes.items():
