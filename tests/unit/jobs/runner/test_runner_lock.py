@@ -27,10 +27,10 @@ def test_trouble_is_in_the_signature_with_its_beginning(
     """A second reason keeps the time of the first; its end removes both."""
     first = start.runner_trouble(state)
     assert first is not None and first.reason == "there is no x"
+    assert not start.is_runner_alive(state)
     leaving.report_trouble("there is no y")
     second = start.runner_trouble(state)
     assert second is not None and second.since == first.since and second.reason == "there is no y"
-    assert not start.is_runner_alive(state)
     leaving.report_trouble("")
     assert start.runner_trouble(state) is None and start.is_runner_alive(state)
 
