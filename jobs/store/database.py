@@ -168,7 +168,7 @@ class Database:
         assert self._place is not None
         known = self._place
         self.original = None
-        with self._transaction():
+        with self._transaction(durable=is_new):
             other = self.recorded_place()  # by another process meanwhile
             store = other.store if other is not None and not is_new else os.urandom(16).hex()
             self._place = Place(store, known.path, known.device, known.inode, known.machine)

@@ -83,6 +83,13 @@ def damaged(told: str, path: Path) -> StoreDamaged:
     )
 
 
+def missing(path: Path) -> StoreUnusable:
+    """The error for a database that was there before."""
+    return StoreUnusable(
+        f"{path} is not there any more: its folder was moved or deleted, or its disk is not mounted"
+    )
+
+
 def copied(path: Path, original: str) -> StoreCopied:
     """The error for using a copy of another state directory's database."""
     return StoreCopied(

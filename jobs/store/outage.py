@@ -29,10 +29,10 @@ def is_temporary(error: StoreUnusable) -> bool:
     return not isinstance(error, (StoreDamaged, StoreTooNew))
 
 
-def retry_until_usable(action: Callable[[], Result], seconds: float = SECONDS) -> Result:
-    """Run `action`, and retry it for up to `seconds` while the store cannot be used. Raises the
+def retry_until_usable(action: Callable[[], Result]) -> Result:
+    """Run `action`, and retry it for up to `SECONDS` while the store cannot be used. Raises the
     last `StoreUnusable`."""
-    give_up = time.monotonic() + seconds
+    give_up = time.monotonic() + SECONDS
     told = False
     while True:
         try:
@@ -41,7 +41,7 @@ def retry_until_usable(action: Callable[[], Result], seconds: float = SECONDS) -
             if not is_temporary(error) or time.monotonic() >= give_up:
                 raise
             if not told:
-                report(f"retrying for up to {seconds:,.0f} s: {error}")
+                report(f"retrying for up to {SECONDS:,.0f} s: {error}")
                 told = True
         time.sleep(REST_SECONDS)
 

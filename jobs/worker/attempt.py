@@ -53,6 +53,7 @@ class RunningAttempt:
         """This job's parts."""
         self._waiting: list[Piece] = []
         self._written: list[Piece] = []
+        self._unwritten: list[Piece] = []
         self._seq = 0
         store.on_reopened = self._write_again
         store.accepts = self._is_in
@@ -110,6 +111,10 @@ class RunningAttempt:
             return
         self._seq += 1
         self._waiting.append(Piece(self._seq, channel, text))
+
+    def text(self) -> str:
+        """All output so far, written or not."""
+        return "".join(piece.text for piece in (*self._written, *self._unwritten, *self._waiting))
 
     def record_metrics(self, **figures: object) -> None:
         """Record metrics of the attempt; written immediately, after the progress so far, so that no
@@ -193,11 +198,13 @@ class RunningAttempt:
     def _take_waiting(self) -> None:
         if self._waiting:
             pieces, self._waiting = self._waiting, []
+            self._unwritten.extend(pieces)
             self._late.append(lambda: self._append(pieces))
 
     def _append(self, pieces: Sequence[Piece]) -> None:
         self._store.append(self.job_id, self.number, pieces)
         self._written.extend(pieces)
+        del self._unwritten[: len(pieces)]  # they are written in order
 
     def _is_in(self, store: Store) -> bool:
         """Whether this attempt runs by what another file of the store says."""

@@ -30,7 +30,7 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
     attempt is recorded: a free lock proves that the worker of a running job is dead. Returns
     whether there is more to do: queued jobs or pending notifications. `wake` ensures that a runner
     lives, for parts that the work creates."""
-    told = signals.StopRequested()
+    told, attempt = signals.StopRequested(), None
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it
@@ -47,6 +47,8 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
         return is_more
     except StoreUnusable as error:
         report(f"giving up job {job_id}: {error}")
+        if attempt is not None and (text := attempt.text()):
+            report(f"its output so far, which the database may lack:\n{text}")
         raise
 
 

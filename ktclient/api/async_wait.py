@@ -26,7 +26,8 @@ _LOOK_SECONDS = 0.2
 _WAKE_SECONDS = 10.0
 """Seconds between attempts to replace a dead runner."""
 _PATIENCE_SECONDS = 30.0
-"""How long the store may be locked in a row, in seconds: as long as `jobs.store.database` waits."""
+"""How long the store may be locked or out of sight in a row, in seconds: as long as a command
+waits for a lock."""
 
 
 class EndWatcher:
@@ -61,7 +62,7 @@ class EndWatcher:
             try:
                 with open_readonly(self._settings.state) as store:
                     if store is None:
-                        raise diagnosis.damaged("it is missing", self._settings.state.database)
+                        raise diagnosis.missing(self._settings.state.database)
                     job = store.job(self._id)
                     return job, snapshot.answer(store, job)
             except StoreUnusable as error:
@@ -73,7 +74,7 @@ class EndWatcher:
         try:
             with open_readonly(self._settings.state) as store:
                 if store is None:
-                    raise diagnosis.damaged("it is missing", self._settings.state.database)
+                    raise diagnosis.missing(self._settings.state.database)
                 now = snapshot.of_job(store, store.job(self._id))
                 if now.attempt != self._attempt:
                     self._attempt, self._after = now.attempt, 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from jobs import model
+from jobs.errors import KtjobError
 from ktclient import times
 from ktclient.config import settings as config
 from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from ktclient.prompts.combined import Part
 
 _LOOK_SECONDS = 0.2
+
+Value = TypeVar("Value")
 
 
 class Job:
@@ -53,7 +57,7 @@ class Job:
         give_up = times.deadline(timeout)
         is_checked = False
         while True:
-            now = self.status()
+            now = self._patiently(self.status)
             if not (now.is_finished or is_checked):
                 access.require_running_here(self._settings.state)
                 is_checked = True
@@ -147,6 +151,22 @@ class Job:
                 yield text
         self.result()
 
+    def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
+        with access.open_recovered(self._settings.state) as store:
+            return store.pieces(self.id, attempt, after)
+
+    def _patiently(self, look: Callable[[], Value]) -> Value:
+        """The result of `look`, tried again while the state directory is out of sight."""
+        give_up = time.monotonic() + access.AWAY_SECONDS
+        while True:
+            try:
+                return look()
+            except KtjobError as error:
+                is_over = time.monotonic() >= give_up
+                if is_over or not access.is_away(self._settings.state, error):
+                    raise
+            time.sleep(_LOOK_SECONDS)
+
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
         """Like `watch`, but each status comes with the text of its attempt's answer since the
         previous one: from the beginning, or only `from_now` on. A second attempt starts again from
@@ -156,8 +176,7 @@ class Job:
         for now in self.watch():
             if now.attempt != attempt:
                 after, attempt = 0, now.attempt
-            with access.open_recovered(self._settings.state) as store:
-                pieces = store.pieces(self.id, now.attempt, after)
+            pieces = self._patiently(functools.partial(self._pieces, now.attempt, after))
             after = pieces[-1].seq if pieces else after
             text = "".join(piece.text for piece in pieces if piece.channel == "answer")
             yield now, "" if is_skipped else text

@@ -10,8 +10,16 @@ import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from jobs.errors import DetachFailed, NoSuchJob
+from jobs.errors import (
+    DetachFailed,
+    KtjobError,
+    NoSuchJob,
+    NotYours,
+    StoreCopied,
+    StoreUnusable,
+)
 from jobs.model import Status
+from jobs.store import outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
@@ -19,6 +27,8 @@ from jobs.worker import recovery
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
 
+AWAY_SECONDS = 60.0
+"""How long a waiting command looks again for a state directory that is out of sight."""
 WORK_ENTRY = "ktclient.work:perform"
 """The function with which the runner performs jobs."""
 
@@ -68,6 +78,17 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
 
     if not start.is_runner_alive(state):
         ensure_runner(state)
+
+
+def is_away(state: StateDir, error: KtjobError) -> bool:
+    """Whether a waiting command looks again after this error: the store cannot be used for now, or
+    its folder is out of sight."""
+    if isinstance(error, StoreUnusable):
+        return outage.is_temporary(error) and not isinstance(error, (StoreCopied, NotYours))
+    try:
+        return isinstance(error, NoSuchJob) and not state.has_database()
+    except StoreUnusable as trouble:
+        return is_away(state, trouble)
 
 
 @functools.lru_cache(maxsize=8)  # once in a process

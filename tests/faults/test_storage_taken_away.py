@@ -3,6 +3,7 @@ while jobs run: running work is kept, and whoever comes meanwhile gets words."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from support import fuse_disk, processes, queueing
 
 from jobs.errors import StoreTorn, StoreUnusable
 from jobs.model import Capacity, NewJob, Status
-from jobs.processes import identity
+from jobs.processes import file_users, identity
 from jobs.store.files import open_files
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -67,6 +68,47 @@ def test_a_folder_that_is_away_for_a_while_ends_nothing(
     assert (ended.state, ended.attempt) == ("SUCCEEDED", 1)
     assert queueing.text_of(state, job) == "before"
     assert before[0] in processes.of(state), "the runner stays the same"
+
+
+@pytest.mark.promise
+def test_commands_that_wait_look_again_for_a_folder_that_is_away(
+    state: StateDir, until: Until, tmp_path: Path, ktjob_command: list[str]
+) -> None:
+    """`wait`, `follow` and `events --follow` of a job, through `mv` and back: each gets the end,
+    and no event twice."""
+    gate = tmp_path / "gate"
+    job = begun(state, until, gate)
+    queueing.sql(state, "UPDATE jobs SET spec = ?", SPEC)
+    waiting = [
+        subprocess.Popen([*ktjob_command, *words, job.id], text=True, **PIPED)  # type: ignore[call-overload]
+        for words in (["wait"], ["follow"], ["events", "--follow"])
+    ]
+    try:
+        begun_ones: set[int] = set()  # two of them open it for an instant, again and again
+        until(lambda: begun_ones.update(users(waiting, state)) or len(begun_ones) == len(waiting))
+        gone = state.root.rename(tmp_path / "gone")
+        until(lambda: waiting[2].pid not in users(waiting, StateDir(gone)))
+        gone.rename(state.root)
+        gate.touch()
+        said = [process.communicate()[0] for process in waiting]
+        assert [process.returncode for process in waiting] == [0, 0, 0], said
+        assert "before" in said[1] and "finished" in said[2]
+        numbers = [json.loads(line)["seq"] for line in said[2].splitlines()]
+        assert numbers == sorted(set(numbers))
+    finally:
+        for process in waiting:
+            process.kill()
+
+
+PIPED = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+SPEC = '{"version":1,"task":{"kind":"ask","text":"?"},"server":"http://127.0.0.1:9","model":null,'
+SPEC += '"max_tokens":1,"timeout":1.0}'
+
+
+def users(started: list[subprocess.Popen[str]], state: StateDir) -> list[int]:
+    """Which of them have the database open at this moment."""
+    pids = [process.pid for process in started]
+    return [pid for pid in pids if str(state.database) in file_users.open_files(pid)]
 
 
 @pytest.mark.promise
@@ -226,6 +268,30 @@ def test_a_backup_that_is_put_back_under_a_running_job_gets_its_end(
     ended = queueing.look(state, job)
     assert (ended.state, ended.attempt) == ("SUCCEEDED", 1)
     assert queueing.text_of(state, job) == "before"
+
+
+@pytest.mark.promise
+def test_the_text_of_a_job_whose_database_never_comes_back_is_in_its_log(
+    state: StateDir, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed files that another program has replaced by its own: the worker looks again for an
+    hour (here: three seconds), damages nothing, and leaves the answer where it can be found."""
+    monkeypatch.setenv("PYTHONPATH", f"{queueing.SUPPORT / 'killing'}:{queueing.SUPPORT}")
+    monkeypatch.setenv("KTJOB_CONSTANTS", "jobs.store.outage.SECONDS=3")
+    gate = tmp_path / "gate"
+    job = begun(state, until, gate)
+    worker = worker_of(state, job)
+    for path in state.root.glob("ktjob.db*"):
+        path.rename(tmp_path / path.name)
+    with Store.open(state):  # another queue
+        pass
+    for path in tmp_path.glob("ktjob.db-*"):
+        path.unlink()
+    gate.touch()
+    until(lambda: not identity.is_same_process_alive(worker))
+    assert "before" in state.job_log(job.id).read_text()
+    with Upkeep.open(state) as upkeep:
+        assert upkeep.newest(9) == [] and upkeep.problems() == []
 
 
 def put_in_place(state: StateDir, backup: Path, aside: Path) -> None:

@@ -36,9 +36,7 @@ def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
             _refuse_hidden(state)
         state.create()
     elif not state.has_database():
-        raise StoreUnusable(
-            f"{state.database} is not there: its folder was moved, or its disk is not mounted"
-        )
+        raise diagnosis.missing(state.database)
     with explained(state.database):
         _refuse_emptied(state)
         connection = _connect(state.database, create=create)

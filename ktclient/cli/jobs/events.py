@@ -60,31 +60,37 @@ def _line(event: Event) -> str:
 
 def _follow(state: StateDir, job_id: str | None) -> None:
     """Print events as they happen. Waits for a job store while there is none."""
+    seen_at, seq, queue = time.monotonic(), 0, ""
     while True:
         if state.has_database():
             with access.open_recovered(state) as store:
-                if _followed(store, state, job_id):
-                    return
-        elif job_id is not None:  # removed, and the job with it
-            return
+                place = store.recorded_place()
+                if place is not None and place.store != queue:
+                    seq, queue = 0, place.store  # another queue counts its own events
+                seq, is_over = _followed(store, state, job_id, seq)
+            if is_over:
+                return
+            seen_at = time.monotonic()
+        elif job_id is not None and time.monotonic() - seen_at > access.AWAY_SECONDS:
+            return  # removed, and the job with it
         time.sleep(_LOOK_SECONDS)
 
 
-def _followed(store: Store, state: StateDir, job_id: str | None) -> bool:
-    """Print events until the job has ended (returns True) or the store was removed (False).
+def _followed(store: Store, state: StateDir, job_id: str | None, seq: int) -> tuple[int, bool]:
+    """Print the events after number `seq` until the job has ended, or the store was removed or
+    moved. Returns the number of the last event, and whether the job has ended.
 
     The store stays open all the time: no new file can then get its inode number, so that a removal
     is noticed.
     """
-    seq = 0
     while not store.is_gone:
         access.recover_and_wake(store, state)
         has_ended = job_id is not None and _has_ended(store, job_id)
         seq = _print_after(store, seq, job_id)
         if has_ended:
-            return True
+            return seq, True
         time.sleep(_LOOK_SECONDS)
-    return False
+    return seq, False
 
 
 def _has_ended(store: Store, job_id: str) -> bool:
