@@ -69,6 +69,12 @@ class StoreTorn(StoreUnusable):
     cause = "store_torn"
 
 
+class StoreRemoved(StoreUnusable):
+    """The database was deleted while it was open, and is not coming back."""
+
+    cause = "store_removed"
+
+
 class NotYours(StoreUnusable, PermissionError):
     """A file or folder of the state directory belongs to another user."""
 

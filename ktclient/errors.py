@@ -61,6 +61,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── StillStarting                   wait longer
 └── StoreUnusable                   disk full, read-only, locked
     ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
+    ├── StoreRemoved                deleted while it was in use
     ├── StoreTorn                   -wal or -shm was removed: end the process that is named
     ├── NotYours                    a file of another user, or you are root there
     ├── StoreDamaged                not a database, or a broken one: restore a backup
@@ -101,6 +102,9 @@ from jobs.errors import (
 )
 from jobs.errors import (
     StoreDamaged as StoreDamaged,
+)
+from jobs.errors import (
+    StoreRemoved as StoreRemoved,
 )
 from jobs.errors import (
     StoreTooNew as StoreTooNew,

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 WAIT_SECONDS = 5.0
-"""How long to wait for the end of such a process: one whose folder was deleted ends by itself
-within two seconds."""
+"""How long to wait for the end of such a process: it may be about to end."""
 _LOOK_SECONDS = 0.1
 
 
@@ -30,16 +29,24 @@ def _user(folder: Path, program: str) -> int | None:
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            is_meant = place in words and any(word.endswith(module) for word in words)
-            if is_meant and _is_hidden(f"/proc/{name}/cwd"):
+            is_runner = place in words and any(word.endswith(module) for word in words)
+            is_user = is_runner and _sees_what_we_see(name)
+            if is_user and _is_hidden(f"/proc/{name}/cwd"):
                 return int(name)
     return None
 
 
+def _sees_what_we_see(pid: str) -> bool:
+    """Whether a process has our mounts: in a container, the same path is another folder."""
+    return os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+
+
 def _is_hidden(link: str) -> bool:
-    """Whether the folder behind a link in /proc has no path. A folder that was only renamed has
-    one."""
+    """Whether the folder behind a link in /proc exists without a path. One that was only renamed
+    has a path; one that was deleted hides nothing."""
     there = os.stat(link)
+    if there.st_nlink == 0:
+        return False
     try:
         return not os.path.samestat(os.stat(os.readlink(link)), there)
     except OSError:

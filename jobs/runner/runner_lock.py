@@ -25,6 +25,9 @@ runner lives."""
 AWAY_SECONDS = 600.0
 """How long a runner waits for a state directory that is out of sight: somebody remounts a disk, or
 moves a folder and back. Later the next command starts a runner."""
+DELETED_SECONDS = 30.0
+"""The same for one that was deleted: `mv` to another disk deletes it here, and a link to the new
+place may follow."""
 OUTDATED_SECONDS = 30.0
 """How long to wait for a runner that is leaving, once the doorbell has woken it."""
 OFFER_SECONDS = 0.5
@@ -112,15 +115,13 @@ class RunnerLock:
         have been removed, or the whole folder moved, unmounted or deleted. A folder that was
         renamed is served under its new name.
 
-        False when the folder was deleted, when another runner has the lock that is there now, or
-        when no folder came back for `AWAY_SECONDS`. Raises `NotYours`.
+        False when another runner has the lock that is there now, or when no folder came back for
+        `AWAY_SECONDS`, `DELETED_SECONDS` if it was deleted. Raises `NotYours`.
         """
         assert self._lock is not None
         if self._lock.is_at(self._state.runner_lock):
             self._away_since = None
             return True
-        if self._folder.is_deleted():
-            return False
         if self._has_moved():
             return True
         if not self._has_database():
@@ -167,11 +168,9 @@ class RunnerLock:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            log(
-                f"{self._state.root} is not there (is its disk unmounted?); looking again for "
-                f"{AWAY_SECONDS:,.0f} s"
-            )
-        return now - self._away_since < AWAY_SECONDS
+            log(f"{self._state.root} is not there (moved, or its disk unmounted?); looking again")
+        is_deleted = self._folder.is_deleted()
+        return now - self._away_since < (DELETED_SECONDS if is_deleted else AWAY_SECONDS)
 
     def leave_unless_needed(self) -> bool:
         """Release the lock, then check the queue once more: a submit that still saw the lock held

@@ -92,10 +92,13 @@ def missing(path: Path) -> StoreUnusable:
 
 def copied(path: Path, original: str) -> StoreCopied:
     """The error for using a copy of another state directory's database."""
+    what = f"is a copy of {original}"
+    if original == os.path.realpath(path):
+        what = "was copied from another machine, or this machine has got another id"
     return StoreCopied(
-        f"{path} is a copy of {original}. Its jobs can be listed and read here, but nothing runs, "
-        "because the original may still run them. To run them here instead, stop the original and "
-        "run `ktjob adopt`. For a new queue, set KTJOB_HOME to another folder"
+        f"{path} {what}. Its jobs can be listed and read here, but nothing runs, because the "
+        "original may still run them. To run them here instead, stop the original and run "
+        "`ktjob adopt`. For a new queue, set KTJOB_HOME to another folder"
     )
 
 

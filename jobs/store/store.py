@@ -9,6 +9,7 @@ import os
 
 from jobs import clock
 from jobs.model import Attempt, Identity, Job, Outcome
+from jobs.processes import namespaces
 from jobs.store.families import Families
 from jobs.store.inserts import Submitting
 from jobs.store.job_queries import Browsing
@@ -34,7 +35,8 @@ class Store(Submitting, Browsing, Families):
                 at=at,
             )
             job = self.job(job_id)
-            self._event(job_id, job.attempt, at, "claimed", {"pid": worker.pid})
+            who: dict[str, object] = {"pid": worker.pid, "pid_namespace": namespaces.own()}
+            self._event(job_id, job.attempt, at, "claimed", who)
         attempt = self.attempt(job)
         assert attempt is not None
         return attempt

@@ -59,7 +59,7 @@ class Job:
         while True:
             now = self._patiently(self.status)
             if not (now.is_finished or is_checked):
-                access.require_running_here(self._settings.state)
+                self._patiently(self._require_running_here)
                 is_checked = True
             yield now
             if now.is_finished:
@@ -74,9 +74,7 @@ class Job:
         """Wait for the answer and return it. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
         the text so far in `partial_text`, and `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        with access.open_recovered(self._settings.state) as store:
-            job = store.job(self.id)
-            text = snapshot.answer(store, job)
+        job, text = self._patiently(self._ended)
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
@@ -150,6 +148,14 @@ class Job:
             if text:
                 yield text
         self.result()
+
+    def _require_running_here(self) -> None:
+        access.require_running_here(self._settings.state)
+
+    def _ended(self) -> tuple[model.Job, str]:
+        with access.open_recovered(self._settings.state) as store:
+            job = store.job(self.id)
+            return job, snapshot.answer(store, job)
 
     def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
         with access.open_recovered(self._settings.state) as store:

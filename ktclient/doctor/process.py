@@ -66,6 +66,8 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     waiting = 0
     if settings.state.has_database():
         with Store.open_to_read(settings.state) as store:
+            if store.original is not None:
+                return  # reported by the database's own check
             waiting = len(store.in_status(Status.QUEUED))
     stopped = start.stopped_runner(settings.state)
     if stopped is not None:

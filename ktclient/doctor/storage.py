@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.errors import StoreDamaged
+from jobs.store import diagnosis
 from jobs.system import filesystem
 from ktclient import wording
 from ktclient.config.settings import Settings
@@ -127,8 +128,8 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
     except StoreDamaged as error:
         problems, original = [str(error)], None
     if original is not None:
-        found = f"{path} is a copy of {original.path}: nothing runs here"
-        yield warn("database", found, "to run its jobs here: ktjob adopt")
+        found = str(diagnosis.copied(path, original.path))
+        yield warn("database", found, "stop the original, then: ktjob adopt")
     cure = f"move {path} and its -wal and -shm files away (all three), then restore a backup (made "
     cure += "by ktjob backup) in its place"
     for problem in problems:

@@ -19,7 +19,7 @@ from jobs.errors import (
     StoreUnusable,
 )
 from jobs.model import Status
-from jobs.store import outage
+from jobs.store import diagnosis, outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
@@ -69,7 +69,7 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
     """Recover an open store, and make sure that a runner is alive if it is needed. In a copy of a
     store nothing is started and nothing changed: a warning says so."""
     if store.original is not None:
-        _warn_of_copy(str(state.database), store.original.path)
+        _warn_once(str(diagnosis.copied(state.database, store.original.path)))
         return
     recovery.recover(store, state)
     if not (store.has(Status.QUEUED) or store.owes_tellings()):
@@ -91,12 +91,9 @@ def is_away(state: StateDir, error: KtjobError) -> bool:
         return is_away(state, trouble)
 
 
-@functools.lru_cache(maxsize=8)  # once in a process
-def _warn_of_copy(path: str, original: str) -> None:
-    _warn(
-        f"{path} is a copy of {original}: its jobs can be read, but nothing runs here. To run its "
-        "queued jobs here: ktjob adopt"
-    )
+@functools.lru_cache(maxsize=8)
+def _warn_once(message: str) -> None:
+    _warn(message)
 
 
 def _warn(message: str) -> None:
