@@ -63,6 +63,12 @@ class StoreCopied(StoreUnusable):
     cause = "store_copied"
 
 
+class StoreLinked(StoreUnusable):
+    """The database is a second name (a hard link) of another state directory's file."""
+
+    cause = "store_linked"
+
+
 class StoreTorn(StoreUnusable):
     """A file of the database was removed while other processes use it; they must close it first."""
 
@@ -76,7 +82,7 @@ class StoreRemoved(StoreUnusable):
 
 
 class NotYours(StoreUnusable, PermissionError):
-    """A file or folder of the state directory belongs to another user."""
+    """A file or folder of the state directory belongs to another user, or cannot be opened."""
 
     cause = "not_yours"
 
@@ -111,6 +117,13 @@ class NotTold(KtjobError):
     """A notification about a job's end could not be delivered; it is retried."""
 
     cause = "not_told"
+
+
+class CannotTellYet(NotTold):
+    """A notification could not be tried, because of something on this machine that may change, such
+    as its settings. It uses up no try."""
+
+    cause = "cannot_tell_yet"
 
 
 class WorkerStopped(KtjobError):

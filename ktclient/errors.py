@@ -14,6 +14,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   │   ├── HostUnreachable         fix the network, VPN or firewall
 │   │   ├── ConnectionBroke         closed before the whole request was sent
 │   │   ├── ServerSilent            accepts connections but never answers
+│   │   ├── UpstreamDown            a gateway answers, but no server behind it: start that
 │   │   └── ProxyRefused            fix the proxy set in the environment
 │   ├── TlsFailed                   fix the certificate, or swap https:// and http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
@@ -40,7 +41,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── ServerHung                  it answers no request: restart it
 │   ├── AbortedByServer             the request was aborted on the server
 │   ├── EmptyAnswer                 the server finished without any text
-│   ├── EmptyStream                 the stream ended without any data
+│   ├── EmptyStream                 the server ended the stream itself, without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol
 │   └── DeadlineExceeded            it took longer than its --timeout
@@ -51,16 +52,15 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── PartRestarted                   inside the worker: the combined answer restarts with its part
 ├── HostTrouble                     the machine of --host: make it reachable, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
-├── NotTold                         a notification failed: it is retried
-├── WorkCancelled                   inside the worker: a cancel was requested
-├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
+├── NotTold, CannotTellYet          a notification failed, and is retried; fix [notify]
+├── WorkCancelled, WorkerStopped    inside the worker: a cancel request; SIGTERM
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
-├── ServerInUse                     wait for its jobs, or --force
-├── StillStarting                   wait longer
+├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
     ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
+    ├── StoreLinked                 a hard link to another queue's file: copy it instead
     ├── StoreRemoved                deleted while it was in use
     ├── StoreTorn                   -wal or -shm was removed: end the process that is named
     ├── NotYours                    a file of another user, or you are root there
@@ -72,6 +72,9 @@ from __future__ import annotations
 
 from jobs.errors import (
     AmbiguousId as AmbiguousId,
+)
+from jobs.errors import (
+    CannotTellYet as CannotTellYet,
 )
 from jobs.errors import (
     DetachFailed as DetachFailed,
@@ -102,6 +105,9 @@ from jobs.errors import (
 )
 from jobs.errors import (
     StoreDamaged as StoreDamaged,
+)
+from jobs.errors import (
+    StoreLinked as StoreLinked,
 )
 from jobs.errors import (
     StoreRemoved as StoreRemoved,
@@ -202,6 +208,14 @@ class ServerSilent(ServerUnreachable):
     """The server accepts connections, but neither reads nor answers."""
 
     cause = "server_silent"
+
+
+class UpstreamDown(ServerUnreachable):
+    """A gateway, proxy or tunnel answers, but does not reach the server behind it. `is_certain`:
+    False if the server may have had the request, and died."""
+
+    cause = "upstream_down"
+    is_certain = True
 
 
 class ProxyRefused(ServerUnreachable):

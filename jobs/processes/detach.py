@@ -215,10 +215,9 @@ def redirect_streams(log: Path) -> None:
 
 
 def _opened(log: Path) -> int:
-    try:
-        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except PermissionError as error:
-        raise ownership.of_another_user(log) or error from None
+    with contextlib.suppress(OSError):  # a cleaner of empty folders may have removed it
+        log.parent.mkdir(mode=0o700)
+    fd = ownership.open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if os.geteuid() == 0:
         ownership.give_to_owner_of(log.parent, fd)
     return fd

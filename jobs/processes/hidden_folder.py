@@ -7,16 +7,14 @@ import os
 import time
 from pathlib import Path
 
-WAIT_SECONDS = 5.0
-"""How long to wait for the end of such a process: it may be about to end."""
 _LOOK_SECONDS = 0.1
 
 
-def wait_for_user(folder: Path, program: str) -> int | None:
+def wait_for_user(folder: Path, program: str, seconds: float) -> int | None:
     """The pid of a process with a module `program` (in whichever package it is installed) and the
     path of `folder` among its arguments, whose current folder cannot be reached by any path. Waits
-    up to `WAIT_SECONDS` for its end. Costs a look at all processes, so it is for rare moments."""
-    give_up = time.monotonic() + WAIT_SECONDS
+    up to `seconds` for its end. Costs a look at all processes, so it is for rare moments."""
+    give_up = time.monotonic() + seconds
     while (pid := _user(folder, program)) is not None:
         if time.monotonic() >= give_up:
             return pid

@@ -305,7 +305,7 @@ class Runner:
             os.close(fd)
         try:
             detach.redirect_streams(self._state.job_log(job_id))
-        except OSError as error:  # no log is no reason not to run: the runner's log has the lines
+        except OSError as error:  # no log is no reason not to run
             log(f"the log of job {job_id} cannot be opened: {error}")
 
     def _wake(self) -> None:

@@ -10,7 +10,13 @@ import errno
 import os
 from pathlib import Path
 
-from jobs.errors import StoreCopied, StoreDamaged, StoreTorn, StoreUnusable
+from jobs.errors import (
+    StoreCopied,
+    StoreDamaged,
+    StoreLinked,
+    StoreTorn,
+    StoreUnusable,
+)
 
 LEAST_FREE_BYTES = 256 * 1024
 """With less free space SQLite cannot write: the first write needs 32 KB for its index alone."""
@@ -102,6 +108,14 @@ def copied(path: Path, original: str) -> StoreCopied:
     )
 
 
+def linked(path: Path, original: str) -> StoreLinked:
+    """The error for a hard link to another state directory's database."""
+    return StoreLinked(
+        f"{path} is a hard link to {original}: using both would damage the database. For a copy "
+        f"that can be read, run `ktjob backup` there, and put that file in the place of {path}"
+    )
+
+
 def torn(path: Path, pid: int) -> StoreTorn:
     """The error for a database of which another process uses files that were removed."""
     return StoreTorn(
@@ -122,6 +136,9 @@ def _really(path: Path) -> str:
     """The actual reason of an I/O error, as far as it can be found."""
     if _lacks_files():
         return "files"
+    beside = (path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm"))
+    if any(one.exists() and not os.access(one, os.R_OK | os.W_OK) for one in beside):
+        return "not ours"
     try:
         disk = os.statvfs(path.parent)
     except OSError:

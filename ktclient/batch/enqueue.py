@@ -118,6 +118,7 @@ def _store(
         max_tokens=max(request.max_tokens for request in batch.requests),
         timeout=max(request.timeout for request in batch.requests),
         max_attempts=options.max_attempts,
+        has_key=settings.has_key_for(batch.target.server),
     )
     new = NewJob(
         pool=kinds.POOL,

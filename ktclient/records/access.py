@@ -40,11 +40,20 @@ def ensure_runner(state: StateDir) -> None:
 
     try:
         start.ensure_runner(state, WORK_ENTRY)
-    except DetachFailed as error:
+    except (DetachFailed, StoreUnusable) as error:
         _warn(
             "no runner could be started; jobs stay queued, and the next ktjob command retries. "
             f"{error}"
         )
+
+
+def is_stored(state: StateDir) -> bool:
+    """Whether a job was ever stored here. Raises `StoreUnusable`, also where the folder is out of
+    sight because its disk was unmounted."""
+    if state.has_database():
+        return True
+    Store.require_in_sight(state)
+    return False
 
 
 @contextlib.contextmanager
@@ -55,7 +64,7 @@ def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
     reading creates nothing, even if the state directory is removed meanwhile. Raises
     `StoreUnusable`.
     """
-    if not state.has_database():
+    if not is_stored(state):
         what = f"job {wanted!r}" if wanted else "job"
         raise NoSuchJob(
             f"there is no {what}: the job database {state.database} is created by your first submit"

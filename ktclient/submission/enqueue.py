@@ -121,6 +121,7 @@ def _job(
         counted=counted,
         manner=request.generation,
         split=before.split,
+        has_key=settings.has_key_for(before.target.server),
     )
     is_split = before.split is not None
     return NewJob(

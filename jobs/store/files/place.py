@@ -89,6 +89,14 @@ def leads_to(recorded: Place) -> str | None:
     return path if os.path.exists(path) else None
 
 
+def is_second_name(recorded: Place, database: Path) -> bool:
+    """Whether a database file is also at the recorded path, as a hard link."""
+    path = leads_to(recorded)
+    if path is None or path == os.path.realpath(database):
+        return False
+    return os.path.samefile(path, database)
+
+
 def compare(recorded: Place, found: Place, now_at_recorded: str | None) -> Verdict:
     """What the file at `found` is. `now_at_recorded` is what `leads_to` says of the recorded
     place."""

@@ -72,6 +72,13 @@ SELECT id, attempt, :at, :kind, :data FROM jobs WHERE id = :job_id;
 UPDATE tellings SET due_at = :due_at, told_at = :told_at, trouble = :trouble
 WHERE seq = :seq AND tries = :tries;
 
+-- name: trouble_of_telling
+SELECT trouble FROM tellings WHERE seq = :seq;
+
+-- name: postpone_telling
+UPDATE tellings SET tries = tries - 1, due_at = :due_at, trouble = :trouble
+WHERE seq = :seq AND tries = :tries;
+
 -- name: hand_on_tellings
 INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings
 WHERE job_id = :old;

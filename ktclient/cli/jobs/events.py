@@ -29,13 +29,13 @@ _LOOK_SECONDS = 0.3
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until Ctrl-C or job ID ends.")
 def events(job_id: str | None, follow: bool) -> None:
     """Print the events of all jobs, or of one job, as JSON lines, oldest first."""
-    state = command_settings.load().state
+    state = command_settings.state()
     if job_id is not None:
         with lookup.open_job(job_id) as (_, job):
             job_id = job.id
     if follow:
         _follow(state, job_id)
-    elif state.has_database():  # looking creates nothing
+    elif access.is_stored(state):  # looking creates nothing
         with access.open_recovered(state) as store:
             _print_after(store, 0, job_id)
 

@@ -26,7 +26,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     On a terminal the text opens in $PAGER. In a pipe, or with --path, the path of a copy in the
     state directory is printed instead: code $(ktjob open ID)
     """
-    state = command_settings.load().state
+    state = command_settings.state()
     with lookup.open_job(job_id) as (store, job):
         found = export.collect(store, job)
     log = state.job_log(job.id)
@@ -55,7 +55,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
 
 def _copies(job_id: str, found: JobFiles) -> dict[str, str | None]:
     """The paths of copies of the document and the answer; None where there is no text."""
-    state = command_settings.load().state
+    state = command_settings.state()
     each = {"document": found.document, "answer": found.answer}
     return {
         name: str(export.copy(state, job_id, name, text)) if text else None

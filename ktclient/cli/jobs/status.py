@@ -36,7 +36,7 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
     You can shorten IDs to any unique prefix.
     """
-    state = command_settings.load().state
+    state = command_settings.state()
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:
@@ -60,8 +60,10 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
 def _show(state: StateDir, as_json: bool) -> None:
     now: Overview | None = None
-    if state.has_database():  # looking creates nothing
-        from ktclient.records import access, overview
+    from ktclient.records import access
+
+    if access.is_stored(state):  # looking creates nothing
+        from ktclient.records import overview
 
         with access.open_recovered(state) as store:
             now = overview.read(store, _ROWS)

@@ -148,7 +148,7 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
         ktclient_errors.EmptyStream,
         "without any text",
     ),
-    "nothing at all": (200, EVENTS, "", ktclient_errors.EmptyStream, "without any text"),
+    "nothing at all": (200, EVENTS, "", ktclient_errors.StreamCut, "before the first word"),
     "no word": (
         200,
         EVENTS,
@@ -212,8 +212,8 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
         530,
         "text/plain",
         "error code: 1033",
-        ktclient_errors.BadGateway,
-        "lost",
+        ktclient_errors.UpstreamDown,
+        "its tunnel",
     ),
 }
 
