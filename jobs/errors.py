@@ -88,9 +88,16 @@ class NotYours(StoreUnusable, PermissionError):
 
 
 class DetachFailed(KtjobError):
-    """A detached process ended before it reported that it was ready."""
+    """A detached process ended before it reported that it was ready.
+
+    `reason` is the last that was said about it, in one line.
+    """
 
     cause = "detach_failed"
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class PartFailed(KtjobError):

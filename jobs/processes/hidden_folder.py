@@ -11,9 +11,9 @@ _LOOK_SECONDS = 0.1
 
 
 def wait_for_user(folder: Path, program: str, seconds: float) -> int | None:
-    """The pid of a process with `program` and the path of `folder` among its arguments whose
-    current folder cannot be reached by any path. Waits up to `seconds` for its end. Costs a
-    look at all processes, so it is for rare moments."""
+    """The pid of a process with a module `program` (in whichever package it is installed) and the
+    path of `folder` among its arguments, whose current folder cannot be reached by any path. Waits
+    up to `seconds` for its end. Costs a look at all processes, so it is for rare moments."""
     give_up = time.monotonic() + seconds
     while (pid := _user(folder, program)) is not None:
         if time.monotonic() >= give_up:
@@ -23,11 +23,12 @@ def wait_for_user(folder: Path, program: str, seconds: float) -> int | None:
 
 
 def _user(folder: Path, program: str) -> int | None:
-    wanted = {os.fsencode(program), os.fsencode(folder)}
+    module, place = os.fsencode(program), os.fsencode(folder)
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
-            is_user = wanted <= set(words) and _sees_what_we_see(name)
+            is_runner = place in words and any(word.endswith(module) for word in words)
+            is_user = is_runner and _sees_what_we_see(name)
             if is_user and _is_hidden(f"/proc/{name}/cwd"):
                 return int(name)
     return None

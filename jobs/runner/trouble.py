@@ -6,6 +6,7 @@ import os
 import traceback
 from pathlib import Path
 
+from jobs import program
 from jobs.errors import KtjobError
 from jobs.runner.runner_lock import log
 from jobs.store import diagnosis
@@ -14,12 +15,14 @@ from jobs.system import no_memory
 
 
 def words(error: Exception, state: StateDir) -> str | None:
-    """What happened and what to do, for an error of the store, of the system, or for lack of
-    memory; None for any other, which is a bug."""
+    """What happened and what to do, for an error of the store, of the system or of ktjob's own
+    files, or for lack of memory; None for any other, which is a bug."""
     if isinstance(error, KtjobError):
         return str(error)
     if no_memory.is_it(error):
         return f"{no_memory.words(error)}."
+    if isinstance(error, ImportError):
+        return program.incomplete(error)
     if isinstance(error, OSError):
         return str(diagnosis.of_system(error, Path(error.filename or state.root)))
     return None

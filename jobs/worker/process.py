@@ -37,9 +37,10 @@ MEMORY_PAUSE_SECONDS = 5.0
 
 
 def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
-    """Run one job in this process, from claim to finish. The lock is held until the process ends:
-    a free lock proves that the worker is dead. Returns whether there is more to do: queued jobs or
-    pending notifications. `wake` ensures that a runner lives, for parts that the work creates."""
+    """Run one job in this process, from claim to finish. The lock is held until the end of the
+    attempt is recorded: a free lock proves that the worker of a running job is dead. Returns
+    whether there is more to do: queued jobs or pending notifications. `wake` ensures that a runner
+    lives, for parts that the work creates."""
     told, attempt = signals.StopRequested(), None
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
@@ -52,7 +53,9 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
                 _perform_and_record(store, attempt, perform)
             # After a stop signal no runner is started: in a shutdown it would use up the next
             # attempt.
-            return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+            is_more = not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+        lock.release()  # the end is recorded, and this process may stay to start a runner
+        return is_more
     except StoreUnusable as error:
         report(f"giving up job {job_id}: {error}")
         if attempt is not None and (text := attempt.text()):

@@ -7,10 +7,10 @@ skipped. Waking a dead runner, which may take seconds, is left to a separate pro
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 
+from jobs import program
 from jobs.errors import StoreDamaged, StoreUnusable
 from jobs.model import Job
 from jobs.runner import start
@@ -101,7 +101,7 @@ class EndWatcher:
         self._woken_at = time.monotonic()
         environ = {**config.environment(), "KTJOB_HOME": str(self._state.root)}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ktclient", "show", self._id, "--json"),
+            *(*program.command("ktclient"), "show", self._id, "--json"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -156,6 +156,11 @@ def _code_of_other(error: Exception, name: str) -> int:
         return FAILED
     if _say_if_memory(error, name):
         return FAILED
+    if isinstance(error, ImportError):  # a file of the same name, or the middle of an installation
+        from ktclient import hidden
+
+        _say(f"{name}: {hidden.explained(error) or hidden.incomplete(error)}")
+        return USAGE
     raise error
 
 

@@ -20,10 +20,13 @@ LEAVES = {
     "ktclient.times",
     "ktclient.wording",
     "ktclient._version",
+    "ktclient.hidden",
+    "ktclient.programs",
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
     "jobs.quick_dataclass",
+    "jobs.program",
     "server_bundle.errors",
     "server_bundle.package_data",
 }
@@ -92,7 +95,7 @@ MAY_IMPORT = {
     },
     # what has a name that the world outside knows
     "ktclient": {"api"},
-    "ktclient.__main__": {"cli"},
+    "ktclient.__main__": set(),
     "ktclient.work": {"worker", "notify"},
     "jobs.detach": {"jobs.processes"},
     "jobs.logout": {"jobs.system"},

@@ -90,15 +90,25 @@ def _table(now: Overview, room: int | None) -> list[str]:
 def _troubles(state: StateDir, now: Overview) -> list[str]:
     """What keeps queued jobs from starting, with the fix."""
     refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
-    stopped = _of_stopped_runner(state, now)
-    return refused if stopped is None else [*refused, stopped]
+    runner = _of_runner(state, now)
+    return refused if runner is None else [*refused, runner]
 
 
-def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
+def _of_runner(state: StateDir, now: Overview) -> str | None:
+    """One that is stopped, or that cannot start jobs."""
     if all(job.state != "QUEUED" for job in now.jobs):
         return None
     from jobs.runner import start
 
+    trouble = start.runner_trouble(state)
+    if trouble is not None:
+        from ktclient.cli.render import units
+
+        return (
+            f"jobs wait: since {units.local_time(trouble.since)} the runner (process "
+            f"{trouble.pid}) can start neither them nor its successor, and keeps trying: "
+            f"{trouble.reason}"
+        )
     stopped = start.stopped_runner(state)
     if stopped is None:
         return None
