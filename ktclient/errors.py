@@ -5,8 +5,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
-├── NoSuchProfile                   look up the name: ktserver profiles
-├── PlanRefused                     change an option of `ktserver plan`
+├── NoSuchProfile, PlanRefused      look up the name, or change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -15,6 +14,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   │   ├── ConnectionBroke         closed before the whole request was sent
 │   │   ├── ServerSilent            accepts connections but never answers
 │   │   ├── ReplyTooSlow            a short query's reply did not end: fix the network, or the URL
+│   │   ├── UpstreamDown            a gateway answers, but no server behind it: start that
 │   │   └── ProxyRefused            fix the proxy set in the environment
 │   ├── TlsFailed                   fix the certificate, or swap https:// and http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
@@ -42,7 +42,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── ServerHung                  it answers no request: restart it
 │   ├── AbortedByServer             the request was aborted on the server
 │   ├── EmptyAnswer                 the server finished without any text
-│   ├── EmptyStream                 the stream ended without any data
+│   ├── EmptyStream                 the server ended the stream itself, without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol
 │   ├── StreamTooLarge              a stream without line ends, or with far too many bytes or lines
@@ -55,20 +55,19 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── PartRestarted                   inside the worker: the combined answer restarts with its part
 ├── HostTrouble                     the machine of --host: make it reachable, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
-├── NotTold                         a notification failed: it is retried
-├── WorkCancelled                   inside the worker: a cancel was requested
-├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
+├── NotTold, CannotTellYet          a notification failed, and is retried; fix [notify]
+├── WorkCancelled, WorkerStopped    inside the worker: a cancel request; SIGTERM
+├── OutOfMemory                     in a worker: free memory; a new attempt
+│   └── NotEnoughMemory             the same before the request was sent: a job retries for a while
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
-├── ServerInUse                     wait for its jobs, or --force
-├── StillStarting                   wait longer
+├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
-    ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
-    ├── StoreTorn                   -wal or -shm was removed: end the process that is named
-    ├── NotYours                    a file of another user, or you are root there
-    ├── StoreDamaged                not a database, or a broken one: restore a backup
-    └── StoreTooNew                 written by a newer ktjob
+    ├── StoreCopied, StoreLinked    a copy of another queue: read it, or `ktjob adopt`
+    ├── StoreRemoved, StoreTorn     its files were deleted while they were in use
+    ├── StoreDamaged, StoreTooNew   restore a backup; use the newer ktjob
+    └── NotYours                    a file of another user, or you are root there
 """
 
 from __future__ import annotations
@@ -77,16 +76,21 @@ from __future__ import annotations
 # isort: off
 from jobs.errors import (
     AmbiguousId as AmbiguousId,
+    CannotTellYet as CannotTellYet,
     DetachFailed as DetachFailed,
     IllegalTransition as IllegalTransition,
     KtjobError as KtjobError,
     NoSuchJob as NoSuchJob,
+    NotEnoughMemory as NotEnoughMemory,
     NotTold as NotTold,
     NotYours as NotYours,
+    OutOfMemory as OutOfMemory,
     PartFailed as PartFailed,
     PartRestarted as PartRestarted,
     StoreCopied as StoreCopied,
     StoreDamaged as StoreDamaged,
+    StoreLinked as StoreLinked,
+    StoreRemoved as StoreRemoved,
     StoreTooNew as StoreTooNew,
     StoreTorn as StoreTorn,
     StoreUnusable as StoreUnusable,
@@ -132,21 +136,15 @@ class ServerUnreachable(NoServer):
     cause = "server_unreachable"
 
 
-class ConnectionRefused(ServerUnreachable):
-    """Nothing listens at the address."""
-
+class ConnectionRefused(ServerUnreachable):  # nothing listens at the address
     cause = "connection_refused"
 
 
-class HostUnknown(ServerUnreachable):
-    """The host name does not resolve."""
-
+class HostUnknown(ServerUnreachable):  # the host name does not resolve
     cause = "dns_failure"
 
 
-class HostUnreachable(ServerUnreachable):
-    """There is no route to the host, or it does not respond."""
-
+class HostUnreachable(ServerUnreachable):  # no route to the host, or it does not respond
     cause = "host_unreachable"
 
 
@@ -168,6 +166,14 @@ class ReplyTooSlow(ServerUnreachable):
     cause = "reply_too_slow"
 
 
+class UpstreamDown(ServerUnreachable):
+    """A gateway, proxy or tunnel answers, but does not reach the server behind it. `is_certain`:
+    False if the server may have had the request, and died."""
+
+    cause = "upstream_down"
+    is_certain = True
+
+
 class ProxyRefused(ServerUnreachable):
     """The proxy set in the environment does not reach the server."""
 
@@ -180,9 +186,7 @@ class TlsFailed(NoServer):
     cause = "tls_error"
 
 
-class DoesNotFit(KtjobError):
-    """Document, question and answer together exceed what the server can hold."""
-
+class DoesNotFit(KtjobError):  # document, question and answer exceed what the server can hold
     cause = "does_not_fit"
 
 
@@ -192,9 +196,7 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
-class ServerBusy(RequestFailed):
-    """The server is starting, draining or full, and has computed nothing."""
-
+class ServerBusy(RequestFailed):  # starting, draining or full; nothing was computed
     cause = "server_busy"
 
 
@@ -323,7 +325,7 @@ class DeadlineExceeded(RequestFailed):
     cause = "deadline_exceeded"
 
 
-NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut)
+NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut, NotEnoughMemory)
 """Safe to retry at any time: no server has computed anything for these."""
 
 
@@ -368,8 +370,5 @@ class NotFinished(KtjobError):
     cause = "not_finished"
 
 
-__all__ = sorted(
-    name
-    for name, kind in globals().items()
-    if isinstance(kind, type) and issubclass(kind, KtjobError)
-)
+_found = {name: kind for name, kind in globals().items() if isinstance(kind, type)}
+__all__ = sorted(name for name, kind in _found.items() if issubclass(kind, KtjobError))

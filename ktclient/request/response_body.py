@@ -25,7 +25,8 @@ def bound(response: httpx2.Response, wire: Wire, limits: StreamBounds) -> None:
     source, pieces = response.stream, _decompressed(response)
     kind = response.headers.get("content-type", "")
     if response.status_code == 200 and kind.lower().startswith(EVENT_STREAM):
-        response.stream = Pieces(_within(ErrorLines(pieces), limits), source)
+        lines = ErrorLines(pieces)
+        response.stream = Pieces(_within(lines, limits), source, lines)
         return
     # Without its charset: Python has codecs that decode no text, or take very long.
     response.headers["content-type"] = kind.partition(";")[0]
@@ -56,10 +57,16 @@ def _within(pieces: Iterable[bytes], limits: StreamBounds) -> Iterator[bytes]:
 
 
 class Pieces(httpx2.SyncByteStream):
-    """A body that is made of another one, `source`, which is closed with it."""
+    """A body that is made of another one, `source`, which is closed with it; `lines` is the event
+    stream, if it is one."""
 
-    def __init__(self, pieces: Iterator[bytes], source: httpx2.SyncByteStream) -> None:
-        self._pieces, self._source = pieces, source
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        source: httpx2.SyncByteStream,
+        lines: ErrorLines | None = None,
+    ) -> None:
+        self._pieces, self._source, self.lines = pieces, source, lines
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
@@ -75,10 +82,17 @@ class ErrorLines:
 
     def __init__(self, stream: Iterable[bytes]) -> None:
         self._stream = stream
+        self._tail = b"\n"
+
+    @property
+    def has_end_mark(self) -> bool:
+        """Whether `data: [DONE]` has arrived: the server itself ended the stream."""
+        return any(mark in self._tail for mark in _END_MARKS)
 
     def __iter__(self) -> Iterator[bytes]:
         last, held = b"\n", b""
         for piece in self._stream:
+            self._tail = (self._tail + piece)[-_TAIL_BYTES:]
             text = (last + held + piece).replace(_ERROR_LINE, _DATA_LINE)
             # Hold back bytes that may begin an error line; its "\n" has been passed on.
             starts = (size for size in range(len(_ERROR_LINE) - 1, 1, -1))
@@ -92,3 +106,11 @@ class ErrorLines:
 
 
 _ERROR_LINE, _DATA_LINE = b"\nerror: ", b"\ndata: "
+_END_MARKS = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]")
+_TAIL_BYTES = 64
+
+
+def has_end_mark(response: httpx2.Response) -> bool:
+    """Whether a server has ended its event stream itself; False also if that is not known."""
+    lines = response.stream.lines if isinstance(response.stream, Pieces) else None
+    return lines is not None and lines.has_end_mark

@@ -22,7 +22,7 @@ from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from jobs.errors import KtjobError
 from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
-from ktclient.request import connection, error_bodies, error_mapping
+from ktclient.request import connection, error_bodies, error_mapping, response_body
 from ktclient.request.events import Completed as Completed
 from ktclient.request.events import Prefilled as Prefilled
 from ktclient.request.events import Quiet as Quiet
@@ -263,4 +263,4 @@ class _Exchange:
         except openai.APIConnectionError:
             if not self._reader.has_ended:
                 raise
-        return self._reader.end()
+        return self._reader.end(is_marked=response_body.has_end_mark(chunks.response))

@@ -9,7 +9,7 @@ import httpx2
 
 from ktclient.errors import BadSetting
 from ktclient.prompts.generation import template_kwargs
-from ktclient.request import connection, liveness
+from ktclient.request import bounds, connection, liveness
 from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import Dialect, ServerFacts
 
@@ -87,6 +87,17 @@ def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
         return None
 
 
+def is_full(facts: ServerFacts, api_key: str | None) -> bool:
+    """Whether the server's own figures say that its queue accepts no more; False if unknown."""
+    if facts.dialect != sglang.NAME:
+        return False
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            return sglang.is_full(client, facts.url)
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
     """Ask the server to stop a request. False if it has no abort endpoint, or did not answer."""
     try:
@@ -105,6 +116,8 @@ def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch
         with connection.probe_client(api_key, facts.url, liveness.ANSWER_SECONDS, watch) as client:
             client.get(url)
             return True
+    except bounds.TooLarge:
+        return True
     except (httpx2.HTTPError, OSError, ValueError, BadSetting):
         return False
     finally:

@@ -15,6 +15,7 @@ from ktclient.errors import (
     HostUnknown,
     Redirected,
     ReplyTooLarge,
+    UpstreamDown,
     WrongAddress,
 )
 from ktclient.servers.dialects.dialect import ServerFacts
@@ -65,6 +66,8 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
                 why = f"it answers on port {port}"
                 here = settings.of_url(f"http://127.0.0.1:{port}")
                 return _external(settings, here, model, why)
+            except UpstreamDown:
+                raise  # it is a server's gateway: not a reason to take the embedded one
             except (NoServer, WrongAddress, ReplyTooLarge, Redirected):
                 continue  # something else listens there
     from ktclient.servers import starting
