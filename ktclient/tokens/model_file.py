@@ -23,7 +23,7 @@ def read(path: Path, most: int) -> bytes:
         _check(path, os.fstat(file.fileno()), most)
         content = file.read(most + 1)
     if content is None or len(content) > most:  # such as files in /proc, which state no size
-        raise OSError(f"{path} has more than {most:,} bytes, or cannot be read at once")
+        raise OSError(f"{path} has more than {most:,} bytes, or is not ready to be read")
     return content
 
 

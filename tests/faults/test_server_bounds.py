@@ -109,7 +109,6 @@ STREAMS: dict[str, tuple[Shape, str]] = {
 }
 
 
-@pytest.mark.promise
 @pytest.mark.parametrize("shape", STREAMS)
 def test_a_stream_without_end_is_ended_and_its_text_kept(
     state: StateDir, server: TooMuch, low: None, shape: str
@@ -122,6 +121,7 @@ def test_a_stream_without_end_is_ended_and_its_text_kept(
     assert server.asked.count(CHAT) == 1 and server.aborted == rids_of(state, job)
 
 
+@pytest.mark.promise
 def test_headers_without_end_are_no_answer(state: StateDir, server: TooMuch, low: None) -> None:
     """Each is harmless; httpcore reads them for ever."""
     server.shapes[CHAT] = lambda: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 9)
@@ -286,6 +286,7 @@ OBJECTS = {
 }
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("shape", OBJECTS)
 def test_an_event_of_many_objects_does_not_fill_the_memory(
     state: StateDir, server: TooMuch, peaks: Path, shape: str

@@ -45,7 +45,7 @@ OVERPOOL = (
 """Whole, as recorded (sglang 0.5.17, overpool_one): looks like success to a careless client."""
 EVENTS = "text/event-stream; charset=utf-8"
 TOO_LONG = "the request exceeds the available context size"
-NESTED = "[" * 99_999
+NESTED = "[" * 9_999
 JSON, HTML = "application/json", "text/html"
 
 
