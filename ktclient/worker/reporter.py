@@ -18,6 +18,10 @@ from ktclient.request.stream import StreamEvent
 from ktclient.servers.watcher import GaugeWatcher
 
 WRITE_SECONDS = 2.0
+SAMPLE_SECONDS = 0.05
+MOST_SAMPLES = 1000
+"""Two samples of a prefill's progress are at least so many seconds apart, and at least such a part
+of the time since it was sent."""
 STALL_SECONDS = 600.0
 """A request without a step for this long makes no progress. Longer than a decode stalls during
 another request's prefill: 5 min 19 s seen (sglang #32549)."""
@@ -45,6 +49,7 @@ class Reporter:
         self.sent_at: float | None = None
         self._stepped_at = float("-inf")
         self._read = 0
+        self._sampled, self._sampled_at = -1, float("-inf")
 
     @property
     def phase(self) -> str:
@@ -75,7 +80,9 @@ class Reporter:
             self._prefill.sent(self.sent_at)
             self._enter(phases.WAITING)
         elif isinstance(event, Prefilled):
-            self._prefill.told(event.done, event.total, time.monotonic())
+            if not self._is_sample(event, now := time.monotonic()):
+                return
+            self._prefill.told(event.done, event.total, now)
         elif isinstance(event, Text):
             self._text(event)
         elif isinstance(event, Completed):
@@ -87,6 +94,16 @@ class Reporter:
             self._enter(self._phase_before)
         if self._first_at is None:
             self._follow_prefill()
+
+    def _is_sample(self, event: Prefilled, now: float) -> bool:
+        """Whether to use this report. To fit a model to all of a server that reports every token
+        would take longer than its prefill; the first report of the end is always used."""
+        gap = max(SAMPLE_SECONDS, self.seconds_since_sent() / MOST_SAMPLES)
+        is_first_end = event.done >= event.total > self._sampled
+        if now - self._sampled_at < gap and not is_first_end:
+            return False
+        self._sampled, self._sampled_at = event.done, now
+        return True
 
     def _follow_prefill(self) -> None:
         now = time.monotonic()

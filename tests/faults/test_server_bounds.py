@@ -4,6 +4,7 @@ bounds are lowered where their size does not matter, and of full size where memo
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -230,6 +231,14 @@ def test_other_queries_may_go_wrong_in_any_way(
     assert {"/server_info", "/metrics"} <= set(server.asked)
 
 
+def growing() -> Iterator[bytes]:
+    """Progress of a prefill, a token at a time."""
+    yield too_much.head()
+    for done in itertools.count():
+        report = {"choices": [], "prompt_progress": {"processed": done, "total": 10**9}}
+        yield b"data: %s\n\n" % json.dumps(report).encode()
+
+
 EMOJI = event("x" * 3_000 + "\N{GRINNING FACE}")
 DICTS = b'{"":0},' * 9_000
 FULL: dict[str, tuple[str, Shape, str]] = {
@@ -243,6 +252,7 @@ FULL: dict[str, tuple[str, Shape, str]] = {
     "an answer": (CHAT, too_much.streaming(WORD, then=EMOJI), "answer_too_long"),
     "an answer by a schema": (CHAT, too_much.streaming(WORD, then=EMOJI), "answer_too_long"),
     "letters": (CHAT, too_much.streaming(WORD, then=event("xy")), "stream_too_large"),
+    "progress": (CHAT, growing, "stream_too_large"),
     "an error": (
         CHAT,
         too_much.compressed("text/plain", REFUSED, b" " * BLOCK, 400),
@@ -271,7 +281,8 @@ def test_no_answer_fills_the_memory(
     path, server.shapes[path], cause = FULL[shape]
     server.sane_models = 1
     schema = {"schema": {"type": "object"}} if shape == "an answer by a schema" else {}
-    job, _ = run(server, max_tokens=100_000, **schema)
+    max_tokens = 1 if shape in ("letters", "progress") else 100_000
+    job, _ = run(server, max_tokens=max_tokens, **schema)
     assert job.status().cause == cause
     assert peak_mb(peaks) <= MOST_MB
 
