@@ -163,11 +163,22 @@ def warm_up(schema: str) -> None:
         violations("null", schema)
 
 
+_MOST_CHARACTERS = 4 << 20
+_MOST_BRACKETS = 100_000
+"""Of an answer that is validated: an object of two characters takes up to 230 bytes in memory. The
+whole answer of a million tokens has about four million characters."""
+
+
 def violations(answer: str, schema: str) -> str | None:
     """How an answer violates the schema, as text; None if it follows it."""
     import jsonschema
     import referencing
 
+    if len(answer) > _MOST_CHARACTERS or answer.count("{") + answer.count("[") > _MOST_BRACKETS:
+        return (
+            f"the answer was not validated against the schema: it has more than {_MOST_BRACKETS:,} "
+            f"objects and lists, or more than {_MOST_CHARACTERS:,} characters"
+        )
     try:
         value = data(answer)
     except NotJson as error:
@@ -185,8 +196,11 @@ def violations(answer: str, schema: str) -> str | None:
 
 def _in_words(error: object) -> str:
     message, path = getattr(error, "message", ""), getattr(error, "json_path", "$")
-    words = message if len(message) <= 200 else f"{message[:200]} …"
-    return words if path == "$" else f"{words} (at {path})"
+    return _short(message) if path == "$" else f"{_short(message)} (at {_short(path)})"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]} …"
 
 
 def _no_constant(name: str) -> object:

@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import itertools
 import json
-import socket
 import socketserver
 import threading
 import time
@@ -165,8 +164,3 @@ def serving() -> Iterator[TooMuch]:
             server.closing.set()
             server.shutdown()
             thread.join()
-
-
-def never_read(connection: socket.socket) -> None:
-    """For a client that should not be there."""
-    connection.close()

@@ -133,3 +133,17 @@ def test_the_task_carries_it() -> None:
     assert tasks.response_format(Task(Kind.SUMMARIZE)) is None
     with pytest.raises(BadInput, match="--together"):
         tasks.with_schema((Task(Kind.ASK, "1. a\n2. b", ("a", "b")),), schema)
+
+
+def test_what_is_said_of_an_answer_is_short() -> None:
+    """It is stored with the job; the names of its fields are the model's."""
+    schema = validate({"additionalProperties": {"type": "number"}})
+    said = violations(json.dumps({"k" * 90_000: "v" * 90_000}), schema)
+    assert said is not None and len(said) < 600
+
+
+@pytest.mark.parametrize(
+    "answer", ["[" + "{}," * 100_000 + "{}]", '"' + "x" * 4_200_000 + '"'], ids=["objects", "text"]
+)
+def test_an_answer_that_would_fill_the_memory_is_not_validated(answer: str) -> None:
+    assert "was not validated" in (violations(answer, validate({"type": "object"})) or "")

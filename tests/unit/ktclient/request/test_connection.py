@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import ssl
 import threading
@@ -13,12 +12,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ktclient import urls
 from ktclient.errors import TlsFailed
-from ktclient.request import connection, response_body, stream
+from ktclient.request import connection, stream
 from ktclient.request.stream import LongRequest
 
 pytestmark = pytest.mark.each_python
@@ -355,16 +352,3 @@ def test_the_key_goes_into_a_header_when_there_is_one(server: Listening) -> None
         None,
         None,
     ]
-
-
-@given(st.lists(st.sampled_from(["error: ", "data: ", "\n", "e", "err", "x\n"])), st.data())
-def test_error_lines_are_heard_wherever_they_are_cut(parts: list[str], data: st.DataObject) -> None:
-    """Each piece of a stream may end anywhere; nothing else is changed, and no line is held back
-    but one that may be such."""
-    told = "".join(parts).encode()
-    wanted = re.sub(rb"^error: ", b"data: ", told, flags=re.MULTILINE)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(told)))))
-    pieces = [told[a:b] for a, b in zip([0, *cuts], [*cuts, len(told)], strict=True)]
-    assert b"".join(response_body.ErrorLines(pieces)) == wanted
-    heard = iter(response_body.ErrorLines([b"data: 1\n\n", b"more"]))
-    assert next(heard) == b"data: 1\n\n"

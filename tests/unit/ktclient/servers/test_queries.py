@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.tiny_server import Tiny
 
+from ktclient.request import bounds
 from ktclient.servers import queries
 from ktclient.servers.dialects.dialect import ServerFacts
 
@@ -152,3 +153,17 @@ def test_nobody_there_is_no_sign_of_life() -> None:
     with Tiny() as gone:
         facts = gone.facts("sglang")
     assert not queries.is_responding(facts, None, lambda sock: None)
+
+
+def test_a_server_that_says_too_much_is_alive(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request to it is not given up as hung."""
+    monkeypatch.setattr(bounds, "REPLY_BYTES", 1_000)
+    tiny.say("/model_info", b"x" * 1_001)
+    assert queries.is_responding(tiny.facts("sglang"), None, lambda sock: None)
+    assert queries.model_folder(tiny.facts("sglang"), None) is None
+
+
+@pytest.mark.parametrize("count", [-1, 10**400, 1.5, "7", None])
+def test_a_count_that_is_none_is_not_believed(tiny: Tiny, count: object) -> None:
+    tiny.say("/tokenize", {"count": count})
+    assert queries.count(tiny.facts("sglang"), None, "text") is None
