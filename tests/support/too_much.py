@@ -48,12 +48,12 @@ def streaming(*pieces: bytes, then: bytes = b"") -> Shape:
 def replying(body: bytes, then: bytes = b"", kind: str = "application/json", **more: str) -> Shape:
     """Any other response, in the same way."""
     endless = itertools.repeat(then) if then else ()
-    return lambda: itertools.chain([head(kind, **more), body], endless)
+    return lambda: itertools.chain([head(kind, **more) + body], endless)
 
 
 def failing(status: int, body: bytes, then: bytes = b"") -> Shape:
     endless = itertools.repeat(then) if then else ()
-    return lambda: itertools.chain([head("application/json", status), body], endless)
+    return lambda: itertools.chain([head("application/json", status) + body], endless)
 
 
 def compressed(kind: str, begin: bytes, then: bytes, status: int = 200) -> Shape:
@@ -61,8 +61,8 @@ def compressed(kind: str, begin: bytes, then: bytes, status: int = 200) -> Shape
 
     def shape() -> Iterator[bytes]:
         packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-        yield head(kind, status, content_encoding="gzip")
-        yield packer.compress(begin)
+        begun = packer.compress(begin) + packer.flush(zlib.Z_SYNC_FLUSH)
+        yield head(kind, status, content_encoding="gzip") + begun
         while True:
             yield packer.compress(then) + packer.flush(zlib.Z_SYNC_FLUSH)
 
