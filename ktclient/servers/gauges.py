@@ -21,7 +21,7 @@ from ktclient.servers.dialects.dialect import ServerFacts
 
 METRICS = "metrics"
 LOADS = "loads"
-_SAMPLE = re.compile(r"^sglang:(\w+)\{([^}]*)\} (\S+)$", re.MULTILINE)
+_SAMPLE = re.compile(r"^sglang:(\w+)\{([^}\n]*)\} (\S+)$", re.MULTILINE)
 _RANK = re.compile(r'dp_rank="(\d+)"')
 _PREFILL = 'mode="prefill_compute"'
 

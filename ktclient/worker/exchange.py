@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from jobs.errors import KtjobError, WorkCancelled
+from jobs.errors import KtjobError, WorkCancelled, WorkerStopped
 from jobs.system import no_memory
+from jobs.worker import bounded_call
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     BadGateway,
@@ -243,10 +244,29 @@ def _stream_to_reporter(
 
 def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]) -> None:
     """Record how a complete answer violates its schema; the answer is kept anyway."""
-    wrong = answer_schema.violations("".join(answer), schema) if schema else None
-    if wrong is not None:
+    wrong = _violations(attempt, schema, "".join(answer)) if schema else ""
+    if wrong:
         attempt.log_event("not by the schema", reason=wrong)
         attempt.record_metrics(schema_mismatch=wrong)
+
+
+def _violations(attempt: RunningAttempt, schema: str, answer: str) -> str:
+    """How an answer violates its schema; empty if it follows it. A pattern in a schema may take
+    hours on some answers, so the time is limited. The answer is whole, so neither a cancel nor a
+    stop changes how the job ends: they only end this check."""
+
+    def beat() -> None:
+        try:
+            is_wanted = attempt.heartbeat()
+        except WorkerStopped as error:
+            raise bounded_call.TookTooLong(str(error)) from error
+        if not is_wanted:
+            raise bounded_call.TookTooLong("the job was cancelled meanwhile")
+
+    try:
+        return bounded_call.call(lambda: answer_schema.violations(answer, schema) or "", beat)
+    except (bounded_call.TookTooLong, OSError) as error:
+        return f"the answer could not be validated against the schema: {error}"
 
 
 def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> History:
