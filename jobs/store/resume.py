@@ -19,8 +19,9 @@ from jobs.store.store import Store
 class Heritage:
     """Which parts of an earlier job move to its successor."""
 
-    documents: Mapping[str, str]
-    """Part name -> SHA-256 of its document. A part with another document does not move."""
+    documents: Mapping[str, frozenset[str]]
+    """Part name -> SHA-256 of its document, in each form in which it may have been stored. A part
+    with another document does not move."""
     outcomes: frozenset[str]
     """Only parts with one of these outcomes move."""
 
@@ -66,6 +67,6 @@ class Successions(Store):
     def _hand_over(self, old: Job, new_id: str, heritage: Heritage) -> None:
         for part in self.parts(old.id):
             outcome = part.outcome.value if part.outcome else ""
-            is_same = heritage.documents.get(part.part or "") == part.document
+            is_same = part.document in heritage.documents.get(part.part or "", frozenset())
             if is_same and outcome in heritage.outcomes:
                 self._run("hand_on_part", id=part.id, new=new_id)

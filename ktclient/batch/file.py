@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from ktclient import wording
 from ktclient.documents import document as documents
+from ktclient.documents import turn_marks
 from ktclient.errors import DocumentUnusable
 from ktclient.request import body as request_body
 from ktclient.request.body import Body
@@ -35,9 +36,14 @@ class Line:
     number: int
     custom_id: str
     body: bytes = field(repr=False)
-    """The request body to send, as `body.Body.to_bytes` writes it."""
-    marks: int = 0
-    """How many chat-template marks in it were neutralised."""
+    """The request body as written, by `body.Body.to_bytes`. What is sent has no turn marks."""
+
+    @property
+    def body_before(self) -> bytes:
+        """The body as earlier versions stored it, in an unfinished batch for example."""
+        if turn_marks.is_as_before(self.body.decode()):
+            return self.body
+        return Body.from_bytes(self.body).as_before().to_bytes()
 
 
 def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
@@ -121,9 +127,8 @@ def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
     wrong += request_body.problems(body)
     if wrong:
         return wrong
-    clean, marks = Body(body).neutralised()
     try:
-        return Line(number, found["custom_id"], clean.to_bytes(), marks)
+        return Line(number, found["custom_id"], Body(body).to_bytes())
     except UnicodeEncodeError:
         return ["the body contains a lone surrogate"]
     except ValueError:

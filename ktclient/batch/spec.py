@@ -136,7 +136,16 @@ def mark(results: str) -> str:
 
 def digest(requests: Iterable[Request | Line]) -> str:
     """A hash of the requests: custom_ids and bodies, in order."""
+    return _digest((request.custom_id, request.body) for request in requests)
+
+
+def digest_before(lines: Iterable[Line]) -> str:
+    """The same as earlier versions stored it."""
+    return _digest((line.custom_id, line.body_before) for line in lines)
+
+
+def _digest(bodies: Iterable[tuple[str, bytes]]) -> str:
     found = hashlib.sha256()
-    for request in requests:
-        found.update(json.dumps(request.custom_id).encode() + b"\n" + request.body + b"\n")
+    for custom_id, body in bodies:
+        found.update(json.dumps(custom_id).encode() + b"\n" + body + b"\n")
     return found.hexdigest()

@@ -65,6 +65,24 @@ def model_folder(facts: ServerFacts, api_key: str | None) -> str | None:
     return folder if isinstance(folder, str) and folder and "\0" not in folder else None
 
 
+_OF_MODEL = {sglang.NAME: "/model_info", llamacpp.NAME: "/props"}
+"""What a server says of its model, without asking the scheduler."""
+
+
+def model_told(facts: ServerFacts, api_key: str | None) -> dict[str, object] | None:
+    """What the server says of its model: sglang its folders and architectures, llama.cpp its file
+    and chat template. Empty if this kind of server says nothing, None if it does not answer now."""
+    path = _OF_MODEL.get(facts.dialect)
+    if path is None:
+        return {}
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            told = client.get(f"{facts.url}{path}", timeout=FOLDER_SECONDS).json()
+    except (httpx2.HTTPError, ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else {}
+
+
 def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
     """Whether the server computes nothing for any client now. None if unknown; a server that does
     not listen computes nothing."""
