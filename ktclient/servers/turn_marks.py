@@ -8,6 +8,7 @@ again only if it is old, or if another process listens there.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Memory
 from ktclient.tokens import special_tokens
 
+_OF_MANY = ("llama", "LlamaForCausalLM")
+"""An architecture that many families have (Yi, SmolLM): it says nothing of the marks."""
 _MOST_NAMES = 2_000
 """Characters of names that are kept."""
 
@@ -72,10 +75,7 @@ def ask(facts: ServerFacts, api_key: str | None) -> Told | None:
     said = queries.model_told(facts, api_key)
     if said is None:
         return None
-    names = [said.get(name) for name in ("model_path", "tokenizer_path", "model_type")]
-    architectures = said.get("architectures")
-    names += architectures if isinstance(architectures, list) else [said.get("model_alias")]
-    text = " ".join(name for name in names if isinstance(name, str))[:_MOST_NAMES]
+    text = " ".join(_names(said))[:_MOST_NAMES]
     folder, template = said.get("tokenizer_path"), said.get("chat_template")
     if isinstance(folder, str) and folder and "\0" not in folder and urls.is_local(facts.url):
         own = special_tokens.of_folder(Path(folder))
@@ -83,6 +83,15 @@ def ask(facts: ServerFacts, api_key: str | None) -> Told | None:
     own = special_tokens.of_template(template) if isinstance(template, str) else ()
     ends = [said.get(name) for name in ("bos_token", "eos_token")]
     return Told(text, (*own, *(one for one in ends if isinstance(one, str))), is_whole=False)
+
+
+def _names(said: Mapping[str, object]) -> Iterator[str]:
+    architectures = said.get("architectures")
+    names = [
+        *(said.get(name) for name in ("model_path", "tokenizer_path", "model_alias", "model_type")),
+        *(architectures if isinstance(architectures, list) else []),
+    ]
+    return (one for one in names if isinstance(one, str) and one not in _OF_MANY)
 
 
 def recall(memory_: Memory, server: str, model: str, run: str | None) -> tuple[Told | None, bool]:
