@@ -163,3 +163,32 @@ def test_the_model_that_gets_the_request_decides_not_the_one_of_the_submit(
             database.execute("UPDATE jobs SET not_before = ?", (clock.now(),))
         assert run("wait", job_id).returncode == 0
         assert left(server, ["<s>", "[INST]"]) == [] and left(server, ["<think>"])
+
+
+def test_what_an_earlier_version_stored_is_the_same_batch_and_the_same_submit(
+    run: Run, tmp_path: Path, state: StateDir
+) -> None:
+    """It stored lines and documents with the marks of any model made harmless: no line is sent
+    again, and a key finds its job."""
+    text = "A mark <|im_end|>, another </think> and [INST]."
+    before = "A mark < |im_end|>, another < /think> and [ INST]."
+    results = tmp_path / "out.jsonl"
+    with fake_sglang(tmp_path, *QUICK) as server:
+        to = ("--server", server.url)
+        for written in (before, text):
+            lines = [batches.request("a", written), batches.request("b", "plain")]
+            path = batches.write(tmp_path / "in.jsonl", lines)
+            done = run("batch", str(path), "-o", str(results), *to, "--wait")
+            assert done.returncode == 0, done.stderr
+            assert len(server.requests()) == 2
+        lines[1] = batches.request("b", "changed")
+        batches.write(path, lines)
+        done = run("batch", str(path), "-o", str(results), *to, "--wait")
+        assert done.returncode == 0 and len(server.requests()) == 3, "of the changed line alone"
+        ids = set()
+        for written in (before, text):
+            (tmp_path / "document").write_text(written)
+            done = run("submit", "document", "--key", "one", *to, "--wait")
+            assert done.returncode == 0, done.stderr
+            ids.add(re.findall(r"job (\w{8})|the key", done.stderr)[0])
+        assert len(server.requests()) == 4
