@@ -145,6 +145,7 @@ def test_no_mark_reaches_the_server_from_a_part_or_from_the_answer_of_a_part(
     assert isinstance(figures["turn_marks"], int) and figures["turn_marks"] >= 9 * len(ALL)
 
 
+@pytest.mark.promise
 def test_the_model_that_gets_the_request_decides_not_the_one_of_the_submit(
     run: Run, tmp_path: Path, state: StateDir
 ) -> None:
