@@ -149,6 +149,13 @@ def of_model(names: str = "", own: tuple[str, ...] = (), *, is_whole: bool = Fal
     return TurnMarks(_compiled([*anywhere, *own, *(mark for one in its for mark in one.here)]))
 
 
+def doubtful() -> tuple[str, ...]:
+    """The marks of all families that ordinary text may contain, each once; with a number for each
+    that is numbered."""
+    marks = (mark.replace(_NUMBER, "1") for one in families() for mark in one.here)
+    return tuple(sorted(set(marks)))
+
+
 def is_usable(mark: str) -> bool:
     """Whether a token of a model's own list can be a turn mark: not a blank, not a word, and not so
     short that ordinary text is full of it."""

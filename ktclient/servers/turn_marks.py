@@ -1,5 +1,6 @@
 """The turn marks of the model that a server runs: by its tokenizer's own list, where its files are
-on this machine; else by what the server says of its model; else by the model's name.
+on this machine; else by what the server says of its model and its tokens (llama.cpp); else by the
+model's name.
 
 What was found is remembered with the server's other facts, per server and model: a worker asks
 again only if it is old, or if another process listens there.
@@ -82,7 +83,9 @@ def ask(facts: ServerFacts, api_key: str | None) -> Told | None:
         return Told(text, own, is_whole=bool(own))
     own = special_tokens.of_template(template) if isinstance(template, str) else ()
     ends = [said.get(name) for name in ("bos_token", "eos_token")]
-    return Told(text, (*own, *(one for one in ends if isinstance(one, str))), is_whole=False)
+    own += tuple(one for one in ends if isinstance(one, str))
+    known = queries.tokens_among(facts, api_key, turn_marks.doubtful())
+    return Told(text, (*own, *sorted(known or ())), is_whole=known is not None)
 
 
 def _names(said: Mapping[str, object]) -> Iterator[str]:

@@ -98,7 +98,10 @@ def test_a_mark_that_was_made_harmless_is_no_mark_to_the_real_engine(
     """Each special token of its model is one token to llama.cpp wherever it stands, and none once
     it was made harmless."""
     facts = probe.probe(running.url, None)
-    marks = turn_marks.of(turn_marks.ask(facts, None), facts.model)
+    told = turn_marks.ask(facts, None)
+    assert told is not None and told.is_whole and "<filename>" in told.own
+    assert not {"<s>", "[INST]", "<think>"}.intersection(told.own), "it has none of these"
+    marks = turn_marks.of(told, "a name that says nothing")
     gathered = package_data.read(GATHERED)["of"]
     (its,) = (one["marks"] for one in gathered if one["model"] == facts.model)
 
@@ -113,6 +116,7 @@ def test_a_mark_that_was_made_harmless_is_no_mark_to_the_real_engine(
     ids = {ids[0] for ids in special.values()}
     assert len(ids & set(tokens(text))) == len(its)
     assert not ids & set(tokens(marks.harmless(text)))
+    assert marks.harmless("<s> [INST] <mask>") == "<s> [INST] <mask>"
 
 
 def test_down_stops_it_and_a_second_down_finds_nothing(

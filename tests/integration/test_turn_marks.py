@@ -109,7 +109,9 @@ def test_no_mark_reaches_the_server_from_a_batch_and_its_notes_say_so(
         assert [mark for mark in ALL if mark in json.dumps(tools, ensure_ascii=False)] == []
         again = run("batch", str(path), "-o", str(results), "--server", server.url, "--wait")
         assert again.returncode == 0 and len(server.requests()) == 2
+        (job,) = json.loads(run("status", "--json").stdout)
     assert "turn marks in the requests were made harmless" in done.stderr
+    assert job["figures"]["turn_marks"] > 5 * len(ALL)
     assert [batches.said(one) for one in batches.read(results)] == [answer, answer]
 
 
