@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs import clock
 from jobs.errors import StoreUnusable
@@ -77,9 +76,10 @@ def ask(facts: ServerFacts, api_key: str | None) -> Told | None:
     if said is None:
         return None
     text = " ".join(_names(said))[:_MOST_NAMES]
-    folder, template = said.get("tokenizer_path"), said.get("chat_template")
-    if isinstance(folder, str) and folder and "\0" not in folder and urls.is_local(facts.url):
-        own = special_tokens.of_folder(Path(folder))
+    path, template = said.get("tokenizer_path"), said.get("chat_template")
+    if isinstance(path, str) and "\0" not in path and urls.is_local(facts.url):
+        folder = special_tokens.folder_of(path)
+        own = () if folder is None else special_tokens.of_folder(folder)
         return Told(text, own, is_whole=bool(own))
     own = special_tokens.of_template(template) if isinstance(template, str) else ()
     ends = [said.get(name) for name in ("bos_token", "eos_token")]

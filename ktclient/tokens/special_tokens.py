@@ -37,8 +37,25 @@ object ol option p pre q s samp script section select small source span strike s
 summary sup svg table tbody td textarea tfoot th thead title tr tt u ul var video
 """
 """Elements that Gemma's vocabulary has as tokens, or might: they are ordinary text to a model."""
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*)\s*/?>")
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder that a server's `tokenizer_path` names on this machine: a path, or a model of the
+    Hugging Face hub that was downloaded here, by its newest snapshot. None if there is none."""
+    if name.startswith("/"):
+        return Path(name)
+    if not _HUB_NAME.fullmatch(name):
+        return None
+    home = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub")
+    try:
+        snapshots = (cache / f"models--{name.replace('/', '--')}" / "snapshots").iterdir()
+        return max(snapshots, key=lambda one: one.stat().st_mtime, default=None)
+    except OSError:
+        return None
 
 
 def of_folder(folder: Path) -> tuple[str, ...]:

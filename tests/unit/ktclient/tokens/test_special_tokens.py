@@ -102,3 +102,20 @@ def test_only_regular_files_of_a_sane_size_are_read(
     monkeypatch.setattr(special_tokens, "MOST_TOKENS", 2)
     put(tmp_path, "special_tokens_map.json", {"additional_special_tokens": ["<a>", "<b>", "<c>"]})
     assert special_tokens.of_folder(tmp_path) == ("<a>", "<b>")
+
+
+def test_a_model_of_the_hub_is_read_from_where_it_was_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its newest snapshot; nothing else that is no path is one, and never one in this folder."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    older, newer = (tmp_path / "models--org--m-1.5" / "snapshots" / name for name in ("a", "b"))
+    for seconds, folder in enumerate((older, newer)):
+        folder.mkdir(parents=True)
+        os.utime(folder, (seconds, seconds))
+    (tmp_path / "org" / "other").mkdir(parents=True)
+    assert special_tokens.folder_of("org/m-1.5") == newer
+    assert special_tokens.folder_of("/models/m") == Path("/models/m")
+    for name in ("org/other", "", "m", "../m", "org/../m", "a/b/c", "org/m-1.5\n"):
+        assert special_tokens.folder_of(name) is None, name
