@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 
 from ktclient import wording
 from ktclient.documents import document as documents
-from ktclient.documents import turn_marks
 from ktclient.errors import DocumentUnusable
 from ktclient.request import body as request_body
 from ktclient.request.body import Body
@@ -37,13 +36,6 @@ class Line:
     custom_id: str
     body: bytes = field(repr=False)
     """The request body as written, by `body.Body.to_bytes`. What is sent has no turn marks."""
-
-    @property
-    def body_before(self) -> bytes:
-        """The body as earlier versions stored it, in an unfinished batch for example."""
-        if turn_marks.is_as_before(self.body.decode()):
-            return self.body
-        return Body.from_bytes(self.body).as_before().to_bytes()
 
 
 def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ktclient.batch.file import Line
+from ktclient.documents import turn_marks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.request.body import Body
 from ktclient.submission.spec import VERSION, JobSpec
@@ -59,7 +60,7 @@ class Request:
             counted=None if tokens is None else Estimate(*tokens),
         )
 
-    def spec(self, server: str) -> str:
+    def spec(self, server: str, *, has_key: bool) -> str:
         """The spec of its part, as JSON."""
         return JobSpec(
             task=Task(Kind.REQUEST),
@@ -68,6 +69,7 @@ class Request:
             max_tokens=self.max_tokens,
             timeout=self.timeout,
             counted=self.counted,
+            has_key=has_key,
         ).to_json()
 
 
@@ -99,6 +101,8 @@ class BatchSpec:
     """`max_tokens` and `timeout` are the largest of any request."""
     max_attempts: int
     """For each request."""
+    has_key: bool = False
+    """As `JobSpec.has_key`."""
 
     def to_json(self) -> str:
         stored = {
@@ -115,6 +119,7 @@ class BatchSpec:
             "mode": self.mode,
             "lines": self.lines,
             "digest": self.digest,
+            "keyed": self.has_key,
         }
         return json.dumps(stored, ensure_ascii=False)
 
@@ -126,6 +131,7 @@ class BatchSpec:
             **{name: found[name] for name in names},
             timeout=found["timeout"],
             max_attempts=found["max_attempts"],
+            has_key=bool(found.get("keyed")),
         )
 
 
@@ -141,7 +147,24 @@ def digest(requests: Iterable[Request | Line]) -> str:
 
 def digest_before(lines: Iterable[Line]) -> str:
     """The same as earlier versions stored it."""
-    return _digest((line.custom_id, line.body_before) for line in lines)
+    return _digest((line.custom_id, _before(line.body)) for line in lines)
+
+
+def sums(requests: Iterable[Request | Line]) -> dict[str, frozenset[str]]:
+    """custom_id -> SHA-256 of the body, now and as earlier versions stored it: they made marks of
+    any model harmless before they stored a line."""
+    return {
+        request.custom_id: frozenset(
+            hashlib.sha256(body).hexdigest() for body in {request.body, _before(request.body)}
+        )
+        for request in requests
+    }
+
+
+def _before(body: bytes) -> bytes:
+    if turn_marks.is_as_before(body.decode()):
+        return body
+    return Body.from_bytes(body).as_before().to_bytes()
 
 
 def _digest(bodies: Iterable[tuple[str, bytes]]) -> str:

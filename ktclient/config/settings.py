@@ -6,7 +6,7 @@ The only reader of the environment in this package. `docs/reference.md` has the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -85,6 +85,13 @@ class Settings:
         is_named = server.name in self.servers
         return server_key.choose(server, self.environ, self.lent, is_named=is_named)
 
+    def has_key_for(self, url: str) -> bool:
+        """Whether a key is configured for a URL, wherever it is. Reads none."""
+        if url == EMBEDDED:
+            return False
+        server = self.of_url(url)
+        return server.key is not None or bool(self.lent or self.environ.get(server_key.VARIABLE))
+
     def borrowed_key(self, url: str) -> str | None:
         """The same key, if only the environment of this process holds it."""
         if url == EMBEDDED:
@@ -102,19 +109,25 @@ class Settings:
 
 
 def load(
-    environ: Mapping[str, str] = os.environ, text: str | None = None, lent: str | None = None
+    environ: Mapping[str, str] = os.environ,
+    text: str | None = None,
+    lent: str | None = None,
+    needed: Sequence[str] = config_file_module.TABLES,
 ) -> Settings:
     """Read the environment and the configuration file, or `text` in its place. A key that only a
     keyring, another variable or a named server's file holds is read when it is needed. Raises
-    `BadSetting`."""
+    `BadSetting`; if only some tables are `needed`, not for others, nor for a key."""
     file = path(environ)
-    tables = config_file_module.read(file) if text is None else config_file_module.parse(text, file)
+    if text is None:
+        tables = config_file_module.read(file, needed)
+    else:
+        tables = config_file_module.parse(text, file, needed)
     default = config_servers.default(tables["server"], file)
     servers = config_servers.named(tables["servers"], file)
     config_servers.require_alias(default, servers, file)
     settings = Settings(
-        state=StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state")),
-        cache=_folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache"),
+        state=state_dir(environ),
+        cache=cache(environ),
         config_file=file,
         server=environ.get("KTJOB_SERVER") or default.url,
         environ=environ,
@@ -123,9 +136,21 @@ def load(
         tables=tables,
         lent=lent,
     )
-    if default.key is None or default.key.kind == keys.FILE:
+    is_whole = needed == config_file_module.TABLES
+    if is_whole and (default.key is None or default.key.kind == keys.FILE):
         _ = settings.api_key  # report a bad key before any other work
     return settings
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> StateDir:
+    """The state directory, whatever the configuration file says: looking at jobs does not need
+    that. Raises `BadSetting`."""
+    return StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state"))
+
+
+def cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """The cache, likewise. Raises `BadSetting`."""
+    return _folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache")
 
 
 def path(environ: Mapping[str, str] = os.environ) -> Path:

@@ -49,8 +49,7 @@ def folder_of(name: str) -> Path | None:
         return Path(name)
     if not _HUB_NAME.fullmatch(name):
         return None
-    home = os.environ.get("HF_HOME") or str(Path.home() / ".cache" / "huggingface")
-    cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub")
+    cache = Path.home() / ".cache" / "huggingface" / "hub"
     try:
         snapshots = (cache / f"models--{name.replace('/', '--')}" / "snapshots").iterdir()
         return max(snapshots, key=lambda one: one.stat().st_mtime, default=None)

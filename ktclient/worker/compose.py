@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import replace
 
 from jobs.worker.attempt import RunningAttempt
-from ktclient.config import settings as config
 from ktclient.documents import turn_marks
 from ktclient.documents.turn_marks import TurnMarks
 from ktclient.planning import fit
@@ -21,6 +20,7 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.worker.heartbeat import call_in_thread
+from ktclient.worker.job_settings import JobSettings
 
 SURVEY_SECONDS = 2.0
 """How long a server may take to report an unknown pool: a busy one is not waited for, because its
@@ -31,7 +31,7 @@ def request(
     attempt: RunningAttempt,
     facts: ServerFacts,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     *,
     with_schema: bool,
 ) -> LongRequest:
@@ -55,13 +55,13 @@ def _tell(attempt: RunningAttempt, found: Counter[str]) -> None:
 
 
 def _marks(
-    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: JobSettings
 ) -> TurnMarks:
     """The turn marks of the model that gets the request: it may be another one than at submit."""
     run = listening.run_of(facts.url)
     told, is_fresh = servers_turn_marks.recall(attempt, spec.server, facts.model, run)
     if not is_fresh:
-        key = settings.key_for(spec.server)
+        key = settings.api_key
         new = call_in_thread(attempt, lambda: servers_turn_marks.ask(facts, key))
         if new is not None:
             servers_turn_marks.save(attempt, spec.server, facts.model, new, run)
@@ -73,7 +73,7 @@ def _of_task(
     attempt: RunningAttempt,
     facts: ServerFacts,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     marks: TurnMarks,
     found: Counter[str],
 ) -> LongRequest:
@@ -93,7 +93,7 @@ def _of_task(
         max_tokens=spec.max_tokens,
         rid=attempt.rid,
         extras=extras,
-        api_key=settings.key_for(spec.server),
+        api_key=settings.api_key,
         system=system,
     )
 
@@ -102,7 +102,7 @@ def _of_body(
     attempt: RunningAttempt,
     facts: ServerFacts,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     marks: TurnMarks,
     found: Counter[str],
 ) -> LongRequest:
@@ -119,7 +119,7 @@ def _of_body(
         max_tokens=spec.max_tokens,
         rid=attempt.rid,
         extras={**ours, **body.extras(spec.max_tokens)},
-        api_key=settings.key_for(spec.server),
+        api_key=settings.api_key,
         messages=body.messages,
     )
 
@@ -137,13 +137,13 @@ def _check_fit(
     facts: ServerFacts,
     message: str,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     *,
     is_one: bool,
 ) -> None:
     """The last check before the request, against window, pool and page. Counts exactly if submit
     did not and the limit may be close. Raises `DoesNotFit`, `WorkCancelled`."""
-    size, key = spec.counted or estimate.estimate(message), settings.key_for(spec.server)
+    size, key = spec.counted or estimate.estimate(message), settings.api_key
     limits = fit.Limits(facts.window, facts.pool or attempt.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # The remembered facts may be of a server that has been restarted since.

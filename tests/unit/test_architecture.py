@@ -20,10 +20,13 @@ LEAVES = {
     "ktclient.times",
     "ktclient.wording",
     "ktclient._version",
+    "ktclient.hidden",
+    "ktclient.programs",
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
     "jobs.quick_dataclass",
+    "jobs.program",
     "server_bundle.errors",
     "server_bundle.package_data",
 }
@@ -35,7 +38,7 @@ MAY_IMPORT = {
     "jobs.processes": {"jobs.system"},
     "jobs.store": {"jobs.processes", "jobs.system"},
     "jobs.upkeep": {"jobs.store", "jobs.processes"},
-    "jobs.worker": {"jobs.store", "jobs.processes"},
+    "jobs.worker": {"jobs.store", "jobs.processes", "jobs.system"},
     "jobs.runner": {"jobs.worker", "jobs.upkeep", "jobs.store", "jobs.processes", "jobs.system"},
     # server_bundle: sees of jobs only processes and what the system says, never the store
     "server_bundle.plan": {"jobs.system"},
@@ -68,11 +71,11 @@ MAY_IMPORT = {
     },
     "batch": {
         *("submission", "planning", "records", "config", "documents", "prompts", "request"),
-        *("servers", "tokens", "jobs.store", "server_bundle.embedded"),
+        *("servers", "tokens", "jobs.store", "jobs.system", "server_bundle.embedded"),
     },
     "worker": {
         *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
-        *("prompts", "tokens", "config", "documents", "jobs.worker", "jobs.store"),
+        *("prompts", "tokens", "config", "documents", "jobs.worker", "jobs.store", "jobs.system"),
         "server_bundle.embedded",
     },
     "api": {
@@ -92,7 +95,7 @@ MAY_IMPORT = {
     },
     # what has a name that the world outside knows
     "ktclient": {"api"},
-    "ktclient.__main__": {"cli"},
+    "ktclient.__main__": set(),
     "ktclient.work": {"worker", "notify"},
     "jobs.detach": {"jobs.processes"},
     "jobs.logout": {"jobs.system"},

@@ -11,7 +11,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from support import one_connection
 
-from ktclient.batch import file, results
+from ktclient.batch import file, results, spec
 from ktclient.batch.results import Answered
 from ktclient.errors import DocumentUnusable
 from ktclient.request import stream as request_stream
@@ -190,11 +190,13 @@ def test_a_line_is_kept_as_written_and_known_as_earlier_versions_stored_it() -> 
     written = line(body={"messages": messages, "stop": ["<|im_end|>"]})
     (one,) = file.parse(written.encode(), "f")
     assert Body.from_bytes(one.body).fields["messages"] == messages
-    before = Body.from_bytes(one.body_before)
+    before = Body.from_bytes(one.body).as_before()
     assert before.text.startswith("a < |im_start|>\n\n< think>b")
     assert before.fields["messages"][2] == messages[2] and before.fields["stop"] == ["<|im_end|>"]
     (plain,) = file.parse(line().encode(), "f")
-    assert plain.body_before is plain.body
+    assert [len(spec.sums([some])["a"]) for some in (one, plain)] == [2, 1]
+    assert spec.digest([plain]) == spec.digest_before([plain])
+    assert spec.digest([one]) != spec.digest_before([one])
 
 
 def test_a_body_that_is_nested_beyond_measure_is_refused_in_words() -> None:

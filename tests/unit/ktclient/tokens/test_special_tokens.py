@@ -108,9 +108,10 @@ def test_a_model_of_the_hub_is_read_from_where_it_was_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its newest snapshot; nothing else that is no path is one, and never one in this folder."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    older, newer = (tmp_path / "models--org--m-1.5" / "snapshots" / name for name in ("a", "b"))
+    snapshots = tmp_path / ".cache/huggingface/hub/models--org--m-1.5/snapshots"
+    older, newer = snapshots / "a", snapshots / "b"
     for seconds, folder in enumerate((older, newer)):
         folder.mkdir(parents=True)
         os.utime(folder, (seconds, seconds))
