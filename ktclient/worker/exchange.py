@@ -25,7 +25,7 @@ from ktclient.errors import (
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
-from ktclient.prompts import answer_schema, tasks
+from ktclient.prompts import answer_schema
 from ktclient.records import phases
 from ktclient.request import filters, stream
 from ktclient.request.liveness import LivenessProbe
@@ -81,9 +81,7 @@ def run(
     Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a cancel was
     requested.
     """
-    exchange, request = _prepare(attempt, spec, settings, ghosts)
-    if with_schema:
-        request.extras["response_format"] = tasks.response_format(spec.task)
+    exchange, request = _prepare(attempt, spec, settings, ghosts, with_schema=with_schema)
     probe = LivenessProbe(
         functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
     )
@@ -102,11 +100,16 @@ def run(
 
 
 def _prepare(
-    attempt: RunningAttempt, spec: JobSpec, settings: JobSettings, ghosts: GhostPrefills
+    attempt: RunningAttempt,
+    spec: JobSpec,
+    settings: JobSettings,
+    ghosts: GhostPrefills,
+    *,
+    with_schema: bool,
 ) -> tuple[Exchange, LongRequest]:
     """Find the server, compose the request, and wait until no earlier attempt computes there."""
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
-    request = compose.request(attempt, facts, spec, settings)
+    request = compose.request(attempt, facts, spec, settings, with_schema=with_schema)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
