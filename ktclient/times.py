@@ -86,6 +86,8 @@ def _at_clock(said: re.Match[str], now: datetime) -> datetime:
         found = _of_local(datetime.combine(today, at))
     except BadInput:  # it does not exist today: clocks skip it
         return _of_local(datetime.combine(tomorrow, at))
+    if found < now:  # of an hour that occurs twice, the second may be to come
+        found = _of_local(datetime.combine(today, at).replace(fold=1))
     return found if found >= now else _of_local(datetime.combine(tomorrow, at))
 
 

@@ -143,7 +143,7 @@ def is_held(path: Path) -> bool:
     """Whether some process holds the lock now. Raises `NotYours` when the file belongs to another
     user."""
     try:
-        fd = _opened(path)
+        fd = ownership.open_own(path, os.O_RDONLY)  # also on a disk that is read-only now
     except FileNotFoundError:
         return False
     try:

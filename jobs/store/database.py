@@ -101,7 +101,7 @@ class Database:
         another schema. Raises `StoreUnusable`."""
         if not state.has_database():
             return None
-        connection = opening.glance(state.database)
+        connection = opening.glance(state)
         return None if connection is None else cls(connection, state)
 
     @classmethod
@@ -194,6 +194,9 @@ class Database:
             self._place = replace(known, store=store)
             value = json.dumps(self._place.record())
             self._run("set_note", pool=_STORE, name=_PLACE, value=value, at=clock.now())
+        # So that the place can be read before the database is opened (`opening`).
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _note(self, pool: str, name: str) -> object:
         value = self._scalar("note", pool=pool, name=name)

@@ -128,6 +128,14 @@ def linked(path: Path, original: str) -> StoreLinked:
     )
 
 
+def shown_by_fuse(path: Path, original: str) -> StoreLinked:
+    """The error for a database that a FUSE filesystem shows in a second place."""
+    return StoreLinked(
+        f"{path} is on a FUSE filesystem and belongs to {original}: if both are one file, using "
+        "both would lose jobs. Use it there; or copy it to a local disk with `ktjob backup`"
+    )
+
+
 def torn(path: Path, pid: int) -> StoreTorn:
     """The error for a database of which another process uses files that were removed."""
     return StoreTorn(

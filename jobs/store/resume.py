@@ -21,8 +21,9 @@ from jobs.store.rerun import Retries
 class Heritage:
     """Which parts of earlier jobs move to their successor."""
 
-    documents: Mapping[str, str]
-    """Part name -> SHA-256 of its document. A part with another document does not move."""
+    documents: Mapping[str, frozenset[str]]
+    """Part name -> SHA-256 of its document, in each form in which it may have been stored. A part
+    with another document does not move."""
     outcomes: frozenset[str]
     """Only parts with one of these outcomes move."""
 
@@ -103,7 +104,7 @@ class Successions(Retries):
         chosen: dict[str, Any] = {}
         for row in self._all("parts_of_marked", pool=pool, mark=mark):  # oldest first
             name = str(row["part"])
-            if heritage.documents.get(name) != row["document"]:
+            if row["document"] not in heritage.documents.get(name, frozenset()):
                 continue
             known = chosen.get(name)
             is_answered = row["outcome"] == Outcome.SUCCEEDED.value

@@ -8,6 +8,7 @@ from pathlib import Path
 MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs"),
+    *("vboxsf", "prl_fs", "fuse.vmhgfs-fuse", "fuse.juicefs", "fuse.cephfs"),
     *("gpfs", "beegfs", "fuse.sshfs", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse"),
 }
 

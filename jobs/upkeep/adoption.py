@@ -71,7 +71,9 @@ def _refuse_unfinished(original: place.Place, here: StateDir) -> None:
 
 def _unfinished(original: place.Place) -> int:
     """Jobs of the original that have not ended; 0 where it is not there any more."""
-    there = Store.glance(StateDir(Path(original.path).parent))
+    folder = StateDir(Path(original.path).parent)
+    folder.require_in_sight()
+    there = Store.glance(folder)
     if there is None:
         return 0
     with there:

@@ -6,9 +6,8 @@ any job that writes that file, is reused, even if other lines of the file change
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from jobs.errors import PartFailed
@@ -20,6 +19,7 @@ from ktclient.batch import file, result_files
 from ktclient.batch import preflight as batch_preflight
 from ktclient.batch import retry as batch_retry
 from ktclient.batch import spec as batch_spec
+from ktclient.batch.file import Line
 from ktclient.batch.preflight import Batch, Options
 from ktclient.batch.spec import BatchSpec
 from ktclient.config import settings as config
@@ -48,11 +48,13 @@ class StoredBatch:
 
 @dataclass(frozen=True)
 class _Destination:
-    """The files to write, and the requests that they are for."""
+    """The files to write, and the requests that they are for: `digest` of them now, and as earlier
+    versions stored it."""
 
     results: str
     errors: str | None
     digest: str
+    digest_before: str
     retry_failed: bool
 
 
@@ -78,11 +80,17 @@ def enqueue(
     if len({results, errors or "", os.path.realpath(name)}) < 3:
         raise BadInput("the requests, the results and the errors need three different files")
     lines = file.read(name)
-    wish = _Destination(results, errors, batch_spec.digest(lines), options.retry_failed)
+    wish = _Destination(
+        results,
+        errors,
+        batch_spec.digest(lines),
+        batch_spec.digest_before(lines),
+        options.retry_failed,
+    )
     job, batch = _existing(wish, settings), None
     if job is None:
         planned = batch_preflight.prepare(name, lines, options, settings, on_progress)
-        job, is_new = _store(planned, wish, options, settings)
+        job, is_new = _store(planned, lines, wish, options, settings)
         batch = planned if is_new else None
     on_stored(job.id)
     with Store.open(settings.state) as store:
@@ -106,7 +114,11 @@ def _existing(wish: _Destination, settings: config.Settings) -> StoredJob | None
 
 
 def _store(
-    batch: Batch, wish: _Destination, options: Options, settings: config.Settings
+    batch: Batch,
+    lines: Sequence[Line],
+    wish: _Destination,
+    options: Options,
+    settings: config.Settings,
 ) -> tuple[StoredJob, bool]:
     spec = BatchSpec(
         results=wish.results,
@@ -144,15 +156,13 @@ def _store(
             new,
             batch_spec.mark(wish.results),
             capacities,
-            _heritage(batch, wish),
+            _heritage(lines, wish),
             lambda old: _is_it(old, wish),
         )
 
 
-def _heritage(batch: Batch, wish: _Destination) -> Heritage:
-    sums = {
-        request.custom_id: hashlib.sha256(request.body).hexdigest() for request in batch.requests
-    }
+def _heritage(lines: Sequence[Line], wish: _Destination) -> Heritage:
+    sums = batch_spec.sums(lines)
     return Heritage(sums, _ANSWERED if wish.retry_failed else _ANSWERED | _ENDED_ITSELF)
 
 
@@ -160,7 +170,7 @@ def _is_it(old: StoredJob, wish: _Destination) -> bool:
     """Whether the job that wrote this file last has done, or is doing, all of this batch. Raises
     `BadInput` if it is working on other requests."""
     before = BatchSpec.from_json(old.spec)
-    is_same = before.digest == wish.digest and before.errors == wish.errors
+    is_same = before.digest in (wish.digest, wish.digest_before) and before.errors == wish.errors
     if old.status is not Status.FINISHED:
         if is_same and not old.cancel_requested_at:
             return True

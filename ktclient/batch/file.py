@@ -35,9 +35,7 @@ class Line:
     number: int
     custom_id: str
     body: bytes = field(repr=False)
-    """The request body to send, as `body.Body.to_bytes` writes it."""
-    marks: int = 0
-    """How many chat-template marks in it were neutralised."""
+    """The request body as written, by `body.Body.to_bytes`. What is sent has no turn marks."""
 
 
 def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
@@ -121,9 +119,8 @@ def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
     wrong += request_body.problems(body)
     if wrong:
         return wrong
-    clean, marks = Body(body).neutralised()
     try:
-        return Line(number, found["custom_id"], clean.to_bytes(), marks)
+        return Line(number, found["custom_id"], Body(body).to_bytes())
     except UnicodeEncodeError:
         return ["the body contains a lone surrogate"]
     except ValueError:

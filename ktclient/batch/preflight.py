@@ -12,6 +12,7 @@ from ktclient.batch.file import Line
 from ktclient.batch.spec import Request
 from ktclient.config import settings as config
 from ktclient.documents import document as documents
+from ktclient.documents import turn_marks
 from ktclient.errors import DoesNotFit
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time
@@ -86,7 +87,7 @@ def prepare(
     requests = tuple(scale.request(line, naming) for line in lines)
     if scale.too_long:
         raise DoesNotFit(_what_does_not_fit(title_of(name), scale.too_long))
-    notes = [*naming.notes(), *scale.notes(sum(line.marks for line in lines))]
+    notes = [*naming.notes(), *scale.notes()]
     seconds = scale.seconds if scale.belief is not None else None
     return Batch(title_of(name), target, requests, scale.tokens, seconds, scale.by, tuple(notes))
 
@@ -140,9 +141,10 @@ class _Scale:
         self.seconds = 0.0
         self.too_long: list[str] = []
         self._unbounded = self._cut = 0
+        self._marks, self._harmless = forecasts.marks_of(target, settings), Counter[str]()
 
     def request(self, line: Line, naming: _Naming) -> Request:
-        body = Body.from_bytes(line.body)
+        body = Body.from_bytes(line.body).harmless(self._marks, self._harmless)
         most = self._options.answer_limit(body)
         self._unbounded += body.max_tokens is None
         self._cut += most < (body.max_tokens or most)
@@ -177,7 +179,7 @@ class _Scale:
             return prefill_time.LEAST_TIMEOUT_SECONDS
         return prefill_time.timeout(expected)
 
-    def notes(self, marks: int) -> list[str]:
+    def notes(self) -> list[str]:
         notes = []
         bound = self._options.max_tokens or MAX_TOKENS
         if self._unbounded:
@@ -190,9 +192,6 @@ class _Scale:
                 f"{wording.count(self._cut, 'line')} with more than --max-tokens {bound:,}: "
                 "limited to it"
             )
-        if marks:
-            notes.append(
-                f"{wording.count(marks, 'chat-template mark')} in messages "
-                f"{wording.was(marks)} neutralised"
-            )
+        if self._harmless:
+            notes.append(turn_marks.said("the requests", self._harmless))
         return notes

@@ -6,8 +6,6 @@ one, because answers move. So they are looked for in all batches that write this
 
 from __future__ import annotations
 
-import hashlib
-
 from jobs.model import Job as StoredJob
 from jobs.model import Outcome, Status
 from jobs.store.resume import Heritage, Successions
@@ -22,8 +20,7 @@ def retry(store: Successions, old: StoredJob) -> tuple[StoredJob, bool]:
     writes the same results file, and what `Successions.retry_pursued` raises."""
     spec = BatchSpec.from_json(old.spec)
     requests = batch_spec.from_document(store.document(old.document))
-    sums = {request.custom_id: hashlib.sha256(request.body).hexdigest() for request in requests}
-    heritage = Heritage(sums, frozenset({Outcome.SUCCEEDED.value}))
+    heritage = Heritage(batch_spec.sums(requests), frozenset({Outcome.SUCCEEDED.value}))
     mark = batch_spec.mark(spec.results)
     return store.retry_pursued(old.id, mark, heritage, lambda newest: _is_it(newest, spec))
 

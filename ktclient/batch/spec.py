@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ktclient.batch.file import Line
+from ktclient.documents import turn_marks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.request.body import Body
 from ktclient.submission.spec import VERSION, JobSpec
@@ -141,7 +142,33 @@ def mark(results: str) -> str:
 
 def digest(requests: Iterable[Request | Line]) -> str:
     """A hash of the requests: custom_ids and bodies, in order."""
+    return _digest((request.custom_id, request.body) for request in requests)
+
+
+def digest_before(lines: Iterable[Line]) -> str:
+    """The same as earlier versions stored it."""
+    return _digest((line.custom_id, _before(line.body)) for line in lines)
+
+
+def sums(requests: Iterable[Request | Line]) -> dict[str, frozenset[str]]:
+    """custom_id -> SHA-256 of the body, now and as earlier versions stored it: they made marks of
+    any model harmless before they stored a line."""
+    return {
+        request.custom_id: frozenset(
+            hashlib.sha256(body).hexdigest() for body in {request.body, _before(request.body)}
+        )
+        for request in requests
+    }
+
+
+def _before(body: bytes) -> bytes:
+    if turn_marks.is_as_before(body.decode()):
+        return body
+    return Body.from_bytes(body).as_before().to_bytes()
+
+
+def _digest(bodies: Iterable[tuple[str, bytes]]) -> str:
     found = hashlib.sha256()
-    for request in requests:
-        found.update(json.dumps(request.custom_id).encode() + b"\n" + request.body + b"\n")
+    for custom_id, body in bodies:
+        found.update(json.dumps(custom_id).encode() + b"\n" + body + b"\n")
     return found.hexdigest()

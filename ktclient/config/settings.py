@@ -171,8 +171,18 @@ def default_host(environ: Mapping[str, str] = os.environ) -> str | None:
 def user_units(environ: Mapping[str, str] = os.environ) -> Path:
     """Where systemd looks for a user's own units (systemd.unit(5))."""
     base = environ.get("XDG_CONFIG_HOME", "")
-    root = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
+    root = Path(base) if Path(base).is_absolute() else home() / ".config"
     return root / "systemd" / "user"
+
+
+def home() -> Path:
+    """The user's home folder, as an absolute path. Raises `BadSetting` where there is none."""
+    try:
+        return Path.home().absolute()
+    except RuntimeError:
+        raise BadSetting(
+            "this user has no home folder: set HOME, or KTJOB_HOME, KTJOB_CONFIG and KTJOB_CACHE"
+        ) from None
 
 
 def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Path:
@@ -183,5 +193,5 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
             raise BadSetting(f"{own}={environ[own]}: {error}") from None
     # The XDG specification: relative paths are invalid and must be ignored.
     base = environ.get(xdg, "")
-    root = Path(base) if Path(base).is_absolute() else Path.home() / fallback
+    root = Path(base) if Path(base).is_absolute() else home() / fallback
     return root / "ktjob"

@@ -90,17 +90,13 @@ def is_text(name: str) -> bool:
 
 def joined(parts: Sequence[Document]) -> Document:
     """Several documents joined into one, each under a line with its name, as head(1) prints it."""
-    names = [
-        documents_document.neutralize_template_marks(documents_document.display_name(part.title))[0]
-        for part in parts
-    ]
+    names = [documents_document.display_name(part.title) for part in parts]
     text = "\n\n".join(
         f"==> {name} <==\n\n{part.text}" for name, part in zip(names, parts, strict=True)
     )
     title = parts[0].title if len(parts) == 1 else f"{parts[0].title} and {len(parts) - 1} more"
     return replace(
         documents_document.from_text(text, title, raw=True),
-        neutralised=sum(part.neutralised for part in parts),
         line_ends=sum(part.line_ends for part in parts),
         read_as="; ".join(one.read_as for one in parts[:MOST_TOLD] if one.read_as),
         guessed=", ".join(dict.fromkeys(part.guessed for part in parts if part.guessed)),

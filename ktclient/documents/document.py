@@ -23,14 +23,6 @@ STDIN = "-"
 MOST_BYTES = 100_000_000
 """25 million tokens or more, far beyond any window (the largest is 10 million): a longer file was
 named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
-_TEMPLATE_MARK = re.compile(
-    r"<(?=[|\uff5c][^\s<>|\uff5c]{1,60}[|\uff5c])"
-    r"|<(?=/?(?:think|tool_call|tool_response|start_of_turn|end_of_turn|bos|eos|s|sop|eop)>)"
-    r"|\[(?=(?:/?INST|gMASK)\])"
-)
-"""Where a chat template's mark begins: `<|im_start|>`, DeepSeek's with full-width bars, `<think>`,
-Gemma's, Llama's, Mistral's, GLM's. Servers' tokenizers interpret them anywhere in a text.
-A blank is inserted after the bracket; as nothing is ever removed, that cannot make another mark."""
 _SOMETHING = re.compile(r"[^\s\ufeff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -47,8 +39,6 @@ class Document:
 
     title: str
     text: str
-    neutralised: int = 0
-    """How many chat-template marks in the text were neutralised."""
     line_ends: int = 0
     """How many CRs were dropped from its line ends."""
     guessed: str = ""
@@ -201,15 +191,7 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         before = len(text)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     dropped = before - len(text)
-    return Document(title, *neutralize_template_marks(text), dropped)
-
-
-def neutralize_template_marks(text: str) -> tuple[str, int]:
-    """The text with a blank inside each chat-template mark, and how many there were. Servers read
-    such marks as the start of another speaker's turn, anywhere in a text."""
-    if "<" not in text and "[" not in text:
-        return text, 0
-    return _TEMPLATE_MARK.subn(r"\g<0> ", text)
+    return Document(title, text, dropped)
 
 
 def _undecodable(

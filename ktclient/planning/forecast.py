@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from jobs.errors import StoreUnusable
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
+from ktclient.documents import turn_marks
+from ktclient.documents.turn_marks import TurnMarks
 from ktclient.planning import calibration, fit, prefill_time, queue_ahead, token_count
 from ktclient.planning.queue_ahead import QueueAhead
 from ktclient.planning.token_count import Count
@@ -49,6 +52,8 @@ class Forecast:
     """The split plan, if any: `expected` then covers all parts, `deadline` applies to each."""
     is_lasting: bool = False
     """The deadline is a default: it is extended while the request makes progress."""
+    harmless: Mapping[str, int] = field(default_factory=dict)
+    """Turn marks that are made harmless in the request, and how often each occurs."""
 
     @property
     def can_run(self) -> bool:
@@ -93,6 +98,7 @@ class Forecast:
             "warning": self.doubt,
             "ahead": asdict(self.ahead),
             "split": None if self.split is None else self.split.to_dict(),
+            "turn_marks": dict(self.harmless),
         }
 
 
@@ -171,6 +177,15 @@ def assess(
         count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
     count = replace(count, tokens=count.tokens + surplus)
     return count, _verdict(count, max_tokens, limits(target))
+
+
+def marks_of(target: Target, settings: Settings) -> TurnMarks:
+    """The turn marks of the target's model. Asks its server, if that is not remembered."""
+    if target.facts is None:
+        return turn_marks.of_model(embedded.MODEL)
+    from ktclient.servers import turn_marks as servers_turn_marks
+
+    return servers_turn_marks.of_server(target.server, target.facts, settings)
 
 
 def limits(target: Target) -> fit.Limits:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ktclient.config import settings as config
 from ktclient.documents.document import Document
@@ -72,15 +74,26 @@ def forecast_all(
         message, most, target, settings, on_progress, options.patience
     )
 
+    marks = forecasts.marks_of(target, settings)
+
     def say(document: Document, task: Task) -> Forecast:
         message = options.generation.with_system(prompts_tasks.message(document.text, task))
+        found = Counter[str]()
+        message = marks.harmless(message, found)
         is_one = options.generation.system is None
         most = options.answer_limit(task)
         one = forecasts.from_target(message, most, options.timeout, target, settings, is_one=is_one)
+        one = replace(one, harmless=found)
         if not split_planner.is_needed(one, task, options.split):
             return one
         wish = split_planner.SplitRequest(
-            task, most, options.split, options.generation, options.timeout, options.max_attempts
+            task,
+            most,
+            options.split,
+            options.generation,
+            options.timeout,
+            options.max_attempts,
+            marks,
         )
         return split_planner.plan(one, document, wish, settings, on_progress)
 

@@ -4,11 +4,13 @@ stored, so that the caller learns what it will take."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ktclient.config.settings import Settings
+from ktclient.documents import turn_marks
 from ktclient.documents.document import Document
+from ktclient.documents.turn_marks import TurnMarks
 from ktclient.errors import BadInput
 from ktclient.planning import fit, prefill_time, token_meter
 from ktclient.planning import forecast as forecasts
@@ -99,6 +101,8 @@ class SplitRequest:
     manner: GenerationSettings
     timeout: float | None
     attempts: int
+    marks: TurnMarks = field(default_factory=turn_marks.of_model)
+    """The turn marks of the model: parts are counted as they are sent."""
 
 
 def plan(
@@ -200,7 +204,9 @@ def _fitted(text: str, wish: SplitRequest, meter: Meter, room: _Room, chinese: b
 
 def _counts(text: str, wish: SplitRequest, meter: Meter, draft: Plan) -> list[Count]:
     return [
-        meter.whole(wish.manner.with_system(_message(text, chunk, wish.task, draft)))
+        meter.whole(
+            wish.marks.harmless(wish.manner.with_system(_message(text, chunk, wish.task, draft)))
+        )
         for chunk in draft.chunks
     ]
 

@@ -20,7 +20,8 @@ MOST_CHARACTERS = 100_000
 _MOST_STARTS = 100
 """At most this many places are tried where the JSON may begin."""
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.S)
-_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n[ \t]*```", re.S | re.I)
+_OPENING_FENCE = re.compile(r"```(?:json)?[ \t]*\n", re.I)
+_CLOSING_FENCE = re.compile(r"\n[ \t]*```")
 _STARTS = re.compile(r"[{\[]")
 
 
@@ -126,9 +127,9 @@ def data(answer: str) -> object:
         return _loads(text)
     except NotJson as error:
         reason = error
-    for fenced in _FENCED.finditer(text):
+    for fenced in _fenced(text):
         try:
-            return _loads(fenced.group(1))
+            return _loads(fenced)
         except NotJson:
             continue
     for _, start in zip(range(_MOST_STARTS), _STARTS.finditer(text), strict=False):
@@ -137,6 +138,18 @@ def data(answer: str) -> object:
         except (ValueError, RecursionError):
             continue
     raise reason
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """What stands between fences. Where no fence closes any more, none that opens later is closed
+    either: so the time is linear in the text's length."""
+    at = 0
+    while opening := _OPENING_FENCE.search(text, at):
+        closing = _CLOSING_FENCE.search(text, opening.end())
+        if closing is None:
+            return
+        yield text[opening.end() : closing.start()]
+        at = closing.end()
 
 
 def data_or_none(answer: str) -> object:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ktclient.documents.document import neutralize_template_marks
 from ktclient.errors import BadInput
 
 MOST_TEMPERATURE = 2.0
@@ -53,8 +52,6 @@ def parse(
             raise BadInput("the system text is empty")
         if "\0" in system or any("\ud800" <= character <= "\udfff" for character in system):
             raise BadInput("the system text is not valid in this terminal's encoding")
-        # It may be pasted text: no chat-template mark in it may begin another speaker's turn.
-        system = neutralize_template_marks(system)[0]
     if temperature is not None and not 0 <= temperature <= MOST_TEMPERATURE:
         raise BadInput(f"temperature must be from 0 to {MOST_TEMPERATURE:g}, not {temperature}")
     return GenerationSettings(system, temperature, thinking)

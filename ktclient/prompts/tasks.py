@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ktclient.documents.document import display_name, neutralize_template_marks
+from ktclient.documents.document import display_name
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, combined
 
@@ -102,11 +102,10 @@ def _is_text(text: str) -> bool:
 
 def message(document: str, task: Task) -> str:
     """The user message: the document, a blank line, the instruction in the document's language."""
-    # A question may be pasted text too: chat-template marks in it are neutralised as well.
     wanted = _instruction(document, task)
     if task.schema:
         wanted += "\n\n" + answer_schema.instruction(task.schema, chinese=is_chinese(document))
-    return document + "\n\n" + neutralize_template_marks(wanted)[0]
+    return document + "\n\n" + wanted
 
 
 def _instruction(document: str, task: Task) -> str:

@@ -8,11 +8,13 @@ Unknown fields are sent to the server unchanged. What cannot come back through a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ktclient.documents.document import neutralize_template_marks
+from ktclient.documents.turn_marks import TurnMarks
+from ktclient.request import body_marks
 from ktclient.wording import quote
 
 URL = "/v1/chat/completions"
@@ -20,6 +22,8 @@ _OURS = ("messages", "model", "max_tokens", "stream", "stream_options", "rid")
 """Fields that ktjob sets itself: streaming with usage, the attempt's rid, a token limit."""
 _THINKING = ("chat_template_kwargs", "reasoning_effort", "thinking", "reasoning")
 """If one of these is present, ktjob adds nothing about thinking."""
+_MOST_LEVELS = 100
+"""Of nested values; the schema of a tool has a dozen."""
 _PER_MESSAGE = 8
 """Upper bound for a chat template's tokens around each further message, of all known templates."""
 
@@ -90,23 +94,21 @@ class Body:
         newer = {"max_completion_tokens": max_tokens} if fields.get("max_completion_tokens") else {}
         return {**fields, **newer}
 
-    def neutralised(self) -> tuple[Body, int]:
-        """The body without chat-template marks in the text of its messages, and how many there
-        were: as in documents, a mark is data and does not begin another speaker's turn."""
-        found = 0
+    def harmless(self, marks: TurnMarks, found: Counter[str]) -> Body:
+        """The body without turn marks: as in documents, a mark is data and does not begin another
+        speaker's turn. The marks are added to `found`."""
+        return Body(body_marks.harmless(self.fields, marks, found))
 
-        def clean(text: str) -> str:
-            nonlocal found
-            text, marks = neutralize_template_marks(text)
-            found += marks
-            return text
-
-        messages = [_with_texts(message, clean) for message in self.messages]
-        return Body({**self.fields, "messages": messages}), found
+    def as_before(self) -> Body:
+        """The body as earlier versions stored it: to recognise what they have stored."""
+        messages = body_marks.messages_as_before(self.fields["messages"])
+        return Body({**self.fields, "messages": messages})
 
 
 def problems(fields: dict[str, Any]) -> list[str]:
     """The problems of a body; empty if it is valid."""
+    if _is_deeper(fields, _MOST_LEVELS):
+        return [f"the body is nested more than {_MOST_LEVELS} levels deep"]
     found = list(_in_messages(fields.get("messages")))
     if fields.get("stream"):
         found.append("stream is true, but a result is a whole answer; remove it")
@@ -121,6 +123,21 @@ def problems(fields: dict[str, Any]) -> list[str]:
         if value is not None and (type(value) is not int or value < 1):
             found.append(f"{name} is not a whole number of at least 1")
     return found
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether values are nested in more levels than these; each level is looked at once."""
+    level: list[Any] = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _in_messages(messages: object) -> Iterator[str]:
@@ -161,12 +178,3 @@ def _texts(message: dict[str, Any]) -> Iterator[str]:
         yield content
     elif content is not None:
         yield from (part["text"] for part in content)
-
-
-def _with_texts(message: dict[str, Any], clean: Callable[[str], str]) -> dict[str, Any]:
-    content = message.get("content")
-    if isinstance(content, str):
-        return {**message, "content": clean(content)}
-    if content is None:
-        return message
-    return {**message, "content": [{**part, "text": clean(part["text"])} for part in content]}

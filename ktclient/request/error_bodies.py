@@ -11,8 +11,8 @@ import re
 
 from ktclient.wording import quote
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _CODES = ("type", "code")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx2
 
@@ -73,6 +73,44 @@ def _is_path(name: str) -> bool:
         return 0 < len(os.fsencode(name)) <= _LONGEST_PATH and "\0" not in name
     except UnicodeEncodeError:
         return False
+
+
+_OF_MODEL = {sglang.NAME: "/model_info", llamacpp.NAME: "/props"}
+"""What a server says of its model, without asking the scheduler."""
+
+
+def model_told(facts: ServerFacts, api_key: str | None) -> dict[str, object] | None:
+    """What the server says of its model: sglang its folders and architectures, llama.cpp its file
+    and chat template. Empty if this kind of server says nothing, None if it does not answer now."""
+    path = _OF_MODEL.get(facts.dialect)
+    if path is None:
+        return {}
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            told = client.get(f"{facts.url}{path}", timeout=FOLDER_SECONDS).json()
+    except (httpx2.HTTPError, ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) else {}
+
+
+def tokens_among(facts: ServerFacts, api_key: str | None, marks: Sequence[str]) -> set[str] | None:
+    """Those of the marks that llama.cpp reads as one token wherever they stand; None if the server
+    does not say it. sglang's answer has no text of the tokens."""
+    if facts.dialect != llamacpp.NAME:
+        return None
+    body = {"content": "\n".join(marks), "parse_special": True, "with_pieces": True}
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            answer = client.post(f"{facts.url}/tokenize", json=body, timeout=FOLDER_SECONDS)
+            pieces = {one["piece"] for one in answer.json()["tokens"] if _is_text(one["piece"])}
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return pieces.intersection(marks)
+
+
+def _is_text(piece: object) -> bool:
+    """A piece that is no whole character is a list of bytes."""
+    return isinstance(piece, str)
 
 
 def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:

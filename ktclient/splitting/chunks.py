@@ -65,6 +65,7 @@ def cut(text: str, count: Count, most: float, overlap: float = 0.0) -> list[Chun
     edges = [0, *(atom.start for atom in _starts(atoms, room)), len(text)]
     ranks = {atom.start: atom.rank for atom in atoms}
     headings = [place for place in structure.places(text) if place.rank is Rank.CHAPTER]
+    marks = [place.at for place in headings]
     share = overlap / max(1.0, sum(atom.tokens for atom in atoms)) * len(text)
     return [
         Chunk(
@@ -72,7 +73,7 @@ def cut(text: str, count: Count, most: float, overlap: float = 0.0) -> list[Chun
             start if ranks.get(start) is Rank.CHAPTER else _lead(text, before, start, share),
             start,
             end,
-            _title(headings, start, end),
+            _title(headings, marks, start, end),
         )
         for number, (before, start, end) in enumerate(
             zip([0, *edges], edges, edges[1:], strict=False), 1
@@ -163,9 +164,8 @@ def _lead(text: str, before: int, start: int, length: float) -> int:
     return min(first, line) if line > least else first
 
 
-def _title(headings: Sequence[Place], start: int, end: int) -> str:
-    """The titles of the chapters that it begins and ends in."""
-    marks = [place.at for place in headings]
+def _title(headings: Sequence[Place], marks: Sequence[int], start: int, end: int) -> str:
+    """The titles of the chapters that it begins and ends in. `marks`: where they begin."""
     first = bisect.bisect_right(marks, start) - 1
     last = bisect.bisect_left(marks, end) - 1
     if last < 0:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ktclient.documents.document import neutralize_template_marks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.splitting.chunks import Chunk
 from ktclient.splitting.reduce import Item
@@ -20,11 +19,7 @@ NOTHING = ("Nothing in this part.", "本部分没有相关内容。")
 def part_document(text: str, chunk: Chunk, plan: Plan) -> str:
     """The part under a line with its number; repeated text is marked."""
     total, chinese = len(plan.chunks), plan.is_chinese
-    title = (
-        f"{':' if chinese else ': '}{neutralize_template_marks(chunk.title)[0]}"
-        if chunk.title
-        else ""
-    )
+    title = f"{':' if chinese else ': '}{chunk.title}" if chunk.title else ""
     which = f"第{chunk.number}部分，共{total}部分" if chinese else f"Part {chunk.number} of {total}"
     body = text[chunk.start : chunk.end]
     if chunk.lead < chunk.start:
@@ -70,11 +65,9 @@ def has_nothing(text: str) -> bool:
 
 
 def combining_document(items: Sequence[Item], plan: Plan) -> str:
-    """The answers in order, each under the number of its part. They are a model's output, so
-    chat-template marks in them are neutralised as in every document."""
-    return neutralize_template_marks(
-        "\n\n".join(f"{heading(item, plan)}\n{item.text}" for item in items)
-    )[0]
+    """The answers in order, each under the number of its part. They are a document like any other:
+    turn marks in them are made harmless when the request is composed."""
+    return "\n\n".join(f"{heading(item, plan)}\n{item.text}" for item in items)
 
 
 def heading(item: Item, plan: Plan) -> str:

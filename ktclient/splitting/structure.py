@@ -35,7 +35,9 @@ _HEADING = re.compile(
 _UNDERLINE = re.compile(r"(?:={3,}|-{3,})[ \t]*")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SENTENCE_END = re.compile(
-    r"[.!?\u2026]+[\"')\]\u2019\u201d]*[ \t]+"
+    # A run of marks is looked at from its beginning only: from each of its marks, a run of a
+    # million dots would take a million looks at a million dots.
+    r"(?<![.!?\u2026])[.!?\u2026]+[\"')\]\u2019\u201d]*[ \t]+"
     r"|[。！？；…]+[」』”’）)]*"
 )
 _MOST_TITLE = 80

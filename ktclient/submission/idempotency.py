@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jobs.model import Job
 from jobs.store.store import Store
+from ktclient.documents import turn_marks
 from ktclient.errors import BadInput
 from ktclient.records import access
 from ktclient.submission.spec import JobSpec
@@ -56,8 +57,9 @@ def existing(
         raise _another(key, stored[0].id)
     for job, (document, task) in zip(stored, wanted, strict=True):
         spec = JobSpec.from_json(job.spec)
-        sha256 = hashlib.sha256(document.text.encode()).hexdigest()
-        if (job.document, spec.task, spec.manner) != (sha256, task, manner):
+        texts = {document.text, turn_marks.as_before(document.text)}
+        sums = {hashlib.sha256(text.encode()).hexdigest() for text in texts}
+        if job.document not in sums or (spec.task, spec.manner) != (task, manner):
             raise _another(key, job.id)
     return [job.id for job in stored]
 

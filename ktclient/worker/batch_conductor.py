@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from datetime import datetime
 
 from jobs.errors import PartFailed
@@ -92,9 +93,9 @@ def _write(running: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
     """Write the same lines to the job's output and to the files."""
     files = ResultFiles(spec.results, spec.errors, spec.mode, running.job_id)
     try:
-        held = 0
+        held, marks = 0, Counter[str]()
         for number, part in enumerate(parts):
-            line = _line(running, part)
+            line = _line(running, part, marks)
             files.write(line, is_error=not _is_answered(part))
             running.output(f"\n{line}" if number else line)
             held += len(line)
@@ -102,6 +103,7 @@ def _write(running: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
                 held = 0
                 running.progress(number, len(parts), "lines")
                 running.flush()
+        running.record_metrics(**marks)
         # The output first: it is stored even if the files cannot be written.
         running.flush_durably()
         files.publish()
@@ -115,12 +117,15 @@ def _write(running: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
         files.drop()
 
 
-def _line(running: RunningAttempt, part: Job) -> str:
+def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> str:
+    """A line of the results. Turn marks that were made harmless in its request are added."""
     custom_id = part.part or ""
     if not _is_answered(part):
         cause, message = part.cause or part.state.lower(), part.message or ""
         return batch_results.failed(part.id, custom_id, cause, message)
     found = _answer(running, part)
+    if isinstance(many := found.figures.get("turn_marks"), int):
+        marks["turn_marks"] += many
     if warning := found.figures.get("warning"):
         running.record_metrics(
             warning=f"{quote(custom_id)} (job {part.id}), perhaps others: {warning}"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 from jobs.worker.attempt import RunningAttempt
+from ktclient.documents import turn_marks
+from ktclient.documents.turn_marks import TurnMarks
 from ktclient.planning import fit
 from ktclient.prompts import tasks
 from ktclient.prompts.tasks import Kind
+from ktclient.request import body_marks
 from ktclient.request.body import Body
 from ktclient.request.stream import LongRequest
-from ktclient.servers import queries
+from ktclient.servers import listening, queries
+from ktclient.servers import turn_marks as servers_turn_marks
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
@@ -21,13 +28,61 @@ pool was queried at submit."""
 
 
 def request(
-    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: JobSettings
+    attempt: RunningAttempt,
+    facts: ServerFacts,
+    spec: JobSpec,
+    settings: JobSettings,
+    *,
+    with_schema: bool,
 ) -> LongRequest:
-    if spec.task.kind is Kind.REQUEST:
-        return _whole_request(attempt, facts, spec, settings)
-    message = tasks.message(attempt.document().decode(), spec.task)
-    is_one = spec.manner.system is None
-    _check_fit(attempt, facts, spec.manner.with_system(message), spec, settings, is_one=is_one)
+    """The request, without turn marks of this server's model in any text that is not ktjob's."""
+    marks, found = _marks(attempt, facts, spec, settings), Counter[str]()
+    made = _of_body if spec.task.kind is Kind.REQUEST else _of_task
+    new = made(attempt, facts, spec, settings, marks, found)
+    if with_schema:
+        asked = body_marks.annotations_harmless(tasks.response_format(spec.task), marks, found)
+        new.extras["response_format"] = asked
+    _tell(attempt, found)
+    return new
+
+
+def _tell(attempt: RunningAttempt, found: Counter[str]) -> None:
+    """Record what was made harmless."""
+    if found:
+        many = sum(found.values())
+        attempt.log_event("marks made harmless", count=many, marks=turn_marks.in_words(found))
+        attempt.record_metrics(turn_marks=many)
+
+
+def _marks(
+    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: JobSettings
+) -> TurnMarks:
+    """The turn marks of the model that gets the request: it may be another one than at submit."""
+    run = listening.run_of(facts.url)
+    told, is_fresh = servers_turn_marks.recall(attempt, spec.server, facts.model, run)
+    if not is_fresh:
+        key = settings.api_key
+        new = call_in_thread(attempt, lambda: servers_turn_marks.ask(facts, key))
+        if new is not None:
+            servers_turn_marks.save(attempt, spec.server, facts.model, new, run)
+            told = new
+    return servers_turn_marks.of(told, facts.model)
+
+
+def _of_task(
+    attempt: RunningAttempt,
+    facts: ServerFacts,
+    spec: JobSpec,
+    settings: JobSettings,
+    marks: TurnMarks,
+    found: Counter[str],
+) -> LongRequest:
+    message = marks.harmless(tasks.message(attempt.document().decode(), spec.task), found)
+    system = spec.manner.system
+    if system is not None:
+        system = marks.harmless(system, found)
+    whole = replace(spec.manner, system=system).with_system(message)
+    _check_fit(attempt, facts, whole, spec, settings, is_one=system is None)
     extras = queries.request_fields(facts, attempt.rid, spec.manner.thinking)
     if spec.manner.temperature is not None:
         extras["temperature"] = spec.manner.temperature
@@ -39,15 +94,20 @@ def request(
         rid=attempt.rid,
         extras=extras,
         api_key=settings.api_key,
-        system=spec.manner.system,
+        system=system,
     )
 
 
-def _whole_request(
-    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: JobSettings
+def _of_body(
+    attempt: RunningAttempt,
+    facts: ServerFacts,
+    spec: JobSpec,
+    settings: JobSettings,
+    marks: TurnMarks,
+    found: Counter[str],
 ) -> LongRequest:
     """A request body written by the user; fields that it lacks get ktjob's usual values."""
-    body = Body.from_bytes(attempt.document())
+    body = Body.from_bytes(attempt.document()).harmless(marks, found)
     _check_fit(attempt, facts, body.text, spec, settings, is_one=body.is_one_text)
     ours = queries.request_fields(facts, attempt.rid)
     if body.tells_of_thinking:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from jobs.errors import KtjobError, WorkCancelled
+from jobs.errors import KtjobError, WorkCancelled, WorkerStopped
 from jobs.system import no_memory
+from jobs.worker import bounded_call
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     AnswerTooLong,
@@ -26,7 +27,7 @@ from ktclient.errors import (
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
-from ktclient.prompts import answer_schema, tasks
+from ktclient.prompts import answer_schema
 from ktclient.records import phases
 from ktclient.request import filters, stream
 from ktclient.request.liveness import LivenessProbe
@@ -82,9 +83,7 @@ def run(
     Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a cancel was
     requested.
     """
-    exchange, request = _prepare(attempt, spec, settings, ghosts)
-    if with_schema:
-        request.extras["response_format"] = tasks.response_format(spec.task)
+    exchange, request = _prepare(attempt, spec, settings, ghosts, with_schema=with_schema)
     probe = LivenessProbe(
         functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
     )
@@ -103,11 +102,16 @@ def run(
 
 
 def _prepare(
-    attempt: RunningAttempt, spec: JobSpec, settings: JobSettings, ghosts: GhostPrefills
+    attempt: RunningAttempt,
+    spec: JobSpec,
+    settings: JobSettings,
+    ghosts: GhostPrefills,
+    *,
+    with_schema: bool,
 ) -> tuple[Exchange, LongRequest]:
     """Find the server, compose the request, and wait until no earlier attempt computes there."""
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
-    request = compose.request(attempt, facts, spec, settings)
+    request = compose.request(attempt, facts, spec, settings, with_schema=with_schema)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
@@ -247,10 +251,29 @@ def _stream_to_reporter(
 
 def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]) -> None:
     """Record how a complete answer violates its schema; the answer is kept anyway."""
-    wrong = answer_schema.violations("".join(answer), schema) if schema else None
-    if wrong is not None:
+    wrong = _violations(attempt, schema, "".join(answer)) if schema else ""
+    if wrong:
         attempt.log_event("not by the schema", reason=wrong)
         attempt.record_metrics(schema_mismatch=wrong)
+
+
+def _violations(attempt: RunningAttempt, schema: str, answer: str) -> str:
+    """How an answer violates its schema; empty if it follows it. A pattern in a schema may take
+    hours on some answers, so the time is limited. The answer is whole, so neither a cancel nor a
+    stop changes how the job ends: they only end this check."""
+
+    def beat() -> None:
+        try:
+            is_wanted = attempt.heartbeat()
+        except WorkerStopped as error:
+            raise bounded_call.TookTooLong(str(error)) from error
+        if not is_wanted:
+            raise bounded_call.TookTooLong("the job was cancelled meanwhile")
+
+    try:
+        return bounded_call.call(lambda: answer_schema.violations(answer, schema) or "", beat)
+    except (bounded_call.TookTooLong, OSError) as error:
+        return f"the answer could not be validated against the schema: {error}"
 
 
 def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> History:

@@ -12,6 +12,7 @@ import socket
 
 import openai
 
+from ktclient.documents import turn_marks
 from ktclient.request import connection
 from ktclient.servers import probe
 
@@ -35,6 +36,7 @@ _MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "owned_by":
 
 def preload() -> None:
     """Run one probe and one streamed request, answered from memory."""
+    turn_marks.of_model()  # reads the table, which an upgrade may replace under a worker
     connection.long_client(_URL, lambda step, sock: None, 1).close()  # loads the real transport
     socket.getaddrinfo("127.0.0.1", 80)  # loads the codec for host names; sends no query
     with connection.answering_client(_MODELS_BODY, "application/json") as client:

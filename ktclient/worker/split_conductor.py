@@ -154,7 +154,7 @@ class _Family:
         figures = [one.figures for one in attempts if one is not None]
         sums = {
             name: _sum([one.get(name) for one in figures])
-            for name in ("prompt_tokens", "completion_tokens")
+            for name in ("prompt_tokens", "completion_tokens", "turn_marks")
         }
         ending = next((one.figures for one in attempts if one and one.job_id == last.id), {})
         running.record_metrics(

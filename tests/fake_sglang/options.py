@@ -25,6 +25,7 @@ class Options:
     window: int
     pool: int
     model: str
+    tokenizer: str | None
     metrics: bool
     chunk: int
     prefill_seconds: float
@@ -118,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--window", type=int, default=1_048_576, help="the context length, in tokens")
     add("--pool", type=int, default=964_864, help="the KV pool, in tokens")
     add("--model", default="DeepSeek-V4-Flash")
+    add("--tokenizer", metavar="DIR", help="the tokenizer_path that it tells, else below /models")
     add("--metrics", action="store_true", help="serve /metrics, as --enable-metrics does")
     add("--chunk", type=int, default=4096, help="tokens prefilled between two looks at the world")
     add("--prefill-seconds", type=float, default=0.2, help="how long any prefill lasts")

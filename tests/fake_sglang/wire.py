@@ -34,7 +34,7 @@ def model_info(options: Options) -> Json:
     """GET /model_info, without upstream's "embedding" and "cache" keys."""
     return {
         "model_path": f"/models/{options.model}",
-        "tokenizer_path": f"/models/{options.model}",
+        "tokenizer_path": options.tokenizer or f"/models/{options.model}",
         "is_generation": True,
         "preferred_sampling_params": None,
         "weight_version": "default",

@@ -48,7 +48,7 @@ class Killer(threading.Thread):
                 words = path.read_bytes().split(b"\0")
             except OSError:
                 continue
-            is_it = words[1:3] == [b"-m", b"server_bundle.embedded.process"]
+            is_it = words[2:3] == [b"server_bundle.embedded.process"]
             if is_it and os.fsencode(self._folder) in words:
                 found.add(int(path.parent.name))
         return found
@@ -74,6 +74,19 @@ def test_killed_while_it_loads_it_is_started_again(
     assert notes_of(state, job, "not accepted")
 
 
+BROKEN = """
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "xllamacpp":
+            open({starts!r}, "a").write("x")
+            raise ImportError("libgomp.so.1: cannot open shared object file")
+
+
+if "server_bundle.embedded.process" in sys.orig_argv:
+    sys.meta_path.insert(0, Broken())
+"""
+
+
 @pytest.mark.promise
 def test_one_that_cannot_load_ends_the_job_with_its_cause(
     state: StateDir, cache_env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,11 +95,10 @@ def test_one_that_cannot_load_ends_the_job_with_its_cause(
     folder = tmp_path / "broken"
     folder.mkdir()
     starts = tmp_path / "starts"
-    (folder / "xllamacpp.py").write_text(
-        f"open({str(starts)!r}, 'a').write('x')\n"
-        "raise ImportError('libgomp.so.1: cannot open shared object file')\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", f"{KILLING}:{folder}")
+    # Installed packages come before those of PYTHONPATH, so its import is broken by a hook.
+    hook = (KILLING / "sitecustomize.py").read_text() + BROKEN.format(starts=str(starts))
+    (folder / "sitecustomize.py").write_text(hook)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.setenv("KTJOB_CONSTANTS", "ktclient.worker.retry.LONGEST_PAUSE_SECONDS=0.1")
     job = submit_long("The ferry was late.", server="embedded", max_tokens=4)
     with pytest.raises(errors.JobFailed, match=r"libgomp\.so\.1: cannot open"):

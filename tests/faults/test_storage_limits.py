@@ -195,4 +195,4 @@ def test_a_runner_that_cannot_write_its_lock_says_why_and_exits(
     argv = [sys.executable, "-m", "jobs.runner", str(state.root), "toy_work:perform"]
     said = subprocess.run(argv, capture_output=True, text=True)
     assert said.returncode == 1 and "Traceback" not in said.stderr
-    assert "exits: cannot use" in said.stderr and "it is a folder" in said.stderr
+    assert f"exits: cannot open {state.runner_lock} (Is a directory)" in said.stderr

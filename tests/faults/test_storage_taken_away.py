@@ -207,6 +207,32 @@ def test_a_fuse_disk_that_crashes_and_is_mounted_again_ends_nothing(
 
 
 @pytest.mark.promise
+@pytest.mark.fuse
+def test_a_second_look_through_fuse_is_refused(
+    tmp_path: Path, until: Until, ktjob_command: list[str]
+) -> None:
+    """FUSE does not share locks: a process that looks there would take itself for the last user of
+    the database, and remove the log that the others write to. Nothing is opened or removed."""
+    gate = tmp_path / "gate"
+    with fuse_disk.mounted(tmp_path) as disk:
+        state = StateDir(tmp_path / "backing" / "state").create()
+        try:
+            job = begun(state, until, gate)
+            log = state.database.with_name("ktjob.db-wal").stat().st_ino
+            env = {**os.environ, "KTJOB_HOME": str(disk.path / "state")}
+            for words in (["status"], ["list"], ["show", job.id], ["adopt"], ["cancel", job.id]):
+                command = [*ktjob_command, *words]
+                done = subprocess.run(command, env=env, capture_output=True, text=True)
+                assert done.returncode == 1 and "is on a FUSE filesystem" in done.stderr, done
+            assert state.database.with_name("ktjob.db-wal").stat().st_ino == log
+            gate.touch()
+            until(queueing.ended(state, job))
+            assert queueing.text_of(state, job) == "before"
+        finally:
+            processes.end_all(state)
+
+
+@pytest.mark.promise
 @pytest.mark.parametrize("ends", [["-wal", "-shm"], ["-wal"], ["-shm"]])
 def test_removed_files_of_the_database_cost_neither_jobs_nor_text(
     state: StateDir, until: Until, tmp_path: Path, ends: list[str]

@@ -90,6 +90,10 @@ def test_read_only(tmp_path: Path, every_command: Callable[..., None]) -> None:
     with small_disk.mounted(tmp_path / "disk") as disk:
         state = StateDir(disk.path / "state").create()
         job_id = finished(state)
+        with Store.open(state) as store:  # and one whose worker died
+            dead = store.submit(NewJob("pool", SPEC, b"text", "title"), Capacity(slots=1))
+            store.claim(dead.id, processes.dead())
+        state.worker_lock(dead.id).touch()
         disk.remount("ro")
         every_command(state.root, job_id, "read-only")
         disk.remount("rw")

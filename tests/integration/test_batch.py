@@ -94,7 +94,7 @@ def test_each_line_is_answered_under_its_id_in_order(
     assert body["model"] == "DeepSeek-V4-Flash" and body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + 3
     assert "4 lines name gpt-4o-mini" in done.stderr
-    assert "1 line without max_tokens: 1,024" in done.stderr and "1 chat-temp" in done.stderr
+    assert "1 line without max_tokens: 1,024" in done.stderr and "1 turn mark" in done.stderr
     assert len({one["rid"] for one in sent.values()}) == 4
     assert sent["one?"] | requests[1]["body"] == sent["one?"] | {"model": "gpt-4o-mini"}
     assert sent["one?"]["stream"] is True and sent["one?"]["model"] == "DeepSeek-V4-Flash"

@@ -21,11 +21,13 @@ from ktclient.config import settings as config
 from ktclient.request import stream
 from ktclient.request.events import Completed, Prefilled, Text
 from ktclient.request.stream import LongRequest
-from ktclient.servers import probe, queries, selection
+from ktclient.servers import probe, queries, selection, turn_marks
+from server_bundle import package_data
 from server_bundle.embedded import server as embedded
 from server_bundle.launch.running_note import RunningServer
 
 Until = Callable[..., object]
+GATHERED = Path(__file__).parents[1] / "data" / "turn_marks.toml"
 
 
 def quiet(what: str, done: int, total: int) -> None:
@@ -87,6 +89,34 @@ def test_it_counts_a_prompt_exactly_and_reports_its_prefill(running: RunningServ
     assert end.prompt_tokens == counted == prefilled[-1].total == prefilled[-1].done
     assert len(prefilled) >= 3
     assert "".join(event.text for event in seen if isinstance(event, Text)).strip()
+
+
+@pytest.mark.promise
+def test_a_mark_that_was_made_harmless_is_no_mark_to_the_real_engine(
+    running: RunningServer,
+) -> None:
+    """Each special token of its model is one token to llama.cpp wherever it stands, and none once
+    it was made harmless."""
+    facts = probe.probe(running.url, None)
+    told = turn_marks.ask(facts, None)
+    assert told is not None and told.is_whole and "<filename>" in told.own
+    assert not {"<s>", "[INST]", "<think>"}.intersection(told.own), "it has none of these"
+    marks = turn_marks.of(told, "a name that says nothing")
+    gathered = package_data.read(GATHERED)["of"]
+    (its,) = (one["marks"] for one in gathered if one["model"] == facts.model)
+
+    def tokens(text: str) -> list[int]:
+        body = {"content": text, "add_special": False, "parse_special": True}
+        answer = httpx2.post(f"{running.url}/tokenize", json=body)
+        return list(answer.json()["tokens"])
+
+    special = {mark: tokens(mark) for mark in its}
+    assert all(len(ids) == 1 for ids in special.values()), special
+    text = " and ".join(f"a {mark}, {mark}{mark} or <{mark}" for mark in its)
+    ids = {ids[0] for ids in special.values()}
+    assert len(ids & set(tokens(text))) == len(its)
+    assert not ids & set(tokens(marks.harmless(text)))
+    assert marks.harmless("<s> [INST] <mask>") == "<s> [INST] <mask>"
 
 
 def test_down_stops_it_and_a_second_down_finds_nothing(

@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "records": {"config", "jobs.store", "jobs.worker", "jobs.runner", "server_bundle.launch"},
     "notify": {"config", "records", "jobs.store"},
     "servers": {
-        *("request", "config", "prompts", "tokens", "jobs.store", "jobs.processes"),
+        *("request", "config", "documents", "prompts", "tokens", "jobs.store", "jobs.processes"),
         *("server_bundle.plan", "server_bundle.launch", "server_bundle.logs"),
         "server_bundle.embedded",
     },
@@ -75,7 +75,7 @@ MAY_IMPORT = {
     },
     "worker": {
         *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
-        *("prompts", "tokens", "config", "jobs.worker", "jobs.store", "jobs.system"),
+        *("prompts", "tokens", "config", "documents", "jobs.worker", "jobs.store", "jobs.system"),
         "server_bundle.embedded",
     },
     "api": {

@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.errors import IllegalTransition, KtjobError, StoreTooNew, StoreUnusable
@@ -42,7 +43,7 @@ def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
         raise diagnosis.missing(state.database)
     with explained(state.database):
         _refuse_emptied(state)
-        _refuse_second_name(state.database)
+        _refuse_unsafe_place(state)
         connection = _connect(state.database, create=create)
         try:
             _refuse_removed_files(state.database)
@@ -53,9 +54,11 @@ def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
     return connection
 
 
-def glance(path: Path) -> sqlite3.Connection | None:
+def glance(state: StateDir) -> sqlite3.Connection | None:
     """A connection that only reads and waits for no locks. None for another schema."""
+    path = state.database
     with explained(path):
+        _refuse_unsafe_place(state)
         address = f"{path.absolute().as_uri()}?mode=ro"
         connection = sqlite3.connect(address, uri=True, timeout=0.0, isolation_level=None)
         connection.row_factory = sqlite3.Row
@@ -87,21 +90,47 @@ def _refuse_network(state: StateDir) -> None:
         )
 
 
-def _refuse_second_name(path: Path) -> None:
-    """Raise `StoreLinked` for a hard link to another state directory's database, as `cp -al` makes
-    it: SQLite would keep two logs for one file, and damage it (sqlite.org/howtocorrupt.html,
-    4.1). The place is read without locks or logs."""
-    if not path.exists() or path.stat().st_nlink < 2:
+def _refuse_unsafe_place(state: StateDir) -> None:
+    """Refuse a database that SQLite would damage, or lose rows of, where it is now: on a network
+    filesystem, as a second name (hard link), or shown a second time by a FUSE filesystem, which
+    does not share locks. Each of them removes the log that the users of the original write to.
+
+    The recorded place is read without locks or logs. Where nothing has changed since, nothing else
+    is looked at. Raises `StoreUnusable`.
+    """
+    path = state.database
+    if not path.exists():
         return
+    recorded, found = _recorded_place(path), place.here(path)
+    if recorded == replace(found, store=recorded.store if recorded else ""):
+        return
+    _refuse_network(state)
+    if recorded is None:
+        return
+    if place.is_second_name(recorded, path):
+        raise diagnosis.linked(path, recorded.path)
+    is_fuse = _filesystem_type(state).startswith("fuse")
+    verdict = place.compare(recorded, found, place.leads_to(recorded))
+    if is_fuse and verdict is place.Verdict.COPY:
+        raise diagnosis.shown_by_fuse(path, recorded.path)
+
+
+def _filesystem_type(state: StateDir) -> str:
+    from jobs.system import filesystem
+
+    return filesystem.type_of(state.root)
+
+
+def _recorded_place(path: Path) -> place.Place | None:
     address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with (
         contextlib.suppress(sqlite3.Error, ValueError),
         contextlib.closing(sqlite3.connect(address, uri=True)) as connection,
     ):
-        found = connection.execute(sql.queries()["note"], {"pool": "", "name": "place"}).fetchone()
-        recorded = place.read(json.loads(found[0])) if found else None
-        if recorded is not None and place.is_second_name(recorded, path):
-            raise diagnosis.linked(path, recorded.path)
+        wanted = {"pool": "", "name": "place"}
+        row = connection.execute(sql.queries()["note"], wanted).fetchone()
+        return place.read(json.loads(row[0])) if row else None
+    return None
 
 
 def _refuse_emptied(state: StateDir) -> None:

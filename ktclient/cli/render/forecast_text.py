@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
+from ktclient.documents import turn_marks
 
 if TYPE_CHECKING:
     from ktclient.documents.collection import Collection
@@ -36,10 +37,11 @@ def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> N
 
     `before` holds all forecasts of the first document, then all of the second, and so on.
     """
-    for document in documents:
-        _note(document, is_alone=len(documents) == 1)
+    tasks = len(before) // len(documents)
+    for number, document in enumerate(documents):
+        _note(document, before[number * tasks].harmless, is_alone=len(documents) == 1)
     describe(max(before, key=lambda one: one.count.high))
-    warn_of_prefills(before[: len(before) // len(documents)])
+    warn_of_prefills(before[:tasks])
 
 
 def print_conditions(given: Conditions) -> None:
@@ -68,8 +70,9 @@ def warn_of_prefills(before: Sequence[Forecast]) -> None:
         output.note(f"  note       {costs}")
 
 
-def _note(document: Document, *, is_alone: bool) -> None:
-    """Print how a document was decoded, and what was changed in it."""
+def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) -> None:
+    """Print how a document was decoded, and what was changed in it. `harmless`: the turn marks in
+    the first request about it."""
     it = "it" if is_alone else terminal_text.one_line(document.title)
     if document.read_as:
         name = "" if is_alone else f" {it}:"
@@ -77,11 +80,8 @@ def _note(document: Document, *, is_alone: bool) -> None:
     if document.guessed:
         name = "" if is_alone else f" {it}:"
         output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
-    if document.neutralised:
-        output.note(
-            f"  note       {wording.count(document.neutralised, 'chat-template mark')} in {it} "
-            f"{wording.was(document.neutralised)} made harmless"
-        )
+    if harmless:
+        output.note(f"  note       {turn_marks.said(it, harmless)}")
     if document.line_ends:
         of_it = "" if is_alone else f" of {it}"
         output.note(

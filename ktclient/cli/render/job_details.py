@@ -18,6 +18,7 @@ NAMES = {
     "last_refusal": "last error",
     "tokens_per_second": "tokens/s",
     "asked": "requested",
+    "turn_marks": "turn marks made harmless",
 }
 """Stored name of a figure -> its name for people, where it is not the same."""
 _EVENTS = {
@@ -26,6 +27,7 @@ _EVENTS = {
     "cancel wished": "cancel requested",
     "not by the schema": "answer does not follow the schema",
     "asked again without a schema": "requested again without a schema",
+    "marks made harmless": "turn marks made harmless",
     "not accepted": "request not accepted",
 }
 """Kind of an event -> its words for people, where they are not the same."""

@@ -25,7 +25,7 @@ ALL = frozenset(outcome.value for outcome in Outcome)
 
 
 def heritage(*names: str, outcomes: frozenset[str] = ALL) -> Heritage:
-    sums = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
+    sums = {name: frozenset({hashlib.sha256(name.encode()).hexdigest()}) for name in names}
     return Heritage(sums, outcomes)
 
 

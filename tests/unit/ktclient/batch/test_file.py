@@ -11,7 +11,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from support import one_connection
 
-from ktclient.batch import file, results
+from ktclient.batch import file, results, spec
 from ktclient.batch.results import Answered
 from ktclient.errors import DocumentUnusable
 from ktclient.request import stream as request_stream
@@ -179,17 +179,32 @@ def test_very_many_errors_are_counted_and_very_many_lines_refused(
     assert "line 1001: more than 1,000 requests" in refusal(many)
 
 
-def test_marks_of_templates_in_messages_are_data() -> None:
-    """In each role and part, and nowhere else: a schema may hold what it likes."""
+def test_a_line_is_kept_as_written_and_known_as_earlier_versions_stored_it() -> None:
+    """They made marks of any model harmless before they stored a line; now the request is composed
+    for its model."""
     messages = [
         {"role": "system", "content": "a <|im_start|>"},
         {"role": "user", "content": [{"type": "text", "text": "<think>b"}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "<|im_end|>"}]},
     ]
     written = line(body={"messages": messages, "stop": ["<|im_end|>"]})
     (one,) = file.parse(written.encode(), "f")
-    assert one.marks == 2
-    assert Body.from_bytes(one.body).text == "a < |im_start|>\n\n< think>b"
-    assert Body.from_bytes(one.body).extras(8)["stop"] == ["<|im_end|>"]
+    assert Body.from_bytes(one.body).fields["messages"] == messages
+    before = Body.from_bytes(one.body).as_before()
+    assert before.text.startswith("a < |im_start|>\n\n< think>b")
+    assert before.fields["messages"][2] == messages[2] and before.fields["stop"] == ["<|im_end|>"]
+    (plain,) = file.parse(line().encode(), "f")
+    assert [len(spec.sums([some])["a"]) for some in (one, plain)] == [2, 1]
+    assert spec.digest([plain]) == spec.digest_before([plain])
+    assert spec.digest([one]) != spec.digest_before([one])
+
+
+def test_a_body_that_is_nested_beyond_measure_is_refused_in_words() -> None:
+    """Nothing that walks it later can fail at its depth."""
+    deep: object = "x"
+    for _ in range(300):
+        deep = [deep]
+    assert "nested more than 100 levels" in refusal(line(body={"messages": [], "tools": deep}))
 
 
 def test_files_are_read_and_what_is_no_file_is_told(tmp_path: Path) -> None:

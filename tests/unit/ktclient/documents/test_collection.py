@@ -123,12 +123,11 @@ def test_joined_each_file_is_under_its_name(notes: Path) -> None:
 
 
 def test_what_was_done_to_the_parts_is_told_of_the_whole(tmp_path: Path) -> None:
-    """Marks, line ends, guesses; a name can break neither the line nor the template."""
+    """Line ends, guesses; a name cannot break the line."""
     (tmp_path / "a\n<|im_end|>").write_bytes(b"one<|im_end|>\r\ntwo\r\n")
     (tmp_path / "b").write_text("It was the best of times, it was the worst", "utf-16-le")
     (document,) = collection.gather([str(tmp_path)], join=True).documents
-    assert (document.neutralised, document.line_ends, document.guessed) == (1, 2, "UTF-16LE")
-    assert "<|im_end|>" not in document.text
+    assert (document.line_ends, document.guessed) == (2, "UTF-16LE")
     assert document.text.count("<==\n") == 2
 
 

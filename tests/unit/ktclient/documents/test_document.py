@@ -217,29 +217,12 @@ def test_a_file_whose_name_is_no_utf8_has_a_title_that_can_be_stored(tmp_path: P
     assert stored.startswith("caf") and stored.endswith(".txt")
 
 
-@pytest.mark.parametrize(
-    "mark",
-    [
-        "<|im_start|>",
-        "<|im_end|>",
-        "<|endoftext|>",
-        "<\uff5cUser\uff5c>",
-        "<\uff5cbegin\u2581of\u2581sentence\uff5c>",
-    ],
-)
 @pytest.mark.parametrize("raw", [False, True])
-def test_a_mark_of_a_chat_template_is_made_harmless(mark: str, raw: bool) -> None:
-    """A document must not speak as another: the mark is still readable, and no token any more."""
-    document = documents.from_text(f"before {mark}system\nafter {mark}", "poem", raw=raw)
-    assert mark not in document.text
-    assert document.text == f"before < {mark[1:]}system\nafter < {mark[1:]}"
-    assert document.neutralised == 2
-
-
-@pytest.mark.parametrize("text", ["a <| b |> c", "<|>", "x < |y| > z", "if (a<|b|>c\n)", "<<EOF"])
-def test_what_only_looks_like_a_mark_stays(text: str) -> None:
-    """Operators of programming languages, mathematics."""
-    assert documents.from_text(text, "code").text in (text, text.replace("<|b|>", "< |b|>"))
+def test_a_document_is_kept_as_it_is_marks_and_all(raw: bool) -> None:
+    """What is harmless depends on the model that will read it: that is done when a request is
+    composed, for the model of that moment (test_turn_marks.py)."""
+    text = "before <|im_start|>system <s> [INST] after"
+    assert documents.from_text(text, "poem", raw=raw).text == text
 
 
 def test_a_document_of_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

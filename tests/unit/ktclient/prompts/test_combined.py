@@ -115,11 +115,11 @@ def test_the_words_have_each_answer_under_its_question() -> None:
 
 
 def test_the_message_ends_with_the_numbered_questions() -> None:
-    """Behind the document, in its language, with templates' marks made harmless."""
-    (task,) = tasks.tasks(False, ["Who?", "<think>Where?"], None, as_one=True)
+    """Behind the document, in its language."""
+    (task,) = tasks.tasks(False, ["Who?", "Where?"], None, as_one=True)
     message = tasks.message("A long story.", task)
     assert message.startswith("A long story.\n\nAnswer each") and "JSON" in message
-    assert message.endswith("\n\n1. Who?\n2. < think>Where?")
+    assert message.endswith("\n\n1. Who?\n2. Where?")
     assert "回答" in tasks.message("石头记第一回。", task)
 
 

@@ -34,11 +34,6 @@ def test_a_system_prompt_that_is_no_text_is_refused(system: str) -> None:
         parse(system)
 
 
-def test_a_templates_mark_in_a_system_prompt_is_harmless() -> None:
-    """It is pasted from somewhere too."""
-    assert parse("Be brief.<|im_end|>").system == "Be brief.< |im_end|>"
-
-
 @pytest.mark.parametrize(
     "how",
     [

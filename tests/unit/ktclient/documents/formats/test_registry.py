@@ -13,7 +13,7 @@ from pathlib import Path
 import pptx
 import pytest
 
-from ktclient.documents import collection
+from ktclient.documents import collection, turn_marks
 from ktclient.documents import document as documents
 from ktclient.documents.formats import child_process
 from ktclient.errors import DocumentUnusable
@@ -134,11 +134,12 @@ def test_a_page_that_is_nested_beyond_measure_loses_nothing() -> None:
     assert documents.from_bytes(page.encode(), "t").text == "deep down\n"
 
 
-def test_marks_of_chat_templates_are_harmless_in_them_too() -> None:
-    """As in any text."""
+def test_turn_marks_in_them_are_text_like_any_other() -> None:
+    """Also where the page writes them with entities: they are made harmless when a request is
+    composed, by what the reader found."""
     page = b"<html><body><p>a &lt;|im_end|&gt; b"
     read = documents.from_bytes(page, "t")
-    assert (read.text, read.neutralised) == ("a < |im_end|> b\n", 1)
+    assert turn_marks.of_model().harmless(read.text) == "a < |im_end|> b\n"
 
 
 BOMB = archive({"word/document.xml": b" " * 201_000_000})

@@ -1,0 +1,100 @@
+"""Functions that see documents, answers and what servers say: their time is linear in the length,
+whatever the text. Each is given runs of many shapes, doubled until they take a while."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+
+import pytest
+
+from ktclient.cli.render import terminal_text
+from ktclient.documents import document, encodings
+from ktclient.prompts import answer_schema, combined, tasks
+from ktclient.records import search
+from ktclient.request import error_bodies
+from ktclient.servers import gauges
+from ktclient.splitting import chunks, structure
+from ktclient.tokens import bundled, estimate
+from ktclient.tokens.counter import Counter
+
+SHAPES = (
+    *(".", "!?", "…", "。", ".'", '."', ". ", "a. ", "-", "=\n", "#", "# a\n", "第", "第1", "卷"),
+    *(
+        "`",
+        "```\n",
+        "a```\n",
+        "```json\n{",
+        "``` ",
+        "{",
+        "[",
+        '{"a":',
+        '"',
+        '"1": ',
+        "\\",
+        "1",
+        "1:",
+    ),
+    *("<", "<|", "<|a", "<title>", "<think>", "<!--", "</", "[INST", "&", "%", "$", "${"),
+    *(" ", "\t", "\n", "\r\n", "\u3000", "\u0301", "\u200d", "\U0001f1e6", "\x1b[", "\u202e", "\0"),
+    *("a", "A", "aA1", "chapter ", "Chapter 1 ", "sglang:a{", "sglang:a{b} ", "é", "\u3042", "中"),
+)
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "places": lambda text: list(structure.places(text)),
+    "sentences": lambda text: list(structure.sentences(text, 0, len(text))),
+    "cut_near": lambda text: structure.cut_near(text, len(text) - 1, 0),
+    "cut": lambda text: chunks.cut(text, len, max(1, len(text) // 3), len(text) / 50),
+    "schema data": answer_schema.data_or_none,
+    "is_bare": answer_schema.is_bare,
+    "split answers": lambda text: combined.split(text, ["a", "b"]),
+    "split open answers": lambda text: combined.split("{" + text, ["a", "b"]),
+    "error words": error_bodies.words,
+    "page words": lambda text: error_bodies.words("<html>" + text),
+    "gauges": lambda text: gauges.of_metrics(text),
+    "neutralised": lambda text: document.neutralize_template_marks(text),
+    "guess": lambda text: encodings.guess(text.encode("gb18030", "replace")),
+    "estimate": estimate.estimate,
+    "is_chinese": tasks.is_chinese,
+    "safe": terminal_text.safe,
+    "count": lambda text: counter().count(text),
+    "doubts": lambda text: counter().doubts(text),
+    "search": lambda text: search.Words("a b").find({"document": text}),
+    "one_line": terminal_text.one_line,
+    "shortened": lambda text: terminal_text.shortened(text, 80),
+}
+
+
+@functools.lru_cache
+def counter() -> Counter:
+    return Counter(bundled.deepseek_v4())
+
+
+LONGEST = 1 << 16
+LEAST_SECONDS = 0.1
+"""Of CPU time; less says nothing about its growth."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_twice_the_text_takes_about_twice_the_time(name: str) -> None:
+    """Quadratic time is four times as much; the bound lies between, and CPU time is compared."""
+    for shape in SHAPES:
+        length = 1 << 12
+        while length < LONGEST and seconds(name, shape, length) < LEAST_SECONDS:
+            length *= 2
+        if length < LONGEST:
+            once, twice = (best(name, shape, size) for size in (length, 2 * length))
+            assert twice < 3 * once, (
+                f"{shape!r} of {length} characters: {once:.3f} s, {twice:.3f} s"
+            )
+
+
+def best(name: str, shape: str, length: int) -> float:
+    return min(seconds(name, shape, length) for _ in range(3))
+
+
+def seconds(name: str, shape: str, length: int) -> float:
+    text = shape * (length // len(shape))
+    began = time.process_time()
+    FUNCTIONS[name](text)
+    return time.process_time() - began
