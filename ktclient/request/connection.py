@@ -16,9 +16,8 @@ import httpx2
 
 from ktclient.errors import BadSetting
 from ktclient.request import bounds, response_body
-from ktclient.request.bounds import StreamBounds
+from ktclient.request.bounds import StreamBounds, Wire, socket_of
 from ktclient.request.short_client import ShortClient
-from ktclient.request.wire import Wire, socket_of
 from ktclient.urls import is_local as is_local
 from ktclient.wording import quote
 

@@ -10,8 +10,7 @@ import httpx2
 
 from ktclient.errors import StreamTooLarge
 from ktclient.request import bounds
-from ktclient.request.bounds import StreamBounds
-from ktclient.request.wire import Wire
+from ktclient.request.bounds import StreamBounds, Wire
 
 EVENT_STREAM = "text/event-stream"
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 
 from ktclient.request import bounds
-from ktclient.request.wire import Wire, socket_of
+from ktclient.request.bounds import Wire, socket_of
 
 _KEPT = ("retry-after", "location")
 """Headers of a reply that are used. Without content-type: Python has codecs that decode no text, or
