@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jobs import clock
+from jobs import child_environment, clock
 from jobs.errors import DetachFailed
 from jobs.processes import ownership, signals
 
@@ -72,7 +72,7 @@ def spawn(
         raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {refusal}")
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
-    env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
+    env = {**child_environment.inherited(), **(extra_env or {}), READY_FD_VARIABLE: str(said)}
     with os.fdopen(ready, "rb", buffering=0) as pipe:
         try:
             way_out = logout.way_out(env, logind)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from jobs import child_environment
+
 NAME = "ktjob.service"
 MARKER = "# Written by `ktjob install-unit`. To change it, remove this line: then it is yours."
 
@@ -38,11 +40,12 @@ def split_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[
     """Which of ktjob's variables the unit takes over, and the names of those that it must not take
     because they hold a secret: any user may read a unit's environment from systemd."""
     kept, withheld = {}, []
+    secret = set(environ) - set(child_environment.inherited(environ))
     for name, value in sorted(environ.items()):
         is_ours = name.startswith("KTJOB_") and name not in _INTERNAL
         if not value or not (is_ours or name in _PASSED_ON):
             continue
-        if _SECRET.search(name) or _has_password(value):
+        if name in secret or _SECRET.search(name) or _has_password(value):
             withheld.append(name)
         else:
             kept[name] = value
@@ -50,10 +53,12 @@ def split_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[
 
 
 def _has_password(value: str) -> bool:
+    """A user, or what may be a key: no URL that ktjob uses has a query."""
     try:
-        return "@" in urlsplit(value if "://" in value else f"//{value}").netloc
+        parts = urlsplit(value if "://" in value else f"//{value}")
+        return "@" in parts.netloc or bool(parts.query or parts.fragment)
     except ValueError:
-        return "@" in value
+        return "@" in value or "?" in value
 
 
 def render(unit: BootUnit) -> str:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
+from jobs import child_environment
 from jobs.errors import StoreDamaged, StoreUnusable
 from jobs.model import Job
 from jobs.runner import start
@@ -98,7 +99,7 @@ class EndWatcher:
         if time.monotonic() < self._woken_at + _WAKE_SECONDS:
             return
         self._woken_at = time.monotonic()
-        environ = {**config.environment(), "KTJOB_HOME": str(self._settings.state.root)}
+        environ = {**child_environment.inherited(), "KTJOB_HOME": str(self._settings.state.root)}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ktclient", "show", self._id, "--json"),
             stdin=asyncio.subprocess.DEVNULL,

@@ -5,11 +5,13 @@ The only reader of the environment in this package. `docs/reference.md` has the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
+from jobs import known_secrets
 from jobs.quick_dataclass import record
 from jobs.store.state_dir import StateDir
 from ktclient import urls
@@ -52,11 +54,6 @@ class Settings:
         """How many simultaneous requests the default server may be given."""
         return (self.meant(None) or self.default).parallel
 
-    @property
-    def api_key(self) -> str | None:
-        """The API key of `[server]`, and of servers started by ktserver. Raises `BadSetting`."""
-        return server_key.choose(self.default, self.environ, self.lent, is_named=False)
-
     def meant(self, named: str | None) -> Server | None:
         """The selected server: one of the file's by its name, or any by its URL, else the
         configured one. None if none is named or configured."""
@@ -77,13 +74,26 @@ class Settings:
         return self.environ.get("KTJOB_MODEL") or server.model
 
     def key_for(self, url: str) -> str | None:
-        """The API key that may be sent to a URL: `server_key.choose` for the server there. Raises
-        `BadSetting`."""
+        """The API key that may be sent to a URL, or to `EMBEDDED`: the one decision, which every
+        request asks for the URL that it really goes to. Raises `BadSetting`."""
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
         is_named = server.name in self.servers
         return server_key.choose(server, self.environ, self.lent, is_named=is_named)
+
+    def key_of_started(self, url: str) -> str | None:
+        """The API key of a server that ktserver started on this machine: `key_for`, and where it
+        listens by the machine's own address, the key of a `[server]` without URL. Raises
+        `BadSetting`."""
+        return self.key_for(url) or self.key_for(f"http://{urls.LOOPBACK}:{urls.port_of(url)}")
+
+    def learn_keys(self) -> None:
+        """Read the keys that are in files, so that a log that is shown does not show them."""
+        for server in (self.default, *self.servers.values()):
+            if server.key is not None and server.key.kind == keys.FILE:
+                with contextlib.suppress(BadSetting):
+                    server.key.read(self.environ)
 
     def borrowed_key(self, url: str) -> str | None:
         """The same key, if only the environment of this process holds it."""
@@ -123,9 +133,21 @@ def load(
         tables=tables,
         lent=lent,
     )
-    if default.key is None or default.key.kind == keys.FILE:
-        _ = settings.api_key  # report a bad key before any other work
+    _learn_variables(settings)
+    if default.key is None or default.key.kind == keys.FILE:  # report a bad key before other work
+        server_key.choose(default, environ, lent, is_named=False)
     return settings
+
+
+def _learn_variables(settings: Settings) -> None:
+    """No child gets a variable that holds a key, and no text shows what it holds."""
+    sources = [one.key for one in (settings.default, *settings.servers.values()) if one.key]
+    named = [one.place for one in sources if one.kind == keys.ENVIRONMENT]
+    for name in (server_key.VARIABLE, *named):
+        known_secrets.know_variable(name)
+        known_secrets.know(settings.environ.get(name, ""))
+    if settings.lent:
+        known_secrets.know(settings.lent)
 
 
 def path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -134,8 +156,15 @@ def path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def environment() -> Mapping[str, str]:
-    """The whole environment, for code that passes it to other programs."""
+    """The whole environment, to look things up. Children get `jobs.child_environment`."""
     return os.environ
+
+
+def of_worker(lent: str | None) -> Settings:
+    """For a worker, whose environment is that of whichever command started the runner:
+    KTJOB_API_KEY there may be for another server. Its own is lent. Raises `BadSetting`."""
+    environ = {name: text for name, text in os.environ.items() if name != server_key.VARIABLE}
+    return load(environ, lent=lent)
 
 
 def default_host(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -32,7 +32,7 @@ def perform(attempt: RunningAttempt) -> None:
         conductors.conductor_for(kind)(attempt)
         return
     spec = JobSpec.from_json(attempt.spec)
-    settings = config.load(lent=lent_keys.of(attempt.state, spec.server))
+    settings = config.of_worker(lent_keys.of(attempt.state, spec.server))
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
     for turn in tries(attempt, spec):

@@ -24,6 +24,9 @@ LEAVES = {
     "jobs.errors",
     "jobs.clock",
     "jobs.quick_dataclass",
+    "jobs.known_secrets",
+    "jobs.child_environment",
+    "server_bundle.addresses",
     "server_bundle.errors",
     "server_bundle.package_data",
 }

@@ -1,0 +1,154 @@
+"""The secrets that this process knows, and texts in which they are `***`.
+
+What a server, a proxy or a library says may repeat a key: as it is, encoded, or in a URL. Such text
+becomes a message, an event, a log line, a notification. It is hidden where foreign text is quoted
+(`hide_foreign`), and once more where the store is written (`hide`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+HIDDEN = "***"
+SHORTEST = 8
+"""Characters. A shorter key ("none", "EMPTY") is a word that texts contain by chance: it is hidden
+only in foreign text, and only as a whole word."""
+_SHORTEST_WORD = 4
+
+_known: dict[str, None] = {}
+_variables = {"KTJOB_API_KEY"}
+_compiled: dict[str, re.Pattern[str] | None] = {}
+
+
+def know(secret: str) -> None:
+    """Hide this secret from now on, in every spelling."""
+    if secret.strip() not in _known and len(secret.strip()) >= _SHORTEST_WORD:
+        _known[secret.strip()] = None
+        _compiled.clear()
+
+
+def know_variable(name: str) -> None:
+    """This variable of the environment holds a secret: no child gets it."""
+    _variables.add(name)
+
+
+def variables() -> frozenset[str]:
+    """The names of all variables that hold a secret, set or not."""
+    return frozenset(_variables)
+
+
+def hide(text: str) -> str:
+    """The text with every known secret of at least `SHORTEST` characters hidden. Nothing that only
+    looks like one is touched."""
+    pattern = _pattern("long")
+    return pattern.sub(HIDDEN, text) if pattern else text
+
+
+def hide_foreign(text: str) -> str:
+    """The same for text from elsewhere: also short keys, what has the shape of a key, and the
+    user, password and key parameters of URLs. In linear time."""
+    text = hide(text)
+    pattern = _pattern("words")
+    text = pattern.sub(HIDDEN, text) if pattern else text
+    text = _URL_USER.sub(f"://{HIDDEN}@", text)
+    text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+def spellings(secret: str) -> tuple[str, ...]:
+    """The secret in the encodings in which it is repeated, the longest first: as it is, in JSON,
+    HTML and URLs, and within base64 of a longer text, such as "user:password"."""
+    found = dict.fromkeys(one for one in _encoded(secret) if len(one) >= SHORTEST)
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _encoded(secret: str) -> Iterator[str]:
+    import base64
+    import html
+    import json
+    from urllib.parse import quote
+
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield html.escape(secret)
+    for kept in ("", "/"):
+        escaped = quote(secret, safe=kept)
+        yield escaped
+        yield re.sub("%..", lambda found: found[0].lower(), escaped)
+    body = secret.encode(errors="replace")
+    for before in range(3):  # bytes of other text before it, in its first group of three
+        whole = base64.b64encode(bytes(before) + body).decode().rstrip("=")
+        first = -(-before * 8 // 6)
+        inner = whole[first : (before + len(body)) * 8 // 6]  # only these depend on it alone
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")
+
+
+def _pattern(kind: str) -> re.Pattern[str] | None:
+    if kind not in _compiled:
+        if kind == "long":
+            words = [one for secret in _known for one in spellings(secret)]
+            rule = "|".join(re.escape(one) for one in sorted(words, key=len, reverse=True))
+        else:
+            words = [one for one in _known if len(one) < SHORTEST]
+            inner = "|".join(re.escape(one) for one in words)
+            rule = rf"(?<!\w)(?:{inner})(?!\w)"
+        _compiled[kind] = re.compile(rule) if words else None
+    return _compiled[kind]
+
+
+# Each pattern below begins with fixed characters, or only at the start of a run of its characters:
+# the same text is never searched twice. Messages of ktjob show the form of a proxy's URL as
+# user:password@.
+_URL_USER = re.compile(r"://(?!user:password@)[^\s/?#\"'<>]*@")
+_NAMED = re.compile(
+    r"([?&;](?:[a-z]{1,10}[_-])?(?:api[_-]?key|key|token|auth|password|passwd|pwd|secret|sig"
+    r"|signature)=|(?<![a-z0-9])api[_-]?key=[\"']?|(?<![a-z0-9])(?:api[_-]?key|authorization|token"
+    r"|password|secret)[\"']\s{0,3}:\s{0,3}[\"'])[^\s&#\"'<>,)]+",
+    re.IGNORECASE,
+)
+_SHAPES = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk)-[A-Za-z0-9_-]{12,}|(?:hf|gsk|gh[opsur])_[A-Za-z0-9]{10,}"
+    r"|(?:nvapi|glpat|xox[abprs])-[A-Za-z0-9_-]{10,}|github_pat_\w{10,}|AKIA[A-Z0-9]{16}"
+    r"|AIza[A-Za-z0-9_-]{20,})"
+    r"|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?"
+    r"|(?<![A-Za-z])(?:(?<=[Bb]earer )|(?<=[Bb]asic )|(?<=BEARER ))"
+    r"(?:(?=[^\s\"'<>,;)]*\d)[^\s\"'<>,;)]{6,}|[^\s\"'<>,;)]{20,})"
+)
+
+
+class Stream:
+    """Hides one secret in a text that arrives in pieces, also where it is cut between two. For
+    answers: only the secret itself, in its spellings, and only if it is long enough."""
+
+    def __init__(self, secret: str | None) -> None:
+        self._spellings = spellings(secret) if secret and len(secret) >= SHORTEST else ()
+        rule = "|".join(re.escape(one) for one in self._spellings)
+        self._pattern = re.compile(rule) if rule else None
+        self._held = ""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is a secret that is long enough to be hidden."""
+        return self._pattern is not None
+
+    def take(self, piece: str) -> str:
+        """What may be passed on: all but an end that may be the beginning of the secret."""
+        if self._pattern is None:
+            return piece
+        text = self._pattern.sub(HIDDEN, self._held + piece)
+        held = max(_overlap(text, one) for one in self._spellings)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def rest(self) -> str:
+        """What was held back, at the end of the text: hidden if it is most of the secret."""
+        held, self._held = self._held, ""
+        return HIDDEN if len(held) >= SHORTEST else held
+
+
+def _overlap(text: str, secret: str) -> int:
+    """How many characters at the end of the text are the beginning of the secret."""
+    most = min(len(text), len(secret) - 1)
+    return next((size for size in range(most, 0, -1) if text.endswith(secret[:size])), 0)
