@@ -8,7 +8,7 @@ becomes a message, an event, a log line, a notification. It is hidden where fore
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST = 8
@@ -73,9 +73,7 @@ def _encoded(secret: str) -> Iterator[str]:
     yield json.dumps(secret)[1:-1]
     yield html.escape(secret)
     for kept in ("", "/"):
-        escaped = quote(secret, safe=kept)
-        yield escaped
-        yield re.sub("%..", lambda found: found[0].lower(), escaped)
+        yield quote(secret, safe=kept)
     body = secret.encode(errors="replace")
     for before in range(3):  # bytes of other text before it, in its first group of three
         whole = base64.b64encode(bytes(before) + body).decode().rstrip("=")
@@ -89,13 +87,19 @@ def _pattern(kind: str) -> re.Pattern[str] | None:
     if kind not in _compiled:
         if kind == "long":
             words = [one for secret in _known for one in spellings(secret)]
-            rule = "|".join(re.escape(one) for one in sorted(words, key=len, reverse=True))
+            rule = _any_of(sorted(words, key=len, reverse=True))
         else:
             words = [one for one in _known if len(one) < SHORTEST]
             inner = "|".join(re.escape(one) for one in words)
             rule = rf"(?<!\w)(?:{inner})(?!\w)"
         _compiled[kind] = re.compile(rule) if words else None
     return _compiled[kind]
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern for these texts; a percent sign's digits may be of either case."""
+    literal = "|".join(re.escape(one) for one in words)
+    return re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found[0]})", literal)
 
 
 # Each pattern below begins with fixed characters, or only at the start of a run of its characters:
@@ -124,7 +128,7 @@ class Stream:
 
     def __init__(self, secret: str | None) -> None:
         self._spellings = spellings(secret) if secret and len(secret) >= SHORTEST else ()
-        rule = "|".join(re.escape(one) for one in self._spellings)
+        rule = _any_of(self._spellings)
         self._pattern = re.compile(rule) if rule else None
         self._held = ""
 

@@ -77,9 +77,10 @@ def is_local(url: str) -> bool:
 
 
 def _comparable(url: str) -> tuple[str, str | None, int | None, str]:
-    parts = urlsplit(root_of(url))
+    root = root_of(url)
+    parts = urlsplit(root)
     host = addresses.comparable(parts.hostname or "")
-    return parts.scheme, host, port_of(url), parts.path
+    return parts.scheme, host, port_of(root), parts.path
 
 
 def _is_address(url: str) -> bool:
@@ -89,6 +90,8 @@ def _is_address(url: str) -> bool:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
         host_is_valid = _is_host(parts.hostname or "")
+        if parts.netloc.partition("]")[2].partition(":")[0]:  # text behind [::1]
+            return False
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and host_is_valid and port_is_valid

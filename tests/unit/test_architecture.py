@@ -371,12 +371,11 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
         (
             ("os.environ", "os.getenv"),
             {
+                "jobs.child_environment",
                 "jobs.processes.detach",
                 "jobs.processes.ownership",
                 "ktclient.cli.render.terminal",
                 "ktclient.config.settings",
-                "server_bundle.launch.supervisor",
-                "server_bundle.embedded.weights",
             },
         ),
         (("time.time",), set()),
