@@ -102,10 +102,10 @@ def _any_of(words: Iterable[str]) -> str:
     return re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found[0]})", literal)
 
 
-# Each pattern below begins with fixed characters, or only at the start of a run of its characters:
-# the same text is never searched twice. Messages of ktjob show the form of a proxy's URL as
-# user:password@.
-_URL_USER = re.compile(r"://(?!user:password@)[^\s/?#\"'<>]*@")
+# Each pattern below begins with fixed characters and is bounded, or stops before they come again:
+# no text is searched twice, or only a few hundred characters of it. Messages of ktjob show the form
+# of a proxy's URL as user:password@.
+_URL_USER = re.compile(r"://(?!user:password@)[^\s\"'<>]{1,300}@")
 _NAMED = re.compile(
     r"([?&;](?:[a-z]{1,10}[_-])?(?:api[_-]?key|key|token|auth|password|passwd|pwd|secret|sig"
     r"|signature)=|(?<![a-z0-9])api[_-]?key=[\"']?|(?<![a-z0-9])(?:api[_-]?key|authorization|token"

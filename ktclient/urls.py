@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, urlsplit
 
+from jobs import known_secrets
 from ktclient.errors import BadInput
 from server_bundle import addresses
 
@@ -41,6 +42,16 @@ def _place(parts: SplitResult) -> str:
     else:
         host = addresses.canonical(host.partition(":")[0])
     return host if parts.port is None else f"{host}:{parts.port}"
+
+
+def without_secrets(url: str) -> str:
+    """Any text that stands where a URL is expected, to be shown: without user, password and
+    query."""
+    before, at, rest = url.rpartition("@")
+    scheme = before.partition("://")[0] + "://" if "://" in before else ""
+    shown = f"{scheme}{known_secrets.HIDDEN}@{rest}" if at else rest
+    end = min((shown.find(one) for one in "?#" if one in shown), default=len(shown))
+    return shown[: end + 1] + (known_secrets.HIDDEN if end + 1 < len(shown) else "")
 
 
 def is_same(one: str, other: str) -> bool:

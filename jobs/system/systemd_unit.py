@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from jobs import child_environment
 
@@ -45,20 +44,17 @@ def split_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[
         is_ours = name.startswith("KTJOB_") and name not in _INTERNAL
         if not value or not (is_ours or name in _PASSED_ON):
             continue
-        if name in secret or _SECRET.search(name) or _has_password(value):
+        if name in secret or _SECRET.search(name) or _has_password(name, value):
             withheld.append(name)
         else:
             kept[name] = value
     return kept, withheld
 
 
-def _has_password(value: str) -> bool:
-    """A user, or what may be a key: no URL that ktjob uses has a query."""
-    try:
-        parts = urlsplit(value if "://" in value else f"//{value}")
-        return "@" in parts.netloc or bool(parts.query or parts.fragment)
-    except ValueError:
-        return "@" in value or "?" in value
+def _has_password(name: str, value: str) -> bool:
+    """Whether a URL has a user, or what may be a key: no URL that ktjob uses has a query."""
+    is_url = "://" in value or name.lower().endswith(("_proxy", "_server"))
+    return is_url and any(mark in value for mark in "@?#")
 
 
 def render(unit: BootUnit) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jobs import known_secrets
+from ktclient import urls
 from ktclient.config import keys
 from ktclient.config.servers import Server
 from ktclient.config.settings import Settings
@@ -79,8 +80,10 @@ def _file(name: str, value: object) -> Origin:
 
 def _origin(name: str, value: object, origin: str) -> Origin:
     """A URL that contains a key or a password is not usable, but may be written all the same."""
-    shown = known_secrets.hide_foreign(value) if isinstance(value, str) else value
-    return Origin(name, shown, origin)
+    if not isinstance(value, str):
+        return Origin(name, value, origin)
+    shown = urls.without_secrets(value) if name.endswith(".url") else value
+    return Origin(name, known_secrets.hide_foreign(shown), origin)
 
 
 def _key(server: Server) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -137,6 +138,18 @@ def load(
     if default.key is None or default.key.kind == keys.FILE:  # report a bad key before other work
         server_key.choose(default, environ, lent, is_named=False)
     return settings
+
+
+def learn_variables() -> None:
+    """The same for programs that are started although the file may be invalid: an editor to fix
+    it, or the command of --on-done."""
+    try:
+        text = path().read_text(encoding="utf-8", errors="replace")
+    except (OSError, BadSetting):
+        return
+    for name in re.findall(r"""\bapi_key_env["']?[ \t]*=[ \t]*["']([^"'\n]+)""", text):
+        known_secrets.know_variable(name)
+        known_secrets.know(os.environ.get(name, ""))
 
 
 def _learn_variables(settings: Settings) -> None:

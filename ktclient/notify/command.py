@@ -10,7 +10,6 @@ from pathlib import Path
 from jobs import child_environment
 from jobs.errors import NotTold
 from ktclient.config import settings as config
-from ktclient.errors import BadSetting
 from ktclient.records.snapshot import Snapshot
 
 _LONGEST = 8000
@@ -47,8 +46,7 @@ def _environment(job: Snapshot, file: Path) -> dict[str, str]:
     }
     # An environment must not contain NUL or surrogates.
     safe = {name: _carried(value) for name, value in fields.items()}
-    with contextlib.suppress(BadSetting):  # a broken file: then this runner knows no other key
-        config.load()  # learn which variables hold keys
+    config.learn_variables()
     return {**child_environment.inherited(), **safe}
 
 

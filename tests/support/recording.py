@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support.patience import HANG_SECONDS
@@ -22,6 +22,7 @@ class Asked:
 
     path: str
     headers: dict[str, str]
+    body: str = field(default="", repr=False)
 
     @property
     def key(self) -> str | None:
@@ -29,8 +30,8 @@ class Asked:
 
 
 class Recorder(ThreadingHTTPServer):
-    """While it is held, chat requests get no answer. `refusal`: status, headers and body with which
-    every POST of a chat is refused."""
+    """While it is held, chat requests get no answer. `refusal`: status, headers and body of the
+    answer to every chat; `refusals`: the same for other paths."""
 
     daemon_threads = True
 
@@ -39,7 +40,8 @@ class Recorder(ThreadingHTTPServer):
         self.dialect = dialect
         self.asked: list[Asked] = []
         self.refusal: tuple[int, dict[str, str], bytes] | None = None
-        self.answer = [b"Well."]
+        self.refusals: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.answer = ["Well."]
         """The pieces of the answer, each in a frame of its own."""
         self.let_go = threading.Event()
         self.let_go.set()
@@ -80,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: dict[str, object]) -> None:
         path = self.path.partition("?")[0]
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.note(Asked(path, headers))
+        self.server.note(Asked(path, headers, json.dumps(body)))
         if path == "/v1/chat/completions":
             self.server.let_go.wait(HANG_SECONDS)
             if self.server.refusal is not None:
@@ -89,6 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream()
             else:
                 self._json({"choices": [], "usage": {"prompt_tokens": 10**6}})
+        elif path in self.server.refusals:
+            self._send(*self.server.refusals[path])
         elif (found := self._said(path, body)) is None:
             self._json({"detail": "Not Found"}, 404)
         elif isinstance(found, bytes):
@@ -132,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self) -> None:
         frames = [
-            {"choices": [{"index": 0, "delta": {"content": one.decode()}, "finish_reason": None}]}
+            {"choices": [{"index": 0, "delta": {"content": one}, "finish_reason": None}]}
             for one in self.server.answer
         ]
         frames.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})

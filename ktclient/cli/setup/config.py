@@ -128,6 +128,7 @@ def edit(ctx: click.Context) -> None:
     from ktclient.config import edit as config_edit
 
     settings = config.load({**config.environment()}, "")
+    config.learn_variables()
     file = settings.config_file
     text = file.read_text(encoding="utf-8") if file.exists() else config_edit.EXAMPLE
     while True:

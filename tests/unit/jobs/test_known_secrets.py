@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 from urllib.parse import quote
 
@@ -94,9 +95,7 @@ def test_a_stream_hides_what_the_whole_text_would(text: str, cuts: list[int]) ->
     whole = text + key + text
     borders = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
     hidden = Stream(key)
-    out = "".join(
-        hidden.take(whole[begin:end]) for begin, end in zip(borders, borders[1:], strict=False)
-    )
+    out = "".join(hidden.take(whole[begin:end]) for begin, end in itertools.pairwise(borders))
     out += hidden.rest()
     assert key not in out
     parts = out.split("***")
