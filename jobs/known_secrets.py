@@ -45,15 +45,19 @@ def hide(text: str) -> str:
     return pattern.sub(HIDDEN, text) if pattern else text
 
 
-def hide_foreign(text: str) -> str:
-    """The same for text from elsewhere: also short keys, what has the shape of a key, and the
-    user, password and key parameters of URLs. In linear time."""
-    text = hide(text)
-    pattern = _pattern("words")
-    text = pattern.sub(HIDDEN, text) if pattern else text
-    text = _URL_USER.sub(f"://{HIDDEN}@", text)
+def hide_shapes(text: str) -> str:
+    """The same, and what has the shape of a key, and the user, password and key parameters of
+    URLs: for messages. In linear time."""
+    text = _URL_USER.sub(f"://{HIDDEN}@", hide(text))
     text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
     return _SHAPES.sub(HIDDEN, text)
+
+
+def hide_foreign(text: str) -> str:
+    """The same for text from elsewhere: also short keys."""
+    pattern = _pattern("words")
+    text = hide_shapes(text)
+    return pattern.sub(HIDDEN, text) if pattern else text
 
 
 def spellings(secret: str) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def _origin(name: str, value: object, origin: str) -> Origin:
     if not isinstance(value, str):
         return Origin(name, value, origin)
     shown = urls.without_secrets(value) if name.endswith(".url") else value
-    return Origin(name, known_secrets.hide_foreign(shown), origin)
+    return Origin(name, known_secrets.hide_shapes(shown), origin)
 
 
 def _key(server: Server) -> str | None:

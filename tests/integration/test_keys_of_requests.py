@@ -194,3 +194,22 @@ def test_a_redirect_gets_neither_key_nor_document(
         assert done.returncode != 0 and "redirects to" in done.stderr
         assert OWN not in done.stderr and "key=***" in done.stderr
         assert other.asked == []
+
+
+def test_a_proxy_gets_no_key(
+    run: Run, tmp_path: Path, other: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the name of the server behind it; a server on this machine is asked directly."""
+    (tmp_path / "a.txt").write_text("A story.")
+    with recorder() as proxy, recorder() as server:
+        configure(tmp_path / "config", other, "https://gpu.example")
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        done = run("submit", "a.txt", "--server", "own", "--max-tokens", "10", "--wait")
+        assert done.returncode != 0 and "proxy" in done.stderr
+        assert {(one.path, one.key) for one in proxy.asked} == {("gpu.example:443", None)}
+        asked = len(proxy.asked)
+        here = server.url.replace("127.0.0.1", "127.1")
+        near = run("submit", "a.txt", "--server", here, "--max-tokens", "10", "--wait")
+        assert near.stdout == "Well.\n", near.stderr
+        assert len(proxy.asked) == asked

@@ -113,7 +113,9 @@ def test_a_key_that_the_server_repeats_is_kept_nowhere(
     assert job is not None, done.stderr
     until(heard.exists)
     server.wait_for("/hook")
-    hooked = "".join(one.body for one in server.asked if one.path == "/hook")
+    hooks = [one for one in server.asked if one.path == "/hook"]
+    assert {one.key for one in hooks} == {None}
+    hooked = "".join(one.body for one in hooks)
     said = done.stdout + done.stderr + everything(run, tmp_path, job[1])
     for text in (said, heard.read_text(), hooked):
         for spelling in SPELLINGS:

@@ -74,6 +74,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer({})
 
+    def do_CONNECT(self) -> None:
+        """As a proxy that lets nobody through."""
+        self.server.note(
+            Asked(self.path, {one.lower(): text for one, text in self.headers.items()})
+        )
+        self._send(403, {}, b"")
+
     def do_POST(self) -> None:
         self._answer(
             json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or b"{}")

@@ -11,7 +11,7 @@ from ktclient.cli.render import terminal_text
 
 def note(message: str) -> None:
     """Print a message for people on stderr, without secrets; stdout is for data only."""
-    text = terminal_text.safe(known_secrets.hide_foreign(message))
+    text = terminal_text.safe(known_secrets.hide_shapes(message))
     if sys.stderr.isatty():
         import shutil
 
