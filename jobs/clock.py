@@ -10,9 +10,14 @@ def now() -> str:
     return ago(0.0)
 
 
+def utc() -> datetime:
+    """The time in UTC."""
+    return datetime.now(timezone.utc)
+
+
 def ago(seconds: float) -> str:
     """The time `seconds` ago, in the same form."""
-    return of(datetime.now(timezone.utc) - timedelta(seconds=seconds))
+    return of(utc() - timedelta(seconds=seconds))
 
 
 def of(moment: datetime) -> str:

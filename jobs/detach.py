@@ -1,7 +1,7 @@
-"""`python -m jobs.detach`: the name by which detached processes are started.
+"""`jobs.detach`: the name by which detached processes are started.
 
-It is written in systemd units, and live processes of every version use it, so it stays. The work
-itself is in `jobs/processes/detach.py`.
+`python -m jobs.detach` is written in systemd units, and live processes of earlier versions use it,
+so it stays. The work itself is in `jobs/processes/detach.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 
 from jobs.processes import detach
+
+main = detach.main
 
 if __name__ == "__main__":
     detach.main(sys.argv[1:])

@@ -63,22 +63,41 @@ class StoreCopied(StoreUnusable):
     cause = "store_copied"
 
 
+class StoreLinked(StoreUnusable):
+    """The database is a second name (a hard link) of another state directory's file."""
+
+    cause = "store_linked"
+
+
 class StoreTorn(StoreUnusable):
     """A file of the database was removed while other processes use it; they must close it first."""
 
     cause = "store_torn"
 
 
+class StoreRemoved(StoreUnusable):
+    """The database was deleted while it was open, and is not coming back."""
+
+    cause = "store_removed"
+
+
 class NotYours(StoreUnusable, PermissionError):
-    """A file or folder of the state directory belongs to another user."""
+    """A file or folder of the state directory belongs to another user, or cannot be opened."""
 
     cause = "not_yours"
 
 
 class DetachFailed(KtjobError):
-    """A detached process ended before it reported that it was ready."""
+    """A detached process ended before it reported that it was ready.
+
+    `reason` is the last that was said about it, in one line.
+    """
 
     cause = "detach_failed"
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
 
 
 class PartFailed(KtjobError):
@@ -100,11 +119,32 @@ class NotTold(KtjobError):
     cause = "not_told"
 
 
+class CannotTellYet(NotTold):
+    """A notification could not be tried, because of something on this machine that may change, such
+    as its settings. It uses up no try."""
+
+    cause = "cannot_tell_yet"
+
+
 class WorkerStopped(KtjobError):
     """Raised in a worker after a stop signal: the attempt ends, the job may have another."""
 
     cause = "worker_stopped"
     may_try_again = True
+
+
+class OutOfMemory(KtjobError):
+    """A worker could not get the memory that it needed."""
+
+    cause = "out_of_memory"
+    may_try_again = True
+
+
+class NotEnoughMemory(OutOfMemory):
+    """The same before the server had the whole request."""
+
+    cause = "not_enough_memory"
+    may_try_again = False
 
 
 class WorkCancelled(KtjobError):

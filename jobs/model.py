@@ -73,6 +73,8 @@ class NewJob:
     """The part's name, unique within its parent: each part is stored once."""
     not_before: str | None = None
     """Earliest start: UTC, ISO 8601."""
+    delay_seconds: float | None = None
+    """How long after the submit that is, where the user said that, and no time of the clock."""
     needs: tuple[str, ...] = ()
     """Ids of jobs that must succeed first. This job fails when one of them does not."""
     tellings: tuple[tuple[str, str], ...] = ()

@@ -9,10 +9,9 @@ Names are imported on first use, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ktclient._version import __version__ as __version__
 
+TYPE_CHECKING = False  # as type checkers know it; `typing` may be hidden by a file of the user
 if TYPE_CHECKING:
     from ktclient import errors
     from ktclient.api.job import Job as Job
@@ -47,13 +46,20 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'ktclient' has no attribute {name!r}")
     import importlib
 
-    if name == "errors":
-        return importlib.import_module("ktclient.errors")
-    if name in _HOMES:
+    try:
+        if name == "errors":
+            return importlib.import_module("ktclient.errors")
         return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'ktclient' has no attribute {name!r}")
+    except Exception as error:  # a file that is not ours may raise anything
+        from ktclient import hidden
+
+        if (words := hidden.explained(error)) is None:
+            raise
+        raise hidden.PackageHidden(words) from None
 
 
 def __dir__() -> list[str]:

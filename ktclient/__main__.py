@@ -1,6 +1,16 @@
 """`python -m ktclient` is `ktjob`."""
 
-from ktclient.cli.ktjob import main
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ktclient import programs
+
+
+def main(_: Sequence[str] = ()) -> None:
+    """As `jobs/program.py` calls it; the arguments are in `sys.argv`."""
+    programs.ktjob()
+
 
 if __name__ == "__main__":
     main()

@@ -5,8 +5,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id
-├── NoSuchProfile                   look up the name: ktserver profiles
-├── PlanRefused                     change an option of `ktserver plan`
+├── NoSuchProfile, PlanRefused      look up the name, or change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -14,6 +13,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   │   ├── HostUnreachable         fix the network, VPN or firewall
 │   │   ├── ConnectionBroke         closed before the whole request was sent
 │   │   ├── ServerSilent            accepts connections but never answers
+│   │   ├── UpstreamDown            a gateway answers, but no server behind it: start that
 │   │   └── ProxyRefused            fix the proxy set in the environment
 │   ├── TlsFailed                   fix the certificate, or swap https:// and http://
 │   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
@@ -40,7 +40,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── ServerHung                  it answers no request: restart it
 │   ├── AbortedByServer             the request was aborted on the server
 │   ├── EmptyAnswer                 the server finished without any text
-│   ├── EmptyStream                 the stream ended without any data
+│   ├── EmptyStream                 the server ended the stream itself, without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol
 │   └── DeadlineExceeded            it took longer than its --timeout
@@ -51,26 +51,28 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── PartRestarted                   inside the worker: the combined answer restarts with its part
 ├── HostTrouble                     the machine of --host: make it reachable, or install ktjob there
 ├── NotFinished                     from `Job.wait(timeout)`: not yet
-├── NotTold                         a notification failed: it is retried
-├── WorkCancelled                   inside the worker: a cancel was requested
-├── WorkerStopped                   inside the worker: SIGTERM, from a person or a shutdown
+├── NotTold, CannotTellYet          a notification failed, and is retried; fix [notify]
+├── WorkCancelled, WorkerStopped    inside the worker: a cancel request; SIGTERM
+├── OutOfMemory                     in a worker: free memory; a new attempt
+│   └── NotEnoughMemory             the same before the request was sent: a job retries for a while
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
-├── ServerInUse                     wait for its jobs, or --force
-├── StillStarting                   wait longer
+├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
-    ├── StoreCopied                 a copy of another queue: read it, or ktjob adopt
-    ├── StoreTorn                   -wal or -shm was removed: end the process that is named
-    ├── NotYours                    a file of another user, or you are root there
-    ├── StoreDamaged                not a database, or a broken one: restore a backup
-    └── StoreTooNew                 written by a newer ktjob
+    ├── StoreCopied, StoreLinked    a copy of another queue: read it, or `ktjob adopt`
+    ├── StoreRemoved, StoreTorn     its files were deleted while they were in use
+    ├── StoreDamaged, StoreTooNew   restore a backup; use the newer ktjob
+    └── NotYours                    a file of another user, or you are root there
 """
 
 from __future__ import annotations
 
 from jobs.errors import (
     AmbiguousId as AmbiguousId,
+)
+from jobs.errors import (
+    CannotTellYet as CannotTellYet,
 )
 from jobs.errors import (
     DetachFailed as DetachFailed,
@@ -85,10 +87,16 @@ from jobs.errors import (
     NoSuchJob as NoSuchJob,
 )
 from jobs.errors import (
+    NotEnoughMemory as NotEnoughMemory,
+)
+from jobs.errors import (
     NotTold as NotTold,
 )
 from jobs.errors import (
     NotYours as NotYours,
+)
+from jobs.errors import (
+    OutOfMemory as OutOfMemory,
 )
 from jobs.errors import (
     PartFailed as PartFailed,
@@ -101,6 +109,12 @@ from jobs.errors import (
 )
 from jobs.errors import (
     StoreDamaged as StoreDamaged,
+)
+from jobs.errors import (
+    StoreLinked as StoreLinked,
+)
+from jobs.errors import (
+    StoreRemoved as StoreRemoved,
 )
 from jobs.errors import (
     StoreTooNew as StoreTooNew,
@@ -170,21 +184,15 @@ class ServerUnreachable(NoServer):
     cause = "server_unreachable"
 
 
-class ConnectionRefused(ServerUnreachable):
-    """Nothing listens at the address."""
-
+class ConnectionRefused(ServerUnreachable):  # nothing listens at the address
     cause = "connection_refused"
 
 
-class HostUnknown(ServerUnreachable):
-    """The host name does not resolve."""
-
+class HostUnknown(ServerUnreachable):  # the host name does not resolve
     cause = "dns_failure"
 
 
-class HostUnreachable(ServerUnreachable):
-    """There is no route to the host, or it does not respond."""
-
+class HostUnreachable(ServerUnreachable):  # no route to the host, or it does not respond
     cause = "host_unreachable"
 
 
@@ -200,6 +208,14 @@ class ServerSilent(ServerUnreachable):
     cause = "server_silent"
 
 
+class UpstreamDown(ServerUnreachable):
+    """A gateway, proxy or tunnel answers, but does not reach the server behind it. `is_certain`:
+    False if the server may have had the request, and died."""
+
+    cause = "upstream_down"
+    is_certain = True
+
+
 class ProxyRefused(ServerUnreachable):
     """The proxy set in the environment does not reach the server."""
 
@@ -212,9 +228,7 @@ class TlsFailed(NoServer):
     cause = "tls_error"
 
 
-class DoesNotFit(KtjobError):
-    """Document, question and answer together exceed what the server can hold."""
-
+class DoesNotFit(KtjobError):  # document, question and answer exceed what the server can hold
     cause = "does_not_fit"
 
 
@@ -224,9 +238,7 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
-class ServerBusy(RequestFailed):
-    """The server is starting, draining or full, and has computed nothing."""
-
+class ServerBusy(RequestFailed):  # starting, draining or full; nothing was computed
     cause = "server_busy"
 
 
@@ -337,7 +349,7 @@ class DeadlineExceeded(RequestFailed):
     cause = "deadline_exceeded"
 
 
-NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut)
+NEVER_ACCEPTED = (ServerUnreachable, ServerBusy, RateLimited, QueueTimedOut, NotEnoughMemory)
 """Safe to retry at any time: no server has computed anything for these."""
 
 
@@ -382,8 +394,5 @@ class NotFinished(KtjobError):
     cause = "not_finished"
 
 
-__all__ = sorted(
-    name
-    for name, kind in globals().items()
-    if isinstance(kind, type) and issubclass(kind, KtjobError)
-)
+_found = {name: kind for name, kind in globals().items() if isinstance(kind, type)}
+__all__ = sorted(name for name, kind in _found.items() if issubclass(kind, KtjobError))

@@ -37,7 +37,7 @@ def parse_future(said: str | datetime, now: datetime | None = None) -> datetime:
     """The given time in UTC. A time of day without a day is the next one. Raises `BadInput` for
     text that is no time, a past time, or one that does not exist here: the hour that clocks skip in
     spring."""
-    now = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
+    now = (now or jobs_clock.utc()).astimezone(timezone.utc)
     try:
         found = _meant(said.strip(), now) if isinstance(said, str) else _of_local(said)
     except (ValueError, OverflowError):
@@ -49,15 +49,24 @@ def parse_future(said: str | datetime, now: datetime | None = None) -> datetime:
     return found
 
 
+def span(said: str | datetime | None) -> float | None:
+    """The seconds that a time names which counts from now ("+2h"); None for any other."""
+    found = _SPAN.fullmatch(said.strip()) if isinstance(said, str) else None
+    return _seconds(found) if found else None
+
+
+def _seconds(found: re.Match[str]) -> float:
+    return sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(found.group(1)))
+
+
 def local(moment: datetime) -> str:
     """The time in this machine's zone, with the zone's name."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z").strip()
 
 
 def _meant(said: str, now: datetime) -> datetime:
-    if span := _SPAN.fullmatch(said):
-        parts = _PART.findall(span.group(1))
-        return now + timedelta(seconds=sum(float(n) * _SECONDS[unit] for n, unit in parts))
+    if found := _SPAN.fullmatch(said):
+        return now + timedelta(seconds=_seconds(found))
     if clock := _CLOCK.fullmatch(said):
         return _at_clock(clock, now)
     if _DAY.fullmatch(said):
@@ -107,7 +116,7 @@ def parse_past(text: str, option: str, now: datetime | None = None) -> str:
     """The time in UTC, in the store's format. `2d` is that long ago; a day (`today`, `yesterday` or
     2026-11-20) is its start; times are local unless they name a zone. Raises `BadInput`, which
     names the option."""
-    here = (now or datetime.now()).astimezone()
+    here = (now or jobs_clock.utc()).astimezone()
     told = text.strip().lower()
     if told in _DAYS_AGO:
         day = (here - timedelta(days=_DAYS_AGO[told])).date()

@@ -24,9 +24,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jobs import child_environment, clock
+from jobs import child_environment, clock, program
 from jobs.errors import DetachFailed
 from jobs.processes import ownership, signals
+from jobs.system import no_room
 
 if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner alive
     from jobs.system.logind import Logind
@@ -35,14 +36,13 @@ if TYPE_CHECKING:  # only who spawns needs them, and most commands find a runner
 FORK_SECONDS = 10.0
 """How long a detached start retries its fork when there are too many processes (EAGAIN)."""
 READY_FD_VARIABLE = "KTJOB_READY_FD"
+LOAD_FIRST_VARIABLE = "KTJOB_LOAD_FIRST"
 _ARGV_VARIABLE = "KTJOB_DETACH_ARGV"
 """Passes the arguments around systemd-run, which a future version will scan for `$` (the warning
 about --expand-environment in systemd-run(1), from version 254 on)."""
+_MIDDLE = f"{program.__package__}.detach"
 LEAVE_SECONDS = 6.0
 """Timeout for systemd-run to create a scope, which usually takes some 20 ms."""
-
-
-_MIDDLE = [sys.executable, "-m", "jobs.detach"]
 
 
 def spawn(
@@ -63,31 +63,45 @@ def spawn(
     try:
         from jobs.system import logout
     except ImportError as error:  # the program's files were removed or are being replaced
-        raise DetachFailed(
-            f"{' '.join(argv[:4])} could not be started: ktjob's program files have changed "
-            f"({error}). Wait for the upgrade to end, then run any ktjob command"
-        ) from error
+        raise _failed(argv, program.incomplete(error)) from error
 
     if (refusal := ownership.refusal(log)) is not None:
-        raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {refusal}")
+        raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {refusal}", str(refusal))
+    begin = size_of(log)
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
     env = {**child_environment.inherited(), **(extra_env or {}), READY_FD_VARIABLE: str(said)}
     with os.fdopen(ready, "rb", buffering=0) as pipe:
         try:
+            os.close(_opened(log))  # the program could not say that there is no room for its log
             way_out = logout.way_out(env, logind)
             if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
-                _launch([*_MIDDLE, *arguments], said, cwd, env).wait()
+                with os.fdopen(_opened(log), "a") as file:  # for what Python itself may say
+                    command = [*program.command(_MIDDLE), *arguments]
+                    _launch(command, said, cwd, env, file.fileno()).wait()
         except OSError as error:
-            raise DetachFailed(f"{' '.join(argv[:4])} could not be started: {error}") from error
+            raise _failed(argv, no_room.reason(error, log) or str(error)) from error
         finally:
             os.close(said)
         line = _first_line(pipe.fileno(), ready_seconds)
     if line is None:
+        told = tail(log, min(2000, max(0, size_of(log) - begin)))
+        reason = told.rpartition("\n")[2] or f"it did not report within {ready_seconds:.0f} s"
         raise DetachFailed(
-            f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}"
+            f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}",
+            _missing() or reason,
         )
     return line
+
+
+def _failed(argv: Sequence[str], reason: str) -> DetachFailed:
+    reason = _missing() or reason
+    return DetachFailed(f"{' '.join(argv[:4])} could not be started: {reason}", reason)
+
+
+def _missing() -> str | None:
+    file = program.missing()
+    return None if file is None else f"ktjob's program files are missing: there is no {file}"
 
 
 def _launch(
@@ -120,7 +134,9 @@ def _launch_outside(
     with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
         for prefix in way_out.prefixes:
             try:
-                process = _launch([*prefix, *_MIDDLE], said, cwd, env, file.fileno())
+                process = _launch(
+                    [*prefix, *program.command(_MIDDLE)], said, cwd, env, file.fileno()
+                )
             except OSError as error:  # it was just removed, or is not executable
                 why = str(error)
                 continue
@@ -150,7 +166,7 @@ def _wait_or_kill(process: subprocess.Popen[bytes]) -> int | None:
 def foreground_argv(argv: Sequence[str], *, log: Path) -> list[str]:
     """A command that executes `argv` with streams, umask and SIGHUP as `spawn` sets them, but stays
     a child of its parent."""
-    return [*_MIDDLE, "--stay", "--log", str(log), "--", *argv]
+    return [*program.lasting_command(_MIDDLE), "--stay", "--log", str(log), "--", *argv]
 
 
 def say_ready(line: str) -> None:
@@ -201,13 +217,26 @@ def redirect_streams(log: Path) -> None:
 
 
 def _opened(log: Path) -> int:
-    try:
-        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except PermissionError as error:
-        raise ownership.of_another_user(log) or error from None
+    with contextlib.suppress(OSError):  # a cleaner of empty folders may have removed it
+        log.parent.mkdir(mode=0o700)
+    fd = ownership.open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if os.geteuid() == 0:
         ownership.give_to_owner_of(log.parent, fd)
     return fd
+
+
+def is_to_load_first() -> bool:
+    """Whether the process that spawned this one wants to hear that it is ready only when it has
+    loaded all it needs. Asked once: children must not ask the same."""
+    return os.environ.pop(LOAD_FIRST_VARIABLE, None) is not None
+
+
+def size_of(log: Path) -> int:
+    """The size of a log in bytes; 0 when there is none."""
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
 
 
 def tail(log: Path, size: int = 2000) -> str:

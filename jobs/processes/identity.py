@@ -156,10 +156,10 @@ def is_held(path: Path) -> bool:
 
 
 def _opened(path: Path, flags: int = 0) -> int:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
-    except PermissionError as error:
-        raise ownership.of_another_user(path) or error from None
+    if flags & os.O_CREAT:
+        with contextlib.suppress(OSError):  # a cleaner of empty folders may have removed it
+            path.parent.mkdir(mode=0o700)
+    fd = ownership.open_own(path, os.O_RDWR | flags)
     if os.geteuid() == 0:
         ownership.give_to_owner_of(path.parent, fd)
     return fd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -25,6 +26,28 @@ def of_another_user(path: Path) -> NotYours | None:
         "that user, with sudo for example. Take it back: "
         f"sudo chown -R {os.geteuid()} {path.parent}"
     )
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of the state directory (created with mode 0600 where `flags` say so). If it is
+    one's own but not accessible, it is made so. Raises `NotYours` when it cannot be opened,
+    `FileNotFoundError`, and `OSError` where the disk or the machine is the reason."""
+    try:
+        try:
+            return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            if (refused := of_another_user(path)) is not None:
+                raise refused from None
+            path.chmod(0o600)
+            return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    except (FileNotFoundError, NotYours):
+        raise
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise  # the whole machine's or disk's trouble, not this file's
+        raise NotYours(
+            f"cannot open {path} ({error.strerror}). Move it away, or give it back its permissions"
+        ) from error
 
 
 def refusal(path: Path) -> NotYours | None:

@@ -16,17 +16,20 @@ import os
 import secrets  # noqa: F401
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from jobs import program
 from jobs.errors import DetachFailed, StoreTooNew, StoreUnusable
 from jobs.model import Job, Status
 from jobs.processes import detach, doorbell, signals
 from jobs.processes.code_version import LoadedCode
 from jobs.processes.postmortem import Postmortem
-from jobs.runner import admission, notifiers, start
+from jobs.runner import admission, notifiers, start, trouble
 from jobs.runner.runner_lock import RunnerLock, log
+from jobs.runner.successor import Successor, ensure_patiently
 from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -61,7 +64,11 @@ class Runner:
         self._is_tidy = False
         self._tellers = notifiers.Notifiers()
         self._code: LoadedCode | None = None
+        """None until the work could be imported."""
         self._is_outdated = False
+        """Whether the program's files are no longer those in memory: others may start no job."""
+        self._is_store_newer = False
+        self._is_rung = False
         self._children: dict[int, str] = {}
         self._postmortem = Postmortem()
         self._rest_until: dict[str, float] = {}
@@ -71,16 +78,21 @@ class Runner:
         self._bell = doorbell.listen(state.doorbell)
         self._unlockable: set[str] = set()
         self._wakeup, self._wakeup_write = os.pipe()
-        self._tenure = RunnerLock(state, work)
+        self._tenure = RunnerLock(state)
         self._tenure.on_retaken = self._listen_again
         self._tenure.on_moved = self._follow
+        self._successor = Successor(state, work, self._tenure)
 
     def run(self) -> None:
         """Serve the queue until idle for `IDLE_SECONDS` or stopped by a signal."""
-        if not self._tenure.acquire():
+        is_successor = detach.is_to_load_first()
+        if is_successor:
+            self._import_work()
+        if not self._tenure.acquire(is_successor):
             return
         self._listen_to_signals()
-        self._import_work()
+        if not is_successor:
+            self._import_or_report()
         while not self._leaving and self._tenure.keep():
             self._reap()
             if self._tenure.is_away:
@@ -92,7 +104,7 @@ class Runner:
                 self._tidy_up()  # first: one that was stopped meanwhile may leave at this very look
                 if self._is_idle() and self._tenure.leave_unless_needed():
                     break
-            if self._is_outdated and self._hand_over():
+            if self._is_done_here():
                 break
             self._sleep()
         log(f"runner {os.getpid()} exits; {len(self._children)} workers keep running")
@@ -103,6 +115,26 @@ class Runner:
             with contextlib.suppress(StoreUnusable, OSError):  # tried again after the next job
                 self._tidy(self._state)
             self._is_tidy = True
+
+    def _is_done_here(self) -> bool:
+        """Whether a runner of newer code takes over."""
+        if self._is_outdated and self._has_changed():
+            return self._successor.has_taken_over(self._is_rung)
+        if self._is_store_newer:  # a newer version in another place starts its own runner
+            return True
+        if self._is_outdated:
+            self._is_outdated = False
+            self._successor.is_over()
+        return False
+
+    def _import_or_report(self) -> None:
+        """The work; if its files are missing or incomplete, this runner stays until another one can
+        be started: without it, nobody would."""
+        try:
+            self._import_work()
+        except Exception as error:  # a file that is half written may raise anything
+            self._is_outdated = True
+            self._successor.report(program.incomplete(error))
 
     def _import_work(self) -> None:
         module, _, name = self._work.partition(":")
@@ -140,6 +172,7 @@ class Runner:
 
     def _follow(self, moved: StateDir) -> None:
         self._state = moved
+        self._successor.follow(moved)
 
     def _leave(self, *_: object) -> None:
         self._leaving = True
@@ -172,15 +205,25 @@ class Runner:
             busy = self._start_admitted()
         except StoreTooNew as error:
             log(str(error))
-            self._is_outdated = True
+            self._is_outdated = self._is_store_newer = True
             return True
-        except (StoreUnusable, OSError) as error:  # OSError: no file descriptor is left
-            if str(error) != self._trouble:  # log it once, not every two seconds
-                log(f"retrying every {TICK_SECONDS:g} s: {error}")
-            self._trouble = str(error)
+        except ImportError as error:  # of what is imported late, in the middle of an installation
+            self._is_outdated = True
+            self._log_once(program.incomplete(error))
+            return True
+        except Exception as error:  # such as: no file descriptor or no memory is left
+            if (told := trouble.words(error, self._state)) is None:
+                raise
+            self._log_once(told)
             return True
         self._trouble = ""
         return busy
+
+    def _log_once(self, trouble: str) -> None:
+        """Not every two seconds."""
+        if trouble != self._trouble:
+            log(f"retrying every {TICK_SECONDS:g} s: {trouble}")
+        self._trouble = trouble
 
     def _start_admitted(self) -> bool:
         """Recover, admit and fork. True while anything is queued or running."""
@@ -188,6 +231,7 @@ class Runner:
             return False
         with Store.open_existing(self._state) as store:
             recovery.recover(store, self._state, self._how_it_died)
+            store.renew_delays()
             # Keep this order: a job that a worker of an earlier runner claims in between is then in
             # both lists. In neither list, it would let one job too many start.
             queued = store.next_in_line()
@@ -216,15 +260,13 @@ class Runner:
         return refusal is None
 
     def _send_notifications(self, due: Sequence[Notification]) -> None:
-        assert self._code is not None
-        if due and self._code.has_changed():
+        if due and self._has_changed():
             self._is_outdated = True
         if not self._is_outdated:
             self._tellers.send(due, self._run_notifier)
 
     def _fork_workers(self, chosen: Sequence[Job]) -> None:
-        assert self._code is not None
-        if chosen and self._code.has_changed():
+        if chosen and self._has_changed():
             self._is_outdated = True
             return
         for job in chosen:
@@ -250,9 +292,17 @@ class Runner:
     def _run_worker(self, job_id: str) -> None:
         """In the child: run one job."""
         assert self._perform is not None
-        self._drop_inherited(job_id)
-        if process.run_job(self._state, job_id, self._perform, self._wake):
-            self._wake()
+        try:
+            self._drop_inherited(job_id)
+            if process.run_job(self._state, job_id, self._perform, self._wake):
+                for number in signals.STOPPING:
+                    signal.signal(number, signal.SIG_DFL)
+                ensure_patiently(self._state, self._work)
+        except StoreUnusable:
+            raise  # the worker has said so
+        except Exception as error:
+            trouble.report(error, self._state, job_id)
+            raise
 
     def _drop_inherited(self, job_id: str) -> None:
         """In a child: drop all that belongs to the runner, and redirect output to the job's log."""
@@ -264,7 +314,7 @@ class Runner:
             os.close(fd)
         try:
             detach.redirect_streams(self._state.job_log(job_id))
-        except OSError as error:  # no log is no reason not to run: the runner's log has the lines
+        except OSError as error:  # no log is no reason not to run
             log(f"the log of job {job_id} cannot be opened: {error}")
 
     def _wake(self) -> None:
@@ -275,9 +325,9 @@ class Runner:
         except DetachFailed as error:
             log(f"cannot start a runner, retrying: {error}")
 
-    def _hand_over(self) -> bool:
-        assert self._code is not None
-        return self._tenure.hand_over(self._code)
+    def _has_changed(self) -> bool:
+        """Whether a child would mix the code in memory with other code on disk."""
+        return self._code is None or self._code.has_changed()
 
     def _is_idle(self) -> bool:
         return time.monotonic() - self._busy_at > IDLE_SECONDS
@@ -286,7 +336,8 @@ class Runner:
         with selectors.PollSelector() as selector:  # poll(2) needs no file descriptor of its own
             selector.register(self._bell, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
-            selector.select(TICK_SECONDS)
+            ready = selector.select(TICK_SECONDS)
+        self._is_rung = any(key.fd == self._bell for key, _ in ready)
         doorbell.quiet(self._bell)
         doorbell.quiet(self._wakeup)
 
@@ -297,8 +348,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("state_dir", type=Path)
     parser.add_argument("work")
     asked = parser.parse_args(argv)
+    state = StateDir(asked.state_dir)
     try:
-        Runner(StateDir(asked.state_dir).create(), asked.work).run()
-    except StoreUnusable as error:  # `start` shows the end of the log
-        log(f"the runner cannot start: {error}")
-        raise SystemExit(1) from None
+        Runner(state.create(), asked.work).run()
+    except Exception as error:
+        if (told := trouble.words(error, state)) is None:
+            raise
+        log(f"runner {os.getpid()} exits: {told}")  # `start` shows the end of the log
+        sys.exit(1)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from jobs import known_secrets
-from jobs.errors import KtjobError
+from jobs.errors import CannotTellYet, KtjobError
 from jobs.processes import detach
 from jobs.store import outbox
 from jobs.store.outage import retry_until_usable
@@ -74,9 +74,17 @@ def deliver(state: StateDir, telling: Notification, tell: Notify) -> None:
     with Store.open_existing(state) as store:
         if not retry_until_usable(lambda: store.begin_telling(telling)):
             return
-    trouble = _trouble_of(state, telling, tell)
+    trouble: str | None = None
+    is_try = True
+    try:
+        trouble = _trouble_of(state, telling, tell)
+    except CannotTellYet as error:
+        trouble, is_try = str(error)[:LONGEST_TROUBLE], False
     with Store.open_existing(state) as store:
-        retry_until_usable(lambda: store.end_telling(telling, trouble))
+        if trouble is None or is_try:
+            retry_until_usable(lambda: store.end_telling(telling, trouble))
+        else:
+            retry_until_usable(lambda: store.postpone_telling(telling, str(trouble)))
     if trouble is not None:
         os.killpg(0, signal.SIGKILL)  # also processes that its command left running
 
@@ -89,6 +97,8 @@ def _trouble_of(state: StateDir, telling: Notification, tell: Notify) -> str | N
     signal.setitimer(signal.ITIMER_REAL, outbox.MOST_SECONDS)
     try:
         tell(state, telling)
+    except CannotTellYet:
+        raise
     except (KtjobError, OSError) as error:
         return str(error)[:LONGEST_TROUBLE]
     except Exception as error:

@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable
 
 from jobs import clock
-from jobs.errors import DetachFailed, StoreUnusable
+from jobs.errors import StoreUnusable
 from jobs.model import Status
-from jobs.processes import detach, identity
-from jobs.processes.code_version import LoadedCode
+from jobs.processes import detach, doorbell, identity
 from jobs.runner import start
 from jobs.store.files.open_files import Folder
 from jobs.store.files.opening import SCHEMA_VERSION
@@ -26,17 +25,24 @@ runner lives."""
 AWAY_SECONDS = 600.0
 """How long a runner waits for a state directory that is out of sight: somebody remounts a disk, or
 moves a folder and back. Later the next command starts a runner."""
+DELETED_SECONDS = 30.0
+"""The same for one that was deleted: `mv` to another disk deletes it here, and a link to the new
+place may follow."""
 OUTDATED_SECONDS = 30.0
-"""How long to wait for a runner of an older version to exit, once the doorbell has woken it."""
+"""How long to wait for a runner that is leaving, once the doorbell has woken it."""
+OFFER_SECONDS = 0.5
+"""How long a runner that cannot start jobs leaves its lock free: another one that waits for it
+tries every 0.02 s."""
 
 
 class RunnerLock:
     """The runner lock, as one process takes and releases it."""
 
-    def __init__(self, state: StateDir, work: str) -> None:
+    def __init__(self, state: StateDir) -> None:
         self._state = state
-        self._work = work
         self._lock: identity.HeldLock | None = None
+        self._trouble: dict[str, str] = {}
+        self._is_successor = False
         self._folder = Folder(state.root)
         self._away_since: float | None = None
         self.on_moved: Callable[[StateDir], None] = lambda state: None
@@ -44,15 +50,15 @@ class RunnerLock:
         self.on_retaken: Callable[[], None] = lambda: None
         """Called after the lock was taken in another file or folder of the same path."""
 
-    def acquire(self) -> bool:
-        """Become the runner. Reports ready as soon as any runner lives, so that a submit does not
-        wait for a takeover. False when another runner keeps the lock."""
+    def acquire(self, is_successor: bool = False) -> bool:
+        """Become the runner; a successor waits until the runner that started it leaves. Reports
+        ready as soon as any runner lives, so that a submit does not wait for a takeover. False when
+        another runner keeps the lock."""
+        self._is_successor = is_successor
         self._lock = identity.hold(self._state.runner_lock)
         if self._lock is None:
             detach.say_ready("another runner lives")  # the submitter need not wait any longer
-            is_leaving = start.is_runner_outdated(self._state)
-            patience = OUTDATED_SECONDS if is_leaving else TAKEOVER_SECONDS
-            self._lock = identity.hold(self._state.runner_lock, patience)
+            self._lock = self._await_lock()
         if self._lock is None:
             return False
         self._sign()
@@ -60,37 +66,62 @@ class RunnerLock:
         detach.say_ready("ready")
         return True
 
-    def hand_over(self, code: LoadedCode) -> bool:
-        """Release the lock and start a runner of the newly installed code; workers keep the old
-        code. False while that runner does not start, as in the middle of an installation: try
-        again later."""
+    def _await_lock(self) -> identity.HeldLock | None:
+        """The lock of a runner that is leaving, which each ring makes it release for a moment."""
+        give_up = time.monotonic() + OUTDATED_SECONDS
+        while True:
+            lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
+            if lock is not None or time.monotonic() >= give_up or not self._is_expected():
+                return lock
+            doorbell.ring(self._state.doorbell)
+
+    def _is_expected(self) -> bool:
+        """Also while the lock is free, which may be the moment for which a leaving runner offers
+        it."""
+        is_free = not identity.is_held(self._state.runner_lock)
+        return is_free or self._is_successor or start.is_runner_leaving(self._state)
+
+    def _sign(self) -> None:
         assert self._lock is not None
-        log(f"runner {os.getpid()} exits: a new version of ktjob was installed")
+        notes = {start.TROUBLE: self._trouble} if self._trouble else {}
+        self._lock.sign(schema=SCHEMA_VERSION, **notes)
+
+    def report_trouble(self, reason: str) -> None:
+        """Note for `ktjob status`, and for whoever could start another runner, why this one starts
+        no jobs. An empty reason ends that."""
+        since = self._trouble.get("since", clock.now())
+        told = {"since": since, "reason": reason, "program": start.installation()}
+        self._trouble = told if reason else {}
+        with contextlib.suppress(OSError):  # on a full disk only the log says it
+            self._sign()
+
+    def pass_on(self, seconds: float = OFFER_SECONDS) -> bool:
+        """Release the lock, to a runner that waits for it. False when none has taken it within
+        these seconds: then this process holds it again."""
+        assert self._lock is not None
         self._lock.release()
-        if not code.has_changed():  # a newer version in another place starts its own runner
-            return True
-        try:
-            start.ensure_runner(self._state, self._work)
-            return True
-        except DetachFailed as error:
-            log(f"retrying: {error}")
-        self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
-        return self._lock is None
+        give_up = time.monotonic() + seconds
+        while not identity.is_held(self._state.runner_lock):
+            if time.monotonic() >= give_up:
+                self._lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)
+                if self._lock is not None:
+                    self._sign()
+                return self._lock is None
+            time.sleep(0.02)  # flock has no event
+        return True
 
     def keep(self) -> bool:
         """Whether to stay the runner. Looks whether the lock file is still the locked one: it may
         have been removed, or the whole folder moved, unmounted or deleted. A folder that was
         renamed is served under its new name.
 
-        False when the folder was deleted, when another runner has the lock that is there now, or
-        when no folder came back for `AWAY_SECONDS`. Raises `NotYours`.
+        False when another runner has the lock that is there now, or when no folder came back for
+        `AWAY_SECONDS`, `DELETED_SECONDS` if it was deleted. Raises `NotYours`.
         """
         assert self._lock is not None
         if self._lock.is_at(self._state.runner_lock):
             self._away_since = None
             return True
-        if self._folder.is_deleted():
-            return False
         if self._has_moved():
             return True
         if not self._has_database():
@@ -137,22 +168,16 @@ class RunnerLock:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            log(
-                f"{self._state.root} is not there (is its disk unmounted?); looking again for "
-                f"{AWAY_SECONDS:,.0f} s"
-            )
-        return now - self._away_since < AWAY_SECONDS
-
-    def _sign(self) -> None:
-        assert self._lock is not None
-        self._lock.sign(schema=SCHEMA_VERSION)
+            log(f"{self._state.root} is not there (moved, or its disk unmounted?); looking again")
+        is_deleted = self._folder.is_deleted()
+        return now - self._away_since < (DELETED_SECONDS if is_deleted else AWAY_SECONDS)
 
     def leave_unless_needed(self) -> bool:
         """Release the lock, then check the queue once more: a submit that still saw the lock held
         has committed before that. False when there is work after all and the lock was retaken."""
         assert self._lock is not None
         self._lock.release()
-        if not self._is_needed():
+        if not is_needed(self._state):
             with contextlib.suppress(StoreUnusable, OSError):  # the next runner does it
                 garbage.checkpoint(self._state)
             return True
@@ -161,22 +186,23 @@ class RunnerLock:
             self._sign()
         return self._lock is None
 
-    def _is_needed(self) -> bool:
-        """Whether there is work. True also when the store cannot be read: then the runner stays
-        and retries."""
-        try:
-            if not self._state.has_database():
-                return False
-            with Store.open_existing(self._state) as store:
-                return store.has(Status.QUEUED) or store.owes_tellings()
-        except (StoreUnusable, OSError) as error:
-            log(f"retrying: {error}")
-            return True
-
     def end(self) -> None:
         """Release the lock. A child shares the lock with its runner and must call this too."""
         assert self._lock is not None
         self._lock.release()
+
+
+def is_needed(state: StateDir) -> bool:
+    """Whether there is work. True also when the store cannot be read: then the runner stays and
+    retries."""
+    try:
+        if not state.has_database():
+            return False
+        with Store.open_existing(state) as store:
+            return store.has(Status.QUEUED) or store.owes_tellings()
+    except (StoreUnusable, OSError) as error:
+        log(f"retrying: {error}")
+        return True
 
 
 def log(line: str) -> None:

@@ -12,26 +12,30 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jobs import clock, known_secrets
-from jobs.errors import IllegalTransition, StoreCopied, StoreUnusable
+from jobs.errors import IllegalTransition, StoreCopied, StoreRemoved, StoreUnusable
 from jobs.store import diagnosis, sql
 from jobs.store.files import opening, place
 from jobs.store.files.open_files import Condition, OpenFiles
 from jobs.store.files.opening import explained
 from jobs.store.files.place import Place, Verdict
 from jobs.store.state_dir import StateDir
-from jobs.system import machine
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Value = TypeVar("Value")
 
+REMOVED_SECONDS = 30.0
+"""How long the database may be missing after it was deleted, until its workers end."""
+DECLINED_SECONDS = 5.0
 _STORE = ""
 """The pool name of notes about the store itself."""
 _PLACE = "place"
@@ -63,7 +67,8 @@ class Database:
         """Called after the database was opened again because its files had been replaced."""
         self.accepts: Callable[[Any], bool] = lambda fresh: True
         """Whether another file of the same store at the path may be used in place of this one."""
-        self._declined: tuple[int, int] | None = None
+        self._declined: tuple[tuple[int, int], float] | None = None
+        self._removed_since: float | None = None
 
     @classmethod
     def open(cls, state: StateDir) -> Self:
@@ -85,6 +90,12 @@ class Database:
         """Like `open_existing`, but a copy is opened too: it can be read, and refuses
         transactions."""
         return cls._opened(state, create=False)
+
+    @staticmethod
+    def require_in_sight(state: StateDir) -> None:
+        """Raise `StoreUnusable` if there is no database because its disk was unmounted under a
+        runner."""
+        opening.refuse_hidden(state)
 
     @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
@@ -131,8 +142,21 @@ class Database:
 
     @property
     def is_removed(self) -> bool:
-        """Whether the database was deleted while open: what is written now is lost."""
-        return self._files.condition() is Condition.REMOVED
+        """Whether the database was deleted while open, and none of this store came in its place for
+        `REMOVED_SECONDS`."""
+        return self._files.condition() is Condition.REMOVED and self._is_given_up()
+
+    def _is_given_up(self) -> bool:
+        """Whether to look no longer for what came in the place of a deleted database: `mv` to
+        another disk deletes the files here, and a link to the new place may follow."""
+        with contextlib.suppress(StoreUnusable):
+            self._look_for_successor()
+        if self._files.condition() is not Condition.REMOVED:
+            self._removed_since = None
+            return False
+        now = time.monotonic()
+        self._removed_since = self._removed_since or now
+        return now - self._removed_since >= REMOVED_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -151,12 +175,14 @@ class Database:
         """Compare the file with the recorded place; record the place where it is new."""
         recorded = self.recorded_place()
         with explained(self._path):
-            found = place.here(self._path, machine.machine_id(), recorded.store if recorded else "")
-        verdict = Verdict.MOVED if recorded is None else place.compare(recorded, found)
+            found = place.here(self._path, recorded.store if recorded else "")
+        verdict = Verdict.MOVED
+        if recorded is not None:
+            verdict = place.compare(recorded, found, place.leads_to(recorded))
         self._place = found
         if verdict is Verdict.COPY:
             self.original = recorded
-        elif verdict is not Verdict.SAME:
+        elif found != recorded:  # also at another boot: device numbers are compared within one
             with contextlib.suppress(StoreUnusable):  # a full disk: the next process records it
                 self.settle()
 
@@ -173,7 +199,7 @@ class Database:
         with self._transaction(durable=is_new):
             other = self.recorded_place()  # by another process meanwhile
             store = other.store if other is not None and not is_new else os.urandom(16).hex()
-            self._place = Place(store, known.path, known.device, known.inode, known.machine)
+            self._place = replace(known, store=store)
             value = json.dumps(self._place.record())
             self._run("set_note", pool=_STORE, name=_PLACE, value=value, at=clock.now())
 
@@ -196,13 +222,7 @@ class Database:
         if os.getpid() != self._pid:
             raise RuntimeError("a store was used after a fork; open a new one in the child")
         if not self._is_retired:
-            condition = self._files.condition()
-            if condition is Condition.TORN:
-                self._retire()
-            elif condition is Condition.UNREACHABLE:
-                self._is_suspect = True
-            elif condition is Condition.ELSEWHERE:
-                self._look_for_successor()
+            self._check_files()
         if self._is_retired or self._is_suspect:
             self._reopen()
         if self._owes_reopened:
@@ -213,6 +233,20 @@ class Database:
                 self._owes_reopened = True
                 raise
         return self._connection
+
+    def _check_files(self) -> None:
+        condition = self._files.condition()
+        if condition is Condition.TORN:
+            self._retire()
+        elif condition is Condition.UNREACHABLE:
+            self._is_suspect = True
+        elif condition is Condition.ELSEWHERE:
+            self._look_for_successor()
+        elif condition is Condition.REMOVED:
+            if self._is_given_up():
+                raise StoreRemoved(f"{self._path} was deleted while it was in use")
+            if self._files.condition() is Condition.REMOVED:  # what was written would be lost
+                raise diagnosis.missing(self._path)
 
     def _retire(self) -> None:
         """Close the connection, so that the last user of the removed files writes all that they
@@ -230,13 +264,17 @@ class Database:
 
     def _look_for_successor(self) -> None:
         """Another file of this store may have been put at the path, as a backup is put back: then
-        readers look there. Each file is looked at once."""
+        readers look there. One that is not of this store is looked at again after a while, because
+        it may not have been complete."""
         with contextlib.suppress(OSError, StoreUnusable):
-            found = self._path.stat()
+            found, now = self._path.stat(), time.monotonic()
             identity = found.st_dev, found.st_ino
-            if identity != self._declined:
-                self._declined = identity
-                self._reopen()
+            if self._declined is not None:
+                known, since = self._declined
+                if known == identity and now - since < DECLINED_SECONDS:
+                    return
+            self._declined = identity, now
+            self._reopen()
 
     def _reopen(self) -> None:
         fresh = type(self)._opened(self.state, create=False)

@@ -57,7 +57,10 @@ class Submitting(Looking, Reports, Outbox):
             self.job(needs)
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
         self._insert_tellings(job_id, new.tellings)
-        self._event(job_id, 0, at, "submitted", {"pool": new.pool})
+        data: dict[str, object] = {"pool": new.pool}
+        if new.delay_seconds is not None:
+            data["delay_seconds"] = new.delay_seconds
+        self._event(job_id, 0, at, "submitted", data)
         return job_id
 
     def _set_capacity(self, pool: str, capacity: Capacity) -> None:

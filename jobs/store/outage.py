@@ -1,7 +1,7 @@
 """Waiting for a store that cannot be used for now: its disk is full, read-only or locked.
 
 A disk that is full for a minute must not cost a prefill of half an hour. Permanent errors
-(`StoreDamaged`, `StoreTooNew`) are raised without waiting.
+(`StoreDamaged`, `StoreRemoved`, `StoreTooNew`) are raised without waiting.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from jobs import clock, known_secrets
-from jobs.errors import StoreDamaged, StoreTooNew, StoreUnusable
+from jobs.errors import StoreDamaged, StoreRemoved, StoreTooNew, StoreUnusable
 
 SECONDS = 3600.0
 """How long an ended attempt tries to record its end. Until then its text is in memory only, and its
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 def is_temporary(error: StoreUnusable) -> bool:
     """Whether waiting can help."""
-    return not isinstance(error, (StoreDamaged, StoreTooNew))
+    return not isinstance(error, (StoreDamaged, StoreRemoved, StoreTooNew))
 
 
 def retry_until_usable(action: Callable[[], Result]) -> Result:

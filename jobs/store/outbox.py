@@ -17,6 +17,8 @@ FIRST_PAUSE_SECONDS = 10.0
 """Pause before the second try; each later pause is five times as long."""
 MOST_TRIES = 7
 """The last try is 10 hours after the end, to outlast a mail server's outage overnight."""
+POSTPONED_SECONDS = 60.0
+"""Pause before a notification is begun again that could not be tried."""
 MOST_SECONDS = 600.0
 """How long one try may take. No other process begins another try before that."""
 
@@ -38,12 +40,19 @@ class Outbox(Database):
     """Which notifications are due, when, and how each try ended."""
 
     def due_tellings(self, limit: int) -> list[Notification]:
-        """The first `limit` notifications that are due now."""
-        found = self._all("due_tellings", now=clock.now(), limit=limit)
+        """The first `limit` notifications that are due now. One that is due later than any pause
+        lasts was postponed by a clock that was set back since: it is due too."""
+        latest = clock.ago(-(MOST_SECONDS + _pause(MOST_TRIES)))
+        found = self._all("due_tellings", now=clock.now(), latest=latest, limit=limit)
         return [
             Notification(row["seq"], row["job_id"], row["kind"], row["target"], row["tries"])
             for row in found
         ]
+
+    def tellings(self, job_id: str) -> tuple[tuple[str, str], ...]:
+        """The notifications of a job's end, sent or not: (kind, target), as they were stored."""
+        found = self._all("tellings_of", job_id=job_id)
+        return tuple((row["kind"], row["target"]) for row in found)
 
     def owes_tellings(self) -> bool:
         """Whether any is due, now or later."""
@@ -82,6 +91,24 @@ class Outbox(Database):
             kind = "told" if trouble is None else "not told"
             text = json.dumps(data, ensure_ascii=False)
             self._run("note_telling", job_id=telling.job_id, at=at, kind=kind, data=text)
+
+    def postpone_telling(self, telling: Notification, trouble: str) -> None:
+        """Record that it could not be tried: it is due again soon, and no try is used up. The same
+        trouble is noted once."""
+        at, again = clock.now(), clock.ago(-POSTPONED_SECONDS)
+        with self._transaction():
+            is_new = self._scalar("trouble_of_telling", seq=telling.seq) != trouble
+            self._run(
+                "postpone_telling",
+                seq=telling.seq,
+                tries=telling.tries + 1,
+                due_at=again,
+                trouble=trouble,
+            )
+            if is_new:
+                data = {"kind": telling.kind, "trouble": trouble, "again": again}
+                text = json.dumps(data, ensure_ascii=False)
+                self._run("note_telling", job_id=telling.job_id, at=at, kind="not told", data=text)
 
     def _insert_tellings(self, job_id: str, tellings: Sequence[tuple[str, str]]) -> None:
         for kind, target in tellings:

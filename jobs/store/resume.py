@@ -1,23 +1,25 @@
-"""Resuming: a new job that takes over the finished parts of an earlier job with the same purpose.
+"""Resuming: a new job that takes over finished parts of all earlier jobs with the same purpose.
 
-The purpose is a piece of the spec that both have, such as the file that they write. Only the newest
-job with that purpose counts.
+The purpose is a piece of the spec that they have in common, such as the file that they write. A
+part moves from job to job, so each is with the last job that had it: an answer may be with any of
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from jobs import clock
-from jobs.model import Capacity, Job, NewJob
+from jobs.model import Capacity, Job, NewJob, Outcome, Status
 from jobs.store import rerun, rows
-from jobs.store.store import Store
+from jobs.store.rerun import Retries
 
 
 @dataclass(frozen=True)
 class Heritage:
-    """Which parts of an earlier job move to its successor."""
+    """Which parts of earlier jobs move to their successor."""
 
     documents: Mapping[str, str]
     """Part name -> SHA-256 of its document. A part with another document does not move."""
@@ -25,7 +27,7 @@ class Heritage:
     """Only parts with one of these outcomes move."""
 
 
-class Successions(Store):
+class Successions(Retries):
     """Submits of jobs that may have been submitted before."""
 
     def pursued(self, pool: str, mark: str) -> Job | None:
@@ -41,31 +43,73 @@ class Successions(Store):
         heritage: Heritage,
         is_it: Callable[[Job], bool],
     ) -> tuple[Job, bool]:
-        """Store a job, and move parts of the earlier job with the same purpose to it. If `is_it`
-        returns True for the earlier job, return that one instead. The second value is whether the
-        job is new.
+        """Store a job, and move parts of all earlier jobs with the same purpose to it. If `is_it`
+        returns True for the newest of them, return that one instead. The second value is whether
+        the job is new.
 
         `capacities`: of the pools of the job and of its parts. An exception of `is_it` is passed
-        on, and nothing is stored. A later retry of the earlier job returns the new one.
+        on. Raises `IllegalTransition` while one of these parts is still running for an earlier job.
+        Nothing is stored then. A later retry of the earlier job returns the new one.
         """
         with self._transaction():
-            old = self.pursued(new.pool, mark)
-            if old is not None and is_it(old):
-                return old, False
-            at = clock.now()
-            for pool, capacity in capacities.items():
-                self._set_capacity(pool, capacity)
-            if old is not None:
-                new = replace(new, submit_key=rerun.key(old.id))
-            new_id = self._insert(new, capacities[new.pool], at)
-            if old is not None:
-                self._hand_over(old, new_id, heritage)
-                self._event(old.id, old.attempt, at, "continued", {"as": new_id})
+            found = self.pursued(new.pool, mark)
+            if found is not None and is_it(found):
+                return found, False
+            new_id = self._continue(found, new, mark, capacities, heritage)
         return self.job(new_id), True
 
-    def _hand_over(self, old: Job, new_id: str, heritage: Heritage) -> None:
-        for part in self.parts(old.id):
-            outcome = part.outcome.value if part.outcome else ""
-            is_same = heritage.documents.get(part.part or "") == part.document
-            if is_same and outcome in heritage.outcomes:
-                self._run("hand_on_part", id=part.id, new=new_id)
+    def retry_pursued(
+        self, job_id: str, mark: str, heritage: Heritage, is_it: Callable[[Job], bool]
+    ) -> tuple[Job, bool]:
+        """Retry a job that has `mark` in its spec: the new job takes over parts of all jobs with
+        this purpose, not only of the retried one. Otherwise as `pursue`. Raises what `retry`
+        raises, too."""
+        with self._transaction():
+            old = self.job(job_id)
+            rerun.require_unsuccessful(old)
+            newest = self.pursued(old.pool, mark)
+            if newest is not None and newest.id != old.id and is_it(newest):
+                return newest, False
+            self._refuse_open_parts(old)
+            capacities = {old.pool: self.capacities()[old.pool]}
+            new_id = self._continue(newest, self._again(old), mark, capacities, heritage)
+            self._event(old.id, old.attempt, clock.now(), "retried", {"as": new_id})
+        return self.job(new_id), True
+
+    def _continue(
+        self,
+        newest: Job | None,
+        new: NewJob,
+        mark: str,
+        capacities: Mapping[str, Capacity],
+        heritage: Heritage,
+    ) -> str:
+        moving = self._moving(new.pool, mark, heritage)
+        at = clock.now()
+        for pool, capacity in capacities.items():
+            self._set_capacity(pool, capacity)
+        if newest is not None:
+            new = replace(new, submit_key=rerun.key(newest.id))
+        new_id = self._insert(new, capacities[new.pool], at)
+        for part_id in moving:
+            self._run("hand_on_part", id=part_id, new=new_id)
+        if newest is not None:
+            self._event(newest.id, newest.attempt, at, "continued", {"as": new_id})
+        return new_id
+
+    def _moving(self, pool: str, mark: str, heritage: Heritage) -> list[str]:
+        """Ids of the parts to move, one for each name. An answer counts, whenever it was given;
+        without one, the part that was stored last decides."""
+        chosen: dict[str, Any] = {}
+        for row in self._all("parts_of_marked", pool=pool, mark=mark):  # oldest first
+            name = str(row["part"])
+            if heritage.documents.get(name) != row["document"]:
+                continue
+            known = chosen.get(name)
+            is_answered = row["outcome"] == Outcome.SUCCEEDED.value
+            if known is None or is_answered or known["outcome"] != Outcome.SUCCEEDED.value:
+                chosen[name] = row
+        for row in chosen.values():
+            if row["status"] != Status.FINISHED.value:
+                raise rerun.part_not_ended(row["id"], row["parent"])
+        return [row["id"] for row in chosen.values() if row["outcome"] in heritage.outcomes]

@@ -107,8 +107,8 @@ class StateDir:
             inner = (self.root / name for name in ("workers", "logs", "watch"))
             for folder in (self.root, *inner, self.server):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.root.stat().st_mode & 0o777 != 0o700:
-                self.root.chmod(0o700)
+                if folder.stat().st_mode & 0o777 != 0o700:
+                    folder.chmod(0o700)
         except FileExistsError as error:
             raise StoreUnusable(_in_the_way(Path(error.filename))) from error
         except OSError as error:

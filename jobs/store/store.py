@@ -9,9 +9,13 @@ import os
 
 from jobs import clock
 from jobs.model import Attempt, Identity, Job, Outcome
+from jobs.processes import namespaces
 from jobs.store.families import Families
 from jobs.store.inserts import Submitting
 from jobs.store.job_queries import Browsing
+
+CLOCK_SLACK_SECONDS = 60.0
+"""A job that was submitted so much later than now was submitted by another clock."""
 
 
 class Store(Submitting, Browsing, Families):
@@ -34,7 +38,8 @@ class Store(Submitting, Browsing, Families):
                 at=at,
             )
             job = self.job(job_id)
-            self._event(job_id, job.attempt, at, "claimed", {"pid": worker.pid})
+            who: dict[str, object] = {"pid": worker.pid, "pid_namespace": namespaces.own()}
+            self._event(job_id, job.attempt, at, "claimed", who)
         attempt = self.attempt(job)
         assert attempt is not None
         return attempt
@@ -73,11 +78,31 @@ class Store(Submitting, Browsing, Families):
                 for row in found:
                     message = (
                         f"its prerequisite, job {row['needs']}, ended as {row['outcome']}. Fix "
-                        "that, then submit this job again"
+                        f"that, then retry both: ktjob retry {row['needs']}, then ktjob retry "
+                        f"{row['id']}"
                     )
                     how = {"cause": "prerequisite_failed", "message": message}
                     if self._run("fail_queued_job", id=row["id"], at=at, **how):
                         self._event(row["id"], 0, at, "finished", {"outcome": "FAILED", **how})
+
+    def renew_delays(self) -> None:
+        """For queued jobs that were to start some time after their submit, by a clock that was set
+        back since: let that time begin now, once. Otherwise they would wait for as long as the
+        clock was wrong, perhaps for years."""
+        later = clock.ago(-CLOCK_SLACK_SECONDS)
+        for row in self._all("delayed_jobs_of_the_future", now=clock.now(), later=later):
+            events = self.events(row["id"])
+            if any(event.kind == "clock set back" for event in events):
+                continue
+            delay = next(
+                (e.data.get("delay_seconds") for e in events if e.kind == "submitted"), None
+            )
+            if not isinstance(delay, (int, float)):
+                continue
+            with self._transaction():
+                at, not_before = clock.now(), clock.ago(-delay)
+                self._run("set_not_before", id=row["id"], not_before=not_before)
+                self._event(row["id"], 0, at, "clock set back", {"not_before": not_before})
 
     def request_cancel(self, job_id: str) -> Job:
         """Finish a queued job as CANCELLED, or record the cancel request of a running one; the same

@@ -1,7 +1,8 @@
-"""Which machine this is."""
+"""Which machine, boot and container this is."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 MACHINE_ID = Path("/etc/machine-id")
@@ -15,3 +16,8 @@ def machine_id() -> str:
     except (OSError, ValueError):
         return ""
     return "" if found == "uninitialized" else found
+
+
+def host_name() -> str:
+    """The name of this machine or container. A container mostly gets another one at each start."""
+    return os.uname().nodename

@@ -18,7 +18,14 @@ MARKER = "# Written by `ktjob install-unit`. To change it, remove this line: the
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _PASSED_ON = {"SSL_CERT_FILE", "SSL_CERT_DIR", *_PROXIES, *(name.upper() for name in _PROXIES)}
-_INTERNAL = {"KTJOB_READY_FD", "KTJOB_DETACH_ARGV", "KTJOB_HOME", "KTJOB_CACHE", "KTJOB_CONFIG"}
+_INTERNAL = {
+    "KTJOB_READY_FD",
+    "KTJOB_LOAD_FIRST",
+    "KTJOB_DETACH_ARGV",
+    "KTJOB_HOME",
+    "KTJOB_CACHE",
+    "KTJOB_CONFIG",
+}
 """Variables of one process only, or passed by their resolved value."""
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def adopt(state: StateDir, *, although_original: bool = False) -> Adopted | None
         running = store.in_status(Status.RUNNING)
         _refuse_running(store, running)
         if not although_original:
-            _refuse_unfinished(store.original)
+            _refuse_unfinished(store.original, state)
         original = store.original.path
         queued = len(store.in_status(Status.QUEUED))
         store.settle(is_new=True)
@@ -56,7 +57,9 @@ def _refuse_running(store: Store, running: list[Job]) -> None:
             )
 
 
-def _refuse_unfinished(original: place.Place) -> None:
+def _refuse_unfinished(original: place.Place, here: StateDir) -> None:
+    if place.leads_to(original) == os.path.realpath(here.database):
+        return  # it was on another machine
     count = _unfinished(original)
     if count:
         jobs = "1 job that has" if count == 1 else f"{count} jobs that have"

@@ -12,7 +12,7 @@ from jobs import clock
 from jobs.errors import IllegalTransition
 from jobs.model import Job, Status
 from jobs.processes import identity
-from jobs.store import rows
+from jobs.store import rerun, rows
 from jobs.store.files import backup as store_backup
 from jobs.store.files.opening import explained
 from jobs.store.state_dir import StateDir
@@ -92,7 +92,8 @@ class Upkeep(Store):
 
     def remove(self, job_id: str) -> list[str]:
         """Delete a finished job and its parts, their output and events, and their documents if no
-        other job uses them. Returns the ids of the deleted jobs.
+        other job uses them. Parts that the job took over from an earlier job go back to that one,
+        if it still exists: its retry would send them again. Returns the ids of the deleted jobs.
 
         Raises `NoSuchJob`, and `IllegalTransition` for a part and for a job that has not ended or
         has a part that has not ended.
@@ -101,12 +102,22 @@ class Upkeep(Store):
             job = self.job(job_id)
             if job.parent is not None:
                 raise is_part(job)
+            for earlier in rerun.earlier(self, job):
+                self._run("set_aside_parts", job=job.id, earlier=earlier.id)
+                self._run("return_parts", job=job.id, earlier=earlier.id)
             family = [*self.parts(job_id), job]
             for one in family:
                 if one.status is not Status.FINISHED:
                     raise not_ended(one.parent or one.id)
                 self._remove_one(one)
+            self._close_gap(job)
         return [one.id for one in family]
+
+    def _close_gap(self, job: Job) -> None:
+        """The successor of a deleted job now follows that job's own predecessor: a retry of the
+        latter finds the answers that have moved on."""
+        if (before := rerun.retried(job)) is not None:
+            self._run("change_key", old=rerun.key(job.id), new=rerun.key(before))
 
     def _remove_one(self, job: Job) -> None:
         for query in (

@@ -31,6 +31,10 @@ ATTEMPTS = 100
 Result = TypeVar("Result")
 
 
+def _no_look(tally: Tally) -> None:
+    """For a caller that wants no tallies."""
+
+
 def add(running: RunningAttempt, parts: Sequence[NewJob]) -> list[Job]:
     """Store parts and wake the runner. Parts that exist already are returned unchanged.
     Each needs `parent=performing.job_id` and a unique `part`. Raises `WorkCancelled`."""
@@ -46,7 +50,7 @@ def wait_for_parts(
     total: int | None = None,
     *,
     tolerant: bool = False,
-    look: Callable[[Tally], None] = lambda tally: None,
+    look: Callable[[Tally], None] = _no_look,
 ) -> list[Job]:
     """Wait until all parts have ended, and return them, oldest first. The progress of the phase is
     how many have succeeded (`tolerant`: ended) of `total`, by default the number of stored parts.
@@ -69,9 +73,11 @@ def wait_for_parts(
         watch.rest(LOOK_SECONDS)
 
 
-def until_succeeded(running: RunningAttempt, total: int | None = None) -> list[Job]:
+def until_succeeded(
+    running: RunningAttempt, total: int | None = None, look: Callable[[Tally], None] = _no_look
+) -> list[Job]:
     """The same where every part must succeed. Raises also `PartFailed`, once all have ended."""
-    ended = wait_for_parts(running, total)
+    ended = wait_for_parts(running, total, look=look)
     failed = [part for part in ended if part.outcome is not Outcome.SUCCEEDED]
     # A part that was only withdrawn is not the cause.
     culprits = [part for part in failed if part.outcome is not Outcome.CANCELLED] or failed
@@ -80,8 +86,11 @@ def until_succeeded(running: RunningAttempt, total: int | None = None) -> list[J
     return ended
 
 
-def stream_part_output(running: RunningAttempt, name: str) -> Job:
+def stream_part_output(
+    running: RunningAttempt, name: str, look: Callable[[Tally], None] = _no_look
+) -> Job:
     """Copy a part's output into this job as it arrives, until the part has ended. Returns the part.
+    `look` is called with each new tally.
 
     Raises `PartFailed`, `WorkCancelled`, and `PartRestarted` when the part began another attempt
     after some of its text had been copied: then this job's next attempt starts over as well.
@@ -98,6 +107,7 @@ def stream_part_output(running: RunningAttempt, name: str) -> Job:
             )
         attempt = part.attempt
         after = retry_until_usable(running, functools.partial(_pass_pieces, running, part, after))
+        look(retry_until_usable(running, running.parts.tally))
         _raise_if_cancelled(running)
         if part.status is Status.FINISHED:
             break

@@ -40,6 +40,11 @@ class Parts:
         """All parts, oldest first."""
         return self._store.parts(self._job.id)
 
+    def running(self) -> list[Job]:
+        """The parts that run now."""
+        running = self._store.in_status(Status.RUNNING)
+        return [job for job in running if job.parent == self._job.id]
+
     def named(self, name: str) -> Job | None:
         """The part of that name, if there is one."""
         return self._store.part(self._job.id, name)

@@ -11,26 +11,38 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jobs import known_secrets
-from jobs.errors import IllegalTransition, KtjobError, StoreUnusable, WorkCancelled, WorkerStopped
+from jobs.errors import (
+    IllegalTransition,
+    KtjobError,
+    OutOfMemory,
+    StoreUnusable,
+    WorkCancelled,
+    WorkerStopped,
+)
 from jobs.model import Outcome, Status
 from jobs.processes import identity, signals
 from jobs.store import rerun
 from jobs.store.outage import report, retry_until_usable
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
+from jobs.system import no_memory
 from jobs.worker import recovery
 from jobs.worker.attempt import Perform, RunningAttempt
 
+MEMORY_PAUSE_SECONDS = 5.0
+
 
 def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
-    """Run one job in this process, from claim to finish. The lock is held until the process ends:
-    a free lock proves that the worker is dead. Returns whether there is more to do: queued jobs or
-    pending notifications. `wake` ensures that a runner lives, for parts that the work creates."""
+    """Run one job in this process, from claim to finish. The lock is held until the end of the
+    attempt is recorded: a free lock proves that the worker of a running job is dead. Returns
+    whether there is more to do: queued jobs or pending notifications. `wake` ensures that a runner
+    lives, for parts that the work creates."""
     told, attempt = signals.StopRequested(), None
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
@@ -43,7 +55,9 @@ def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], N
                 _perform_and_record(store, attempt, perform)
             # After a stop signal no runner is started: in a shutdown it would use up the next
             # attempt.
-            return not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+            is_more = not told.by and (store.has(Status.QUEUED) or store.owes_tellings())
+        lock.release()  # the end is recorded, and this process may stay to start a runner
+        return is_more
     except StoreUnusable as error:
         report(f"giving up job {job_id}: {error}")
         if attempt is not None and (text := attempt.text()):
@@ -119,8 +133,16 @@ def _ending_of(perform: Perform, attempt: RunningAttempt) -> _Ending:
     except KtjobError as error:
         return _Ending(Outcome.FAILED, error.cause, str(error), error.may_try_again)
     except Exception as error:
-        return _bug(attempt, error)
+        return _of_memory(error) if no_memory.is_it(error) else _bug(attempt, error)
     return _Ending(Outcome.SUCCEEDED)
+
+
+def _of_memory(error: Exception) -> _Ending:
+    """The ending for lack of memory. The job may be next in line again: the pause keeps it from
+    using up its attempts within a second."""
+    time.sleep(MEMORY_PAUSE_SECONDS)
+    words = f"its worker (process {os.getpid()}): {no_memory.words(error)}"
+    return _Ending(Outcome.FAILED, OutOfMemory.cause, words, OutOfMemory.may_try_again)
 
 
 def _settled(attempt: RunningAttempt, ending: _Ending) -> _Ending:

@@ -9,6 +9,7 @@ that no server still computes it.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,24 +30,40 @@ def recover(store: Store, state: StateDir, how_it_died: HowItDied = lambda pid: 
     alive = []
     for job in store.in_status(Status.RUNNING):
         attempt = store.attempt(job)
-        if is_worker_alive(state, job, attempt):
+        if attempt is None or is_worker_alive(store, state, attempt):
             alive.append(job)
-        elif attempt is not None:
+        else:
             _close(store, job, attempt, how_it_died)
     store.fail_doomed()
     return alive
 
 
-def is_worker_alive(state: StateDir, job: Job, attempt: Attempt | None) -> bool:
+def is_worker_alive(store: Store, state: StateDir, attempt: Attempt) -> bool:
     """Whether the attempt's worker lives: it holds the job's lock, or the process with its identity
     exists. Both are asked, because lock files may be removed, replaced or copied, and because
     another container with this state directory has other process ids."""
     from jobs.processes import identity
 
+    lock = state.worker_lock(attempt.job_id)
     with contextlib.suppress(NotYours):  # then only the identity counts
-        if identity.is_held(state.worker_lock(job.id)):
+        if identity.is_held(lock):
             return True
-    return attempt is not None and identity.is_same_process_alive(attempt.worker)
+    if identity.is_same_process_alive(attempt.worker):
+        return True
+    return not os.path.lexists(lock) and _may_live_elsewhere(store, attempt)
+
+
+def _may_live_elsewhere(store: Store, attempt: Attempt) -> bool:
+    """Without a lock file nothing proves the death of a worker in another container."""
+    from jobs.processes import namespaces
+
+    claims = [
+        event.data.get("pid_namespace")
+        for event in store.events(attempt.job_id)
+        if event.kind == "claimed" and event.attempt == attempt.number
+    ]
+    namespace = next((one for one in claims if isinstance(one, int)), 0)
+    return bool(namespace) and namespaces.may_live(attempt.worker, namespace)
 
 
 def _close(store: Store, job: Job, attempt: Attempt, how_it_died: HowItDied) -> None:

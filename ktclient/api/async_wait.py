@@ -7,17 +7,16 @@ skipped. Waking a dead runner, which may take seconds, is left to a separate pro
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator
 
-from jobs import child_environment
+from jobs import child_environment, program
 from jobs.errors import StoreDamaged, StoreUnusable
 from jobs.model import Job
 from jobs.runner import start
 from jobs.store import diagnosis
+from jobs.store.state_dir import StateDir
 from ktclient import times
-from ktclient.config import settings as config
 from ktclient.errors import NotFinished
 from ktclient.records import snapshot
 from ktclient.records.access import open_readonly
@@ -34,8 +33,8 @@ waits for a lock."""
 class EndWatcher:
     """Polls one job."""
 
-    def __init__(self, job_id: str, settings: config.Settings) -> None:
-        self._id, self._settings = job_id, settings
+    def __init__(self, job_id: str, state: StateDir) -> None:
+        self._id, self._state = job_id, state
         self._attempt = self._after = 0
         self._seen_at = time.monotonic()
         self._woken_at = -_WAKE_SECONDS
@@ -61,9 +60,9 @@ class EndWatcher:
         """A finished job and its text."""
         while True:
             try:
-                with open_readonly(self._settings.state) as store:
+                with open_readonly(self._state) as store:
                     if store is None:
-                        raise diagnosis.missing(self._settings.state.database)
+                        raise diagnosis.missing(self._state.database)
                     job = store.job(self._id)
                     return job, snapshot.answer(store, job)
             except StoreUnusable as error:
@@ -73,9 +72,9 @@ class EndWatcher:
     def _look(self) -> tuple[Snapshot, str] | None:
         """The status and new text; None if the store was locked."""
         try:
-            with open_readonly(self._settings.state) as store:
+            with open_readonly(self._state) as store:
                 if store is None:
-                    raise diagnosis.missing(self._settings.state.database)
+                    raise diagnosis.missing(self._state.database)
                 now = snapshot.of_job(store, store.job(self._id))
                 if now.attempt != self._attempt:
                     self._attempt, self._after = now.attempt, 0
@@ -94,14 +93,14 @@ class EndWatcher:
 
     async def _see_to_runner(self) -> None:
         """A live runner finds dead workers itself; any command replaces a dead runner."""
-        if start.is_runner_alive(self._settings.state):
+        if start.is_runner_alive(self._state):
             return
         if time.monotonic() < self._woken_at + _WAKE_SECONDS:
             return
         self._woken_at = time.monotonic()
-        environ = {**child_environment.inherited(), "KTJOB_HOME": str(self._settings.state.root)}
+        environ = {**child_environment.inherited(), "KTJOB_HOME": str(self._state.root)}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ktclient", "show", self._id, "--json"),
+            *(*program.command("ktclient"), "show", self._id, "--json"),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

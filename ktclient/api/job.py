@@ -28,8 +28,9 @@ class Job:
     time."""
 
     def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
-        self._settings = settings or config.load()
-        with access.open_recovered(self._settings.state, job_id) as store:
+        self._settings = settings
+        self._state = settings.state if settings else config.state_dir()
+        with access.open_recovered(self._state, job_id) as store:
             self.id: str = store.find(job_id).id
 
     def __repr__(self) -> str:
@@ -41,7 +42,7 @@ class Job:
 
     def status(self) -> Snapshot:
         """The current status, checked: a job whose worker has died is not RUNNING."""
-        with access.open_recovered(self._settings.state) as store:
+        with access.open_recovered(self._state) as store:
             return snapshot.of_job(store, store.job(self.id))
 
     def wait(self, timeout: float | None = None) -> Job:
@@ -59,7 +60,7 @@ class Job:
         while True:
             now = self._patiently(self.status)
             if not (now.is_finished or is_checked):
-                access.require_running_here(self._settings.state)
+                self._patiently(self._require_running_here)
                 is_checked = True
             yield now
             if now.is_finished:
@@ -74,9 +75,7 @@ class Job:
         """Wait for the answer and return it. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
         the text so far in `partial_text`, and `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        with access.open_recovered(self._settings.state) as store:
-            job = store.job(self.id)
-            text = snapshot.answer(store, job)
+        job, text = self._patiently(self._ended)
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
@@ -86,7 +85,7 @@ class Job:
         Raises like `result`; cancelling the task ends the waiting, not the job."""
         from ktclient.api import async_wait  # and with it asyncio: for who uses that
 
-        watcher = async_wait.EndWatcher(self.id, self._settings)
+        watcher = async_wait.EndWatcher(self.id, self._state)
         async for _ in watcher.looks(timeout):
             continue
         job, text = await watcher.answer()
@@ -98,14 +97,14 @@ class Job:
         """`watch` for asyncio."""
         from ktclient.api import async_wait
 
-        async for now, _ in async_wait.EndWatcher(self.id, self._settings).looks(timeout):
+        async for now, _ in async_wait.EndWatcher(self.id, self._state).looks(timeout):
             yield now
 
     async def astream(self) -> AsyncIterator[str]:
         """`stream` for asyncio."""
         from ktclient.api import async_wait
 
-        async for _, text in async_wait.EndWatcher(self.id, self._settings).looks(None):
+        async for _, text in async_wait.EndWatcher(self.id, self._state).looks(None):
             if text:
                 yield text
         await self.awaited()
@@ -134,13 +133,14 @@ class Job:
         `submit_long` raises, and `StoreDamaged` if the document is missing."""
         from ktclient.submission import followup
 
-        job_id, _ = followup.ask(self.id, question, self._settings)
-        return Job(job_id, self._settings)
+        settings = self._settings or config.load()
+        job_id, _ = followup.ask(self.id, question, settings)
+        return Job(job_id, settings)
 
     def cancel(self) -> Snapshot:
         """Request cancellation. A queued job ends immediately, a running one within a second or
         two; `wait` for it. No effect if it has ended."""
-        with access.open_recovered(self._settings.state) as store:
+        with access.open_recovered(self._state) as store:
             return snapshot.of_job(store, store.request_cancel(self.id))
 
     def stream(self) -> Iterator[str]:
@@ -151,8 +151,16 @@ class Job:
                 yield text
         self.result()
 
+    def _require_running_here(self) -> None:
+        access.require_running_here(self._state)
+
+    def _ended(self) -> tuple[model.Job, str]:
+        with access.open_recovered(self._state) as store:
+            job = store.job(self.id)
+            return job, snapshot.answer(store, job)
+
     def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
-        with access.open_recovered(self._settings.state) as store:
+        with access.open_recovered(self._state) as store:
             return store.pieces(self.id, attempt, after)
 
     def _patiently(self, look: Callable[[], Value]) -> Value:
@@ -163,7 +171,7 @@ class Job:
                 return look()
             except KtjobError as error:
                 is_over = time.monotonic() >= give_up
-                if is_over or not access.is_away(self._settings.state, error):
+                if is_over or not access.is_away(self._state, error):
                     raise
             time.sleep(_LOOK_SECONDS)
 

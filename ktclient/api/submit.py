@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from ktclient import hidden
 from ktclient.api.job import Job
 from ktclient.batch import enqueue as batch_enqueue
 from ktclient.batch import preflight
@@ -26,6 +27,7 @@ from ktclient.submission import conditions, enqueue
 from ktclient.submission.options import SubmitOptions
 
 
+@hidden.InWords()
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
     document: str | os.PathLike[str],
     *,
@@ -105,6 +107,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     return _enqueue(read, _with_tasks(options, instructions, settings), settings)[0]
 
 
+@hidden.InWords()
 def submit_questions(  # noqa: PLR0913 - as above
     document: str | os.PathLike[str],
     questions: Sequence[str],
@@ -199,6 +202,7 @@ def _names_a_file(text: str) -> bool:
         return False
 
 
+@hidden.InWords()
 def submit_batch(  # noqa: PLR0913 - its options are its interface, as with submit_long
     path: str | os.PathLike[str],
     *,
@@ -250,6 +254,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     return Job(handed.job_id, settings)
 
 
+@hidden.InWords()
 def submit_files(  # noqa: PLR0913 - its options are its interface
     paths: Sequence[str | os.PathLike[str]],
     *,

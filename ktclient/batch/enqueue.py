@@ -1,7 +1,7 @@
 """Submit a batch file as one job, reusing what an earlier run of it has already answered.
 
-A batch is identified by its result file. The newest job that writes that file continues: an answer
-to the same body under the same custom_id is reused, even if other lines of the file changed.
+A batch is identified by its result file. An answer to the same body under the same custom_id, in
+any job that writes that file, is reused, even if other lines of the file changed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from jobs.store.resume import Heritage, Successions
 from jobs.store.store import Store
 from ktclient.batch import file, result_files
 from ktclient.batch import preflight as batch_preflight
+from ktclient.batch import retry as batch_retry
 from ktclient.batch import spec as batch_spec
 from ktclient.batch.preflight import Batch, Options
 from ktclient.batch.spec import BatchSpec
@@ -118,6 +119,7 @@ def _store(
         max_tokens=max(request.max_tokens for request in batch.requests),
         timeout=max(request.timeout for request in batch.requests),
         max_attempts=options.max_attempts,
+        has_key=settings.has_key_for(batch.target.server),
     )
     new = NewJob(
         pool=kinds.POOL,
@@ -128,6 +130,7 @@ def _store(
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
+        delay_seconds=options.conditions.delay_seconds,
         tellings=options.tellings,
     )
     server = batch.target.server
@@ -161,11 +164,7 @@ def _is_it(old: StoredJob, wish: _Destination) -> bool:
     if old.status is not Status.FINISHED:
         if is_same and not old.cancel_requested_at:
             return True
-        doing = "is being cancelled" if old.cancel_requested_at else "is working on other requests"
-        raise BadInput(
-            f"job {old.id} already writes {wish.results} and {doing}: wait for it "
-            f"(ktjob wait {old.id}), or cancel it (ktjob cancel {old.id}); its answers are kept"
-        )
+        raise batch_retry.busy(old, wish.results)
     if not is_same:
         return False
     has_failed = old.outcome is Outcome.FAILED and old.cause == PartFailed.cause

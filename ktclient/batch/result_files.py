@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from jobs.system import no_room
 from ktclient.documents.document import STDIN, display_name
 from ktclient.errors import BadInput, ResultsUnwritable
 
@@ -71,7 +72,8 @@ class _Draft:
                 os.replace(self._draft, self._path)
         if self._trouble is not None:
             trouble = self._trouble
-            raise OSError(trouble.errno, trouble.strerror or str(trouble), str(self._path))
+            told = no_room.reason(trouble, self._path) or trouble.strerror or str(trouble)
+            raise OSError(trouble.errno, told, str(self._path))
 
     def drop(self) -> None:
         with contextlib.suppress(OSError):

@@ -59,7 +59,7 @@ class Request:
             counted=None if tokens is None else Estimate(*tokens),
         )
 
-    def spec(self, server: str) -> str:
+    def spec(self, server: str, *, has_key: bool) -> str:
         """The spec of its part, as JSON."""
         return JobSpec(
             task=Task(Kind.REQUEST),
@@ -68,6 +68,7 @@ class Request:
             max_tokens=self.max_tokens,
             timeout=self.timeout,
             counted=self.counted,
+            has_key=has_key,
         ).to_json()
 
 
@@ -99,6 +100,8 @@ class BatchSpec:
     """`max_tokens` and `timeout` are the largest of any request."""
     max_attempts: int
     """For each request."""
+    has_key: bool = False
+    """As `JobSpec.has_key`."""
 
     def to_json(self) -> str:
         stored = {
@@ -115,6 +118,7 @@ class BatchSpec:
             "mode": self.mode,
             "lines": self.lines,
             "digest": self.digest,
+            "keyed": self.has_key,
         }
         return json.dumps(stored, ensure_ascii=False)
 
@@ -126,6 +130,7 @@ class BatchSpec:
             **{name: found[name] for name in names},
             timeout=found["timeout"],
             max_attempts=found["max_attempts"],
+            has_key=bool(found.get("keyed")),
         )
 
 

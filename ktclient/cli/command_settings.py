@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from jobs.store.state_dir import StateDir
 from ktclient.config import settings as config
 
 
@@ -16,3 +17,9 @@ def load() -> config.Settings:
     if not isinstance(root.obj, config.Settings):
         root.obj = config.load()
     return root.obj
+
+
+def state() -> StateDir:
+    """The state directory: for commands that look at jobs or end them, which work whatever the
+    configuration file says. Raises `BadSetting`."""
+    return config.state_dir()

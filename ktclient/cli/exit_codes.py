@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 
@@ -113,6 +114,13 @@ def code_of_command(command: click.Command, name: str, argv: list[str]) -> int:
 
 
 def _code_of_run(call: Callable[[], object], name: str) -> int:
+    code = _code_of_call(call, name)
+    if (printed := sys.modules.get("ktclient.cli.render.output")) is not None:
+        printed.note_replaced()
+    return code
+
+
+def _code_of_call(call: Callable[[], object], name: str) -> int:
     try:
         code = call()
         sys.stdout.flush()
@@ -127,16 +135,54 @@ def _code_of_run(call: Callable[[], object], name: str) -> int:
     except BrokenPipeError:  # the reader of our stdout has closed it
         standard_streams.silence(sys.stdout)
         return FAILED
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
-            _say(f"{name}: the current folder was removed; cd to one that exists")
-            return USAGE
-        if not standard_streams.is_lost(error):
-            raise
-        standard_streams.silence(sys.stdout)
-        _say(f"{name}: cannot write the output ({error.strerror}); jobs are not affected")
-        return FAILED
+    except Exception as error:
+        return _code_of_other(error, name)
     return code if isinstance(code, int) else SUCCEEDED
+
+
+def _code_of_other(error: Exception, name: str) -> int:
+    """The exit code for an error of the system. Raises it if it is none that is known."""
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # of os.getcwd()
+        _say(f"{name}: the current folder was removed; cd to one that exists")
+        return USAGE
+    if isinstance(error, OSError) and standard_streams.is_lost(error):
+        standard_streams.silence(sys.stdout)
+        reason = _no_room(error, "/proc/self/fd/1")
+        why = f": {reason}." if reason else ";"
+        _say(f"{name}: cannot write the output ({error.strerror}){why} Jobs are not affected")
+        return FAILED
+    if isinstance(error, OSError) and (what := _no_room(error, error.filename)):
+        _say(f"{name}: cannot write {error.filename}: {what}")
+        return FAILED
+    if _say_if_memory(error, name):
+        return FAILED
+    if isinstance(error, ImportError):  # a file of the same name, or the middle of an installation
+        from ktclient import hidden
+
+        _say(f"{name}: {hidden.explained(error) or hidden.incomplete(error)}")
+        return USAGE
+    raise error
+
+
+def _no_room(error: OSError, name: str | None) -> str | None:
+    from pathlib import Path
+
+    from jobs.system import no_room
+
+    return no_room.reason(error, Path(name or "."))
+
+
+def _say_if_memory(error: BaseException, name: str) -> bool:
+    """Print what ran out and what to do, if the error means that memory ran out."""
+    try:
+        from jobs.system import no_memory
+
+        if not no_memory.is_it(error):
+            return False
+        _say(f"{name}: {no_memory.words(error)}. If an id was printed, that job is stored")
+    except (MemoryError, ImportError, SystemError, OSError):  # not even for the words
+        os.write(2, f"{name}: memory ran out; raise the limit (ulimit -v)\n".encode())
+    return True
 
 
 def _say(message: str) -> None:

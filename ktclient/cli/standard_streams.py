@@ -28,7 +28,37 @@ def prepare() -> None:
     sys.stderr = sys.stderr or _onto(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # not every terminal can show 红楼梦
+            _choose_encoding(stream)
+    sys.stdout = _whole(sys.stdout)
+
+
+def _choose_encoding(stream: io.TextIOWrapper) -> None:
+    """UTF-8 into a file or a pipe, whatever the locale is: an answer is UTF-8, and must come out as
+    it came in. A terminal gets its own encoding; `unshown` counts what it cannot show."""
+    if stream.isatty():
+        stream.reconfigure(errors="replace")
+    else:
+        stream.reconfigure(encoding="utf-8", errors="replace")  # replaces only half characters
+
+
+def _whole(stream: TextIO) -> TextIO:
+    """The same stream, or one that writes all of a text or raises. Under PYTHONUNBUFFERED Python's
+    own writes as much as the kernel takes, and drops the rest without an error: a disk that becomes
+    full cuts an answer."""
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(stream.buffer, io.FileIO):
+        return stream
+    raw = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=True)
+
+
+def unshown(text: str) -> int:
+    """How many characters of a text stdout shows as "?", because its encoding lacks them."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return len(text) - len(text.encode(encoding, "ignore").decode(encoding))
+    return 0
 
 
 def _onto(fd: int) -> TextIO:

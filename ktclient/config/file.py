@@ -6,7 +6,7 @@ The contents of a table belong to the module that uses it: `[server]` to servers
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ktclient.errors import BadSetting
@@ -17,21 +17,22 @@ TABLES = ("server", "servers", "defaults", "notify", "hosts")
 """All allowed top-level tables."""
 
 
-def read(path: Path) -> dict[str, Table]:
-    """The file's tables; missing ones are empty. Raises `BadSetting`."""
+def read(path: Path, needed: Sequence[str] = TABLES) -> dict[str, Table]:
+    """The file's tables; missing ones are empty. Raises `BadSetting`; of the tables only for the
+    `needed` ones."""
     try:
-        if not path.exists():
-            return parse("", path)
         text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        text = ""
     except (OSError, ValueError) as error:
         from ktclient import wording
 
         raise BadSetting(f"{path} cannot be read: {wording.reason(error)}") from None
-    return parse(text, path)
+    return parse(text, path, needed)
 
 
-def parse(text: str, path: Path) -> dict[str, Table]:
-    """The tables of a text that is, or will be, in that file. Raises `BadSetting`."""
+def parse(text: str, path: Path, needed: Sequence[str] = TABLES) -> dict[str, Table]:
+    """The tables of a text that is, or will be, in that file. Raises `BadSetting`, as `read`."""
     if not text:
         return {name: {} for name in TABLES}
     if sys.version_info >= (3, 11):
@@ -40,14 +41,14 @@ def parse(text: str, path: Path) -> dict[str, Table]:
         import tomli as tomllib
     try:
         content = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadSetting(f"{path} cannot be read: {error}") from error
     for name, table in content.items():
-        if name not in TABLES:
+        if name not in TABLES and needed == TABLES:
             raise unknown(name, [f"[{table}]" for table in TABLES], path)
-        if not isinstance(table, dict):
+        if name in needed and not isinstance(table, dict):
             raise BadSetting(f"{path}: [{name}] must be a table")
-    return {name: content.get(name, {}) for name in TABLES}
+    return {name: content.get(name, {}) if name in needed else {} for name in TABLES}
 
 
 def unknown(name: str, known: Iterable[str], path: Path) -> BadSetting:

@@ -43,6 +43,8 @@ class KeySource:
                 )
         else:
             text = self._of_file() if self.kind == FILE else self._of_keyring()
+        if not text.strip():  # as while an editor writes it
+            raise BadSetting(f"{self.said_by}: {self.place} is empty; write the key into it")
         return usable(text, self.said_by)
 
     def _of_file(self) -> str:
@@ -87,7 +89,7 @@ def read_keyring(name: str, said_by: str) -> str | None:
         raise BadSetting(f"{said_by}: the keyring library is missing: {_INSTALL}") from None
     try:
         return keyring.get_password(SERVICE, name)
-    except (keyring.errors.KeyringError, OSError, RuntimeError) as error:
+    except Exception as error:  # of any backend, such as D-Bus
         raise BadSetting(f"{said_by}: {_trouble(error)}") from error
 
 

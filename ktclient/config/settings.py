@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -96,6 +96,13 @@ class Settings:
                 with contextlib.suppress(BadSetting):
                     server.key.read(self.environ)
 
+    def has_key_for(self, url: str) -> bool:
+        """Whether a key is configured for a URL, wherever it is. Reads none."""
+        if url == EMBEDDED:
+            return False
+        server = self.of_url(url)
+        return server.key is not None or bool(self.lent or self.environ.get(server_key.VARIABLE))
+
     def borrowed_key(self, url: str) -> str | None:
         """The same key, if only the environment of this process holds it."""
         if url == EMBEDDED:
@@ -113,19 +120,25 @@ class Settings:
 
 
 def load(
-    environ: Mapping[str, str] = os.environ, text: str | None = None, lent: str | None = None
+    environ: Mapping[str, str] = os.environ,
+    text: str | None = None,
+    lent: str | None = None,
+    needed: Sequence[str] = config_file_module.TABLES,
 ) -> Settings:
     """Read the environment and the configuration file, or `text` in its place. A key that only a
     keyring, another variable or a named server's file holds is read when it is needed. Raises
-    `BadSetting`."""
+    `BadSetting`; if only some tables are `needed`, not for others, nor for a key."""
     file = path(environ)
-    tables = config_file_module.read(file) if text is None else config_file_module.parse(text, file)
+    if text is None:
+        tables = config_file_module.read(file, needed)
+    else:
+        tables = config_file_module.parse(text, file, needed)
     default = config_servers.default(tables["server"], file)
     servers = config_servers.named(tables["servers"], file)
     config_servers.require_alias(default, servers, file)
     settings = Settings(
-        state=StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state")),
-        cache=_folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache"),
+        state=state_dir(environ),
+        cache=cache(environ),
         config_file=file,
         server=environ.get("KTJOB_SERVER") or default.url,
         environ=environ,
@@ -135,7 +148,9 @@ def load(
         lent=lent,
     )
     _learn_variables(settings)
-    if default.key is None or default.key.kind == keys.FILE:  # report a bad key before other work
+    is_whole = needed == config_file_module.TABLES
+    if is_whole and (default.key is None or default.key.kind == keys.FILE):
+        # Report a bad key before any other work.
         server_key.choose(default, environ, lent, is_named=False)
     return settings
 
@@ -163,6 +178,17 @@ def _learn_variables(settings: Settings) -> None:
         known_secrets.know(settings.lent)
 
 
+def state_dir(environ: Mapping[str, str] = os.environ) -> StateDir:
+    """The state directory, whatever the configuration file says: looking at jobs does not need
+    that. Raises `BadSetting`."""
+    return StateDir(_folder(environ, "KTJOB_HOME", "XDG_STATE_HOME", ".local/state"))
+
+
+def cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """The cache, likewise. Raises `BadSetting`."""
+    return _folder(environ, "KTJOB_CACHE", "XDG_CACHE_HOME", ".cache")
+
+
 def path(environ: Mapping[str, str] = os.environ) -> Path:
     """Where the configuration file is, or would be. Raises `BadSetting`."""
     return _folder(environ, "KTJOB_CONFIG", "XDG_CONFIG_HOME", ".config") / "config.toml"
@@ -173,11 +199,11 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def of_worker(lent: str | None) -> Settings:
+def of_worker(lent: str | None, needed: Sequence[str] = config_file_module.TABLES) -> Settings:
     """For a worker, whose environment is that of whichever command started the runner:
     KTJOB_API_KEY there may be for another server. Its own is lent. Raises `BadSetting`."""
     environ = {name: text for name, text in os.environ.items() if name != server_key.VARIABLE}
-    return load(environ, lent=lent)
+    return load(environ, lent=lent, needed=needed)
 
 
 def default_host(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -1,5 +1,5 @@
-"""Check what can end or stall ktjob's processes: memory, limits, sleep, no init, a stopped
-runner."""
+"""Check what can end or stall ktjob's processes: memory, limits, sleep, no init, a runner that is
+stopped or cannot start jobs."""
 
 from __future__ import annotations
 
@@ -66,11 +66,21 @@ def runner(settings: Settings, _: Machine) -> Iterator[Finding]:
     waiting = 0
     if settings.state.has_database():
         with Store.open_to_read(settings.state) as store:
+            if store.original is not None:
+                return  # reported by the database's own check
             waiting = len(store.in_status(Status.QUEUED))
     stopped = start.stopped_runner(settings.state)
     if stopped is not None:
         found = f"the runner (process {stopped.pid}) is stopped, and {_waiting(waiting)}"
         cure = f"kill -CONT {stopped.pid} (or kill -9: the next ktjob command starts another)"
+        yield fail("runner", found, cure)
+    elif (trouble := start.runner_trouble(settings.state)) is not None:
+        found = (
+            f"{_waiting(waiting)}: since {trouble.since} the runner (process {trouble.pid}) can "
+            f"start neither jobs nor its successor ({trouble.reason})"
+        )
+        cure = "install ktjob again in that environment; the runner keeps trying. Or run any ktjob "
+        cure += "command of another installation, which starts another runner"
         yield fail("runner", found, cure)
     elif start.is_runner_alive(settings.state):
         yield ok("runner", f"running; {_waiting(waiting)}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.errors import StoreDamaged
+from jobs.store import diagnosis
 from jobs.system import filesystem
 from ktclient import wording
 from ktclient.config.settings import Settings
@@ -114,10 +115,12 @@ def _megabytes(size: int) -> str:
 
 
 def database(settings: Settings, _: Machine) -> Iterator[Finding]:
+    from jobs.store.store import Store
     from jobs.upkeep.garbage import Upkeep
 
     path = settings.state.database
     if not settings.state.has_database():
+        Store.require_in_sight(settings.state)
         yield ok("database", f"{path} is created by the first job")
         return
     try:
@@ -127,8 +130,8 @@ def database(settings: Settings, _: Machine) -> Iterator[Finding]:
     except StoreDamaged as error:
         problems, original = [str(error)], None
     if original is not None:
-        found = f"{path} is a copy of {original.path}: nothing runs here"
-        yield warn("database", found, "to run its jobs here: ktjob adopt")
+        found = str(diagnosis.copied(path, original.path))
+        yield warn("database", found, "stop the original, then: ktjob adopt")
     cure = f"move {path} and its -wal and -shm files away (all three), then restore a backup (made "
     cure += "by ktjob backup) in its place"
     for problem in problems:

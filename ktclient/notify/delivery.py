@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import clock
+from jobs.errors import CannotTellYet
 from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -25,6 +27,8 @@ from ktclient.wording import spoken
 
 NOTIFY = "notify"
 COMMAND = "command"
+PATIENCE_SECONDS = 86_400.0
+"""How long settings that cannot be used postpone a notification, without using up its tries."""
 MOST_BYTES = 100_000
 """The kernel limits a single argument to 128 KiB (MAX_ARG_STRLEN)."""
 
@@ -66,14 +70,13 @@ def _command(text: str) -> str:
 
 
 def deliver(state: StateDir, telling: Notification) -> None:
-    """Deliver one notification. Raises `NotTold` with the reason if that fails."""
+    """Deliver one notification. Raises `NotTold` with the reason if that fails, `CannotTellYet` if
+    the settings for it cannot be used now."""
     with Store.open_existing(state) as store:
         job = store.job(telling.job_id)
         now, text = snapshot.of_job(store, job), snapshot.answer(store, job)
     if telling.kind == NOTIFY:
-        words = message(now)
-        is_bad = now.state != "SUCCEEDED"
-        channels.notify(telling.target, words.title, words.body, config.load(), is_bad=is_bad)
+        _notify(telling.target, now)
     elif telling.kind == COMMAND:
         wish = json.loads(telling.target)
         file = state.told(telling.job_id, telling.seq)
@@ -83,6 +86,19 @@ def deliver(state: StateDir, telling: Notification) -> None:
             f"this job was submitted by a newer ktjob (notification kind {telling.kind!r} is "
             "unknown here); upgrade ktjob"
         )
+
+
+def _notify(name: str, job: Snapshot) -> None:
+    """A mistake in [notify] is waited for, for a day, like a server that is away; one in another
+    table is none of ours."""
+    words, is_bad = message(job), job.state != "SUCCEEDED"
+    try:
+        settings = config.load(needed=("notify",))
+        channels.notify(name, words.title, words.body, settings, is_bad=is_bad)
+    except BadInput as error:
+        if clock.seconds_between(job.finished_at or clock.now(), clock.now()) > PATIENCE_SECONDS:
+            raise
+        raise CannotTellYet(str(error)) from error
 
 
 def message(job: Snapshot) -> Message:

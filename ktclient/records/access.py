@@ -19,7 +19,7 @@ from jobs.errors import (
     StoreUnusable,
 )
 from jobs.model import Status
-from jobs.store import outage
+from jobs.store import diagnosis, outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
@@ -40,11 +40,20 @@ def ensure_runner(state: StateDir) -> None:
 
     try:
         start.ensure_runner(state, WORK_ENTRY)
-    except DetachFailed as error:
+    except (DetachFailed, StoreUnusable) as error:
         _warn(
             "no runner could be started; jobs stay queued, and the next ktjob command retries. "
             f"{error}"
         )
+
+
+def is_stored(state: StateDir) -> bool:
+    """Whether a job was ever stored here. Raises `StoreUnusable`, also where the folder is out of
+    sight because its disk was unmounted."""
+    if state.has_database():
+        return True
+    Store.require_in_sight(state)
+    return False
 
 
 @contextlib.contextmanager
@@ -55,7 +64,7 @@ def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
     reading creates nothing, even if the state directory is removed meanwhile. Raises
     `StoreUnusable`.
     """
-    if not state.has_database():
+    if not is_stored(state):
         what = f"job {wanted!r}" if wanted else "job"
         raise NoSuchJob(
             f"there is no {what}: the job database {state.database} is created by your first submit"
@@ -69,7 +78,7 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
     """Recover an open store, and make sure that a runner is alive if it is needed. In a copy of a
     store nothing is started and nothing changed: a warning says so."""
     if store.original is not None:
-        _warn_of_copy(str(state.database), store.original.path)
+        _warn_once(str(diagnosis.copied(state.database, store.original.path)))
         return
     recovery.recover(store, state)
     if not (store.has(Status.QUEUED) or store.owes_tellings()):
@@ -91,12 +100,9 @@ def is_away(state: StateDir, error: KtjobError) -> bool:
         return is_away(state, trouble)
 
 
-@functools.lru_cache(maxsize=8)  # once in a process
-def _warn_of_copy(path: str, original: str) -> None:
-    _warn(
-        f"{path} is a copy of {original}: its jobs can be read, but nothing runs here. To run its "
-        "queued jobs here: ktjob adopt"
-    )
+@functools.lru_cache(maxsize=8)
+def _warn_once(message: str) -> None:
+    _warn(message)
 
 
 def _warn(message: str) -> None:

@@ -13,6 +13,8 @@ PREPARING = "preparing"
 CONNECTING = "connecting"
 WAITING_FOR_SERVER = "waiting for the server"
 """The server does not accept requests; the metric `last_refusal` has the reason."""
+WAITING_FOR_SETTINGS = "waiting for its settings"
+"""The configuration or an API key cannot be read; `last_refusal` has the reason here too."""
 WAITING_FOR_LAST_ATTEMPT = "waiting for the last attempt to end on the server"
 """The request of an earlier attempt is still computed (a ghost prefill)."""
 SENDING = "sending"
@@ -23,8 +25,13 @@ DECODE = "decode"
 NOT_ANSWERING = "not answering"
 """The server has answered no query for a minute. `done` and `total` are seconds then."""
 
+REFUSED = (WAITING_FOR_SERVER, WAITING_FOR_SETTINGS)
+"""In these `last_refusal` has the reason."""
 BEFORE_SENDING = frozenset(
-    (STARTING, PREPARING, CONNECTING, WAITING_FOR_SERVER, WAITING_FOR_LAST_ATTEMPT)
+    (
+        *(STARTING, PREPARING, CONNECTING),
+        *(WAITING_FOR_SERVER, WAITING_FOR_SETTINGS, WAITING_FOR_LAST_ATTEMPT),
+    )
 )
 """In these the server has nothing to compute for the attempt."""
 

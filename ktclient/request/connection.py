@@ -147,10 +147,17 @@ class ErrorLines(httpx2.SyncByteStream):
 
     def __init__(self, stream: Iterable[bytes]) -> None:
         self._stream = stream
+        self._tail = b"\n"
+
+    @property
+    def has_end_mark(self) -> bool:
+        """Whether `data: [DONE]` has arrived: the server itself ended the stream."""
+        return any(mark in self._tail for mark in _END_MARKS)
 
     def __iter__(self) -> Iterator[bytes]:
         last, held = b"\n", b""
         for piece in self._stream:
+            self._tail = (self._tail + piece)[-_TAIL_BYTES:]
             text = (last + held + piece).replace(_ERROR_LINE, _DATA_LINE)
             # Hold back bytes that may begin an error line; its "\n" has been passed on.
             starts = (size for size in range(len(_ERROR_LINE) - 1, 1, -1))
@@ -168,6 +175,14 @@ class ErrorLines(httpx2.SyncByteStream):
 
 
 _ERROR_LINE, _DATA_LINE = b"\nerror: ", b"\ndata: "
+_END_MARKS = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]")
+_TAIL_BYTES = 64
+
+
+def has_end_mark(response: httpx2.Response) -> bool:
+    """Whether a server has ended its event stream itself; False also if that is not known, as of a
+    compressed one."""
+    return isinstance(response.stream, ErrorLines) and response.stream.has_end_mark
 
 
 def _read_error_lines(response: httpx2.Response) -> None:

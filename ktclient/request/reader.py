@@ -63,13 +63,13 @@ class StreamReader:
                 f"{self._url} sent a chunk that is not a chat completion: {_shown(chunk)}"
             ) from error
 
-    def end(self) -> Completed:
-        """The end of the stream. Raises a leaf of `RequestFailed` if there was no complete
-        answer."""
+    def end(self, *, is_marked: bool = False) -> Completed:
+        """The end of the stream; `is_marked`: by its own end mark. Raises a leaf of
+        `RequestFailed` if there was no complete answer."""
         for channel, characters in self._characters.items():
             self._say(characters.rest(), channel)
         prompt_tokens = _count(self._usage, "prompt_tokens")
-        self._check_end(prompt_tokens)
+        self._check_end(prompt_tokens, is_marked=is_marked)
         return Completed(
             finish_reason=str(self._reason),
             prompt_tokens=prompt_tokens,
@@ -112,7 +112,7 @@ class StreamReader:
             self.has_begun = True
             self._tell(Text(text, channel))
 
-    def _check_end(self, prompt_tokens: int | None) -> None:
+    def _check_end(self, prompt_tokens: int | None, *, is_marked: bool) -> None:
         url, reason = self._url, self._reason
         if reason == "abort":
             # sglang-kt drops the message of a refusal in streams, and generates one token instead.
@@ -129,10 +129,14 @@ class StreamReader:
                 f"the server at {url} ended the answer with an internal error (finish_reason "
                 "error). See its log."
             )
-        if reason is None and self._said:
+        if reason is None and (self._said or not is_marked):
+            # A proxy that speaks HTTP/1.0 to its server (nginx's default) closes the stream in good
+            # order when that dies; so does sglang-kt 0.7.2 when it is full.
+            what = "answer" if self._said else "stream"
             raise StreamCut(
-                f"the answer of {url} was cut: the stream ended without its end mark. The server "
-                "or a proxy in between was stopped; see their logs."
+                f"the {what} of {url} was cut: it ended without its end mark"
+                f"{'' if self._said else ', before the first word'}. The server or a proxy in "
+                "between was stopped; see their logs."
             )
         if reason is None:
             raise EmptyStream(

@@ -25,6 +25,7 @@ from ktclient.errors import (
     ServerRefused,
     TlsFailed,
     Unauthorized,
+    UpstreamDown,
     WrongAddress,
 )
 from ktclient.wording import quote, spoken
@@ -53,7 +54,35 @@ _PLAIN_HTTP = ("http request was sent to https port", "http request to an https 
 _NO_MODEL = ("not exist", "not found", "not_found", "unknown", "invalid", "not loaded")
 _QUICK_SECONDS = 30.0
 """Seconds. A 503 with an unknown message sooner than this: the request was not accepted. Later, it
-may be a proxy that reports a server's death in the middle of a prefill, as Envoy does."""
+may be a proxy that reports a server's death in the middle of a prefill, as Envoy does. The same for
+an error that says in words that no connection was made: a proxy with several servers may have tried
+another one after the first had died."""
+_IMMEDIATELY_SECONDS = 5.0
+"""Seconds. A status that may mean both: sooner than this, that no connection was made, because a
+refusal is reported quickly (nginx 1.22: 0.03 s); later, that the server had it and died, for which
+nginx gives the very same page."""
+_NOT_CONNECTED = (
+    "connection refused",  # Go's dial (Caddy, Traefik, ngrok), Envoy's "delayed connect error: 111"
+    "connect() failed",
+    "connection failure",  # Envoy's reset reasons: also "remote" and "local connection failure"
+    "dial tcp",
+    "no route to host",
+    "no such host",
+    "name or service not known",
+    "failed to connect",
+    "unable to connect",
+    "cannot connect",
+    "could not connect",
+    "unable to reach the origin",  # cloudflared
+    "no live upstreams",  # nginx
+    "no healthy upstream",  # Envoy
+    "no available server",  # Traefik
+    "no server is available",  # HAProxy, after three retries of a second
+    "err_ngrok_8012",
+)
+"""How proxies and tunnels say that they made no connection to the server."""
+_NGROK, _OFFLINE = "ngrok-error-code", "ERR_NGROK_3200"
+"""ngrok's header, and its code for a tunnel that is offline, with a 404."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +110,37 @@ class Refusal:
 
 
 def by_status(refusal: Refusal) -> KtjobError:
-    return _by_words(refusal) or _by_number(refusal)
+    return _by_words(refusal) or _by_gateway(refusal) or _by_number(refusal)
+
+
+def _by_gateway(refusal: Refusal) -> KtjobError | None:
+    """The error if a gateway reports that it did not reach the server: then nothing was accepted.
+    None if it did not report that, or if the server may have had the request.
+
+    LiteLLM gives its 500 "Connection error" for both, like a 502.
+    """
+    status, is_litellm = refusal.status, refusal.status == 500 and refusal.says("litellm")
+    may_be = status in _BEFORE_OR_AFTER or (is_litellm and refusal.says("connection error"))
+    says_so = (may_be or is_litellm or status == 503) and refusal.says(*_NOT_CONNECTED)
+    is_offline = status == 404 and _OFFLINE in f"{refusal.words} {refusal.header(_NGROK)}"
+    is_sure = status in _NEVER_CONNECTED or is_offline or (says_so and _is_quick(refusal))
+    if not is_sure and not (may_be and _is_immediate(refusal)):
+        return _lost(refusal) if is_litellm and may_be else None
+    error = UpstreamDown(
+        f"a gateway answers at {refusal.url}, but reaches no server behind it: start that server, "
+        f"or its tunnel ({refusal})"
+    )
+    error.is_certain = is_sure
+    return error
+
+
+def _is_quick(refusal: Refusal) -> bool:
+    return refusal.seconds <= _QUICK_SECONDS
+
+
+def _is_immediate(refusal: Refusal) -> bool:
+    broke = ("disconnect/reset", "prematurely closed", "connection reset", "terminat")
+    return refusal.seconds <= _IMMEDIATELY_SECONDS and not refusal.says(*broke)
 
 
 def _by_words(refusal: Refusal) -> KtjobError | None:
@@ -117,8 +176,14 @@ def _by_number(refusal: Refusal) -> KtjobError:
     return kind(cure.format(at=refusal.url, host=host, time=time) + f" ({refusal})")
 
 
-NO_SERVER_BEHIND = (502, 520, 521, 522, 523, 530)
-"""502, and Cloudflare's codes: how it lost the server; 530: its tunnel is down."""
+_NEVER_CONNECTED = (521, 522, 523, 525, 526, 530)
+"""Cloudflare: the server refused the connection (521), did not answer it (522), has no route (523),
+no TLS (525) or no trusted certificate (526), or its tunnel is down (530). All come before the
+request is passed on."""
+_BEFORE_OR_AFTER = (502, 520, 527)
+"""nginx, Caddy, HAProxy and Traefik give 502 both for a refused connection and for one that the
+server closed without an answer; Cloudflare's 520 and 527 (Railgun) are as vague."""
+NO_SERVER_BEHIND = (*_NEVER_CONNECTED, *_BEFORE_OR_AFTER)
 _REQUESTS_FAULT = (ServerRefused, "the server at {at} rejected the request; nothing was computed")
 _SERVERS_FAULT = (ServerBroke, "the server at {at} failed; see its log")
 _KEY: tuple[type[RequestFailed], str] = (
@@ -213,12 +278,16 @@ def _unavailable(refusal: Refusal) -> RequestFailed:
             f"computed ({refusal}); try again when the server is less busy, or raise "
             "SGLANG_REQ_WAITING_TIMEOUT on it"
         )
-    if not busy and (refusal.seconds > _QUICK_SECONDS or refusal.says("disconnect/reset")):
-        kind, cure = _LOST
-        return kind(cure.format(at=url) + f" ({refusal})")
+    if not busy and (not _is_quick(refusal) or refusal.says("disconnect/reset")):
+        return _lost(refusal)
     return ServerBusy(
         f"the server at {url} {busy or 'accepts no requests now'}; try again later ({refusal})"
     )
+
+
+def _lost(refusal: Refusal) -> RequestFailed:
+    kind, cure = _LOST
+    return kind(cure.format(at=refusal.url) + f" ({refusal})")
 
 
 def _redirected(refusal: Refusal) -> Redirected:

@@ -250,4 +250,4 @@ class _Exchange:
         except openai.APIConnectionError:
             if not self._reader.has_ended:
                 raise
-        return self._reader.end()
+        return self._reader.end(is_marked=connection.has_end_mark(chunks.response))

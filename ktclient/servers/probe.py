@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 
-from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, WrongAddress
+from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, UpstreamDown, WrongAddress
 from ktclient.request import connection, error_bodies, error_mapping, status_errors
 from ktclient.request.json_numbers import count_of
 from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
@@ -41,15 +41,18 @@ def names(url: str, api_key: str | None) -> tuple[str, ...]:
 
 def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
     """Parse the answer of /v1/models. Raises `Unauthorized`, `WrongAddress`, `Redirected`,
-    `TlsFailed`, `ServerBusy`, `RateLimited`, `ServerBroke`."""
+    `TlsFailed`, `UpstreamDown`, `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
-    if status in (
-        *status_errors.NO_SERVER_BEHIND,
-        504,
-    ):  # no request was sent yet, so waiting costs nothing
+    # No request was sent yet, so waiting costs nothing.
+    if status in status_errors.NO_SERVER_BEHIND:
+        raise UpstreamDown(
+            f"a gateway answers at {url}, but no server behind it (HTTP {status}): start that "
+            "server, or its tunnel"
+        )
+    if status in (504, 524):
         raise ServerBusy(
-            f"a proxy answers at {url}, but no server behind it (HTTP {status}); start the server, "
-            "or wait until it is up"
+            f"a proxy answers at {url}, but the server behind it does not (HTTP {status}): it is "
+            "loading, overloaded or hung. See its log"
         )
     entries = _entries(answer) if status == 200 else None
     if entries:

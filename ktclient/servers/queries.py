@@ -77,6 +77,17 @@ def is_idle(facts: ServerFacts, api_key: str | None) -> bool | None:
         return None
 
 
+def is_full(facts: ServerFacts, api_key: str | None) -> bool:
+    """Whether the server's own figures say that its queue accepts no more; False if unknown."""
+    if facts.dialect != sglang.NAME:
+        return False
+    try:
+        with connection.short_client(api_key, facts.url) as client:
+            return sglang.is_full(client, facts.url)
+    except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
     """Ask the server to stop a request. False if it has no abort endpoint, or did not answer."""
     try:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ktclient import urls
 from ktclient.config.servers import Server
 from ktclient.config.settings import EMBEDDED, Settings
-from ktclient.errors import ConnectionRefused, HostUnknown, Redirected, WrongAddress
+from ktclient.errors import ConnectionRefused, HostUnknown, Redirected, UpstreamDown, WrongAddress
 from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.embedded import server as embedded
 from server_bundle.errors import EmbeddedNotInstalled, NoServer
@@ -59,6 +59,8 @@ def choose(settings: Settings, named: str | None, model: str | None) -> Target:
                 why = f"it answers on port {port}"
                 here = settings.of_url(f"http://127.0.0.1:{port}")
                 return _external(settings, here, model, why)
+            except UpstreamDown:
+                raise  # it is a server's gateway: not a reason to take the embedded one
             except (NoServer, WrongAddress, Redirected):
                 continue  # something else listens there
     from ktclient.servers import starting

@@ -24,6 +24,8 @@ class Conditions:
     """Ids, or unique prefixes of ids, of jobs that must succeed first."""
     at: datetime | None = None
     """Not before then; UTC."""
+    delay_seconds: float | None = None
+    """How long from now that is, if it was given so ("+2h")."""
 
     @property
     def not_before(self) -> str | None:
@@ -45,7 +47,8 @@ def conditions(
             raise BadInput(f"a label may have at most {LONGEST_LABEL} characters, not {len(label)}")
     if isinstance(after, str):
         raise BadInput("after must be a list of ids")
-    return Conditions(label, tuple(after), None if at is None else times.parse_future(at))
+    moment = None if at is None else times.parse_future(at)
+    return Conditions(label, tuple(after), moment, times.span(at))
 
 
 def needed(store: Store, after: Sequence[str]) -> tuple[str, ...]:

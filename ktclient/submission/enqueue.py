@@ -121,6 +121,7 @@ def _job(
         counted=counted,
         manner=request.generation,
         split=before.split,
+        has_key=settings.has_key_for(before.target.server),
     )
     is_split = before.split is not None
     return NewJob(
@@ -133,6 +134,7 @@ def _job(
         priority=options.priority,
         label=options.conditions.label,
         not_before=options.conditions.not_before,
+        delay_seconds=options.conditions.delay_seconds,
         tellings=options.notifications,
     )
 

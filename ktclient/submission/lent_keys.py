@@ -18,7 +18,9 @@ from jobs.processes import identity
 from jobs.store.files.opening import explained
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
+from ktclient import wording
 from ktclient.config.settings import Settings
+from ktclient.errors import BadSetting
 from ktclient.servers.poll_lease import key_of
 
 _WAIT_SECONDS = 30.0
@@ -44,11 +46,18 @@ def lending(settings: Settings, server: str) -> Iterator[None]:
 
 
 def of(state: StateDir, server: str) -> str | None:
-    """The key that was lent for this server; None if there is none."""
+    """The key that was lent for this server; None if there is none. Raises `BadSetting` if there
+    is one that cannot be read."""
+    path = _file(state, server)
     try:
-        return _file(state, server).read_text(encoding="utf-8")
-    except OSError:
+        return path.read_text(encoding="utf-8") or None
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError) as error:
+        raise BadSetting(
+            f"the API key that was submitted for {server} cannot be read from {path} "
+            f"({wording.reason(error)}). Make that file readable, or submit the job again"
+        ) from None
 
 
 def sweep(state: StateDir) -> None:

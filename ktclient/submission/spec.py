@@ -47,6 +47,8 @@ class JobSpec:
     """The split plan: the job conducts the parts, and sends no request itself."""
     is_lasting: bool = False
     """`timeout` is a default: it is extended while progress or output arrives."""
+    has_key: bool = False
+    """An API key was configured for the server at submit: without one, the request is not sent."""
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
@@ -56,6 +58,8 @@ class JobSpec:
             task["schema"] = json.loads(self.task.schema)
         if self.is_lasting:
             task["lasting"] = True
+        if self.has_key:
+            task["keyed"] = True
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
@@ -87,6 +91,7 @@ class JobSpec:
             max_tokens=data["max_tokens"],
             timeout=data["timeout"],
             is_lasting=bool(task.get("lasting")),
+            has_key=bool(task.get("keyed")),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,

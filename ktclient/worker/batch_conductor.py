@@ -19,6 +19,7 @@ from ktclient.batch.spec import BatchSpec, Request
 from ktclient.errors import ResultsUnwritable
 from ktclient.records import phases
 from ktclient.wording import quote
+from ktclient.worker.waiting_parts import WaitingParts
 
 _SLICE = 500
 """Parts stored in one transaction, which takes a fraction of a second."""
@@ -58,7 +59,7 @@ def _store(running: RunningAttempt, spec: BatchSpec) -> list[str]:
 def _part(running: RunningAttempt, spec: BatchSpec, request: Request) -> NewJob:
     return NewJob(
         pool=spec.server,
-        spec=request.spec(spec.server),
+        spec=request.spec(spec.server, has_key=spec.has_key),
         document=request.body,
         title=f"{running.job.title}: {request.custom_id}",
         weight=request.weight,
@@ -75,9 +76,11 @@ class _ProgressReport:
     def __init__(self, running: RunningAttempt, lines: int, results: str) -> None:
         self._running, self._lines, self._results = running, lines, results
         self._failed = -1
+        self._waiting = WaitingParts(running)
 
     def tell(self, tally: Tally) -> None:
         self._running.progress(tally.ended, self._lines, "lines")
+        self._waiting.look(tally)
         if tally.failed != self._failed:
             self._failed = tally.failed
             self._running.record_metrics(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from jobs.worker.attempt import RunningAttempt
-from ktclient.config import settings as config
 from ktclient.planning import fit
 from ktclient.prompts import tasks
 from ktclient.prompts.tasks import Kind
@@ -14,6 +13,7 @@ from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.worker.heartbeat import call_in_thread
+from ktclient.worker.job_settings import JobSettings
 
 SURVEY_SECONDS = 2.0
 """How long a server may take to report an unknown pool: a busy one is not waited for, because its
@@ -21,7 +21,7 @@ pool was queried at submit."""
 
 
 def request(
-    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: JobSettings
 ) -> LongRequest:
     if spec.task.kind is Kind.REQUEST:
         return _whole_request(attempt, facts, spec, settings)
@@ -38,13 +38,13 @@ def request(
         max_tokens=spec.max_tokens,
         rid=attempt.rid,
         extras=extras,
-        api_key=settings.key_for(spec.server),
+        api_key=settings.api_key,
         system=spec.manner.system,
     )
 
 
 def _whole_request(
-    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: config.Settings
+    attempt: RunningAttempt, facts: ServerFacts, spec: JobSpec, settings: JobSettings
 ) -> LongRequest:
     """A request body written by the user; fields that it lacks get ktjob's usual values."""
     body = Body.from_bytes(attempt.document())
@@ -59,7 +59,7 @@ def _whole_request(
         max_tokens=spec.max_tokens,
         rid=attempt.rid,
         extras={**ours, **body.extras(spec.max_tokens)},
-        api_key=settings.key_for(spec.server),
+        api_key=settings.api_key,
         messages=body.messages,
     )
 
@@ -77,13 +77,13 @@ def _check_fit(
     facts: ServerFacts,
     message: str,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     *,
     is_one: bool,
 ) -> None:
     """The last check before the request, against window, pool and page. Counts exactly if submit
     did not and the limit may be close. Raises `DoesNotFit`, `WorkCancelled`."""
-    size, key = spec.counted or estimate.estimate(message), settings.key_for(spec.server)
+    size, key = spec.counted or estimate.estimate(message), settings.api_key
     limits = fit.Limits(facts.window, facts.pool or attempt.pool_tokens(), facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # The remembered facts may be of a server that has been restarted since.

@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from jobs.errors import KtjobError, WorkCancelled
+from jobs.system import no_memory
 from jobs.worker.attempt import RunningAttempt
-from ktclient.config import settings as config
-from ktclient.errors import DeadlineExceeded, DoesNotFit, LinkLost, ProxyGaveUp, StreamCut
+from ktclient.errors import (
+    BadGateway,
+    DeadlineExceeded,
+    DoesNotFit,
+    LinkLost,
+    ProxyGaveUp,
+    ServerBusy,
+    StreamCut,
+    UpstreamDown,
+)
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
@@ -29,8 +38,14 @@ from ktclient.tokens import estimate
 from ktclient.worker import abort, compose, ghost_prefill
 from ktclient.worker import server as worker_server
 from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
+from ktclient.worker.heartbeat import call_in_thread
+from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
 
+REFUSED_SECONDS = 15.0
+"""A server that is full says so when it has tokenized the prompt, between two chunks of another
+one (7 to 13 s in the guide's deployment). A stream that ends later may have been a prefill, however
+full the server is."""
 TEMPLATE_TOKENS = 32
 """Tokens by which a chat template may be shorter than the one that was counted (SmolLM2's has
 31)."""
@@ -49,12 +64,13 @@ class Exchange:
     prefill: Prefill
     watcher: GaugeWatcher
     reporter: Reporter
+    ghosts: GhostPrefills
 
 
 def run(
     attempt: RunningAttempt,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     ghosts: GhostPrefills,
     *,
     with_schema: bool,
@@ -85,10 +101,10 @@ def run(
 
 
 def _prepare(
-    attempt: RunningAttempt, spec: JobSpec, settings: config.Settings, ghosts: GhostPrefills
+    attempt: RunningAttempt, spec: JobSpec, settings: JobSettings, ghosts: GhostPrefills
 ) -> tuple[Exchange, LongRequest]:
     """Find the server, compose the request, and wait until no earlier attempt computes there."""
-    facts, key = worker_server.find(attempt, spec, settings), settings.key_for(spec.server)
+    facts, key = worker_server.find(attempt, spec, settings), settings.api_key
     request = compose.request(attempt, facts, spec, settings)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
@@ -99,8 +115,9 @@ def _prepare(
     gauges = log_gauges.gauges(facts, key, attempt.state.servers)
     watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
     reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
-    exchange = Exchange(attempt, spec, facts, key, expected.likely, prefill, watcher, reporter)
-    return exchange, request
+    tokens = expected.likely
+    known = (prefill, watcher, reporter, ghosts)
+    return Exchange(attempt, spec, facts, key, tokens, *known), request
 
 
 def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
@@ -110,8 +127,14 @@ def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
     shown = filters.hide_key(filters.drop_refusal_token(events), exchange.api_key)
     whole = filters.collect_answer(shown, answer)
     _stream_to_reporter(exchange.attempt, exchange.reporter, whole)
-    _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
-    _learn(exchange)
+    try:
+        _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
+        _learn(exchange)
+    except Exception as error:  # the answer is whole, and must not be asked for again
+        if not no_memory.is_it(error):
+            raise
+        words = f"nothing was checked or learned after the answer: {no_memory.words(error)}"
+        exchange.attempt.record_metrics(warning=words)
 
 
 def _end(exchange: Exchange, error: KtjobError) -> KtjobError:
@@ -143,7 +166,42 @@ def _cut(exchange: Exchange, error: KtjobError) -> NoReturn:
     seconds = exchange.reporter.seconds_since_sent()
     whom = exchange.attempt, exchange.facts, exchange.api_key
     abort.abort_unheard(*whom)
+    if seconds < REFUSED_SECONDS and not _is_read(exchange) and _is_full(exchange):
+        raise ServerBusy(
+            f"the server at {exchange.facts.url} is full: its queue accepts no more requests, and "
+            "it ended the stream without a word, as sglang-kt does then; try again later"
+        ) from error
     raise abort.classify_cut(*whom, error, seconds) from error
+
+
+def _is_read(exchange: Exchange) -> bool:
+    """Whether anything shows that the server has begun to read the prompt."""
+    reporter = exchange.reporter
+    return reporter.first_token_seconds is not None or reporter.phase != phases.WAITING
+
+
+def _is_full(exchange: Exchange) -> bool:
+    facts, key = exchange.facts, exchange.api_key
+    return call_in_thread(exchange.attempt, lambda: queries.is_full(facts, key))
+
+
+def _no_server_behind(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """A gateway that did not reach the server, or lost it immediately. If the server itself answers
+    a query, it is there, and the request may have reached it: that is a broken connection."""
+    assert isinstance(error, UpstreamDown)
+    attempt, facts, key = exchange.attempt, exchange.facts, exchange.api_key
+    if error.is_certain or exchange.reporter.sent_at is None:
+        raise error
+    was_there = exchange.ghosts.has_seen_server
+    if was_there or call_in_thread(attempt, lambda: queries.is_idle(facts, key)) is not None:
+        abort.abort_unheard(attempt, facts, key)
+        raise BadGateway(
+            f"a gateway answers at {facts.url} that it lost the server behind it, which answered a "
+            f"query {'right before' if was_there else 'right afterwards'}: it died of the request, "
+            f"was restarted, or the connection to it broke. See its log ({error})"
+        ) from error
+    exchange.ghosts.look_before_sending()
+    raise error
 
 
 def _given_up(exchange: Exchange, error: KtjobError) -> KtjobError:
@@ -162,6 +220,7 @@ _ENDINGS: tuple[
     ((DoesNotFit,), _refused_as_too_long),
     ((LinkLost,), _lost_link),
     ((StreamCut,), _cut),
+    ((UpstreamDown,), _no_server_behind),
     ((WorkCancelled, DeadlineExceeded, ProxyGaveUp), _given_up),
 )
 

@@ -80,6 +80,14 @@ class GhostPrefills:
     def __init__(self, attempt: RunningAttempt) -> None:
         repeated = (one for one in attempt.repeated if _may_compute(one))
         self._attempts = [*repeated, *attempt.earlier]
+        self._is_doubtful = False
+        self.has_seen_server = False
+        """Whether the server itself, not only a gateway, answered right before this request."""
+
+    def look_before_sending(self) -> None:
+        """From now on, `end` finds out whether the server itself answers: if its gateway then
+        reports that it is not there, it died of the request, or with it."""
+        self._is_doubtful = True
 
     def end(
         self,
@@ -92,6 +100,8 @@ class GhostPrefills:
         is trusted after an event in the job's log; so is one that is busy after their end for
         longer than that prefill takes (`most_seconds`): it serves other clients by now. Raises
         `WorkCancelled`."""
+        if self._is_doubtful:
+            self.has_seen_server = _is_silent(attempt, facts, api_key) is not None
         attempts, self._attempts = self._attempts, []
         if not attempts:
             return

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from jobs.store.state_dir import StateDir
 from jobs.worker.attempt import RunningAttempt
-from ktclient.config import settings as config
 from ktclient.errors import AbortedByServer, ServerRefused
 from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
 from ktclient.submission import lent_keys
 from ktclient.submission.spec import JobSpec
-from ktclient.worker import conductors, exchange, ghost_prefill, preload
+from ktclient.worker import (
+    conductors,
+    exchange,
+    ghost_prefill,
+    job_settings,
+    memory_shortage,
+    preload,
+)
+from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.retry import tries
 
 
@@ -32,18 +39,18 @@ def perform(attempt: RunningAttempt) -> None:
         conductors.conductor_for(kind)(attempt)
         return
     spec = JobSpec.from_json(attempt.spec)
-    settings = config.of_worker(lent_keys.of(attempt.state, spec.server))
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
     for turn in tries(attempt, spec):
-        with turn:
+        with turn, memory_shortage.named(attempt):
+            settings = job_settings.read(attempt, spec)
             _with_schema_fallback(attempt, spec, settings, left_behind)
 
 
 def _with_schema_fallback(
     attempt: RunningAttempt,
     spec: JobSpec,
-    settings: config.Settings,
+    settings: JobSettings,
     left_behind: ghost_prefill.GhostPrefills,
 ) -> None:
     """Send the request with the answer's schema, if there is one; without it if the server has

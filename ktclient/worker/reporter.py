@@ -46,6 +46,11 @@ class Reporter:
         self._stepped_at = float("-inf")
         self._read = 0
 
+    @property
+    def phase(self) -> str:
+        """The current phase of the request; empty before it is sent."""
+        return self._phase
+
     def is_progressing(self) -> bool:
         """Whether progress or text arrived within `STALL_SECONDS`."""
         return time.monotonic() - self._stepped_at < STALL_SECONDS

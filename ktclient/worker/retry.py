@@ -1,4 +1,8 @@
-"""Retry requests that no server has accepted yet; an accepted request is never retried here."""
+"""Retry requests that no server has accepted yet; an accepted request is never retried here.
+
+What is not there now is waited for within the attempt: a server, the settings, the start of the
+embedded server.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,17 @@ import tenacity
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     NEVER_ACCEPTED,
+    BadSetting,
     ConnectionRefused,
     HostUnknown,
     HostUnreachable,
     RateLimited,
+    ServerDidNotStart,
     ServerSilent,
+    UpstreamDown,
+    WeightsUnavailable,
 )
-from ktclient.records.phases import WAITING_FOR_SERVER
+from ktclient.records.phases import WAITING_FOR_SERVER, WAITING_FOR_SETTINGS
 from ktclient.servers import starting
 from ktclient.submission.spec import JobSpec
 from ktclient.worker.heartbeat import sleep
@@ -29,17 +37,22 @@ AWAY_SECONDS = 86_400.0
 costs nothing, and the jobs behind wait too, where they would fail one after another."""
 LONGEST_PAUSE_SECONDS = 15.0
 LONGEST_AWAY_PAUSE_SECONDS = 60.0
-AWAY = (ConnectionRefused, HostUnknown, HostUnreachable, ServerSilent)
-"""Nothing listens there, or it cannot be reached."""
+AWAY = (ConnectionRefused, HostUnknown, HostUnreachable, ServerSilent, UpstreamDown, BadSetting)
+"""Nothing listens there, or it cannot be reached; or the settings cannot be read."""
+NOT_STARTED = (ServerDidNotStart, WeightsUnavailable)
+"""The embedded server was killed while it loaded, or cannot load at all."""
+MOST_STARTS = 6
+"""How often an attempt starts the embedded server in vain, half a minute in all: one that is killed
+comes up at the next start, and one that cannot load never does."""
 
 
 def tries(attempt: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
-    """Retry while the server is starting, full or away: for `PATIENCE_SECONDS` or `AWAY_SECONDS`
-    after the first refusal. Within the job's timeout, also as long as the server's Retry-After
-    says, and as long as `ktserver` is starting it, which has limits of its own."""
+    """Retry while the server is starting, full or away, or the settings are: for `PATIENCE_SECONDS`
+    or `AWAY_SECONDS` since that began. Within the job's timeout, also as long as the server's
+    Retry-After says, and as long as `ktserver` is starting it, which has limits of its own."""
     refusals = _Refusals(attempt, spec)
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(NEVER_ACCEPTED),
+        retry=tenacity.retry_if_exception_type((*NEVER_ACCEPTED, *NOT_STARTED, BadSetting)),
         wait=refusals.pause,
         stop=refusals.are_enough,
         sleep=lambda seconds: sleep(attempt, seconds),
@@ -56,6 +69,10 @@ class _Refusals:
     attempt: RunningAttempt
     spec: JobSpec
     began: float = 0.0
+    is_away: bool | None = None
+    changed: float = 0.0
+    """When a server that was away became one that is starting or full, or the other way round."""
+    starts: int = 0
     told: str = ""
 
     def pause(self, state: tenacity.RetryCallState) -> float:
@@ -65,28 +82,44 @@ class _Refusals:
         return max(tenacity.wait_exponential(min=1, max=longest)(state), _due(_error(state)))
 
     def are_enough(self, state: tenacity.RetryCallState) -> bool:
-        if state.attempt_number == 1:
-            self.began = time.monotonic()
         error, timeout = _error(state), self.spec.timeout
+        self._note(state.attempt_number == 1, error)
+        if isinstance(error, NOT_STARTED):
+            return self.starts >= MOST_STARTS
         if due := _due(error):
             return self._waited() + due > timeout
-        limit = AWAY_SECONDS if isinstance(error, AWAY) else PATIENCE_SECONDS
+        limit = AWAY_SECONDS if self.is_away else PATIENCE_SECONDS
         if timeout < PATIENCE_SECONDS:  # a timeout of minutes should not become a day
             limit = min(limit, timeout)
+        elif self._waited() < AWAY_SECONDS and time.monotonic() - self.changed < limit:
+            return False  # one that comes back after hours may still have to load its model
         if self._waited() < limit:
             return False
         is_coming = starting.at(self.attempt.state.servers, self.spec.server) is not None
         return not is_coming or self._waited() >= max(limit, timeout)
 
+    def _note(self, is_first: bool, error: BaseException | None) -> None:
+        now, is_away = time.monotonic(), isinstance(error, AWAY)
+        if is_first:
+            self.began = now
+        if is_away is not self.is_away:
+            self.is_away, self.changed = is_away, now
+        self.starts += isinstance(error, NOT_STARTED)
+
     def tell(self, state: tenacity.RetryCallState) -> None:
         """Log each reason once: a night has many tries."""
-        if self.attempt.phase != WAITING_FOR_SERVER:
-            self.attempt.enter_phase(WAITING_FOR_SERVER)
-        reason = str(_error(state))
+        error = _error(state)
+        is_of_settings = isinstance(error, BadSetting)
+        phase = WAITING_FOR_SETTINGS if is_of_settings else WAITING_FOR_SERVER
+        if self.attempt.phase != phase:
+            self.attempt.enter_phase(phase)
+        reason = str(error)
         self.attempt.record_metrics(last_refusal=reason)
         if reason != self.told:
             self.told = reason
-            self.attempt.log_event("not accepted", reason=reason)
+            self.attempt.log_event(
+                "settings unusable" if is_of_settings else "not accepted", reason=reason
+            )
 
     def _waited(self) -> float:
         return time.monotonic() - self.began

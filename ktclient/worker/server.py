@@ -9,13 +9,14 @@ from jobs.errors import WorkCancelled
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
 from ktclient.records import phases
-from ktclient.records.phases import WAITING_FOR_SERVER
+from ktclient.records.phases import REFUSED, WAITING_FOR_SERVER
 from ktclient.servers import listening, memory, probe, survey
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Known
 from ktclient.servers.survey import Inquiry
 from ktclient.submission.spec import JobSpec
 from ktclient.worker.heartbeat import call_in_thread
+from ktclient.worker.job_settings import JobSettings
 from server_bundle.embedded import server as embedded
 from server_bundle.embedded import weights
 
@@ -48,12 +49,13 @@ def _age(known: Known) -> float:
     return clock.seconds_between(known.told_at, clock.now())
 
 
-def find(attempt: RunningAttempt, spec: JobSpec, settings: config.Settings) -> ServerFacts:
+def find(attempt: RunningAttempt, spec: JobSpec, settings: JobSettings) -> ServerFacts:
     """Find the server; start the embedded one if the job names it."""
+    has_waited = attempt.phase in REFUSED
     if spec.server != config.EMBEDDED:
         if attempt.phase != WAITING_FOR_SERVER:  # else keep the phase until the server accepts
             attempt.enter_phase(phases.CONNECTING)
-        url, key = spec.server, settings.key_for(spec.server)
+        url, key = spec.server, settings.api_key
     else:
         attempt.enter_phase(phases.PREPARING)
         running = embedded.ensure_up(attempt.state.server, settings.cache, _report_start(attempt))
@@ -62,7 +64,7 @@ def find(attempt: RunningAttempt, spec: JobSpec, settings: config.Settings) -> S
     facts = replace(facts, is_embedded=spec.server == config.EMBEDDED)
     facts = fresh_facts(attempt, spec.server, facts, key)
     attempt.record_metrics(server=facts.url, model=facts.model, dialect=facts.dialect)
-    if attempt.phase == WAITING_FOR_SERVER:  # it is available again
+    if has_waited:  # it is available again
         attempt.record_metrics(last_refusal=None)
     return facts
 

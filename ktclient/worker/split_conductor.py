@@ -21,6 +21,7 @@ from ktclient.splitting.split_plan import ANSWER, HEADING_TOKENS, Plan
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.tokens.estimate import Estimate
+from ktclient.worker.waiting_parts import WaitingParts
 
 _OF_THE_LAST = ("server", "model", "dialect", "finish_reason", "schema_mismatch")
 _INSTRUCTION_TOKENS = 256
@@ -53,6 +54,7 @@ class _Family:
     def __init__(self, running: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
         self._running, self._spec, self._plan = running, spec, plan
         self._cut_off: list[str] = []
+        self._waiting = WaitingParts(running)
 
     def read(self) -> list[Item]:
         """The answer to each chunk."""
@@ -86,11 +88,11 @@ class _Family:
         """Combine all answers into the final one, streaming its text."""
         self._running.enter_phase(phases.WRITING_ANSWER)
         conductor.add(self._running, [self._combining(ANSWER, items, is_last=True)])
-        last = conductor.stream_part_output(self._running, ANSWER)
+        last = conductor.stream_part_output(self._running, ANSWER, self._waiting.look)
         self._tell_figures(last)
 
     def _answers(self, stored: Sequence[Job], places: Sequence[tuple[int, int]]) -> list[Item]:
-        conductor.until_succeeded(self._running, self._plan.total)
+        conductor.until_succeeded(self._running, self._plan.total, self._waiting.look)
         return [self._item(job, *place) for job, place in zip(stored, places, strict=True)]
 
     def _item(self, job: Job, first: int, last: int) -> Item:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from jobs import program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.embedded import weights
@@ -79,7 +79,7 @@ def _start(
     if files.log.exists():
         os.replace(files.log, files.last_log)
     command = [
-        *(sys.executable, "-m", "server_bundle.embedded.process"),
+        *program.command("server_bundle.embedded.process"),
         *("--folder", str(files.folder), "--weights", str(model)),
         *("--idle-seconds", str(idle_seconds)),
     ]

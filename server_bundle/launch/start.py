@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.errors import AnotherServer, ServerDidNotStart, StillStarting
@@ -124,20 +124,18 @@ def _refuse_taken_port(servers: Path, plan: LaunchPlan) -> None:
 
 
 def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
-    program = plan.command[0]
-    if shutil.which(program, path=plan.environment.get("PATH")) is None:
+    executable = plan.command[0]
+    if shutil.which(executable, path=plan.environment.get("PATH")) is None:
         raise ServerDidNotStart(
-            f"cannot find the program {program}. Install it, or name the server's interpreter with "
-            "--python"
+            f"cannot find the program {executable}. Install it, or name the server's interpreter "
+            "with --python"
         )
     files.folder.mkdir(mode=0o700, exist_ok=True)
     server_folder.write_private(files.plan, plan_file.to_json(plan))
     if files.log.exists():
         os.replace(files.log, files.last_log)
     command = [
-        sys.executable,
-        "-m",
-        "server_bundle.launch.supervisor",
+        *program.command("server_bundle.launch.supervisor"),
         "--folder",
         str(files.folder),
     ]

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
-import site
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
 
 from acceptance.clone import copy_of_the_tree
+from acceptance.installed import Installed, build
 from jobs.store.state_dir import StateDir
 
 NEXT_VERSION = "99.0"
 MIGRATION = "ALTER TABLE jobs ADD COLUMN from_the_future TEXT;\n"
-
-
-def _build(tree: Path) -> Path:
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tree.parent)]
-    subprocess.run([*command, str(tree)], check=True, capture_output=True)
-    (wheel,) = tree.parent.glob("*.whl")
-    return wheel
 
 
 def _make_next(tree: Path) -> None:
@@ -34,7 +25,7 @@ def _make_next(tree: Path) -> None:
     changes = {
         "pyproject.toml": ('\nversion = "', f'\nversion = "{NEXT_VERSION}.'),
         "ktclient/_version.py": ('__version__ = "', f'__version__ = "{NEXT_VERSION}.'),
-        "jobs/store/database.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
+        "jobs/store/files/opening.py": ("SCHEMA_VERSION = ", "SCHEMA_VERSION = 1 + "),
         "jobs/runner/runner_lock.py": ("serves {", "of the next version serves {"),
     }
     for name, (old, new) in changes.items():
@@ -44,35 +35,22 @@ def _make_next(tree: Path) -> None:
     (tree / "jobs/store/sql/9999_next.sql").write_text(MIGRATION, encoding="utf-8")
 
 
-class Installed:
-    """A virtual environment with ktjob in it and this one's dependencies behind it."""
+def _make_earlier(tree: Path) -> None:
+    """A version whose package was called `jobs`, and whose processes were started by that name."""
+    (tree / "setup.py").unlink()
+    program = tree / "jobs/program.py"
+    text = program.read_text(encoding="utf-8")
+    by_path = "    path = os.path.abspath(__file__)\n    return"
+    assert text.count(by_path) == 1
+    by_name = f'    return [sys.executable, "-m", module]\n{by_path}'
+    program.write_text(text.replace(by_path, by_name), encoding="utf-8")
 
-    def __init__(self, root: Path) -> None:
-        self.python = root / "bin" / "python"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
-        (packages,) = root.glob("lib/python*/site-packages")
-        # Not ktjob itself, which would stand in while pip has removed the old version.
-        behind = root / "dependencies"
-        behind.mkdir()
-        for folder in map(Path, site.getsitepackages()):
-            for entry in folder.iterdir():
-                if not entry.name.startswith(("jobs", "ktclient", "server_bundle", "ktjob")):
-                    (behind / entry.name).symlink_to(entry)
-        (packages / "dependencies.pth").write_text(f"{behind}\n", encoding="utf-8")
 
-    def install(self, wheel: Path) -> None:
-        pip = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-U"]
-        options = ["--no-deps", "--no-index", "--disable-pip-version-check"]
-        subprocess.run([*pip, *options, str(wheel)], check=True, capture_output=True)
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self.python), "-I", "-m", "ktclient", *words]  # -I: not from this folder
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def ktjob(self, *words: str) -> str:
-        done = self.run(*words)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tree = copy_of_the_tree(tmp_path_factory.mktemp("earlier") / "tree")
+    _make_earlier(tree)
+    return build(tree)
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +58,23 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     now = copy_of_the_tree(tmp_path_factory.mktemp("now") / "tree")
     later = copy_of_the_tree(tmp_path_factory.mktemp("later") / "tree")
     _make_next(later)
-    return _build(now), _build(later)
+    return build(now), build(later)
 
 
+@pytest.mark.parametrize("begin", ["now", "earlier"])
 def test_an_upgrade_in_place_disturbs_nothing(
-    tmp_path: Path, state: StateDir, wheels: tuple[Path, Path]
+    begin: str,
+    tmp_path: Path,
+    state: StateDir,
+    wheels: tuple[Path, Path],
+    request: pytest.FixtureRequest,
 ) -> None:
     """The running request is not touched by the new program, nor by the new schema; the waiting
-    one is performed by a runner of the new version; nothing is asked twice."""
+    one is performed by a runner of the new version; nothing is asked twice. A command that waits
+    meanwhile ends in words, as it does not know the schema. From this version, and from one whose
+    package had another name."""
     ours = Installed(tmp_path / "venv")
-    ours.install(wheels[0])
+    ours.install(wheels[0] if begin == "now" else request.getfixturevalue("earlier"))
     book = tmp_path / "book.txt"
     book.write_text("A long story. " * 2000, encoding="utf-8")
     with fake_sglang(
@@ -98,6 +83,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
         first = ours.ktjob("submit", str(book), "--server", server.url)
         second = ours.ktjob("submit", str(book), "--server", server.url)
         server.wait_for_event("prefill_started")
+        waiting = ours.begin("wait", first)
         os.kill(server.process.pid, signal.SIGSTOP)  # a prefill as long as the test needs
 
         ours.install(wheels[1])
@@ -106,6 +92,7 @@ def test_an_upgrade_in_place_disturbs_nothing(
 
         os.kill(server.process.pid, signal.SIGCONT)
         ours.ktjob("wait", first)
+        assert "written by a newer ktjob" in waiting.communicate()[1]
         ours.ktjob("wait", second)
         assert ours.ktjob("result", first) == ours.ktjob("result", second) == "Whole."
         assert len(server.requests()) == 2

@@ -54,6 +54,7 @@ def server_info(options: Options) -> Json:
         "context_length": options.window if options.is_kt else None,
         "max_running_requests": options.max_running,
         "max_total_tokens": options.pool,
+        "max_queued_requests": options.max_queued,
         "chunked_prefill_size": options.chunk,
         "enable_metrics": options.metrics,
         "api_key": options.require_key,

@@ -3,12 +3,14 @@ is the recorded one of sglang-kt."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_sglang.asking import chat_body, connect, load, start
 from fake_sglang.process import FakeServer, fake_sglang
 
 from jobs.model import Identity
@@ -154,6 +156,34 @@ def test_what_was_not_accepted_is_asked_again_in_the_same_attempt(
         assert len(server.events("prefill_started")) == 1
     assert job.status().attempt == 1
     assert len(notes_of(state, job, "not accepted")) == 3
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("metrics", [("--metrics",), ()])
+def test_the_fork_that_is_full_and_says_nothing_is_asked_again(
+    tmp_path: Path,
+    state: StateDir,
+    until: Until,
+    monkeypatch: pytest.MonkeyPatch,
+    metrics: tuple[str, ...],
+) -> None:
+    """sglang-kt ends the stream without a byte, in good order or not. By its own figures its queue
+    is full: nothing was accepted, and no attempt is used up."""
+    monkeypatch.setenv("PYTHONPATH", str(KILLING))  # a loaded machine takes its time
+    monkeypatch.setenv("KTJOB_CONSTANTS", "ktclient.worker.exchange.REFUSED_SECONDS=600")
+    options = ("--flavour", "kt", "--max-queued", "1", "--instant-loads", "--answer", "At last.")
+    with fake_sglang(tmp_path, *options, *metrics) as server:
+        server.hold()
+        first, second = start(server, rid="first"), connect(server)
+        second.request("POST", "/v1/chat/completions", json.dumps(chat_body(rid="second")))
+        until(lambda: load(server)["num_waiting_reqs"] == 1)
+        job = submit(server)
+        until(lambda: "its queue accepts no more" in str(notes_of(state, job, "not accepted")))
+        server.let_go()
+        assert job.result() == "At last."
+        first.close()
+        second.close()
+    assert job.status().attempt == 1
 
 
 @pytest.mark.promise

@@ -3,9 +3,11 @@ requests are left alone, and nothing is sent twice."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,6 +177,92 @@ def test_a_copy_of_the_whole_folder_is_a_copy(
     shutil.copy(copy.database, state.database)
     with pytest.raises(StoreCopied):
         Store.open(state)
+
+
+@pytest.mark.promise
+def test_a_queue_that_was_moved_to_another_disk_behind_a_link_goes_on(
+    state: StateDir, until: Until, tmp_path: Path, run_in: Run
+) -> None:
+    """`mv` to a disk with more room and a link in its place, in mid-request: the files are deleted
+    here and others there. The worker writes into those, and the runner serves the link."""
+    gate, disk = tmp_path / "gate", tmp_path / "disk"
+    job = queueing.submit(state, say="be", until=str(gate), then="fore", attempts=2)
+    until(lambda: queueing.text_of(state, job) == "be")
+    queueing.put(state, say="second")
+    shutil.copytree(state.root, disk, ignore=shutil.ignore_patterns("doorbell"))
+    shutil.rmtree(state.root)
+    state.root.symlink_to(disk)
+    gate.touch()
+    until(lambda: all(one.status is Status.FINISHED for one in newest(state)))
+    ended = queueing.look(state, job)
+    assert (ended.state, ended.attempt) == ("SUCCEEDED", 1)
+    assert queueing.text_of(state, job) == "before"
+    assert "is a copy" not in run_in(state.root, "doctor").stdout
+
+
+def test_a_hard_link_to_the_database_is_refused(
+    state: StateDir, until: Until, tmp_path: Path, run_in: Run
+) -> None:
+    """`cp -al`, as for a snapshot: any command there is refused in words, the original goes on."""
+    job = queueing.put(state, say="x")
+    linked = StateDir(tmp_path / "linked").create()
+    with Upkeep.open(state) as database:
+        database.checkpoint()
+    for path in state.root.glob("ktjob.db*"):
+        os.link(path, linked.root / path.name)
+    for words in (["status"], ["list"], ["doctor"], ["cancel", job.id]):
+        done = run_in(linked.root, *words)
+        assert done.returncode == 1 and "is a hard link to" in done.stdout + done.stderr, done
+    start.ensure_runner(state, queueing.WORK)
+    until(queueing.ended(state, job))
+
+
+@pytest.mark.promise
+@pytest.mark.mount
+def test_a_worker_of_another_pid_namespace_is_not_called_dead(
+    state: StateDir, until: Until, tmp_path: Path, ktjob_command: list[str]
+) -> None:
+    """A container with the same state directory cannot see the worker, and a cleaner has removed
+    its lock file. Nor does the host call a container's worker dead, until it has ended."""
+    gate = tmp_path / "gate"
+    job = queueing.submit(state, say="be", until=str(gate), then="fore", attempts=2)
+    until(lambda: queueing.text_of(state, job) == "be")
+    queueing.sql(state, "UPDATE jobs SET spec = ?", SPEC)
+    container = ["unshare", "--pid", "--mount-proc", "--fork"]
+    look = [*container, *ktjob_command, "list", "--json"]
+    for lock in state.root.glob("workers/*.lock"):
+        lock.unlink()
+    seen = subprocess.run(look, capture_output=True, text=True, check=True)
+    assert json.loads(seen.stdout)[0]["state"] == "RUNNING"
+    assert queueing.look(state, job).attempt == 1
+    gate.touch()
+    until(queueing.ended(state, job))
+    assert queueing.look(state, job).state == "SUCCEEDED"
+
+    claim = [*container, sys.executable, "-c", CLAIM, str(state.root)]
+    process = subprocess.Popen(claim, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None and process.stdout is not None
+    other = process.stdout.readline().strip()
+    with Store.open(state) as store:
+        assert [one.id for one in recovery.recover(store, state)] == [other]
+        process.communicate()
+        assert recovery.recover(store, state) == []
+
+
+SPEC = '{"version":1,"task":{"kind":"ask","text":"?"},"server":"http://127.0.0.1:9","model":null,'
+SPEC += '"max_tokens":1,"timeout":1.0}'
+CLAIM = """
+import pathlib, sys
+from jobs.model import Capacity, NewJob
+from jobs.processes import identity
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
+with Store.open(StateDir(pathlib.Path(sys.argv[1]))) as store:
+    job = store.submit(NewJob("other", "{}", b"text", "title"), Capacity(slots=1))
+    store.claim(job.id, identity.mine())
+    print(job.id, flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.mark.promise

@@ -99,6 +99,43 @@ def test_no_deadline_fires_early_when_the_clock_is_set(
         assert job.status().attempt == 1 and job.status().seconds() >= 0
 
 
+@pytest.mark.promise
+def test_a_job_for_later_and_a_notification_do_not_wait_for_a_clock_that_was_wrong(
+    state: StateDir,
+    until: Until,
+    tmp_path: Path,
+    wall_clock: Callable[[int], None],
+    ktjob_command: list[str],
+) -> None:
+    """Submitted with `--at +1s`, and a notification that failed once, by a clock nine years ahead
+    that is then set right: both come soon, not in nine years. A time of the clock stays."""
+    wall_clock(3285 * DAY)
+    (tmp_path / "document.txt").write_text("words")
+    with fake_sglang(tmp_path, "--answer", "Whole.") as server:
+        document = str(tmp_path / "document.txt")
+        asked = ("submit", "-q", document, "--server", server.url)
+        told = tmp_path / "told"
+        command = f"test -e {told} && echo $KTJOB_ID >>{told}"
+        ended = ktjob(ktjob_command, *asked, "--on-done", command, "--wait")
+        assert ended.returncode == 0, ended
+        until(lambda: queueing.sql(state, "SELECT 1 FROM tellings WHERE trouble IS NOT NULL"))
+        assert queueing.sql(state, "SELECT due_at > '2035' FROM tellings") == [(1,)]
+        soon, late = (
+            ktjob(ktjob_command, *asked, "--at", at) for at in ("+600s", "2036-12-24 18:00")
+        )
+        assert (soon.returncode, late.returncode) == (0, 0), (soon, late)
+        soon, late = soon.stdout.strip(), late.stdout.strip()
+        queueing.sql(state, RENEWED, soon)
+        told.touch()
+        wall_clock(0)
+        until(lambda: told.read_text())
+        until(lambda: queueing.sql(state, "SELECT outcome FROM jobs WHERE id = ?", soon)[0][0])
+        assert queueing.sql(state, "SELECT status FROM jobs WHERE id = ?", late) == [("QUEUED",)]
+
+
+RENEWED = """UPDATE events SET data = json_set(data, '$.delay_seconds', 1.0)
+WHERE job_id = ? AND kind = 'submitted'"""
+"""A delay that a test can wait for, of a job that was not due before the clock was set."""
 SPEC = (
     '{"version":1,"task":{"kind":"ask","text":"?"},"server":"http://127.0.0.1:9","model":null,'
     '"max_tokens":1,"timeout":1.0}'

@@ -269,6 +269,38 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
 
 
 @pytest.mark.promise
+@pytest.mark.parametrize(
+    "name", ["runner.lock", "workers/{id}.lock", "runner.log", "logs/{id}.log", "workers", "logs"]
+)
+@pytest.mark.parametrize("how", ["removed", "no permission"])
+def test_files_of_ours_that_a_cleaner_or_a_chmod_took_are_made_again(
+    state: StateDir, until: Until, name: str, how: str
+) -> None:
+    """While a job waits: it runs, and no command has a traceback."""
+    job = queueing.put(state, say="x")
+    path = state.root / name.format(id=job.id)
+    if "." in path.name:
+        path.touch()
+    if how == "no permission":
+        path.chmod(0o000)
+    elif path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    start.ensure_runner(state, queueing.WORK)
+    until(queueing.ended(state, job))
+    assert queueing.look(state, job).state == "SUCCEEDED"
+
+
+def test_a_database_that_another_program_took_out_of_wal_mode_is_put_back(state: StateDir) -> None:
+    """`PRAGMA journal_mode = DELETE`, by hand."""
+    queueing.put(state, say="x")
+    assert queueing.sql(state, "PRAGMA journal_mode = DELETE") == [("delete",)]
+    with Store.open(state):
+        assert queueing.sql(state, "PRAGMA journal_mode") == [("wal",)]
+
+
+@pytest.mark.promise
 def test_two_state_directories_share_nothing(state: StateDir, until: Until, tmp_path: Path) -> None:
     """Each has a runner of its own, and a pool that is full in one is free in the other."""
     other = StateDir(tmp_path / "other").create()

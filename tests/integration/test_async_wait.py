@@ -120,7 +120,7 @@ def test_a_dead_runner_is_replaced(
     from ktclient.api.async_wait import EndWatcher
 
     async def wait() -> str:
-        watcher = EndWatcher(stored.id, config.load())
+        watcher = EndWatcher(stored.id, config.state_dir())
         async for now, _ in watcher.looks(None):
             state_of_it = now.state
         return state_of_it

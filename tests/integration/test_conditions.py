@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from jobs.runner import start
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors, submit_long, submit_questions
+from ktclient.cli.jobs.submit import submit as submit_command
 
 Until = Callable[..., object]
 
@@ -111,3 +113,73 @@ def test_what_makes_no_sense_is_refused(run: Run) -> None:
         with pytest.raises(errors.BadInput):
             submit_long("A story.", **{name: value})  # type: ignore[arg-type]
     assert json.loads(run("status", "--json").stdout) == []
+
+
+ALL_OPTIONS = {
+    "ask": "Who?",
+    "max_tokens": "77",
+    "system": "Be brief.",
+    "temperature": "0.5",
+    "thinking": "off",
+    "schema": "schema.json",
+    "model": "kt",
+    "timeout": "99",
+    "max_attempts": "4",
+    "split": "never",
+    "priority": "5",
+    "label": "nightly",
+    "at": "+1h",
+    "on_done": "true",
+}
+"""Of `ktjob submit`: everything that describes the job, except `--after`, which has a job's id."""
+NOT_OF_THE_JOB = {
+    *("files", "server", "after", "notify", "help", "key", "wait", "quiet", "as_json", "follow"),
+    *("join", "summarize", "together", "prompt", "template", "var", "encoding", "raw"),
+}
+"""What is for the command only, is another way to say the same, or has become text by then."""
+
+
+@pytest.mark.promise
+def test_a_retry_has_every_option_of_its_submit(
+    run: Run, server: FakeServer, state: StateDir, tmp_path: Path
+) -> None:
+    """With a start time still to come and a prerequisite that has not succeeded yet."""
+    names = {str(param.name) for param in submit_command.params}
+    assert names <= ALL_OPTIONS.keys() | NOT_OF_THE_JOB, "a new option: does a retry keep it?"
+    (tmp_path / "schema.json").write_text('{"type": "object"}')
+    first = submit_long("A story.", at="+2h")
+    words = [
+        w for name, value in ALL_OPTIONS.items() for w in (f"--{name.replace('_', '-')}", value)
+    ]
+    told = run("submit", "a.txt", *words, "--after", first.id)
+    assert told.returncode == 0, told.stderr
+    old = told.stdout.strip()
+    run("cancel", old)
+    new = run("retry", old).stdout.strip()
+    assert new and new != old
+    assert _as_submitted(state, new) == _as_submitted(state, old)
+    assert row(state, new).not_before and row(state, new).label == "nightly"
+    shown = json.loads(run("show", new, "--json").stdout)
+    assert shown["needs"] == [first.id]
+    first.cancel()
+    run("cancel", new)
+    refused = run("retry", new)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"ktjob retry {first.id}" in refused.stderr
+    again = run("retry", first.id).stdout.strip()
+    with Store.open(state) as store:
+        assert store.needs(run("retry", new).stdout.strip()) == [again]
+    assert server.requests() == []
+
+
+def _as_submitted(state: StateDir, job_id: str) -> dict[str, object]:
+    """All of a job's row that its submit decides, its prerequisites and its notifications."""
+    own = {"id", "seq", "submit_key", "status", "outcome", "cause", "message", "attempt"}
+    own |= {"cancel_requested_at", "created_at", "started_at", "finished_at"}
+    with Store.open(state) as store:
+        found = {
+            field.name: getattr(store.job(job_id), field.name)
+            for field in dataclasses.fields(Row)
+            if field.name not in own
+        }
+        return {**found, "needs": store.needs(job_id), "tellings": store.tellings(job_id)}

@@ -143,8 +143,8 @@ def test_a_part_that_fails_fails_its_whole_and_a_retry_asks_only_what_is_missing
         assert words in (end.message or "")
     assert [part.state for part in parts[:3]] == ["SUCCEEDED", "SUCCEEDED", "FAILED"]
     with Retries.open(state) as store:
-        again = store.retry(whole.id)
-        assert store.retry(whole.id) == again
+        again, is_new = store.retry(whole.id)
+        assert is_new and store.retry(whole.id) == (again, False)
     start.ensure_runner(state, WORK)
     until(ended(state, again))
     begun = [line.split()[0] for line in acks.read_text().splitlines()]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import program
 from jobs.processes import detach
 from jobs.system import logout
 from jobs.system.logind import Logind
@@ -103,7 +104,7 @@ def test_it_starts_in_a_scope_with_all_that_it_needs(
     assert is_detached
     (call,) = calls(record)
     assert {"--user", "--scope", "--collect", "--property=OOMPolicy=continue"} <= set(call)
-    assert call[call.index("--") + 1 :] == [sys.executable, "-m", "jobs.detach"]
+    assert call[call.index("--") + 1 :] == program.command("jobs.detach")
 
 
 def test_an_older_systemd_that_does_not_know_the_property(

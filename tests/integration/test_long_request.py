@@ -92,7 +92,7 @@ def test_whole_messages_and_fields_of_others_go_as_they_are(tmp_path: Path) -> N
         ("http_503_starting", errors.ServerBusy),
         ("http_503_queue_full", errors.ServerBusy),
         ("http_500_text", errors.ServerBroke),
-        ("html_502", errors.BadGateway),
+        ("html_502", errors.UpstreamDown),
     ],
 )
 def test_each_fault_is_told_apart_and_never_retried(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import sqlite3
 import stat
 import subprocess
 import threading
@@ -21,6 +24,7 @@ from jobs.store import outbox
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, submit_long
+from ktclient.config import settings as config
 from ktclient.errors import BadInput
 
 SECRET = "hunter2-very-secret"
@@ -145,6 +149,44 @@ def test_a_refused_notification_is_sent_again_and_its_address_is_kept_nowhere(
     assert job.status().state == "SUCCEEDED"
     for file in state.root.rglob("*"):
         assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
+
+
+@pytest.fixture
+def soon_again(hurried: Hurry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tries at most; what is postponed is due again soon."""
+    hurried(outbox__POSTPONED_SECONDS=0.1, outbox__MOST_TRIES=2)
+    rest = "jobs.runner.notifiers:REST_SECONDS=0.05,jobs.runner.loop:TICK_SECONDS=0.1"
+    monkeypatch.setenv("KTJOB_PACE", f"{os.environ['KTJOB_PACE']},{rest}")
+
+
+@pytest.mark.promise
+@pytest.mark.usefixtures("soon_again")
+@pytest.mark.parametrize("broken", ["[notify", "[notify]\nphone = 7\n", "[notify]\n"])
+def test_settings_that_cannot_be_used_postpone_a_notification(
+    scripted: FakeServer, endpoint: Endpoint, state: StateDir, until: Until, broken: str
+) -> None:
+    """Half written, wrong, or without the name: it is noted once, uses up no try, and the
+    notification arrives when they are mended."""
+    file = config.path()
+    whole = file.read_text()
+    scripted.hold()
+    job = submit_long("A story.", notify=["phone"])
+    scripted.wait_for_event("prefill_started")
+    file.write_text(broken)
+    scripted.let_go()
+    until(lambda: events(state, job, "not told"))
+    due = set()
+    until(lambda: due.add(due_at(state)) or len(due) > 2 * outbox.MOST_TRIES)
+    file.write_text(whole)
+    until(lambda: events(state, job, "told"))
+    assert len(endpoint.heard) == 1 and len(events(state, job, "not told")) == 1
+    assert job.status().state == "SUCCEEDED"
+
+
+def due_at(state: StateDir) -> object:
+    """When the only notification is due again: another moment after each look at the settings."""
+    with contextlib.closing(sqlite3.connect(state.database)) as database:
+        return database.execute("SELECT due_at FROM tellings").fetchone()[0]
 
 
 def test_the_last_try_is_the_last(

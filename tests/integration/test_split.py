@@ -170,6 +170,26 @@ def test_a_failed_part_fails_the_whole_and_a_retry_asks_only_for_it(
     assert numbers == sorted([*range(1, max(numbers) + 1), 2]), "part 2 twice, all others once"
 
 
+@pytest.mark.promise
+def test_a_retry_of_a_retry_asks_only_for_what_was_never_answered(
+    run: Run, tmp_path: Path, state: StateDir
+) -> None:
+    """By the server's journal: each refusal costs one more request, and nothing else does."""
+    refusals = 12
+    fault = ("--fault", ",".join(["none", *["http_400_flat"] * refusals]), "--max-running", "1")
+    with fake_sglang(tmp_path, *SMALL, *fault, "--answer", "Rain.") as server:
+        job = submit_long(archive(8, 120), server=server.url)
+        tries = 0
+        while job.wait().status().state == "FAILED":
+            assert (tries := tries + 1) <= refusals
+            job = Job(run("retry", job.id).stdout.strip())
+        assert job.result() == "Rain." and tries >= 2
+        numbers = asked_parts(server)
+    assert len(numbers) == max(numbers) + refusals and set(numbers) == set(
+        range(1, max(numbers) + 1)
+    )
+
+
 def test_a_cancel_in_the_middle_ends_all_of_it(
     tmp_path: Path, state: StateDir, until: Until
 ) -> None:

@@ -48,17 +48,22 @@ class SmallDisk:
     def free(self) -> None:
         self._ballast.unlink(missing_ok=True)
 
+    def allow_files(self, inodes: int) -> None:
+        """Change the number of inodes; the folder itself has one."""
+        self.remount(f"nr_inodes={inodes}")
+
     def remount(self, how: str) -> None:
-        """ "ro" or "rw"; nobody may have a file of it open for writing."""
+        """With other options; for "ro" nobody may have a file of it open for writing."""
         done = _mount("-o", f"remount,{how}", str(self.path))
         assert done.returncode == 0, done.stderr
 
 
 @contextlib.contextmanager
-def mounted(path: Path, mib: int = 8) -> Iterator[SmallDisk]:
-    """A fresh one at `path`. Whatever uses it must have ended before this does."""
+def mounted(path: Path, mib: int = 8, inodes: int = 0) -> Iterator[SmallDisk]:
+    """A fresh one at `path`, with so many inodes (0: as many as it needs). Whatever uses it must
+    have ended before this does."""
     path.mkdir()
-    done = _mount("-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(path))
+    done = _mount("-t", "tmpfs", "-o", f"size={mib}m,nr_inodes={inodes}", "tmpfs", str(path))
     assert done.returncode == 0, done.stderr
     try:
         yield SmallDisk(path)

@@ -20,6 +20,8 @@ LEAVES = {
     "ktclient.times",
     "ktclient.wording",
     "ktclient._version",
+    "ktclient.hidden",
+    "ktclient.programs",
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
@@ -27,6 +29,7 @@ LEAVES = {
     "jobs.known_secrets",
     "jobs.child_environment",
     "server_bundle.addresses",
+    "jobs.program",
     "server_bundle.errors",
     "server_bundle.package_data",
 }
@@ -38,7 +41,7 @@ MAY_IMPORT = {
     "jobs.processes": {"jobs.system"},
     "jobs.store": {"jobs.processes", "jobs.system"},
     "jobs.upkeep": {"jobs.store", "jobs.processes"},
-    "jobs.worker": {"jobs.store", "jobs.processes"},
+    "jobs.worker": {"jobs.store", "jobs.processes", "jobs.system"},
     "jobs.runner": {"jobs.worker", "jobs.upkeep", "jobs.store", "jobs.processes", "jobs.system"},
     # server_bundle: sees of jobs only processes and what the system says, never the store
     "server_bundle.plan": {"jobs.system"},
@@ -71,11 +74,12 @@ MAY_IMPORT = {
     },
     "batch": {
         *("submission", "planning", "records", "config", "documents", "prompts", "request"),
-        *("servers", "tokens", "jobs.store", "server_bundle.embedded"),
+        *("servers", "tokens", "jobs.store", "jobs.system", "server_bundle.embedded"),
     },
     "worker": {
         *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
-        *("prompts", "tokens", "config", "jobs.worker", "jobs.store", "server_bundle.embedded"),
+        *("prompts", "tokens", "config", "jobs.worker", "jobs.store", "jobs.system"),
+        "server_bundle.embedded",
     },
     "api": {
         *("batch", "submission", "planning", "records", "notify", "config", "documents"),
@@ -94,7 +98,7 @@ MAY_IMPORT = {
     },
     # what has a name that the world outside knows
     "ktclient": {"api"},
-    "ktclient.__main__": {"cli"},
+    "ktclient.__main__": set(),
     "ktclient.work": {"worker", "notify"},
     "jobs.detach": {"jobs.processes"},
     "jobs.logout": {"jobs.system"},

@@ -104,6 +104,7 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
         ktclient_errors.RequestFailed,
         ktclient_errors.BadInput,
         ktclient_errors.DoesNotFit,
+        errors.OutOfMemory,
     )
     kinds = [
         one for kind in of_work for one in below(kind) if one is not ktclient_errors.RequestFailed
@@ -111,6 +112,7 @@ def test_every_cause_of_a_failed_job_is_in_the_reference_and_no_other() -> None:
     for kind in kinds:
         again = "resend" if issubclass(kind, ktclient_errors.NEVER_ACCEPTED) else "no"
         again = "resend a day" if issubclass(kind, retry.AWAY) else again
+        again = "restart" if issubclass(kind, retry.NOT_STARTED) else again
         again = "new attempt" if kind.may_try_again else again
         assert told.pop(kind.cause) == again, kind.cause
     assert set(told) == {

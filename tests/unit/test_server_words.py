@@ -113,7 +113,7 @@ def test_the_texts_are_found() -> None:
     """Known ones of both packages and of the TOML files are among them."""
     every = "\n".join(text for _, text in texts())
     for known in (
-        "its disk is full. Nothing was stored.",  # jobs
+        "its disk cannot be read or written.",  # jobs
         "is not ready after {} s; its last stage is {}",  # an f-string of server_bundle
         "the port is in use",  # catalogue.toml
         "the largest batch size with a CUDA graph",  # flag_changes.toml

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import sqlite3
 from pathlib import Path
 
 from jobs.errors import StoreUnusable
 from jobs.store import diagnosis
+from jobs.system import no_room
 
 
 def copy(source: Path, target: Path) -> None:
@@ -40,13 +40,11 @@ def copy(source: Path, target: Path) -> None:
         os.replace(draft, target)
         _sync(target.parent)
     except OSError as error:
-        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        told = "its disk is full" if is_full else error.strerror or str(error)
-        raise _failed(target, _not_there(source, told)) from error
+        raise _failed(target, _refused(error, source, target)) from error
     except sqlite3.Error as error:
-        reason = diagnosis.of_sqlite(error, source)
-        if "is full" in str(error):  # the copy is the only file that is written
-            reason = _not_there(source, "its disk is full")
+        # The copy is the only file that is written: a lack of room is one of its folder.
+        lacking = no_room.likely(draft, diagnosis.LEAST_FREE_BYTES) if _is_io(error) else None
+        reason = _lacking(lacking, source) if lacking else diagnosis.of_sqlite(error, source)
         raise _failed(target, reason) from error
     finally:
         with contextlib.suppress(OSError):
@@ -61,6 +59,22 @@ def _is_database(path: Path) -> bool:
 
 def _failed(target: Path, reason: StoreUnusable) -> StoreUnusable:
     return type(reason)(f"cannot write the backup {target}: {reason}")
+
+
+def _is_io(error: sqlite3.Error) -> bool:
+    return any(words in str(error) for words in ("is full", "disk I/O error", "unable to open"))
+
+
+def _refused(error: OSError, source: Path, target: Path) -> StoreUnusable:
+    kind = no_room.of_error(error, target)
+    return _lacking(kind, source) if kind else _not_there(source, error.strerror or str(error))
+
+
+def _lacking(kind: str, source: Path) -> StoreUnusable:
+    what, cure = no_room.words(kind)
+    if kind == no_room.FULL:
+        return _not_there(source, what)
+    return StoreUnusable(f"{what}. {cure}, or choose another folder")
 
 
 def _not_there(source: Path, told: str) -> StoreUnusable:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.errors import IllegalTransition, KtjobError, StoreTooNew, StoreUnusable
-from jobs.store import diagnosis
-from jobs.store.files import open_files
+from jobs.store import diagnosis, sql
+from jobs.store.files import open_files, place
 from jobs.store.state_dir import StateDir
 
 SCHEMA_VERSION = 3
@@ -22,6 +23,8 @@ BUSY_SECONDS = 30.0
 default of 5 s is too short."""
 
 
+HIDDEN_SECONDS = 5.0
+"""How long a runner of a folder that is out of sight may take to end."""
 LOG_BYTES = 16_000_000
 """Limit of the write-ahead log's size on disk: a long document makes it as long as itself."""
 
@@ -33,12 +36,13 @@ def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
     if create:
         if not state.has_database():
             _refuse_network(state)
-            _refuse_hidden(state)
+            refuse_hidden(state, HIDDEN_SECONDS)
         state.create()
     elif not state.has_database():
         raise diagnosis.missing(state.database)
     with explained(state.database):
         _refuse_emptied(state)
+        _refuse_second_name(state.database)
         connection = _connect(state.database, create=create)
         try:
             _refuse_removed_files(state.database)
@@ -83,12 +87,30 @@ def _refuse_network(state: StateDir) -> None:
         )
 
 
-def _refuse_hidden(state: StateDir) -> None:
-    """A runner whose folder is on a disk that was unmounted: a database made now would be hidden by
-    that disk later, and its jobs with it."""
+def _refuse_second_name(path: Path) -> None:
+    """Raise `StoreLinked` for a hard link to another state directory's database, as `cp -al` makes
+    it: SQLite would keep two logs for one file, and damage it (sqlite.org/howtocorrupt.html,
+    4.1). The place is read without locks or logs."""
+    if not path.exists() or path.stat().st_nlink < 2:
+        return
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with (
+        contextlib.suppress(sqlite3.Error, ValueError),
+        contextlib.closing(sqlite3.connect(address, uri=True)) as connection,
+    ):
+        found = connection.execute(sql.queries()["note"], {"pool": "", "name": "place"}).fetchone()
+        recorded = place.read(json.loads(found[0])) if found else None
+        if recorded is not None and place.is_second_name(recorded, path):
+            raise diagnosis.linked(path, recorded.path)
+
+
+def refuse_hidden(state: StateDir, wait_seconds: float = 0.0) -> None:
+    """Raise `StoreUnusable` if a runner uses a folder of this path that is on a disk which was
+    unmounted: a database made now would be hidden by that disk later, and its jobs with it. Costs
+    a look at all processes, so it is for the case that there is no database."""
     from jobs.processes import hidden_folder
 
-    pid = hidden_folder.wait_for_user(state.root, "jobs.runner")
+    pid = hidden_folder.wait_for_user(state.root, "jobs.runner", wait_seconds)
     if pid is not None:
         raise StoreUnusable(
             f"a runner (process {pid}) uses a state directory {state.root} that is out of sight: "
@@ -146,6 +168,9 @@ def _bring_up_to_date(connection: sqlite3.Connection, state: StateDir) -> None:
         )
     if version < SCHEMA_VERSION:
         _migrate(connection, state)
+    elif connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # Another program has changed it, which it may while nobody else has the database open.
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _migrate(connection: sqlite3.Connection, state: StateDir) -> None:
@@ -194,3 +219,5 @@ def explained(path: Path) -> Iterator[None]:
         raise diagnosis.of_sqlite(error, path) from error
     except OSError as error:
         raise diagnosis.of_system(error, path) from error
+    except MemoryError as error:  # SQLite's too
+        raise diagnosis.of_memory(error, path) from error

@@ -2,7 +2,10 @@
 
 A copy has the same queue and the same running jobs: what was started from it would send each
 request a second time. So a store records its place, and a copy is only read until `ktjob adopt`.
-Pure, but for `here`.
+
+An inode number alone proves little: `rsync` to a fresh disk of another machine may give the same
+one. Within one boot the device number tells disks apart. At another boot it may change, and the
+filesystem's own id is compared, which ext4 and btrfs derive from their UUID.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from jobs.processes import identity
 from jobs.quick_dataclass import record
+from jobs.system import machine
 
 
 @record(frozen=True)
@@ -25,8 +30,14 @@ class Place:
     """Of the database file, without symbolic links."""
     device: int
     inode: int
+    filesystem: int
+    """`f_fsid` of statvfs(3); 0 where the filesystem has none, as with FUSE."""
     machine: str
     """The machine's id; empty where it has none."""
+    host: str
+    """The machine's or container's name."""
+    boot: str
+    """The id of the boot."""
 
     def record(self) -> dict[str, object]:
         """As a JSON object."""
@@ -46,10 +57,19 @@ class Verdict(enum.Enum):
     """Another file in another place or on another machine: the original may still exist."""
 
 
-def here(database: Path, machine: str, store: str = "") -> Place:
+def here(database: Path, store: str = "") -> Place:
     """The place of an existing database file. Raises `OSError`."""
     found = database.stat()
-    return Place(store, os.path.realpath(database), found.st_dev, found.st_ino, machine)
+    return Place(
+        store=store,
+        path=os.path.realpath(database),
+        device=found.st_dev,
+        inode=found.st_ino,
+        filesystem=os.statvfs(database).f_fsid,
+        machine=machine.machine_id(),
+        host=machine.host_name(),
+        boot=identity.boot_id(),
+    )
 
 
 def read(value: object) -> Place | None:
@@ -62,21 +82,54 @@ def read(value: object) -> Place | None:
         return None
 
 
-def compare(recorded: Place, found: Place) -> Verdict:
-    """What the file at `found` is.
+def leads_to(recorded: Place) -> str | None:
+    """The file that is at the recorded path now, without symbolic links; None where there is
+    none."""
+    path = os.path.realpath(recorded.path)
+    return path if os.path.exists(path) else None
 
-    At the recorded path, the device is not compared: its number may change at a boot. At another
-    path it is, because a snapshot of a filesystem has the same inode numbers. Machines are compared
-    only for another file at the recorded path: a container may have a new id at every start.
-    """
-    is_same_file = recorded.inode == found.inode
-    if recorded.path == found.path:
-        if is_same_file:
-            return Verdict.SAME
-        is_same_machine = recorded.machine == found.machine or not (
-            recorded.machine and found.machine
-        )
-        return Verdict.RESTORED if is_same_machine else Verdict.COPY
-    if is_same_file and recorded.device == found.device:
+
+def is_second_name(recorded: Place, database: Path) -> bool:
+    """Whether a database file is also at the recorded path, as a hard link."""
+    path = leads_to(recorded)
+    if path is None or path == os.path.realpath(database):
+        return False
+    return os.path.samefile(path, database)
+
+
+def compare(recorded: Place, found: Place, now_at_recorded: str | None) -> Verdict:
+    """What the file at `found` is. `now_at_recorded` is what `leads_to` says of the recorded
+    place."""
+    if now_at_recorded == found.path:  # the recorded path, or a link that was put there
+        return _in_its_place(recorded, found)
+    if recorded.inode != found.inode or _is_cloned(recorded, found):
+        return Verdict.COPY
+    if recorded.boot == found.boot and recorded.device == found.device:
         return Verdict.MOVED
-    return Verdict.COPY
+    # A disk that was taken out and put in again elsewhere: of a snapshot, which has the same
+    # numbers, the original is still there.
+    is_same_disk = recorded.filesystem == found.filesystem != 0
+    return Verdict.MOVED if is_same_disk and now_at_recorded is None else Verdict.COPY
+
+
+def _in_its_place(recorded: Place, found: Place) -> Verdict:
+    is_same_disk = recorded.filesystem == found.filesystem
+    if recorded.boot == found.boot:
+        is_same_disk = recorded.device == found.device
+    if recorded.inode == found.inode and is_same_disk:
+        return Verdict.COPY if _is_cloned(recorded, found) else Verdict.SAME
+    return Verdict.RESTORED if _is_same_machine(recorded, found) else Verdict.COPY
+
+
+def _is_cloned(recorded: Place, found: Place) -> bool:
+    """Whether the whole disk was: the same files on another machine. In the same boot it is only a
+    container with a machine id of its own."""
+    is_other = recorded.machine and found.machine and recorded.machine != found.machine
+    return bool(is_other) and recorded.boot != found.boot
+
+
+def _is_same_machine(recorded: Place, found: Place) -> bool:
+    """Where a machine has no id, by its name: two containers mostly have different ones."""
+    if recorded.machine and found.machine:
+        return recorded.machine == found.machine
+    return recorded.host == found.host

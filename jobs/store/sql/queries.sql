@@ -46,6 +46,32 @@ UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
 -- name: hand_on_part
 UPDATE jobs SET parent = :new WHERE id = :id;
 
+-- name: parts_of_marked
+-- Reads the jobs of one pool (jobs_by_start) and their parts (jobs_by_parent), without any document.
+SELECT parts.id AS id, parts.parent AS parent, parts.part AS part, parts.document AS document,
+       parts.status AS status, coalesce(parts.outcome, '') AS outcome
+FROM jobs AS runs JOIN jobs AS parts ON parts.parent = runs.id
+WHERE runs.pool = :pool AND runs.parent IS NULL AND instr(runs.spec, :mark) ORDER BY parts.seq;
+
+-- name: set_aside_parts
+-- What failed under the name and the document of an answer that comes back makes room for it.
+UPDATE jobs SET parent = :job, part = NULL
+WHERE parent = :earlier AND outcome <> 'SUCCEEDED' AND EXISTS (
+    SELECT 1 FROM jobs AS answered
+    WHERE answered.parent = :job AND answered.part = jobs.part
+          AND answered.document = jobs.document AND answered.outcome = 'SUCCEEDED'
+          AND answered.seq < (SELECT seq FROM jobs WHERE id = :job));
+
+-- name: return_parts
+-- A part that is older than its job was taken over from an earlier one.
+UPDATE jobs SET parent = :earlier
+WHERE parent = :job AND outcome = 'SUCCEEDED' AND seq < (SELECT seq FROM jobs WHERE id = :job)
+      AND NOT EXISTS (SELECT 1 FROM jobs AS others
+                      WHERE others.parent = :earlier AND others.part = jobs.part);
+
+-- name: change_key
+UPDATE jobs SET submit_key = :new WHERE submit_key = :old;
+
 -- name: newest_marked
 SELECT * FROM jobs WHERE pool = :pool AND parent IS NULL AND instr(spec, :mark)
 ORDER BY seq DESC LIMIT 1;
@@ -55,7 +81,8 @@ INSERT INTO tellings (job_id, kind, target) VALUES (:job_id, :kind, :target);
 
 -- name: due_tellings
 SELECT seq, job_id, kind, target, tries FROM tellings
-WHERE told_at IS NULL AND due_at IS NOT NULL AND due_at <= :now ORDER BY due_at, seq LIMIT :limit;
+WHERE told_at IS NULL AND due_at IS NOT NULL AND (due_at <= :now OR due_at > :latest)
+ORDER BY due_at, seq LIMIT :limit;
 
 -- name: owes_tellings
 SELECT EXISTS (SELECT 1 FROM tellings WHERE told_at IS NULL AND due_at IS NOT NULL);
@@ -63,6 +90,12 @@ SELECT EXISTS (SELECT 1 FROM tellings WHERE told_at IS NULL AND due_at IS NOT NU
 -- name: begin_telling
 UPDATE tellings SET tries = tries + 1, due_at = :due_at
 WHERE seq = :seq AND tries = :tries AND told_at IS NULL AND due_at IS NOT NULL;
+
+-- name: delayed_jobs_of_the_future
+SELECT id FROM jobs WHERE status = 'QUEUED' AND not_before > :now AND created_at > :later;
+
+-- name: set_not_before
+UPDATE jobs SET not_before = :not_before WHERE id = :id AND status = 'QUEUED';
 
 -- name: note_telling
 INSERT INTO events (job_id, attempt, at, kind, data)
@@ -72,9 +105,15 @@ SELECT id, attempt, :at, :kind, :data FROM jobs WHERE id = :job_id;
 UPDATE tellings SET due_at = :due_at, told_at = :told_at, trouble = :trouble
 WHERE seq = :seq AND tries = :tries;
 
--- name: hand_on_tellings
-INSERT INTO tellings (job_id, kind, target) SELECT :new, kind, target FROM tellings
-WHERE job_id = :old;
+-- name: trouble_of_telling
+SELECT trouble FROM tellings WHERE seq = :seq;
+
+-- name: postpone_telling
+UPDATE tellings SET tries = tries - 1, due_at = :due_at, trouble = :trouble
+WHERE seq = :seq AND tries = :tries;
+
+-- name: tellings_of
+SELECT kind, target FROM tellings WHERE job_id = :job_id ORDER BY seq;
 
 -- name: prerequisites
 SELECT needs FROM prerequisites WHERE job_id = :job_id ORDER BY needs;

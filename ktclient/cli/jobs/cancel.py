@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import command_settings, exit_codes
+from ktclient.cli import exit_codes
 from ktclient.cli.render import job_details, output
 
 _CANCEL_SECONDS = 30.0
@@ -17,7 +17,7 @@ def cancel(job_id: str, as_json: bool) -> int:
     """Cancel a job: a queued one immediately, a running one within a few seconds."""
     from ktclient.api.job import Job
 
-    job = Job(job_id, command_settings.load())
+    job = Job(job_id)
     before = job.status()
     if before.is_finished:
         output.note(f"job {job.id} had already ended: {before.state}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobs.errors import KtjobError
 from ktclient.cli import command_settings
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output
@@ -29,23 +30,15 @@ _LOOK_SECONDS = 0.3
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until Ctrl-C or job ID ends.")
 def events(job_id: str | None, follow: bool) -> None:
     """Print the events of all jobs, or of one job, as JSON lines, oldest first."""
-    state = command_settings.load().state
+    state = command_settings.state()
     if job_id is not None:
         with lookup.open_job(job_id) as (_, job):
             job_id = job.id
     if follow:
         _follow(state, job_id)
-    elif state.has_database():  # looking creates nothing
+    elif access.is_stored(state):  # looking creates nothing
         with access.open_recovered(state) as store:
-            _print_after(store, 0, job_id)
-
-
-def _print_after(store: Store, seq: int, job_id: str | None) -> int:
-    """Print all events after number `seq`. Returns the number of the last one printed."""
-    while batch := store.events_after(seq, _BATCH, job_id):
-        output.print_data("\n".join(map(_line, batch)))
-        seq = batch[-1].seq
-    return seq
+            _Printed(state, job_id).rest(store)
 
 
 def _line(event: Event) -> str:
@@ -60,37 +53,52 @@ def _line(event: Event) -> str:
 
 def _follow(state: StateDir, job_id: str | None) -> None:
     """Print events as they happen. Waits for a job store while there is none."""
-    seen_at, seq, queue = time.monotonic(), 0, ""
+    printed = _Printed(state, job_id)
+    seen_at = time.monotonic()
     while True:
-        if state.has_database():
-            with access.open_recovered(state) as store:
-                place = store.recorded_place()
-                if place is not None and place.store != queue:
-                    seq, queue = 0, place.store  # another queue counts its own events
-                seq, is_over = _followed(store, state, job_id, seq)
-            if is_over:
-                return
-            seen_at = time.monotonic()
-        elif job_id is not None and time.monotonic() - seen_at > access.AWAY_SECONDS:
+        try:
+            if state.has_database():
+                if printed.follow():
+                    return
+                seen_at = time.monotonic()
+        except KtjobError as error:
+            is_over = time.monotonic() - seen_at > access.AWAY_SECONDS
+            if is_over or not access.is_away(state, error):
+                raise
+        if job_id is not None and time.monotonic() - seen_at > access.AWAY_SECONDS:
             return  # removed, and the job with it
         time.sleep(_LOOK_SECONDS)
 
 
-def _followed(store: Store, state: StateDir, job_id: str | None, seq: int) -> tuple[int, bool]:
-    """Print the events after number `seq` until the job has ended, or the store was removed or
-    moved. Returns the number of the last event, and whether the job has ended.
+class _Printed:
+    """The events printed so far, of one job or of all."""
 
-    The store stays open all the time: no new file can then get its inode number, so that a removal
-    is noticed.
-    """
-    while not store.is_gone:
-        access.recover_and_wake(store, state)
-        has_ended = job_id is not None and _has_ended(store, job_id)
-        seq = _print_after(store, seq, job_id)
-        if has_ended:
-            return seq, True
-        time.sleep(_LOOK_SECONDS)
-    return seq, False
+    def __init__(self, state: StateDir, job_id: str | None) -> None:
+        self._state, self._job_id = state, job_id
+        self._queue, self._seq = "", 0
+
+    def rest(self, store: Store) -> None:
+        """Print all events after the last one printed."""
+        while batch := store.events_after(self._seq, _BATCH, self._job_id):
+            output.print_data("\n".join(map(_line, batch)))
+            self._seq = batch[-1].seq
+
+    def follow(self) -> bool:
+        """Print events until the job has ended (returns True), or the store was removed or moved
+        (False). The store stays open all the time: no new file can then get its inode number, so
+        that a removal is noticed."""
+        with access.open_recovered(self._state) as store:
+            place = store.recorded_place()
+            if place is not None and place.store != self._queue:
+                self._queue, self._seq = place.store, 0  # another queue counts its own events
+            while not store.is_gone:
+                access.recover_and_wake(store, self._state)
+                has_ended = self._job_id is not None and _has_ended(store, self._job_id)
+                self.rest(store)
+                if has_ended:
+                    return True
+                time.sleep(_LOOK_SECONDS)
+        return False
 
 
 def _has_ended(store: Store, job_id: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient.cli import command_settings, exit_codes
+from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.remote import stream_marks
 from ktclient.cli.render import answer_text, job_details, output, progress_line, terminal, units
@@ -31,7 +31,7 @@ def follow(job_id: str, tail: bool) -> int:
     """
     from ktclient.api.job import Job
 
-    job = Job(job_id, command_settings.load())
+    job = Job(job_id)
     try:
         end = job.status()
         if end.is_finished and not tail:

@@ -15,6 +15,7 @@ from ktclient.cli.jobs import removal
 from ktclient.cli.jobs.removal import SIZES
 from ktclient.cli.render import output, units
 from ktclient.errors import BadInput
+from ktclient.records import access
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST_DAYS = 36_500
@@ -35,10 +36,10 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
     """Delete finished jobs by age or by database size, and reclaim their disk space."""
     age = None if older_than is None else _age(older_than)
     size = None if keep_size is None else _size(keep_size)
-    state = command_settings.load().state
+    state = command_settings.state()
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
-    if not state.has_database():
+    if not access.is_stored(state):
         output.note("0 jobs deleted: there is no database yet")
         if as_json:
             removal.print_removed([], dry_run=dry_run)
@@ -58,7 +59,7 @@ def _what_gc_needs(state: StateDir) -> str:
     from jobs.upkeep import garbage
 
     needs = "choose the jobs to delete: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
-    if not state.has_database():
+    if not access.is_stored(state):
         return f"{needs}. There is no database yet"
     with garbage.Upkeep.open(state) as store:
         held = store.holdings()

@@ -101,8 +101,8 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
     from ktclient.records import search as records_search
 
     words = None if search is None else records_search.Words(search)
-    state = command_settings.load().state
-    if not state.has_database():  # looking creates nothing
+    state = command_settings.state()
+    if not access.is_stored(state):  # looking creates nothing
         return records_search.Listing([], [], 0)
     with access.open_recovered(state) as store:
         return records_search.listing(store, wanted, words, most)

@@ -15,11 +15,10 @@ from ktclient.records.output_schema import SCHEMA
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def logs(job_id: str, as_json: bool) -> None:
     """Show the events of a job and the log of its worker."""
-    settings = command_settings.load()
     with lookup.open_job(job_id) as (store, job):
         events = store.events(job.id)
-    log = settings.state.job_log(job.id)
-    text = log.read_text(errors="replace").strip() if log.exists() else ""
+    log = command_settings.state().job_log(job.id)
+    text = log.read_text(encoding="utf-8", errors="replace").strip() if log.exists() else ""
     if as_json:
         record = {"schema": SCHEMA, "id": job.id, "log": str(log), "text": text}
         output.print_data(

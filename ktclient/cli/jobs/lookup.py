@@ -20,5 +20,5 @@ def open_job(prefix: str) -> Iterator[tuple[Store, Job]]:
     `AmbiguousId`."""
     from ktclient.records import access
 
-    with access.open_recovered(command_settings.load().state, prefix) as store:
+    with access.open_recovered(command_settings.state(), prefix) as store:
         yield store, store.find(prefix)

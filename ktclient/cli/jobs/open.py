@@ -27,7 +27,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     On a terminal the text opens in $PAGER. In a pipe, or with --path, the path of a copy in the
     state directory is printed instead: code $(ktjob open ID)
     """
-    state = command_settings.load().state
+    state = command_settings.state()
     with lookup.open_job(job_id) as (store, job):
         found = export.collect(store, job)
     log = state.job_log(job.id)
@@ -45,7 +45,11 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     elif path or terminal.columns() is None:
         output.print_data(str(log) if what == "log" else _copies(job.id, found)[what] or "")
     else:
-        text = log.read_text(errors="replace") if what == "log" and log.exists() else ""
+        text = (
+            log.read_text(encoding="utf-8", errors="replace")
+            if what == "log" and log.exists()
+            else ""
+        )
         shown = {"answer": found.answer, "document": found.document, "log": text}[what]
         if shown.strip():
             with child_environment.without_keys():
@@ -57,7 +61,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
 
 def _copies(job_id: str, found: JobFiles) -> dict[str, str | None]:
     """The paths of copies of the document and the answer; None where there is no text."""
-    state = command_settings.load().state
+    state = command_settings.state()
     each = {"document": found.document, "answer": found.answer}
     return {
         name: str(export.copy(state, job_id, name, text)) if text else None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from jobs.model import Job, Outcome
 from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.render import job_details, output
-from ktclient.records import access, snapshot
+from ktclient.records import access, kinds, snapshot
 from ktclient.submission import spec
+
+if TYPE_CHECKING:
+    from ktclient.config.settings import Settings
 
 
 @click.command()
@@ -17,18 +23,14 @@ from ktclient.submission import spec
 def retry(job_id: str, as_json: bool) -> None:
     """Retry a failed, lost or cancelled job as a new job, and print the new id.
 
-    If the job has parts, only those run again that did not succeed.
+    If the job has parts, only those run again that did not succeed. Start times in the future and
+    prerequisites that have not succeeded yet still apply; a prerequisite that failed must be
+    retried first.
     """
-    from jobs.store.rerun import Retries
-    from ktclient.submission import lent_keys
-
     settings = command_settings.load()
     with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
-    server = spec.server_of(old.spec)
-    with Retries.open(settings.state) as store, lent_keys.lending(settings, server):
-        new = store.retry(old.id)
-        kept = store.tally(new.id).succeeded
+    new, is_new, kept = _retried(settings, old)
     access.ensure_runner(settings.state)
     if as_json:
         with access.open_recovered(settings.state) as store:
@@ -36,10 +38,35 @@ def retry(job_id: str, as_json: bool) -> None:
         output.print_data(job_details.json_text(record))
     else:
         output.print_data(new.id)
+    output.note(_told(old.id, new, is_new=is_new, kept=kept))
+    if new.outcome in (None, Outcome.SUCCEEDED):
+        output.note(f"  next       ktjob wait {new.id}, then ktjob result {new.id}")
+    else:
+        output.note(f"  next       ktjob retry {new.id}")
+
+
+def _retried(settings: Settings, old: Job) -> tuple[Job, bool, int]:
+    """The job that retries this one, whether it is new, and how many answers it has already."""
+    from jobs.store.resume import Successions
+    from ktclient.batch import retry as batch_retry
+    from ktclient.batch import spec as batch_spec
+    from ktclient.submission import lent_keys
+
+    server = spec.server_of(old.spec)
+    with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
+        if kinds.kind_of(old.spec) == batch_spec.CONDUCT:
+            new, is_new = batch_retry.retry(store, old)
+        else:
+            new, is_new = store.retry(old.id)
+        return new, is_new, store.tally(new.id).succeeded
+
+
+def _told(old_id: str, new: Job, *, is_new: bool, kept: int) -> str:
+    if not is_new:
+        return f"job {old_id} was already retried as job {new.id}, which is {new.state}"
     parts = (
         f"; {wording.count(kept, 'finished part')} {'is' if kept == 1 else 'are'} reused"
         if kept
         else ""
     )
-    output.note(f"created job {new.id} as a retry of {old.id}{parts}")
-    output.note(f"  next       ktjob wait {new.id}, then ktjob result {new.id}")
+    return f"created job {new.id} as a retry of {old_id}{parts}"

@@ -18,7 +18,7 @@ def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
     from jobs.model import Status
     from jobs.upkeep import garbage
 
-    state = command_settings.load().state
+    state = command_settings.state()
     with access.open_recovered(state, job_ids[0]) as store:
         found = [store.find(job_id) for job_id in job_ids]
     for job in found:

@@ -44,7 +44,6 @@ class _Record:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(job_id: str, as_json: bool) -> None:
     """Show everything about a job: its request, attempts with figures, events and next commands."""
-    settings = command_settings.load()
     with lookup.open_job(job_id) as (store, job):
         told = _Record(
             job=job,
@@ -52,7 +51,7 @@ def show(job_id: str, as_json: bool) -> None:
             attempts=store.attempts(job.id),
             events=store.events(job.id),
             characters=len(snapshot.answer(store, job)),
-            log=str(settings.state.job_log(job.id)),
+            log=str(command_settings.state().job_log(job.id)),
             parts=part_tree.read(store, job),
         )
     output.print_data(job_details.json_text(_record(told)) if as_json else _in_words(told))

@@ -11,7 +11,7 @@ import click
 
 from ktclient.cli import command_settings
 from ktclient.cli.render import output, terminal, terminal_text
-from ktclient.errors import BadInput
+from ktclient.errors import BadInput, KtjobError
 
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
@@ -36,7 +36,7 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
     You can shorten IDs to any unique prefix.
     """
-    state = command_settings.load().state
+    state = command_settings.state()
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:
@@ -60,8 +60,10 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
 def _show(state: StateDir, as_json: bool) -> None:
     now: Overview | None = None
-    if state.has_database():  # looking creates nothing
-        from ktclient.records import access, overview
+    from ktclient.records import access
+
+    if access.is_stored(state):  # looking creates nothing
+        from ktclient.records import overview
 
         with access.open_recovered(state) as store:
             now = overview.read(store, _ROWS)
@@ -88,15 +90,25 @@ def _table(now: Overview, room: int | None) -> list[str]:
 def _troubles(state: StateDir, now: Overview) -> list[str]:
     """What keeps queued jobs from starting, with the fix."""
     refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
-    stopped = _of_stopped_runner(state, now)
-    return refused if stopped is None else [*refused, stopped]
+    runner = _of_runner(state, now)
+    return refused if runner is None else [*refused, runner]
 
 
-def _of_stopped_runner(state: StateDir, now: Overview) -> str | None:
+def _of_runner(state: StateDir, now: Overview) -> str | None:
+    """One that is stopped, or that cannot start jobs."""
     if all(job.state != "QUEUED" for job in now.jobs):
         return None
     from jobs.runner import start
 
+    trouble = start.runner_trouble(state)
+    if trouble is not None:
+        from ktclient.cli.render import units
+
+        return (
+            f"jobs wait: since {units.local_time(trouble.since)} the runner (process "
+            f"{trouble.pid}) can start neither them nor its successor, and keeps trying: "
+            f"{trouble.reason}"
+        )
     stopped = start.stopped_runner(state)
     if stopped is None:
         return None
@@ -201,12 +213,26 @@ def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
             show(None)
             time.sleep(_DRAW_SECONDS)
             continue
-        with access.open_recovered(state) as store:
-            seen_to = time.monotonic()
-            while not store.is_gone:
-                if time.monotonic() - seen_to > _SEE_TO_SECONDS:
-                    access.recover_and_wake(store, state)
-                    seen_to = time.monotonic()
-                if show(store):
-                    return
-                time.sleep(_DRAW_SECONDS)
+        try:
+            if _look_at_one(state, show):
+                return
+        except KtjobError as error:
+            if not access.is_away(state, error):
+                raise
+            time.sleep(_DRAW_SECONDS)
+
+
+def _look_at_one(state: StateDir, show: Callable[[Store | None], bool]) -> bool:
+    """The same while the store is there. Whether `show` has returned True."""
+    from ktclient.records import access
+
+    with access.open_recovered(state) as store:
+        seen_to = time.monotonic()
+        while not store.is_gone:
+            if time.monotonic() - seen_to > _SEE_TO_SECONDS:
+                access.recover_and_wake(store, state)
+                seen_to = time.monotonic()
+            if show(store):
+                return True
+            time.sleep(_DRAW_SECONDS)
+    return False

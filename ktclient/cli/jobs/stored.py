@@ -41,7 +41,7 @@ def warn_of_logout() -> None:
     from jobs.processes import identity
     from jobs.system import logout
 
-    runner = identity.holder(command_settings.load().state.runner_lock)
+    runner = identity.holder(command_settings.state().runner_lock)
     threat = logout.threat(runner.pid) if runner is not None else None
     if threat is not None and threat.is_certain:
         found = terminal_text.one_line(threat.found)

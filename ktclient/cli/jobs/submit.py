@@ -100,7 +100,7 @@ def _existing(
 def _print_records(ids: Sequence[str]) -> None:
     from ktclient.api.job import Job
 
-    records = [Job(job_id, command_settings.load()).status().to_dict() for job_id in ids]
+    records = [Job(job_id).status().to_dict() for job_id in ids]
     jobs_stored.print_naming(
         job_details.json_text(records[0] if len(records) == 1 else records), ids
     )

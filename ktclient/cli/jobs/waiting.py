@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ktclient.cli import command_settings, exit_codes
+from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, progress_line
 from ktclient.records import snapshot
@@ -19,7 +19,7 @@ def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Sna
     """
     from ktclient.api.job import Job
 
-    job = Job(job_id, command_settings.load())
+    job = Job(job_id)
     now: Snapshot | None = None
     try:
         with progress_line.line(is_silent=is_silent) as line:

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from jobs.system import no_room
 from ktclient.cli.render import job_details
 from ktclient.cli.render import output as render_output
 from ktclient.errors import BadInput
@@ -99,4 +100,5 @@ def write_file(path: Path, text: str) -> None:
         os.replace(draft, path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {path}: {error.strerror or error}") from None
+        reason = no_room.reason(error, path) or error.strerror or error
+        raise BadInput(f"cannot write {path}: {reason}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jobs import clock
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
 
@@ -43,7 +44,6 @@ def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> N
 
 def print_conditions(given: Conditions) -> None:
     """Print what the job waits for before it may start."""
-    from datetime import datetime, timezone
 
     from ktclient import times
 
@@ -51,7 +51,7 @@ def print_conditions(given: Conditions) -> None:
         ids = ", ".join(terminal_text.one_line(one) for one in given.after)
         output.note(f"  starts     after {ids} succeeded; fails if {_one_of(given.after)} fails")
     if given.at is not None:
-        left = (given.at - datetime.now(timezone.utc)).total_seconds()
+        left = (given.at - clock.utc()).total_seconds()
         wait = units.duration(max(0.0, left))
         output.note(f"  starts     not before {times.local(given.at)}, in {wait}")
 

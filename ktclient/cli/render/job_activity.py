@@ -51,7 +51,7 @@ def _amount(number: int, unit: str | None) -> tuple[str, str]:
 
 def activity(job: Snapshot) -> str:
     """One line about a job that has not ended."""
-    from ktclient.records.phases import NOT_ANSWERING, WAITING_FOR_SERVER
+    from ktclient.records.phases import NOT_ANSWERING, REFUSED
 
     if job.state == "QUEUED":
         return "queued"
@@ -68,7 +68,7 @@ def activity(job: Snapshot) -> str:
     if job.cancel_requested:
         phase = "cancelling"
     left = remaining(job)
-    if phase == WAITING_FOR_SERVER and (why := job.figures.get("last_refusal")):
+    if phase in REFUSED and (why := job.figures.get("last_refusal")):
         return f"{phase} ({units.duration(job.seconds())}): {terminal_text.one_line(str(why))}"
     elapsed = units.duration(job.seconds())
     parts = (
@@ -77,8 +77,15 @@ def activity(job: Snapshot) -> str:
         _failures(job),
         speed(job),
         f"first token in {left}, {elapsed} elapsed" if left else elapsed,
+        _waiting_part(job),
     )
     return "  ".join(part for part in parts if part)
+
+
+def _waiting_part(job: Snapshot) -> str:
+    """For a job with parts: why one of them waits."""
+    why = job.figures.get("last_refusal")
+    return f"a request waits: {terminal_text.one_line(str(why))}" if why else ""
 
 
 def _failures(job: Snapshot) -> str:

@@ -26,15 +26,40 @@ def note(message: str) -> None:
 
 
 def print_data(text: str) -> None:
-    """Print data on stdout: raw into a pipe or a file, without control characters on a terminal."""
-    print(terminal_text.safe(text) if sys.stdout.isatty() else text, flush=True)
+    """Print data on stdout: raw into a pipe or a file, without control characters on a terminal.
+    What a terminal cannot show is replaced; `note_replaced` says so at the end."""
+    print_part(f"{text}\n")
 
 
 def print_part(text: str) -> None:
-    """Print a piece of data on stdout like `put`, without adding a line end."""
-    print(terminal_text.safe(text) if sys.stdout.isatty() else text, end="", flush=True)
+    """Print a piece of data on stdout like `print_data`, without adding a line end."""
+    if sys.stdout.isatty():
+        text = terminal_text.safe(text)
+        _count_replaced(text)
+    print(text, end="", flush=True)
+
+
+def _count_replaced(text: str) -> None:
+    global _replaced
+    _replaced += standard_streams.unshown(text)
+
+
+_replaced = 0
+
+
+def note_replaced() -> None:
+    """Say how many characters of the data on stdout were replaced by "?", if any."""
+    if _replaced:
+        note(
+            f'note: {_replaced:,} characters of the output are shown as "?", because this '
+            f"terminal's encoding ({sys.stdout.encoding}) lacks them. Set a UTF-8 locale "
+            "(export LC_ALL=C.UTF-8), or "
+            "write the output to a file, which is always UTF-8"
+        )
 
 
 def print_painted(text: str) -> None:
     """Print lines made by `painted` on stdout, unchanged. They must be safe already."""
+    if sys.stdout.isatty():
+        _count_replaced(text)
     print(text, flush=True)

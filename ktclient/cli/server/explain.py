@@ -62,7 +62,7 @@ def _opened(name: str) -> TextIO:
 
 
 def _newest() -> Path:
-    state = command_settings.load().state
+    state = command_settings.state()
     logs = [*state.server.glob("server.log*"), *state.root.glob("servers/*/server.log*")]
     written = [log for log in logs if log.suffix != ".draft" and log.stat().st_size]
     if not written:

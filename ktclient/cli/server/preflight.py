@@ -24,7 +24,7 @@ def here() -> Machine:
     from server_bundle.launch import registry, running_note
     from server_bundle.launch.server_folder import ServerFiles
 
-    state = command_settings.load().state
+    state = command_settings.state()
     ours = {}
     if embedded := running_note.read(ServerFiles(state.server)):
         ours[embedded.process.pid] = f"the embedded server, {embedded.url}"

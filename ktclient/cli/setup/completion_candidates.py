@@ -89,7 +89,7 @@ def _jobs(order: Callable[[bool], bool] | None, *, only_finished: bool = False) 
     from ktclient.config import settings as config
     from ktclient.records.access import open_readonly
 
-    with open_readonly(config.load().state) as store:
+    with open_readonly(config.state_dir()) as store:
         jobs = store.newest(_NEWEST) if store is not None else []
     if only_finished:
         jobs = [job for job in jobs if job.finished_at]
@@ -155,7 +155,7 @@ def own_servers() -> Items:
     from ktclient.config import settings as config
     from server_bundle.launch import registry as ours
 
-    return [(one.server.name, one.state) for one in ours.all_of(config.load().state.servers)]
+    return [(one.server.name, one.state) for one in ours.all_of(config.state_dir().servers)]
 
 
 _ARGUMENTS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import command_settings
 from ktclient.cli.render import job_details, output
+from ktclient.config import settings as config
 from ktclient.records.output_schema import SCHEMA
 
 NAMES = ("state", "database", "log", "cache", "config")
@@ -19,9 +19,8 @@ def paths(name: str | None, as_json: bool) -> None:
 
     Creates nothing.
     """
-    settings = command_settings.load()
-    state = settings.state
-    places = (state.root, state.database, state.runner_log, settings.cache, settings.config_file)
+    state, file = config.state_dir(), config.path()
+    places = (state.root, state.database, state.runner_log, config.cache(), file)
     found = {key: str(place) for key, place in zip(NAMES, places, strict=True)}
     if name is not None:
         found = {name: found[name]}

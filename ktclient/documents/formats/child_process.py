@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 
-from jobs import child_environment
+from jobs import child_environment, program
 from ktclient import wording
 from ktclient.errors import DocumentUnusable
 
@@ -30,7 +29,7 @@ class Read:
 
 def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
     """Read a document. Raises `DocumentUnusable`, with a message about `title`."""
-    command = [sys.executable, "-m", "ktclient.documents.formats", format_name, str(most_bytes)]
+    command = [*program.command(__package__), format_name, str(most_bytes)]
     try:
         # Not in the caller's folder: Python must not import modules from there.
         done = subprocess.run(

@@ -91,6 +91,19 @@ class Sglang:
         return http.post(f"{url}/abort_request", json={"rid": rid}).status_code == 200
 
 
+def is_full(http: httpx2.Client, url: str) -> bool:
+    """Whether as many requests wait as --max-queued-requests allows: then it refuses any other."""
+    info = http.get(f"{url}/server_info", timeout=LOADS_SECONDS)
+    most = count_of(info.json().get("max_queued_requests")) if info.status_code == 200 else None
+    if most is None:
+        return False
+    with one_question:
+        answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
+    if answer.status_code != 200:
+        return False
+    return any(int(load["num_waiting_reqs"]) >= most for load in answer.json()["loads"])
+
+
 def _pieces(text: str) -> list[str]:
     pieces, start = [], 0
     while start < len(text):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sqlite3
 import threading
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ import pytest
 from jobs.errors import IllegalTransition
 from jobs.model import Capacity, Job, NewJob, Outcome
 from jobs.processes import identity
+from jobs.store import sql
 from jobs.store.rerun import Retries
 from jobs.store.resume import Heritage, Successions
 from jobs.store.state_dir import StateDir
@@ -89,7 +92,7 @@ def test_a_retry_leads_to_the_successor(state: StateDir) -> None:
         old = family(store, a=Outcome.SUCCEEDED)
         new, _ = pursue(store, heritage("a"))
     with Retries.open(state) as store:
-        assert store.retry(old.id).id == new.id
+        assert store.retry(old.id) == (new, False)
 
 
 def test_of_many_at_once_one_is_stored(state: StateDir) -> None:
@@ -107,3 +110,30 @@ def test_of_many_at_once_one_is_stored(state: StateDir) -> None:
     for thread in threads:
         thread.join()
     assert len({job.id for job, _ in found}) == 1 and sum(is_new for _, is_new in found) == 1
+
+
+def test_an_answer_is_found_with_whichever_job_has_it(state: StateDir) -> None:
+    """Of several parts of a name and document an answer counts, else the one that came last."""
+    with Successions.open(state) as store:
+        first = family(store, a=Outcome.SUCCEEDED, b=Outcome.FAILED, c=Outcome.CANCELLED)
+        second = family(store, b=Outcome.SUCCEEDED, c=Outcome.FAILED)
+        third = family(store, b=Outcome.FAILED)
+        assert [len(store.parts(job.id)) for job in (first, second, third)] == [3, 2, 1]
+        new, _ = pursue(store, heritage("a", "b", "c", outcomes=ALL - {"CANCELLED"}))
+        assert {part.part: part.state for part in store.parts(new.id)} == {
+            "a": "SUCCEEDED",
+            "b": "SUCCEEDED",
+            "c": "FAILED",
+        }
+
+
+def test_earlier_jobs_are_found_by_indexes(state: StateDir) -> None:
+    """No table is read from end to end, however many jobs there are."""
+    Successions.open(state).close()
+    with contextlib.closing(sqlite3.connect(state.database)) as database:
+        for query in ("parts_of_marked", "newest_marked", "return_parts"):
+            values = dict.fromkeys(("pool", "mark", "job", "earlier"), "x")
+            plan = database.execute(f"EXPLAIN QUERY PLAN {sql.queries()[query]}", values)
+            steps = [str(row[3]) for row in plan]
+            assert any(step.startswith("SEARCH") for step in steps), steps
+            assert not any(step.startswith("SCAN") for step in steps), steps

@@ -224,3 +224,52 @@ def test_the_key_is_never_shown() -> None:
     request = LongRequest("http://a:1", "m", "text", 1, "rid", api_key=KEY)
     assert KEY not in repr(request)
     assert KEY not in repr(config.load({"KTJOB_API_KEY": KEY}))
+
+
+OTHERS_ARE_WRONG = '[server]\nurl = "http://a:1"\n[defaults]\nx = 1\n[notify]\nphone = 7\n[later]\n'
+
+
+def test_only_the_needed_tables_are_held_to(tmp_path: Path) -> None:
+    """A worker needs servers, a notifier its names; nobody stumbles over the rest."""
+    environ = configured(tmp_path, OTHERS_ARE_WRONG)
+    assert config.load(environ, needed=("server", "servers")).server == "http://a:1"
+    assert config.load(environ, needed=("notify",)).tables["notify"] == {"phone": 7}
+    with pytest.raises(BadSetting, match="later"):
+        config.load(environ)
+    for text in ("[server", "server = 1", "[" * 5_000, "[server]\nurl = 7\n"):
+        with pytest.raises(BadSetting, match=r"config\.toml"):
+            config.load(configured(tmp_path, text), needed=("server", "servers"))
+
+
+def test_a_key_file_is_no_error_before_it_is_needed(tmp_path: Path) -> None:
+    """For a job of another server."""
+    text = '[server]\nurl = "http://a:1"\napi_key_file = "away"\n[servers.b]\nurl = "http://b:1"\n'
+    settings = config.load(configured(tmp_path, text), needed=("server", "servers"))
+    assert settings.key_for("http://b:1") is None
+    with pytest.raises(BadSetting, match="away cannot be read"):
+        settings.key_for("http://a:1")
+
+
+def test_an_empty_key_file_is_no_key(tmp_path: Path) -> None:
+    """As while an editor writes it: sent without, the request would be refused."""
+    (tmp_path / "key").write_text(" \n")
+    with pytest.raises(BadSetting, match="key is empty"):
+        config.load(configured(tmp_path, '[server]\napi_key_file = "key"\n'))
+
+
+def test_whether_a_server_has_a_key_is_known_without_reading_it(tmp_path: Path) -> None:
+    """Its own, or the environment's; the embedded one has none."""
+    text = '[servers.a]\nurl = "http://a:1"\napi_key_file = "away"\n'
+    environ = configured(tmp_path, text)
+    settings = config.load(environ)
+    assert settings.has_key_for("http://a:1") and not settings.has_key_for("http://b:1")
+    keyed = config.load({**environ, "KTJOB_API_KEY": KEY})
+    assert keyed.has_key_for("http://b:1") and not keyed.has_key_for(config.EMBEDDED)
+
+
+def test_folders_are_known_whatever_the_file_says(tmp_path: Path) -> None:
+    """State directory and cache are of the environment alone."""
+    environ = configured(tmp_path, "[server")
+    environ |= {"KTJOB_HOME": str(tmp_path / "home"), "KTJOB_CACHE": str(tmp_path / "cache")}
+    assert config.state_dir(environ).root == tmp_path / "home"
+    assert config.cache(environ) == tmp_path / "cache"

@@ -150,3 +150,18 @@ def test_a_laptop_may_be_suspended(look: LookForAll) -> None:
     (finding,) = look("sleep", {**files, f"{supply}/BAT0/type": "Battery\n"})
     assert "BAT0" in finding.found
     assert "systemd-inhibit" in str(finding.cure)
+
+
+def test_a_runner_that_cannot_start_jobs_is_reported(look_at: Look, state: StateDir) -> None:
+    """With what is missing, as the runner noted it in its signature."""
+    lock = identity.hold(state.runner_lock)
+    assert lock is not None
+    trouble = {"since": "2026-11-29T12:01:00.000Z", "reason": "there is no x", "program": "/x"}
+    lock.sign(trouble=trouble)
+    try:
+        finding = look_at("runner", {})
+    finally:
+        lock.release()
+    assert finding.severity is Severity.FAIL
+    assert "there is no x" in finding.found and "2026-11-29T12:01" in finding.found
+    assert "another installation" in finding.cure

@@ -148,7 +148,7 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
         ktclient_errors.EmptyStream,
         "without any text",
     ),
-    "nothing at all": (200, EVENTS, "", ktclient_errors.EmptyStream, "without any text"),
+    "nothing at all": (200, EVENTS, "", ktclient_errors.StreamCut, "before the first word"),
     "no word": (
         200,
         EVENTS,
@@ -212,8 +212,8 @@ CASES: dict[str, tuple[int, str, object, type[errors.KtjobError], str]] = {
         530,
         "text/plain",
         "error code: 1033",
-        ktclient_errors.BadGateway,
-        "lost",
+        ktclient_errors.UpstreamDown,
+        "its tunnel",
     ),
 }
 
@@ -320,7 +320,7 @@ def test_what_was_never_accepted_is_known() -> None:
         if getattr(kind, "may_try_again", 0)
     }
     of_requests = {"BadGateway", "StreamCut", "ServerDied", "LinkLost", "ServerHung"}
-    assert again == of_requests | {"PartRestarted", "WorkerStopped"}
+    assert again == of_requests | {"PartRestarted", "WorkerStopped", "OutOfMemory"}
     assert not any(
         issubclass(ktclient_errors.ProxyGaveUp, kind) for kind in ktclient_errors.NEVER_ACCEPTED
     )

@@ -96,7 +96,7 @@ STATUSES = {
     422: ktclient_errors.ServerRefused,
     429: ktclient_errors.RateLimited,
     500: ktclient_errors.ServerBroke,
-    502: ktclient_errors.BadGateway,
+    502: ktclient_errors.UpstreamDown,
     503: ktclient_errors.ServerBusy,
     504: ktclient_errors.ProxyGaveUp,
     524: ktclient_errors.ProxyGaveUp,
@@ -123,6 +123,57 @@ def test_a_status_decides_whatever_the_body(status: int, shape: str) -> None:
     assert type(explained) is STATUSES[status]
     assert f"HTTP {status}" in str(explained)
     assert "words" in str(explained) or shape == "nothing"
+
+
+def at(status: int, seconds: float, body: object = None, header: str = "") -> errors.KtjobError:
+    """What a status is, so many seconds after the request was sent."""
+    request = httpx2.Request("POST", URL)
+    headers = {"ngrok-error-code": header} if header else {}
+    response = httpx2.Response(status, request=request, headers=headers)
+    error = openai.APIStatusError(f"Error code: {status}", response=response, body=body)
+    return error_mapping.explain(error, URL, sent=True, seconds=seconds)
+
+
+CADDY = "dial tcp 127.0.0.1:40001: connect: connection refused"
+ENVOY = (
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection "
+    "failure, transport failure reason: delayed connect error: 111"
+)
+HAPROXY = "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle it."
+LITELLM = {"error": {"message": "litellm.InternalServerError: OpenAIException - Connection error."}}
+CLOSED = ENVOY.partition("remote")[0] + "connection termination"
+WORDS_OF_GATEWAYS = [
+    (502, 0.1, None, "UpstreamDown"),  # nginx says no more than its number
+    (502, 20.0, None, "BadGateway"),
+    (502, 20.0, CADDY, "UpstreamDown"),
+    (502, 900.0, CADDY, "BadGateway"),  # another upstream was tried when the first had died
+    (502, 0.1, "upstream prematurely closed connection", "BadGateway"),
+    (503, 1.0, ENVOY, "UpstreamDown"),
+    (503, 1.0, CLOSED, "BadGateway"),
+    (503, 1.0, HAPROXY, "UpstreamDown"),
+    (503, 1.0, "Loading model", "ServerBusy"),
+    (500, 1.0, LITELLM, "UpstreamDown"),
+    (500, 60.0, LITELLM, "BadGateway"),
+    (500, 1.0, "Internal Server Error", "ServerBroke"),
+    *((status, 0.1, None, "UpstreamDown") for status in (520, 521, 522, 523, 525, 526, 527, 530)),
+    *((status, 90.0, None, "UpstreamDown") for status in (521, 522, 523, 525, 526, 530)),
+    *((status, 90.0, None, "BadGateway") for status in (520, 527)),
+    *((status, seconds, None, "ProxyGaveUp") for status in (504, 524) for seconds in (0.1, 90.0)),
+]
+
+
+@pytest.mark.parametrize(("status", "seconds", "body", "leaf"), WORDS_OF_GATEWAYS)
+def test_a_gateway_without_its_server_is_known_by_status_words_and_time(
+    status: int, seconds: float, body: object, leaf: str
+) -> None:
+    """What nothing was accepted of is waited for; what may have been is a broken connection."""
+    assert type(at(status, seconds, body)).__name__ == leaf
+
+
+def test_a_tunnel_that_is_offline_is_waited_for() -> None:
+    """ngrok says so with a 404, which is otherwise a wrong address."""
+    assert type(at(404, 0.1, "<html>", "ERR_NGROK_3200")) is ktclient_errors.UpstreamDown
+    assert type(at(404, 0.1, "<html>")) is ktclient_errors.WrongAddress
 
 
 @pytest.mark.parametrize("status", STATUSES)

@@ -239,11 +239,21 @@ def test_a_server_that_is_busy_or_loading_is_not_called_a_wrong_address(
     assert isinstance(busy.value, errors.NEVER_ACCEPTED)
 
 
-@pytest.mark.parametrize("status", [502, 503, 504, 530])
-def test_a_gateway_before_a_dead_server_is_waited_at(tiny: Tiny, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "leaf"),
+    [
+        (502, errors.UpstreamDown),
+        (503, errors.ServerBusy),
+        (504, errors.ServerBusy),
+        (530, errors.UpstreamDown),
+    ],
+)
+def test_a_gateway_before_a_dead_server_is_waited_at(
+    tiny: Tiny, status: int, leaf: type[errors.KtjobError]
+) -> None:
     """The address is right, and a GET of /v1/models has cost nothing."""
     tiny.say("/v1/models", b"<html>Bad Gateway</html>", status)
-    with pytest.raises(errors.ServerBusy):
+    with pytest.raises(leaf):
         probe.probe(tiny.url, None)
 
 

@@ -11,28 +11,73 @@ import pytest
 from jobs.store.files import place
 from jobs.store.files.place import Place, Verdict
 
-HOME = Place("id", "/home/me/ktjob.db", 5, 77, "laptop")
+HOME, NEW = "/home/me/ktjob.db", "/mnt/ktjob.db"
+RECORDED = Place(
+    store="id",
+    path=HOME,
+    device=5,
+    inode=77,
+    filesystem=900,
+    machine="laptop",
+    host="laptop.local",
+    boot="monday",
+)
+REBOOT = {"boot": "tuesday", "device": 6}
+OTHER_MACHINE = {"machine": "gpu1", "host": "gpu1.local", "boot": "its own", "device": 5}
+CONTAINER = {"machine": ""}
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict"),
+    ("what", "was", "change", "verdict"),
     [
-        ({}, Verdict.SAME),
-        ({"device": 6}, Verdict.SAME),  # another number at this boot
-        ({"machine": "container"}, Verdict.SAME),  # a new id at every start
-        ({"inode": 78}, Verdict.RESTORED),
-        ({"inode": 78, "device": 6}, Verdict.RESTORED),  # a new disk
-        ({"inode": 78, "machine": ""}, Verdict.RESTORED),  # unknown is not another
-        ({"inode": 78, "machine": "gpu1"}, Verdict.COPY),
-        ({"path": "/mnt/ktjob.db"}, Verdict.MOVED),
-        ({"path": "/mnt/ktjob.db", "device": 6}, Verdict.COPY),  # a snapshot
-        ({"path": "/mnt/ktjob.db", "inode": 78}, Verdict.COPY),
-        ({"path": "/mnt/ktjob.db", "inode": 78, "machine": "gpu1"}, Verdict.COPY),
+        ("nothing has changed", {}, {}, Verdict.SAME),
+        ("another device number at this boot", {}, REBOOT, Verdict.SAME),
+        ("a backup put back", {}, {"inode": 78}, Verdict.RESTORED),
+        ("a new disk with a restored home", {}, {**REBOOT, "filesystem": 901}, Verdict.RESTORED),
+        ("another disk there, by rsync", {}, {"device": 6, "filesystem": 901}, Verdict.RESTORED),
+        # Another machine; rsync to a fresh disk may give the same inode number.
+        ("rsync to it", {}, {**OTHER_MACHINE, "filesystem": 901}, Verdict.COPY),
+        ("rsync, other inode", {}, {**OTHER_MACHINE, "inode": 78}, Verdict.COPY),
+        ("its disk cloned", {}, OTHER_MACHINE, Verdict.COPY),
+        # Containers, which have no machine id
+        ("a volume in a new container", CONTAINER, {"host": "c2"}, Verdict.SAME),
+        ("the same after a reboot", CONTAINER, {**REBOOT, "host": "c2"}, Verdict.SAME),
+        ("a copied volume", CONTAINER, {"host": "c2", "inode": 78}, Verdict.COPY),
+        ("a backup put back in one", CONTAINER, {"inode": 78}, Verdict.RESTORED),
+        ("a container with its own id", {}, {"machine": "c", "host": "c"}, Verdict.SAME),
     ],
 )
-def test_each_difference_has_its_verdict(change: dict[str, object], verdict: Verdict) -> None:
-    """A path, a file, a disk, a machine."""
-    assert place.compare(HOME, replace(HOME, **change)) is verdict  # type: ignore[arg-type]
+def test_in_its_place(
+    what: str, was: dict[str, object], change: dict[str, object], verdict: Verdict
+) -> None:
+    """At the recorded path, or behind a link that was put there."""
+    recorded = replace(RECORDED, **was)  # type: ignore[arg-type]
+    found = replace(recorded, **change)  # type: ignore[arg-type]
+    assert place.compare(recorded, found, HOME) is verdict, what
+    assert place.compare(recorded, replace(found, path=NEW), NEW) is verdict, what
+
+
+@pytest.mark.parametrize(
+    ("what", "change", "now_at_recorded", "verdict"),
+    [
+        ("renamed", {}, None, Verdict.MOVED),
+        ("renamed, another queue in its place", {}, HOME, Verdict.MOVED),
+        ("renamed before a reboot", REBOOT, None, Verdict.MOVED),
+        ("a disk plugged in again", {"device": 6}, None, Verdict.MOVED),
+        ("a snapshot", {"device": 6}, HOME, Verdict.COPY),
+        ("a snapshot after a reboot", REBOOT, HOME, Verdict.COPY),
+        ("copied", {"inode": 78}, HOME, Verdict.COPY),
+        ("copied, the original gone", {"inode": 78}, None, Verdict.COPY),
+        ("copied to another disk", {"device": 6, "filesystem": 901}, None, Verdict.COPY),
+        ("on another machine", OTHER_MACHINE, None, Verdict.COPY),
+    ],
+)
+def test_in_another_place(
+    what: str, change: dict[str, object], now_at_recorded: str | None, verdict: Verdict
+) -> None:
+    """At another path."""
+    found = replace(RECORDED, path=NEW, **change)  # type: ignore[arg-type]
+    assert place.compare(RECORDED, found, now_at_recorded) is verdict, what
 
 
 def test_it_is_found_through_links_and_read_back(tmp_path: Path) -> None:
@@ -42,8 +87,11 @@ def test_it_is_found_through_links_and_read_back(tmp_path: Path) -> None:
     database.parent.mkdir()
     database.touch()
     (tmp_path / "link").symlink_to("real")
-    found = place.here(tmp_path / "link" / "ktjob.db", "laptop", "id")
+    found = place.here(tmp_path / "link" / "ktjob.db", "id")
     assert found.path == os.path.realpath(database) and found.inode == database.stat().st_ino
+    assert place.leads_to(found) == found.path
     assert place.read({**found.record(), "later": 1}) == found
     for other in (None, [], {}, {"store": "id"}):
         assert place.read(other) is None
+    database.unlink()
+    assert place.leads_to(found) is None
