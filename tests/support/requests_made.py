@@ -67,6 +67,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.servers.dialects.sglang": {
         "http.post(f'{url}/tokenize')": "/tokenize",
         "http.get(f'{facts.url}/server_info')": "/server_info",
+        "http.get(f'{url}/server_info')": "/server_info",
         "http.get(f'{url}/v1/loads?include=core')": "/v1/loads",
         "http.get(f'{known.url}/v1/loads?include=core')": "/v1/loads",
         "http.post(f'{url}/abort_request')": "/abort_request",
