@@ -12,11 +12,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MAKERS = {
-    *("Client", "AsyncClient", "OpenAI", "AsyncOpenAI", "HTTPConnection", "HTTPSConnection"),
-    *("short_client", "probe_client", "long_client", "answering_client", "build_opener"),
-    *("urlopen", "urlretrieve", "create_connection", "open_connection", "notify"),
+    *("OpenAI", "AsyncOpenAI", "HTTPConnection", "HTTPSConnection", "build_opener", "urlopen"),
+    *("urlretrieve", "create_connection", "open_connection", "notify"),
 }
-"""Calls that make a client, or send something, whatever they are called on."""
+"""Calls that make a client, or send something, whatever they are called on; and so are all whose
+name ends with "client"."""
 CLIENTS = {"client", "http", "api", "session", "http_probe", "httpx2", "requests"}
 VERBS = {
     "get",
@@ -47,6 +47,7 @@ PLACES: dict[str, dict[str, str]] = {
     },
     "ktclient.request.connection": {
         "short_client": "/model_info",
+        "_client": "/v1/models",
         "httpx2.Client": "/v1/models",
     },
     "ktclient.servers.probe": {
@@ -139,12 +140,16 @@ def calls(tree: ast.Module) -> set[str]:
 
 def _asks(function: ast.expr) -> bool:
     if isinstance(function, ast.Name):
-        return function.id in MAKERS
+        return _makes(function.id)
     if not isinstance(function, ast.Attribute):
         return False
     owner = ast.unparse(function.value)
     is_client = owner.split(".")[0] in CLIENTS or "build_opener" in owner
-    return function.attr in MAKERS or (is_client and function.attr in VERBS)
+    return _makes(function.attr) or (is_client and function.attr in VERBS)
+
+
+def _makes(name: str) -> bool:
+    return name in MAKERS or name.lower().endswith("client")
 
 
 def libraries(tree: ast.Module) -> set[str]:
