@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 
 HIDDEN = "***"
 SHORTEST = 8
-"""Characters. A shorter key ("none", "EMPTY") is a word that texts contain by chance: it is hidden
-only in foreign text, and only as a whole word."""
+"""Characters. A shorter key ("none", "EMPTY") is a word that texts contain by chance, and so is one
+of few letters and nothing else ("deepseek", "password"): it is hidden only in foreign text, and
+only as a whole word."""
+_LONGEST_WORD = 20
 _SHORTEST_WORD = 4
 
 _known: dict[str, None] = {}
@@ -23,9 +25,10 @@ _compiled: dict[str, re.Pattern[str] | None] = {}
 
 def know(secret: str) -> None:
     """Hide this secret from now on, in every spelling."""
+    global _compiled
     if secret.strip() not in _known and len(secret.strip()) >= _SHORTEST_WORD:
         _known[secret.strip()] = None
-        _compiled.clear()
+        _compiled = {}  # not cleared: another thread may be using it
 
 
 def know_variable(name: str) -> None:
@@ -39,7 +42,7 @@ def variables() -> frozenset[str]:
 
 
 def hide(text: str) -> str:
-    """The text with every known secret of at least `SHORTEST` characters hidden. Nothing that only
+    """The text with every known secret hidden that no text contains by chance. Nothing that only
     looks like one is touched."""
     pattern = _pattern("long")
     return pattern.sub(HIDDEN, text) if pattern else text
@@ -54,10 +57,16 @@ def hide_shapes(text: str) -> str:
 
 
 def hide_foreign(text: str) -> str:
-    """The same for text from elsewhere: also short keys."""
+    """The same for text from elsewhere: also keys that are words."""
     pattern = _pattern("words")
     text = hide_shapes(text)
     return pattern.sub(HIDDEN, text) if pattern else text
+
+
+def is_unmistakable(secret: str) -> bool:
+    """Whether no text contains it by chance: then it is hidden everywhere."""
+    is_word = secret.isalpha() and len(secret) < _LONGEST_WORD
+    return len(secret) >= SHORTEST and not is_word
 
 
 def spellings(secret: str) -> tuple[str, ...]:
@@ -88,16 +97,18 @@ def _encoded(secret: str) -> Iterator[str]:
 
 
 def _pattern(kind: str) -> re.Pattern[str] | None:
-    if kind not in _compiled:
-        if kind == "long":
-            words = [one for secret in _known for one in spellings(secret)]
-            rule = _any_of(sorted(words, key=len, reverse=True))
-        else:
-            words = [one for one in _known if len(one) < SHORTEST]
-            inner = "|".join(re.escape(one) for one in words)
-            rule = rf"(?<!\w)(?:{inner})(?!\w)"
-        _compiled[kind] = re.compile(rule) if words else None
-    return _compiled[kind]
+    """A pattern by its kind, long or words; None for no secret. Other threads may learn keys."""
+    if kind in (compiled := _compiled):
+        return compiled[kind]
+    if kind == "long":
+        known = [one for one in tuple(_known) if is_unmistakable(one)]
+        spelled = [one for secret in known for one in spellings(secret)]
+        rule = _any_of(sorted(spelled, key=len, reverse=True))
+    else:
+        inner = _any_of(one for one in tuple(_known) if not is_unmistakable(one))
+        rule = inner and rf"(?<!\w)(?:{inner})(?!\w)"
+    compiled[kind] = re.compile(rule) if rule else None
+    return compiled[kind]
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -128,17 +139,17 @@ _SHAPES = re.compile(
 
 class Stream:
     """Hides one secret in a text that arrives in pieces, also where it is cut between two. For
-    answers: only the secret itself, in its spellings, and only if it is long enough."""
+    answers: only the secret itself, in its spellings, and only if it is no word."""
 
     def __init__(self, secret: str | None) -> None:
-        self._spellings = spellings(secret) if secret and len(secret) >= SHORTEST else ()
+        self._spellings = spellings(secret) if secret and is_unmistakable(secret) else ()
         rule = _any_of(self._spellings)
         self._pattern = re.compile(rule) if rule else None
         self._held = ""
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is a secret that is long enough to be hidden."""
+        """Whether there is a secret that is to be hidden."""
         return self._pattern is not None
 
     def take(self, piece: str) -> str:
