@@ -8,8 +8,6 @@ from jobs import known_secrets
 from ktclient.errors import BadInput
 from server_bundle import addresses
 
-LOOPBACK = addresses.LOOPBACK
-
 
 def root_of(url: str) -> str:
     """A server's root URL from user input: with or without /v1, with or without http://.
@@ -72,12 +70,6 @@ def by_number(url: str) -> str | None:
     return f"http://{addresses.LOOPBACK}{port}{parts.path}"
 
 
-def port_of(url: str) -> int:
-    """The port of a valid URL."""
-    parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
 def is_local(url: str) -> bool:
     """Whether the server is on this machine: then no proxy from the environment applies."""
     try:
@@ -88,10 +80,9 @@ def is_local(url: str) -> bool:
 
 
 def _comparable(url: str) -> tuple[str, str | None, int | None, str]:
-    root = root_of(url)
-    parts = urlsplit(root)
-    host = addresses.comparable(parts.hostname or "")
-    return parts.scheme, host, port_of(root), parts.path
+    parts = urlsplit(root_of(url))
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, addresses.comparable(parts.hostname or ""), port, parts.path
 
 
 def _is_address(url: str) -> bool:

@@ -87,7 +87,10 @@ class Settings:
         """The API key of a server that ktserver started on this machine: `key_for`, and where it
         listens by the machine's own address, the key of a `[server]` without URL. Raises
         `BadSetting`."""
-        return self.key_for(url) or self.key_for(f"http://{urls.LOOPBACK}:{urls.port_of(url)}")
+        key = self.key_for(url)
+        if key is None and self.default.url is None:
+            return server_key.choose(self.default, self.environ, self.lent, is_named=False)
+        return key
 
     def learn_keys(self) -> None:
         """Read the keys that are in files, so that a log that is shown does not show them."""

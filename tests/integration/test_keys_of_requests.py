@@ -158,14 +158,23 @@ def test_ktserver_asks_each_server_with_its_own_key(
 
 
 def test_ktserver_up_uses_the_key_of_the_server_that_it_starts(
-    state: StateDir, tmp_path: Path, other: Recorder
+    state: StateDir, tmp_path: Path, other: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For its first answers and the warm-up: the server refuses every other key."""
+    """For its first answers and the warm-up: the server refuses every other key. It is in a
+    variable, which neither the server nor its supervisor gets."""
     lab = Lab(state)
     plan = lab.plan("--require-key", OWN)
     configure(tmp_path / "config", other, plan.url)
+    file = tmp_path / "config" / "config.toml"
+    text = file.read_text()
+    file.write_text(text.replace('api_key_file = "own.key"', 'api_key_env = "MY_VARIABLE"'))
+    monkeypatch.setenv("MY_VARIABLE", OWN)
     up = lab.up(plan)
     assert up.returncode == 0 and "warmed up with" in up.stderr, up.stderr
+    note = lab.note()
+    assert note.server is not None
+    for one in (note.server, note.keeper):
+        assert b"MY_VARIABLE" not in Path(f"/proc/{one.pid}/environ").read_bytes()
     assert other.asked == []
     lab.run("down")
 
