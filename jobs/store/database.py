@@ -91,12 +91,6 @@ class Database:
         transactions."""
         return cls._opened(state, create=False)
 
-    @staticmethod
-    def require_in_sight(state: StateDir) -> None:
-        """Raise `StoreUnusable` if there is no database because its disk was unmounted under a
-        runner."""
-        opening.refuse_hidden(state)
-
     @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
         """Like `open_to_read`, but None where no job was ever submitted: a read creates no

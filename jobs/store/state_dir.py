@@ -33,6 +33,28 @@ class StateDir:
             raise diagnosis.of_system(error, self.root) from error
         return True
 
+    def is_stored(self) -> bool:
+        """Like `has_database`, but raises `StoreUnusable` also where the folder is out of sight
+        because its disk was unmounted."""
+        if self.has_database():
+            return True
+        self.require_in_sight()
+        return False
+
+    def require_in_sight(self, wait_seconds: float = 0.0) -> None:
+        """Raise `StoreUnusable` if a runner uses a folder of this path that is on a disk which was
+        unmounted: a database made now would be hidden by that disk later, and its jobs with it.
+        Costs a look at all processes, so it is for the case that there is no database."""
+        from jobs.processes import hidden_folder
+
+        pid = hidden_folder.wait_for_user(self.root, "jobs.runner", wait_seconds)
+        if pid is not None:
+            raise StoreUnusable(
+                f"a runner (process {pid}) uses a state directory {self.root} that is out of "
+                "sight: was its disk unmounted? Mount it again; or end that process "
+                f"(kill {pid}) for a new queue in its place"
+            )
+
     def schema_backup(self, version: int) -> Path:
         """The copy that is kept when a database of an older schema is migrated."""
         return self.root / f"{self.database.name}.schema-{version}.bak"

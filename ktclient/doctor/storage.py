@@ -115,12 +115,11 @@ def _megabytes(size: int) -> str:
 
 
 def database(settings: Settings, _: Machine) -> Iterator[Finding]:
-    from jobs.store.store import Store
     from jobs.upkeep.garbage import Upkeep
 
     path = settings.state.database
     if not settings.state.has_database():
-        Store.require_in_sight(settings.state)
+        settings.state.require_in_sight()
         yield ok("database", f"{path} is created by the first job")
         return
     try:

@@ -47,15 +47,6 @@ def ensure_runner(state: StateDir) -> None:
         )
 
 
-def is_stored(state: StateDir) -> bool:
-    """Whether a job was ever stored here. Raises `StoreUnusable`, also where the folder is out of
-    sight because its disk was unmounted."""
-    if state.has_database():
-        return True
-    Store.require_in_sight(state)
-    return False
-
-
 @contextlib.contextmanager
 def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
     """An open store in which each RUNNING job really runs, with a runner if jobs wait.
@@ -64,7 +55,7 @@ def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
     reading creates nothing, even if the state directory is removed meanwhile. Raises
     `StoreUnusable`.
     """
-    if not is_stored(state):
+    if not state.is_stored():
         what = f"job {wanted!r}" if wanted else "job"
         raise NoSuchJob(
             f"there is no {what}: the job database {state.database} is created by your first submit"

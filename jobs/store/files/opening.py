@@ -36,7 +36,7 @@ def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
     if create:
         if not state.has_database():
             _refuse_network(state)
-            refuse_hidden(state, HIDDEN_SECONDS)
+            state.require_in_sight(HIDDEN_SECONDS)
         state.create()
     elif not state.has_database():
         raise diagnosis.missing(state.database)
@@ -102,21 +102,6 @@ def _refuse_second_name(path: Path) -> None:
         recorded = place.read(json.loads(found[0])) if found else None
         if recorded is not None and place.is_second_name(recorded, path):
             raise diagnosis.linked(path, recorded.path)
-
-
-def refuse_hidden(state: StateDir, wait_seconds: float = 0.0) -> None:
-    """Raise `StoreUnusable` if a runner uses a folder of this path that is on a disk which was
-    unmounted: a database made now would be hidden by that disk later, and its jobs with it. Costs
-    a look at all processes, so it is for the case that there is no database."""
-    from jobs.processes import hidden_folder
-
-    pid = hidden_folder.wait_for_user(state.root, "jobs.runner", wait_seconds)
-    if pid is not None:
-        raise StoreUnusable(
-            f"a runner (process {pid}) uses a state directory {state.root} that is out of sight: "
-            f"was its disk unmounted? Mount it again; or end that process (kill {pid}) for a new "
-            "queue in its place"
-        )
 
 
 def _refuse_emptied(state: StateDir) -> None:

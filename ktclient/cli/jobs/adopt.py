@@ -27,7 +27,7 @@ def adopt(although_original: bool) -> None:
     from jobs.upkeep import adoption
 
     state = command_settings.state()
-    if not access.is_stored(state):
+    if not state.is_stored():
         raise BadInput(f"nothing to adopt: there is no {state.database}")
     adopted = adoption.adopt(state, although_original=although_original)
     if adopted is None:

@@ -9,7 +9,6 @@ import click
 from ktclient.cli import command_settings
 from ktclient.cli.render import output
 from ktclient.errors import BadInput
-from ktclient.records import access
 
 
 @click.command()
@@ -21,7 +20,7 @@ def backup(file: str) -> None:
     if file == "-":
         raise BadInput("cannot write a database to standard output; name a file, or ./-")
     state = command_settings.state()
-    if not access.is_stored(state):
+    if not state.is_stored():
         raise BadInput(f"nothing to copy: {state.database} is created with the first job")
     with garbage.Upkeep.open_to_read(state) as store:
         store.backup(Path(file).absolute())

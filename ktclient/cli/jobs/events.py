@@ -36,7 +36,7 @@ def events(job_id: str | None, follow: bool) -> None:
             job_id = job.id
     if follow:
         _follow(state, job_id)
-    elif access.is_stored(state):  # looking creates nothing
+    elif state.is_stored():  # looking creates nothing
         with access.open_recovered(state) as store:
             _Printed(state, job_id).rest(store)
 

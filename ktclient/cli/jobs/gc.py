@@ -15,7 +15,6 @@ from ktclient.cli.jobs import removal
 from ktclient.cli.jobs.removal import SIZES
 from ktclient.cli.render import output, units
 from ktclient.errors import BadInput
-from ktclient.records import access
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST_DAYS = 36_500
@@ -39,7 +38,7 @@ def gc(older_than: str | None, keep_size: str | None, dry_run: bool, as_json: bo
     state = command_settings.state()
     if age is None and size is None:
         raise BadInput(_what_gc_needs(state))
-    if not access.is_stored(state):
+    if not state.is_stored():
         output.note("0 jobs deleted: there is no database yet")
         if as_json:
             removal.print_removed([], dry_run=dry_run)
@@ -59,7 +58,7 @@ def _what_gc_needs(state: StateDir) -> str:
     from jobs.upkeep import garbage
 
     needs = "choose the jobs to delete: --older-than 30d (by age) or --keep-size 2GB (the oldest)"
-    if not access.is_stored(state):
+    if not state.is_stored():
         return f"{needs}. There is no database yet"
     with garbage.Upkeep.open(state) as store:
         held = store.holdings()

@@ -102,7 +102,7 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
 
     words = None if search is None else records_search.Words(search)
     state = command_settings.state()
-    if not access.is_stored(state):  # looking creates nothing
+    if not state.is_stored():  # looking creates nothing
         return records_search.Listing([], [], 0)
     with access.open_recovered(state) as store:
         return records_search.listing(store, wanted, words, most)

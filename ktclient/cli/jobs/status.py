@@ -60,10 +60,8 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
 
 def _show(state: StateDir, as_json: bool) -> None:
     now: Overview | None = None
-    from ktclient.records import access
-
-    if access.is_stored(state):  # looking creates nothing
-        from ktclient.records import overview
+    if state.is_stored():  # looking creates nothing
+        from ktclient.records import access, overview
 
         with access.open_recovered(state) as store:
             now = overview.read(store, _ROWS)
