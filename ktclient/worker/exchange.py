@@ -128,7 +128,8 @@ def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
     """Follow the stream to its end, and learn from it about the server."""
     exchange.watcher.start()
     answer: list[str] = []
-    whole = filters.collect_answer(filters.drop_refusal_token(events), answer)
+    shown = filters.hide_key(filters.drop_refusal_token(events), exchange.api_key)
+    whole = filters.collect_answer(shown, answer)
     _stream_to_reporter(exchange.attempt, exchange.reporter, whole)
     try:
         _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)

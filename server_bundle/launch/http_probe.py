@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from server_bundle import addresses
+
 QUESTION_SECONDS = 30.0
 """Timeout. /model_info and /v1/models are answered immediately, except while sglang tokenizes a
 long prompt, which blocks all its HTTP."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def get(
     if key:
         request.add_unredirected_header("Authorization", f"Bearer {key}")
     handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-    if urlsplit(url).hostname in _LOOPBACK:
+    if addresses.is_here(urlsplit(url).hostname or ""):
         handlers.append(urllib.request.ProxyHandler({}))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=seconds) as answer:
