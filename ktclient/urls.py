@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from jobs import known_secrets
 from ktclient.errors import BadInput
-
-_LOCALHOST, _LOOPBACK = "localhost", "127.0.0.1"
+from server_bundle import addresses
 
 
 def root_of(url: str) -> str:
@@ -28,9 +27,29 @@ def root_of(url: str) -> str:
     if not _is_address(text):
         raise BadInput(f"{url!r} is not a server URL; for example: http://127.0.0.1:40001")
     parts = urlsplit(text)
-    # One spelling per server, so that it is one pool; a zone id ("%25Eth0") is case-sensitive.
-    place = parts.netloc if "%" in parts.netloc else parts.netloc.lower()
-    return f"{parts.scheme}://{place}{parts.path}".removesuffix("/v1").rstrip("/")
+    # One spelling per server, so that it is one pool and has one key.
+    return f"{parts.scheme}://{_place(parts)}{parts.path}".removesuffix("/v1").rstrip("/")
+
+
+def _place(parts: SplitResult) -> str:
+    """Host and port in one spelling. A zone id ("%25Eth0") is case-sensitive."""
+    host = parts.netloc.rpartition("@")[2]
+    if host.startswith("["):
+        host = f"[{addresses.canonical(host[1:].partition(']')[0])}]"
+        host = host if ":" in host else host[1:-1]
+    else:
+        host = addresses.canonical(host.partition(":")[0])
+    return host if parts.port is None else f"{host}:{parts.port}"
+
+
+def without_secrets(url: str) -> str:
+    """Any text that stands where a URL is expected, to be shown: without user, password and
+    query."""
+    before, at, rest = url.rpartition("@")
+    scheme = before.partition("://")[0] + "://" if "://" in before else ""
+    shown = f"{scheme}{known_secrets.HIDDEN}@{rest}" if at else rest
+    end = min((shown.find(one) for one in "?#" if one in shown), default=len(shown))
+    return shown[: end + 1] + (known_secrets.HIDDEN if end + 1 < len(shown) else "")
 
 
 def is_same(one: str, other: str) -> bool:
@@ -45,10 +64,10 @@ def by_number(url: str) -> str | None:
     """The same root URL with 127.0.0.1 for localhost: one server is one pool, and a job finds it by
     either name. None for any other host, and for https, whose certificate has the name."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname != _LOCALHOST:
+    if parts.scheme != "http" or parts.hostname != addresses.LOCALHOST:
         return None
     port = "" if parts.port is None else f":{parts.port}"
-    return f"http://{_LOOPBACK}{port}{parts.path}"
+    return f"http://{addresses.LOOPBACK}{port}{parts.path}"
 
 
 def is_local(url: str) -> bool:
@@ -57,20 +76,13 @@ def is_local(url: str) -> bool:
         host = urlsplit(url if "://" in url else f"http://{url}").hostname or ""
     except ValueError:  # not a URL
         return False
-    try:
-        address = ipaddress.ip_address(host)
-        return (
-            address.is_loopback or address.is_unspecified
-        )  # servers print 0.0.0.0 as their address
-    except ValueError:
-        return host.lower() == _LOCALHOST
+    return addresses.is_here(host)
 
 
 def _comparable(url: str) -> tuple[str, str | None, int | None, str]:
     parts = urlsplit(root_of(url))
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    host = _LOOPBACK if parts.hostname == _LOCALHOST else parts.hostname
-    return parts.scheme, host, port, parts.path
+    return parts.scheme, addresses.comparable(parts.hostname or ""), port, parts.path
 
 
 def _is_address(url: str) -> bool:
@@ -80,6 +92,8 @@ def _is_address(url: str) -> bool:
         parts = urlsplit(url)
         port_is_valid = parts.port is None or parts.port > 0
         host_is_valid = _is_host(parts.hostname or "")
+        if parts.netloc.partition("]")[2].partition(":")[0]:  # text behind [::1]
+            return False
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and host_is_valid and port_is_valid
@@ -87,7 +101,6 @@ def _is_address(url: str) -> bool:
 
 def _is_host(name: str) -> bool:
     """Whether the name can be looked up; for "a..b" and the like the system raises an error of
-    another kind. Raises `UnicodeError`, which is a `ValueError`."""
-    if not name.isascii():
-        name = name.encode("idna").decode()
+    another kind. Raises `ValueError`."""
+    name = addresses.canonical(name)
     return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))

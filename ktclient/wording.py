@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TypeVar
 
+from jobs import known_secrets
 from ktclient.errors import BadInput
 
 _QUOTE_CHARACTERS = 600
@@ -13,10 +14,11 @@ _STEERING = ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
 def quote(text: str) -> str:
-    """Foreign text on one line, shortened, without characters that control a terminal."""
-    words = " ".join(text[: _QUOTE_CHARACTERS * 4].split())
+    """Foreign text on one line, shortened, without characters that control a terminal and without
+    secrets. They are looked for before the text is cut: half a key is a part of it."""
+    words = " ".join(text[: _QUOTE_CHARACTERS * 8].split())
     shown = (c for c in words if c == " " or unicodedata.category(c) not in _STEERING)
-    return "".join(shown)[:_QUOTE_CHARACTERS]
+    return known_secrets.hide_foreign("".join(shown))[:_QUOTE_CHARACTERS]
 
 
 def spoken(seconds: float) -> str:

@@ -32,6 +32,7 @@ from conformance import sglang_kt  # noqa: E402
 from support import fuse_disk, memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
 from support.patience import HANG_SECONDS  # noqa: E402
 
+from jobs import known_secrets  # noqa: E402
 from jobs.processes import identity  # noqa: E402
 from jobs.store.state_dir import StateDir  # noqa: E402
 from server_bundle.embedded import weights  # noqa: E402
@@ -213,6 +214,14 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KTJOB_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("KTJOB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's process learned hides nothing in another test."""
+    monkeypatch.setattr(known_secrets, "_known", {})
+    monkeypatch.setattr(known_secrets, "_compiled", {})
+    monkeypatch.setattr(known_secrets, "_variables", {"KTJOB_API_KEY"})
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jobs import clock, program
+from jobs import child_environment, clock, program
 from jobs.errors import DetachFailed
 from jobs.processes import ownership, signals
 from jobs.system import no_room
@@ -70,7 +70,7 @@ def spawn(
     begin = size_of(log)
     ready, said = os.pipe()
     arguments = ["--log", str(log), "--", *argv]
-    env = {**os.environ, **(extra_env or {}), READY_FD_VARIABLE: str(said)}
+    env = {**child_environment.inherited(), **(extra_env or {}), READY_FD_VARIABLE: str(said)}
     with os.fdopen(ready, "rb", buffering=0) as pipe:
         try:
             os.close(_opened(log))  # the program could not say that there is no room for its log

@@ -6,10 +6,12 @@ import contextlib
 import functools
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 
+from jobs import known_secrets
 from jobs.errors import CannotTellYet, KtjobError
 from jobs.processes import detach
 from jobs.store import outbox
@@ -100,7 +102,7 @@ def _trouble_of(state: StateDir, telling: Notification, tell: Notify) -> str | N
     except (KtjobError, OSError) as error:
         return str(error)[:LONGEST_TROUBLE]
     except Exception as error:
-        traceback.print_exc()
+        print(known_secrets.hide(traceback.format_exc()), file=sys.stderr, flush=True)
         return f"unexpected {type(error).__name__}; see the job's log"
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

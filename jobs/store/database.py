@@ -19,7 +19,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jobs import clock
+from jobs import clock, known_secrets
 from jobs.errors import IllegalTransition, StoreCopied, StoreRemoved, StoreUnusable
 from jobs.store import diagnosis, sql
 from jobs.store.files import opening, place
@@ -39,6 +39,8 @@ DECLINED_SECONDS = 5.0
 _STORE = ""
 """The pool name of notes about the store itself."""
 _PLACE = "place"
+_REPORTED = frozenset({"message", "data", "figures", "value", "phase", "trouble"})
+"""Columns that may repeat what a server said. Documents, requests and answers are unchanged."""
 
 _kept_open: list[sqlite3.Connection] = []
 """Connections that must not be closed: closing would remove a -wal file that others use."""
@@ -327,8 +329,15 @@ class Database:
             )
 
     def _run(self, query: str, **values: object) -> int:
-        """Execute a statement of the open transaction. Returns how many rows it changed."""
-        return self._connection.execute(_queries()[query], values).rowcount
+        """Execute a statement of the open transaction. Returns how many rows it changed. What is
+        reported about a job contains no key that this process knows."""
+        safe = {
+            name: known_secrets.hide(value)
+            if name in _REPORTED and isinstance(value, str)
+            else value
+            for name, value in values.items()
+        }
+        return self._connection.execute(_queries()[query], safe).rowcount
 
     def _all(self, query: str, **values: object) -> list[sqlite3.Row]:
         with self._suspecting(), explained(self._path):

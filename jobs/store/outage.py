@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from jobs import clock
+from jobs import clock, known_secrets
 from jobs.errors import StoreDamaged, StoreRemoved, StoreTooNew, StoreUnusable
 
 SECONDS = 3600.0
@@ -47,6 +47,7 @@ def retry_until_usable(action: Callable[[], Result]) -> Result:
 
 
 def report(line: str) -> None:
-    """Write a line to the log. Ignores write errors: the log may be on the same full disk."""
+    """Write a line to the log, without known keys. Ignores write errors: the log may be on the same
+    full disk."""
     with contextlib.suppress(OSError):
-        print(clock.now(), line, file=sys.stderr, flush=True)
+        print(clock.now(), known_secrets.hide(line), file=sys.stderr, flush=True)

@@ -10,7 +10,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from jobs import child_environment
 
 NAME = "ktjob.service"
 MARKER = "# Written by `ktjob install-unit`. To change it, remove this line: then it is yours."
@@ -45,22 +46,22 @@ def split_environment(environ: Mapping[str, str]) -> tuple[dict[str, str], list[
     """Which of ktjob's variables the unit takes over, and the names of those that it must not take
     because they hold a secret: any user may read a unit's environment from systemd."""
     kept, withheld = {}, []
+    secret = set(environ) - set(child_environment.inherited(environ))
     for name, value in sorted(environ.items()):
         is_ours = name.startswith("KTJOB_") and name not in _INTERNAL
         if not value or not (is_ours or name in _PASSED_ON):
             continue
-        if _SECRET.search(name) or _has_password(value):
+        if name in secret or _SECRET.search(name) or _has_password(name, value):
             withheld.append(name)
         else:
             kept[name] = value
     return kept, withheld
 
 
-def _has_password(value: str) -> bool:
-    try:
-        return "@" in urlsplit(value if "://" in value else f"//{value}").netloc
-    except ValueError:
-        return "@" in value
+def _has_password(name: str, value: str) -> bool:
+    """Whether a URL has a user, or what may be a key: no URL that ktjob uses has a query."""
+    is_url = "://" in value or name.lower().endswith(("_proxy", "_server"))
+    return is_url and any(mark in value for mark in "@?#")
 
 
 def render(unit: BootUnit) -> str:

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jobs import child_environment
 from jobs.system.cgroup import ROOT
 
 ANSWER_SECONDS = 10.0
@@ -72,7 +73,7 @@ def systemctl(words: Sequence[str], environ: Mapping[str, str], uid: int) -> str
     try:
         done = subprocess.run(
             [program, "--user", "--no-ask-password", *words],
-            env={**environ, **where},
+            env={**child_environment.inherited(environ), **where},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=ANSWER_SECONDS,

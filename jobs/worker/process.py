@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from jobs import known_secrets
 from jobs.errors import (
     IllegalTransition,
     KtjobError,
@@ -159,7 +161,7 @@ def _settled(attempt: RunningAttempt, ending: _Ending) -> _Ending:
 def _bug(attempt: RunningAttempt, error: Exception) -> _Ending:
     """The ending for an unexpected error. Call it in the `except` block."""
     with contextlib.suppress(OSError):  # the log may be on a full disk
-        traceback.print_exc()
+        print(known_secrets.hide(traceback.format_exc()), file=sys.stderr, flush=True)
     log = attempt.state.job_log(attempt.job_id)
     # As ASCII: the value that could not be written must not come back in the message.
     words = f"unexpected {type(error).__name__}: {error}".encode("ascii", "backslashreplace")

@@ -10,14 +10,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from jobs import program
+from jobs import child_environment, program
 from jobs.errors import StoreDamaged, StoreUnusable
 from jobs.model import Job
 from jobs.runner import start
 from jobs.store import diagnosis
 from jobs.store.state_dir import StateDir
 from ktclient import times
-from ktclient.config import settings as config
 from ktclient.errors import NotFinished
 from ktclient.records import snapshot
 from ktclient.records.access import open_readonly
@@ -99,7 +98,7 @@ class EndWatcher:
         if time.monotonic() < self._woken_at + _WAKE_SECONDS:
             return
         self._woken_at = time.monotonic()
-        environ = {**config.environment(), "KTJOB_HOME": str(self._state.root)}
+        environ = {**child_environment.inherited(), "KTJOB_HOME": str(self._state.root)}
         process = await asyncio.create_subprocess_exec(
             *(*program.command("ktclient"), "show", self._id, "--json"),
             stdin=asyncio.subprocess.DEVNULL,

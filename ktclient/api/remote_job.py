@@ -18,6 +18,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import NoReturn
 
+from jobs import child_environment
 from jobs.errors import KtjobError, NoSuchJob
 from jobs.model import Outcome
 from ktclient import times
@@ -115,7 +116,11 @@ class RemoteJob(Job):
         command = _command(self.host, "follow", "--", self.id)
         text = _Text()
         with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            env=child_environment.inherited(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as process:
             assert process.stdout is not None
             try:
@@ -151,7 +156,11 @@ class RemoteJob(Job):
         command = _command(self.host, "follow", "--", self.id)
         nothing, pipe, text = subprocess.DEVNULL, subprocess.PIPE, _Text()
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=nothing, stdout=pipe, stderr=nothing
+            *command,
+            env=child_environment.inherited(),
+            stdin=nothing,
+            stdout=pipe,
+            stderr=nothing,
         )
         assert process.stdout is not None
         try:
@@ -249,6 +258,7 @@ def _command(host: str, *words: str) -> list[str]:
 def _ran(host: str, *words: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         _command(host, *words),
+        env=child_environment.inherited(),
         input="" if text is None else text,
         capture_output=True,
         text=True,
@@ -268,7 +278,11 @@ def _run(host: str, *words: str) -> str:
 async def _heard(host: str, *words: str) -> str:
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *_command(host, *words), stdin=nothing, stdout=pipe, stderr=pipe
+        *_command(host, *words),
+        env=child_environment.inherited(),
+        stdin=nothing,
+        stdout=pipe,
+        stderr=pipe,
     )
     try:
         out, said = await process.communicate()

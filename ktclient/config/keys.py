@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from jobs import known_secrets
 from jobs.quick_dataclass import record
 from ktclient.errors import BadSetting
 
@@ -67,8 +68,10 @@ class KeySource:
 
 
 def usable(key: str, where: str) -> str:
-    """The key without blanks around it. Raises `BadSetting` for one that cannot be sent."""
+    """The key without blanks around it, which no text shows from now on. Raises `BadSetting` for
+    one that cannot be sent."""
     key = key.strip()
+    known_secrets.know(key)
     if not (key.isascii() and key.isprintable()):
         raise BadSetting(
             f"{where}: the key contains characters that are not allowed in an HTTP header"

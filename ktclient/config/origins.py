@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from jobs import known_secrets
+from ktclient import urls
 from ktclient.config import keys
 from ktclient.config.servers import Server
 from ktclient.config.settings import Settings
@@ -69,11 +71,19 @@ def _folders(settings: Settings) -> Iterator[Origin]:
 
 def _first(settings: Settings, name: str, variable: str, value: object) -> Origin:
     said = settings.environ.get(variable)
-    return Origin(name, said, variable) if said else _file(name, value)
+    return _origin(name, said, variable) if said else _file(name, value)
 
 
 def _file(name: str, value: object) -> Origin:
-    return Origin(name, value, "default" if value is None else "config.toml")
+    return _origin(name, value, "default" if value is None else "config.toml")
+
+
+def _origin(name: str, value: object, origin: str) -> Origin:
+    """A URL that contains a key or a password is not usable, but may be written all the same."""
+    if not isinstance(value, str):
+        return Origin(name, value, origin)
+    shown = urls.without_secrets(value) if name.endswith(".url") else value
+    return Origin(name, known_secrets.hide_shapes(shown), origin)
 
 
 def _key(server: Server) -> str | None:

@@ -5,11 +5,14 @@ The only reader of the environment in this package. `docs/reference.md` has the 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
+from jobs import known_secrets
 from jobs.quick_dataclass import record
 from jobs.store.state_dir import StateDir
 from ktclient import urls
@@ -52,11 +55,6 @@ class Settings:
         """How many simultaneous requests the default server may be given."""
         return (self.meant(None) or self.default).parallel
 
-    @property
-    def api_key(self) -> str | None:
-        """The API key of `[server]`, and of servers started by ktserver. Raises `BadSetting`."""
-        return server_key.choose(self.default, self.environ, self.lent, is_named=False)
-
     def meant(self, named: str | None) -> Server | None:
         """The selected server: one of the file's by its name, or any by its URL, else the
         configured one. None if none is named or configured."""
@@ -77,13 +75,29 @@ class Settings:
         return self.environ.get("KTJOB_MODEL") or server.model
 
     def key_for(self, url: str) -> str | None:
-        """The API key that may be sent to a URL: `server_key.choose` for the server there. Raises
-        `BadSetting`."""
+        """The API key that may be sent to a URL, or to `EMBEDDED`: the one decision, which every
+        request asks for the URL that it really goes to. Raises `BadSetting`."""
         if url == EMBEDDED:
             return None
         server = self.of_url(url)
         is_named = server.name in self.servers
         return server_key.choose(server, self.environ, self.lent, is_named=is_named)
+
+    def key_of_started(self, url: str) -> str | None:
+        """The API key of a server that ktserver started on this machine: `key_for`, and where it
+        listens by the machine's own address, the key of a `[server]` without URL. Raises
+        `BadSetting`."""
+        key = self.key_for(url)
+        if key is None and self.default.url is None:
+            return server_key.choose(self.default, self.environ, self.lent, is_named=False)
+        return key
+
+    def learn_keys(self) -> None:
+        """Read the keys that are in files, so that a log that is shown does not show them."""
+        for server in (self.default, *self.servers.values()):
+            if server.key is not None and server.key.kind == keys.FILE:
+                with contextlib.suppress(BadSetting):
+                    server.key.read(self.environ)
 
     def has_key_for(self, url: str) -> bool:
         """Whether a key is configured for a URL, wherever it is. Reads none."""
@@ -136,10 +150,35 @@ def load(
         tables=tables,
         lent=lent,
     )
+    _learn_variables(settings)
     is_whole = needed == config_file_module.TABLES
     if is_whole and (default.key is None or default.key.kind == keys.FILE):
-        _ = settings.api_key  # report a bad key before any other work
+        # Report a bad key before any other work.
+        server_key.choose(default, environ, lent, is_named=False)
     return settings
+
+
+def learn_variables() -> None:
+    """The same for programs that are started although the file may be invalid: an editor to fix
+    it, or the command of --on-done."""
+    try:
+        text = path().read_text(encoding="utf-8", errors="replace")
+    except (OSError, BadSetting):
+        return
+    for name in re.findall(r"""\bapi_key_env["']?[ \t]*=[ \t]*["']([^"'\n]+)""", text):
+        known_secrets.know_variable(name)
+        known_secrets.know(os.environ.get(name, ""))
+
+
+def _learn_variables(settings: Settings) -> None:
+    """No child gets a variable that holds a key, and no text shows what it holds."""
+    sources = [one.key for one in (settings.default, *settings.servers.values()) if one.key]
+    named = [one.place for one in sources if one.kind == keys.ENVIRONMENT]
+    for name in (server_key.VARIABLE, *named):
+        known_secrets.know_variable(name)
+        known_secrets.know(settings.environ.get(name, ""))
+    if settings.lent:
+        known_secrets.know(settings.lent)
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> StateDir:
@@ -159,8 +198,15 @@ def path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def environment() -> Mapping[str, str]:
-    """The whole environment, for code that passes it to other programs."""
+    """The whole environment, to look things up. Children get `jobs.child_environment`."""
     return os.environ
+
+
+def of_worker(lent: str | None, needed: Sequence[str] = config_file_module.TABLES) -> Settings:
+    """For a worker, whose environment is that of whichever command started the runner:
+    KTJOB_API_KEY there may be for another server. Its own is lent. Raises `BadSetting`."""
+    environ = {name: text for name, text in os.environ.items() if name != server_key.VARIABLE}
+    return load(environ, lent=lent, needed=needed)
 
 
 def default_host(environ: Mapping[str, str] = os.environ) -> str | None:

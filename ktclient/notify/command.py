@@ -7,12 +7,11 @@ import os
 import subprocess
 from pathlib import Path
 
+from jobs import child_environment
 from jobs.errors import NotTold
 from ktclient.config import settings as config
 from ktclient.records.snapshot import Snapshot
 
-_OURS = ("KTJOB_API_KEY", "KTJOB_READY_FD")
-"""Variables of the runner's environment that no command may see."""
 _LONGEST = 8000
 """Characters of a value; the kernel limits the number of bytes."""
 
@@ -47,8 +46,8 @@ def _environment(job: Snapshot, file: Path) -> dict[str, str]:
     }
     # An environment must not contain NUL or surrogates.
     safe = {name: _carried(value) for name, value in fields.items()}
-    kept = {name: value for name, value in config.environment().items() if name not in _OURS}
-    return {**kept, **safe}
+    config.learn_variables()
+    return {**child_environment.inherited(), **safe}
 
 
 def _carried(value: str) -> str:

@@ -88,7 +88,7 @@ def best(
 
     if facts is None:
         return rough(message, "no server is known")
-    key = settings.key_for(facts.url)
+    key = settings.key_for(facts.whose_key)
     folder = queries.model_folder(facts, key) if urls.is_local(facts.url) else None
     here = _by_folder(message, Path(folder), settings.cache) if folder else None
     if here is not None:
@@ -131,7 +131,8 @@ def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
     """The server's vocabulary, if it is available here and counts quickly; else None."""
     from ktclient.servers import queries
 
-    folder = queries.model_folder(facts, settings.api_key) if urls.is_local(facts.url) else None
+    key = settings.key_for(facts.whose_key)
+    folder = queries.model_folder(facts, key) if urls.is_local(facts.url) else None
     if folder:
         path = tokens_vocabulary.file_in(Path(folder))
         try:

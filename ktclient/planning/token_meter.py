@@ -66,9 +66,9 @@ def _sampled(text: str, facts: ServerFacts, settings: Settings) -> float | None:
     unknown."""
     middle = (len(text) - _SAMPLE) // 2
     samples = [text[:_SAMPLE], text[max(0, middle) :][:_SAMPLE], text[-_SAMPLE:]]
-    factors = []
+    factors, key = [], settings.key_for(facts.whose_key)
     for sample in samples:
-        counted = queries.count(facts, settings.api_key, sample)
+        counted = queries.count(facts, key, sample)
         if counted is None:
             return None
         factors.append(counted / max(1.0, _likely(sample)))

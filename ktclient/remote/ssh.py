@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
 
+from jobs import child_environment
 from ktclient.config import file as config_file
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, BadSetting
@@ -81,6 +82,7 @@ def _parse(ssh: tuple[str, ...], address: str) -> dict[str, str]:
     try:
         asked = subprocess.run(
             [*ssh, "-G", address],
+            env=child_environment.inherited(),
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=_SECONDS,
@@ -100,7 +102,11 @@ class Link:
     def __init__(self, host: Host) -> None:
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self._process = subprocess.Popen(
-            host.argv(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._words
+            host.argv(),
+            env=child_environment.inherited(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self.to: IO[bytes] = self._process.stdin

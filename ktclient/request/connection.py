@@ -84,6 +84,29 @@ def long_client(url: str, watch: Watch, max_tokens: int) -> httpx2.Client:
     return client
 
 
+_OWN_HEADERS = frozenset(
+    {
+        *("host", "accept", "accept-encoding", "connection", "user-agent"),
+        *("content-type", "content-length", "transfer-encoding"),
+    }
+)
+
+
+def send_only_own_headers(client: httpx2.Client, api_key: str | None) -> None:
+    """Let this client send the given key, or none, and no header beyond HTTP's own. openai's
+    library adds what OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID hold, which may be
+    another server's key, and a placeholder where there is no key."""
+
+    def strip(request: httpx2.Request) -> None:
+        for name in set(request.headers) - _OWN_HEADERS:
+            del request.headers[name]
+        if api_key is not None:
+            request.headers["Authorization"] = f"Bearer {api_key}"
+
+    hooks = client.event_hooks
+    client.event_hooks = {**hooks, "request": [*hooks["request"], strip]}
+
+
 def usable_key(api_key: str) -> str:
     """The key, if a header can carry it. Raises `BadSetting`, which does not contain the key."""
     if not (api_key.isascii() and api_key.isprintable() and api_key == api_key.strip()):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
+from jobs import known_secrets
 from ktclient.errors import AbortedByServer
 from ktclient.request.events import Completed, Quiet, Text
 from ktclient.request.stream import StreamEvent
@@ -33,6 +37,52 @@ def drop_refusal_token(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
         if held is not None and not was_refused:
             yield held
         raise
+
+
+def hide_key(events: Iterator[StreamEvent], api_key: str | None) -> Iterator[StreamEvent]:
+    """The same events without the server's own key in their text, also where pieces cut it. What
+    only looks like a key is the model's answer and stays. Nothing is held for longer than to the
+    next piece, the end, or an error."""
+    if not known_secrets.Stream(api_key).is_needed:
+        yield from events
+        return
+    texts: dict[str, known_secrets.Stream] = defaultdict(lambda: known_secrets.Stream(api_key))
+    try:
+        for event in events:
+            if isinstance(event, Completed):
+                yield from _rests(texts)
+            if not isinstance(event, Text):
+                yield event
+            elif event.channel == "tool_calls":
+                yield replace(event, text=_calls(event.text, texts))
+            elif text := texts[event.channel].take(event.text):
+                yield replace(event, text=text)
+    except Exception:
+        yield from _rests(texts)
+        raise
+
+
+def _calls(line: str, texts: dict[str, known_secrets.Stream]) -> str:
+    """One list of pieces of calls. The arguments of each call are a text of their own."""
+    pieces = json.loads(known_secrets.hide(line))
+    for piece in pieces:
+        function = piece.get("function") if isinstance(piece, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+            hidden = texts[f"call {piece.get('index')}"]
+            function["arguments"] = hidden.take(function["arguments"])
+    return json.dumps(pieces) + "\n"
+
+
+def _rests(texts: dict[str, known_secrets.Stream]) -> Iterator[Text]:
+    for name, hidden in texts.items():
+        rest = hidden.rest()
+        if rest and name.startswith("call "):
+            index = name.removeprefix("call ")
+            piece = {"function": {"arguments": rest}}
+            call = {"index": int(index), **piece} if index.isdigit() else piece
+            yield Text(json.dumps([call]) + "\n", "tool_calls")
+        elif rest:
+            yield Text(rest, name)
 
 
 def collect_answer(events: Iterator[StreamEvent], answer: list[str]) -> Iterator[StreamEvent]:

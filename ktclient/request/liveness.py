@@ -141,13 +141,15 @@ class LivenessProbe:
         self._every = ASK_SECONDS
         self._liveness = Liveness(time.monotonic(), WORRY_SECONDS, GIVE_UP_SECONDS)
         self._is_started = False
+        self._is_asking = False
         self._poller = Poller([Question(self._question, self._every)])
 
     def start(self) -> None:
-        """Start to send queries."""
+        """Start to send queries. Where no thread can be started now (a limit of processes), the
+        request goes on without them, and each `look` tries again: it was sent already."""
         self.heard()
         self._is_started = True
-        self._poller.start()
+        self._is_asking = self._can_ask()
 
     def stop(self) -> None:
         self._poller.stop()
@@ -158,7 +160,19 @@ class LivenessProbe:
 
     def look(self) -> NotAnswering | AnswersAgain | None:
         """The event to report now; None before the start, however long the upload takes."""
-        return self._liveness.look(time.monotonic()) if self._is_started else None
+        if not self._is_started:
+            return None
+        if not self._is_asking:
+            self.heard()  # nobody asked, so silence means nothing
+            self._is_asking = self._can_ask()
+        return self._liveness.look(time.monotonic())
+
+    def _can_ask(self) -> bool:
+        try:
+            self._poller.start()
+        except RuntimeError:  # no thread: `Thread.start` may be called again after that
+            return False
+        return True
 
     def _question(self, watch: Watch) -> None:
         # Arriving text is an answer too. Half the interval: otherwise, text just after a query

@@ -210,9 +210,11 @@ class _Exchange:
 
     def _read(self, client: connection.Client) -> Completed:
         request = self._request
+        key = connection.usable_key(request.api_key) if request.api_key else None
+        connection.send_only_own_headers(client, key)
         api = openai.OpenAI(
             base_url=f"{request.url}/v1",
-            api_key=connection.usable_key(request.api_key or "none"),
+            api_key=key or "none",
             http_client=client,
             timeout=client.timeout,
             max_retries=0,  # each silent retry would be a second prefill

@@ -19,7 +19,7 @@ LASTS_SAME_RUN_SECONDS = 86_400.0
 """How long facts last if the server's listening socket is still the same."""
 _PASSING = ("is_busy", "running", "waiting")
 """True only for a moment: never stored."""
-_OURS = ("url", "model", "dialect", *_PASSING)
+_OURS = ("url", "model", "dialect", "is_embedded", *_PASSING)
 """Fields for which a probe is more reliable."""
 
 

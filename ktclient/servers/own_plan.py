@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ktclient.config.settings import Settings
@@ -50,8 +50,6 @@ def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
     found = interpreter.engine_of(python)
     if found is not None and engine in (None, found[0]):
         engine, version = found[0], found[1] if version is None else version
-    if settings.api_key:
-        key_file.check(settings.api_key)
     wish = Overrides(
         model=_model(wanted.model),
         python=python,
@@ -63,18 +61,25 @@ def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
         context=wanted.context,
         mem_fraction=wanted.mem_fraction,
         served_name=wanted.served_model_name,
-        key_config=str(settings.state.root / key_file.NAME) if settings.api_key else None,
+        key_config=str(settings.state.root / key_file.NAME),
         entry=str(_ENTRY),
         extra=wanted.extra,
         as_guide=wanted.as_guide,
     )
-    return build.with_differences(chosen, wish, machine.read())
+    here = machine.read()
+    planned = build.with_differences(chosen, wish, here)
+    key = settings.key_of_started(planned.plan.url)
+    if key is None:
+        return build.with_differences(chosen, replace(wish, key_config=None), here)
+    key_file.check(key)
+    return planned
 
 
 def write_key(planned: Planned, settings: Settings) -> Path | None:
     """Write the key file of a plan, before it is run or exported; None if it has no key."""
-    if settings.api_key and str(settings.state.root / key_file.NAME) in planned.plan.argv:
-        return key_file.write(settings.state.root, settings.api_key)
+    key = settings.key_of_started(planned.plan.url)
+    if key and str(settings.state.root / key_file.NAME) in planned.plan.argv:
+        return key_file.write(settings.state.root, key)
     return None
 
 

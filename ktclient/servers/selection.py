@@ -137,7 +137,8 @@ def _embedded(settings: Settings, model: str | None, why: str) -> Target:
     asked = model or settings.model_of(settings.of_url(EMBEDDED))
     running = embedded.status(settings.state.server)
     if running is not None:
-        facts = ServerFacts(running.url, "llama.cpp", model or running.model, running.window)
+        name = model or running.model
+        facts = ServerFacts(running.url, "llama.cpp", name, running.window, is_embedded=True)
         return Target(EMBEDDED, why, facts, 1, asked)
     if not embedded.is_installed():
         raise EmbeddedNotInstalled(

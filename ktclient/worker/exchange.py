@@ -130,7 +130,7 @@ def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
     """Follow the stream to its end, and learn from it about the server."""
     exchange.watcher.start()
     answer: list[str] = []
-    whole = filters.drop_refusal_token(events)
+    whole = filters.hide_key(filters.drop_refusal_token(events), exchange.api_key)
     if exchange.spec.task.schema:
         whole = filters.collect_answer(whole, answer)
     _stream_to_reporter(exchange.attempt, exchange.reporter, whole)

@@ -39,7 +39,7 @@ def read(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
 
 def _of_server(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
     lent = lent_keys.of(attempt.state, spec.server)
-    settings = config.load(lent=lent, needed=_TABLES)
+    settings = config.of_worker(lent, _TABLES)
     try:
         key = settings.key_for(spec.server)
     except BadSetting as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jobs import clock
 from jobs.errors import WorkCancelled
 from jobs.worker.attempt import RunningAttempt
@@ -59,6 +61,7 @@ def find(attempt: RunningAttempt, spec: JobSpec, settings: JobSettings) -> Serve
         running = embedded.ensure_up(attempt.state.server, settings.cache, _report_start(attempt))
         url, key = running.url, None
     facts = call_in_thread(attempt, lambda: probe.probe(url, key, spec.model))
+    facts = replace(facts, is_embedded=spec.server == config.EMBEDDED)
     facts = fresh_facts(attempt, spec.server, facts, key)
     attempt.record_metrics(server=facts.url, model=facts.model, dialect=facts.dialect)
     if has_waited:  # it is available again

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from jobs import child_environment
 from jobs.processes import identity
 from server_bundle.errors import WeightsUnavailable
 
@@ -159,7 +160,7 @@ def _complaint(lines: list[str]) -> str:
 def _terminated_at_the_end(
     command: list[str], folder: Path, log: BinaryIO
 ) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {**os.environ, "TMPDIR": str(folder)}
+    environment = {**child_environment.inherited(), "TMPDIR": str(folder)}
     pip = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from jobs import known_secrets
 from jobs.processes import detach
 from server_bundle.launch.server_state import Ended
 from server_bundle.logs import explain
@@ -31,6 +32,7 @@ def describe(log: Path, ended: Ended | None) -> str:
             f"For details: ktserver explain {log}"
         )
     words = detach.tail(log).replace("\r", "\n")  # progress bars
+    words = known_secrets.hide_foreign(words)
     return f"its log, {log}, ends with:\n{words}"
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from server_bundle import addresses
+
 QUESTION_SECONDS = 30.0
 """Timeout. /model_info and /v1/models are answered immediately, except while sglang tokenizes a
 long prompt, which blocks all its HTTP."""
@@ -24,7 +26,6 @@ MORE_SECONDS = 60.0
 """How long the whole of an answer may take after the time in which its first byte must arrive."""
 MOST_BYTES = 1 << 20
 """Of an answer: what is asked here has a few thousand. A longer one is none."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def get(
     if key:
         request.add_unredirected_header("Authorization", f"Bearer {key}")
     handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), _Handler()]
-    if urlsplit(url).hostname in _LOOPBACK:
+    if addresses.is_here(urlsplit(url).hostname or ""):
         handlers.append(urllib.request.ProxyHandler({}))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=seconds) as answer:

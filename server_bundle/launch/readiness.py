@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from jobs import known_secrets
 from server_bundle.launch import http_probe
 from server_bundle.launch.server_state import ServerState
 
@@ -49,7 +50,7 @@ def warm_up(url: str, model: str, tokens: int, key: str | None) -> Warm:
             return Warm(read, "the server needs a key: set KTJOB_API_KEY or server.api_key_file")
         body: Any = answer.json()
         if answer.status != 200 or not isinstance(body, dict):
-            told = answer.body[:300].decode(errors="replace")
+            told = known_secrets.hide_foreign(answer.body[:3000].decode(errors="replace"))[:300]
             return Warm(read, f"the server answered HTTP {answer.status}: {told}")
         read = int((body.get("usage") or {}).get("prompt_tokens") or 0)
         if read >= tokens:

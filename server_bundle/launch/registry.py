@@ -6,7 +6,6 @@ A record alone proves nothing: its writer may be dead, and the machine may have 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from jobs.model import Identity
 from jobs.processes import identity
+from server_bundle import addresses
 from server_bundle.launch import process_tree, server_state
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import ServerState
@@ -147,9 +147,4 @@ def _place(url: str) -> tuple[str, int] | None:
     if not host:
         return None
     port = port or (443 if parts.scheme == "https" else 80)
-    try:
-        address = ipaddress.ip_address(host)
-        is_here = address.is_loopback or address.is_unspecified
-    except ValueError:
-        is_here = host == "localhost"
-    return ("localhost" if is_here else host, port)
+    return (addresses.LOCALHOST if addresses.is_here(host) else host, port)

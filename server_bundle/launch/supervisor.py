@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import clock
+from jobs import child_environment, clock
 from jobs.processes import detach, identity
 from server_bundle.launch import child, process_tree, server_state
 from server_bundle.launch.backoff import BackOff
@@ -96,7 +96,9 @@ class Supervisor:
 
     def _begin(self) -> None:
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(_OURS)
+            name: value
+            for name, value in child_environment.inherited().items()
+            if not name.startswith(_OURS)
         }
         # Put the server's virtual environment first in PATH: kernels that are compiled at the first
         # forward look for `ninja` there (torch.utils.cpp_extension: "Ninja is required").

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from jobs import known_secrets
 from server_bundle.logs import catalogue, stages
 from server_bundle.logs.catalogue import Cause
 from server_bundle.logs.stages import StagedLine
@@ -92,6 +93,7 @@ def _around(text: str, position: int) -> str:
     hidden = _SECRET.sub(lambda found: found[1] + "\0" * len(found[2]), text)
     start = 0 if position < _SHOWN else position - 20
     cut = re.sub("\0+", "…", hidden[start : start + _SHOWN]).strip()
+    cut = known_secrets.hide(cut)
     return ("… " if start else "") + cut + (" …" if start + _SHOWN < len(text) else "")
 
 

@@ -71,7 +71,7 @@ def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_p
     assert len(done.stdout.split()) > 5, "no summary"
     _check_what_it_said(done.stderr)
 
-    assert tests == "pip install '.[test]' && pytest\n"  # .ci/run runs exactly this line
+    assert tests == "pip install -e '.[test]' && pytest\n"  # .ci/run runs exactly this line
 
     (example,) = blocks(readme, "python")
     (stranger.clone / "example.py").write_text(example)

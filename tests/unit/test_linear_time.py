@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+from jobs import known_secrets
 from ktclient.cli.render import terminal_text
-from ktclient.documents import document, encodings
+from ktclient.documents import encodings, turn_marks
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
 from ktclient.request import error_bodies
@@ -52,7 +53,8 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "error words": error_bodies.words,
     "page words": lambda text: error_bodies.words("<html>" + text),
     "gauges": lambda text: gauges.of_metrics(text),
-    "neutralised": lambda text: document.neutralize_template_marks(text),
+    "harmless": lambda text: turn_marks.of_model().harmless(text),
+    "hidden keys": lambda text: known_secrets.hide_foreign(text),
     "guess": lambda text: encodings.guess(text.encode("gb18030", "replace")),
     "estimate": estimate.estimate,
     "is_chinese": tasks.is_chinese,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from jobs import child_environment
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, terminal, terminal_text
@@ -51,7 +52,8 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
         )
         shown = {"answer": found.answer, "document": found.document, "log": text}[what]
         if shown.strip():
-            click.echo_via_pager(terminal_text.safe(shown))
+            with child_environment.without_keys():
+                click.echo_via_pager(terminal_text.safe(shown))
         else:
             output.note(f"the {what} of job {job.id} is empty")
     return exit_codes.SUCCEEDED

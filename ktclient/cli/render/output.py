@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from jobs import known_secrets
 from ktclient.cli import standard_streams
 from ktclient.cli.render import terminal_text
 
 
 def note(message: str) -> None:
-    """Print a message for people on stderr; stdout is for data only."""
-    text = terminal_text.safe(message)
+    """Print a message for people on stderr, without secrets; stdout is for data only."""
+    text = terminal_text.safe(known_secrets.hide_shapes(message))
     if sys.stderr.isatty():
         import shutil
 

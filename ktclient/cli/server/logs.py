@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jobs import known_secrets
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import output
 from ktclient.cli.server import selection
@@ -38,6 +39,7 @@ def logs(name: str | None, follow: bool, lines: int) -> int:
     """Print the end of a server's log. NAME can be left out if there is only one server."""
     settings = command_settings.load()
     seen = selection.find(settings, name)
+    settings.learn_keys()
     log = Path(seen.server.log) if seen else settings.state.server / "server.log"
     if not log.exists():
         output.note(f"there is no log yet: {log}")
@@ -92,6 +94,6 @@ def _more(log: Path, offset: int) -> int:
 
 
 def _put(data: bytes) -> None:
-    text = data.decode(errors="replace")
+    text = known_secrets.hide(data.decode(errors="replace"))
     if text:
         output.print_data(text.removesuffix("\n"))

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs import known_secrets
 from ktclient import wording
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, progress_line, terminal_text, units
@@ -114,9 +115,10 @@ def start(
         begun = launch_start.begin(settings.state.servers, name, plan, restart)
         if not begun.is_new:
             output.note(f"{name!r} was already started")
-        server = _follow(begun.files, plan, settings.api_key)
+        key = settings.key_of_started(plan.url)
+        server = _follow(begun.files, plan, key)
         if begun.is_new and manner.is_warmed:
-            server = _warmed(server, plan, settings.api_key)
+            server = _warmed(server, plan, key)
     except KeyboardInterrupt:
         if not is_running(settings, name):
             raise
@@ -170,7 +172,7 @@ def _last_line(server: ServerState) -> str:
     from jobs.processes import detach
 
     lines = detach.tail(Path(server.log), 600).splitlines()
-    return terminal_text.one_line(lines[-1])[:100] if lines else ""
+    return terminal_text.one_line(known_secrets.hide_foreign(lines[-1]))[:100] if lines else ""
 
 
 def _warmed(server: ServerState, plan: LaunchPlan, key: str | None) -> ServerState:

@@ -42,7 +42,7 @@ def status(name: str | None, as_json: bool) -> int:
     shown, is_running = _servers(settings, name), False
     for one in shown:
         is_running |= one.is_running
-        load = _load(one, settings.api_key)
+        load = _load(one, settings.key_of_started(one.server.url))
         if as_json:
             now = {"state": _state(one, load), "load": asdict(load) if load else None}
             output.print_data(json.dumps({**one.to_dict(), **now}))

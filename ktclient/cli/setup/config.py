@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from jobs import child_environment
 from ktclient.cli import exit_codes, option_defaults
 from ktclient.cli.render import findings as render_findings
 from ktclient.cli.render import job_details, output, terminal_text
@@ -127,10 +128,12 @@ def edit(ctx: click.Context) -> None:
     from ktclient.config import edit as config_edit
 
     settings = config.load({**config.environment()}, "")
+    config.learn_variables()
     file = settings.config_file
     text = file.read_text(encoding="utf-8") if file.exists() else config_edit.EXAMPLE
     while True:
-        edited = click.edit(text, extension=".toml")
+        with child_environment.without_keys():
+            edited = click.edit(text, extension=".toml")
         if edited is None:
             output.note("nothing was changed")
             return

@@ -10,7 +10,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
-from jobs import program
+from jobs import child_environment, program
 from ktclient import wording
 from ktclient.errors import DocumentUnusable
 
@@ -33,7 +33,13 @@ def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
     try:
         # Not in the caller's folder: Python must not import modules from there.
         done = subprocess.run(
-            command, input=body, capture_output=True, timeout=SECONDS, cwd="/", check=False
+            command,
+            input=body,
+            capture_output=True,
+            timeout=SECONDS,
+            cwd="/",
+            env=child_environment.of_reader(),
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise DocumentUnusable(

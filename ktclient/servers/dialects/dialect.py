@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 
 import httpx2
 
+from ktclient.config.servers import EMBEDDED
+
 Progress = Literal["metrics", "loads", "stream"]
 """Where the progress of a prefill can be read."""
 
@@ -36,6 +38,13 @@ class ServerFacts:
     `waiting`; `is_busy` includes it."""
     waiting: int | None = None
     """Requests in its queue then."""
+    is_embedded: bool = False
+    """Whether it is the embedded server, which has no key and another URL at each start."""
+
+    @property
+    def whose_key(self) -> str:
+        """What `Settings.key_for` is asked for, to query this server."""
+        return EMBEDDED if self.is_embedded else self.url
 
 
 class Dialect(Protocol):

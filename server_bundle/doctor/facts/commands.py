@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobs import child_environment
+
 PATIENCE_SECONDS = 30.0
 """Timeout. nvidia-smi takes seconds without the persistence daemon; with a hung driver it never
 ends."""
@@ -30,7 +32,11 @@ def run(argv: Sequence[str]) -> Answer | None:
     """Run a program to its end; None where no such program exists."""
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS
+            argv,
+            env=child_environment.inherited(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
         )
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None

@@ -63,6 +63,13 @@ def test_a_name_stands_for_a_server(two: config.Settings) -> None:
         ("http://open:3", None),
         ("http://127.0.0.1:40001", None),
         ("embedded", None),
+        ("HTTP://HOME:1/", "of-home"),
+        ("https://gpu1.example.:443/v1", "of-gpu1"),
+        ("https://me:pw@gpu1.example", None),
+        ("https://gpu1.example@evil.example", None),
+        ("https://gpu1.example\\@evil.example", None),
+        ("https://gpu1.example/?x=1", None),
+        ("https://gpu1.example/other", None),
     ],
 )
 def test_a_key_goes_to_its_own_server_only(two: config.Settings, url: str, key: str | None) -> None:
@@ -88,6 +95,38 @@ def test_a_key_without_a_url_is_for_this_machine_and_the_variables_server(tmp_pa
     assert settings.key_for("http://far:1") == "mine"
     assert settings.key_for("http://localhost:30000") == "mine"
     assert settings.key_for("http://elsewhere:1") is None
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "localhost", "LOCALHOST."])
+def test_a_server_here_keeps_its_key_by_any_of_its_names(tmp_path: Path, host: str) -> None:
+    """In the file, and where it is asked for; the key of `[server]` is for no other port."""
+    (tmp_path / "key").write_text("mine")
+    text = '[server]\napi_key_file = "key"\nurl = '
+    for written, asked in ((host, "127.0.0.1"), ("127.0.0.1", host)):
+        settings = load(tmp_path, f'{text}"http://{written}:4"\n')
+        assert settings.key_for(f"http://{asked}:4") == "mine"
+        assert settings.key_for(f"http://{asked}:5") is None
+        assert settings.key_for("http://[::1]:4") is None
+
+
+def test_a_worker_ignores_the_runners_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is for the server of whichever submit started the runner; a job's own key is lent."""
+    monkeypatch.setenv("KTJOB_API_KEY", "of-another")
+    assert config.of_worker(None).key_for("http://open:3") is None
+    assert config.of_worker("lent").key_for("http://open:3") == "lent"
+
+
+def test_a_server_that_ktserver_started_has_the_key_for_its_url(tmp_path: Path) -> None:
+    """By the machine's own address too, but never the key of a `[server]` elsewhere."""
+    (tmp_path / "key").write_text("mine")
+    here = load(tmp_path, '[server]\napi_key_file = "key"\n')
+    assert here.key_of_started("http://127.0.0.1:4") == "mine"
+    assert here.key_of_started("http://192.0.2.1:4") == "mine"
+    far = load(tmp_path, '[server]\napi_key_file = "key"\nurl = "http://far:4"\n')
+    assert far.key_of_started("http://127.0.0.1:4") is None
+    assert far.key_of_started("http://192.0.2.1:4") is None
 
 
 def test_the_default_server_may_be_one_of_the_named(tmp_path: Path) -> None:

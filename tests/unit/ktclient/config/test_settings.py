@@ -13,6 +13,7 @@ from ktclient.request.stream import LongRequest
 pytestmark = pytest.mark.each_python
 
 KEY = "sk-very-secret"
+HERE = "http://127.0.0.1:40001"
 
 
 def configured(folder: Path, text: str) -> dict[str, str]:
@@ -28,7 +29,7 @@ def test_without_environment_and_file_nothing_is_said(
     """No server, model or key is made up, and folders are where XDG puts them."""
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = config.load({})
-    assert (settings.server, settings.model, settings.api_key) == (None, None, None)
+    assert (settings.server, settings.model, settings.key_for(HERE)) == (None, None, None)
     assert settings.parallel is None
     assert settings.state.root == tmp_path / ".local" / "state" / "ktjob"
     assert settings.cache == tmp_path / ".cache" / "ktjob"
@@ -43,7 +44,7 @@ def test_the_file_speaks_where_the_environment_is_silent(tmp_path: Path) -> None
     settings = config.load(configured(tmp_path, text))
     assert settings.server == "http://a:1"
     assert settings.model == "m"
-    assert settings.api_key == KEY
+    assert settings.key_for("http://a:1") == KEY
     assert settings.parallel == 3
 
 
@@ -58,7 +59,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     settings = config.load(environ)
     assert settings.server == config.EMBEDDED
     assert settings.model == "other"
-    assert settings.api_key == "from-environment"
+    assert settings.key_for(HERE) == "from-environment"
 
 
 def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_missing_key_file_is_a_bad_setting(tmp_path: Path) -> None:
     assert said.endswith(f"{tmp_path / 'keys' / 'mine'} cannot be read: No such file or directory")
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "mine").write_text(f"  {KEY}\r\n")
-    assert config.load(environ).api_key == KEY
+    assert config.load(environ).key_for(HERE) == KEY
 
 
 def test_a_key_file_elsewhere_may_be_absolute_or_at_home(
@@ -189,13 +190,15 @@ def test_a_key_file_elsewhere_may_be_absolute_or_at_home(
     (tmp_path / "key").write_text(KEY)
     for name in (str(tmp_path / "key"), "~/key"):
         environ = configured(tmp_path / "config", f'[server]\napi_key_file = "{name}"\n')
-        assert config.load(environ).api_key == KEY
+        assert config.load(environ).key_for(HERE) == KEY
 
 
 def test_a_byte_order_mark_is_no_part_of_the_key(tmp_path: Path) -> None:
     """Editors on Windows put one into the key file."""
     (tmp_path / "key").write_text(f"\ufeff{KEY}\r\n", encoding="utf-8")
-    assert config.load(configured(tmp_path, '[server]\napi_key_file = "key"\n')).api_key == KEY
+    assert (
+        config.load(configured(tmp_path, '[server]\napi_key_file = "key"\n')).key_for(HERE) == KEY
+    )
 
 
 def test_a_key_file_of_an_unknown_user_is_a_bad_setting(tmp_path: Path) -> None:

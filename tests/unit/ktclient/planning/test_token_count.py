@@ -6,15 +6,17 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from support import revealing
+from support.tiny_server import Tiny
 
 from ktclient.config import settings as config
 from ktclient.documents import document as documents
-from ktclient.planning import token_count
+from ktclient.planning import token_count, token_meter
 from ktclient.prompts import tasks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.servers.dialects.dialect import ServerFacts
@@ -159,3 +161,18 @@ def test_then_an_estimate(server: Server) -> None:
         assert not count.exact and "estimate" in count.by and str(count).startswith("~")
     gone = ServerFacts("http://127.0.0.1:9", "sglang", "m", None)
     assert "estimate" in counted(REPORT, gone).by
+
+
+def test_the_embedded_server_is_asked_without_a_key(tiny: Tiny, tmp_path: Path) -> None:
+    """A `[server]` without URL has the key for any server here, but the embedded one needs none;
+    its port may belong to another program by then."""
+    (tmp_path / "key").write_text("key-of-the-test")
+    (tmp_path / "config.toml").write_text('[server]\napi_key_file = "key"\n')
+    settings = config.load({"KTJOB_CONFIG": str(tmp_path), "KTJOB_API_KEY": "another-key"})
+    facts = tiny.facts("llama.cpp")
+    token_count.best("A story.", replace(facts, is_embedded=True), settings)
+    token_meter.meter("A story.", replace(facts, is_embedded=True), settings)
+    assert set(tiny.keys) == {None}
+    token_count.best("A story.", facts, settings)
+    token_meter.meter("A story.", facts, settings)
+    assert set(tiny.keys) == {None, "Bearer another-key"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from jobs.errors import KtjobError
 from ktclient.errors import AbortedByServer, StreamCut
 from ktclient.request.events import Completed, Quiet, Sent, Text
-from ktclient.request.filters import collect_answer, drop_refusal_token
+from ktclient.request.filters import collect_answer, drop_refusal_token, hide_key
 from ktclient.request.stream import StreamEvent
 
 END = Completed("stop", 5, 1, None)
@@ -68,3 +69,59 @@ def test_what_is_overheard_is_the_answer_alone() -> None:
     stream: list[StreamEvent] = [Text("hm", "reasoning"), Text("A"), Quiet(), Text("b"), END]
     assert list(collect_answer(events(*stream), answer)) == stream
     assert answer == ["A", "b"]
+
+
+KEY = "key-of-the-test"
+
+
+def hidden(*given: StreamEvent | KtjobError, key: str | None = KEY) -> dict[str, str]:
+    """The text of each channel at the end."""
+    texts: dict[str, str] = {}
+    try:
+        for event in hide_key(events(*given), key):
+            if isinstance(event, Text):
+                texts[event.channel] = texts.get(event.channel, "") + event.text
+    except StreamCut:
+        pass
+    return texts
+
+
+def test_the_servers_key_is_hidden_across_pieces_and_channels() -> None:
+    """Cut into characters, in two channels at the same time."""
+    pieces = [piece for one in f"a {KEY} b" for piece in (Text(one), Text(one, "reasoning"))]
+    assert hidden(*pieces, END) == {"answer": "a *** b", "reasoning": "a *** b"}
+
+
+@pytest.mark.parametrize("end", [END, StreamCut("cut")])
+def test_the_beginning_of_a_key_at_the_end_is_text(end: StreamEvent | KtjobError) -> None:
+    """It is written at the end, also after an error; most of a key is not."""
+    assert hidden(Text("see ke"), Text("y"), end) == {"answer": "see key"}
+    assert hidden(Text("see key-of-the-t"), end) == {"answer": "see ***"}
+
+
+def test_a_key_in_the_arguments_of_calls_is_hidden() -> None:
+    """Each call's arguments are one text in many pieces, among those of other calls."""
+
+    def call(index: int, text: str) -> Text:
+        piece = {"index": index, "function": {"arguments": text}}
+        return Text(json.dumps([piece]) + "\n", "tool_calls")
+
+    pieces = [
+        call(0, '{"a": "key-of'),
+        call(1, '{"b": "key'),
+        call(0, '-the-test"}'),
+        call(1, '"}'),
+    ]
+    lines = hidden(*pieces, call(2, "key"), END)["tool_calls"].splitlines()
+    said: dict[int, str] = {}
+    for one in (piece for line in lines for piece in json.loads(line)):
+        said[one["index"]] = said.get(one["index"], "") + one["function"]["arguments"]
+    assert said == {0: '{"a": "***"}', 1: '{"b": "key"}', 2: "key"}
+
+
+def test_without_a_key_nothing_is_touched() -> None:
+    """Nor with a placeholder for one."""
+    line = Text('[{"index": 0}]\n', "tool_calls")
+    for none in (None, "none", "EMPTY"):
+        given = [Sent(), Text("none EMPTY"), line, Quiet(), END]
+        assert list(hide_key(events(*given), none)) == given

@@ -141,3 +141,30 @@ def test_a_server_that_writes_is_not_asked(monkeypatch: pytest.MonkeyPatch, unti
     beating._liveness = Liveness(0.0, 60.0, 600.0)
     assert asked.wait(HANG_SECONDS)
     beating.stop()
+
+
+def test_without_a_thread_it_goes_on_and_tries_again(
+    monkeypatch: pytest.MonkeyPatch, until: Until
+) -> None:
+    """A limit of processes must not cost a request that was sent: silence means nothing while
+    nobody asks, and the queries begin once a thread can be started."""
+    monkeypatch.setattr(request_liveness, "ASK_SECONDS", 0.01)
+    monkeypatch.setattr(request_liveness, "WORRY_SECONDS", 0.0)
+    asked = threading.Event()
+    beating = LivenessProbe(lambda watch: bool(asked.set()))
+    start = threading.Thread.start
+    refused = []
+
+    def refuse(thread: threading.Thread) -> None:
+        refused.append(thread)
+        if len(refused) < 3:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    beating.start()
+    try:
+        until(lambda: beating.look() is not None and asked.is_set())
+        assert len(refused) == 3
+    finally:
+        beating.stop()
