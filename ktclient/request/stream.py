@@ -193,7 +193,8 @@ class _Exchange:
 
     def _talk(self) -> None:
         try:
-            with self._client() as client:
+            request = self._request
+            with connection.long_client(request.url, self._watch, request.max_tokens) as client:
                 self._put(self._read(client))
         except BaseException as error:
             self._put(error)
@@ -204,9 +205,6 @@ class _Exchange:
             with contextlib.suppress(queue.Full):
                 self._events.put(event, timeout=TICK_SECONDS)
                 return
-
-    def _client(self) -> connection.Client:
-        return connection.long_client(self._request.url, self._watch, self._request.max_tokens)
 
     def _read(self, client: connection.Client) -> Completed:
         request = self._request

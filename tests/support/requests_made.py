@@ -108,6 +108,9 @@ PLACES: dict[str, dict[str, str]] = {
 """Module -> call -> the path that it asks for, or `NONE` and the reason."""
 MAY_CONNECT = {
     *PLACES,
+    "ktclient.request.bounds",
+    "ktclient.request.response_body",
+    "ktclient.request.short_client",
     "server_bundle.launch.start",  # tries whether a port is free
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
