@@ -43,6 +43,7 @@ class RunnerLock:
         self._lock: identity.HeldLock | None = None
         self._trouble: dict[str, str] = {}
         self._is_successor = False
+        self._turn: identity.HeldLock | None = None
         self._folder = Folder(state.root)
         self._away_since: float | None = None
         self.on_moved: Callable[[StateDir], None] = lambda state: None
@@ -67,7 +68,12 @@ class RunnerLock:
         return True
 
     def _await_lock(self) -> identity.HeldLock | None:
-        """The lock of a runner that is leaving, which each ring makes it release for a moment."""
+        """The lock of a runner that is leaving, which each ring makes it release for a moment. Of
+        several candidates one waits: each look of a command starts one meanwhile."""
+        if not self._is_successor and start.is_runner_leaving(self._state):
+            self._turn = identity.hold(self._state.candidate_lock)
+            if self._turn is None:
+                return None
         give_up = time.monotonic() + OUTDATED_SECONDS
         while True:
             lock = identity.hold(self._state.runner_lock, TAKEOVER_SECONDS)

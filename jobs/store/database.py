@@ -15,7 +15,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -337,11 +336,11 @@ class Database:
             else value
             for name, value in values.items()
         }
-        return self._connection.execute(_queries()[query], safe).rowcount
+        return self._connection.execute(sql.queries()[query], safe).rowcount
 
     def _all(self, query: str, **values: object) -> list[sqlite3.Row]:
         with self._suspecting(), explained(self._path):
-            return self._reading().execute(_queries()[query], values).fetchall()
+            return self._reading().execute(sql.queries()[query], values).fetchall()
 
     def _reading(self) -> sqlite3.Connection:
         """The connection for a read; of an open transaction, the one that it uses."""
@@ -364,8 +363,3 @@ class Database:
     def _scalar(self, query: str, **values: object) -> object:
         row = self._one(query, **values)
         return row[0] if row else None
-
-
-@lru_cache(maxsize=1)
-def _queries() -> dict[str, str]:
-    return sql.queries()

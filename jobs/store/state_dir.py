@@ -68,6 +68,11 @@ class StateDir:
         return self.root / "runner.lock"
 
     @property
+    def candidate_lock(self) -> Path:
+        """Held by the process that waits until a runner of an older version exits."""
+        return self.root / "candidate.lock"
+
+    @property
     def runner_log(self) -> Path:
         return self.root / "runner.log"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -10,8 +11,9 @@ MIGRATIONS = _HERE
 _MARK = "-- name: "
 
 
+@lru_cache(maxsize=1)
 def queries() -> dict[str, str]:
-    """Every named statement of queries.sql."""
+    """Every named statement of queries.sql. Read once: an upgrade may remove the file."""
     blocks = (_HERE / "queries.sql").read_text(encoding="utf-8").split(_MARK)[1:]
     return {name: sql.strip() for name, _, sql in (block.partition("\n") for block in blocks)}
 
