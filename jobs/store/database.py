@@ -91,6 +91,11 @@ class Database:
         return cls._opened(state, create=False)
 
     @classmethod
+    def open_to_adopt(cls, state: StateDir) -> Self:
+        """Like `open_to_read`, also where the database may be a second view of another one."""
+        return cls._opened(state, create=False, adopting=True)
+
+    @classmethod
     def open_if_any(cls, state: StateDir) -> Self | None:
         """Like `open_to_read`, but None where no job was ever submitted: a read creates no
         files."""
@@ -106,8 +111,8 @@ class Database:
         return None if connection is None else cls(connection, state)
 
     @classmethod
-    def _opened(cls, state: StateDir, *, create: bool = True) -> Self:
-        database = cls(opening.connect(state, create=create), state)
+    def _opened(cls, state: StateDir, *, create: bool = True, adopting: bool = False) -> Self:
+        database = cls(opening.connect(state, create=create, adopting=adopting), state)
         try:
             database._find_place()
         except BaseException:
@@ -175,9 +180,18 @@ class Database:
         self._place = found
         if verdict is Verdict.COPY:
             self.original = recorded
-        elif found != recorded:  # also at another boot: device numbers are compared within one
+        elif not place.is_unchanged(recorded, found):  # also at another boot
+            if verdict is Verdict.RESTORED:
+                self._free_locks()
             with contextlib.suppress(StoreUnusable):  # a full disk: the next process records it
                 self.settle()
+
+    def _free_locks(self) -> None:
+        """In a file that was put here, no worker of before can be at work: let the free locks of
+        its running jobs prove that, where another container's processes cannot be seen."""
+        for row in self._all("jobs_in_status", status="RUNNING"):
+            with contextlib.suppress(OSError):
+                self.state.worker_lock(row["id"]).touch(mode=0o600)
 
     def recorded_place(self) -> Place | None:
         """Where the store was when it was last used; None before that was recorded."""
@@ -189,6 +203,8 @@ class Database:
         assert self._place is not None
         known = self._place
         self.original = None
+        if is_new:
+            self._free_locks()
         with self._transaction(durable=is_new):
             other = self.recorded_place()  # by another process meanwhile
             store = other.store if other is not None and not is_new else os.urandom(16).hex()

@@ -128,11 +128,12 @@ def linked(path: Path, original: str) -> StoreLinked:
     )
 
 
-def shown_by_fuse(path: Path, original: str) -> StoreLinked:
-    """The error for a database that a FUSE filesystem shows in a second place."""
+def second_view(path: Path, original: str | None) -> StoreLinked:
+    """The error for a database that may be shown in two places by a FUSE filesystem."""
+    whose = "may be used elsewhere too" if original is None else f"was used as {original}"
     return StoreLinked(
-        f"{path} is on a FUSE filesystem and belongs to {original}: if both are one file, using "
-        "both would lose jobs. Use it there; or copy it to a local disk with `ktjob backup`"
+        f"{path} is on a FUSE filesystem, or below one, and {whose}: if both are one file, using "
+        "both would lose jobs. Use it there. If nothing uses it there any more, run `ktjob adopt`"
     )
 
 

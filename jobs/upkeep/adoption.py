@@ -34,7 +34,7 @@ def adopt(state: StateDir, *, although_original: bool = False) -> Adopted | None
     while the original is still there with jobs that have not ended: both would send their requests.
     Raises `StoreUnusable`.
     """
-    with Store.open_to_read(state) as store:
+    with Store.open_to_adopt(state) as store:
         if store.original is None:
             return None
         running = store.in_status(Status.RUNNING)

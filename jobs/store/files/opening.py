@@ -7,8 +7,8 @@ import errno
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from jobs.errors import IllegalTransition, KtjobError, StoreTooNew, StoreUnusable
@@ -26,14 +26,18 @@ default of 5 s is too short."""
 
 HIDDEN_SECONDS = 5.0
 """How long a runner of a folder that is out of sight may take to end."""
+RECORD_SECONDS = 2.0
+"""How long a process that makes a database may take to record its place."""
+_LOOK_SECONDS = 0.05
 LOG_BYTES = 16_000_000
 """Limit of the write-ahead log's size on disk: a long document makes it as long as itself."""
 
 
-def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
+def connect(state: StateDir, *, create: bool, adopting: bool = False) -> sqlite3.Connection:
     """A connection to the database in the current schema. With `create`, the folders and the
     database are made where there are none; without, a missing one raises `StoreUnusable`, so that a
-    folder which is not mounted for a moment stays empty."""
+    folder which is not mounted for a moment stays empty. `adopting`: also what may be a second view
+    of a database, if no other one can be seen."""
     if create:
         if not state.has_database():
             _refuse_network(state)
@@ -43,7 +47,7 @@ def connect(state: StateDir, *, create: bool) -> sqlite3.Connection:
         raise diagnosis.missing(state.database)
     with explained(state.database):
         _refuse_emptied(state)
-        _refuse_unsafe_place(state)
+        _refuse_unsafe_place(state, adopting=adopting)
         connection = _connect(state.database, create=create)
         try:
             _refuse_removed_files(state.database)
@@ -86,39 +90,42 @@ def _refuse_network(state: StateDir) -> None:
     if kind is not None:
         raise StoreUnusable(
             f"the state directory {state.root} is on a network filesystem ({kind}), where SQLite "
-            "fails or corrupts data. Set KTJOB_HOME to a folder on a local disk."
+            "fails or corrupts data. Set KTJOB_HOME to a folder on a local disk. To take jobs "
+            "along, copy the whole folder there, then run `ktjob adopt`."
         )
 
 
-def _refuse_unsafe_place(state: StateDir) -> None:
+def _refuse_unsafe_place(state: StateDir, *, adopting: bool = False) -> None:
     """Refuse a database that SQLite would damage, or lose rows of, where it is now: on a network
-    filesystem, as a second name (hard link), or shown a second time by a FUSE filesystem, which
-    does not share locks. Each of them removes the log that the users of the original write to.
+    filesystem, as a second name (hard link), or as a second view through or below a FUSE
+    filesystem, which does not share locks. Each of them removes the log that the users of the
+    original write to. `adopting`: a view is opened where no other one can be seen.
 
     The recorded place is read without locks or logs. Where nothing has changed since, nothing else
     is looked at. Raises `StoreUnusable`.
     """
     path = state.database
-    if not path.exists():
-        return
-    recorded, found = _recorded_place(path), place.here(path)
-    if recorded == replace(found, store=recorded.store if recorded else ""):
+    if not path.exists() or not path.stat().st_size:
+        return  # it is being made
+    recorded = _recorded_place(path)
+    found = place.here(path, recorded.store if recorded else "")
+    give_up = time.monotonic() + RECORD_SECONDS
+    while recorded is None and found.is_fuse and not adopting and time.monotonic() < give_up:
+        time.sleep(_LOOK_SECONDS)  # another process may be making it
+        recorded = _recorded_place(path)
+    if place.is_unchanged(recorded, found):
         return
     _refuse_network(state)
-    if recorded is None:
+    original, verdict = None, place.Verdict.MOVED
+    if recorded is not None:
+        if place.is_second_name(recorded, path):
+            raise diagnosis.linked(path, recorded.path)
+        original = place.leads_to(recorded)
+        verdict = place.compare(recorded, found, original)
+    if not place.is_second_view(recorded, found, verdict):
         return
-    if place.is_second_name(recorded, path):
-        raise diagnosis.linked(path, recorded.path)
-    is_fuse = _filesystem_type(state).startswith("fuse")
-    verdict = place.compare(recorded, found, place.leads_to(recorded))
-    if is_fuse and verdict is place.Verdict.COPY:
-        raise diagnosis.shown_by_fuse(path, recorded.path)
-
-
-def _filesystem_type(state: StateDir) -> str:
-    from jobs.system import filesystem
-
-    return filesystem.type_of(state.root)
+    if not adopting or original not in (None, found.path):
+        raise diagnosis.second_view(path, recorded.path if recorded else None)
 
 
 def _recorded_place(path: Path) -> place.Place | None:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from jobs.processes import identity
 from jobs.quick_dataclass import record
-from jobs.system import machine
+from jobs.system import filesystem, machine
+
+NO_ID = 1
+"""As tmpfs had none before Linux 6.6."""
 
 
 @record(frozen=True)
@@ -31,13 +34,20 @@ class Place:
     device: int
     inode: int
     filesystem: int
-    """`f_fsid` of statvfs(3); 0 where the filesystem has none, as with FUSE."""
+    """`f_fsid` of statvfs(3); 0 with FUSE, `NO_ID` where another filesystem has none."""
     machine: str
     """The machine's id; empty where it has none."""
     host: str
     """The machine's or container's name."""
     boot: str
     """The id of the boot."""
+    mounts: int
+    """The mount namespace: in a sandbox, the same path may be another folder."""
+
+    @property
+    def is_fuse(self) -> bool:
+        """Whether it is on a FUSE filesystem."""
+        return self.filesystem == 0
 
     def record(self) -> dict[str, object]:
         """As a JSON object."""
@@ -65,21 +75,33 @@ def here(database: Path, store: str = "") -> Place:
         path=os.path.realpath(database),
         device=found.st_dev,
         inode=found.st_ino,
-        filesystem=os.statvfs(database).f_fsid,
+        filesystem=_filesystem(database),
         machine=machine.machine_id(),
         host=machine.host_name(),
         boot=identity.boot_id(),
+        mounts=_mounts(),
     )
 
 
-def read(value: object) -> Place | None:
-    """A place from its JSON object; None where that holds no place that this version knows."""
-    if not isinstance(value, dict):
-        return None
+def _filesystem(database: Path) -> int:
+    found = os.statvfs(database).f_fsid
+    return found or (0 if filesystem.type_of(database).startswith("fuse") else NO_ID)
+
+
+def _mounts() -> int:
     try:
-        return Place(**{name: value[name] for name in Place.__annotations__})
-    except KeyError:
+        return os.stat("/proc/self/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
+def read(value: object) -> Place | None:
+    """A place from its JSON object; None where that holds none. What an earlier version did not
+    record is unknown, and equal to nothing."""
+    if not isinstance(value, dict) or not {"store", "path", "inode"} <= value.keys():
         return None
+    unknown = {"device": -1, "filesystem": -1, "machine": "", "host": "", "boot": "", "mounts": 0}
+    return Place(**{name: value.get(name, unknown.get(name)) for name in Place.__annotations__})
 
 
 def leads_to(recorded: Place) -> str | None:
@@ -92,9 +114,10 @@ def leads_to(recorded: Place) -> str | None:
 def is_second_name(recorded: Place, database: Path) -> bool:
     """Whether a database file is also at the recorded path, as a hard link."""
     path = leads_to(recorded)
-    if path is None or path == os.path.realpath(database):
+    if path is None or path == os.path.realpath(database) or database.stat().st_nlink < 2:
         return False
-    return os.path.samefile(path, database)
+    is_same_folder = os.path.samefile(os.path.dirname(path), database.parent)  # a bind mount
+    return os.path.samefile(path, database) and not is_same_folder
 
 
 def compare(recorded: Place, found: Place, now_at_recorded: str | None) -> Verdict:
@@ -118,7 +141,27 @@ def _in_its_place(recorded: Place, found: Place) -> Verdict:
         is_same_disk = recorded.device == found.device
     if recorded.inode == found.inode and is_same_disk:
         return Verdict.COPY if _is_cloned(recorded, found) else Verdict.SAME
-    return Verdict.RESTORED if _is_same_machine(recorded, found) else Verdict.COPY
+    # A sandbox that lays a filesystem of its own over the folder sees another file there.
+    is_elsewhere = recorded.boot == found.boot and 0 != recorded.mounts != found.mounts != 0
+    is_restored = _is_same_machine(recorded, found) and not is_elsewhere
+    return Verdict.RESTORED if is_restored else Verdict.COPY
+
+
+def is_unchanged(recorded: Place | None, found: Place) -> bool:
+    """Whether nothing has changed since, but the mount namespace: containers take turns."""
+    if recorded is None:
+        return False
+    return recorded == replace(found, store=recorded.store, mounts=recorded.mounts)
+
+
+def is_second_view(recorded: Place | None, found: Place, verdict: Verdict) -> bool:
+    """Whether the file may be another one's second view, through FUSE or below it. Such views do
+    not share locks, so one of them would take itself for the only one."""
+    if recorded is None:
+        return found.is_fuse
+    if found.is_fuse:
+        return verdict is Verdict.COPY or not recorded.is_fuse
+    return verdict is Verdict.COPY and recorded.is_fuse
 
 
 def _is_cloned(recorded: Place, found: Place) -> bool:

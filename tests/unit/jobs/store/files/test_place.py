@@ -21,6 +21,7 @@ RECORDED = Place(
     machine="laptop",
     host="laptop.local",
     boot="monday",
+    mounts=1,
 )
 REBOOT = {"boot": "tuesday", "device": 6}
 OTHER_MACHINE = {"machine": "gpu1", "host": "gpu1.local", "boot": "its own", "device": 5}
@@ -44,6 +45,8 @@ CONTAINER = {"machine": ""}
         ("the same after a reboot", CONTAINER, {**REBOOT, "host": "c2"}, Verdict.SAME),
         ("a copied volume", CONTAINER, {"host": "c2", "inode": 78}, Verdict.COPY),
         ("a backup put back in one", CONTAINER, {"inode": 78}, Verdict.RESTORED),
+        ("another disk there, in a sandbox", {}, {"device": 6, "mounts": 2}, Verdict.COPY),
+        ("in a namespace of its own", {}, {"mounts": 2}, Verdict.SAME),
         ("a container with its own id", {}, {"machine": "c", "host": "c"}, Verdict.SAME),
     ],
 )
@@ -78,6 +81,44 @@ def test_in_another_place(
     """At another path."""
     found = replace(RECORDED, path=NEW, **change)  # type: ignore[arg-type]
     assert place.compare(RECORDED, found, now_at_recorded) is verdict, what
+
+
+FUSE = {"filesystem": 0, "device": 9}
+
+
+@pytest.mark.parametrize(
+    ("what", "was", "change", "now_at_recorded", "is_second"),
+    [
+        ("nothing has changed", {}, {}, HOME, False),
+        ("a home on FUSE, mounted again", FUSE, {"device": 10}, HOME, False),
+        ("a copy on a disk", {}, {"path": NEW, "inode": 78}, HOME, False),
+        ("a view of a disk", {}, {**FUSE, "path": NEW}, HOME, True),
+        ("a view at the same path", {}, {**FUSE, "mounts": 2}, HOME, True),
+        ("below a view", FUSE, {"path": NEW, "filesystem": 900, "device": 5}, HOME, True),
+        ("a view elsewhere", FUSE, {"path": NEW, "device": 10}, HOME, True),
+    ],
+)
+def test_a_second_view_is_one_through_fuse_or_below_it(
+    what: str,
+    was: dict[str, object],
+    change: dict[str, object],
+    now_at_recorded: str | None,
+    is_second: bool,
+) -> None:
+    """Where nothing was recorded, any FUSE filesystem may show one."""
+    recorded = replace(RECORDED, **was)  # type: ignore[arg-type]
+    found = replace(recorded, **change)  # type: ignore[arg-type]
+    verdict = place.compare(recorded, found, now_at_recorded)
+    assert place.is_second_view(recorded, found, verdict) is is_second, what
+    assert place.is_second_view(None, found, Verdict.MOVED) is found.is_fuse
+
+
+def test_what_an_earlier_version_recorded_is_compared_as_far_as_it_goes() -> None:
+    """A copy of its store stays a copy, and the store at its place goes on."""
+    old = place.read({"store": "id", "path": HOME, "device": 5, "inode": 77, "machine": "laptop"})
+    assert old is not None
+    assert place.compare(old, RECORDED, HOME) is Verdict.RESTORED
+    assert place.compare(old, replace(RECORDED, path=NEW), HOME) is Verdict.COPY
 
 
 def test_it_is_found_through_links_and_read_back(tmp_path: Path) -> None:
