@@ -47,7 +47,7 @@ def connect(state: StateDir, *, create: bool, adopting: bool = False) -> sqlite3
         raise diagnosis.missing(state.database)
     with explained(state.database):
         _refuse_emptied(state)
-        _refuse_unsafe_place(state, adopting=adopting)
+        _refuse_unsafe_place(state, create=create, adopting=adopting)
         connection = _connect(state.database, create=create)
         try:
             _refuse_removed_files(state.database)
@@ -95,17 +95,18 @@ def _refuse_network(state: StateDir) -> None:
         )
 
 
-def _refuse_unsafe_place(state: StateDir, *, adopting: bool = False) -> None:
+def _refuse_unsafe_place(state: StateDir, *, create: bool = False, adopting: bool = False) -> None:
     """Refuse a database that SQLite would damage, or lose rows of, where it is now: on a network
     filesystem, as a second name (hard link), or as a second view through or below a FUSE
     filesystem, which does not share locks. Each of them removes the log that the users of the
-    original write to. `adopting`: a view is opened where no other one can be seen.
+    original write to. `create`: an empty file is one that this command makes. `adopting`: a view is
+    opened where no other one can be seen.
 
     The recorded place is read without locks or logs. Where nothing has changed since, nothing else
     is looked at. Raises `StoreUnusable`.
     """
     path = state.database
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists() or (create and not path.stat().st_size):
         return  # it is being made
     recorded = _recorded_place(path)
     found = place.here(path, recorded.store if recorded else "")
