@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,27 @@ def is_away(state: StateDir, error: KtjobError) -> bool:
         return isinstance(error, NoSuchJob) and not state.has_database()
     except StoreUnusable as trouble:
         return is_away(state, trouble)
+
+
+class Patience:
+    """How long a command that goes on looking bears a store that cannot be used: not before it was
+    seen once, then `AWAY_SECONDS` in a row."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+        self._has_seen = False
+        self._failing_since: float | None = None
+
+    def succeeded(self) -> None:
+        self._has_seen, self._failing_since = True, None
+
+    def failed(self, error: KtjobError) -> None:
+        """Raise the error, if it is one that does not pass, or has lasted too long."""
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        is_over = now - self._failing_since > AWAY_SECONDS
+        if is_over or not self._has_seen or not is_away(self._state, error):
+            raise error
 
 
 @functools.lru_cache(maxsize=8)

@@ -159,6 +159,13 @@ def soon_again(hurried: Hurry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KTJOB_PACE", f"{os.environ['KTJOB_PACE']},{rest}")
 
 
+def put(file: Path, text: str) -> None:
+    """In one step: a file that is being written is empty for a moment."""
+    draft = file.with_name("draft")
+    draft.write_text(text)
+    draft.replace(file)
+
+
 @pytest.mark.promise
 @pytest.mark.usefixtures("soon_again")
 @pytest.mark.parametrize("broken", ["[notify", "[notify]\nphone = 7\n", "[notify]\n"])
@@ -172,12 +179,12 @@ def test_settings_that_cannot_be_used_postpone_a_notification(
     scripted.hold()
     job = submit_long("A story.", notify=["phone"])
     scripted.wait_for_event("prefill_started")
-    file.write_text(broken)
+    put(file, broken)
     scripted.let_go()
     until(lambda: events(state, job, "not told"))
     due = set()
     until(lambda: due.add(due_at(state)) or len(due) > 2 * outbox.MOST_TRIES)
-    file.write_text(whole)
+    put(file, whole)
     until(lambda: events(state, job, "told"))
     assert len(endpoint.heard) == 1 and len(events(state, job, "not told")) == 1
     assert job.status().state == "SUCCEEDED"

@@ -54,17 +54,15 @@ def _line(event: Event) -> str:
 def _follow(state: StateDir, job_id: str | None) -> None:
     """Print events as they happen. Waits for a job store while there is none."""
     printed = _Printed(state, job_id)
-    seen_at = time.monotonic()
+    patience, seen_at = access.Patience(state), time.monotonic()
     while True:
         try:
             if state.has_database():
-                if printed.follow():
+                if printed.follow(patience):
                     return
                 seen_at = time.monotonic()
         except KtjobError as error:
-            is_over = time.monotonic() - seen_at > access.AWAY_SECONDS
-            if is_over or not access.is_away(state, error):
-                raise
+            patience.failed(error)
         if job_id is not None and time.monotonic() - seen_at > access.AWAY_SECONDS:
             return  # removed, and the job with it
         time.sleep(_LOOK_SECONDS)
@@ -83,11 +81,12 @@ class _Printed:
             output.print_data("\n".join(map(_line, batch)))
             self._seq = batch[-1].seq
 
-    def follow(self) -> bool:
+    def follow(self, patience: access.Patience) -> bool:
         """Print events until the job has ended (returns True), or the store was removed or moved
         (False). The store stays open all the time: no new file can then get its inode number, so
         that a removal is noticed."""
         with access.open_recovered(self._state) as store:
+            patience.succeeded()
             place = store.recorded_place()
             if place is not None and place.store != self._queue:
                 self._queue, self._seq = place.store, 0  # another queue counts its own events

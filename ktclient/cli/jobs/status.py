@@ -202,35 +202,37 @@ def _log(state: StateDir, job_id: str | None) -> None:
 def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
     """Call `show` with the store twice a second until it returns True.
 
-    `show` gets None while there is no store; one that was removed is awaited again.
+    `show` gets None while there is no store; one that was removed is awaited again. One that was
+    seen and cannot be used any more is tried again for a while.
     """
     from ktclient.records import access
 
+    patience = access.Patience(state)
     while True:
         if not state.has_database():
             show(None)
             time.sleep(_DRAW_SECONDS)
             continue
         try:
-            if _look_at_one(state, show):
-                return
+            with access.open_recovered(state) as store:
+                patience.succeeded()
+                if _look_at_one(store, state, show):
+                    return
         except KtjobError as error:
-            if not access.is_away(state, error):
-                raise
+            patience.failed(error)
             time.sleep(_DRAW_SECONDS)
 
 
-def _look_at_one(state: StateDir, show: Callable[[Store | None], bool]) -> bool:
+def _look_at_one(store: Store, state: StateDir, show: Callable[[Store | None], bool]) -> bool:
     """The same while the store is there. Whether `show` has returned True."""
     from ktclient.records import access
 
-    with access.open_recovered(state) as store:
-        seen_to = time.monotonic()
-        while not store.is_gone:
-            if time.monotonic() - seen_to > _SEE_TO_SECONDS:
-                access.recover_and_wake(store, state)
-                seen_to = time.monotonic()
-            if show(store):
-                return True
-            time.sleep(_DRAW_SECONDS)
+    seen_to = time.monotonic()
+    while not store.is_gone:
+        if time.monotonic() - seen_to > _SEE_TO_SECONDS:
+            access.recover_and_wake(store, state)
+            seen_to = time.monotonic()
+        if show(store):
+            return True
+        time.sleep(_DRAW_SECONDS)
     return False

@@ -5,6 +5,8 @@ The previous content comes back afterwards, even if the window was resized meanw
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -50,14 +52,14 @@ def page() -> Iterator[Page]:
     drawn = Page()
 
     def end(number: int, frame: FrameType | None) -> None:
-        _write(_LEAVE)
+        _write_now(_LEAVE)
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        _write(_LEAVE)
+        _write_now(_LEAVE)
         signal.raise_signal(signal.SIGSTOP)
-        _write(_ENTER)
+        _write_now(_ENTER)
         drawn.forget()
 
     handlers = {**dict.fromkeys(_ENDING, end), signal.SIGTSTP: stop}
@@ -69,6 +71,13 @@ def page() -> Iterator[Page]:
         _write(_LEAVE)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _write_now(text: str) -> None:
+    """For a signal handler, which may have interrupted `_write`: Python's stream refuses a second
+    caller."""
+    with contextlib.suppress(OSError):  # the terminal is gone
+        os.write(sys.stdout.fileno(), text.encode())
 
 
 def _write(text: str) -> None:
