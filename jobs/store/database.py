@@ -138,10 +138,9 @@ class Database:
         readers open it again."""
         return self._is_retired or self._files.condition() is not Condition.WHOLE
 
-    @property
-    def is_removed(self) -> bool:
+    def was_deleted(self) -> bool:
         """Whether the database was deleted while open, and none of this store came in its place for
-        `REMOVED_SECONDS`."""
+        `REMOVED_SECONDS`. Looks for one there, and uses it."""
         return self._files.condition() is Condition.REMOVED and self._is_given_up()
 
     def _is_given_up(self) -> bool:
@@ -208,9 +207,10 @@ class Database:
         with self._transaction(durable=is_new):
             other = self.recorded_place()  # by another process meanwhile
             store = other.store if other is not None and not is_new else os.urandom(16).hex()
-            self._place = replace(known, store=store)
-            value = json.dumps(self._place.record())
+            settled = replace(known, store=store)
+            value = json.dumps(settled.record())
             self._run("set_note", pool=_STORE, name=_PLACE, value=value, at=clock.now())
+        self._place = settled
         # So that the place can be read before the database is opened (`opening`).
         with contextlib.suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -299,8 +299,9 @@ class Database:
         self._owes_reopened = True
 
     def _is_other(self, fresh: Database) -> bool:
-        ours, theirs = self._place, fresh._place
-        return ours is not None and theirs is not None and ours.store != theirs.store
+        """Whether it is another store. One whose id could not be recorded yet is unknown."""
+        ours, theirs = (one.store if one else "" for one in (self._place, fresh._place))
+        return "" != ours != theirs != ""
 
     # -- statements
 

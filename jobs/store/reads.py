@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from jobs import clock
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import Attempt, Capacity, Event, Job, Piece, Status, Warmth
@@ -73,11 +71,7 @@ class Looking(Database):
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was stored about a pool under `name`; None before the first time."""
-        value = self._scalar("note", pool=pool, name=name)
-        try:
-            found = None if value is None else json.loads(str(value))
-        except ValueError as error:
-            raise diagnosis.damaged(f"note {name} of {pool} is not JSON", self._path) from error
+        found = self._note(pool, name)
         return found if isinstance(found, dict) else None
 
     def attempt(self, job: Job) -> Attempt | None:

@@ -159,7 +159,7 @@ class RunningAttempt:
         """
         if time.monotonic() - self._flushed_at < FLUSH_SECONDS:
             return True
-        if self._store.is_removed:
+        if self._store.was_deleted():
             raise WorkCancelled(f"{self.state.database} was deleted while the job ran")
         if not self.flush():
             return True  # a cancel request cannot be written now either

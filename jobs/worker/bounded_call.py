@@ -31,7 +31,7 @@ def call(action: Callable[[], str], beat: Callable[[], None]) -> str:
     after `CPU_SECONDS` of CPU time, and `OSError` when no process can be created.
     """
     receive, send = os.pipe()
-    with os.fdopen(receive, "rb", buffering=0) as pipe:
+    with os.fdopen(receive, "rb", buffering=0):
         try:
             pid = detach.fork_child(lambda: _answer(action, receive, send))
         finally:
@@ -39,7 +39,8 @@ def call(action: Callable[[], str], beat: Callable[[], None]) -> str:
         try:
             said = _read_all(receive, beat)
         except BaseException:
-            pipe.close()  # its write fails then
+            os.kill(pid, signal.SIGKILL)  # our own child, so the pid is still its own
+            os.waitpid(pid, 0)
             raise
         _, status = os.waitpid(pid, 0)
     if status:

@@ -127,6 +127,29 @@ def _check_liveness(probe: LivenessProbe, event: StreamEvent, url: str) -> Itera
         yield sign
 
 
+class _Api(openai.OpenAI):
+    """Takes no header from the environment: openai puts those of OPENAI_CUSTOM_HEADERS,
+    OPENAI_ORG_ID and OPENAI_PROJECT_ID into each request before any hook sees it, where one that is
+    not ASCII ends it."""
+
+    @property
+    def default_headers(self) -> dict[str, str | openai.Omit]:
+        kind = "application/json"
+        return {"Accept": kind, "Content-Type": kind, "User-Agent": self.user_agent}
+
+
+def make_api(url: str, client: connection.Client, api_key: str | None) -> openai.OpenAI:
+    """openai's client for a server, with this key or none, and nothing of the environment's."""
+    connection.send_only_own_headers(client, api_key)
+    return _Api(
+        base_url=f"{url}/v1",
+        api_key=api_key or "none",
+        http_client=client,
+        timeout=client.timeout,
+        max_retries=0,  # each silent retry would be a second prefill
+    )
+
+
 class _Exchange:
     """The thread that sends and reads, and the queue for its events."""
 
@@ -209,14 +232,7 @@ class _Exchange:
     def _read(self, client: connection.Client) -> Completed:
         request = self._request
         key = connection.usable_key(request.api_key) if request.api_key else None
-        connection.send_only_own_headers(client, key)
-        api = openai.OpenAI(
-            base_url=f"{request.url}/v1",
-            api_key=key or "none",
-            http_client=client,
-            timeout=client.timeout,
-            max_retries=0,  # each silent retry would be a second prefill
-        )
+        api = make_api(request.url, client, key)
         with api.chat.completions.create(
             model=request.model,
             messages=self._take_messages(),

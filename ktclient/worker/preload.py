@@ -10,10 +10,8 @@ from __future__ import annotations
 import json
 import socket
 
-import openai
-
 from ktclient.documents import turn_marks
-from ktclient.request import connection
+from ktclient.request import connection, stream
 from ktclient.servers import probe
 
 _URL = "http://127.0.0.1"
@@ -42,17 +40,15 @@ def preload() -> None:
     with connection.answering_client(_MODELS_BODY, "application/json") as client:
         probe.parse(_URL, client.get(f"{_URL}/v1/models"), None)
     with connection.answering_client(_STREAM_BODY, "text/event-stream") as client:
-        api = openai.OpenAI(
-            base_url=f"{_URL}/v1", api_key="none", http_client=client, max_retries=0
-        )
-        stream = api.chat.completions.create(
+        api = stream.make_api(_URL, client, None)
+        chunks = api.chat.completions.create(
             model="m",
             messages=[{"role": "user", "content": "x"}],
             max_tokens=1,
             stream=True,
             stream_options={"include_usage": True},
         )
-        for chunk in stream:
+        for chunk in chunks:
             chunk.model_extra  # noqa: B018 - built on first use
 
 

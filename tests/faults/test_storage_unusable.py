@@ -252,9 +252,12 @@ def test_submit_on_a_network_filesystem_is_refused(
 
 @pytest.mark.promise
 def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
-    state: StateDir, until: Until, tmp_path: Path
+    state: StateDir, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old runner and worker leave; one submitted there afterwards has a runner of its own."""
+    monkeypatch.setenv("PYTHONPATH", f"{queueing.SUPPORT / 'killing'}:{queueing.SUPPORT}")
+    soon = "jobs.runner.runner_lock.DELETED_SECONDS=1,jobs.store.database.REMOVED_SECONDS=1"
+    monkeypatch.setenv("KTJOB_CONSTANTS", soon)
     queueing.submit(state, say="x", until=str(tmp_path / "never"))
     until(lambda: len(processes.of(state)) == 2)
     old = processes.of(state)

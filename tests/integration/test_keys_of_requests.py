@@ -122,6 +122,20 @@ def test_every_request_brings_its_own_servers_key(
     assert OWN.encode() not in kept and VARIABLE.encode() not in kept
 
 
+def test_headers_that_no_request_can_carry_end_no_runner(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not ASCII, or with a carriage return of Windows: openai's library takes them from the
+    environment, and ktjob's client does not."""
+    (tmp_path / "a.txt").write_text("A story.")
+    for name in ("ORG_ID", "PROJECT_ID", "CUSTOM_HEADERS"):
+        monkeypatch.setenv(f"OPENAI_{name}", "X-Team: t\u00e9am\r\nX-Other: \u00f6")
+    with recorder("sglang") as server:
+        done = run("submit", "a.txt", "--server", server.url, "--wait")
+        assert done.returncode == 0, done.stderr
+        assert "x-team" not in {name.lower() for one in server.asked for name in one.headers}
+
+
 def test_all_that_is_listed_is_seen() -> None:
     """Each path of the list is asked for above, or by ktserver below."""
     listed = {path for places in requests_made.PLACES.values() for path in places.values()}

@@ -203,7 +203,7 @@ def test_no_child_gets_a_key(
     heard.mkdir()
     note = "env -0 > {}.new && mv {}.new {}".replace("{}", f"{heard}/$1")
     notes = script(tmp_path / "note", note)
-    ssh = script(tmp_path / "ssh", f"{notes} ssh; exit 255")
+    ssh = script(tmp_path / "ssh", f"{notes} ssh; exit 127")
     editor = script(tmp_path / "editor", f'{notes} editor; echo "# new" >> "$1"')
     reader = script(tmp_path / "python", f'{notes} reader; exec {sys.executable} "$@"')
     (tmp_path / "a.html").write_text("<html><p>A story.</p></html>")

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MAKERS = {
     *("OpenAI", "AsyncOpenAI", "HTTPConnection", "HTTPSConnection", "build_opener", "urlopen"),
-    *("urlretrieve", "create_connection", "open_connection", "notify"),
+    *("_Api", "make_api", "urlretrieve", "create_connection", "open_connection", "notify"),
 }
 """Calls that make a client, or send something, whatever they are called on; and so are all whose
 name ends with "client"."""
@@ -42,7 +42,8 @@ NONE = "no key: "
 PLACES: dict[str, dict[str, str]] = {
     "ktclient.request.stream": {
         "connection.long_client": "/v1/chat/completions",
-        "openai.OpenAI": "/v1/chat/completions",
+        "make_api": "/v1/chat/completions",
+        "_Api": "/v1/chat/completions",
         "api.chat.completions.create": "/v1/chat/completions",
     },
     "ktclient.request.connection": {
@@ -89,7 +90,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.worker.preload": {
         "connection.long_client": NONE + "never used",
         "connection.answering_client": NONE + "answers from memory",
-        "openai.OpenAI": NONE + "answers from memory",
+        "stream.make_api": NONE + "answers from memory",
         "client.get(f'{_URL}/v1/models')": NONE + "answers from memory",
         "api.chat.completions.create": NONE + "answers from memory",
     },

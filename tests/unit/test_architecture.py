@@ -320,7 +320,6 @@ def test_there_is_no_import_cycle() -> None:
             {
                 "ktclient.request.stream",
                 "ktclient.request.error_mapping",
-                "ktclient.worker.preload",
             },
         ),
         (("xllamacpp",), {"server_bundle.embedded.process"}),
@@ -371,6 +370,7 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
             ("os.kill", "os.killpg"),
             {
                 "jobs.runner.notifiers",
+                "jobs.worker.bounded_call",
                 "server_bundle.embedded.server",
                 "server_bundle.launch.process_tree",
             },

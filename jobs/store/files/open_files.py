@@ -30,6 +30,10 @@ _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
 (sqlite.org/lockingv3.html, "pending byte")."""
 
 
+_waited_for: set[int] = set()
+"""Processes that kept removed files for `WAIT_SECONDS`."""
+
+
 class Condition(enum.Enum):
     """How open files compare with the folder."""
 
@@ -143,10 +147,11 @@ def user_of_removed(database: Path) -> int | None:
 
 def wait_for_users_of_removed(database: Path) -> int | None:
     """Wait until no other process uses removed files of the database, for up to `WAIT_SECONDS`.
-    Returns the pid of one that still does."""
+    Returns the pid of one that still does; that one is not waited for again."""
     give_up = time.monotonic() + WAIT_SECONDS
     while (pid := user_of_removed(database)) is not None:
-        if time.monotonic() >= give_up:
+        if pid in _waited_for or time.monotonic() >= give_up:
+            _waited_for.add(pid)
             return pid
         time.sleep(_LOOK_SECONDS)  # the kernel has no event for another process's close
     return None
