@@ -25,6 +25,12 @@ class NoSuchJob(KtjobError):
     cause = "no_such_job"
 
 
+class NothingStored(NoSuchJob):
+    """There is no job database: no job was submitted yet, or its folder is out of sight."""
+
+    cause = "nothing_stored"
+
+
 class AmbiguousId(KtjobError):
     """A prefix that several jobs share."""
 

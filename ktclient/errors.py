@@ -4,7 +4,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── BadInput                        fix what you typed or passed in
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
-├── NoSuchJob, AmbiguousId          look up the id
+├── NoSuchJob, AmbiguousId          look up the id (NothingStored: no job yet)
 ├── NoSuchProfile, PlanRefused      look up the name, or change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
@@ -81,6 +81,7 @@ from jobs.errors import (
     IllegalTransition as IllegalTransition,
     KtjobError as KtjobError,
     NoSuchJob as NoSuchJob,
+    NothingStored as NothingStored,
     NotEnoughMemory as NotEnoughMemory,
     NotTold as NotTold,
     NotYours as NotYours,

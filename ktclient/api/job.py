@@ -171,7 +171,7 @@ class Job:
                 return look()
             except KtjobError as error:
                 is_over = time.monotonic() >= give_up
-                if is_over or not access.is_away(self._state, error):
+                if is_over or not access.is_away(error):
                     raise
             time.sleep(_LOOK_SECONDS)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jobs.errors import (
     DetachFailed,
     KtjobError,
-    NoSuchJob,
+    NothingStored,
     NotYours,
     StoreCopied,
     StoreUnusable,
@@ -52,13 +52,13 @@ def ensure_runner(state: StateDir) -> None:
 def open_recovered(state: StateDir, wanted: str = "") -> Iterator[Store]:
     """An open store in which each RUNNING job really runs, with a runner if jobs wait.
 
-    `wanted` is the id that the caller looks for. Raises `NoSuchJob` if nothing was ever stored:
+    `wanted` is the id that the caller looks for. Raises `NothingStored` if nothing was ever stored:
     reading creates nothing, even if the state directory is removed meanwhile. Raises
     `StoreUnusable`.
     """
     if not state.is_stored():
         what = f"job {wanted!r}" if wanted else "job"
-        raise NoSuchJob(
+        raise NothingStored(
             f"there is no {what}: the job database {state.database} is created by your first submit"
         )
     with Store.open_to_read(state) as store:
@@ -81,23 +81,19 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
         ensure_runner(state)
 
 
-def is_away(state: StateDir, error: KtjobError) -> bool:
+def is_away(error: KtjobError) -> bool:
     """Whether a waiting command looks again after this error: the store cannot be used for now, or
     its folder is out of sight."""
     if isinstance(error, StoreUnusable):
         return outage.is_temporary(error) and not isinstance(error, (StoreCopied, NotYours))
-    try:
-        return isinstance(error, NoSuchJob) and not state.has_database()
-    except StoreUnusable as trouble:
-        return is_away(state, trouble)
+    return isinstance(error, NothingStored)
 
 
 class Patience:
     """How long a command that goes on looking bears a store that cannot be used: not before it was
     seen once, then `AWAY_SECONDS` in a row."""
 
-    def __init__(self, state: StateDir) -> None:
-        self._state = state
+    def __init__(self) -> None:
         self._has_seen = False
         self._failing_since: float | None = None
 
@@ -109,7 +105,7 @@ class Patience:
         now = time.monotonic()
         self._failing_since = self._failing_since or now
         is_over = now - self._failing_since > AWAY_SECONDS
-        if is_over or not self._has_seen or not is_away(self._state, error):
+        if is_over or not self._has_seen or not is_away(error):
             raise error
 
 

@@ -54,7 +54,7 @@ def _line(event: Event) -> str:
 def _follow(state: StateDir, job_id: str | None) -> None:
     """Print events as they happen. Waits for a job store while there is none."""
     printed = _Printed(state, job_id)
-    patience, seen_at = access.Patience(state), time.monotonic()
+    patience, seen_at = access.Patience(), time.monotonic()
     while True:
         try:
             if state.has_database():

@@ -207,7 +207,7 @@ def _look_on(state: StateDir, show: Callable[[Store | None], bool]) -> None:
     """
     from ktclient.records import access
 
-    patience = access.Patience(state)
+    patience = access.Patience()
     while True:
         if not state.has_database():
             show(None)

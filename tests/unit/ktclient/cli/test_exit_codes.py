@@ -24,6 +24,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     server_bundle_errors.NoSuchProfile: 2,
     server_bundle_errors.PlanRefused: 2,
     errors.NoSuchJob: 3,
+    errors.NothingStored: 3,
     ktclient_errors.JobCancelled: 4,
     ktclient_errors.NotFinished: 5,
     server_bundle_errors.AnotherServer: 1,
