@@ -8,7 +8,9 @@ import urllib.parse
 import zipfile
 from xml.etree import ElementTree
 
+from ktclient import wording
 from ktclient.documents.formats import html, limits
+from ktclient.documents.formats.left_out import LeftOut
 from ktclient.documents.formats.limits import Unreadable
 
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
@@ -23,10 +25,11 @@ def read(body: bytes) -> tuple[str, str]:
     names = _chapters(book)
     if _locked(book) & set(names):
         raise Unreadable("is locked by DRM: only its shop's program can read it")
-    texts = [html.text_of(_decoded(_part(book, name))) for name in names]
+    left = LeftOut()
+    texts = [html.text_of(_decoded(_part(book, name)), left) for name in names]
     if not any(text.strip() for text in texts):
         raise Unreadable("contains no text, perhaps only pictures")
-    return "\n\n".join(texts), f"{len(texts):,} chapter file{'' if len(texts) == 1 else 's'}"
+    return "\n\n".join(texts), f"{wording.count(len(texts), 'chapter file')}{left.words()}"
 
 
 def _chapters(book: zipfile.ZipFile) -> list[str]:

@@ -5,6 +5,7 @@ Standard library only, and no reader is imported here.
 
 from __future__ import annotations
 
+import html.parser
 import importlib.util
 import re
 
@@ -18,12 +19,37 @@ _READERS = {
     HTML: (HTML, ("markdownify",)),
 }
 """Keys are the names of magic.py; the first library is the reader."""
+_ABOVE = r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*"
 _HTML = re.compile(
-    r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html[\s>])",
+    _ABOVE + r"<(?:!doctype\s+html|(?:html|head|title|body|meta|base)(?=[\s>]))",
     re.I | re.S,
 )
+_BLOCK = re.compile(
+    _ABOVE + r"<(?:p|div|h[1-6]|table|ul|ol|dl|section|article|main|header|nav|blockquote|pre)"
+    r"(?=[\s>])",
+    re.I | re.S,
+)
+_MARKDOWN = re.compile(r"^(?:#{1,6} |```|~~~|[-*+] \S|> |\d{1,3}\. )", re.M)
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_-]{2,40})""", re.I)
 _LOOKED_AT = 4096
+_PIECE_LOOKED_AT = 65_536
+_EMPTY = frozenset(
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
 
 
 def is_readable(format_name: str) -> bool:
@@ -47,8 +73,20 @@ def library(format_name: str) -> str:
 
 
 def is_html(text: str) -> bool:
-    """Whether a text begins like an HTML page."""
-    return _HTML.match(text[:_LOOKED_AT]) is not None
+    """Whether a text begins like an HTML page, or is a piece of one: it begins with a block, and no
+    words stand outside its elements. In Markdown that begins with HTML, some do."""
+    head = text[:_LOOKED_AT]
+    if _HTML.match(head) is not None:
+        return True
+    if _BLOCK.match(head) is None or _MARKDOWN.search(text[:_PIECE_LOOKED_AT]):
+        return False
+    return not _has_words_outside(text[:_PIECE_LOOKED_AT])
+
+
+def _has_words_outside(text: str) -> bool:
+    reader = _Outside()
+    reader.feed(text)
+    return reader.has_words or not reader.has_words_inside
 
 
 def declared_encoding(body: bytes) -> str | None:
@@ -59,3 +97,24 @@ def declared_encoding(body: bytes) -> str | None:
         return None
     name = found.group(1).decode().lower()
     return {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252"}.get(name, name)
+
+
+class _Outside(html.parser.HTMLParser):
+    """Sees whether words stand outside all elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_words = False
+        self.has_words_inside = False
+        self._depth = 0
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self._depth += tag not in _EMPTY
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth = max(0, self._depth - (tag not in _EMPTY))
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.has_words |= self._depth == 0
+            self.has_words_inside |= self._depth > 0

@@ -211,3 +211,20 @@ def test_in_a_folder_they_are_read(tmp_path: Path) -> None:
     (given,) = collection.gather([str(tmp_path)], join=True).documents
     assert "a.pdf <==\n\n# Fog\n" in given.text and given.text.endswith("b.txt <==\n\ntext")
     assert given.read_as == "PDF, 2 pages, by pypdfium2"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<title>Tides</title><p>10<sup>6</sup>", "# Tides\n\n10^6\n"),
+        ("<h1>Tides</h1>\n<p>High &amp; low.</p>\n", "# Tides\n\nHigh & low.\n"),
+        ("<p>One.<p>Two.", "One.\n\nTwo.\n"),
+        ("<p align='center'>\n<img src='x'></p>\n\n# Tides\n\nHigh &amp; low.\n", None),
+        ("<h1>Tides</h1>\n\nHigh &amp; low.\n", None),
+        ("<template><p>{{ tide }}</p></template>", None),
+        ("<p>a note to self", "a note to self\n"),
+    ],
+)
+def test_a_page_without_html_around_it(source: str, text: str | None) -> None:
+    """Is one all the same; Markdown that begins with HTML is none."""
+    assert documents.from_bytes(source.encode(), "t").text == (source if text is None else text)
