@@ -5,9 +5,10 @@ from __future__ import annotations
 import bs4
 import markdownify
 
+from ktclient.documents.formats.formulas import mathml
 from ktclient.documents.formats.left_out import LeftOut
 from ktclient.documents.formats.limits import Unreadable
-from ktclient.documents.formats.markup import blocks, mathml, scripts, tables, words
+from ktclient.documents.formats.markup import blocks, scripts, tables, words
 
 
 def read(body: bytes) -> tuple[str, str]:

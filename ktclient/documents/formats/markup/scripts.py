@@ -9,9 +9,8 @@ import re
 
 import bs4
 
-_BARE = re.compile(r"[-\u2212\u2013+]?[^\W_]+(?:[.,][^\W_]+)?|[^\w\s]")
-_ORDINAL = re.compile(r"st|nd|rd|th|er|re|ère|ème|eme|e|d|o|a|os|as|mo|ma|№", re.I)
-_NUMBER_BEFORE = re.compile(r"(?:\d|\b[IVXLC]+|\bN)$")
+from ktclient.documents.formats.formulas import script
+
 _SYMBOL = re.compile(r"[*†‡§¶#‖]+")
 _MARK = re.compile(r"\d{1,4}|[a-z]|[ivxlc]{1,5}|[*†‡§¶]{1,3}")
 _NOTE_CLASS = re.compile(r"noteref|footnote|endnote|\breference\b|\bfn\b", re.I)
@@ -40,19 +39,10 @@ def _spelled(tag: bs4.Tag) -> str:
     if not text:
         return ""
     before, after = _beside(tag, "previous"), _beside(tag, "next")
-    if tag.name == "sup":
-        if (
-            text.startswith("[")
-            or _is_note(tag)
-            or (not before.strip() and after[:1].isspace() and _MARK.fullmatch(text))
-        ):
-            return _bracketed(text)
-        if _ORDINAL.fullmatch(text) and _NUMBER_BEFORE.search(before):
-            return text
-    mark = "^" if tag.name == "sup" else "_"
-    is_same = text[-1:].isdigit() and after[:1].isdigit()
-    is_same = is_same or (text[-1:].isalpha() and after[:1].isalpha())
-    return mark + (text if _BARE.fullmatch(text) and not is_same else f"({text})")
+    is_label = not before.strip() and after[:1].isspace() and _MARK.fullmatch(text) is not None
+    if tag.name == "sup" and (is_label or text.startswith("[") or _is_note(tag)):
+        return _bracketed(text)
+    return script.spelled(text, is_raised=tag.name == "sup", before=before, after=after)
 
 
 def _beside(tag: bs4.Tag, side: str) -> str:

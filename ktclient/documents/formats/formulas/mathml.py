@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import bs4
 
-from ktclient.documents.formats import linear_math
-from ktclient.documents.formats.linear_math import EMPTY, Piece
+from ktclient.documents.formats.formulas import line
+from ktclient.documents.formats.formulas.line import EMPTY, Piece
 
 _TEX = re.compile("tex", re.I)
 _STYLE = re.compile(r"\{\\(?:displaystyle|textstyle)\s(.*)\}", re.S)
@@ -62,8 +62,8 @@ def _row(tag: bs4.Tag, depth: int) -> Piece:
         if isinstance(one, bs4.Tag):
             pieces.append(_piece(one, depth + 1))
         elif type(one) is bs4.element.NavigableString and one.strip():
-            pieces.append(linear_math.symbols(" ".join(one.split())))
-    return linear_math.row(pieces)
+            pieces.append(line.symbols(" ".join(one.split())))
+    return line.row(pieces)
 
 
 def _piece(tag: bs4.Tag, depth: int) -> Piece:
@@ -74,7 +74,7 @@ def _piece(tag: bs4.Tag, depth: int) -> Piece:
         return Piece(" ".join(tag.get_text(" ").split()))
     if name in _TEXTUAL:
         text = " ".join(tag.get_text().split())
-        return Piece(f" {text} ") if name == "mtext" and text else linear_math.symbols(text)
+        return Piece(f" {text} ") if name == "mtext" and text else line.symbols(text)
     if name == "mspace":
         return Piece(" ")
     if name in ("semantics", "maction"):
@@ -92,28 +92,28 @@ def _arguments(tag: bs4.Tag, depth: int, number: int) -> list[Piece]:
 def _fraction(tag: bs4.Tag, depth: int) -> Piece:
     above, below = _arguments(tag, depth, 2)
     if re.fullmatch(r"0[a-z.0%]*", str(tag.get("linethickness", ""))):
-        return linear_math.binomial(above, below)
-    return linear_math.fraction(above, below)
+        return line.binomial(above, below)
+    return line.fraction(above, below)
 
 
 def _root(tag: bs4.Tag, depth: int) -> Piece:
     inside, degree = _arguments(tag, depth, 2)
-    return linear_math.root(inside, degree)
+    return line.root(inside, degree)
 
 
 def _above(tag: bs4.Tag, depth: int) -> Piece:
     base, above = _arguments(tag, depth, 2)
-    return linear_math.accent(base, above.text) or linear_math.scripts(base, EMPTY, above)
+    return line.accent(base, above.text) or line.scripts(base, EMPTY, above)
 
 
 def _sup(tag: bs4.Tag, depth: int) -> Piece:
     base, above = _arguments(tag, depth, 2)
-    return linear_math.scripts(base, EMPTY, above)
+    return line.scripts(base, EMPTY, above)
 
 
 def _both(tag: bs4.Tag, depth: int) -> Piece:
     base, below, above = _arguments(tag, depth, 3)
-    return linear_math.scripts(base, below, above)
+    return line.scripts(base, below, above)
 
 
 def _many(tag: bs4.Tag, depth: int) -> Piece:
@@ -124,31 +124,28 @@ def _many(tag: bs4.Tag, depth: int) -> Piece:
     end = marks[0] if marks else len(inner)
     made = pieces[0] if pieces else EMPTY
     for place in range(1, end, 2):
-        made = linear_math.scripts(made, *pieces[place : min(place + 2, end)])
+        made = line.scripts(made, *pieces[place : min(place + 2, end)])
     before = [
-        linear_math.scripts(EMPTY, *pieces[place : place + 2])
-        for place in range(end + 1, len(pieces), 2)
+        line.scripts(EMPTY, *pieces[place : place + 2]) for place in range(end + 1, len(pieces), 2)
     ]
     return Piece("".join(one.text for one in [*before, made]))
 
 
 def _table(tag: bs4.Tag, depth: int) -> Piece:
     lines = [one for one in _children(tag) if _name(one) in ("mtr", "mlabeledtr")]
-    cells = [[_row(cell, depth + 2) for cell in _children(line)] for line in lines]
-    return linear_math.matrix(cells)
+    cells = [[_row(cell, depth + 2) for cell in _children(one)] for one in lines]
+    return line.matrix(cells)
 
 
 def _fenced(tag: bs4.Tag, depth: int) -> Piece:
     parts = [_piece(one, depth + 1) for one in _children(tag)]
     between = (str(tag.get("separators", ",")).split() or [""])[0][:1]
-    return linear_math.fenced(
-        parts, str(tag.get("open", "(")), str(tag.get("close", ")")), between or " "
-    )
+    return line.fenced(parts, str(tag.get("open", "(")), str(tag.get("close", ")")), between or " ")
 
 
 def _enclosed(tag: bs4.Tag, depth: int) -> Piece:
     inside = _row(tag, depth)
-    return linear_math.root(inside) if "radical" in str(tag.get("notation", "")) else inside
+    return line.root(inside) if "radical" in str(tag.get("notation", "")) else inside
 
 
 def _apply(tag: bs4.Tag, depth: int) -> Piece:
@@ -163,12 +160,12 @@ def _apply(tag: bs4.Tag, depth: int) -> Piece:
 
 _BY_NAME: dict[str, Callable[[bs4.Tag, int], Piece]] = {
     "mfrac": _fraction,
-    "msqrt": lambda tag, depth: linear_math.root(_row(tag, depth)),
+    "msqrt": lambda tag, depth: line.root(_row(tag, depth)),
     "mroot": _root,
     "msup": _sup,
     "mover": _above,
-    "msub": lambda tag, depth: linear_math.scripts(*_arguments(tag, depth, 2)),
-    "munder": lambda tag, depth: linear_math.scripts(*_arguments(tag, depth, 2)),
+    "msub": lambda tag, depth: line.scripts(*_arguments(tag, depth, 2)),
+    "munder": lambda tag, depth: line.scripts(*_arguments(tag, depth, 2)),
     "msubsup": _both,
     "munderover": _both,
     "mmultiscripts": _many,
