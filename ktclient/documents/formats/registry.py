@@ -13,7 +13,7 @@ INSTALL = "pip install 'ktjob[documents]'"
 HTML = "HTML"
 _READERS = {
     "a PDF": ("PDF", ("pypdfium2",)),
-    "a Word document (DOCX)": ("DOCX", ("mammoth", "markdownify")),
+    "a Word document (DOCX)": ("DOCX", ("mammoth", "markdownify", "lxml")),
     "a PowerPoint presentation (PPTX)": ("PPTX", ("pptx",)),
     "an EPUB book": ("EPUB", ("markdownify",)),
     HTML: (HTML, ("markdownify",)),

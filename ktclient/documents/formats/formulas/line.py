@@ -63,10 +63,15 @@ def row(pieces: Iterable[Piece]) -> Piece:
     return Piece(re.sub(" {2,}", " ", line).strip())
 
 
-def symbols(text: str) -> Piece:
-    """Characters as they are typed: `E=mc`."""
+def split(text: str) -> list[Piece]:
+    """Characters as they are typed, such as `E=mc`: numbers, names and operators."""
     found = "".join(_INVISIBLE.get(character, character) for character in text)
-    return row(Piece(part) for part in _PARTS.findall(found))
+    return [Piece(part) for part in _PARTS.findall(found)]
+
+
+def symbols(text: str) -> Piece:
+    """The same as one piece."""
+    return row(split(text))
 
 
 def fraction(above: Piece, below: Piece) -> Piece:
