@@ -115,6 +115,8 @@ def from_bytes(
     encoding."""
     if (format_name := magic.name(body)) is not None:
         return _converted(body, format_name, title, raw=raw)
+    if not raw and (format_name := magic.text_name(body)) is not None:
+        return _converted(body, format_name, title, raw=raw)
     mark, marked = next(
         ((mark, name) for mark, name in _MARKS if body.startswith(mark)), (b"", "utf-8")
     )

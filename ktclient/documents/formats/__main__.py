@@ -12,7 +12,17 @@ from collections.abc import Sequence
 
 from ktclient.documents.formats.limits import CPU_SECONDS, MEMORY_BYTES, Unreadable
 
-_MODULES = {"PDF": "pdf", "DOCX": "docx", "PPTX": "pptx", "EPUB": "epub", "HTML": "html"}
+_MODULES = {
+    "PDF": "pdf",
+    "DOCX": "docx",
+    "PPTX": "pptx",
+    "EPUB": "epub",
+    "HTML": "html",
+    "RTF": "rtf",
+    "mail": "mail",
+    "MHT": "mail",
+    "notebook": "notebook",
+}
 _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 

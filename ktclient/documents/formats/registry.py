@@ -9,6 +9,8 @@ import html.parser
 import importlib.util
 import re
 
+from ktclient.documents import magic
+
 INSTALL = "pip install 'ktjob[documents]'"
 HTML = "HTML"
 _READERS = {
@@ -17,8 +19,12 @@ _READERS = {
     "a PowerPoint presentation (PPTX)": ("PPTX", ("pptx",)),
     "an EPUB book": ("EPUB", ("markdownify",)),
     HTML: (HTML, ("markdownify",)),
+    magic.RTF: ("RTF", ()),
+    magic.MAIL: ("mail", ()),
+    magic.MHT: ("MHT", ("markdownify",)),
+    magic.NOTEBOOK: ("notebook", ()),
 }
-"""Keys are the names of magic.py; the first library is the reader."""
+"""Keys are the names of magic.py; the first library is the reader, without one it is ktjob."""
 _ABOVE = r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*"
 _HTML = re.compile(
     _ABOVE + r"<(?:!doctype\s+html|(?:html|head|title|body|meta|base)(?=[\s>]))",
@@ -68,7 +74,7 @@ def short(format_name: str) -> str:
 
 
 def library(format_name: str) -> str:
-    name = _READERS[format_name][1][0]
+    name = next(iter(_READERS[format_name][1]), "ktjob")
     return {"pptx": "python-pptx"}.get(name, name)
 
 

@@ -26,7 +26,8 @@ xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"
 xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"
 xmlns:a14="http://schemas.microsoft.com/office/drawing/2010/main"
 xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"><mc:Choice Requires="a14">
-<p:sp><p:nvSpPr><p:cNvPr id="9" name="x"/><p:cNvSpPr/><p:nvPr/></p:nvSpPr><p:spPr/><p:txBody><a:bodyPr/>
+<p:sp>
+<p:nvSpPr><p:cNvPr id="9" name="x"/><p:cNvSpPr/><p:nvPr/></p:nvSpPr><p:spPr/><p:txBody><a:bodyPr/>
 <a:p><a:r><a:t>so </a:t></a:r>
 <a14:m><m:oMathPara><m:oMath><m:f><m:num><m:r><m:t>3</m:t></m:r></m:num>
 <m:den><m:r><m:t>4</m:t></m:r></m:den></m:f></m:oMath></m:oMathPara></a14:m><a:r><a:t> holds</a:t>
