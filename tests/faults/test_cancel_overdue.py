@@ -98,7 +98,8 @@ def test_a_worker_that_was_stopped_is_continued_and_ends_by_itself(
 ) -> None:
     """SIGSTOP: it aborts its request by name, as always."""
     monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    monkeypatch.setenv("KTJOB_CONSTANTS", "jobs.worker.overdue.NOTICE_SECONDS=1")
+    patience = "jobs.worker.overdue.NOTICE_SECONDS=1,jobs.worker.overdue.KILL_SECONDS=3600"
+    monkeypatch.setenv("KTJOB_CONSTANTS", patience)
     job, attempt = answering(state, server, until)
     os.kill(attempt.worker.pid, signal.SIGSTOP)
     until(lambda: identity.is_stopped(attempt.worker))

@@ -62,6 +62,18 @@ def test_each_end_is_said_for_what_it_is(deed: str, words: str) -> None:
     assert words.replace("\\", "") in refusal(deed)
 
 
+@pytest.mark.parametrize("megabytes", [40, 60, 80])
+def test_a_real_reader_without_memory_is_no_damaged_document(
+    monkeypatch: pytest.MonkeyPatch, megabytes: int
+) -> None:
+    """While its library is loaded, and in the middle of a page."""
+    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.setattr(allowance, "MEMORY_BYTES", megabytes * 1_000_000)
+    page = "<html><body>" + "<p>It was <b>a dark</b> night.</p>" * 30_000
+    with pytest.raises(DocumentUnusable, match=f"^d takes more than 0.0{megabytes // 10} GB of"):
+        child_process.read(page.encode(), "HTML", "d", MOST)
+
+
 def test_too_much_cpu_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the soft limit, and at the hard one where the reader does not hear of the soft one."""
     monkeypatch.setattr(allowance, "CPU_SECONDS", 1)
