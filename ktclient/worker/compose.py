@@ -40,9 +40,9 @@ def request(
     marks, found = _marks(attempt, facts, spec, settings), Counter[str]()
     made = _of_body if spec.task.kind is Kind.REQUEST else _of_task
     new = made(attempt, facts, spec, settings, marks, found)
-    if SCHEMA not in without:
-        asked = body_marks.annotations_harmless(tasks.response_format(spec.task), marks, found)
-        new.extras["response_format"] = asked
+    schema = tasks.response_format(spec.task)
+    if schema is not None:
+        new.extras[SCHEMA] = body_marks.annotations_harmless(schema, marks, found)
     _tell(attempt, found)
     return replace(new, without=without)
 

@@ -68,14 +68,14 @@ def _with_fallbacks(
     """Send the request; once more without a field that the server refuses to know, because a
     refusal comes before anything is computed. Each field is left out once."""
     has_schema = tasks.response_format(spec.task) is not None
-    without = frozenset() if has_schema else frozenset({SCHEMA})
+    without: frozenset[str] = frozenset()
     while True:
         try:
             exchange.run(attempt, spec, settings, left_behind, without=without)
             return
         except (ServerRefused, AbortedByServer) as error:
             name = _refused_field(error, without)
-            if name is None:
+            if name is None or (name == SCHEMA and not has_schema):
                 raise
             shown = "a schema" if name == SCHEMA else name
             attempt.log_event(f"asked again without {shown}", reason=str(error))
