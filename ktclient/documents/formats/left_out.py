@@ -7,6 +7,8 @@ from collections import Counter
 from ktclient import wording
 
 _MOST_KINDS = 12
+_MOST_LONG = 60
+"""Of a noun, if it comes from the document."""
 
 
 class LeftOut:
@@ -19,7 +21,7 @@ class LeftOut:
     def add(self, noun: str, number: int = 1) -> None:
         """Count so many of them; none is nothing."""
         if number > 0:
-            self._counts[noun] += number
+            self._counts[noun[:_MOST_LONG]] += number
 
     def say(self, words: str) -> None:
         """Note something else; once, if it is said again."""

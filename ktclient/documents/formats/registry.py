@@ -12,6 +12,7 @@ import re
 from ktclient.documents import magic
 
 INSTALL = "pip install 'ktjob[documents]'"
+REINSTALL = "pip install --force-reinstall 'ktjob[documents]'"
 HTML = "HTML"
 _READERS = {
     "a PDF": ("PDF", ("pypdfium2",)),
