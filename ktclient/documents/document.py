@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ktclient import wording
-from ktclient.documents import encodings, magic
+from ktclient.documents import encoded, encodings, magic
 from ktclient.documents.formats import child_process, registry
 from ktclient.errors import BadInput, DocumentUnusable
 
@@ -23,6 +23,8 @@ STDIN = "-"
 MOST_BYTES = 100_000_000
 """25 million tokens or more, far beyond any window (the largest is 10 million): a longer file was
 named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
+READ_AS = "read as "
+"""The beginning of the remark on how a document was read."""
 _SOMETHING = re.compile(r"[^\s\ufeff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -44,7 +46,14 @@ class Document:
     guessed: str = ""
     """The encoding, if it was guessed."""
     read_as: str = ""
-    """The format, its size and its reader, if it was not plain text."""
+    """The format, its size, what was left out of it and its reader, if it was not plain text."""
+    encoded: int = 0
+    """How many characters of it are base64."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how it was read, and of what it holds."""
+        read_as = (f"{READ_AS}{self.read_as}",) if self.read_as else ()
+        return (*read_as, *filter(None, [encoded.said(self.encoded, self.text)]))
 
 
 def read(
@@ -193,7 +202,7 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         before = len(text)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     dropped = before - len(text)
-    return Document(title, text, dropped)
+    return Document(title, text, dropped, encoded=encoded.characters(text))
 
 
 def _undecodable(

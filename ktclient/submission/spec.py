@@ -49,6 +49,8 @@ class JobSpec:
     """`timeout` is a default: it is extended while progress or output arrives."""
     has_key: bool = False
     """An API key was configured for the server at submit: without one, the request is not sent."""
+    remarks: tuple[str, ...] = ()
+    """How the document was read, and what was left out of it, for people."""
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
@@ -60,6 +62,8 @@ class JobSpec:
             task["lasting"] = True
         if self.has_key:
             task["keyed"] = True
+        if self.remarks:
+            task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
@@ -92,6 +96,7 @@ class JobSpec:
             timeout=data["timeout"],
             is_lasting=bool(task.get("lasting")),
             has_key=bool(task.get("keyed")),
+            remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,

@@ -11,7 +11,8 @@ import pytest
 
 from jobs import known_secrets
 from ktclient.cli.render import terminal_text
-from ktclient.documents import encodings, turn_marks
+from ktclient.documents import encoded, encodings, magic, turn_marks
+from ktclient.documents.formats import registry, rtf
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
 from ktclient.request import error_bodies
@@ -55,6 +56,11 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "gauges": lambda text: gauges.of_metrics(text),
     "harmless": lambda text: turn_marks.of_model().harmless(text),
     "hidden keys": lambda text: known_secrets.hide_foreign(text),
+    "base64": encoded.characters,
+    "mail": lambda text: magic.text_name(f"From: a\nTo: b\n{text}".encode()),
+    "notebook": lambda text: magic.text_name(f"{{{text}".encode()),
+    "piece of a page": lambda text: registry.is_html(f"<p>{text}"),
+    "rtf": lambda text: rtf.read((r"{\rtf1 a" + text).encode()),
     "guess": lambda text: encodings.guess(text.encode("gb18030", "replace")),
     "estimate": estimate.estimate,
     "is_chinese": tasks.is_chinese,

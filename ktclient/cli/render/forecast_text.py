@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs import clock
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
-from ktclient.documents import turn_marks
+from ktclient.documents import encoded, turn_marks
 
 if TYPE_CHECKING:
     from ktclient.documents.collection import Collection
@@ -80,6 +80,9 @@ def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) ->
     if document.guessed:
         name = "" if is_alone else f" {it}:"
         output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
+    if warning := encoded.said(document.encoded, document.text):
+        of_it = "" if is_alone else f"{it}: "
+        output.note(f"  note       {of_it}{warning}")
     if harmless:
         output.note(f"  note       {turn_marks.said(it, harmless)}")
     if document.line_ends:

@@ -92,7 +92,6 @@ _CODE_PAGES = {
 """By \\fcharset; others are the document's."""
 _FONT = re.compile(rb"\\f(\d{1,6})\b[^;{}]*?\\fcharset(\d{1,3})")
 _FONT_TABLE = re.compile(rb"\\fonttbl")
-_MOST_DEEP = 2000
 
 
 def read(body: bytes) -> tuple[str, str]:
@@ -197,8 +196,6 @@ class _Reader:
         plain: bytes | None,
     ) -> None:
         if brace == b"{":
-            if len(self._above) >= _MOST_DEEP:
-                raise Unreadable("is damaged: its groups are nested too deeply")
             self._above.append(self._state)
         elif brace == b"}":
             if self._above:
