@@ -41,6 +41,8 @@ RTF = "an RTF document"
 MAIL = "a mail"
 MHT = "a saved web page (MHT)"
 NOTEBOOK = "a Jupyter notebook"
+FORMATS = (_PDF, *(name for _, name in _OFFICE), RTF, MAIL, MHT, NOTEBOOK)
+"""Documents that may have a reader."""
 _HEADER = re.compile(rb"([!-9;-~]{1,80}):[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
 _ENVELOPE = re.compile(rb"(?:From [^\r\n]{1,300}\r?\n)?")
 _OF_MAILS = {b"mime-version", b"message-id", b"received", b"return-path", b"content-type"}
@@ -48,7 +50,9 @@ _OF_PEOPLE = {b"from", b"to", b"subject", b"date"}
 _SAVED = re.compile(rb"^(?:snapshot-content-location|from:\s*<?saved by)", re.I | re.M)
 _RELATED = re.compile(rb"^content-type:\s*multipart/related", re.I | re.M)
 _NOTEBOOK = (re.compile(rb'"nbformat"\s*:\s*\d'), re.compile(rb'"cell_type"\s*:\s*"'))
+_MSG = "an Outlook message (MSG)"
 _CURES = {
+    _MSG: "save it as text or as a mail (EML) first",
     _PDF: "extract its text first: pdftotext FILE - | ktjob submit -",
     "an Office document that is protected by a password": "save it without one",
     "a gzip file": "unpack it first: zcat FILE | ktjob submit -",
@@ -60,6 +64,8 @@ _DOCUMENT_CURE = "save it as text first, or: pandoc -t plain FILE | ktjob submit
 _LOOKED_AT = 8192
 _HEADERS_LOOKED_AT = 262_144
 _LIST_BYTES = 65_536
+_OUTLOOK = "__properties_version1.0".encode("utf-16-le")
+"""The stream of a message's properties: [MS-OXMSG] 2.4."""
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 """The stream that holds the document: [MS-OFFCRYPTO] 2.3.4.4."""
 
@@ -78,6 +84,8 @@ def name(body: bytes) -> str | None:
         # The list of all entries is at the end; `body` may be only the start of a file.
         looked_at = head + body[-_LIST_BYTES:]
         return next((name for inside, name in _OFFICE if inside in looked_at), found)
+    if found == _OLD_OFFICE and _OUTLOOK in body:
+        return _MSG
     if found == _OLD_OFFICE and _ENCRYPTED in body:
         return "an Office document that is protected by a password"
     return found

@@ -129,7 +129,7 @@ class _Reader:
     def _parts(self, part: Message, depth: int) -> Iterator[str]:
         inner = _inner(part)
         if depth > _MOST_DEEP:
-            self._left.add("part that is nested too deeply")
+            self._left.add("deeply nested part")
         elif part.get_content_type() == "multipart/encrypted":
             self._left.add("encrypted part")
         elif inner:
@@ -168,7 +168,7 @@ class _Reader:
         for one in inner:
             is_text = one.get_content_maintype() == "text" and not one.get_filename()
             if is_text and one.get_content_type() == "text/calendar":
-                self._left.add("calendar entry")
+                self._left.add("calendar item")
             else:
                 found = [self._text(one)] if is_text else list(self._parts(one, depth + 1))
                 made.setdefault(one.get_content_type(), "\n\n".join(found))
