@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from ktclient import wording
@@ -9,6 +10,13 @@ from ktclient import wording
 _MOST_KINDS = 12
 _MOST_LONG = 60
 """Of a noun, if it comes from the document."""
+_FILE = re.compile(r"\S+\.(?:png|jpe?g|gif|svg|webp|bmp|emf|wmf|tiff?)", re.I)
+
+
+def described(text: str) -> str:
+    """A picture's description on one line; "" if a program wrote its file's name there."""
+    words = " ".join(text.split())
+    return "" if _FILE.fullmatch(words) else words
 
 
 class LeftOut:

@@ -11,7 +11,7 @@ from lxml import etree
 
 from ktclient import wording
 from ktclient.documents.formats import limits
-from ktclient.documents.formats.left_out import LeftOut
+from ktclient.documents.formats.left_out import LeftOut, described
 from ktclient.documents.formats.office import charts, slides, xml
 
 
@@ -113,7 +113,7 @@ class _Reader:
     def _described(self, shape: Any, noun: str) -> Iterator[str]:
         """The description for those who do not see it."""
         named = next(iter(xml.named(shape._element, "cNvPr")), None)
-        words = " ".join(str(named.get("descr", "")).split()) if named is not None else ""
+        words = described(str(named.get("descr", ""))) if named is not None else ""
         if words:
             self.has_parts = True
             yield f"[{noun}: {words}]"

@@ -17,7 +17,7 @@ _AFTER = frozenset(",;")
 _OPENING, _CLOSING = frozenset("([{⟨⌈⌊"), frozenset(")]}⟩⌉⌋!\u2032″%")
 _PARTS = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|\s+|.", re.S)
 _ATOM = re.compile(r"[-\u2212+]?\d+(?:[.,]\d+)*|[^\W\d_]+|.", re.S)
-_SCRIPT = re.compile(r"[_^][^()]*$")
+_SCRIPT = re.compile(r"[_^](?:[^()\s]*|\([^()]*\))$")
 _INVISIBLE = {"\u2061": " ", "\u2062": "", "\u2063": ",", "\u2064": " "}
 """Function application, times, separator, plus (of 2½)."""
 _ACCENTS = {
@@ -53,7 +53,7 @@ def row(pieces: Iterable[Piece]) -> Piece:
         if (
             place
             and text[0].isalnum()
-            and line[-1:].isalnum()
+            and (line[-1:].isalnum() or line[-1:] == ")")
             and _SCRIPT.search(given[place - 1].text)
         ):
             line += " "

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import bs4
 
-from ktclient.documents.formats.left_out import LeftOut
+from ktclient.documents.formats.left_out import LeftOut, described
 
 NAMES = (
     *("address", "article", "aside", "body", "center", "details", "dialog", "dir", "div"),
@@ -25,7 +23,6 @@ _LOST = {
 }
 _UNSEEN = ("script", "style", "template", "noscript")
 _TYPED = ("text", "search", "email", "url", "tel", "number", "date", "time", "month", "week", "")
-_FILE = re.compile(r"\S+\.(?:png|jpe?g|gif|svg|webp|bmp|emf|wmf|tiff?)", re.I)
 
 
 def take_out(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
@@ -42,11 +39,11 @@ def take_out(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
 def describe_pictures(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
     """Put the description of each picture in its place; count those without."""
     for tag in soup("img"):
-        alt = " ".join(str(tag.get("alt", "")).split())
+        alt = described(str(tag.get("alt", "")))
         if "mwe-math" in str(tag.get("class")):
             box = tag.find_parent(class_="mwe-math-element")
             tag.replace_with("" if box is not None and _has_formula(box) else f"${alt}$")
-        elif alt and not _FILE.fullmatch(alt):
+        elif alt:
             is_symbol = len(alt) <= 2 and not alt.isascii()  # an emoji
             tag.replace_with(alt if is_symbol else f"[picture: {alt}]")
         else:
@@ -56,21 +53,28 @@ def describe_pictures(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
 
 
 def separate(soup: bs4.BeautifulSoup) -> None:
-    """Make each block one that its neighbours are not glued to; show what a form is filled with."""
+    """Make each block one that its neighbours are not glued to."""
+    _show_form(soup)
+    for tag in soup(["a", "button", "label"]):
+        if isinstance(tag.next_sibling, bs4.Tag) and tag.next_sibling.name == tag.name:
+            tag.insert_after(" ")
+    for tag in soup(NAMES):
+        if tag.name != "body":
+            tag.name = "div"
+
+
+def _show_form(soup: bs4.BeautifulSoup) -> None:
+    """What a form is filled with."""
     for tag in soup("input"):
         kind, value = str(tag.get("type", "")).lower(), str(tag.get("value", "")).strip()
         if kind in ("checkbox", "radio"):
             tag.replace_with("[x] " if tag.has_attr("checked") else "[ ] ")
         elif kind in _TYPED and value:
             tag.replace_with(f" {value} ")
-    for tag in soup(["option", "select"]):
-        if tag.name == "select" and (chosen := tag.find("option", selected=True)) is not None:
-            for other in tag("option"):
-                if other is not chosen and not other.has_attr("selected"):
-                    other.decompose()
-    for tag in soup(NAMES):
-        if tag.name != "body":
-            tag.name = "div"
+    for tag in soup("select"):
+        if tag.find("option", selected=True) is not None:
+            for option in tag("option", selected=False):
+                option.decompose()
 
 
 def _has_formula(box: bs4.Tag) -> bool:

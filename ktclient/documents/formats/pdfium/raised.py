@@ -24,8 +24,8 @@ MOST_SECONDS = 100.0
 _CANDIDATE = re.compile(r"(?<=\S)\d")
 _LEAST_RISE, _MOST_RISE = 0.12, 0.8
 _LEAST_DROP, _MOST_DROP = 0.06, 0.6
-_LEAST_SIZE, _MOST_SIZE = 0.45, 0.93
-"""Of a script, in heights of the line: TeX and Word make it 0.5 to 0.8 as large, larger is a mark
+_LEAST_SIZE, _MOST_SIZE = 0.54, 0.93
+"""Of a script, in heights of the line: TeX and Word make it 0.58 to 0.8 as large, larger is a mark
 like any other, and smaller stands beside an initial."""
 _MOST_LONG = 12
 _BREAKS = "\r\n"

@@ -125,6 +125,12 @@ def test_equations_are_text(equation: str, text: str) -> None:
     assert read(f"<w:p><m:oMathPara>{inline}</m:oMathPara></w:p>") == text
 
 
+def test_an_equation_nested_beyond_measure_is_read() -> None:
+    """Or refused as damaged by the reader, never lost."""
+    deep = "<m:rad><m:e>" * 180 + math("x") + "</m:e></m:rad>" * 180
+    assert read(f"<w:p><m:oMath>{deep}</m:oMath></w:p>").startswith("sqrt(sqrt(")
+
+
 def test_simple_fields_keep_their_text() -> None:
     """Also inside one another, in a link and in a note."""
     field = f'<w:fldSimple w:instr="REF a">{run("7")}</w:fldSimple>'

@@ -109,6 +109,8 @@ def test_a_formula_of_its_own_line_stays_there() -> None:
     """And one without end ends nothing."""
     page = "<p>so</p><math display='block'><mi>a</mi><mo>=</mo><mn>1</mn></math><p>holds</p>"
     assert text_of(page).split("\n\n") == ["so", "a = 1", "holds"]
+    many = "<math>" + "<mfrac><mn>1</mn>" * 240 + "<mi>x</mi>"
+    assert text_of(f"<p>a{many}").startswith("a1/")
     deep = "<math>" + "<mrow>" * 200 + "<mi>x</mi>" + "</mrow>" * 200 + "</math>"
     assert text_of(f"<p>{deep}</p>") == "x"
 
@@ -143,6 +145,8 @@ def test_blocks_are_apart() -> None:
     names = "nav main aside header footer summary details address fieldset legend form figure"
     page = "".join(f"<{name}>{name}.</{name}>" for name in names.split())
     assert text_of(page).split("\n\n") == [f"{name}." for name in names.split()]
+    assert text_of("<nav><a href=1>Home</a><a href=2>Ports</a></nav>end") == "Home Ports\n\nend"
+    assert text_of("<p><button>Yes</button><button>No</button>") == "Yes No"
 
 
 def test_what_a_page_shows_and_no_text_is() -> None:
@@ -162,3 +166,10 @@ def test_ruby_follows_its_word() -> None:
     """With and without the brackets of the page."""
     for page in ("漢字<rt>kanji</rt>", "漢字<rp>(</rp><rt>kanji</rt><rp>)</rp>"):
         assert text_of(f"<p><ruby>{page}</ruby>") == "漢字(kanji)"
+
+
+def test_spans_beyond_measure_end() -> None:
+    """At the ends of the table and of what HTML allows."""
+    table = "<table><tr><td rowspan=99999>a<td colspan=0>b<tr><td>c</table>"
+    assert text_of(table).split("\n")[2] == "|  | c |"
+    assert text_of("<table><tr><td colspan=9999>a<td>b</table>").count("|") < 2_100
