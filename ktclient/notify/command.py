@@ -10,6 +10,7 @@ from pathlib import Path
 from jobs import child_environment
 from jobs.errors import NotTold
 from ktclient.config import settings as config
+from ktclient.notify import foreign_text
 from ktclient.records.snapshot import Snapshot
 
 _LONGEST = 8000
@@ -39,9 +40,9 @@ def _environment(job: Snapshot, file: Path) -> dict[str, str]:
         "KTJOB_ID": job.id,
         "KTJOB_STATE": job.state,
         "KTJOB_CAUSE": job.cause or "",
-        "KTJOB_MESSAGE": job.message or "",
-        "KTJOB_TITLE": job.title,
-        "KTJOB_LABEL": job.label or "",
+        "KTJOB_MESSAGE": foreign_text.line(job.message or ""),
+        "KTJOB_TITLE": foreign_text.line(job.title),
+        "KTJOB_LABEL": foreign_text.line(job.label or ""),
         "KTJOB_RESULT": str(file),
     }
     # An environment must not contain NUL or surrogates.

@@ -25,6 +25,7 @@ LEAVES = {
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
+    "jobs.parsing",
     "jobs.quick_dataclass",
     "jobs.known_secrets",
     "jobs.child_environment",
@@ -83,7 +84,7 @@ MAY_IMPORT = {
     },
     "api": {
         *("batch", "submission", "planning", "records", "notify", "config", "documents"),
-        *("prompts", "jobs.store", "jobs.runner"),
+        *("prompts", "remote", "jobs.store", "jobs.runner"),
     },
     "doctor": {
         *("config", "request", "servers", "server_bundle.embedded"),
