@@ -36,6 +36,11 @@ def run(command: str, folder: Path, job: Snapshot, text: str, file: Path) -> Non
 
 
 def _environment(job: Snapshot, file: Path) -> dict[str, str]:
+    config.learn_variables()
+    return {**child_environment.inherited(), **_carried_fields(job), "KTJOB_RESULT": str(file)}
+
+
+def _carried_fields(job: Snapshot) -> dict[str, str]:
     fields = {
         "KTJOB_ID": job.id,
         "KTJOB_STATE": job.state,
@@ -43,12 +48,9 @@ def _environment(job: Snapshot, file: Path) -> dict[str, str]:
         "KTJOB_MESSAGE": foreign_text.line(job.message or ""),
         "KTJOB_TITLE": foreign_text.line(job.title),
         "KTJOB_LABEL": foreign_text.line(job.label or ""),
-        "KTJOB_RESULT": str(file),
     }
     # An environment must not contain NUL or surrogates.
-    safe = {name: _carried(value) for name, value in fields.items()}
-    config.learn_variables()
-    return {**child_environment.inherited(), **safe}
+    return {name: _carried(value) for name, value in fields.items()}
 
 
 def _carried(value: str) -> str:

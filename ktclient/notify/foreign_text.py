@@ -13,7 +13,7 @@ import unicodedata
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Controls, writing direction, joiners and tags, surrogates, and what no screen can show."""
-_BLANK = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 """Letters and marks that are shown as nothing."""
 _SIGNS = str.maketrans({"@": "\uff20", "<": "\u2039", ">": "\u203a"})
 """To signs that look like them, and that no service acts on."""
