@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import command_settings
+from ktclient.cli import command_settings, log_end
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import job_details, log_end, output, units
+from ktclient.cli.render import job_details, output, units
 from ktclient.records.output_schema import SCHEMA
 
 

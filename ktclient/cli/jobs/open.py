@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from jobs import child_environment
-from ktclient.cli import command_settings, exit_codes
+from ktclient.cli import command_settings, exit_codes, log_end
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import job_details, log_end, output, terminal, terminal_text
+from ktclient.cli.render import job_details, output, terminal, terminal_text
 from ktclient.errors import NotFinished
 from ktclient.records import export
 from ktclient.records.export import JobFiles
