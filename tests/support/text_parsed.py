@@ -28,7 +28,7 @@ PLACES: dict[str, dict[str, str]] = {
     "jobs.store.rows": {"json.loads": OURS},
     "jobs.system.systemd_unit": {"json.loads": BOUNDED + "one string on one line of a unit file"},
     "ktclient.batch.result_files": {"json.loads": OURS},
-    "ktclient.batch.results": {"json.loads": OURS},
+    "ktclient.batch.tool_calls": {"json.loads": OURS},
     "ktclient.batch.spec": {"json.loads": OURS},
     "ktclient.cli.jobs.show": {"json.loads": OURS},
     "ktclient.cli.render.part_tree": {"json.loads": OURS},
