@@ -36,6 +36,7 @@ PLACES: dict[str, dict[str, str]] = {
         "tomlkit.parse": BOUNDED + "by config.file.parse, before it",
         "tomlkit.value": BOUNDED + "by parsing.of_toml, before it",
     },
+    "ktclient.documents.formats.allowance": {"json.loads": "ours: an argument of our own child"},
     "ktclient.documents.formats.child_process": {"json.loads": "ours: our own child's first line"},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
