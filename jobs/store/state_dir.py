@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobs import named_file, private_folder
 from jobs.errors import NotYours, StoreUnusable
 from jobs.processes import ownership
 from jobs.quick_dataclass import record
@@ -23,8 +24,8 @@ class StateDir:
     def has_database(self) -> bool:
         """Whether a job was ever stored here. Raises `StoreUnusable` where that cannot be read: in
         another user's folder, `Path.exists` returns False or raises `PermissionError`. Raises
-        `NotYours` for root in another user's folder."""
-        ownership.refuse_root(self.root)
+        `NotYours` for another user's folder."""
+        self._refuse_anothers()
         try:
             self.database.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -32,6 +33,19 @@ class StateDir:
         except OSError as error:
             raise diagnosis.of_system(error, self.root) from error
         return True
+
+    def _refuse_anothers(self) -> None:
+        ownership.refuse_root(self.root)
+        ownership.refuse_foreign(self.root)
+        try:
+            named_file.followed(self.root)
+        except PermissionError as error:
+            raise NotYours(
+                f"cannot use the state directory {self.root}: {error.strerror}. Set KTJOB_HOME to "
+                "a folder of your own"
+            ) from error
+        except OSError:  # whatever comes next reports it
+            return
 
     def is_stored(self) -> bool:
         """Like `has_database`, but raises `StoreUnusable` also where the folder is out of sight
@@ -128,12 +142,12 @@ class StateDir:
 
     def create(self) -> StateDir:
         """Create the folders. Raises `StoreUnusable` with the path when that is not possible,
-        `NotYours` for root in another user's folder."""
-        ownership.refuse_root(self.root)
+        `NotYours` for another user's folder, and for one that others write to."""
+        ownership.refuse_shared(self.root, is_in_use=self.has_database())
         try:
             inner = (self.root / name for name in ("workers", "logs", "watch"))
             for folder in (self.root, *inner, self.server):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                private_folder.make(folder)
                 if folder.stat().st_mode & 0o777 != 0o700:
                     folder.chmod(0o700)
         except FileExistsError as error:

