@@ -41,6 +41,8 @@ class Draft:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(self.draft, flags, NEW_FILE if mode is None else PRIVATE)
         self.file: BinaryIO = os.fdopen(fd, "wb")
+        if mode is not None:  # as long as it is a draft, its owner can open it by name
+            os.fchmod(fd, PRIVATE)
 
     def publish(
         self, *, keeps: bool = False, is_synced: bool = True, is_closed: bool = True

@@ -140,21 +140,34 @@ class StateDir:
         """Copies of texts for people to read, named `ID.NAME.txt`; made on request."""
         return self.root / "opened"
 
-    def create(self) -> StateDir:
-        """Create the folders. Raises `StoreUnusable` with the path when that is not possible,
-        `NotYours` for another user's folder, and for one that others write to."""
+    def refuse_unsafe(self) -> None:
+        """Raise `NotYours` for a folder where nothing may be made: another user's, or one that
+        others write to and that this process cannot make private."""
         ownership.refuse_shared(self.root, is_in_use=self.has_database())
+
+    def make_root(self) -> StateDir:
+        """Make the folder itself, private, unless `refuse_unsafe` raises. Raises `StoreUnusable`
+        with the path when that is not possible."""
+        self.refuse_unsafe()
+        self._make(self.root)
+        return self
+
+    def create(self) -> StateDir:
+        """Make the folder and those in it. Raises as `make_root` does."""
+        self.make_root()
+        self._make(*(self.root / name for name in ("workers", "logs", "watch")), self.server)
+        return self
+
+    def _make(self, *folders: Path) -> None:
         try:
-            inner = (self.root / name for name in ("workers", "logs", "watch"))
-            for folder in (self.root, *inner, self.server):
+            for folder in folders:
                 private_folder.make(folder)
-                if folder.stat().st_mode & 0o777 != 0o700:
-                    folder.chmod(0o700)
+                if folder.stat().st_mode & 0o777 != private_folder.MODE:
+                    folder.chmod(private_folder.MODE)
         except FileExistsError as error:
             raise StoreUnusable(_in_the_way(Path(error.filename))) from error
         except OSError as error:
             raise diagnosis.of_system(error, self.root) from error
-        return self
 
 
 def _in_the_way(path: Path) -> str:

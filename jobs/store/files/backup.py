@@ -22,10 +22,9 @@ def copy(source: Path, target: Path) -> None:
     target is unchanged.
     """
     try:
-        target = named_file.followed(target)
         _refuse(target, source)
         with removed_by_signals():
-            draft = Draft(target)
+            draft = Draft(named_file.followed(target))
             try:
                 _fill(draft.draft, source)
                 draft.publish()
