@@ -88,7 +88,7 @@ def _refuse_strange_link(link: Path, folder: Path) -> None:
     made, around = os.lstat(link), os.stat(folder)
     is_for_all = around.st_mode & stat.S_ISVTX and around.st_mode & 0o002
     if is_for_all and made.st_uid not in (os.geteuid(), around.st_uid):
-        told = f"{link} is a symbolic link that another user made in a folder for everybody"
+        told = f"{link} is a symbolic link that another user made, in a folder where all may write"
         raise PermissionError(errno.EACCES, told, str(link))
 
 

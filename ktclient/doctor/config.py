@@ -28,8 +28,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield ok(
         "file", f"{file} is valid" if file.exists() else f"{file} does not exist: using defaults"
     )
-    for one in (file, file.with_name(f"{file.name}.old")):
-        yield from _examine_settings(one)
+    with contextlib.suppress(OSError, RuntimeError):  # a circle of links
+        written = file.resolve()
+        for one in (file, written.with_name(f"{written.name}.old")):
+            yield from _examine_settings(one)
     yield from _examine_folder(file)
     meant = settings.meant(None)
     if meant is None:
