@@ -33,6 +33,20 @@ def _holder(fd: int, first: int, size: int) -> int | None:
     return pid if kind != fcntl.F_UNLCK and pid > 0 else None
 
 
+def lock_holders(path: Path) -> set[int]:
+    """The pids of all processes with a POSIX lock on a file, as /proc/locks has them (proc(5)).
+    Others may be among them: the file is told by its inode number alone, because btrfs and overlay
+    filesystems have other device numbers there. Empty where the kernel does not say."""
+    holders: set[int] = set()
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inode = f":{path.stat().st_ino}"
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            fields = line.split()
+            if fields[1] == "POSIX" and fields[5].endswith(inode):
+                holders.add(int(fields[4]))
+    return holders
+
+
 def open_files(pid: int) -> list[str]:
     """The paths of the files that a process has open, with " (deleted)" after those of removed
     files (proc(5)). Empty for a process that has ended or belongs to another user."""

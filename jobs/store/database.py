@@ -261,9 +261,10 @@ class Database:
                 raise diagnosis.missing(self._path)
 
     def _retire(self) -> None:
-        """Close the connection, so that the last user of the removed files writes all that they
-        hold into the database. Where others have already begun new files, that would damage these:
-        then this connection stays open, unused."""
+        """Write all that the removed files hold into the database, and close the connection. SQLite
+        writes it at the close of the last user only, and not while anybody else reads. Where
+        others have already begun new files, that would damage these: then this connection stays
+        open, unused."""
         if self._is_retired:
             return
         self._is_retired = True
@@ -271,6 +272,8 @@ class Database:
             _kept_open.append(self._connection)
         else:
             with contextlib.suppress(sqlite3.Error):  # its disk is gone
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
         self._files.close()
 

@@ -259,6 +259,27 @@ def test_removed_files_of_the_database_cost_neither_jobs_nor_text(
         assert upkeep.problems() == []
 
 
+def test_a_reader_between_removed_and_new_files_costs_no_rows(
+    state: StateDir,
+) -> None:
+    """SQLite writes what -wal holds into the database when its last user closes it, but not while
+    anybody else reads. So a database browser that is opened after `rm` would cost all of it."""
+    with Store.open(state) as store:
+        first = queueing.put(state, say="first")
+        for end in ("-wal", "-shm"):
+            state.database.with_name(state.database.name + end).unlink()
+        browser = subprocess.Popen(
+            [sys.executable, "-c", KEEPER, str(state.database)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert browser.stdout is not None and browser.stdout.readline() == "open\n"
+        assert store.job(first.id).title == "title"
+        assert queueing.sql(state, "SELECT id FROM jobs") == [(first.id,)]
+        browser.communicate()
+
+
 KEEPER = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1])

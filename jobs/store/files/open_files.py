@@ -139,10 +139,12 @@ def _are_same(one: os.stat_result, other: os.stat_result | None) -> bool:
 
 def user_of_removed(database: Path) -> int | None:
     """The pid of another process that has the database open, and uses a -wal or -shm file of it
-    that was removed. Call it between connecting and the first read. Only one of the processes that
-    have it open is looked at."""
-    pid = file_users.lock_holder(database, _SHARED_FIRST, _SHARED_SIZE)
-    return pid if pid is not None and uses_removed(pid, database) else None
+    that was removed. Call it between connecting and the first read."""
+    holder = file_users.lock_holder(database, _SHARED_FIRST, _SHARED_SIZE)
+    if holder is None:
+        return None
+    others = sorted(file_users.lock_holders(database) - {holder, os.getpid()})
+    return next((pid for pid in (holder, *others) if uses_removed(pid, database)), None)
 
 
 def wait_for_users_of_removed(database: Path) -> int | None:
