@@ -18,9 +18,14 @@ from ktclient.errors import BadInput, ResultsUnwritable
 class ResultFiles:
     """Writes a draft beside each file until `publish`. Errors are held back until then."""
 
-    def __init__(self, results: str, errors: str | None, mode: int, name: str) -> None:
+    def __init__(self, results: str, errors: str | None, mode: int, name: str = "") -> None:
+        """`name`: of a job, which has one worker at a time: what its killed ones left is removed.
+        `mode`: of new files."""
         paths = [Path(path) for path in (results, errors) if path is not None]
-        self._files = [_HeldDraft(path, mode, f"{name}.{at}") for at, path in enumerate(paths)]
+        self._files = [
+            _HeldDraft(path, mode, f".ktjob-{name}.{at}." if name else "")
+            for at, path in enumerate(paths)
+        ]
 
     def write(self, line: str, *, is_error: bool) -> None:
         """Add a line: an error to the last file, which may be the only one."""
@@ -38,14 +43,12 @@ class ResultFiles:
 
 
 class _HeldDraft:
-    def __init__(self, path: Path, mode: int, name: str) -> None:
+    def __init__(self, path: Path, mode: int, prefix: str) -> None:
         self._path = path
         self._draft: draft.Draft | None = None
         self._trouble: OSError | None = None
         with self._kept():
-            target = named_file.followed(path)
-            # A killed attempt of this job left drafts of that name; it has no other one now.
-            self._draft = draft.Draft(target, mode, prefix=f".ktjob-{name}.")
+            self._draft = draft.Draft(named_file.followed(path), mode, prefix=prefix)
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:
@@ -78,7 +81,7 @@ class _HeldDraft:
 
 def write_all(text: str, results: str, errors: str | None, mode: int, name: str) -> None:
     """Write the lines of a batch's output again. Raises `ResultsUnwritable`."""
-    files = ResultFiles(results, errors, mode, name)
+    files = ResultFiles(results, errors, mode)
     try:
         for line in text.split("\n"):
             files.write(line, is_error=json.loads(line)["error"] is not None)
