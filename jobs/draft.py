@@ -8,6 +8,7 @@ a file or link that they put there beforehand is never written to.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import stat
@@ -21,6 +22,7 @@ PRIVATE = 0o600
 NEW_FILE = 0o666
 """The mode that programs ask for; the umask takes its bits away."""
 _KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access")
+_UNSYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -42,7 +44,7 @@ class Draft:
         fd = os.open(self.draft, flags, NEW_FILE if mode is None else PRIVATE)
         self.file: BinaryIO = os.fdopen(fd, "wb")
         if mode is not None:  # as long as it is a draft, its owner can open it by name
-            os.fchmod(fd, PRIVATE)
+            widen(fd, PRIVATE)
 
     def publish(
         self, *, keeps: bool = False, is_synced: bool = True, is_closed: bool = True
@@ -57,7 +59,7 @@ class Draft:
         self.file.flush()
         fd = self.file.fileno()
         if not (keeps and _take_over(fd, self.path)) and self._mode is not None:
-            os.fchmod(fd, self._mode)
+            widen(fd, self._mode)
         if is_synced:
             os.fsync(fd)
         if is_closed:
@@ -132,14 +134,24 @@ def removed_by_signals() -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on disk. A folder that one may write to but not read is left to
-    the kernel."""
-    with contextlib.suppress(PermissionError):
+    """Have the names in a folder on disk. Where that is not possible (one may write to the folder
+    but not read it, or its file system has no such call), the kernel does it when it likes."""
+    try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
         finally:
             os.close(fd)
+    except OSError as error:
+        if error.errno not in _UNSYNCED:
+            raise
+
+
+def widen(fd: int, mode: int) -> None:
+    """Give a file that was made with a narrower mode this one, if it lacks a bit of it: the umask
+    may have taken the owner's. A file system without modes, as of USB sticks, refuses changes."""
+    if mode & ~os.fstat(fd).st_mode:
+        os.fchmod(fd, mode)
 
 
 def _take_over(fd: int, path: Path) -> bool:
@@ -163,7 +175,8 @@ def _take_over(fd: int, path: Path) -> bool:
         for name in os.listxattr(path, follow_symlinks=False):
             if name.startswith(_KEPT_ATTRIBUTES):
                 os.setxattr(fd, name, os.getxattr(path, name, follow_symlinks=False))
-    os.fchmod(fd, mode)
+    if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+        os.fchmod(fd, mode)
     return True
 
 

@@ -36,5 +36,5 @@ def make_one(folder: Path) -> None:
         if not folder.is_dir():
             raise
     else:
-        if os.lstat(folder).st_mode & 0o777 != MODE:
+        if MODE & ~os.lstat(folder).st_mode:  # not where a file system has modes of its own
             os.chmod(folder, MODE)

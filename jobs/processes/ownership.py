@@ -7,6 +7,7 @@ import os
 import stat
 from pathlib import Path
 
+from jobs import draft
 from jobs.errors import NotYours
 
 AS_ROOT = "KTJOB_AS_ROOT"
@@ -41,8 +42,8 @@ def open_own(path: Path, flags: int) -> int:
                 raise refused from None
             path.chmod(0o600)
             fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
-        if flags & os.O_CREAT and os.fstat(fd).st_mode & 0o600 != 0o600:  # as the umask has it
-            os.fchmod(fd, 0o600)
+        if flags & os.O_CREAT:
+            draft.widen(fd, draft.PRIVATE)
         return fd
     except (FileNotFoundError, NotYours):
         raise

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
-from support import plain_user, processes
+from support import fuse_disk, plain_user, processes
 from support.patience import HANG_SECONDS
 from support.serving import KTSERVER, Lab
 
@@ -162,6 +162,27 @@ def test_a_folder_that_takes_no_new_file_is_no_obstacle(answered: str, out: Path
     finally:
         out.chmod(0o755)
     assert list(out.iterdir()) == [file]
+
+
+@pytest.mark.promise
+@pytest.mark.fuse
+def test_a_file_system_without_modes_is_no_obstacle(
+    answered: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a USB stick: all files have the same mode, and a change of it is an error."""
+    with fuse_disk.mounted(tmp_path, "--perms=0777", "--chmod-deny", "--chown-deny") as disk:
+        file = disk.path / "answer.txt"
+        for _ in range(2):  # a new file, and an old one
+            assert result(answered, file, 0o077).returncode == 0
+            assert file.read_text() == ANSWER
+        for _ in range(2):
+            done = plain_user.run(*KTJOB, "backup", str(disk.path / "copy.db"))
+            assert done.returncode == 0, done.stderr
+        assert {one.name for one in disk.path.iterdir()} == {"answer.txt", "copy.db"}
+        monkeypatch.setenv("KTJOB_CONFIG", str(disk.path / "a" / "b"))
+        for words in (("init",), ("set", "defaults.label", "mine")):
+            done = plain_user.run(*KTJOB, "config", *words)
+            assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.promise

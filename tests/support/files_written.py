@@ -37,7 +37,6 @@ PLACES: dict[str, dict[str, str]] = {
     },
     "jobs.processes.ownership": {
         "os.open": "a lock or log of the state directory, which other processes have open",
-        "os.fchmod": "the same, made private",
         "path.chmod": "the same, made private",
         "os.fchown": "given to the owner of its folder",
     },
@@ -51,7 +50,6 @@ PLACES: dict[str, dict[str, str]] = {
     "jobs.store.files.backup": {"sqlite3.connect": "a draft"},
     "jobs.store.files.opening": {
         "os.open": "the database, made private before SQLite opens it",
-        "os.fchmod": "the database, made private before SQLite opens it",
         "sqlite3.connect": "the database",
     },
     "jobs.store.state_dir": {"folder.chmod": "the state directory, made private"},

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobs import draft
 from jobs.errors import IllegalTransition, KtjobError, StoreTooNew, StoreUnusable
 from jobs.store import diagnosis, sql
 from jobs.store.files import open_files, place
@@ -172,7 +173,7 @@ def _make(path: Path) -> None:
         _require_usable(path)
         return
     try:
-        os.fchmod(fd, 0o600)  # the umask may have taken the owner's rights away
+        draft.widen(fd, draft.PRIVATE)
     finally:
         os.close(fd)
 
