@@ -108,7 +108,7 @@ class RemoteJob(Job):
         return RemoteJob(_run(self.host, "ask", "--", self.id, question).split()[0], self.host)
 
     def cancel(self) -> Snapshot:
-        """Like `Job.cancel`; returns after the job has ended, or after half a minute."""
+        """Like `Job.cancel`; returns after the job has ended, or after a minute."""
         _run(self.host, "cancel", "--", self.id)
         return self.status()
 
