@@ -12,6 +12,7 @@ import bs4
 
 from ktclient.documents.formats.formulas import line
 from ktclient.documents.formats.formulas.line import EMPTY, Piece
+from ktclient.documents.formats.markup import spans
 
 _TEX = re.compile("tex", re.I)
 _STYLE = re.compile(r"\{\\(?:displaystyle|textstyle)\s(.*)\}", re.S)
@@ -23,7 +24,7 @@ _MOST_DEEP = 150
 def spell(soup: bs4.BeautifulSoup) -> None:
     """Replace each formula of a page by its text; a formula on a line of its own stays there."""
     for math in [tag for tag in soup.find_all(True) if _name(tag) == "math"]:
-        if math.decomposed or math.parent is None:
+        if math.parent is None:  # it was in another one
             continue
         text = _tex(math) or _row(math, 0).text
         if math.get("display") == "block" or math.get("mode") == "display":
@@ -31,7 +32,7 @@ def spell(soup: bs4.BeautifulSoup) -> None:
             math.clear()
             math.append(text)
         else:
-            math.replace_with(text)
+            spans.put(math, text)
 
 
 def _tex(math: bs4.Tag) -> str:

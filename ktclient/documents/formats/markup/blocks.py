@@ -5,6 +5,7 @@ from __future__ import annotations
 import bs4
 
 from ktclient.documents.formats.left_out import LeftOut, described
+from ktclient.documents.formats.markup import spans
 
 NAMES = (
     *("address", "article", "aside", "body", "center", "details", "dialog", "dir", "div"),
@@ -28,12 +29,11 @@ _TYPED = ("text", "search", "email", "url", "tel", "number", "date", "time", "mo
 def take_out(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
     """Remove what has no text for a reader, and count what a person would have seen."""
     for tag in soup(_UNSEEN):
-        tag.decompose()
+        spans.put(tag, "")
     for tag in soup(list(_LOST)):
-        if tag.decomposed:
-            continue
-        left.add(_LOST[tag.name])
-        tag.decompose()
+        if tag.parent is not None:  # else it was in another one
+            left.add(_LOST[tag.name])
+            spans.put(tag, "")
 
 
 def describe_pictures(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
@@ -42,14 +42,14 @@ def describe_pictures(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
         alt = described(str(tag.get("alt", "")))
         if "mwe-math" in str(tag.get("class")):
             box = tag.find_parent(class_="mwe-math-element")
-            tag.replace_with("" if box is not None and _has_formula(box) else f"${alt}$")
+            spans.put(tag, "" if box is not None and _has_formula(box) else f"${alt}$")
         elif alt:
             is_symbol = len(alt) <= 2 and not alt.isascii()  # an emoji
-            tag.replace_with(alt if is_symbol else f"[picture: {alt}]")
+            spans.put(tag, alt if is_symbol else f"[picture: {alt}]")
         else:
             is_seen = "1" not in (tag.get("width"), tag.get("height"))  # else it counts readers
             left.add("picture", int(is_seen and tag.get("aria-hidden") != "true"))
-            tag.decompose()
+            spans.put(tag, "")
 
 
 def separate(soup: bs4.BeautifulSoup) -> None:
@@ -57,7 +57,7 @@ def separate(soup: bs4.BeautifulSoup) -> None:
     _show_form(soup)
     for tag in soup(["a", "button", "label"]):
         if isinstance(tag.next_sibling, bs4.Tag) and tag.next_sibling.name == tag.name:
-            tag.insert_after(" ")
+            tag.append(" ")
     for tag in soup(NAMES):
         if tag.name != "body":
             tag.name = "div"
@@ -68,13 +68,13 @@ def _show_form(soup: bs4.BeautifulSoup) -> None:
     for tag in soup("input"):
         kind, value = str(tag.get("type", "")).lower(), str(tag.get("value", "")).strip()
         if kind in ("checkbox", "radio"):
-            tag.replace_with("[x] " if tag.has_attr("checked") else "[ ] ")
+            spans.put(tag, "[x] " if tag.has_attr("checked") else "[ ] ")
         elif kind in _TYPED and value:
-            tag.replace_with(f" {value} ")
+            spans.put(tag, f" {value} ")
     for tag in soup("select"):
         if tag.find("option", selected=True) is not None:
             for option in tag("option", selected=False):
-                option.decompose()
+                spans.put(option, "")
 
 
 def _has_formula(box: bs4.Tag) -> bool:

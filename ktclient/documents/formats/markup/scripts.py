@@ -10,6 +10,7 @@ import re
 import bs4
 
 from ktclient.documents.formats.formulas import script
+from ktclient.documents.formats.markup import spans
 
 _SYMBOL = re.compile(r"[*†‡§¶#‖]+")
 _MARK = re.compile(r"\d{1,4}|[a-z]|[ivxlc]{1,5}|[*†‡§¶]{1,3}")
@@ -26,10 +27,10 @@ def spell(soup: bs4.BeautifulSoup) -> None:
     for tag in soup.find_all("sup"):
         _spell_fraction(tag)
     for tag in reversed(soup.find_all(["sup", "sub"])):
-        tag.replace_with(_spelled(tag))
+        spans.put(tag, _spelled(tag))
     for tag in soup.find_all("a"):
         if _is_note_link(tag):
-            tag.replace_with(_bracketed(tag.get_text().strip()))
+            spans.put(tag, _bracketed(tag.get_text().strip()))
     for tag in soup.find_all("ruby"):
         _spell_ruby(tag)
 
@@ -69,10 +70,10 @@ def _spell_fraction(above: bs4.Tag) -> None:
     below = slash.next_sibling
     if isinstance(below, bs4.Tag) and below.name == "sub":
         space = " " if _beside(above, "previous")[-1:].isdigit() else ""
+        over, under = above.get_text().strip(), below.get_text().strip()
+        spans.put(above, f"{space}{over}/{under}")
+        spans.put(below, "")
         slash.extract()
-        above.replace_with(
-            f"{space}{above.get_text().strip()}/{below.extract().get_text().strip()}"
-        )
 
 
 def _is_note(tag: bs4.Tag) -> bool:
