@@ -100,6 +100,9 @@ def joined(parts: Sequence[Document]) -> Document:
         line_ends=sum(part.line_ends for part in parts),
         read_as="; ".join(one.read_as for one in parts[:MOST_TOLD] if one.read_as),
         guessed=", ".join(dict.fromkeys(part.guessed for part in parts if part.guessed)),
+        guessed_because="; ".join(
+            dict.fromkeys(part.guessed_because for part in parts if part.guessed_because)
+        ),
     )
 
 

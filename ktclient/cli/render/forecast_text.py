@@ -79,7 +79,8 @@ def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) ->
         output.note(f"  read as   {name} {document.read_as}")
     if document.guessed:
         name = "" if is_alone else f" {it}:"
-        output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
+        why = f" ({document.guessed_because})" if document.guessed_because else ""
+        output.note(f"  read as   {name} {document.guessed}{why}; --encoding NAME overrides")
     if harmless:
         output.note(f"  note       {turn_marks.said(it, harmless)}")
     if document.line_ends:
