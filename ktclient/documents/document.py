@@ -1,7 +1,8 @@
 """A document as text: read, decoded, and made ready to send.
 
-Line ends become \\n and a byte order mark is dropped, unless `raw`: War and Peace from Gutenberg
-has 781,557 DeepSeek V4 tokens then, and 876,900 with its CRLFs, which costs minutes of prefill.
+Line ends become \\n, a byte order mark is dropped and what converters left is cleaned
+(leftovers.py), unless `raw`: War and Peace from Gutenberg has 781,557 DeepSeek V4 tokens then, and
+876,900 with its CRLFs, which costs minutes of prefill.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ktclient import wording
-from ktclient.documents import decoding, magic
+from ktclient.documents import decoding, leftovers, magic
 from ktclient.documents.decoding import Decoded
 from ktclient.documents.formats import child_process, registry
 from ktclient.errors import DocumentUnusable
@@ -40,6 +41,8 @@ class Document:
     """Why that encoding, such as "a guess"."""
     read_as: str = ""
     """The format, its size and its reader, if it was not plain text."""
+    cleaned: leftovers.Counts = ()
+    """What converters had left in it, and is not there any more, by kind."""
 
 
 def read(
@@ -137,7 +140,12 @@ def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Docum
         )
     found = child_process.read(body, registry.short(format_name), title, MOST_BYTES)
     about = f"{registry.short(format_name)}, {found.about}, by {registry.library(format_name)}"
-    return replace(from_text(found.text, title, raw=raw), read_as=about, line_ends=0)
+    if raw:
+        text = leftovers.raw_pages(found.text)
+        return replace(from_text(text, title, raw=True), read_as=about)
+    cleaned = leftovers.of_pages(found.text)
+    document = from_text(cleaned.text, title, raw=True)
+    return replace(document, read_as=about, cleaned=cleaned.counts)
 
 
 def from_text(text: str, title: str, *, raw: bool = False) -> Document:
@@ -160,4 +168,7 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         before = len(text)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     dropped = before - len(text)
-    return Document(title, text, dropped)
+    if raw:
+        return Document(title, text)
+    cleaned = leftovers.of_text(text)
+    return Document(title, cleaned.text, dropped, cleaned=cleaned.counts)

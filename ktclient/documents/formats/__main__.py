@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from ktclient.documents.formats.limits import CPU_SECONDS, MEMORY_BYTES, Unreadable
 
 _MODULES = {"PDF": "pdf", "DOCX": "docx", "PPTX": "pptx", "EPUB": "epub", "HTML": "html"}
-_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\uffff]")
+"""Not form feeds, which end pages, and U+FFFE, PDFium's hyphen: leftovers.py resolves these."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -46,9 +47,13 @@ def main(argv: Sequence[str]) -> None:
 def _clean(text: str) -> str:
     """Remove control characters, surrogates, and more than two line ends in a row."""
     text = _NO_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "\f".join(_clean_page(page) for page in text.split("\f")) + "\n"
+
+
+def _clean_page(text: str) -> str:
     lines = [line.rstrip() for line in text.split("\n")]
     kept = [line for line, above in zip(lines, ["", *lines], strict=False) if line or above]
-    return "\n".join(kept).strip("\n") + "\n"
+    return "\n".join(kept).strip("\n")
 
 
 if __name__ == "__main__":
