@@ -23,6 +23,10 @@ Triple = tuple[bytes, bytes, bytes]
 """A byte beyond ASCII between its neighbours."""
 _TRIPLE = re.compile(rb"(?s)(?<=(.))([\x80-\xff])(?=(.))")
 _USUAL_SIGNS = frozenset("\u2018\u2019\u201a\u2013\u2014«»“”„…°§№·•\u00a0\u200e\u200f€")
+_FRAMES = ("\u2500", "\u259f")
+"""Characters that draw tables in DOS and KOI8: usual beside each other, not beside letters."""
+_TECHNICAL = frozenset("±\u00d7÷©®µ²³½¼¾£¥¢")
+"""Usual with figures, not beside letters, where they are another page's letters."""
 _JOINING = frozenset("\u2018\u2019·\u00a0")
 """Signs that may stand between letters."""
 _MOST_ACCENTED = 24
@@ -168,7 +172,7 @@ def _reading(triples: Mapping[Triple, int], page: str) -> _Reading | None:
         if not character:
             return None
         left, right = characters[before[0]] or " ", characters[after[0]] or " "
-        if unicodedata.category(character)[0] in "LM" and character not in "ªº":
+        if unicodedata.category(character)[0] in "LM" and character not in "ªºµ":
             letters[_small(character)] += times
             penalty += times * _of_letter(left, character, right)
         else:
@@ -204,6 +208,8 @@ def _of_letter(left: str, letter: str, right: str) -> float:
 
 def _of_sign(left: str, sign: str, right: str) -> float:
     """The penalty of a sign where it stands; how rare it is comes with the language."""
+    if _is_frame(sign) and not (_is_frame(left) or _is_frame(right)):
+        return _RARE_SIGN - _SIGN
     if left.isalpha() and right.isalpha() and sign not in _JOINING:
         return _INSIDE_WORD
     if sign not in _USUAL_SIGNS and (left.isalpha() or right.isalpha()):
@@ -217,7 +223,7 @@ def _fit(reading: _Reading, page: str, language: Language, distinct: int) -> Fit
     score = reading.penalty
     score += sum(n * known.get(one, _UNKNOWN) for one, n in reading.letters.items())
     score += sum(n * known.get(one, _rarity(one)) for one, n in reading.signs.items())
-    rare = sum(n for one, n in reading.signs.items() if one not in _USUAL_SIGNS)
+    rare = sum(n for one, n in reading.signs.items() if not _is_usual(one))
     beyond = number + reading.signs.total()
     strange = sum(n for one, n in reading.letters.items() if one not in known)
     return Fit(
@@ -234,7 +240,15 @@ def _fit(reading: _Reading, page: str, language: Language, distinct: int) -> Fit
 
 
 def _rarity(sign: str) -> float:
-    return _SIGN if sign in _USUAL_SIGNS else _RARE_SIGN
+    return _SIGN if _is_usual(sign) else _RARE_SIGN
+
+
+def _is_usual(sign: str) -> bool:
+    return sign in _USUAL_SIGNS or sign in _TECHNICAL or _is_frame(sign)
+
+
+def _is_frame(sign: str) -> bool:
+    return _FRAMES[0] <= sign <= _FRAMES[1]
 
 
 def _distance(reading: _Reading, known: Mapping[str, float]) -> float:

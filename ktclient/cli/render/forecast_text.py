@@ -83,7 +83,8 @@ def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) ->
         output.note(f"  read as   {name} {document.guessed}{why}; --encoding NAME overrides")
     if harmless:
         output.note(f"  note       {turn_marks.said(it, harmless)}")
-    for words in (leftovers.said(document.cleaned), leftovers.doubt(document.cleaned)):
+    doubt = leftovers.doubt(document.cleaned, len(document.text))
+    for words in (leftovers.said(document.cleaned), doubt):
         if words:
             output.note(f"  note      {'' if is_alone else f' {it}:'} {words}")
     if document.line_ends:

@@ -132,9 +132,11 @@ def test_characters_without_a_meaning_are_said() -> None:
     text = SENTENCE + "\ue001\ue002\ue003\ue004 " * 4
     read = documents.from_text(text, "t")
     assert read.text == text and not leftovers.said(read.cleaned)
-    assert leftovers.doubt(read.cleaned).startswith("16 characters without a meaning")
-    assert "ocrmypdf" in leftovers.doubt(read.cleaned)
-    assert not leftovers.doubt(documents.from_text(SENTENCE * 20 + "\ue001", "t").cleaned)
+    doubt = leftovers.doubt(read.cleaned, len(text))
+    assert doubt.startswith("16 characters without a meaning (18 % of it)")
+    assert "ocrmypdf" in doubt
+    few = documents.from_text(SENTENCE * 20 + "\ue001", "t")
+    assert not leftovers.doubt(few.cleaned, len(few.text))
 
 
 def test_a_pdf_is_cleaned_of_hyphens_heads_and_numbers(tmp_path: Path) -> None:
