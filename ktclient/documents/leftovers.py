@@ -43,7 +43,9 @@ _MARKS = (
     "\u0cd6\u0d3e\u0d57\u0dca\u0dcf\u0ddf\u102e\u1161-\u1175\u11a8-\u11c2\u1b35\u3099\u309a"
 )
 """All that a letter of the basic plane can be composed with."""
-_APART = re.compile(f"[{_MARKS}]{{1,30}}")
+_APART = re.compile(f"[{_MARKS}]+")
+_MOST_MARKS = 4
+"""On one letter; more are decoration, which is not text any more."""
 _UNKNOWN = re.compile("[\ue000-\uf8ff\ufffd\U000f0000-\U000ffffd\U00100000-\U0010fffd]")
 _ANY = re.compile(
     f"[\u00ad\u200b-\u200d\u2060\ufb00-\ufb06\ufeff{_MARKS}\ufdd0-\ufdef{_LAST_OF_PLANES}"
@@ -147,7 +149,8 @@ def _composed(text: str) -> tuple[str, int]:
     number = end = 0
     for marks in _APART.finditer(text):
         start = marks.start() - 1
-        if start < end or not text[start].isalnum():
+        size = marks.end() - marks.start()
+        if start < end or size > _MOST_MARKS or not text[start].isalnum():
             continue
         apart = text[start : marks.end()]
         whole = unicodedata.normalize("NFC", apart)

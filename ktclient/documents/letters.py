@@ -23,8 +23,6 @@ Triple = tuple[bytes, bytes, bytes]
 """A byte beyond ASCII between its neighbours."""
 _TRIPLE = re.compile(rb"(?s)(?<=(.))([\x80-\xff])(?=(.))")
 _USUAL_SIGNS = frozenset("\u2018\u2019\u201a\u2013\u2014«»“”„…°§№·•\u00a0\u200e\u200f€")
-_FRAMES = ("\u2500", "\u259f")
-"""Characters that draw tables in DOS and KOI8: usual beside each other, not beside letters."""
 _TECHNICAL = frozenset("±\u00d7÷©®µ²³½¼¾£¥¢")
 """Usual with figures, not beside letters, where they are another page's letters."""
 _JOINING = frozenset("\u2018\u2019·\u00a0")
@@ -208,8 +206,6 @@ def _of_letter(left: str, letter: str, right: str) -> float:
 
 def _of_sign(left: str, sign: str, right: str) -> float:
     """The penalty of a sign where it stands; how rare it is comes with the language."""
-    if _is_frame(sign) and not (_is_frame(left) or _is_frame(right)):
-        return _RARE_SIGN - _SIGN
     if left.isalpha() and right.isalpha() and sign not in _JOINING:
         return _INSIDE_WORD
     if sign not in _USUAL_SIGNS and (left.isalpha() or right.isalpha()):
@@ -244,11 +240,7 @@ def _rarity(sign: str) -> float:
 
 
 def _is_usual(sign: str) -> bool:
-    return sign in _USUAL_SIGNS or sign in _TECHNICAL or _is_frame(sign)
-
-
-def _is_frame(sign: str) -> bool:
-    return _FRAMES[0] <= sign <= _FRAMES[1]
+    return sign in _USUAL_SIGNS or sign in _TECHNICAL
 
 
 def _distance(reading: _Reading, known: Mapping[str, float]) -> float:

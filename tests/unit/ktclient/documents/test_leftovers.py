@@ -62,6 +62,7 @@ def test_decomposed_hangul_is_composed() -> None:
         "\u9f8d and \uf9c4, two ways to write a name; \u212b and \u2126 are units.",
         "שָׁלוֹם עֲלֵיכֶם",
         "A\fpage and a page.",
+        "Z" + "\u0301" * 40,
     ],
 )
 def test_what_means_something_stays(text: str) -> None:
