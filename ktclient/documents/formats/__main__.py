@@ -27,7 +27,8 @@ _MODULES = {
     "MHT": "mail",
     "notebook": "notebook",
 }
-_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\uffff]")
+"""Not form feeds, which end pages, and U+FFFE, PDFium's hyphen: leftovers.py resolves these."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -60,9 +61,13 @@ def _read(format_name: str, allowed: Allowance) -> tuple[bytes, dict[str, str]]:
 def _clean(text: str) -> str:
     """Remove control characters, surrogates, and more than two line ends in a row."""
     text = _NO_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "\f".join(_clean_page(page) for page in text.split("\f")) + "\n"
+
+
+def _clean_page(text: str) -> str:
     lines = [line.rstrip() for line in text.split("\n")]
     kept = [line for line, above in zip(lines, ["", *lines], strict=False) if line or above]
-    return "\n".join(kept).strip("\n") + "\n"
+    return "\n".join(kept).strip("\n")
 
 
 if __name__ == "__main__":

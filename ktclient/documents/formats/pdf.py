@@ -14,12 +14,12 @@ from ktclient.documents.formats.pdfium import fields, raised
 
 _MOST_PAGES = 50_000
 _HYPHEN = re.compile("[\ufffe\x02](?:\r?\n)?")
-"""What PDFium inserts for a hyphen that divides a word at the end of a line."""
+"""What PDFium inserts for each hyphen at the end of a line."""
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Text by pages; a line that the outline lists as a title becomes a heading. Raises
-    `Unreadable`."""
+    """Text by pages, which end with form feeds, with U+FFFE for hyphens at line ends; a line that
+    the outline lists as a title becomes a heading. Raises `Unreadable`."""
     document = _opened(body)
     pages = len(document)
     if pages > _MOST_PAGES:
@@ -37,7 +37,7 @@ def read(body: bytes) -> tuple[str, str]:
             "for example: ocrmypdf FILE OUT.pdf"
         )
     about = wording.count(pages, "page") + (f", {blank:,} of them without text" if blank else "")
-    return "\n\n".join(texts), about + left.words()
+    return "\f".join(text.replace("\f", "\n") for text in texts), about + left.words()
 
 
 def _opened(body: bytes) -> pypdfium2.PdfDocument:
@@ -66,7 +66,7 @@ class _PageReader:
             text_page = page.get_textpage()
         except pypdfium2.PdfiumError as error:
             raise Unreadable(f"is damaged on page {number + 1}: {error}") from None
-        text = _HYPHEN.sub("", self.marks.text_of(text_page))
+        text = _HYPHEN.sub("\ufffe\n", self.marks.text_of(text_page))
         typed = fields.typed(self._document, page, self._left)
         text_page.close()
         page.close()

@@ -37,7 +37,6 @@ _BLOCK = re.compile(
     re.I | re.S,
 )
 _MARKDOWN = re.compile(r"^(?:#{1,6} |```|~~~|[-*+] \S|> |\d{1,3}\. )", re.M)
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_-]{2,40})""", re.I)
 _LOOKED_AT = 4096
 _PIECE_LOOKED_AT = 65_536
 _EMPTY = frozenset(
@@ -94,16 +93,6 @@ def _has_words_outside(text: str) -> bool:
     reader = _Outside()
     reader.feed(text)
     return reader.has_words or not reader.has_words_inside
-
-
-def declared_encoding(body: bytes) -> str | None:
-    """The encoding that a web page declares; GBK and GB2312 as their superset, as browsers do
-    (encoding.spec.whatwg.org)."""
-    head = body[:_LOOKED_AT]
-    if not is_html(head.decode("ascii", "replace")) or not (found := _CHARSET.search(head)):
-        return None
-    name = found.group(1).decode().lower()
-    return {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252"}.get(name, name)
 
 
 class _Outside(html.parser.HTMLParser):
