@@ -175,6 +175,13 @@ def test_a_pdf_is_cleaned_of_hyphens_heads_and_numbers(tmp_path: Path) -> None:
     assert raw.cleaned == ()
 
 
+def test_a_form_feed_in_a_web_page_ends_no_page() -> None:
+    """It is a blank there; five equal paragraphs are no running heads."""
+    page = "<!doctype html><pre>" + "\f".join(f"Again\n{n} ferries\n" for n in "abcdef") + "</pre>"
+    read = documents.from_bytes(page.encode(), "t.html")
+    assert read.text.count("Again") == 6 and read.cleaned == ()
+
+
 def test_counts_of_joined_files_are_summed(tmp_path: Path) -> None:
     """One line about all of them."""
     for name in ("a.txt", "b.txt"):
