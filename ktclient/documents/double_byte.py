@@ -38,10 +38,14 @@ class Fit:
     strange: float
     """Share of its characters that texts hardly have, 0 to 1."""
 
+    rare: float
+    """Share of its characters that are in the second level of their standard, 0 to 1. EUC-TW, which
+    Python cannot decode, is GB18030 with every second character from there."""
+
     @property
     def is_plausible(self) -> bool:
         """Whether this may be text at all."""
-        return self.strange <= 0.08 + 1 / self.beyond
+        return self.strange <= 0.08 + 1 / self.beyond and self.rare <= 0.15 + 1 / self.beyond
 
     @property
     def is_possible(self) -> bool:
@@ -68,6 +72,7 @@ def fits(sample: bytes) -> list[Fit]:
                 sum(score * n for score, n in judged),
                 max(1, beyond),
                 strange / max(1, characters.total()),
+                sum(n for score, n in judged if score in _SECOND) / max(1, characters.total()),
             )
         )
     return sorted(found, key=lambda fit: -fit.score)
@@ -78,6 +83,9 @@ def _share(part: float, of: int) -> float:
 
 
 _STRANGE = _share(0.01, 15_000)
+_SECOND_OF_GB, _SECOND_OF_BIG5 = _share(0.015, 3_008), _share(0.015, 7_652)
+_SECOND_OF_JIS = _share(0.005, 3_390)
+_SECOND = (_SECOND_OF_GB, _SECOND_OF_BIG5, _SECOND_OF_JIS)
 _MARK = _share(0.12, 24)
 
 
@@ -102,7 +110,7 @@ def _simplified(character: str) -> float:
     if _is_wide_ascii(character):
         return _share(0.01, 94)
     if len(body) == 2 and 0xD8 <= body[0] <= 0xF7 and body[1] >= 0xA1:
-        return _share(0.015, 3_008)
+        return _SECOND_OF_GB
     return _STRANGE
 
 
@@ -118,7 +126,7 @@ def _traditional(character: str) -> float:
     if _is_wide_ascii(character):
         return _share(0.01, 94)
     if b"\xc9\x40" <= body <= b"\xf9\xd5":
-        return _share(0.015, 7_652)
+        return _SECOND_OF_BIG5
     return _STRANGE
 
 
@@ -135,7 +143,7 @@ def _japanese(character: str) -> float:
     if len(body) == 2 and 0xB0 <= body[0] <= 0xCF:
         return _share(0.25, 1_500)
     if len(body) == 2 and 0xD0 <= body[0] <= 0xF4:
-        return _share(0.005, 3_390)
+        return _SECOND_OF_JIS
     return _STRANGE
 
 

@@ -33,7 +33,9 @@ def joined(text: str) -> tuple[str, int]:
         blank = _BLANK.match(after)
         rest = after[blank.end() :] if blank is not None else after
         left, right = _TAIL.search(before[-_MOST:]), _HEAD.match(rest[:_MOST])
-        if left is None or right is None:
+        if left is None:
+            done.append(after)
+        elif right is None:
             done += ["-", after]
         elif _belongs(left.group(), right.group(), words):
             done += ["-", rest]

@@ -52,6 +52,8 @@ def _read(format_name: str, allowed: Allowance) -> tuple[bytes, dict[str, str]]:
     reader = importlib.import_module(f"ktclient.documents.formats.{_MODULES[format_name]}")
     allowance.forbid_side_effects()
     text, about = reader.read(sys.stdin.buffer.read())
+    if format_name != "PDF":
+        text = text.replace("\f", "\n")  # only there it ends a page
     body = _clean(text).encode()
     if len(body) > allowed.output_bytes:
         raise Unreadable(verdict.of_length(allowed.output_bytes))

@@ -160,6 +160,25 @@ def test_ascii_that_only_looks_so_stays_as_it_is(text: str) -> None:
     assert (read.text, read.guessed) == (text, "")
 
 
+def test_what_python_cannot_decode_is_not_taken_for_something_else() -> None:
+    """EUC-TW has the characters of Big5 in another order, as pairs of bytes that GB18030 has too:
+    here by the table of CNS 11643, whose first plane is Big5's."""
+    text = PROSE["Traditional Chinese"]["text"] * 6
+    rows = [_euc_tw(one) for one in text]
+    with pytest.raises(DocumentUnusable, match="not UTF-8"):
+        documents.from_bytes(b"".join(rows), "t")
+
+
+def _euc_tw(character: str) -> bytes:
+    """Big5 counts 157 characters a row from A440 on, and CNS 11643 counts the same ones in rows of
+    94 from row 36 on (but for a few that moved)."""
+    lead, trail = character.encode("big5hkscs") if character > "\x7f" else (0, 0)
+    if lead < 0xA4:
+        return character.encode("ascii", "ignore")
+    place = (lead - 0xA4) * 157 + (trail - 0x40 if trail < 0x7F else trail - 0xA1 + 63)
+    return bytes([0xA1 + 35 + place // 94, 0xA1 + place % 94])
+
+
 def test_few_letters_are_refused_with_all_that_they_may_be() -> None:
     """Two words of Czech: a person sees at once which reading is right."""
     with pytest.raises(DocumentUnusable) as refused:

@@ -18,7 +18,7 @@ from server_bundle import package_data
 PROSE = package_data.read(Path(__file__).parents[3] / "data/texts/prose.toml")
 LOG = "2026-11-29 12:00:01 INFO the ferry left on time, with 212 of 300 seats taken\n" * 40
 TONES = "\u0300\u0301\u0303\u0309\u0323"
-KINDS = ("long", "whole", "line", "few words", "capitals", "in a log")
+KINDS = ("long", "whole", "repeated", "line", "few words", "capitals", "in a log")
 LEAST_RIGHT = {"long": 0.99, "whole": 0.93, "capitals": 0.9, "in a log": 0.93, "line": 0.4}
 """Of all pairs of a language and an encoding. The rest is refused."""
 
@@ -49,6 +49,7 @@ def texts(text: str) -> Iterator[tuple[str, str]]:
     yield "long", text * 8
     yield "whole", text
     yield "line", line
+    yield "repeated", f"{line} {text.splitlines()[1]}\n" * 6
     yield "few words", LOG + " ".join(line.split()[:4]) + "\n"
     yield "capitals", "".join(one.upper() if len(one.upper()) == 1 else one for one in text)
     yield "in a log", LOG + text

@@ -34,7 +34,7 @@ MARK = hyphens.MARK
         (f"Donau{MARK}\ndampfschiff", "Donaudampfschiff"),
         (f"стан{MARK}\nция", "станция"),
         (f"at the end{MARK}", "at the end-"),
-        (f"a range 5 {MARK}\n 7", "a range 5 -\n 7"),
+        (f"no word {MARK}\n before", "no word \n before"),
         (f"over a page{MARK}\n\nbreak", "over a pagebreak"),
     ],
 )
