@@ -16,6 +16,7 @@ from ktclient.records import access, snapshot
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from ktclient.answers.thoughts import Divided
     from ktclient.prompts.combined import Part
 
 _LOOK_SECONDS = 0.2
@@ -79,6 +80,12 @@ class Job:
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
+
+    def thoughts(self, timeout: float | None = None) -> str:
+        """Wait for the end, and return what the model thought; empty if it sent no thoughts. Also
+        of a job that failed. Raises `NotFinished` after `timeout` seconds."""
+        self.wait(timeout)
+        return self._patiently(self._output).thoughts
 
     async def awaited(self, timeout: float | None = None) -> str:
         """`result` for asyncio: wait for the answer without blocking the event loop.
@@ -158,6 +165,10 @@ class Job:
         with access.open_recovered(self._state) as store:
             job = store.job(self.id)
             return job, snapshot.answer(store, job)
+
+    def _output(self) -> Divided:
+        with access.open_recovered(self._state) as store:
+            return snapshot.output(store, store.job(self.id))
 
     def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
         with access.open_recovered(self._state) as store:

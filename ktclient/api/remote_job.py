@@ -94,6 +94,11 @@ class RemoteJob(Job):
         self.wait(timeout)
         return _text(self._record())
 
+    def thoughts(self, timeout: float | None = None) -> str:
+        self.wait(timeout)
+        found = self._record().get("thoughts")
+        return found if isinstance(found, str) else ""
+
     def answers(self, timeout: float | None = None) -> list[Part]:
         self.wait(timeout)
         record = self._record()

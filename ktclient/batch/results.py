@@ -1,7 +1,8 @@
 """Write results in OpenAI's Batch format, one JSON object per line. Pure.
 
 (platform.openai.com/docs/api-reference/batch/request-output: id, custom_id, response with
-status_code, request_id and body, error with code and message; one of the two is null.)
+status_code, request_id and body, error with code and message; one of the two is null, except in the
+line of a request that was answered with nothing but thoughts.)
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import Any
+
+from ktclient.errors import EmptyAnswer
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,24 @@ class Answered:
     figures: dict[str, Any] = field(default_factory=dict)
     """Its attempt's model, finish_reason and token counts."""
 
+    @property
+    def has_output(self) -> bool:
+        """Whether the server sent any output."""
+        return bool(self.text or self.reasoning or self.tool_calls)
+
 
 def answered(custom_id: str, told: Answered) -> str:
     """The result line of an answered request."""
     response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
     return _line(told.job_id, custom_id, response, None)
+
+
+def only_thoughts(custom_id: str, told: Answered, message: str) -> str:
+    """The result line of a request whose output has no word of an answer: an error, and the whole
+    message as the server sent it."""
+    response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
+    error = {"code": EmptyAnswer.cause, "message": message}
+    return _line(told.job_id, custom_id, response, error)
 
 
 def failed(job_id: str, custom_id: str, code: str, message: str) -> str:
@@ -74,15 +90,19 @@ def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
     read, written = figures.get("prompt_tokens"), figures.get("completion_tokens")
     if read is None or written is None:
         return None
-    usage = {
+    usage: dict[str, object] = {
         "prompt_tokens": read,
         "completion_tokens": written,
         "total_tokens": read + written,
     }
-    cached = figures.get("cached_tokens")
-    return (
-        usage if cached is None else {**usage, "prompt_tokens_details": {"cached_tokens": cached}}
-    )
+    details = {
+        "prompt_tokens_details": {"cached_tokens": figures.get("cached_tokens")},
+        "completion_tokens_details": {"reasoning_tokens": figures.get("thought_tokens")},
+    }
+    return {
+        **usage,
+        **{name: one for name, one in details.items() if None not in one.values()},
+    }
 
 
 def merged(pieces: str) -> list[dict[str, Any]]:

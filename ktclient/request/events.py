@@ -35,6 +35,8 @@ class Completed:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    thought_tokens: int | None = None
+    """Those of `completion_tokens` that were thoughts, if the server says so."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ class StreamReader:
             prompt_tokens=prompt_tokens,
             completion_tokens=_count(self._usage, "completion_tokens"),
             cached_tokens=_count(_field(self._usage, "prompt_tokens_details"), "cached_tokens"),
+            thought_tokens=_thought_tokens(self._usage),
         )
 
     def _check_error(self, chunk: Any) -> None:
@@ -164,6 +165,13 @@ def _field(whole: object, name: str) -> object:
 def _count(whole: object, name: str) -> int | None:
     """A count from the server's usage; None if it is not a valid count."""
     return amount_of(_field(whole, name))
+
+
+def _thought_tokens(usage: object) -> int | None:
+    """sglang reports them beside the other counts, others below them."""
+    details = _field(usage, "completion_tokens_details")
+    found = _count(details, "reasoning_tokens")
+    return _count(usage, "reasoning_tokens") if found is None else found
 
 
 def _shown(chunk: Any) -> str:

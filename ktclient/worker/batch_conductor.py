@@ -17,7 +17,7 @@ from ktclient.batch import spec as batch_spec
 from ktclient.batch.result_files import ResultFiles
 from ktclient.batch.results import Answered
 from ktclient.batch.spec import BatchSpec, Request
-from ktclient.errors import ResultsUnwritable
+from ktclient.errors import EmptyAnswer, ResultsUnwritable
 from ktclient.records import phases
 from ktclient.wording import quote
 from ktclient.worker.waiting_parts import WaitingParts
@@ -122,6 +122,8 @@ def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> str:
     custom_id = part.part or ""
     if not _is_answered(part):
         cause, message = part.cause or part.state.lower(), part.message or ""
+        if cause == EmptyAnswer.cause and (empty := _answer(running, part)).has_output:
+            return batch_results.only_thoughts(custom_id, empty, message)
         return batch_results.failed(part.id, custom_id, cause, message)
     found = _answer(running, part)
     if isinstance(many := found.figures.get("turn_marks"), int):

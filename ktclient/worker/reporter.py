@@ -168,6 +168,7 @@ class Reporter:
             prompt_tokens=event.prompt_tokens,
             completion_tokens=event.completion_tokens,
             cached_tokens=event.cached_tokens,
+            thought_tokens=event.thought_tokens,
             first_token_seconds=round(first - sent, 3),
             decode_seconds=round(now - first, 3),
         )

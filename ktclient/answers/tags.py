@@ -1,0 +1,124 @@
+"""The tags around a model's thoughts, and when one in a text is a tag and no mention of it.
+
+A model writes its tags as special tokens, so they stand where no prose has them: at the
+beginning, on a line of their own, directly behind the end of a sentence. Who writes about a tag
+puts it between blanks, quotes, backticks or brackets, or into a block of code.
+"""
+
+from __future__ import annotations
+
+import re
+
+PAIRS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<seed:think>", "</seed:think>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel>thought", "<channel|>"),
+)
+"""Opening and closing tag: DeepSeek, Qwen, GLM, MiniMax …; models that imitate Claude; Gemini;
+Seed-OSS; LongCat; Mistral; Kimi; Cohere; OpenThinker; Gemma 4. `<reasoning>` and the like are
+missing: prompts ask for them as a part of the answer."""
+FRAMES = (
+    ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    ("<|START_TEXT|>", "<|END_TEXT|>"),
+    ("<|begin_of_solution|>", "<|end_of_solution|>"),
+)
+"""Around an answer after thoughts: Cohere, OpenThinker. They belong to neither."""
+WINDOW = 200
+"""Characters after a tag, within its line, that may decide about it."""
+
+_SENTENCE_ENDS = frozenset(".!?…。！？}]")  # noqa: RUF001 - Chinese punctuation is intended
+_NEVER_BEFORE = frozenset("([{<=/+&|“‘«„「『（【《")  # noqa: RUF001
+"""What stands directly before a tag only if the text mentions it."""
+_NEVER_AFTER = frozenset(".,;:!?)”’»」』）】》。，；：！？、")  # noqa: RUF001
+_QUOTES = frozenset("'\"`")
+_FENCE = re.compile(r"(```|~~~)")
+_QUOTE = re.compile(r'(?<!\\)"')
+
+
+class Line:
+    """The line on which a text stands, and whether a block of code is open there. Grows with the
+    text; keeps a few characters."""
+
+    def __init__(self) -> None:
+        self._head = self._fence = ""
+        self._ticks = self._quotes = 0
+        self.last = ""
+        """The last character of the line so far; empty at its beginning."""
+        self.last_visible = ""
+        """The same without blanks."""
+
+    def grow(self, text: str) -> None:
+        """Continue with this text."""
+        first, *others = text.split("\n")
+        self._continue(first)
+        for line in others:
+            self._end()
+            self._continue(line)
+
+    def _continue(self, text: str) -> None:
+        if not text:
+            return
+        if len(self._head) < len("```"):
+            self._head = (self._head + text[:WINDOW].lstrip()).lstrip()[: len("```")]
+        self._ticks += text.count("`")
+        self._quotes += text.count('"') - text.count('\\"')
+        self.last = text[-1]
+        self.last_visible = text.rstrip()[-1:] or self.last_visible
+
+    def _end(self) -> None:
+        if fence := _FENCE.match(self._head):
+            if not self._fence:
+                self._fence = fence.group()
+            elif self._fence == fence.group():
+                self._fence = ""
+        self._head = self.last = self.last_visible = ""
+        self._ticks = self._quotes = 0
+
+    def is_surely_quoted(self, after: str) -> bool:
+        """Whether a tag here, with this text after it, stands directly between two quotes."""
+        is_between = self.last in _QUOTES and self.last == after[:1]
+        is_open = {"`": self._ticks % 2, '"': self._quotes % 2}.get(self.last, 1)
+        return is_between and bool(is_open)
+
+    def is_quoted(self, after: str) -> bool:
+        """Whether a tag here seems to be in a block or piece of code, in quotes or brackets."""
+        rest = after.split("\n", 1)[0]
+        is_in_block = self._fence and self._head != self._fence
+        if is_in_block or self.last in _NEVER_BEFORE or self.is_surely_quoted(after):
+            return True
+        if self._ticks % 2 and "`" in rest:
+            return True
+        return bool(self._quotes % 2) and _closes_quote(rest)
+
+    def is_mention(self, after: str) -> bool:
+        """Whether a tag here is one that the text only speaks of: in quotes, or like a word in a
+        sentence."""
+        rest = after.split("\n", 1)[0]
+        if self.is_quoted(after) or rest[:1] in _NEVER_AFTER:
+            return True
+        if self.last and not self.last.isspace():
+            return _is_east_asian(self.last) and _is_east_asian(rest[:1])
+        is_behind_prose = self.last_visible and self.last_visible not in _SENTENCE_ENDS
+        is_before_prose = rest[:1].isspace() and rest.lstrip()[:1].islower()
+        return bool(is_behind_prose or is_before_prose)
+
+
+def _is_east_asian(character: str) -> bool:
+    """Whether it is a letter of a script that has no blanks between words."""
+    return character.isalpha() and character >= "\u2e80"
+
+
+def _closes_quote(rest: str) -> bool:
+    """Whether the first quote in the rest of a line closes one, by what is beside it."""
+    quote = _QUOTE.search(rest)
+    if quote is None:
+        return False
+    before, after = rest[: quote.start()][-1:], rest[quote.end() :][:1]
+    return not (before.isspace() or before in ("{", "[", "(", ":", ",")) and not after.isalnum()
