@@ -17,6 +17,7 @@ from jobs.runner import start
 from jobs.store import diagnosis
 from jobs.store.state_dir import StateDir
 from ktclient import times
+from ktclient.api.answer_reader import AnswerReader
 from ktclient.errors import NotFinished
 from ktclient.records import snapshot
 from ktclient.records.access import open_readonly
@@ -35,7 +36,7 @@ class EndWatcher:
 
     def __init__(self, job_id: str, state: StateDir) -> None:
         self._id, self._state = job_id, state
-        self._attempt = self._after = 0
+        self._reader = AnswerReader()
         self._seen_at = time.monotonic()
         self._woken_at = -_WAKE_SECONDS
 
@@ -76,15 +77,13 @@ class EndWatcher:
                 if store is None:
                     raise diagnosis.missing(self._state.database)
                 now = snapshot.of_job(store, store.job(self._id))
-                if now.attempt != self._attempt:
-                    self._attempt, self._after = now.attempt, 0
-                pieces = store.pieces(self._id, now.attempt, self._after)
+                self._reader.begin(now)
+                pieces = store.pieces(self._id, now.attempt, self._reader.after)
         except StoreUnusable as error:
             self._bear(error)
             return None
         self._seen_at = time.monotonic()
-        self._after = pieces[-1].seq if pieces else self._after
-        return now, "".join(piece.text for piece in pieces if piece.channel == "answer")
+        return now, self._reader.take(now, pieces).text
 
     def _bear(self, error: StoreUnusable) -> None:
         """Raises an error that is permanent, or has lasted too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs import model
@@ -17,6 +18,7 @@ from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from ktclient.answers.thoughts import Divided
+    from ktclient.api.answer_reader import Heard
     from ktclient.prompts.combined import Part
 
 _LOOK_SECONDS = 0.2
@@ -152,7 +154,8 @@ class Job:
 
     def stream(self) -> Iterator[str]:
         """The answer as it arrives, from its start to its end. Raises like `result`. A second
-        attempt starts again from the beginning."""
+        attempt starts again from the beginning. Thoughts of which only the end is marked are
+        recognised when they end: `followed` says so, and `result` has only the answer."""
         for _, text in self.heard():
             if text:
                 yield text
@@ -190,15 +193,19 @@ class Job:
         """Like `watch`, but each status comes with the text of its attempt's answer since the
         previous one: from the beginning, or only `from_now` on. A second attempt starts again from
         the beginning."""
-        after, attempt = 0, 0
-        is_skipped = from_now
+        for heard in self.followed(from_now=from_now):
+            yield heard.now, heard.text
+
+    def followed(self, *, from_now: bool = False) -> Iterator[Heard]:
+        """The same; each also says whether the text so far was thought."""
+        from ktclient.api.answer_reader import AnswerReader
+
+        reader, is_skipped = AnswerReader(), from_now
         for now in self.watch():
-            if now.attempt != attempt:
-                after, attempt = 0, now.attempt
-            pieces = self._patiently(functools.partial(self._pieces, now.attempt, after))
-            after = pieces[-1].seq if pieces else after
-            text = "".join(piece.text for piece in pieces if piece.channel == "answer")
-            yield now, "" if is_skipped else text
+            reader.begin(now)
+            pieces = self._patiently(functools.partial(self._pieces, now.attempt, reader.after))
+            heard = reader.take(now, pieces)
+            yield replace(heard, text="") if is_skipped else heard
             is_skipped = False
 
 

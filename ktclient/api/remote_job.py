@@ -22,6 +22,7 @@ from jobs import child_environment
 from jobs.errors import KtjobError, NoSuchJob
 from jobs.model import Outcome
 from ktclient import times
+from ktclient.api.answer_reader import Heard
 from ktclient.api.job import ENDINGS, Job
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
 from ktclient.prompts.combined import Part
@@ -137,6 +138,9 @@ class RemoteJob(Job):
         self.result()
 
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
+        raise BadInput("text and status together are not available for jobs on another machine")
+
+    def followed(self, *, from_now: bool = False) -> Iterator[Heard]:
         raise BadInput("text and status together are not available for jobs on another machine")
 
     async def awaited(self, timeout: float | None = None) -> str:
