@@ -11,6 +11,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.model import Piece
+from ktclient.answers import thoughts
+from ktclient.answers.stretches import ANSWER_CHANNEL, THOUGHTS_CHANNEL
+from ktclient.batch import tool_calls
 from ktclient.errors import EmptyAnswer
 
 
@@ -28,12 +32,19 @@ class Answered:
     tool_calls: str = field(default="", repr=False)
     """The received pieces of tool calls, one JSON list per line."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """Its attempt's model, finish_reason and token counts."""
+    """Its attempt's model, finish_reason, token counts and names of fields of thoughts."""
 
     @property
     def has_output(self) -> bool:
         """Whether the server sent any output."""
         return bool(self.text or self.reasoning or self.tool_calls)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is a word of an answer, or a call of a tool."""
+        thought = Piece(1, THOUGHTS_CHANNEL, self.reasoning)
+        answer = Piece(2, ANSWER_CHANNEL, self.text)
+        return bool(self.tool_calls) or thoughts.divide([thought, answer]).has_words
 
 
 def answered(custom_id: str, told: Answered) -> str:
@@ -62,11 +73,12 @@ def _line(job_id: str, custom_id: str, response: object, error: object) -> str:
 
 def _body(told: Answered) -> dict[str, object]:
     """The body that the server would have returned without streaming."""
-    calls = merged(told.tool_calls)
+    calls = tool_calls.joined(told.tool_calls)
     content = told.text if told.text or not calls else None
     message: dict[str, object] = {"role": "assistant", "content": content}
     if told.reasoning:
-        message["reasoning_content"] = told.reasoning
+        names = told.figures.get("thought_fields") or ["reasoning_content"]
+        message.update(dict.fromkeys(names, told.reasoning))
     if calls:
         message["tool_calls"] = calls
     choice = {
@@ -103,18 +115,3 @@ def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
         **usage,
         **{name: one for name, one in details.items() if None not in one.values()},
     }
-
-
-def merged(pieces: str) -> list[dict[str, Any]]:
-    """Tool calls joined from their pieces: a name and an id come once, arguments bit by bit."""
-    calls: dict[int, dict[str, Any]] = {}
-    for line in pieces.split("\n"):
-        for piece in json.loads(line or "[]"):
-            at = piece.get("index")
-            place = at if isinstance(at, int) else max(calls, default=0)
-            call = calls.setdefault(place, {"id": None, "type": "function", "function": {}})
-            call["id"] = piece.get("id") or call["id"]
-            told, function = piece.get("function") or {}, call["function"]
-            function["name"] = told.get("name") or function.get("name")
-            function["arguments"] = function.get("arguments", "") + (told.get("arguments") or "")
-    return [calls[place] for place in sorted(calls)]

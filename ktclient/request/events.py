@@ -37,6 +37,8 @@ class Completed:
     cached_tokens: int | None
     thought_tokens: int | None = None
     """Those of `completion_tokens` that were thoughts, if the server says so."""
+    thought_fields: tuple[str, ...] = ()
+    """The names of the fields in which thoughts came."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class StreamReader:
         self._reason: str | None = None
         self._said = False
         self._usage: object = None
+        self._thought_fields: dict[str, None] = {}
         self._characters = {channel: WholeCharacters() for _, channel in _CHANNELS}
 
     @property
@@ -80,6 +81,7 @@ class StreamReader:
             completion_tokens=_count(self._usage, "completion_tokens"),
             cached_tokens=_count(_field(self._usage, "prompt_tokens_details"), "cached_tokens"),
             thought_tokens=_thought_tokens(self._usage),
+            thought_fields=tuple(self._thought_fields),
         )
 
     def _check_error(self, chunk: Any) -> None:
@@ -103,6 +105,8 @@ class StreamReader:
         seen = set()
         for name, channel in _CHANNELS:
             text = getattr(delta, name, None)
+            if text and channel == "reasoning":
+                self._thought_fields[name] = None
             if text and channel not in seen:
                 seen.add(channel)
                 self._said = True

@@ -172,6 +172,8 @@ class Reporter:
             first_token_seconds=round(first - sent, 3),
             decode_seconds=round(now - first, 3),
         )
+        if event.thought_fields not in ((), ("reasoning_content",)):
+            self._attempt.record_metrics(thought_fields=list(event.thought_fields))
         read = event.prompt_tokens
         if read is not None and read < self._least_tokens:
             self._warn_of_truncation(read)

@@ -81,8 +81,8 @@ MAY_IMPORT = {
         *("tokens", "jobs.store", "jobs.processes", "server_bundle.embedded"),
     },
     "batch": {
-        *("submission", "planning", "records", "config", "documents", "prompts", "request"),
-        *("servers", "tokens", "jobs.store", "jobs.system", "server_bundle.embedded"),
+        *("answers", "submission", "planning", "records", "config", "documents", "prompts"),
+        *("request", "servers", "tokens", "jobs.store", "jobs.system", "server_bundle.embedded"),
     },
     "worker": {
         *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
