@@ -47,9 +47,12 @@ def _unfinished(text: str, start: int) -> int:
 
 
 class Divider:
-    """Divides one attempt's output while it arrives."""
+    """Divides one attempt's output while it arrives. With `holds`, a text that may turn out to be
+    thought is passed on when that is decided, at the end at the latest, and never recalled."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, holds: bool = False) -> None:
+        self._holds = holds
+        self._held: list[str] | None = None
         self._text, self._at = "", 0
         self._is_end = False
         self._step: Callable[[], bool] = self._begin
@@ -71,8 +74,7 @@ class Divider:
     def take(self, text: str, channel: str = ANSWER_CHANNEL) -> list[Stretch]:
         """The stretches that are certain after this text."""
         if channel == THOUGHTS_CHANNEL:
-            self._note_field(text)
-            return [Stretch(Kind.THOUGHTS, text)]
+            return [*self._note_field(text), Stretch(Kind.THOUGHTS, text)]
         if channel != ANSWER_CHANNEL:
             return []
         self._text += text
@@ -88,7 +90,11 @@ class Divider:
             found.append(Stretch(Kind.ANSWER, text))
         if not self._has_thoughts:
             found += [Stretch(Kind.ANSWER, blanks) for blanks in self._blanks]
-        return found
+        return [*found, *self._release(Kind.ANSWER)]
+
+    def _release(self, kind: Kind) -> list[Stretch]:
+        held, self._held = self._held, None
+        return [Stretch(kind, "".join(held))] if held else []
 
     def _run(self) -> list[Stretch]:
         while self._at < len(self._text) and self._step():
@@ -97,12 +103,14 @@ class Divider:
         found, self._out = self._out, []
         return found
 
-    def _note_field(self, text: str) -> None:
+    def _note_field(self, text: str) -> list[Stretch]:
         """The server separates thoughts itself, so what it sends as content is the answer."""
-        if text.strip():
-            self._has_thoughts = True
-            if self._step == self._undecided:
-                self._step = self._rest_of_answer
+        if not text.strip():
+            return []
+        self._has_thoughts = True
+        if self._step == self._undecided:
+            self._step = self._rest_of_answer
+        return self._release(Kind.ANSWER)
 
     # what may begin here
 
@@ -164,6 +172,7 @@ class Divider:
     def _begin_answer(self) -> bool:
         self._line = Line()
         self._is_bare = channels.BARE_ANALYSIS.match(self._text, self._at) is not None
+        self._held = [] if self._holds and not self._has_thoughts else None
         if not self._has_thoughts:
             for blanks in self._blanks:
                 self._answer(blanks)
@@ -257,7 +266,7 @@ class Divider:
         return final
 
     def _recall(self, end: int) -> None:
-        self._out.append(Stretch(Kind.RECALL))
+        self._out += [Stretch(Kind.RECALL)] if self._held is None else self._release(Kind.THOUGHTS)
         self._has_thoughts, self._at = True, end
         is_message = self._own == "<|channel|>"
         self._step = self._in_message if is_message else self._begin
@@ -314,7 +323,10 @@ class Divider:
 
     def _answer(self, text: str) -> None:
         self._line.grow(text)
-        self._out.append(Stretch(Kind.ANSWER, text))
+        if self._held is None:
+            self._out.append(Stretch(Kind.ANSWER, text))
+        else:
+            self._held.append(text)
 
     def _think(self, text: str) -> None:
         self._line.grow(text)

@@ -17,7 +17,7 @@ only what may still be a tag, or a later block, is held back.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from jobs.model import Piece
 from ktclient.answers.divider import Divider
@@ -30,6 +30,8 @@ class Divided:
 
     answer: str
     thoughts: str
+    is_from_prompt: bool = field(default=False, compare=False)
+    """Whether thoughts began without a tag: the opening one stood in the prompt."""
 
     @property
     def has_words(self) -> bool:
@@ -57,6 +59,7 @@ class Collected:
     def __init__(self) -> None:
         self._answer: list[str] = []
         self._thoughts: list[str] = []
+        self._is_from_prompt = False
 
     def add(self, stretches: Iterable[Stretch]) -> None:
         for stretch in stretches:
@@ -66,6 +69,8 @@ class Collected:
                 self._thoughts.append(stretch.text)
             else:
                 self._thoughts, self._answer = [*self._thoughts, *self._answer], []
+                self._is_from_prompt = True
 
     def divided(self) -> Divided:
-        return Divided("".join(self._answer), "".join(self._thoughts))
+        answer, thoughts = "".join(self._answer), "".join(self._thoughts)
+        return Divided(answer, thoughts, self._is_from_prompt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jobs.model import Piece
@@ -23,18 +23,23 @@ class Heard:
 
 
 class AnswerReader:
-    """Reads the pieces of one job in order. A second attempt starts again from the beginning."""
+    """Reads the pieces of one job in order. A second attempt starts again from the beginning.
 
-    def __init__(self) -> None:
+    `holds` says, when the first piece of an attempt is there, whether to hold back what may turn
+    out to be thought.
+    """
+
+    def __init__(self, holds: Callable[[Snapshot], bool]) -> None:
+        self._holds = holds
         self._attempt = 0
         self.after = 0
         """The `seq` of the last piece that was taken."""
-        self._divider = Divider()
+        self._divider: Divider | None = None
 
     def begin(self, now: Snapshot) -> None:
         """Before the pieces after `after` of this status's attempt are read."""
         if now.attempt != self._attempt:
-            self._attempt, self.after, self._divider = now.attempt, 0, Divider()
+            self._attempt, self.after, self._divider = now.attempt, 0, None
 
     def take(self, now: Snapshot, pieces: Sequence[Piece]) -> Heard:
         """What these pieces, read after that status, add to the answer."""
@@ -42,15 +47,20 @@ class AnswerReader:
         if now.task == "batch":  # lines of results, whatever models wrote in them
             found = [Stretch(Kind.ANSWER, one.text) for one in pieces if _is_content(one)]
         else:
-            found = [one for piece in pieces for one in self._divide(piece)]
-            found += self._divider.end() if now.is_finished else []
+            found = self._divide(now, pieces)
         recalled = [place for place, one in enumerate(found) if one.kind is Kind.RECALL]
         rest = found[recalled[-1] :] if recalled else found
         text = "".join(one.text for one in rest if one.kind is Kind.ANSWER)
         return Heard(now, text, bool(recalled))
 
-    def _divide(self, piece: Piece) -> list[Stretch]:
-        return self._divider.take(piece.text, piece.channel)
+    def _divide(self, now: Snapshot, pieces: Sequence[Piece]) -> list[Stretch]:
+        if self._divider is None:
+            if not pieces:
+                return []
+            self._divider = Divider(holds=self._holds(now))
+        divider = self._divider
+        found = [one for piece in pieces for one in divider.take(piece.text, piece.channel)]
+        return found + (divider.end() if now.is_finished else [])
 
 
 def _is_content(piece: Piece) -> bool:

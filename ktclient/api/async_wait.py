@@ -19,7 +19,7 @@ from jobs.store.state_dir import StateDir
 from ktclient import times
 from ktclient.api.answer_reader import AnswerReader
 from ktclient.errors import NotFinished
-from ktclient.records import snapshot
+from ktclient.records import snapshot, thinking
 from ktclient.records.access import open_readonly
 from ktclient.records.snapshot import Snapshot
 
@@ -36,7 +36,8 @@ class EndWatcher:
 
     def __init__(self, job_id: str, state: StateDir) -> None:
         self._id, self._state = job_id, state
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(lambda now: self._is_thought_first)
+        self._is_thought_first = False
         self._seen_at = time.monotonic()
         self._woken_at = -_WAKE_SECONDS
 
@@ -79,6 +80,10 @@ class EndWatcher:
                 now = snapshot.of_job(store, store.job(self._id))
                 self._reader.begin(now)
                 pieces = store.pieces(self._id, now.attempt, self._reader.after)
+                if pieces and not self._reader.after:
+                    model = now.figures.get("model")
+                    job = store.job(self._id)
+                    self._is_thought_first = thinking.is_from_prompt(store, job, model)
         except StoreUnusable as error:
             self._bear(error)
             return None

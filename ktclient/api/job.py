@@ -13,7 +13,7 @@ from jobs.errors import KtjobError
 from ktclient import times
 from ktclient.config import settings as config
 from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
-from ktclient.records import access, snapshot
+from ktclient.records import access, snapshot, thinking
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -169,6 +169,13 @@ class Job:
             job = store.job(self.id)
             return job, snapshot.answer(store, job)
 
+    def _is_thought_first(self, now: Snapshot) -> bool:
+        def look() -> bool:
+            with access.open_recovered(self._state) as store:
+                return thinking.is_from_prompt(store, store.job(self.id), now.figures.get("model"))
+
+        return self._patiently(look)
+
     def _output(self) -> Divided:
         with access.open_recovered(self._state) as store:
             return snapshot.output(store, store.job(self.id))
@@ -200,7 +207,7 @@ class Job:
         """The same; each also says whether the text so far was thought."""
         from ktclient.api.answer_reader import AnswerReader
 
-        reader, is_skipped = AnswerReader(), from_now
+        reader, is_skipped = AnswerReader(self._is_thought_first), from_now
         for now in self.watch():
             reader.begin(now)
             pieces = self._patiently(functools.partial(self._pieces, now.attempt, reader.after))

@@ -31,7 +31,7 @@ from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
 from ktclient.prompts import answer_schema
 from ktclient.prompts.tasks import Kind
-from ktclient.records import phases
+from ktclient.records import phases, thinking
 from ktclient.request import filters, stream
 from ktclient.request.events import Completed
 from ktclient.request.liveness import LivenessProbe
@@ -257,6 +257,10 @@ def _answer(exchange: Exchange) -> str:
     the thoughts are kept, and the request is not sent again."""
     end, pieces = exchange.reporter.completed, exchange.attempt.pieces()
     found = thoughts.divide(pieces)
+    model = exchange.facts.model
+    thinking.record(
+        exchange.attempt, exchange.attempt.spec, model, is_from_prompt=found.is_from_prompt
+    )
     if found.has_words or any(piece.channel == "tool_calls" for piece in pieces):
         return found.answer
     assert end is not None

@@ -17,6 +17,7 @@ from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, errors, submit_batch, submit_long
+from ktclient.records import thinking
 
 VERDICT = {"type": "object", "properties": {"verdict": {"enum": ["late", "on time"]}}}
 DRAFT = 'At first {"verdict": "on time"} seems right, but it rained.'
@@ -196,6 +197,33 @@ def test_follow_has_the_answer_and_says_where_it_begins(
         return "".join([text async for text in job.astream()])
 
     assert asyncio.run(streamed()) == "Yes."
+
+
+@pytest.mark.promise
+def test_a_model_that_was_seen_to_think_first_is_held_until_it_answers(ktjob_home: Path) -> None:
+    """From its second job on, where it is asked in the same way; and no longer once it answers
+    without thoughts. Nothing is lost either way."""
+    gates = [threading.Event() for _ in range(2)]
+    first, second = (("Hm. ", gate, "So.</think>", "Yes.") for gate in gates)
+    with talking(first, second, ("Well. ", "No.")) as server:
+
+        def followed(question: str, gate: threading.Event | None) -> list[tuple[str, bool]]:
+            job = submit_long("A story.", ask=question, server=server.url)
+            heard = []
+            for one in job.followed():
+                heard.append((one.text, one.is_recalled))
+                with Store.open(StateDir(ktjob_home)) as store:
+                    has_come = bool(store.pieces(job.id, 1))
+                if gate is not None and has_come:
+                    gate.set()
+            return [one for one in heard if one[0]]
+
+        assert followed("Why?", gates[0])[-1] == ("Yes.", True)
+        assert followed("Late?", gates[1]) == [("Yes.", False)]
+        assert "".join(text for text, _ in followed("Who?", None)) == "Well. No."
+        job = submit_long("A story.", ask="Is it?", server=server.url).wait()
+    with Store.open(StateDir(ktjob_home)) as store:
+        assert not thinking.is_from_prompt(store, store.job(job.id), "m")
 
 
 @pytest.mark.promise

@@ -55,6 +55,24 @@ def test_a_later_block_is_held_until_it_is_closed() -> None:
     assert divider.end() == []
 
 
+def test_what_may_be_thought_is_held_where_that_is_expected() -> None:
+    """Until its closing tag, the end, or a field for reasoning; nothing is recalled."""
+    divider = Divider(holds=True)
+    assert heard(divider, "So.", "\n</think>", "\n\n", "Yes", ".") == [
+        *((THOUGHTS, "So.\n"), (ANSWER, "Yes"), (ANSWER, "."))
+    ]
+    divider = Divider(holds=True)
+    assert heard(divider, "\n", "Yes", ".") == []
+    assert divider.end() == [Stretch(ANSWER, "\nYes.")] and divider.end() == []
+    divider = Divider(holds=True)
+    assert heard(divider, "<think>a</think>\nYes", ".") == [
+        *((THOUGHTS, "a"), (ANSWER, "Yes"), (ANSWER, "."))
+    ]
+    divider = Divider(holds=True)
+    assert heard(divider, "Yes.") == []
+    assert divider.take("Hm.", "reasoning") == [Stretch(ANSWER, "Yes."), Stretch(THOUGHTS, "Hm.")]
+
+
 def test_a_field_for_reasoning_leaves_nothing_to_recall() -> None:
     divider = Divider()
     assert divider.take("Hm.", "reasoning") == [Stretch(THOUGHTS, "Hm.")]
