@@ -33,6 +33,10 @@ class Divided:
     is_from_prompt: bool = field(default=False, compare=False)
     """Whether thoughts began without a tag: the opening one stood in the prompt."""
 
+    def as_thoughts(self) -> Divided:
+        """The same output if all of it was thought."""
+        return Divided("", self.thoughts + self.answer, self.is_from_prompt)
+
     @property
     def has_words(self) -> bool:
         """Whether the answer has more than blanks."""

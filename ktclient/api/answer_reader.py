@@ -9,6 +9,7 @@ from jobs.model import Piece
 from ktclient.answers.divider import Divider
 from ktclient.answers.stretches import ANSWER_CHANNEL, Kind, Stretch
 from ktclient.records.snapshot import Snapshot
+from ktclient.records.thinking import ONLY_THOUGHTS
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class AnswerReader:
             self._divider = Divider(holds=self._holds(now))
         divider = self._divider
         found = [one for piece in pieces for one in divider.take(piece.text, piece.channel)]
-        return found + (divider.end() if now.is_finished else [])
+        rest = divider.end() if now.is_finished else []
+        return found if now.figures.get(ONLY_THOUGHTS) else found + rest
 
 
 def _is_content(piece: Piece) -> bool:

@@ -189,10 +189,19 @@ def output(store: Store, job: Job) -> Divided:
     last: Divided | None = None
     for number in range(job.attempt, 0, -1):
         found = divided(job, store.pieces(job.id, number))
+        if found.answer and _is_all_thought(store, job, number):
+            found = found.as_thoughts()
         if found.answer or job.outcome is Outcome.SUCCEEDED:
             return found
         last = last if last and last.thoughts else found
     return last or divided(job, [])
+
+
+def _is_all_thought(store: Store, job: Job, number: int) -> bool:
+    from ktclient.records.thinking import ONLY_THOUGHTS
+
+    attempts = store.attempts(job.id) if job.outcome is Outcome.FAILED else []
+    return any(one.number == number and one.figures.get(ONLY_THOUGHTS) for one in attempts)
 
 
 def divided(job: Job, pieces: Sequence[Piece]) -> Divided:

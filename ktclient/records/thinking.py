@@ -10,6 +10,10 @@ from typing import Protocol
 
 from jobs.model import Job
 
+ONLY_THOUGHTS = "only_thoughts"
+"""The figure of an attempt whose output was cut off in thoughts that began in the prompt. Nothing
+in the output shows that."""
+
 
 class Memory(Protocol):
     """What is remembered about servers: the store, or an attempt's view of it."""

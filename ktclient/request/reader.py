@@ -23,8 +23,14 @@ from ktclient.request.events import Completed, Prefilled, Text
 from ktclient.request.json_numbers import amount_of
 from ktclient.wording import quote
 
-_CHANNELS = (("reasoning_content", "reasoning"), ("reasoning", "reasoning"), ("content", "answer"))
-"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both."""
+_CHANNELS = (
+    ("reasoning_content", "reasoning"),
+    ("reasoning", "reasoning"),
+    ("thinking", "reasoning"),
+    ("content", "answer"),
+)
+"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both. Ollama
+and gateways to it call it `thinking`."""
 _NO_WORD = {
     "length": "it used all its tokens before the first visible text: raise --max-tokens",
     "content_filter": "a content filter on the server blocked the answer: rephrase the request",
@@ -105,6 +111,8 @@ class StreamReader:
         seen = set()
         for name, channel in _CHANNELS:
             text = getattr(delta, name, None)
+            if name == "thinking" and not isinstance(text, str):
+                continue  # others have settings or signatures there
             if text and channel == "reasoning":
                 self._thought_fields[name] = None
             if text and channel not in seen:

@@ -13,6 +13,7 @@ from jobs.system import no_memory
 from jobs.worker import bounded_call
 from jobs.worker.attempt import RunningAttempt
 from ktclient.answers import thoughts, without_words
+from ktclient.answers.thoughts import Divided
 from ktclient.errors import (
     AnswerTooLong,
     BadGateway,
@@ -32,6 +33,7 @@ from ktclient.planning.progress import History, Prefill, Prompt
 from ktclient.prompts import answer_schema
 from ktclient.prompts.tasks import Kind
 from ktclient.records import phases, thinking
+from ktclient.records.thinking import ONLY_THOUGHTS
 from ktclient.request import filters, stream
 from ktclient.request.events import Completed
 from ktclient.request.liveness import LivenessProbe
@@ -256,14 +258,10 @@ def _answer(exchange: Exchange) -> str:
     """The answer without thoughts. Raises `EmptyAnswer` if there is no word and no call of a tool:
     the thoughts are kept, and the request is not sent again."""
     end, pieces = exchange.reporter.completed, exchange.attempt.pieces()
-    found = thoughts.divide(pieces)
-    model = exchange.facts.model
-    thinking.record(
-        exchange.attempt, exchange.attempt.spec, model, is_from_prompt=found.is_from_prompt
-    )
+    assert end is not None
+    found = _known_thoughts(exchange, end, thoughts.divide(pieces))
     if found.has_words or any(piece.channel == "tool_calls" for piece in pieces):
         return found.answer
-    assert end is not None
     job, spec = exchange.attempt.job, exchange.spec
     has_thoughts, is_body = bool(found.thoughts.strip()), spec.task.kind is Kind.REQUEST
     tokens = _only_thoughts(end, spec.max_tokens) if has_thoughts else None
@@ -279,6 +277,18 @@ def _answer(exchange: Exchange) -> str:
         kept=f"ktjob result {job.id} --thoughts",
     )
     raise EmptyAnswer(f"{exchange.facts.url} {without_words.words(ending)}")
+
+
+def _known_thoughts(exchange: Exchange, end: Completed, found: Divided) -> Divided:
+    """The same output, but all thought if it was cut off before the closing tag with which this
+    model ends its thoughts. Remembers how the model thinks."""
+    attempt, model = exchange.attempt, exchange.facts.model
+    if found.is_from_prompt or found.thoughts or end.finish_reason != "length":
+        thinking.record(attempt, attempt.spec, model, is_from_prompt=found.is_from_prompt)
+    elif thinking.is_from_prompt(attempt, attempt.job, model):
+        attempt.record_metrics(**{ONLY_THOUGHTS: True})
+        return found.as_thoughts()
+    return found
 
 
 def _only_thoughts(end: Completed, most: int) -> int | None:

@@ -227,6 +227,27 @@ def test_a_model_that_was_seen_to_think_first_is_held_until_it_answers(ktjob_hom
 
 
 @pytest.mark.promise
+def test_thoughts_that_are_cut_before_their_only_tag_are_no_answer(ktjob_home: Path) -> None:
+    """Where the model was seen to think so: nothing in the output itself shows it. The next whole
+    answer is one, and a cut answer of a model that does not think is one too."""
+    whole, cut = ("Hm. So.</think>Yes.",), ("Hm. So it ",)
+    with talking(cut, reason="length") as server:
+        plain = submit_long("A story.", ask="Who?", server=server.url).wait()
+    assert plain.result() == "Hm. So it "
+    with talking(whole, cut, cut) as server:
+        submit_long("A story.", ask="Why?", server=server.url).wait()
+        server.reason = "length"
+        job = submit_long("A story.", ask="Late?", server=server.url).wait()
+        again = submit_long("A story.", ask="Is it?", server=server.url)
+        assert [one.text for one in again.followed() if one.text] == []
+        assert len(server.asked) == 3
+    assert (job.status().cause, job.thoughts()) == ("empty_answer", "Hm. So it ")
+    with pytest.raises(errors.JobFailed) as failed:
+        job.result()
+    assert failed.value.partial_text == "" and "only thoughts of 50 tokens" in str(failed.value)
+
+
+@pytest.mark.promise
 def test_jobs_of_earlier_versions_are_read_by_the_same_rules(run: Run, state: StateDir) -> None:
     """They were stored with their thoughts, and with nothing else."""
     spec = {"version": 1, "task": {"kind": "ask", "text": "Late?"}, "server": "http://localhost:1"}

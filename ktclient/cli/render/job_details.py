@@ -18,6 +18,7 @@ NAMES = {
     "last_refusal": "last error",
     "tokens_per_second": "tokens/s",
     "asked": "requested",
+    "only_thoughts": "cut off in thoughts",
     "thought_fields": "thoughts came as",
     "thought_tokens": "thinking tokens",
     "turn_marks": "turn marks made harmless",
