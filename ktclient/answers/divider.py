@@ -16,6 +16,7 @@ from ktclient.answers.tags import Line
 _CLOSING = {opening.lower(): closing for opening, closing in tags.PAIRS}
 _FRAME_END = dict(tags.FRAMES)
 _BLANKS = re.compile(r"\s*")
+_NEXT_WORD = re.compile(r"[ \t]*[^ \t]")
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str]:
@@ -64,6 +65,8 @@ class Divider:
         self._own = ""
         """The opening tag with which this model thinks."""
         self._mentioned: set[str] = set()
+        self._is_doubtful = False
+        """Whether the answer seems to begin with a mention of an opening tag."""
         self._ends = re.compile("")
         """What ends the present block of thoughts, or message."""
         self._kept: list[str] | None = None
@@ -132,6 +135,12 @@ class Divider:
     def _begins_block(self) -> bool | None:
         opening = _OPENINGS.match(self._text, self._at)
         if opening is None:
+            return None
+        next_word = _NEXT_WORD.match(self._text, opening.end())
+        if next_word is None and not self._is_end:
+            return False
+        if next_word is not None and _is_prose(next_word.group()):
+            self._is_doubtful = True
             return None
         self._open_block(opening, is_later=False)
         return True
@@ -240,7 +249,9 @@ class Divider:
             return False
         tag, after = found.group().lower(), self._after(found)
         if tag in _CLOSING:
-            if not self._line.is_quoted(after):
+            if self._is_doubtful:
+                self._is_doubtful = False
+            elif not self._line.is_quoted(after):
                 self._mentioned.add(_CLOSING[tag].lower())
         elif tag == "assistantfinal" or tag in channels.MARKS:
             if final := self._final_at(found):
@@ -334,6 +345,11 @@ class Divider:
             self._out.append(Stretch(Kind.THOUGHTS, text))
         else:
             self._kept.append(text)
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a sentence goes on there about the tag before it: "<think> is …", "<think>, …"."""
+    return text == "," or (text[0].isspace() and text[-1].islower())
 
 
 def _closing_of(opening: str) -> re.Pattern[str]:

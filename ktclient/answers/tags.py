@@ -37,8 +37,12 @@ _SENTENCE_ENDS = frozenset(".!?…。！？}]")  # noqa: RUF001 - Chinese punctu
 _NEVER_BEFORE = frozenset("([{<=/+&|“‘«„「『（【《")  # noqa: RUF001
 """What stands directly before a tag only if the text mentions it."""
 _NEVER_AFTER = frozenset(".,;:!?)”’»」』）】》。，；：！？、")  # noqa: RUF001
-_QUOTES = frozenset("'\"`")
+_QUOTES = frozenset("'\"`*_")
 _FENCE = re.compile(r"(```|~~~)")
+_NUMBER = re.compile(r"\d{1,3}[.)]\s*")
+"""What begins an item of a numbered list."""
+_HEAD = 8
+"""Characters at the beginning of a line that are kept."""
 _QUOTE = re.compile(r'(?<!\\)"')
 
 
@@ -48,7 +52,7 @@ class Line:
 
     def __init__(self) -> None:
         self._head = self._fence = ""
-        self._ticks = self._quotes = 0
+        self._ticks = self._quotes = self._stars = self._length = 0
         self.last = ""
         """The last character of the line so far; empty at its beginning."""
         self.last_visible = ""
@@ -65,8 +69,10 @@ class Line:
     def _continue(self, text: str) -> None:
         if not text:
             return
-        if len(self._head) < len("```"):
-            self._head = (self._head + text[:WINDOW].lstrip()).lstrip()[: len("```")]
+        if len(self._head) < _HEAD:
+            self._head = (self._head + text[:WINDOW]).lstrip()[:_HEAD]
+        self._length = min(self._length + len(text), WINDOW)
+        self._stars += text.count("*")
         self._ticks += text.count("`")
         self._quotes += text.count('"') - text.count('\\"')
         self.last = text[-1]
@@ -79,19 +85,22 @@ class Line:
             elif self._fence == fence.group():
                 self._fence = ""
         self._head = self.last = self.last_visible = ""
-        self._ticks = self._quotes = 0
+        self._ticks = self._quotes = self._stars = self._length = 0
 
     def is_surely_quoted(self, after: str) -> bool:
         """Whether a tag here, with this text after it, stands directly between two quotes."""
         is_between = self.last in _QUOTES and self.last == after[:1]
-        is_open = {"`": self._ticks % 2, '"': self._quotes % 2}.get(self.last, 1)
+        counts = {"`": self._ticks % 2, '"': self._quotes % 2, "*": self._stars % 4}
+        is_open = counts.get(self.last, 1)
         return is_between and bool(is_open)
 
     def is_quoted(self, after: str) -> bool:
         """Whether a tag here seems to be in a block or piece of code, in quotes or brackets."""
         rest = after.split("\n", 1)[0]
-        is_in_block = self._fence and self._head != self._fence
+        is_in_block = self._fence and not self._head.startswith(self._fence)
         if is_in_block or self.last in _NEVER_BEFORE or self.is_surely_quoted(after):
+            return True
+        if self.last == ">" and rest.startswith("</"):  # within an element
             return True
         if self._ticks % 2 and "`" in rest:
             return True
@@ -105,7 +114,8 @@ class Line:
             return True
         if self.last and not self.last.isspace():
             return _is_east_asian(self.last) and _is_east_asian(rest[:1])
-        is_behind_prose = self.last_visible and self.last_visible not in _SENTENCE_ENDS
+        is_item = self._length <= _HEAD and _NUMBER.fullmatch(self._head)
+        is_behind_prose = self.last_visible and (is_item or self.last_visible not in _SENTENCE_ENDS)
         is_before_prose = rest[:1].isspace() and rest.lstrip()[:1].islower()
         return bool(is_behind_prose or is_before_prose)
 

@@ -29,8 +29,8 @@ _CHANNELS = (
     ("thinking", "reasoning"),
     ("content", "answer"),
 )
-"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both. Ollama
-and gateways to it call it `thinking`."""
+"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both.
+Ollama and gateways to it call it `thinking`."""
 _NO_WORD = {
     "length": "it used all its tokens before the first visible text: raise --max-tokens",
     "content_filter": "a content filter on the server blocked the answer: rephrase the request",
