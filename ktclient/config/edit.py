@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from jobs import parsing
 from ktclient import wording
+from ktclient.config import file as config_file
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, BadSetting
 
@@ -68,7 +70,9 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
     file = settings.config_file
     wording.typed_text(value, f"the value of {name}")
     try:
-        document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
+        text = config_file.content(file)
+        config_file.parse(text, file, needed=())  # tomlkit bears no text that is nested deeply
+        document = tomlkit.parse(text)
         *tables, last = name.split(".")
         if not tables or not all((*tables, last)):
             raise BadInput(f"{name!r} is not a setting; for example: server.url")
@@ -87,7 +91,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
         else:
             inner[last] = _value(value)
         return tomlkit.dumps(document)
-    except (TOMLKitError, OSError, ValueError) as error:
+    except (TOMLKitError, OSError, ValueError, RecursionError) as error:
         raise BadSetting(f"{file} cannot be changed: {error}") from error
 
 
@@ -96,6 +100,12 @@ def _value(text: str) -> Any:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    try:
+        parsing.of_toml(f"value = {text}")
+    except parsing.Unusable as error:
+        raise BadInput(f"the value cannot be used: {error}") from None
+    except ValueError:
+        return text
     with contextlib.suppress(TOMLKitError):
         return tomlkit.value(text)
     return text

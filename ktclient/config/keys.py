@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs import known_secrets
+from jobs import known_secrets, parsing
 from jobs.quick_dataclass import record
 from ktclient.errors import BadSetting
 
@@ -16,6 +16,8 @@ SERVICE = "ktjob"
 """The service name of ktjob's keys in a keyring; each is stored under its server's name."""
 
 ENVIRONMENT, FILE, KEYRING = "environment", "file", "keyring"
+MOST_BYTES = 64_000
+"""Of a file that holds a key: servers limit a request's headers to less."""
 
 _INSTALL = "pip install 'ktjob[keyring]'"
 _INSTEAD = "set api_key_file to a file, or api_key_env to a variable"
@@ -49,7 +51,8 @@ class KeySource:
 
     def _of_file(self) -> str:
         try:
-            return Path(self.place).expanduser().read_text(encoding="utf-8-sig")
+            file = Path(self.place).expanduser()
+            return parsing.read_text(file, MOST_BYTES, encoding="utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:
             from ktclient import wording
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from jobs import child_environment
 from jobs.errors import NotTold
 from ktclient.config import settings as config
+from ktclient.notify import foreign_text
 from ktclient.records.snapshot import Snapshot
 
 _LONGEST = 8000
@@ -35,19 +36,21 @@ def run(command: str, folder: Path, job: Snapshot, text: str, file: Path) -> Non
 
 
 def _environment(job: Snapshot, file: Path) -> dict[str, str]:
+    config.learn_variables()
+    return {**child_environment.inherited(), **_carried_fields(job), "KTJOB_RESULT": str(file)}
+
+
+def _carried_fields(job: Snapshot) -> dict[str, str]:
     fields = {
         "KTJOB_ID": job.id,
         "KTJOB_STATE": job.state,
         "KTJOB_CAUSE": job.cause or "",
-        "KTJOB_MESSAGE": job.message or "",
-        "KTJOB_TITLE": job.title,
-        "KTJOB_LABEL": job.label or "",
-        "KTJOB_RESULT": str(file),
+        "KTJOB_MESSAGE": foreign_text.line(job.message or ""),
+        "KTJOB_TITLE": foreign_text.line(job.title),
+        "KTJOB_LABEL": foreign_text.line(job.label or ""),
     }
     # An environment must not contain NUL or surrogates.
-    safe = {name: _carried(value) for name, value in fields.items()}
-    config.learn_variables()
-    return {**child_environment.inherited(), **safe}
+    return {name: _carried(value) for name, value in fields.items()}
 
 
 def _carried(value: str) -> str:

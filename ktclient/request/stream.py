@@ -8,7 +8,6 @@ connection: the server then drops the request.
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import socket
 import threading
@@ -20,6 +19,7 @@ from typing import Any, cast
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from jobs import parsing
 from jobs.errors import KtjobError
 from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
 from ktclient.request import connection, error_bodies, error_mapping, response_body
@@ -270,7 +270,7 @@ class _Exchange:
         response.read()  # its beginning only: see `response_body.bound`
         start = response.text
         with contextlib.suppress(ValueError):
-            body = json.loads(start)
+            body = parsing.of_json(start)
             if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
                 raise error_mapping.in_stream(body, url)
         if kind.lower().startswith("text/html") or error_bodies.is_html(start):

@@ -25,6 +25,7 @@ LEAVES = {
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
+    "jobs.parsing",
     "jobs.quick_dataclass",
     "jobs.known_secrets",
     "jobs.child_environment",
@@ -51,7 +52,7 @@ MAY_IMPORT = {
     "server_bundle.embedded": {"server_bundle.launch", "jobs.processes"},
     # ktclient, from the lowest room up
     "config": {"jobs.store"},
-    "documents": set(),
+    "documents": {"jobs.processes"},
     "tokens": set(),
     "answers": set(),
     "prompts": {"documents", "config"},
@@ -100,7 +101,7 @@ MAY_IMPORT = {
     },
     "api": {
         *("batch", "submission", "planning", "records", "notify", "config", "documents"),
-        *("answers", "prompts", "jobs.store", "jobs.runner"),
+        *("answers", "prompts", "remote", "jobs.store", "jobs.runner"),
     },
     "doctor": {
         *("config", "request", "servers", "server_bundle.embedded"),
@@ -369,7 +370,7 @@ def test_there_is_no_import_cycle() -> None:
             ("urllib.request",),
             {"server_bundle.launch.http_probe", "ktclient.request.connection_errors"},
         ),
-        (("ctypes",), {"server_bundle.launch.child"}),
+        (("ctypes",), {"jobs.processes.parent_death", "server_bundle.launch.child"}),
         (("fcntl",), {"jobs.processes.file_users", "jobs.processes.identity"}),
         (("apprise",), {"ktclient.notify.channels"}),
     ],
@@ -389,6 +390,7 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
             {
                 "jobs.runner.notifiers",
                 "jobs.worker.bounded_call",
+                "jobs.worker.overdue",
                 "server_bundle.embedded.server",
                 "server_bundle.launch.process_tree",
             },
