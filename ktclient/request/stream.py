@@ -8,7 +8,6 @@ connection: the server then drops the request.
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import socket
 import threading
@@ -21,16 +20,18 @@ import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from jobs.errors import KtjobError
-from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
-from ktclient.request import connection, error_bodies, error_mapping, response_body
+from ktclient.errors import NEVER_ACCEPTED, DeadlineExceeded, ServerHung
+from ktclient.request import connection, error_mapping, response_body
+from ktclient.request.events import Came as Came
 from ktclient.request.events import Completed as Completed
 from ktclient.request.events import Prefilled as Prefilled
 from ktclient.request.events import Quiet as Quiet
 from ktclient.request.events import Sent as Sent
 from ktclient.request.events import Text as Text
+from ktclient.request.incoming.received import Received
 from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
-from ktclient.wording import quote, spoken
+from ktclient.wording import spoken
 
 TICK_SECONDS = 0.2
 _HANG_UP_SECONDS = 1.0
@@ -60,7 +61,7 @@ class LongRequest:
     """Complete messages, instead of `system` and `message`."""
 
 
-StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
+StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain | Came
 
 
 def stream(
@@ -69,7 +70,7 @@ def stream(
     probe: LivenessProbe | None = None,
     is_progressing: Callable[[], bool] = lambda: False,
 ) -> Generator[StreamEvent, None, None]:
-    """Send the request and yield its events, ending with `Completed`.
+    """Send the request and yield its events, ending with `Completed`, or with `Came` and an error.
 
     Raises a leaf of `ktclient.errors` if no whole answer came: `DeadlineExceeded` after
     `deadline_seconds` in total, extended while `is_progressing()` is true; `ServerHung` if the
@@ -83,7 +84,10 @@ def stream(
     try:
         while not isinstance(event := exchange.next_event(TICK_SECONDS), Completed):
             if isinstance(event, BaseException):
-                raise exchange.explain(event) from event
+                failure = exchange.explain(event)
+                if (came := exchange.came()) and not isinstance(failure, NEVER_ACCEPTED):
+                    yield came
+                raise failure from event
             yield event
             if time.monotonic() > give_up and not is_progressing():
                 raise DeadlineExceeded(
@@ -162,6 +166,7 @@ class _Exchange:
         self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
         self._sent_at: float | None = None
         self._heard_at = time.monotonic()
+        self._received = Received()
         self._reader = StreamReader(request.url, request.max_tokens, self._put)
 
     def start(self) -> None:
@@ -197,6 +202,11 @@ class _Exchange:
             seconds=now - sent_at if sent_at is not None else 0.0,
         )
 
+    def came(self) -> Came | None:
+        """The last bytes that came; None if there were none."""
+        received = self._received
+        return Came(received.bytes, received.text) if received.bytes else None
+
     def hang_up(self) -> None:
         """Close the connection from outside the reading thread."""
         self._hung_up = True
@@ -217,7 +227,9 @@ class _Exchange:
     def _talk(self) -> None:
         try:
             request = self._request
-            with connection.long_client(request.url, self._watch, request.max_tokens) as client:
+            with connection.long_client(
+                request.url, self._watch, request.max_tokens, self._received
+            ) as client:
                 self._put(self._read(client))
         except BaseException as error:
             self._put(error)
@@ -241,32 +253,9 @@ class _Exchange:
             stream_options={"include_usage": True},
             extra_body=request.extras,
         ) as chunks:
-            self._check_kind(chunks.response)
             # The answered request holds the document in bytes: free it for the long wait.
             chunks.response.request = connection.bare_request(request.url)
             return self._follow(chunks)
-
-    def _check_kind(self, response: connection.Response) -> None:
-        """Only an event stream is an answer. Some servers report an error as a plain body with
-        status 200 (runpod-workers/worker-vllm #57)."""
-        kind, url = response.headers.get("content-type", "nothing"), self._request.url
-        if kind.lower().startswith("text/event-stream"):
-            return
-        response.read()  # its beginning only: see `response_body.bound`
-        start = response.text
-        with contextlib.suppress(ValueError):
-            body = json.loads(start)
-            if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
-                raise error_mapping.in_stream(body, url)
-        if kind.lower().startswith("text/html") or error_bodies.is_html(start):
-            raise WebPage(
-                f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login "
-                "page or a proxy is in between. Log in there, or connect to the server directly."
-            )
-        raise ProtocolError(
-            f"{url} answered with {quote(kind)} instead of an event stream; check that it is an "
-            "OpenAI-compatible server that supports streaming"
-        )
 
     def _take_messages(self) -> list[ChatCompletionMessageParam]:
         messages, self._messages = self._messages, []
@@ -279,4 +268,12 @@ class _Exchange:
         except openai.APIConnectionError:
             if not self._reader.has_ended:
                 raise
-        return self._reader.end(is_marked=response_body.has_end_mark(chunks.response))
+        except openai.APIError:
+            if not self._reader.is_whole:
+                raise
+        answer = response_body.answer_in(chunks.response)
+        assert answer is not None  # its status was one of success
+        if not (self._reader.has_said or self._reader.has_ended):
+            answer.check(self._request.url)
+        frames = answer.frames
+        return self._reader.end(is_marked=frames.has_end_mark, words=frames.words)

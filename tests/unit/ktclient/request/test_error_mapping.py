@@ -367,12 +367,9 @@ def test_a_tunnel_that_a_proxy_refuses_is_unreachable(monkeypatch: pytest.Monkey
         b"5",
         b'"text"',
         b"[1]",
-        b"null",
-        b'{"choices": null}',
-        b'{"choices": [null]}',
         b'{"choices": 5}',
-        b'{"choices": [], "prompt_progress": {}}',
-        b'{"choices": [], "prompt_progress": {"processed": null, "total": 1}}',
+        b'{"choices": ["text"]}',
+        b'{"choices": [{"delta": {"content": 5}}]}',
     ],
     ids=lambda data: data.decode("latin-1"),
 )
@@ -382,6 +379,26 @@ def test_a_stream_that_is_not_the_protocol_is_called_so(data: bytes) -> None:
         failure = failure_of(url)
     assert isinstance(failure, (ktclient_errors.ProtocolError, ktclient_errors.EmptyAnswer))
     assert is_calm(str(failure))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"choices": null}',
+        b'{"choices": [null]}',
+        b'{"choices": [], "prompt_progress": {}}',
+        b'{"choices": [], "prompt_progress": {"processed": null, "total": 1}}',
+    ],
+    ids=lambda data: data.decode("latin-1"),
+)
+def test_a_stream_of_what_carries_nothing_was_cut(data: bytes) -> None:
+    """Servers and gateways send such while a prompt is read; then the line broke."""
+    with server(replaying(200, "text/event-stream", b"data: " + data + b"\n\n")) as url:
+        failure = failure_of(url)
+    assert type(failure) is ktclient_errors.StreamCut and is_calm(str(failure))
 
 
 def test_a_login_page_is_not_the_protocol() -> None:
