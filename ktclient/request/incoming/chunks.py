@@ -21,6 +21,8 @@ class Chunks:
         """Characters of the answer so far, and a digest of them: the text may be megabytes."""
         self.is_whole = False
         """Whether a complete message has arrived, of a server that does not stream."""
+        self.has_choices = False
+        """Whether any object was a chunk of a chat completion."""
 
     def of(self, value: dict[str, Any]) -> dict[str, Any]:
         """The chunk; the same object, if nothing had to be changed."""
@@ -29,6 +31,7 @@ class Chunks:
             return {**_with_counts(value), "choices": []}
         if not isinstance(choices, list):
             return value  # no chat completion: the reader says so
+        self.has_choices |= bool(choices)
         is_piece = value.get("object") == "chat.completion.chunk"
         found = [self._choice(one, is_piece) if isinstance(one, dict) else one for one in choices]
         found = [one for one in found if one is not None]

@@ -144,6 +144,8 @@ class Frames:
             return
         if block.foreign and _parsed(text) is _NO_JSON:  # only its first line has a name
             text = b"\n".join([*block.data, *block.foreign]).decode("utf-8", "replace").strip()
+        while text.startswith("data:"):  # of a proxy that wraps each event once more
+            text = text.removeprefix("data:").strip()
         if text.startswith(_DONE) or text == f'"{_DONE}"':
             yield self._done()
             return
@@ -205,6 +207,8 @@ class Frames:
         if isinstance(value, dict):
             yield from self._object(value, text, "")
             self._frame_ended()
+            if not self._chunks.has_choices:
+                self._keep(text)
             return
         self._text += line + b"\n"
         if len(self._text) > self._checked_at:
@@ -223,6 +227,8 @@ class Frames:
             self._keep(text)
         else:
             yield from self._value(value, text, "")
+            if not self._chunks.has_choices:
+                self._keep(text)
 
     def _done(self) -> bytes:
         self.has_frames = self._is_done = True

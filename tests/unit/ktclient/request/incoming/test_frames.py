@@ -35,6 +35,10 @@ BODIES: dict[str, tuple[str, list[str]]] = {
     "JSON on many lines": (TEXT, [json.dumps(json.loads(ONE))]),
     "data on many lines": ("data: " + TEXT.replace("\n", "\ndata: ") + "\n\n", [ONE]),
     "data on many lines, named once": (f"data: {TEXT}\n\ndata: {TWO}\n\n", BOTH),
+    "each event wrapped once more": (
+        f"data: data: {ONE}\n\ndata: data: [DONE]\n\n",
+        [ONE, "[DONE]"],
+    ),
     "a mark in quotes": (f'data: {ONE}\n\ndata: "[DONE]"\n\n', [ONE, "[DONE]"]),
     "a mark with more": (f"data: {ONE}\n\ndata: [DONE] bye\n\n", [ONE, "[DONE]"]),
     "after the mark": (f"data: {ONE}\n\ndata: [DONE]\n\ndata: {TWO}\n\n", [ONE, "[DONE]"]),
