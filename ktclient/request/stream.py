@@ -33,6 +33,10 @@ from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
 from ktclient.wording import spoken
 
+SCHEMA, STREAM_OPTIONS, MAX_TOKENS = "response_format", "stream_options", "max_tokens"
+NEW_LIMIT = "max_completion_tokens"
+"""Fields of a request without which a server may take it that refuses to know them. Instead of
+`max_tokens`, its newer name is sent."""
 TICK_SECONDS = 0.2
 _HANG_UP_SECONDS = 1.0
 """How long closing waits for the reading thread: one that is still connecting cannot be woken, and
@@ -59,6 +63,19 @@ class LongRequest:
     system: str | None = field(default=None, repr=False)
     messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """Complete messages, instead of `system` and `message`."""
+    without: frozenset[str] = frozenset()
+    """Names of fields that this server has refused, and that are left out."""
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """All fields but the model and the messages."""
+        limit = NEW_LIMIT if MAX_TOKENS in self.without else MAX_TOKENS
+        usual = {limit: self.max_tokens, STREAM_OPTIONS: {"include_usage": True}}
+        return {
+            name: value
+            for name, value in {**usual, **self.extras}.items()
+            if name not in self.without
+        }
 
 
 StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain | Came
@@ -248,10 +265,8 @@ class _Exchange:
         with api.chat.completions.create(
             model=request.model,
             messages=self._take_messages(),
-            max_tokens=request.max_tokens,
             stream=True,
-            stream_options={"include_usage": True},
-            extra_body=request.extras,
+            extra_body=request.fields,
         ) as chunks:
             # The answered request holds the document in bytes: free it for the long wait.
             chunks.response.request = connection.bare_request(request.url)

@@ -49,9 +49,8 @@ def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: b
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or error}") from error
     output.print_data(_json(name, explained) if as_json else "\n".join(_as_text(name, explained)))
-    return (
-        exit_codes.SUCCEEDED if explained.is_known or not _failed(explained) else exit_codes.FAILED
-    )
+    is_unknown = explained.is_failure and not explained.is_known
+    return exit_codes.FAILED if is_unknown else exit_codes.SUCCEEDED
 
 
 def _opened(name: str) -> TextIO:
@@ -68,11 +67,6 @@ def _newest() -> Path:
     if not written:
         raise BadInput(f"there is no server log below {state.root}; name a file")
     return max(written, key=lambda log: log.stat().st_mtime)
-
-
-def _failed(explained: Explanation) -> bool:
-    """Whether something failed that no known cause explains."""
-    return explained.exception is not None and not explained.went_on and not explained.ended
 
 
 def _as_text(name: str, explained: Explanation) -> list[str]:
@@ -117,6 +111,8 @@ def _unknown_lines(explained: Explanation) -> list[str]:
         after = "; it served requests after that" if explained.went_on else ""
         head = f"unknown cause; the last exception is{after}"
         return [head, _line_text(explained.exception)]
+    if explained.is_failure:
+        return ["unknown cause: the log does not show why that process ended"]
     if explained.ended or explained.last is None or explained.stage in ("prefill", "decode"):
         return ["the log shows no failure"]
     return [
