@@ -102,11 +102,12 @@ def stream(
         while not isinstance(event := exchange.next_event(TICK_SECONDS), Completed):
             if isinstance(event, BaseException):
                 failure = exchange.explain(event)
-                if (came := exchange.came()) and not isinstance(failure, NEVER_ACCEPTED):
-                    yield came
+                if not isinstance(failure, NEVER_ACCEPTED):
+                    yield from exchange.came()
                 raise failure from event
             yield event
             if time.monotonic() > give_up and not is_progressing():
+                yield from exchange.came()
                 raise DeadlineExceeded(
                     f"no complete answer within {deadline_seconds:,.0f} s; the request was "
                     "dropped. Allow more time with --timeout."
@@ -219,10 +220,10 @@ class _Exchange:
             seconds=now - sent_at if sent_at is not None else 0.0,
         )
 
-    def came(self) -> Came | None:
-        """The last bytes that came; None if there were none."""
-        received = self._received
-        return Came(received.bytes, received.text) if received.bytes else None
+    def came(self) -> Iterator[Came]:
+        """The last bytes that came, if there were any."""
+        if self._received.bytes:
+            yield Came(self._received.bytes, self._received.text)
 
     def hang_up(self) -> None:
         """Close the connection from outside the reading thread."""

@@ -49,12 +49,15 @@ class Chunks:
         return choice if delta is choice.get("delta") else {**choice, "delta": delta}
 
     def _other_delta(self, choice: dict[str, Any], is_piece: bool) -> dict[str, Any]:
-        """The delta of a choice without one: of its message, or of its text (/v1/completions)."""
-        message, text = choice.get("message"), choice.get("text")
-        if isinstance(message, dict):
+        """The delta of a choice whose own is no object: of its message, or of its text, which is
+        /v1/completions'."""
+        message, text = choice.get("message"), choice.get("delta") or choice.get("text")
+        if isinstance(message, str):
+            message = {"content": message}
+        if isinstance(message, dict) and not text:
             self.is_whole |= not is_piece
             return _as_delta(message) if is_piece else self._unsaid(_delta(_as_delta(message)))
-        return {"content": text} if isinstance(text, str) else {}
+        return {"content": text} if isinstance(text, (str, list)) else {}
 
     def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
         """Of a whole message, what was not streamed before: some servers send both."""

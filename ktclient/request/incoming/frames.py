@@ -190,6 +190,8 @@ class Frames:
         """A line that is no field: JSON, a piece of it, or words."""
         text = line.decode("utf-8", "replace").strip()
         self._foreign += len(line)
+        if not text:
+            return  # blanks, which keep the line alive
         if self._block.data:
             self._block.foreign.append(line)
         elif self._text or text.startswith(("{", "[")):

@@ -112,6 +112,12 @@ def test_text_of_the_older_interface_is_content() -> None:
     )
 
 
+def test_a_delta_that_is_text_is_content() -> None:
+    """Nothing that was written may be missing from an answer."""
+    assert said(choice(delta="Whole "), choice(delta=[{"text": "answer."}])) == "Whole answer."
+    assert said(choice(message="Whole answer.")) == "Whole answer."
+
+
 def test_counts_are_found_in_a_choice() -> None:
     counts = {"prompt_tokens": 1}
     assert Chunks().of(choice(delta={"content": "x"}, usage=counts))["usage"] == counts

@@ -26,6 +26,7 @@ BODIES: dict[str, tuple[str, list[str]]] = {
     "a name after its data": (f"data: {ONE}\nevent: message\n\ndata: {TWO}\n\n", BOTH),
     "an error that is named last": ("data: words\nevent: error\n\n", [ERROR]),
     "blocks without data": (f"id: 7\n\nretry: 3\n\nevent: ping\n\n:\n\ndata: {ONE}\n\n", [ONE]),
+    "blanks that keep the line alive": (f" \n\t\ndata: {ONE}\n \n\n   {TWO}", BOTH),
     "empty data": (f"data\n\ndata:\n\ndata: \n\ndata: {ONE}\n\n", [ONE]),
     "a field of somebody's own": (f"data: {ONE}\nfoo: bar\n\nfoo: bar\n\ndata: {TWO}\n\n", BOTH),
     "lines of JSON": (f"{ONE}\n{TWO}\n[DONE]\n", [*BOTH, "[DONE]"]),
