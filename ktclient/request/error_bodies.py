@@ -7,6 +7,7 @@ sglang's and Starlette's own: a string under "error" or "detail". FastAPI's 422:
 
 from __future__ import annotations
 
+import json
 import re
 
 from ktclient.wording import quote
@@ -51,6 +52,16 @@ def words(body: object) -> str:
         inner = next((body[name] for name in _WRAPPED if body.get(name)), None)
         return words(inner) or words(body.get("message")) or words(body.get("msg"))
     return ""
+
+
+def shown(body: object) -> str:
+    """A body without a message, as it is: its fields may be words enough."""
+    if not body or not isinstance(body, (dict, list)):
+        return ""
+    try:
+        return quote(json.dumps(body, ensure_ascii=False, default=str))
+    except RecursionError:
+        return ""
 
 
 def codes(body: object) -> str:

@@ -86,7 +86,8 @@ def in_stream(
     number or a word, counts as a status if it blames the request, or says that nothing was
     computed."""
     code = error_bodies.status(body)
-    status, words = code or 500, error_bodies.words(body) or quote(told)
+    status = code or 500
+    words = error_bodies.words(body) or error_bodies.shown(body) or quote(told)
     refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
     if not begun and (400 <= status < 500 or status_errors.is_known_busy(refusal)):
         return status_errors.by_status(refusal)

@@ -20,7 +20,7 @@ import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from jobs.errors import KtjobError
-from ktclient.errors import NEVER_ACCEPTED, DeadlineExceeded, ServerHung
+from ktclient.errors import NEVER_ACCEPTED, DeadlineExceeded, ProtocolError, ServerHung
 from ktclient.request import connection, error_mapping, response_body
 from ktclient.request.events import Came as Came
 from ktclient.request.events import Completed as Completed
@@ -284,7 +284,7 @@ class _Exchange:
         except openai.APIConnectionError:
             if not self._reader.has_ended:
                 raise
-        except openai.APIError:
+        except (openai.APIError, ProtocolError):
             if not self._reader.is_whole:
                 raise
         answer = response_body.answer_in(chunks.response)

@@ -27,7 +27,7 @@ class Chunks:
     def of(self, value: dict[str, Any]) -> dict[str, Any]:
         """The chunk; the same object, if nothing had to be changed."""
         choices = value.get("choices")
-        if choices is None:
+        if not choices and not isinstance(choices, list):
             return {**_with_counts(value), "choices": []}
         if not isinstance(choices, list):
             return value  # no chat completion: the reader says so

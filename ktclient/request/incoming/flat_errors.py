@@ -32,7 +32,9 @@ def is_error_event(event: str) -> bool:
 
 
 def _is_flat_error(value: dict[str, Any], event: str) -> bool:
-    kinds = (value.get("object"), value.get("type"), event)
+    if value.get("success") is False or value.get("ok") is False:
+        return bool(error_bodies.words(value))
+    kinds = (value.get("object"), value.get("type"), value.get("status"), event)
     if any(isinstance(kind, str) and is_error_event(kind) for kind in kinds):
         return True
     if value.get("detail") or value.get("errors"):

@@ -80,6 +80,8 @@ class Frames:
                     yield from self._line(line)
                 if self._is_done or self._is_hopeless():
                     return
+        except ProtocolError:
+            raise
         except Exception:
             yield from self._end()
             raise
@@ -114,7 +116,8 @@ class Frames:
         elif found is None:
             yield from self._foreign_line(line)
         elif found[0] == b"error":
-            block.event, block.data = "error", [*block.data, found[1]]
+            block.event = "error"
+            block.data.append(found[1])
         elif found[0] == b"event":
             if block.event and self._is_whole(block):
                 yield from self._dispatch_early()
@@ -152,6 +155,8 @@ class Frames:
         value = _parsed(text)
         if value is not _NO_JSON:
             yield from self._value(value, text, block.event)
+        elif several := _several(text):
+            yield from self._several(several, block.event)
         elif flat_errors.is_error_event(block.event):
             yield self._error(text)
         elif text.startswith(("{", "[")):
@@ -160,6 +165,13 @@ class Frames:
                 raise self._broken(text)
         else:
             self._keep(text)
+
+    def _several(self, values: list[object], event: str) -> Iterator[bytes]:
+        for value in values:
+            if value == _DONE:
+                yield self._done()
+                return
+            yield from self._value(value, "", event)
 
     def _value(self, value: object, text: str, event: str) -> Iterator[bytes]:
         if isinstance(value, dict):
@@ -205,9 +217,10 @@ class Frames:
         if text.startswith(_DONE):
             yield self._done()
             return
-        value = _NO_JSON if self._text or not text.endswith("}") else _parsed(text)
-        if isinstance(value, dict):
-            yield from self._object(value, text, "")
+        value = _NO_JSON if self._text or not text.endswith(("}", _DONE)) else _parsed(text)
+        several = [] if isinstance(value, dict) or self._text else _several(text)
+        if isinstance(value, dict) or several:
+            yield from self._several(several or [value], "")
             self._frame_ended()
             if not self._chunks.has_choices:
                 self._keep(text)
@@ -254,6 +267,8 @@ class Frames:
 
 
 _NO_JSON = object()
+_DECODER = json.JSONDecoder(strict=False)
+_BETWEEN = re.compile(r"\s*(?:data:\s*)?")
 _CONTROL = re.compile(r"[\x00-\x1f]")
 """What our parser accepts inside of strings, and openai's does not."""
 
@@ -264,6 +279,24 @@ def _parsed(text: str) -> object:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return _NO_JSON
+
+
+def _several(text: str) -> list[object]:
+    """The JSON objects that stand in a text one after the other, of a server that forgets the line
+    ends between them, and `[DONE]`; empty if there is anything else."""
+    found: list[object] = []
+    at = 0
+    while (begin := _BETWEEN.match(text, at)) and (at := begin.end()) < len(text):
+        if text.startswith(_DONE, at):
+            return [*found, _DONE]
+        try:
+            value, at = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return []
+        if not isinstance(value, dict):
+            return []
+        found.append(value)
+    return found
 
 
 def _event(text: str) -> bytes:

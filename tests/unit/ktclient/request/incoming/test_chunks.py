@@ -26,7 +26,9 @@ def test_a_chunk_stays_as_it_is(value: dict[str, Any]) -> None:
     assert Chunks().of(value) is value
 
 
-@pytest.mark.parametrize("value", [{}, {"choices": None}, {"type": "ping"}, {"choices": [None]}])
+@pytest.mark.parametrize(
+    "value", [{}, {"choices": None}, {"type": "ping"}, {"choices": [None]}, {"choices": {}}]
+)
 def test_what_has_no_choices_has_none(value: dict[str, Any]) -> None:
     assert Chunks().of(value) == {**value, "choices": []}
 

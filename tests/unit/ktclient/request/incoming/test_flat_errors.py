@@ -25,6 +25,8 @@ ERRORS: list[tuple[dict[str, Any], str, int | None]] = [
     ({"status": 429, "message": "words"}, "", 429),
     ({"code": "RESOURCE_EXHAUSTED", "msg": "words"}, "", 429),
     ({"message": "words"}, "error", None),
+    ({"status": "error", "message": "words"}, "", None),
+    ({"success": False, "msg": "words"}, "", None),
     ({"message": "words", "code": 500}, "response.failed", 500),
     ({"choices": [{"error": {"message": "words", "code": 502}, "delta": {}}]}, "", 502),
 ]

@@ -40,6 +40,9 @@ BODIES: dict[str, tuple[str, list[str]]] = {
         f"data: data: {ONE}\n\ndata: data: [DONE]\n\n",
         [ONE, "[DONE]"],
     ),
+    "no line ends at all": (f"data: {ONE}data: {TWO}data: [DONE]", [*BOTH, "[DONE]"]),
+    "no line ends and no names": (f"{ONE}{TWO}[DONE]", [*BOTH, "[DONE]"]),
+    "two objects on a line": (f"data: {ONE} {TWO}\n\n{ONE}{TWO}\n", [*BOTH, *BOTH]),
     "a mark in quotes": (f'data: {ONE}\n\ndata: "[DONE]"\n\n', [ONE, "[DONE]"]),
     "a mark with more": (f"data: {ONE}\n\ndata: [DONE] bye\n\n", [ONE, "[DONE]"]),
     "after the mark": (f"data: {ONE}\n\ndata: [DONE]\n\ndata: {TWO}\n\n", [ONE, "[DONE]"]),
@@ -116,6 +119,8 @@ def test_half_an_event_at_the_end_is_a_cut_and_none_in_the_middle_is_skipped(cut
         assert events == [json.loads(ONE)] and frames.is_cut and not frames.has_end_mark
     with pytest.raises(ProtocolError, match="piece of the answer"):
         read(f"data: {half}\n\ndata: {ONE}\n\n".encode(), [])
+    with pytest.raises(ProtocolError):
+        next(Frames(URL).events(iter([f"data: {half}\n\n{ONE}".encode()])))
 
 
 def test_a_broken_line_of_json_swallows_no_end() -> None:
