@@ -101,7 +101,7 @@ class Answer:
                 f"{url} answered with a web page ({kind}: {frames.words}): a login page or a proxy "
                 "is in between. Log in there, or connect to the server directly."
             )
-        is_stream = self._kind.lower().startswith(EVENT_STREAM)
+        is_stream = self._kind.lower().startswith(EVENT_STREAM) or frames.has_frames
         if frames.is_cut or (is_stream and not frames.words):
             return
         said = f': "{frames.words}"' if frames.words else ", and no words either"

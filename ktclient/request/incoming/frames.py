@@ -261,7 +261,7 @@ class Frames:
         )
 
     def _keep(self, text: str) -> None:
-        if text and self._left > 0:
+        if self._left > 0 and not _PING.fullmatch(text[:_LONGEST_PING]):
             self._said.append(text[: self._left])
             self._left -= len(text)
 
@@ -269,6 +269,13 @@ class Frames:
 _NO_JSON = object()
 _DECODER = json.JSONDecoder(strict=False)
 _BETWEEN = re.compile(r"\s*(?:data:\s*)?")
+_LONGEST_PING = 64
+_PING = re.compile(
+    r"[\W\d]*(?:server )?(?:ping|pong|keep[ _-]?alive|heart[ _-]?beat|alive|processing|pending"
+    r"|waiting|working|ok|none)[\W\d]*|",
+    re.IGNORECASE,
+)
+"""Words that only keep a line alive: they are no reason for a failure."""
 _CONTROL = re.compile(r"[\x00-\x1f]")
 """What our parser accepts inside of strings, and openai's does not."""
 

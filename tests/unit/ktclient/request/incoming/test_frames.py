@@ -135,6 +135,15 @@ def test_words_are_kept_and_bounded() -> None:
     assert len(frames.words) < 1_000 and not frames.has_frames
 
 
+def test_pings_in_words_are_no_words() -> None:
+    """If the server dies after them, the line was cut: nobody said anything."""
+    pings = ("ping", ": keep-alive", "KEEPALIVE", "12:30 heartbeat 17", "processing…")
+    body = "".join(f"data: {ping}\n\n" for ping in pings).encode()
+    assert read(body, [])[0].words == ""
+    for said in ("5", "ping failed", "pinged", "no keepalive", "x" * 70, "ok " * 30 + "no"):
+        assert read(f"data: {said}\n\n".encode(), [])[0].words == said
+
+
 def test_a_page_is_known_by_its_beginning() -> None:
     assert read(b"\n  <!DOCTYPE html>\n<title>Log in</title>", [])[0].is_page
     assert not read(b'data: {"a": "<html>"}\n\n<html>', [3])[0].has_end_mark
