@@ -3,6 +3,7 @@ whatever the text. Each is given runs of many shapes, doubled until they take a 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from jobs.model import Piece
 from ktclient.answers import thoughts
 from ktclient.cli.render import terminal_text
 from ktclient.documents import encodings, turn_marks
+from ktclient.errors import ProtocolError
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
 from ktclient.request import error_bodies
+from ktclient.request.incoming.frames import Frames
 from ktclient.servers import gauges
 from ktclient.splitting import chunks, structure
 from ktclient.tokens import bundled, estimate
@@ -45,6 +48,16 @@ SHAPES = (
     *(" ", "\t", "\n", "\r\n", "\u3000", "\u0301", "\u200d", "\U0001f1e6", "\x1b[", "\u202e", "\0"),
     *("a", "A", "aA1", "chapter ", "Chapter 1 ", "sglang:a{", "sglang:a{b} ", "é", "\u3042", "中"),
 )
+
+
+def frames_of(text: str) -> None:
+    """What a body of this text is read as, which arrives in pieces."""
+    body = text.encode("utf-8", "replace")
+    pieces = (body[start : start + 1000] for start in range(0, len(body), 1000))
+    with contextlib.suppress(ProtocolError):
+        list(Frames("http://h:1").events(pieces))
+
+
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "places": lambda text: list(structure.places(text)),
     "sentences": lambda text: list(structure.sentences(text, 0, len(text))),
@@ -60,6 +73,10 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "split open answers": lambda text: combined.split("{" + text, ["a", "b"]),
     "error words": error_bodies.words,
     "page words": lambda text: error_bodies.words("<html>" + text),
+    "frames": frames_of,
+    "frames of data": lambda text: frames_of("data: {" + text + "}\n" + text + "\n\n"),
+    "frames of lines": lambda text: frames_of("".join(f"data: {one}\n" for one in text)),
+    "frames of events": lambda text: frames_of("data: {}}\n" + "event: a\n" * len(text)),
     "gauges": lambda text: gauges.of_metrics(text),
     "harmless": lambda text: turn_marks.of_model().harmless(text),
     "hidden keys": lambda text: known_secrets.hide_foreign(text),
