@@ -38,7 +38,7 @@ _NEVER_BEFORE = frozenset("([{<=/+&|“‘«„「『（【《")  # noqa: RUF001
 """What stands directly before a tag only if the text mentions it."""
 _NEVER_AFTER = frozenset(".,;:!?)”’»」』）】》。，；：！？、")  # noqa: RUF001
 _QUOTES = frozenset("'\"`*_")
-_FENCE = re.compile(r"(```|~~~)")
+_FENCED_LINE = re.compile(r"^[^\S\n]*(```|~~~)", re.M)
 _NUMBER = re.compile(r"\d{1,3}[.)]\s*")
 """What begins an item of a numbered list."""
 _HEAD = 8
@@ -60,17 +60,21 @@ class Line:
 
     def grow(self, text: str) -> None:
         """Continue with this text."""
-        first, *others = text.split("\n")
+        first, line_end, rest = text.partition("\n")
         self._continue(first)
-        for line in others:
-            self._end()
-            self._continue(line)
+        if not line_end:
+            return
+        self._end()
+        middle, _, last = rest.rpartition("\n")
+        for fence in _FENCED_LINE.finditer(middle):
+            self._toggle(fence.group(1))
+        self._continue(last)
 
     def _continue(self, text: str) -> None:
         if not text:
             return
         if len(self._head) < _HEAD:
-            self._head = (self._head + text[:WINDOW]).lstrip()[:_HEAD]
+            self._head = (self._head + text).lstrip()[:_HEAD]
         self._length = min(self._length + len(text), WINDOW)
         self._stars += text.count("*")
         self._ticks += text.count("`")
@@ -79,13 +83,17 @@ class Line:
         self.last_visible = text.rstrip()[-1:] or self.last_visible
 
     def _end(self) -> None:
-        if fence := _FENCE.match(self._head):
-            if not self._fence:
-                self._fence = fence.group()
-            elif self._fence == fence.group():
-                self._fence = ""
+        if fence := _FENCED_LINE.match(self._head):
+            self._toggle(fence.group(1))
         self._head = self.last = self.last_visible = ""
         self._ticks = self._quotes = self._stars = self._length = 0
+
+    def _toggle(self, fence: str) -> None:
+        """A line that begins with this: it opens a block, or closes one that began so."""
+        if not self._fence:
+            self._fence = fence
+        elif self._fence == fence:
+            self._fence = ""
 
     def is_surely_quoted(self, after: str) -> bool:
         """Whether a tag here, with this text after it, stands directly between two quotes."""

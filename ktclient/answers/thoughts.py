@@ -16,12 +16,16 @@ only what may still be a tag, or a later block, is held back.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from jobs.model import Piece
 from ktclient.answers.divider import Divider
 from ktclient.answers.stretches import ANSWER_CHANNEL, Kind, Stretch
+
+_SLICE = 1 << 16
+"""Characters that are divided at a time: an output may have a million tags."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def divide(pieces: Iterable[Piece]) -> Divided:
     """The output in these pieces, in order."""
     divider, found = Divider(), Collected()
     for piece in pieces:
-        found.add(divider.take(piece.text, piece.channel))
+        for start in range(0, len(piece.text), _SLICE):
+            found.add(divider.take(piece.text[start : start + _SLICE], piece.channel))
     found.add(divider.end())
     return found.divided()
 
@@ -61,20 +66,20 @@ class Collected:
     """Stretches, joined."""
 
     def __init__(self) -> None:
-        self._answer: list[str] = []
-        self._thoughts: list[str] = []
+        self._answer, self._thoughts = io.StringIO(), io.StringIO()
         self._is_from_prompt = False
 
     def add(self, stretches: Iterable[Stretch]) -> None:
         for stretch in stretches:
             if stretch.kind is Kind.ANSWER:
-                self._answer.append(stretch.text)
+                self._answer.write(stretch.text)
             elif stretch.kind is Kind.THOUGHTS:
-                self._thoughts.append(stretch.text)
+                self._thoughts.write(stretch.text)
             else:
-                self._thoughts, self._answer = [*self._thoughts, *self._answer], []
+                self._thoughts.write(self._answer.getvalue())
+                self._answer = io.StringIO()
                 self._is_from_prompt = True
 
     def divided(self) -> Divided:
-        answer, thoughts = "".join(self._answer), "".join(self._thoughts)
+        answer, thoughts = self._answer.getvalue(), self._thoughts.getvalue()
         return Divided(answer, thoughts, self._is_from_prompt)

@@ -5,10 +5,13 @@ The text of a key is in no message, no `repr`, and never in the configuration fi
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs import known_secrets, parsing
+from jobs import known_secrets
 from jobs.quick_dataclass import record
 from ktclient.errors import BadSetting
 
@@ -51,8 +54,7 @@ class KeySource:
 
     def _of_file(self) -> str:
         try:
-            file = Path(self.place).expanduser()
-            return parsing.read_text(file, MOST_BYTES, encoding="utf-8-sig")
+            return _content(Path(self.place).expanduser()).decode("utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:
             from ktclient import wording
 
@@ -68,6 +70,17 @@ class KeySource:
                 f"ktjob config key {self.place}"
             )
         return text
+
+
+def _content(path: Path) -> bytes:
+    """Of a regular file of a sane size: a pipe might never be written to. Raises `OSError`."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES:,} bytes, so it is no key")
+    return content
 
 
 def usable(key: str, where: str) -> str:

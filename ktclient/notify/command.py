@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from pathlib import Path
 
-from jobs import child_environment
+from jobs import child_environment, draft, private_folder
 from jobs.errors import NotTold
 from ktclient.config import settings as config
 from ktclient.notify import foreign_text
@@ -58,7 +57,6 @@ def _carried(value: str) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(opened, "w", encoding="utf-8", errors="replace", newline="") as out:
-        out.write(text)
+    private_folder.make(file.parent)
+    prefix = draft.prefix_of(file)
+    draft.write(file, text.encode(errors="replace"), is_synced=False, prefix=prefix)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -17,7 +16,9 @@ from ktclient.records import snapshot
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("-o", "--output", metavar="FILE", help="Write the answer to FILE instead of stdout.")
+@click.option(
+    "-o", "--output", metavar="FILE", help='Write the answer to FILE ("-" for stdout, the default).'
+)
 @click.option(
     "--sources", is_flag=True, help="Also list the document parts that [n] in the answer cites."
 )
@@ -45,10 +46,10 @@ def result(
         render_output.note(job_details.final_line(now))
     if thoughts and not as_json:
         _print_thoughts(now.id, found.thoughts, output)
-    elif output is None:
+    elif output is None or answer_text.is_stdout(output):
         answer_text.print_answer(now, replace(found, answer=text), as_json=as_json, raw=raw)
     elif now.state == "SUCCEEDED":
-        answer_text.write_file(Path(output), text if raw else answer_text.shown(now, text))
+        answer_text.write_file(output, text if raw else answer_text.shown(now, text))
         answer_text.remark(now, text)
     else:
         render_output.note(f"{output} was not written")
@@ -59,7 +60,7 @@ def _print_thoughts(job_id: str, text: str, output: str | None) -> None:
     """Print the thoughts, also those of a job that failed because there was nothing else."""
     if not text.strip():
         render_output.note(f"job {job_id} has no thoughts: the model sent none")
-    elif output is None:
+    elif output is None or answer_text.is_stdout(output):
         render_output.print_data(text.strip("\n"))
     else:
-        answer_text.write_file(Path(output), text.strip("\n"))
+        answer_text.write_file(output, text.strip("\n"))

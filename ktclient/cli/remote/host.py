@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 
 import click
 
@@ -49,7 +48,7 @@ class _Remote:
             raise BadInput(
                 f"batch reads and writes local files: run it on {self._host.name} itself"
             )
-        if name == "result" and self._given["output"] is not None:
+        if name == "result" and not answer_text.is_stdout(self._given["output"]):
             return self._result_into(str(self._given["output"]))
         if name == "follow":
             return self._follow()
@@ -121,7 +120,7 @@ class _Remote:
         held = replies.Held()
         code = self._call([*argv, "--", str(self._given["job_id"])], held.hearing)
         if code == exit_codes.SUCCEEDED:
-            answer_text.write_file(Path(output), held.text.removesuffix("\n"))
+            answer_text.write_file(output, held.text.removesuffix("\n"))
         else:
             render_output.note(f"{output} was not written")
         return code

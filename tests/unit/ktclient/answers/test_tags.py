@@ -19,6 +19,7 @@ def line(*texts: str) -> Line:
 def test_a_line_is_the_same_however_it_comes() -> None:
     """Whole or in characters."""
     for text in (
+        " " * 300 + "```\na",
         "a\n```\nb",
         "a\n  ~~~x\nb\n~~~\n",
         'a "b',
