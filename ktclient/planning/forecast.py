@@ -227,7 +227,7 @@ def _up_if_close(
     most = embedded.WINDOW - 1 - max_tokens
     if target.facts is not None or rough.high <= most or rough.low > embedded.WINDOW * _HOPELESS:
         return target
-    running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
+    running = embedded.ensure_up(settings.state.make_root().server, settings.cache, on_progress)
     return replace(target, facts=probe.probe(running.url, None))
 
 

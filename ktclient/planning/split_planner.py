@@ -145,7 +145,7 @@ def _up(target: Target, settings: Settings, on_progress: weights.Progress) -> Ta
         return target
     from ktclient.servers import probe
 
-    running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
+    running = embedded.ensure_up(settings.state.make_root().server, settings.cache, on_progress)
     return replace(target, facts=probe.probe(running.url, None))
 
 

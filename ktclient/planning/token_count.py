@@ -7,12 +7,12 @@ nothing here starts a thread, but a server may be queried.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs import parsing
 from ktclient import urls
 from ktclient.config.settings import Settings
 from ktclient.servers.dialects import llamacpp, sglang
@@ -198,10 +198,12 @@ def _template(folder: Path) -> int | None:
         tokenizer = _json_in(folder / "tokenizer_config.json")
         is_v4 = "DeepseekV4ForCausalLM" in config["architectures"]
         return DEEPSEEK_V4_TEMPLATE if is_v4 and not tokenizer.get("chat_template") else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _json_in(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(model_file.read(path, model_file.CONFIG_BYTES))
+    content: dict[str, Any] = parsing.of_json(
+        model_file.read(path, model_file.CONFIG_BYTES), infinite=True
+    )
     return content

@@ -175,8 +175,9 @@ class _Reader:
             self._is_in_traceback = False
 
 
-def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
-    """The causes of a failure, by the lines of a log from the last start of a server on.
+def explain(raw: Iterable[str], exit_status: int | None = None, before: int = 0) -> Explanation:
+    """The causes of a failure, by the lines of a log from the last start of a server on. `before`:
+    how many lines of the log come before these.
 
     `exit_status` is the main process's, in the form of a shell or of subprocess (137 or -9), where
     it is known: some ends leave no line in the log. It is used only for a log without a fatal cause
@@ -184,7 +185,7 @@ def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
     """
     known = catalogue.causes()
     reader = _Reader(known)
-    for line in stages.read(raw):
+    for line in stages.read(raw, before):
         reader.read(line)
     exception = _worth_showing(reader.of_scheduler) or _worth_showing(reader.exceptions)
     found = _without_consequences(list(reader.found.values()), exception)

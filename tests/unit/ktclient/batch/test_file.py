@@ -140,7 +140,7 @@ def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
         ("\n \n", "contains no request"),
         (b"\xff\xfe", "line 1: not UTF-8"),
         (line("x").replace('"Hello"', "NaN"), "NaN is not a JSON number"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested more than 400 levels deep"),
         (with_body(seed=5).replace("5", "1e999"), "a number that is too large"),
         (line(7), "custom_id is not a string"),
         (line("i" * 513), "longer than 512"),
