@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -224,6 +225,15 @@ def test_a_code_as_text_or_as_a_word_counts_as_its_number(
     as_number = error_mapping.in_stream({"code": status, "message": "words"}, URL)
     is_too_long = "context" in str(body).lower()
     assert type(said) is (ktclient_errors.DoesNotFit if is_too_long else type(as_number))
+
+
+@pytest.mark.parametrize("nest", [lambda inner: {"error": inner}, lambda inner: [inner]])
+def test_an_error_that_is_nested_deeply_ends_calmly(nest: Callable[[object], object]) -> None:
+    body: object = {"message": "words"}
+    assert "words" in str(error_mapping.in_stream(nest(nest(body)), URL))
+    for _ in range(5_000):
+        body = nest(body)
+    assert is_calm(str(error_mapping.in_stream(body, URL, told="An error occurred")))
 
 
 def test_an_error_names_only_a_code_that_was_sent() -> None:
