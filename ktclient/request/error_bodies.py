@@ -15,6 +15,7 @@ from ktclient.wording import quote
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _CODES = ("type", "code")
+_LEVELS = 20
 _WRAPPED = ("error", "detail", "errors")
 _STATUSES = ("code", "status", "status_code", "http_status", "type")
 """Fields that may hold a status, as a number, as digits (LiteLLM) or as a word."""
@@ -43,14 +44,22 @@ _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def words(body: object) -> str:
-    """The body's message, on one line and without control characters; empty if it has none."""
+    """The body's message, on one line and without control characters; empty if it has none, or
+    only below `_LEVELS`."""
+    return _words(body, _LEVELS)
+
+
+def _words(body: object, levels: int) -> str:
     if isinstance(body, str):
         return quote(_page(body) if is_html(body) else body)
+    if not levels:
+        return ""
     if isinstance(body, list):
-        return quote("; ".join(filter(None, (_complaint(one) for one in body[:5]))))
+        return quote("; ".join(filter(None, (_complaint(one, levels - 1) for one in body[:5]))))
     if isinstance(body, dict):
-        inner = next((body[name] for name in _WRAPPED if body.get(name)), None)
-        return words(inner) or words(body.get("message")) or words(body.get("msg"))
+        wrapped = next((body[name] for name in _WRAPPED if body.get(name)), None)
+        places = (wrapped, body.get("message"), body.get("msg"))
+        return next(filter(None, (_words(one, levels - 1) for one in places)), "")
     return ""
 
 
@@ -110,13 +119,13 @@ def is_html(text: str) -> bool:
     return start.startswith(("<!doctype html", "<html", "<head", "<?xml"))
 
 
-def _complaint(one: object) -> str:
+def _complaint(one: object, levels: int) -> str:
     """One entry of FastAPI's list: the place and the message."""
     if not isinstance(one, dict):
-        return words(one)
+        return _words(one, levels)
     place = one.get("loc")
     where = ".".join(str(part) for part in place) if isinstance(place, list) else ""
-    return ": ".join(filter(None, (where, words(one))))
+    return ": ".join(filter(None, (where, _words(one, levels))))
 
 
 def _page(text: str) -> str:

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -226,6 +227,15 @@ def test_a_code_as_text_or_as_a_word_counts_as_its_number(
     assert type(said) is (ktclient_errors.DoesNotFit if is_too_long else type(as_number))
 
 
+@pytest.mark.parametrize("nest", [lambda inner: {"error": inner}, lambda inner: [inner]])
+def test_an_error_that_is_nested_deeply_ends_calmly(nest: Callable[[object], object]) -> None:
+    body: object = {"message": "words"}
+    assert "words" in str(error_mapping.in_stream(nest(nest(body)), URL))
+    for _ in range(5_000):
+        body = nest(body)
+    assert is_calm(str(error_mapping.in_stream(body, URL, told="An error occurred")))
+
+
 def test_an_error_names_only_a_code_that_was_sent() -> None:
     assert "500" not in str(error_mapping.in_stream({"message": "boom"}, URL))
     assert "(error 500: boom)" in str(
@@ -426,13 +436,6 @@ def test_a_stream_that_is_not_the_protocol_is_called_so(data: bytes) -> None:
     assert is_calm(str(failure))
 
 
-def test_an_event_that_is_nested_deeply_is_called_so() -> None:
-    """Not in the words of Python's parser."""
-    told = error_mapping.explain(RecursionError("maximum recursion depth exceeded"), URL, sent=True)
-    assert isinstance(told, ktclient_errors.ProtocolError)
-    assert "an event is nested too deeply" in str(told) and "recursion" not in str(told)
-
-
 @pytest.mark.parametrize(
     "data",
     [
@@ -451,6 +454,13 @@ def test_a_stream_of_what_carries_nothing_was_cut(data: bytes) -> None:
     with server(replaying(200, "text/event-stream", b"data: " + data + b"\n\n")) as url:
         failure = failure_of(url)
     assert type(failure) is ktclient_errors.StreamCut and is_calm(str(failure))
+
+
+def test_an_event_that_is_nested_deeply_is_called_so() -> None:
+    """Not in the words of Python's parser."""
+    told = error_mapping.explain(RecursionError("maximum recursion depth exceeded"), URL, sent=True)
+    assert isinstance(told, ktclient_errors.ProtocolError)
+    assert "an event is nested too deeply" in str(told) and "recursion" not in str(told)
 
 
 def test_a_login_page_is_not_the_protocol() -> None:
