@@ -22,7 +22,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   └── ServerDidNotStart           read its log
 ├── DoesNotFit                      shorten the document, or lower --max-tokens
 ├── RequestFailed                   the request reached a server and got no whole answer
-│   ├── ServerBusy                  a 503: starting, draining or full; a job retries for a while
+│   ├── ServerBusy                  503, 529: starting, draining or full; a job retries for a while
 │   ├── RateLimited                 a 429: a job retries when the server says
 │   ├── QueueTimedOut               the server's queue timeout expired; a job retries
 │   ├── Unauthorized                set KTJOB_API_KEY
@@ -197,8 +197,15 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
-class ServerBusy(RequestFailed):  # starting, draining or full; nothing was computed
+class ServerBusy(RequestFailed):
+    """Starting, draining or full; nothing was computed. `retry_after` is in seconds, None if the
+    server gave none."""
+
     cause = "server_busy"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RateLimited(RequestFailed):

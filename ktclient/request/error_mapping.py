@@ -88,7 +88,8 @@ def in_stream(
     status = code if isinstance(code, int) else 500
     words = error_bodies.words(body) or quote(told)
     refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
-    if not begun and (400 <= status < 500 or status_errors.is_known_busy(refusal)):
+    is_said = status_errors.is_known_busy(refusal) or status_errors.is_too_long(refusal)
+    if not begun and (400 <= status < 500 or is_said):
         return status_errors.by_status(refusal)
     after = f" after {spoken(seconds)}" if seconds >= 1 else ""
     return ErrorInStream(
