@@ -18,6 +18,7 @@ from ktclient.errors import (
     DeadlineExceeded,
     DoesNotFit,
     LinkLost,
+    ModelUnknown,
     ProxyGaveUp,
     ServerBusy,
     StreamCut,
@@ -162,6 +163,12 @@ def _refused_as_too_long(exchange: Exchange, error: KtjobError) -> NoReturn:
     raise error
 
 
+def _unknown_model(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The server's refusal, and what it offers."""
+    names = worker_server.offered(exchange.facts)
+    raise ModelUnknown(f"{error}. It offers: {names}" if names else str(error)) from error
+
+
 def _lost_link(exchange: Exchange, error: KtjobError) -> NoReturn:
     abort.abort_unheard(exchange.attempt, exchange.facts, exchange.api_key)
     raise error
@@ -225,6 +232,7 @@ _ENDINGS: tuple[
     tuple[tuple[type[KtjobError], ...], Callable[[Exchange, KtjobError], KtjobError]], ...
 ] = (
     ((DoesNotFit,), _refused_as_too_long),
+    ((ModelUnknown,), _unknown_model),
     ((LinkLost,), _lost_link),
     ((StreamCut,), _cut),
     ((UpstreamDown,), _no_server_behind),
