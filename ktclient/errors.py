@@ -34,6 +34,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── ServerRefused               the server rejected the request
 │   ├── ServerBroke                 a 500, or a server-side time limit: read its log
 │   ├── ErrorInStream               the same, inside a stream that began with HTTP 200
+│   ├── CacheExhausted              requests together filled its KV cache: another attempt, alone
 │   ├── ProxyGaveUp                 raise the proxy's timeout, or connect directly
 │   ├── BadGateway                  a proxy lost the server: like StreamCut
 │   ├── StreamCut                   the connection broke mid-answer; may be retried once
@@ -262,6 +263,13 @@ class ServerBroke(RequestFailed):
 
 class ErrorInStream(RequestFailed):
     cause = "error_in_stream"
+
+
+class CacheExhausted(RequestFailed):
+    """All requests that the server computed together filled its KV cache, and it dropped them."""
+
+    cause = "cache_exhausted"
+    may_try_again = True
 
 
 class ProxyGaveUp(RequestFailed):

@@ -88,6 +88,8 @@ def in_stream(
     status = code if isinstance(code, int) else 500
     words = error_bodies.words(body) or quote(told)
     refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
+    if status_errors.is_cache_exhausted(refusal):
+        return status_errors.cache_exhausted(refusal)
     is_said = status_errors.is_known_busy(refusal) or status_errors.is_too_long(refusal)
     if not begun and (400 <= status < 500 or is_said):
         return status_errors.by_status(refusal)

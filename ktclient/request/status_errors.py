@@ -13,6 +13,7 @@ from jobs.errors import KtjobError
 from ktclient.errors import (
     BadGateway,
     BodyTooLarge,
+    CacheExhausted,
     DoesNotFit,
     ModelUnknown,
     ProxyGaveUp,
@@ -29,7 +30,7 @@ from ktclient.errors import (
     UpstreamDown,
     WrongAddress,
 )
-from ktclient.request.refusals import too_long, unknown_model
+from ktclient.request.refusals import full_cache, too_long, unknown_model
 from ktclient.wording import quote, spoken
 
 _PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
@@ -138,6 +139,8 @@ def _by_words(refusal: Refusal) -> KtjobError | None:
     url, status = refusal.url, refusal.status
     if status == 413 and too_long.is_of_rate(f"{refusal.words} {refusal.codes}"):
         return _rate_limited(refusal)  # Groq's, for more tokens than a minute's
+    if is_cache_exhausted(refusal):
+        return cache_exhausted(refusal)
     if is_too_long(refusal):
         if too_long.is_of_answer(refusal.words):
             return DoesNotFit(f"the answer does not fit: lower --max-tokens ({url}, {refusal})")
@@ -153,6 +156,21 @@ def _by_words(refusal: Refusal) -> KtjobError | None:
             f"--model ({refusal})"
         )
     return None
+
+
+def is_cache_exhausted(refusal: Refusal) -> bool:
+    """Whether its cache ran full of several requests, of which none is wrong in itself."""
+    return refusal.status >= 500 and full_cache.is_said(refusal.words)
+
+
+def cache_exhausted(refusal: Refusal) -> CacheExhausted:
+    """Its error, in words of its own."""
+    return CacheExhausted(
+        f"the requests that {refusal.url} computed together needed more tokens than its KV cache "
+        "has, and it dropped them; this one need not be too long. ktjob gives that server one "
+        "request at a time now. If it happens again, other clients use the cache too: start "
+        f"llama-server with -np 1 or a larger -c ({refusal})"
+    )
 
 
 def is_too_long(refusal: Refusal) -> bool:

@@ -28,7 +28,7 @@ from ktclient.request.events import Prefilled as Prefilled
 from ktclient.request.events import Quiet as Quiet
 from ktclient.request.events import Sent as Sent
 from ktclient.request.events import Text as Text
-from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
+from ktclient.request.liveness import AnswersAgain, LeftInPeace, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
 from ktclient.wording import quote, spoken
 
@@ -60,7 +60,9 @@ class LongRequest:
     """Complete messages, instead of `system` and `message`."""
 
 
-StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
+StreamEvent = (
+    Sent | Prefilled | Text | Completed | Quiet | NotAnswering | LeftInPeace | AnswersAgain
+)
 
 
 def stream(

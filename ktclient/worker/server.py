@@ -70,6 +70,9 @@ def find(attempt: RunningAttempt, spec: JobSpec, settings: JobSettings) -> Serve
         _use_other_model(attempt, spec, facts)
     facts = replace(facts, is_embedded=spec.server == config.EMBEDDED)
     facts = fresh_facts(attempt, spec.server, facts, key)
+    if facts.is_asleep:
+        attempt.log_event("server asleep", words="it loads its model first")
+        facts = replace(facts, is_asleep=None)  # what follows may wake it: it will be needed
     attempt.record_metrics(server=facts.url, model=facts.model, dialect=facts.dialect)
     if has_waited:  # it is available again
         attempt.record_metrics(last_refusal=None)

@@ -41,6 +41,8 @@ class ServerFacts:
     is_embedded: bool = False
     """Whether it is the embedded server, which has no key and another URL at each start."""
 
+    is_asleep: bool | None = None
+    """Whether it has unloaded its model for lack of work, and loads it for the next request."""
     models: tuple[str, ...] = field(default=(), compare=False)
     """Names of models for chats that it lists, the first of them the one that it takes by default;
     not all if there are very many."""
