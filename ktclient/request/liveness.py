@@ -159,6 +159,7 @@ class LivenessProbe:
         self._is_asking = False
         self._is_known_to_answer = is_known_to_answer
         self._answers = self._waits = 0
+        self._has_just_answered = False
         self._away_since: float | None = None
         self._is_worry_told = self._is_peace_told = False
         self._poller = Poller([Question(self._question, self._every)])
@@ -180,6 +181,7 @@ class LivenessProbe:
 
     def heard(self) -> None:
         """Count arrived data as an answer."""
+        self._has_just_answered = False
         self._liveness.heard(time.monotonic())
 
     def look(self) -> NotAnswering | LeftInPeace | AnswersAgain | None:
@@ -218,6 +220,9 @@ class LivenessProbe:
         # would delay the next query beyond WORRY_SECONDS.
         if self._liveness.silence(time.monotonic()) < self._every / 2:
             return
+        # Only now, with no text since, was the query before answered during the prefill: a server
+        # that serves one connection at a time answers those that wait at its end.
+        self._answers += self._has_just_answered
         found = self._ask(watch)
         if self._poller.is_stopped:
             return  # the query was cut short
@@ -225,10 +230,10 @@ class LivenessProbe:
             self._away_since = None
         elif self._away_since is None:
             self._away_since = time.monotonic()
-        self._answers += found is True
         self._waits += found is None
         if found:
-            self.heard()
+            self._liveness.heard(time.monotonic())
+        self._has_just_answered = found is True
 
 
 def _shut(sock: socket.socket | None) -> None:

@@ -93,6 +93,13 @@ def model_told(facts: ServerFacts, api_key: str | None) -> dict[str, object] | N
     return told if isinstance(told, dict) else {}
 
 
+def is_asleep(facts: ServerFacts, api_key: str | None) -> bool:
+    """Whether llama.cpp has unloaded its model, and loads it for the next request."""
+    if facts.dialect != llamacpp.NAME:
+        return False
+    return bool((model_told(facts, api_key) or {}).get("is_sleeping") is True)
+
+
 def tokens_among(facts: ServerFacts, api_key: str | None, marks: Sequence[str]) -> set[str] | None:
     """Those of the marks that llama.cpp reads as one token wherever they stand; None if the server
     does not say it, or would have to wake up for that. sglang's answer has no text of the

@@ -11,7 +11,7 @@ from ktclient.config import settings as config
 from ktclient.errors import ModelUnknown
 from ktclient.records import phases
 from ktclient.records.phases import REFUSED, WAITING_FOR_SERVER
-from ktclient.servers import listening, memory, probe, survey
+from ktclient.servers import listening, memory, probe, queries, survey
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Known
 from ktclient.servers.survey import Inquiry
@@ -70,9 +70,9 @@ def find(attempt: RunningAttempt, spec: JobSpec, settings: JobSettings) -> Serve
         _use_other_model(attempt, spec, facts)
     facts = replace(facts, is_embedded=spec.server == config.EMBEDDED)
     facts = fresh_facts(attempt, spec.server, facts, key)
-    if facts.is_asleep:
+    if call_in_thread(attempt, lambda: queries.is_asleep(facts, key)):
         attempt.log_event("server asleep", words="it loads its model first")
-        facts = replace(facts, is_asleep=None)  # what follows may wake it: it will be needed
+    facts = replace(facts, is_asleep=None)  # what follows may wake it: it will be needed
     attempt.record_metrics(server=facts.url, model=facts.model, dialect=facts.dialect)
     if has_waited:  # it is available again
         attempt.record_metrics(last_refusal=None)

@@ -39,6 +39,7 @@ def starts_and_ends(state: StateDir, jobs: list[Job]) -> list[tuple[str, str]]:
     return [(job.started_at or "", job.finished_at or "") for job in found]
 
 
+@pytest.mark.promise
 def test_two_jobs_that_would_fill_it_together_run_one_after_another(
     llama: str, state: StateDir
 ) -> None:
@@ -52,6 +53,7 @@ def test_two_jobs_that_would_fill_it_together_run_one_after_another(
     assert first[1] <= second[0]
 
 
+@pytest.mark.promise
 def test_jobs_that_died_together_are_asked_again_each_alone(
     llama: str, state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
