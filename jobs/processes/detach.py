@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jobs import child_environment, clock, program
+from jobs import child_environment, clock, private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import ownership, signals
 from jobs.system import no_room
@@ -218,7 +218,7 @@ def redirect_streams(log: Path) -> None:
 
 def _opened(log: Path) -> int:
     with contextlib.suppress(OSError):  # a cleaner of empty folders may have removed it
-        log.parent.mkdir(mode=0o700)
+        private_folder.make_one(log.parent)
     fd = ownership.open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if os.geteuid() == 0:
         ownership.give_to_owner_of(log.parent, fd)

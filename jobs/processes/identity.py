@@ -15,6 +15,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from jobs import private_folder
 from jobs.model import Identity
 from jobs.processes import ownership
 
@@ -158,7 +159,7 @@ def is_held(path: Path) -> bool:
 def _opened(path: Path, flags: int = 0) -> int:
     if flags & os.O_CREAT:
         with contextlib.suppress(OSError):  # a cleaner of empty folders may have removed it
-            path.parent.mkdir(mode=0o700)
+            private_folder.make_one(path.parent)
     fd = ownership.open_own(path, os.O_RDWR | flags)
     if os.geteuid() == 0:
         ownership.give_to_owner_of(path.parent, fd)

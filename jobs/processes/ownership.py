@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
+from jobs import draft
 from jobs.errors import NotYours
 
 AS_ROOT = "KTJOB_AS_ROOT"
@@ -34,12 +36,15 @@ def open_own(path: Path, flags: int) -> int:
     `FileNotFoundError`, and `OSError` where the disk or the machine is the reason."""
     try:
         try:
-            return os.open(path, flags | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
         except PermissionError:
             if (refused := of_another_user(path)) is not None:
                 raise refused from None
             path.chmod(0o600)
-            return os.open(path, flags | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        if flags & os.O_CREAT:
+            draft.widen(fd, draft.PRIVATE)
+        return fd
     except (FileNotFoundError, NotYours):
         raise
     except OSError as error:
@@ -71,6 +76,46 @@ def refuse_root(folder: Path) -> None:
             f"the state directory {folder} belongs to {user_name(owner)}, and you are root. Run "
             f"ktjob as that user, without sudo; or set {AS_ROOT}=1 to use it as root all the same"
         )
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise `NotYours` if the folder belongs to a user other than this process's and root: its
+    owner can put any job and any file there. Root itself is `refuse_root`'s."""
+    uid = os.geteuid()
+    try:
+        owner = folder.stat().st_uid
+    except OSError:  # whatever comes next reports it
+        return
+    if uid and owner not in (uid, 0):
+        raise NotYours(
+            f"the state directory {folder} belongs to {user_name(owner)}, not to you. Set "
+            "KTJOB_HOME to a folder of your own"
+        )
+
+
+def refuse_shared(folder: Path, *, is_in_use: bool) -> None:
+    """Raise `NotYours` for a folder that others can write to, and that cannot become private: a
+    folder for everybody (/tmp), one of root's, or one that holds other things than a queue.
+    `is_in_use`: a queue is there."""
+    try:
+        there = folder.stat()
+        if not there.st_mode & 0o022:
+            return
+        is_everybodys = bool(there.st_mode & stat.S_ISVTX)
+        is_free = is_in_use or not any(folder.iterdir())
+    except OSError:
+        return
+    is_own = there.st_uid == os.geteuid() or bool(os.environ.get(AS_ROOT))
+    if is_own and is_free and not is_everybodys:
+        return
+    inner = folder / "ktjob"
+    cure = f"Set KTJOB_HOME to a folder in it, such as {inner}, which ktjob makes private"
+    if is_own and not is_everybodys:
+        cure += f"; or run `chmod go-w {folder}`"
+    raise NotYours(
+        f"others can write to the state directory {folder} (mode "
+        f"{stat.S_IMODE(there.st_mode):04o}). {cure}"
+    )
 
 
 def give_to_owner_of(folder: Path, fd: int) -> None:

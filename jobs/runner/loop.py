@@ -37,6 +37,7 @@ from jobs.system import logout as logout  # used to start the next runner, when 
 from jobs.upkeep import log_rotation
 from jobs.worker import process, recovery
 from jobs.worker.attempt import Perform
+from jobs.worker.overdue import OverdueCancels
 
 Tidy = Callable[[StateDir], None]
 """The work's clean-up once no job is left; raises `StoreUnusable` and `OSError`."""
@@ -71,6 +72,7 @@ class Runner:
         self._is_rung = False
         self._children: dict[int, str] = {}
         self._postmortem = Postmortem()
+        self._overdue = OverdueCancels()
         self._rest_until: dict[str, float] = {}
         self._leaving = False
         self._trouble = ""
@@ -230,7 +232,7 @@ class Runner:
         if not self._state.has_database():
             return False
         with Store.open_existing(self._state) as store:
-            recovery.recover(store, self._state, self._how_it_died)
+            self._overdue.look(store, recovery.recover(store, self._state, self._how_it_died))
             store.renew_delays()
             # Keep this order: a job that a worker of an earlier runner claims in between is then in
             # both lists. In neither list, it would let one job too many start.

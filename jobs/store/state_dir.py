@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jobs import named_file, private_folder
 from jobs.errors import NotYours, StoreUnusable
 from jobs.processes import ownership
 from jobs.quick_dataclass import record
@@ -23,8 +24,8 @@ class StateDir:
     def has_database(self) -> bool:
         """Whether a job was ever stored here. Raises `StoreUnusable` where that cannot be read: in
         another user's folder, `Path.exists` returns False or raises `PermissionError`. Raises
-        `NotYours` for root in another user's folder."""
-        ownership.refuse_root(self.root)
+        `NotYours` for another user's folder."""
+        self._refuse_anothers()
         try:
             self.database.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -32,6 +33,19 @@ class StateDir:
         except OSError as error:
             raise diagnosis.of_system(error, self.root) from error
         return True
+
+    def _refuse_anothers(self) -> None:
+        ownership.refuse_root(self.root)
+        ownership.refuse_foreign(self.root)
+        try:
+            named_file.followed(self.root)
+        except PermissionError as error:
+            raise NotYours(
+                f"cannot use the state directory {self.root}: {error.strerror}. Set KTJOB_HOME to "
+                "a folder of your own"
+            ) from error
+        except OSError:  # whatever comes next reports it
+            return
 
     def is_stored(self) -> bool:
         """Like `has_database`, but raises `StoreUnusable` also where the folder is out of sight
@@ -126,21 +140,34 @@ class StateDir:
         """Copies of texts for people to read, named `ID.NAME.txt`; made on request."""
         return self.root / "opened"
 
+    def refuse_unsafe(self) -> None:
+        """Raise `NotYours` for a folder where nothing may be made: another user's, or one that
+        others write to and that this process cannot make private."""
+        ownership.refuse_shared(self.root, is_in_use=self.has_database())
+
+    def make_root(self) -> StateDir:
+        """Make the folder itself, private, unless `refuse_unsafe` raises. Raises `StoreUnusable`
+        with the path when that is not possible."""
+        self.refuse_unsafe()
+        self._make(self.root)
+        return self
+
     def create(self) -> StateDir:
-        """Create the folders. Raises `StoreUnusable` with the path when that is not possible,
-        `NotYours` for root in another user's folder."""
-        ownership.refuse_root(self.root)
+        """Make the folder and those in it. Raises as `make_root` does."""
+        self.make_root()
+        self._make(*(self.root / name for name in ("workers", "logs", "watch")), self.server)
+        return self
+
+    def _make(self, *folders: Path) -> None:
         try:
-            inner = (self.root / name for name in ("workers", "logs", "watch"))
-            for folder in (self.root, *inner, self.server):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if folder.stat().st_mode & 0o777 != 0o700:
-                    folder.chmod(0o700)
+            for folder in folders:
+                private_folder.make(folder)
+                if folder.stat().st_mode & 0o777 != private_folder.MODE:
+                    folder.chmod(private_folder.MODE)
         except FileExistsError as error:
             raise StoreUnusable(_in_the_way(Path(error.filename))) from error
         except OSError as error:
             raise diagnosis.of_system(error, self.root) from error
-        return self
 
 
 def _in_the_way(path: Path) -> str:

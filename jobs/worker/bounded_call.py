@@ -11,7 +11,7 @@ import selectors
 import signal
 from collections.abc import Callable
 
-from jobs.processes import detach
+from jobs.processes import detach, parent_death
 
 CPU_SECONDS = 10
 WALL_SECONDS = 300.0
@@ -31,9 +31,10 @@ def call(action: Callable[[], str], beat: Callable[[], None]) -> str:
     after `CPU_SECONDS` of CPU time, and `OSError` when no process can be created.
     """
     receive, send = os.pipe()
+    parent = os.getpid()
     with os.fdopen(receive, "rb", buffering=0):
         try:
-            pid = detach.fork_child(lambda: _answer(action, receive, send))
+            pid = detach.fork_child(lambda: _answer(action, parent, receive, send))
         finally:
             os.close(send)
         try:
@@ -44,11 +45,20 @@ def call(action: Callable[[], str], beat: Callable[[], None]) -> str:
             raise
         _, status = os.waitpid(pid, 0)
     if status:
-        raise TookTooLong(f"no result within {CPU_SECONDS} s of CPU time")
+        raise TookTooLong(_why(os.waitstatus_to_exitcode(status)))
     return said.decode()
 
 
-def _answer(action: Callable[[], str], receive: int, send: int) -> None:
+def _why(code: int) -> str:
+    if code == -signal.SIGALRM:
+        return f"no result within {WALL_SECONDS:,.0f} s"
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):  # the soft limit, or the hard one
+        return f"no result within {CPU_SECONDS} s of CPU time"
+    return f"its process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}"
+
+
+def _answer(action: Callable[[], str], parent: int, receive: int, send: int) -> None:
+    parent_death.die_with(parent)
     os.close(receive)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a lock that another thread held at the fork
     signal.setitimer(signal.ITIMER_REAL, WALL_SECONDS)

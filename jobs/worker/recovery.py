@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from jobs.errors import IllegalTransition, NotYours
 from jobs.model import Attempt, Job, Outcome, Status
+from jobs.worker import overdue
 
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
@@ -68,22 +69,31 @@ def _may_live_elsewhere(store: Store, attempt: Attempt) -> bool:
 
 def _close(store: Store, job: Job, attempt: Attempt, how_it_died: HowItDied) -> None:
     death = how_it_died(attempt.worker.pid)
-    outcome, cause, message = _verdict(job, attempt, death)
+    outcome, cause, message = _verdict(store, job, attempt, death)
     if outcome is Outcome.LOST:
         if store.requeue(job.id, job.attempt, cause, message):
             return  # one more try
         # A cancel request may have arrived meanwhile.
-        outcome, cause, message = _verdict(store.job(job.id), attempt, death)
+        outcome, cause, message = _verdict(store, store.job(job.id), attempt, death)
     # The job may have finished, or another process may have recovered it, meanwhile.
     with contextlib.suppress(IllegalTransition):
         store.finish(job.id, job.attempt, outcome, cause, message)
 
 
-def _verdict(job: Job, attempt: Attempt, death: str | None) -> tuple[Outcome, str, str]:
+def _verdict(
+    store: Store, job: Job, attempt: Attempt, death: str | None
+) -> tuple[Outcome, str, str]:
     from jobs.processes import identity
 
     if job.cancel_requested_at:
-        return Outcome.CANCELLED, "cancelled", "its worker ended while it was being cancelled"
+        message = "its worker ended while it was being cancelled"
+        if overdue.was_killed(store, attempt):
+            message = (
+                f"cancelled on request. Its worker (process {attempt.worker.pid}) did not react "
+                "and was killed. The text received so far is kept: show it with "
+                f"`ktjob result {job.id}`"
+            )
+        return Outcome.CANCELLED, "cancelled", message
     if attempt.worker.boot_id != identity.boot_id():
         what = "the machine was restarted"
     else:

@@ -138,10 +138,15 @@ class Job:
         return Job(job_id, settings)
 
     def cancel(self) -> Snapshot:
-        """Request cancellation. A queued job ends immediately, a running one within a second or
-        two; `wait` for it. No effect if it has ended."""
+        """Request cancellation. A queued job ends immediately, a running one usually within a
+        second or two: `wait` for it. After half a minute its worker is killed. No effect if it has
+        ended."""
         with access.open_recovered(self._state) as store:
-            return snapshot.of_job(store, store.request_cancel(self.id))
+            now = snapshot.of_job(store, store.request_cancel(self.id))
+            is_original = store.original is None
+        if is_original and not now.is_finished:
+            access.ensure_runner(self._state)  # it watches over the cancel
+        return now
 
     def stream(self) -> Iterator[str]:
         """The answer as it arrives, from its start to its end. Raises like `result`. A second

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import NoReturn
 
@@ -26,6 +25,7 @@ from ktclient.api.job import ENDINGS, Job
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
 from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
+from ktclient.remote import far_values
 from server_bundle.errors import NoServer
 
 LOOK_SECONDS = 2.0
@@ -39,7 +39,6 @@ _BY_CODE: Mapping[int, type[KtjobError]] = {
 }
 """The exit codes of docs/reference.md that do not say how a job ended."""
 _NOT_FINISHED = 5
-_TUPLES = ("questions", "needs", "waits_for", "counted")
 _FLAGS = ("summarize", "together", "raw")
 _WORDS = (
     *("prompt", "template", "max_tokens", "timeout", "model", "server", "max_attempts"),
@@ -65,7 +64,7 @@ class RemoteJob(Job):
         return f"{type(self).__name__}({self.id!r}, {self.host!r})"
 
     def status(self) -> Snapshot:
-        return _snapshot(_json(_run(self.host, "status", "--json", "--", self.id)))
+        return _snapshot(far_values.json_object(_run(self.host, "status", "--json", "--", self.id)))
 
     def wait(self, timeout: float | None = None) -> Job:
         times.deadline(timeout)  # refuse it here, not only there
@@ -100,15 +99,16 @@ class RemoteJob(Job):
         text, questions = _text(record), record.get("questions")
         parts = record.get("answers")
         if isinstance(parts, list):
-            return [Part(one["question"], one["answer"]) for one in parts]
+            return [_part(one) for one in parts]
         asked = questions if isinstance(questions, list) else []
         return [Part(str(question), text) for question in asked[:1]]
 
     def ask(self, question: str) -> Job:
-        return RemoteJob(_run(self.host, "ask", "--", self.id, question).split()[0], self.host)
+        said = _run(self.host, "ask", "--", self.id, question)
+        return RemoteJob(far_values.ids(said)[0], self.host)
 
     def cancel(self) -> Snapshot:
-        """Like `Job.cancel`; returns after the job has ended, or after half a minute."""
+        """Like `Job.cancel`; returns after the job has ended, or after a minute."""
         _run(self.host, "cancel", "--", self.id)
         return self.status()
 
@@ -137,12 +137,16 @@ class RemoteJob(Job):
     async def awaited(self, timeout: float | None = None) -> str:
         async for _ in self.awatch(timeout):
             continue
-        return _text(_json(await _heard(self.host, "result", "--json", "--", self.id)))
+        return _text(
+            far_values.json_object(await _heard(self.host, "result", "--json", "--", self.id))
+        )
 
     async def awatch(self, timeout: float | None = None) -> AsyncIterator[Snapshot]:
         give_up = times.deadline(timeout)
         while True:
-            now = _snapshot(_json(await _heard(self.host, "status", "--json", "--", self.id)))
+            now = _snapshot(
+                far_values.json_object(await _heard(self.host, "status", "--json", "--", self.id))
+            )
             yield now
             if now.is_finished:
                 return
@@ -175,7 +179,11 @@ class RemoteJob(Job):
 
     def _record(self) -> dict[str, object]:
         done = _ran(self.host, "result", "--json", "--", self.id)
-        return _json(done.stdout) if done.stdout else _refuse(done.returncode, done.stderr)
+        return (
+            far_values.json_object(done.stdout)
+            if done.stdout
+            else _refuse(done.returncode, done.stderr)
+        )
 
 
 FarJob = RemoteJob
@@ -208,7 +216,7 @@ def submit(
         done = _ran(host, "submit", "--quiet", *words, "--", name, text=text)
     if done.returncode:
         _refuse(done.returncode, done.stderr)
-    return [RemoteJob(job_id, host) for job_id in done.stdout.split()]
+    return [RemoteJob(job_id, host) for job_id in far_values.ids(done.stdout)]
 
 
 def _options(given: Mapping[str, object], folder: str) -> list[str]:
@@ -301,29 +309,16 @@ def _refuse(code: int, said: str) -> NoReturn:
     raise _BY_CODE.get(code, HostTrouble)(words)
 
 
-def _json(text: str) -> dict[str, object]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        raise HostTrouble(
-            "the reply is not JSON; check that ktjob there is as new as this one"
-        ) from None
-    if not isinstance(found, dict):
-        raise HostTrouble("the reply is not a job; check that ktjob there is as new as this one")
-    return found
-
-
 def _snapshot(record: Mapping[str, object]) -> Snapshot:
-    """Build a snapshot from JSON; fields of a newer ktjob are ignored."""
-    known = {one.name for one in fields(Snapshot)} & record.keys()
-    values = {name: record[name] for name in known}
-    for name in _TUPLES:
-        if isinstance(values.get(name), list):
-            values[name] = tuple(values[name])  # type: ignore[arg-type]
-    try:
-        return Snapshot(**values)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise HostTrouble(f"the reply is not a job ({error}); update ktjob there") from None
+    return far_values.record_of(Snapshot, record)
+
+
+def _part(given: object) -> Part:
+    found = given if isinstance(given, dict) else {}
+    question, answer = found.get("question"), found.get("answer")
+    if not isinstance(question, str) or not (answer is None or isinstance(answer, str)):
+        raise HostTrouble("the reply has no answers; check that ktjob there is as new as this one")
+    return Part(question, answer)
 
 
 def _text(record: Mapping[str, object]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from jobs import parsing
 from ktclient import wording
 from ktclient.documents import document as documents
 from ktclient.errors import DocumentUnusable
@@ -26,6 +27,8 @@ MOST_BYTES = 200_000_000
 MOST_ID_CHARACTERS = 512
 """OpenAI's limit is 64, others have none: an id is a key here, and part of each result."""
 _MOST_TOLD = 10
+_MOST_LEVELS = 400
+"""Of a line, so that all of it can be shown. A body may have a hundred, which `body` checks."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,13 @@ def refusal(title: str, wrong: list[str]) -> DocumentUnusable:
 def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
     """One request, or its problems. `seen`: custom_id -> number of its line."""
     try:
-        found = json.loads(raw.decode(), parse_constant=_no_number)
+        found = parsing.of_json(raw.decode(), levels=_MOST_LEVELS)
     except UnicodeDecodeError as error:
         return [f"not UTF-8 (byte {error.start + 1} of the line)"]
     except json.JSONDecodeError as error:
         return [f"not JSON: {error.msg} (column {error.colno})"]
-    except (ValueError, RecursionError) as error:
-        return [f"not JSON: {error}"]
+    except parsing.Unusable as error:
+        return [str(error)]
     if not isinstance(found, dict):
         return ["not a JSON object with custom_id, method, url and body"]
     wrong = [*_in_id(found.get("custom_id"), number, seen), *_in_head(found)]
@@ -125,10 +128,6 @@ def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
         return ["the body contains a lone surrogate"]
     except ValueError:
         return ["the body contains a number that is too large"]
-
-
-def _no_number(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _in_id(custom_id: object, number: int, seen: dict[str, int]) -> Iterator[str]:

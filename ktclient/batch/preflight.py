@@ -151,14 +151,8 @@ class _Scale:
         most = self._options.answer_limit(body)
         self._unbounded += body.max_tokens is None
         self._cut += most < (body.max_tokens or most)
-        count, verdict = forecasts.assess(
-            body.text,
-            most,
-            self._target,
-            self._settings,
-            is_one=body.is_one_text,
-            surplus=body.surplus_tokens,
-        )
+        around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
+        count, verdict = forecasts.assess(body.text, most, self._target, self._settings, around)
         if not verdict.fits:
             self.too_long.append(f"line {line.number} ({verdict.reason}). {verdict.cure}")
         self.tokens += count.tokens

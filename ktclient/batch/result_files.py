@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
+from jobs import draft, named_file
 from jobs.system import no_room
-from ktclient.documents.document import STDIN, display_name
+from ktclient.documents.document import display_name
 from ktclient.errors import BadInput, ResultsUnwritable
 
 
 class ResultFiles:
     """Writes a draft beside each file until `publish`. Errors are held back until then."""
 
-    def __init__(self, results: str, errors: str | None, mode: int, name: str) -> None:
+    def __init__(self, results: str, errors: str | None, mode: int, name: str = "") -> None:
+        """`name`: of a job, which has one worker at a time: what its killed ones left is removed.
+        `mode`: of new files."""
         paths = [Path(path) for path in (results, errors) if path is not None]
-        self._files = [_Draft(path, mode, f"{name}.{at}") for at, path in enumerate(paths)]
+        self._files = [
+            _HeldDraft(path, mode, f".ktjob-{name}.{at}." if name else "")
+            for at, path in enumerate(paths)
+        ]
 
     def write(self, line: str, *, is_error: bool) -> None:
         """Add a line: an error to the last file, which may be the only one."""
@@ -36,15 +42,13 @@ class ResultFiles:
             file.drop()
 
 
-class _Draft:
-    def __init__(self, path: Path, mode: int, name: str) -> None:
-        self._path, self._mode = path, mode
-        self._draft = path.with_name(f".ktjob-{name}")
-        self._file: TextIO | None = None
+class _HeldDraft:
+    def __init__(self, path: Path, mode: int, prefix: str) -> None:
+        self._path = path
+        self._draft: draft.Draft | None = None
         self._trouble: OSError | None = None
         with self._kept():
-            self._draft.unlink(missing_ok=True)  # left by a killed attempt
-            self._file = self._draft.open("x", encoding="utf-8", newline="\n")
+            self._draft = draft.Draft(named_file.followed(path), mode, prefix=prefix)
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:
@@ -55,37 +59,29 @@ class _Draft:
             self._trouble = self._trouble or error
 
     def write(self, line: str) -> None:
-        if self._file is not None and self._trouble is None:
+        if self._draft is not None and self._trouble is None:
             with self._kept():
-                self._file.write(line + "\n")
+                self._draft.file.write((line + "\n").encode())
 
     def publish(self) -> None:
         with self._kept():
-            if self._file is not None:
-                self._file.flush()
-                os.fchmod(self._file.fileno(), self._mode)
-                os.fsync(self._file.fileno())
-                self._file.close()
-                self._file = None
-        if self._trouble is None:
-            with self._kept():
-                os.replace(self._draft, self._path)
+            if self._draft is not None and self._trouble is None:
+                if (what := named_file.irregular(self._draft.path)) is not None:
+                    raise OSError(errno.EINVAL, f"it is {what}, not a regular file")
+                self._draft.publish(keeps=True)
         if self._trouble is not None:
             trouble = self._trouble
             told = no_room.reason(trouble, self._path) or trouble.strerror or str(trouble)
             raise OSError(trouble.errno, told, str(self._path))
 
     def drop(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._file is not None:
-                self._file.close()
-        with contextlib.suppress(OSError):
-            self._draft.unlink(missing_ok=True)
+        if self._draft is not None:
+            self._draft.drop()
 
 
 def write_all(text: str, results: str, errors: str | None, mode: int, name: str) -> None:
     """Write the lines of a batch's output again. Raises `ResultsUnwritable`."""
-    files = ResultFiles(results, errors, mode, name)
+    files = ResultFiles(results, errors, mode)
     try:
         for line in text.split("\n"):
             files.write(line, is_error=json.loads(line)["error"] is not None)
@@ -103,14 +99,17 @@ def place(name: str, what: str) -> str:
     """The absolute path of a file to be written later, by another process. Raises `BadInput` if it
     cannot be written."""
     shown = display_name(name)
-    if name == STDIN:
+    if named_file.descriptor(name) is not None:
         raise BadInput(
-            f"{what} must go to a file, not to -; `ktjob result ID` prints them after the job has "
-            "ended"
+            f"{what} must go to a file, not to {name}; `ktjob result ID` prints them after the job "
+            "has ended"
         )
     if not name or "\0" in name:
         raise BadInput(f"{shown} is not a valid file name for the {what}")
-    path = Path(os.path.realpath(name))
+    try:
+        path = named_file.followed(Path(name))
+    except OSError as error:
+        raise BadInput(f"the {what} cannot be written to {shown}: {error.strerror}") from None
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -118,7 +117,10 @@ def place(name: str, what: str) -> str:
     if path.is_dir():
         raise BadInput(f"{shown} is a folder; name a file for the {what}")
     if path.exists() and not path.is_file():
-        raise BadInput(f"{shown} is not a regular file; name a file for the {what}")
+        raise BadInput(
+            f"{shown} is {named_file.irregular(path)}, not a regular file; name a file for the "
+            f"{what}"
+        )
     if not path.parent.is_dir():
         raise BadInput(f"folder not found for the {what}: {display_name(str(path.parent))}")
     if not os.access(path.parent, os.W_OK | os.X_OK):

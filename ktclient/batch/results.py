@@ -10,6 +10,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from ktclient.batch import tool_calls
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -46,7 +48,7 @@ def _line(job_id: str, custom_id: str, response: object, error: object) -> str:
 
 def _body(told: Answered) -> dict[str, object]:
     """The body that the server would have returned without streaming."""
-    calls = merged(told.tool_calls)
+    calls = tool_calls.joined(told.tool_calls)
     content = told.text if told.text or not calls else None
     message: dict[str, object] = {"role": "assistant", "content": content}
     if told.reasoning:
@@ -83,18 +85,3 @@ def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
     return (
         usage if cached is None else {**usage, "prompt_tokens_details": {"cached_tokens": cached}}
     )
-
-
-def merged(pieces: str) -> list[dict[str, Any]]:
-    """Tool calls joined from their pieces: a name and an id come once, arguments bit by bit."""
-    calls: dict[int, dict[str, Any]] = {}
-    for line in pieces.split("\n"):
-        for piece in json.loads(line or "[]"):
-            at = piece.get("index")
-            place = at if isinstance(at, int) else max(calls, default=0)
-            call = calls.setdefault(place, {"id": None, "type": "function", "function": {}})
-            call["id"] = piece.get("id") or call["id"]
-            told, function = piece.get("function") or {}, call["function"]
-            function["name"] = told.get("name") or function.get("name")
-            function["arguments"] = function.get("arguments", "") + (told.get("arguments") or "")
-    return [calls[place] for place in sorted(calls)]

@@ -4,13 +4,13 @@ is kept as `config.toml.old`."""
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from jobs import draft, named_file, parsing, private_folder
 from ktclient import wording
+from ktclient.config import file as config_file
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, BadSetting
 
@@ -48,16 +48,17 @@ def replace_file(settings: config.Settings, text: str, check: Check) -> Path | N
     """Replace the configuration file with `text`, atomically. Returns the path of the kept previous
     file, if any. Raises `BadSetting`; nothing is changed then."""
     check(config.load(_without_own_variables(settings.environ), text))
-    file = settings.config_file.resolve()  # a link, for example into dotfiles, stays a link
-    kept = file.with_name(f"{file.name}.old") if file.exists() else None
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = file.stat().st_mode & 0o777 if kept else 0o600
+        file = named_file.followed(settings.config_file)  # a link, as into dotfiles, stays a link
+        kept = file.with_name(f"{file.name}.old") if file.exists() else None
+        private_folder.make(file.parent)
         if kept is not None:
-            _write(kept, file.read_text(encoding="utf-8", errors="surrogateescape"), mode)
-        _write(file, text, mode)
+            draft.write(kept, file.read_bytes())
+        draft.write(file, text.encode("utf-8", "surrogateescape"), keeps=True)
     except OSError as error:
-        raise BadSetting(f"{file} was not changed: {error.strerror or error}") from error
+        raise BadSetting(
+            f"{settings.config_file} was not changed: {error.strerror or error}"
+        ) from error
     return kept
 
 
@@ -69,7 +70,9 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
     file = settings.config_file
     wording.typed_text(value, f"the value of {name}")
     try:
-        document = tomlkit.parse(file.read_text(encoding="utf-8") if file.exists() else "")
+        text = config_file.content(file)
+        config_file.parse(text, file, needed=())  # tomlkit bears no text that is nested deeply
+        document = tomlkit.parse(text)
         *tables, last = name.split(".")
         if not tables or not all((*tables, last)):
             raise BadInput(f"{name!r} is not a setting; for example: server.url")
@@ -88,7 +91,7 @@ def changed(settings: config.Settings, name: str, value: str | None) -> str:
         else:
             inner[last] = _value(value)
         return tomlkit.dumps(document)
-    except (TOMLKitError, OSError, ValueError) as error:
+    except (TOMLKitError, OSError, ValueError, RecursionError) as error:
         raise BadSetting(f"{file} cannot be changed: {error}") from error
 
 
@@ -97,6 +100,12 @@ def _value(text: str) -> Any:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    try:
+        parsing.of_toml(f"value = {text}")
+    except parsing.Unusable as error:
+        raise BadInput(f"the value cannot be used: {error}") from None
+    except ValueError:
+        return text
     with contextlib.suppress(TOMLKitError):
         return tomlkit.value(text)
     return text
@@ -106,17 +115,3 @@ def _without_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without server settings, to check the file alone; its path still applies."""
     hidden = ("KTJOB_SERVER", "KTJOB_MODEL", "KTJOB_API_KEY")
     return {name: value for name, value in environ.items() if name not in hidden}
-
-
-def _write(file: Path, text: str, mode: int) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -5,50 +5,52 @@ The contents of a table belong to the module that uses it: `[server]` to servers
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from jobs import parsing
 from ktclient.errors import BadSetting
 
 Table = Mapping[str, object]
 
 TABLES = ("server", "servers", "defaults", "notify", "hosts")
 """All allowed top-level tables."""
+MOST_BYTES = 1_000_000
+"""Of the file. A hundred servers take 20,000."""
 
 
 def read(path: Path, needed: Sequence[str] = TABLES) -> dict[str, Table]:
     """The file's tables; missing ones are empty. Raises `BadSetting`; of the tables only for the
     `needed` ones."""
+    return parse(content(path), path, needed)
+
+
+def content(path: Path) -> str:
+    """The file's text; empty if there is no file. Raises `BadSetting`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return parsing.read_text(path, MOST_BYTES, pipes=False)
     except (FileNotFoundError, NotADirectoryError):
-        text = ""
+        return ""
     except (OSError, ValueError) as error:
         from ktclient import wording
 
         raise BadSetting(f"{path} cannot be read: {wording.reason(error)}") from None
-    return parse(text, path, needed)
 
 
 def parse(text: str, path: Path, needed: Sequence[str] = TABLES) -> dict[str, Table]:
     """The tables of a text that is, or will be, in that file. Raises `BadSetting`, as `read`."""
     if not text:
         return {name: {} for name in TABLES}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = parsing.of_toml(text)
+    except ValueError as error:
         raise BadSetting(f"{path} cannot be read: {error}") from error
-    for name, table in content.items():
+    for name, table in found.items():
         if name not in TABLES and needed == TABLES:
             raise unknown(name, [f"[{table}]" for table in TABLES], path)
         if name in needed and not isinstance(table, dict):
             raise BadSetting(f"{path}: [{name}] must be a table")
-    return {name: content.get(name, {}) if name in needed else {} for name in TABLES}
+    return {name: found.get(name, {}) if name in needed else {} for name in TABLES}
 
 
 def unknown(name: str, known: Iterable[str], path: Path) -> BadSetting:

@@ -5,6 +5,9 @@ The text of a key is in no message, no `repr`, and never in the configuration fi
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +19,8 @@ SERVICE = "ktjob"
 """The service name of ktjob's keys in a keyring; each is stored under its server's name."""
 
 ENVIRONMENT, FILE, KEYRING = "environment", "file", "keyring"
+MOST_BYTES = 64_000
+"""Of a file that holds a key: servers limit a request's headers to less."""
 
 _INSTALL = "pip install 'ktjob[keyring]'"
 _INSTEAD = "set api_key_file to a file, or api_key_env to a variable"
@@ -49,7 +54,7 @@ class KeySource:
 
     def _of_file(self) -> str:
         try:
-            return Path(self.place).expanduser().read_text(encoding="utf-8-sig")
+            return _content(Path(self.place).expanduser()).decode("utf-8-sig")
         except (OSError, ValueError, RuntimeError) as error:
             from ktclient import wording
 
@@ -65,6 +70,17 @@ class KeySource:
                 f"ktjob config key {self.place}"
             )
         return text
+
+
+def _content(path: Path) -> bytes:
+    """Of a regular file of a sane size: a pipe might never be written to. Raises `OSError`."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES:,} bytes, so it is no key")
+    return content
 
 
 def usable(key: str, where: str) -> str:

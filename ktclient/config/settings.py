@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 
-from jobs import known_secrets
+from jobs import known_secrets, parsing
 from jobs.quick_dataclass import record
 from jobs.store.state_dir import StateDir
 from ktclient import urls
@@ -162,8 +162,9 @@ def learn_variables() -> None:
     """The same for programs that are started although the file may be invalid: an editor to fix
     it, or the command of --on-done."""
     try:
-        text = path().read_text(encoding="utf-8", errors="replace")
-    except (OSError, BadSetting):
+        most = config_file_module.MOST_BYTES
+        text = parsing.read_text(path(), most, pipes=False, errors="replace")
+    except (OSError, BadSetting, parsing.Unusable):
         return
     for name in re.findall(r"""\bapi_key_env["']?[ \t]*=[ \t]*["']([^"'\n]+)""", text):
         known_secrets.know_variable(name)

@@ -47,6 +47,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("boot", login.boot),
     ("state", storage.state),  # before anything opens the database, which makes the folder private
     ("owner", storage.owner),
+    ("modes", storage.modes),
     ("disk", storage.disk),
     ("cache", storage.cache),
     ("database", storage.database),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.errors import KtjobError
+from jobs.known_secrets import hide_shapes
 from ktclient.config import keys
 from ktclient.config.servers import Server
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.doctor.finding import Finding, Severity, fail, ok
+
+_MAY = ((0o044, "read"), (0o022, "write"))
+_SECRETS = re.compile(
+    r"^\s*(\[notify\]|notify\.|api_key\s*=\s*(?![\"']keyring[\"']))", re.MULTILINE
+)
+"""Notifications' addresses hold tokens; a key is refused here, but may have been written."""
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -18,6 +28,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield ok(
         "file", f"{file} is valid" if file.exists() else f"{file} does not exist: using defaults"
     )
+    with contextlib.suppress(OSError, RuntimeError):  # a circle of links
+        written = file.resolve()
+        for one in (file, written.with_name(f"{written.name}.old")):
+            yield from _examine_settings(one)
+    yield from _examine_folder(file)
     meant = settings.meant(None)
     if meant is None:
         yield ok(
@@ -32,7 +47,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _examine(server: Server, about: str, settings: Settings) -> Iterator[Finding]:
     if server.key is not None and server.key.kind == keys.FILE:
-        yield from _examine_file(Path(server.key.place), about)
+        key_file = Path(server.key.place).expanduser()
+        yield from _examine_key(key_file, about)
+        yield from _examine_folder(key_file, about)
     if server.url == EMBEDDED:
         yield ok(about, "the embedded server")
         return
@@ -42,13 +59,51 @@ def _examine(server: Server, about: str, settings: Settings) -> Iterator[Finding
         yield Finding(Severity.FAIL, about, str(error))
 
 
-def _examine_file(path: Path, about: str) -> Iterator[Finding]:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return  # reported when the key is read
+def _examine_settings(path: Path) -> Iterator[Finding]:
+    """A configuration file that others may read matters if it holds secrets; one that they may
+    write decides to which server documents and keys go."""
+    mode = _mode(path)
     if mode & 0o077:
-        yield fail(about, f"other users may read the key in {path}", f"chmod 600 {path}")
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return
+        is_grave = bool(mode & 0o022 or _SECRETS.search(text)) or hide_shapes(text) != text
+        severity = Severity.FAIL if is_grave else Severity.WARN
+        yield Finding(
+            severity, "file", f"other users may {_what(mode)} {path}", f"chmod 600 {path}"
+        )
+
+
+def _examine_key(path: Path, about: str) -> Iterator[Finding]:
+    if mode := _mode(path) & 0o077:
+        found = f"other users may {_what(mode)} the key in {path}"
+        yield fail(about, found, f"chmod 600 {path}")
+
+
+def _mode(path: Path) -> int:
+    """0 if it cannot be seen, which is reported when it is read. The folder's mode does not count
+    here: it may be opened one day, and a copy of the file keeps the file's."""
+    try:
+        found = path.stat().st_mode
+    except OSError:
+        return 0
+    return stat.S_IMODE(found) if stat.S_ISREG(found) else 0
+
+
+def _what(mode: int) -> str:
+    return " and ".join(word for bits, word in _MAY if mode & bits) or "run"
+
+
+def _examine_folder(path: Path, about: str = "file") -> Iterator[Finding]:
+    """Whoever may write to a folder may put another file in the place of one there."""
+    with contextlib.suppress(OSError):
+        folder = path.resolve().parent
+        mode = folder.stat().st_mode
+        if mode & 0o022 and not mode & stat.S_ISVTX:
+            yield fail(
+                about, f"other users may replace the files in {folder}", f"chmod go-w {folder}"
+            )
 
 
 def _probed(server: Server, about: str, settings: Settings) -> Finding:

@@ -40,7 +40,10 @@ def state(settings: Settings, machine: Machine) -> Iterator[Finding]:
         yield fail("state", found, elsewhere)
         return
     mode = stat.S_IMODE(there.stat().st_mode)
-    if there == root and mode & 0o077:
+    if there == root and mode & 0o022:
+        found = f"{root} has mode {mode:04o}: other users may write to it"
+        yield fail("state", found, f"chmod 700 {root}")
+    elif there == root and mode & 0o077:
         found = f"{root} has mode {mode:04o}: other users may read it"
         yield warn("state", found, f"chmod 700 {root}")
     elif kind in _IN_MEMORY:
@@ -66,6 +69,19 @@ def owner(settings: Settings, machine: Machine) -> Iterator[Finding]:
     if theirs:
         found = f"{wording.count(len(theirs), 'file')} of another user in {root}, {theirs[0]} first"
         yield fail("owner", found, f"sudo chown -R {machine.uid} {root}")
+
+
+def modes(settings: Settings, _: Machine) -> Iterator[Finding]:
+    """Files and folders of the queue that are not private. Reported only if there are any."""
+    root = settings.state.root
+    if not os.access(root, os.R_OK | os.X_OK):
+        return
+    every = (entry for entry in root.iterdir() if not entry.is_symlink())
+    is_open = [one for one in every if stat.S_IMODE(one.lstat().st_mode) & 0o077]
+    if is_open:
+        found = f"{wording.count(len(is_open), 'file')} in {root} may be used by other users, "
+        found += f"{is_open[0]} first"
+        yield warn("modes", found, f"chmod -R go= {root}")
 
 
 def _sweeper(root: Path, machine: Machine) -> Path | None:

@@ -57,7 +57,8 @@ def notify(name: str, title: str, body: str, settings: Settings, *, is_bad: bool
         import apprise
 
         kind = apprise.NotifyType.FAILURE if is_bad else apprise.NotifyType.SUCCESS
-        is_sent = bool(service.notify(body=body, title=title, notify_type=kind))
+        text = apprise.NotifyFormat.TEXT  # or it would be sent as HTML where that is the default
+        is_sent = bool(service.notify(body=body, title=title, notify_type=kind, body_format=text))
     if not is_sent:
         why = _without_secrets(said[-1], name, settings) if said else "apprise reports no reason"
         raise NotTold(f"{name} could not be notified: {why}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from pathlib import Path
 
-from jobs import child_environment
+from jobs import child_environment, draft, private_folder
 from jobs.errors import NotTold
 from ktclient.config import settings as config
+from ktclient.notify import foreign_text
 from ktclient.records.snapshot import Snapshot
 
 _LONGEST = 8000
@@ -35,19 +35,21 @@ def run(command: str, folder: Path, job: Snapshot, text: str, file: Path) -> Non
 
 
 def _environment(job: Snapshot, file: Path) -> dict[str, str]:
+    config.learn_variables()
+    return {**child_environment.inherited(), **_carried_fields(job), "KTJOB_RESULT": str(file)}
+
+
+def _carried_fields(job: Snapshot) -> dict[str, str]:
     fields = {
         "KTJOB_ID": job.id,
         "KTJOB_STATE": job.state,
         "KTJOB_CAUSE": job.cause or "",
-        "KTJOB_MESSAGE": job.message or "",
-        "KTJOB_TITLE": job.title,
-        "KTJOB_LABEL": job.label or "",
-        "KTJOB_RESULT": str(file),
+        "KTJOB_MESSAGE": foreign_text.line(job.message or ""),
+        "KTJOB_TITLE": foreign_text.line(job.title),
+        "KTJOB_LABEL": foreign_text.line(job.label or ""),
     }
     # An environment must not contain NUL or surrogates.
-    safe = {name: _carried(value) for name, value in fields.items()}
-    config.learn_variables()
-    return {**child_environment.inherited(), **safe}
+    return {name: _carried(value) for name, value in fields.items()}
 
 
 def _carried(value: str) -> str:
@@ -55,7 +57,6 @@ def _carried(value: str) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(mode=0o700, exist_ok=True)
-    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(opened, "w", encoding="utf-8", errors="replace", newline="") as out:
-        out.write(text)
+    private_folder.make(file.parent)
+    prefix = draft.prefix_of(file)
+    draft.write(file, text.encode(errors="replace"), is_synced=False, prefix=prefix)

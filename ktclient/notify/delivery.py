@@ -21,6 +21,7 @@ from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.notify import channels, command
+from ktclient.notify.foreign_text import harmless
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 from ktclient.wording import spoken
@@ -29,13 +30,17 @@ NOTIFY = "notify"
 COMMAND = "command"
 PATIENCE_SECONDS = 86_400.0
 """How long settings that cannot be used postpone a notification, without using up its tries."""
+_TITLE, _LABEL, _SERVER, _MESSAGE = 80, 40, 200, 600
+"""Characters. All of a message is shorter than what services accept: a title of 250, a text of 2000
+characters (Discord), or 4096 bytes (ntfy)."""
 MOST_BYTES = 100_000
 """The kernel limits a single argument to 128 KiB (MAX_ARG_STRLEN)."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """For people: a title, and what to do. It contains nothing of the document or the answer."""
+    """For people: a title, and what to do. It contains nothing of the document or the answer, and
+    no service acts on what others wrote into it."""
 
     title: str
     body: str
@@ -103,13 +108,15 @@ def _notify(name: str, job: Snapshot) -> None:
 
 def message(job: Snapshot) -> Message:
     """The notification text for people."""
-    about = f" [{job.label}]" if job.label else ""
-    lines = [f"job {job.id}, {job.task}, on {job.server}, after {spoken(job.seconds())}"]
+    title, label = harmless(job.title, _TITLE), harmless(job.label or "", _LABEL)
+    about = f" [{label}]" if label else ""
+    server = harmless(job.server, _SERVER)
+    lines = [f"job {job.id}, {job.task}, on {server}, after {spoken(job.seconds())}"]
     read, written = job.figures.get("prompt_tokens"), job.figures.get("completion_tokens")
     if isinstance(read, int) and isinstance(written, int):
         lines.append(f"{read:,} prompt tokens, {written:,} answer tokens")
     if job.message:
-        lines.append(f"cause: {job.message} [{job.cause}]")
+        lines.append(f"cause: {harmless(job.message, _MESSAGE)} [{job.cause}]")
     verb = "result" if job.state == "SUCCEEDED" else "show"
     lines.append(f"ktjob {verb} {job.id}")
-    return Message(f"ktjob: {job.title}{about} {job.state.lower()}", "\n".join(lines))
+    return Message(f"ktjob: {title}{about} {job.state.lower()}", "\n".join(lines))

@@ -102,6 +102,19 @@ class Forecast:
         }
 
 
+@dataclass(frozen=True)
+class Around:
+    """What a request has besides the text that is counted."""
+
+    is_one: bool = True
+    """Whether it is one user's message, without a system prompt; else the count is exact except for
+    the template around it."""
+    thinking: bool = False
+    """Whether the request turns thinking on."""
+    surplus: int = 0
+    """Tokens added in every case."""
+
+
 def forecast(
     message: str,
     max_tokens: int,
@@ -144,12 +157,10 @@ def from_target(
     timeout: float | None,
     target: Target,
     settings: Settings,
-    *,
-    is_one: bool = True,
+    around: Around = Around(),
 ) -> Forecast:
-    """The forecast for a message to a server already queried. `is_one`: there is no system prompt
-    before it; with one, the count is exact except for the template around it."""
-    count, verdict = assess(message, max_tokens, target, settings, is_one=is_one)
+    """The forecast for a message to a server already queried."""
+    count, verdict = assess(message, max_tokens, target, settings, around)
     belief, by = model_of(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = (
@@ -166,16 +177,15 @@ def assess(
     max_tokens: int,
     target: Target,
     settings: Settings,
-    *,
-    is_one: bool = True,
-    surplus: int = 0,
+    around: Around,
 ) -> tuple[Count, fit.Verdict]:
-    """Only the count and whether it fits, as in `say`: for very many messages to one server.
-    `surplus`: tokens added around the text in every case."""
+    """Only the count and whether it fits, as in `say`: for very many messages to one server."""
     count = _count(message, estimate.estimate(message), max_tokens, target, settings)
-    if count.exact and not is_one:
+    if count.exact and not around.is_one:
         count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
-    count = replace(count, tokens=count.tokens + surplus)
+    if around.thinking:
+        count = token_count.with_thinking(count, target.facts)
+    count = replace(count, tokens=count.tokens + around.surplus)
     return count, _verdict(count, max_tokens, limits(target))
 
 
@@ -217,7 +227,7 @@ def _up_if_close(
     most = embedded.WINDOW - 1 - max_tokens
     if target.facts is not None or rough.high <= most or rough.low > embedded.WINDOW * _HOPELESS:
         return target
-    running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
+    running = embedded.ensure_up(settings.state.make_root().server, settings.cache, on_progress)
     return replace(target, facts=probe.probe(running.url, None))
 
 
@@ -235,7 +245,7 @@ def _count(
 
 def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
     """An inexact count is refused only if its low end does not fit."""
-    verdict = fit.judge(count.tokens, max_tokens, limits, exact=count.exact)
+    verdict = fit.judge(count.tokens + count.may_add, max_tokens, limits, exact=count.exact)
     if verdict.fits or not fit.judge(count.low, max_tokens, limits, exact=False).fits:
         return verdict
     doubt = f"It may not fit; the count is not exact. If it does not: {verdict.cure}"

@@ -75,14 +75,15 @@ def forecast_all(
     )
 
     marks = forecasts.marks_of(target, settings)
+    manner = options.generation
+    around = forecasts.Around(manner.system is None, bool(manner.thinking))
 
     def say(document: Document, task: Task) -> Forecast:
         message = options.generation.with_system(prompts_tasks.message(document.text, task))
         found = Counter[str]()
         message = marks.harmless(message, found)
-        is_one = options.generation.system is None
         most = options.answer_limit(task)
-        one = forecasts.from_target(message, most, options.timeout, target, settings, is_one=is_one)
+        one = forecasts.from_target(message, most, options.timeout, target, settings, around)
         one = replace(one, harmless=found)
         if not split_planner.is_needed(one, task, options.split):
             return one

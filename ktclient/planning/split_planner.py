@@ -15,7 +15,7 @@ from ktclient.errors import BadInput
 from ktclient.planning import fit, prefill_time, token_meter
 from ktclient.planning import forecast as forecasts
 from ktclient.planning.forecast import Forecast
-from ktclient.planning.token_count import Count
+from ktclient.planning.token_count import THINKING_WORDS, Count
 from ktclient.planning.token_meter import Meter
 from ktclient.prompts import tasks
 from ktclient.prompts.generation import GenerationSettings
@@ -145,7 +145,7 @@ def _up(target: Target, settings: Settings, on_progress: weights.Progress) -> Ta
         return target
     from ktclient.servers import probe
 
-    running = embedded.ensure_up(settings.state.server, settings.cache, on_progress)
+    running = embedded.ensure_up(settings.state.make_root().server, settings.cache, on_progress)
     return replace(target, facts=probe.probe(running.url, None))
 
 
@@ -182,8 +182,8 @@ def _room(limits: fit.Limits, wish: SplitRequest) -> _Room | None:
 def _words(wish: SplitRequest) -> int:
     """An upper bound in tokens for everything in a message besides a part's own text."""
     said = f"{wish.task.text}{wish.task.schema}{wish.manner.system or ''}"
-    asked = estimate.estimate(said).high
-    return asked + _AROUND
+    asked = estimate.estimate(said).high + _AROUND
+    return asked + (THINKING_WORDS if wish.manner.thinking else 0)
 
 
 def _fitted(text: str, wish: SplitRequest, meter: Meter, room: _Room, chinese: bool) -> Plan | None:

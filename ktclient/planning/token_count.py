@@ -7,15 +7,15 @@ nothing here starts a thread, but a server may be queried.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs import parsing
 from ktclient import urls
 from ktclient.config.settings import Settings
-from ktclient.servers.dialects import llamacpp
+from ktclient.servers.dialects import llamacpp, sglang
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.tokens import bundled, estimate, model_file, ranks, tokenizers_library
 from ktclient.tokens import vocabulary as tokens_vocabulary
@@ -29,6 +29,10 @@ DEEPSEEK_V4_TEMPLATE = 4
 Assistant and </think> after (encoding_dsv4.py of deepseek-ai/DeepSeek-V4-Flash, which sglang uses
 for the architecture DeepseekV4ForCausalLM; that repository has no chat template). The recordings
 in real/sglang-kt-0.7.2-cpu have 3: a stand-in model with a template without the thinking mark."""
+THINKING_WORDS = 92
+"""How many tokens longer a template may be with thinking on. DeepSeek V4's begins with words about
+its effort: 79 tokens for "max" in the preview's profile and "high" in the official one, 92 for
+"max" in that (sglang-kt 0.7.2, encoding_dsv4.py). Which profile a server has, it does not say."""
 UNKNOWN_TEMPLATE = 16
 """Allowance for an unknown template, in tokens. SmolLM2's, with its system message, is 31."""
 
@@ -45,6 +49,8 @@ class Count:
 
     is_rough: bool = False
     """Whether it is only estimated from the characters."""
+    may_add: int = 0
+    """Tokens that the template may have besides these."""
 
     @property
     def low(self) -> int:
@@ -55,7 +61,7 @@ class Count:
     @property
     def high(self) -> int:
         """A safe upper bound."""
-        return self._other_end(estimate.HIGH, 1)
+        return self._other_end(estimate.HIGH, 1) + self.may_add
 
     def _other_end(self, factor: float, sign: int) -> int:
         if self.exact:
@@ -102,6 +108,14 @@ def best(
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
     return rough(message, "its vocabulary is not available")
+
+
+def with_thinking(count: Count, facts: ServerFacts | None) -> Count:
+    """The same count for a request with thinking on."""
+    if facts is None or facts.dialect != sglang.NAME:
+        return count
+    by = f"{count.by}; words about thinking may add {THINKING_WORDS}"
+    return replace(count, exact=False, by=by, may_add=THINKING_WORDS)
 
 
 def rough(message: str, why: str = "") -> Count:
@@ -186,10 +200,12 @@ def _template(folder: Path) -> int | None:
         tokenizer = _json_in(folder / "tokenizer_config.json")
         is_v4 = "DeepseekV4ForCausalLM" in config["architectures"]
         return DEEPSEEK_V4_TEMPLATE if is_v4 and not tokenizer.get("chat_template") else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _json_in(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(model_file.read(path, model_file.CONFIG_BYTES))
+    content: dict[str, Any] = parsing.of_json(
+        model_file.read(path, model_file.CONFIG_BYTES), infinite=True
+    )
     return content

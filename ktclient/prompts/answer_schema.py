@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from jobs import parsing
 from ktclient import wording
 from ktclient.errors import BadInput
+from ktclient.prompts import schema_rules
 
 MOST_CHARACTERS = 100_000
 """Limit for a schema: it is sent with the document, and compiled by the server."""
@@ -52,8 +54,12 @@ def validate(schema: object, name: str = "the schema") -> str:
         raise BadInput(f"{name} must be a JSON object, not {type(schema).__name__}")
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
-        found: dict[str, object] = json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
+        found: dict[str, object] = parsing.of_json(text, levels=schema_rules.MOST_LEVELS)
+    except RecursionError:
+        raise BadInput(f"{name} is nested too deeply") from None
+    except parsing.Unusable as error:
+        raise BadInput(f"{name} cannot be used: {error}") from None
+    except (TypeError, ValueError) as error:
         raise BadInput(f"{name} is not JSON: {error}") from None
     if len(text) > MOST_CHARACTERS:
         raise _too_long(name)
@@ -70,6 +76,8 @@ def _check(schema: dict[str, object], name: str) -> None:
     import referencing.exceptions
     import referencing.jsonschema
 
+    if (problem := schema_rules.problem(schema)) is not None:
+        raise BadInput(f"{name} {problem}")
     kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
     reference = ""
     try:
@@ -90,14 +98,9 @@ def _check(schema: dict[str, object], name: str) -> None:
         raise BadInput(f"{name} is nested too deeply") from None
 
 
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        reference = value.get("$ref")
-        if isinstance(reference, str):
-            yield reference
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inside:
-        yield from _references(one)
+def _references(schema: dict[str, object]) -> Iterator[str]:
+    found = (one.get("$ref") for one in schema_rules.schemas(schema))
+    return (reference for reference in found if isinstance(reference, str))
 
 
 def instruction(schema: str, *, chinese: bool) -> str:
@@ -220,7 +223,7 @@ def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(strict=False, parse_int=parsing.whole, parse_constant=_no_constant)
 """Models put raw line ends into strings."""
 
 

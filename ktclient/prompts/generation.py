@@ -60,4 +60,4 @@ def parse(
 def template_kwargs(thinking: bool) -> dict[str, object]:
     """Thinking for chat templates, by the two names in use: DeepSeek's (encoding_dsv4.py and V3.1's
     template), and that of Qwen3 and GLM. Templates ignore names that they do not know."""
-    return {"chat_template_kwargs": {"thinking": thinking, "enable_thinking": thinking}}
+    return {"thinking": thinking, "enable_thinking": thinking}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from jobs import parsing
 from ktclient import wording
 from ktclient.errors import BadInput, BadSetting
 from ktclient.prompts import answer_schema
@@ -143,13 +144,9 @@ def _listed(found: list[str]) -> str:
 
 
 def _read(name: str, path: Path) -> Template:
-    from server_bundle import package_data
-
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise BadSetting(f"{path} has more than {_MOST_BYTES:,} bytes")
-        content = package_data.read(path)
-    except (OSError, ValueError, RecursionError) as error:
+        content = parsing.of_toml(parsing.read_text(path, _MOST_BYTES, pipes=False))
+    except (OSError, ValueError) as error:
         raise BadSetting(f"{path} cannot be read: {wording.reason(error)}") from None
     for key, value in content.items():
         kinds = _KINDS.get(key)

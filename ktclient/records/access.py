@@ -24,6 +24,7 @@ from jobs.store import diagnosis, outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import recovery
+from jobs.worker.overdue import OverdueCancels
 
 if TYPE_CHECKING:
     from jobs.store.state_dir import StateDir
@@ -32,6 +33,8 @@ AWAY_SECONDS = 60.0
 """How long a waiting command looks again for a state directory that is out of sight."""
 WORK_ENTRY = "ktclient.work:perform"
 """The function with which the runner performs jobs."""
+_overdue = OverdueCancels()
+"""For commands that wait, where the runner is stopped or dead."""
 
 
 def ensure_runner(state: StateDir) -> None:
@@ -72,7 +75,7 @@ def recover_and_wake(store: Store, state: StateDir) -> None:
     if store.original is not None:
         _warn_once(str(diagnosis.copied(state.database, store.original.path)))
         return
-    recovery.recover(store, state)
+    _overdue.look(store, recovery.recover(store, state))
     if not (store.has(Status.QUEUED) or store.owes_tellings()):
         return
     from jobs.runner import start

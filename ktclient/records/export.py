@@ -3,10 +3,10 @@ database."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import draft, private_folder
 from jobs.model import Job
 from jobs.store import diagnosis
 from jobs.store.state_dir import StateDir
@@ -32,14 +32,9 @@ def copy(state: StateDir, job_id: str, name: str, text: str) -> Path:
     """Write a text to a file that only its owner can read, atomically, replacing an earlier copy.
     Returns its path. Raises `StoreUnusable`."""
     path = state.opened / f"{job_id}.{name}.txt"
-    draft = path.with_name(f"{path.stem}.{os.getpid()}.txt")
     try:
-        state.opened.mkdir(mode=0o700, exist_ok=True)
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(fd, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a descriptor
-            file.write(text)
-        os.replace(draft, path)
+        private_folder.make(state.opened)
+        draft.write(path, text)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise diagnosis.of_system(error, path) from error
     return path

@@ -5,16 +5,18 @@ A cut connection is never mistaken for an answer: only an exit frame ends a comm
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, BinaryIO
 
+from ktclient import wording
 from ktclient._version import __version__
 from ktclient.errors import HostTrouble
 from ktclient.remote import frames
-from ktclient.remote.frames import Cut
+from ktclient.remote.frames import Cut, Foreign
 from ktclient.remote.ssh import Host, Link
 
 GIVE_UP_SECONDS = 600.0
@@ -23,6 +25,13 @@ then."""
 FIRST_SECONDS = 60.0
 """The same before the first contact: then a wrong name is more likely than a bad connection."""
 _LONGEST_PAUSE = 10.0
+MOST_CUTS = 100
+CUTS_SECONDS = 600.0
+"""A connection that breaks so often in this time is no use, although each new one is greeted."""
+MOST_SAID_BYTES = 16 << 20
+"""Of messages for people: progress has a line a second at most."""
+_MOST_CODE = 255
+_MOST_PROTOCOL = 1000
 _HOPELESS = (
     "Could not resolve hostname",
     "Permission denied",
@@ -71,6 +80,8 @@ def run(call: Call, hearing: Receiver) -> int:
     while True:
         try:
             return _once(call, hearing, state)
+        except Foreign as error:
+            raise state.refusal(str(error)) from None
         except (Cut, OSError) as error:
             state.was_cut(str(error))
 
@@ -82,6 +93,7 @@ class _Trying:
         self._call = call
         self._heard_at = time.monotonic()
         self._pause = 0.5
+        self._cuts: collections.deque[float] = collections.deque(maxlen=MOST_CUTS)
         self._has_told = False
         self.has_met = self.was_sent = False
         self.ended: tuple[int, str] = (0, "")
@@ -93,7 +105,7 @@ class _Trying:
     def was_cut(self, why: str) -> None:
         """Wait for the next try. Raises `HostTrouble` instead of the last one."""
         name, (code, said) = self._call.host.name, self.ended
-        words = " ".join((said.splitlines() or [why])[-1].split())
+        words = wording.quote((said.splitlines() or [why])[-1])
         if code in (126, 127) and not self.has_met:
             raise HostTrouble(
                 f"there is no ktjob on {name} ({words}): install it there, or set its path: "
@@ -112,13 +124,29 @@ class _Trying:
                 "not have run there. Check before you repeat it"
             )
         patience = GIVE_UP_SECONDS if self.has_met else FIRST_SECONDS
-        if time.monotonic() - self._heard_at > patience:
+        if time.monotonic() - self._heard_at > patience or self._breaks_always():
             raise HostTrouble(f"{name} cannot be reached ({words}). {self._call.known}".strip())
         if not self._has_told:
             self._has_told = True
             self._call.tell(f"the connection to {name} broke ({words}); retrying")
         time.sleep(self._pause)
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+
+    def refusal(self, why: str) -> HostTrouble:
+        """The error for an answer that is no ktjob's."""
+        call, known = self._call, "Nothing was sent"
+        if self.was_sent:
+            known = call.known or "The command may or may not have run there"
+        return HostTrouble(
+            f"{call.host.name} does not answer as ktjob does ({wording.quote(why)}), so its answer "
+            f"is not used. {known}. Check what its login shell prints, and whether ktjob "
+            f"{__version__} runs there"
+        )
+
+    def _breaks_always(self) -> bool:
+        now = time.monotonic()
+        self._cuts.append(now)
+        return len(self._cuts) == MOST_CUTS and now - self._cuts[0] < CUTS_SECONDS
 
 
 def _once(call: Call, hearing: Receiver, state: _Trying) -> int:
@@ -127,20 +155,29 @@ def _once(call: Call, hearing: Receiver, state: _Trying) -> int:
     try:
         frames.skip_noise(link.back)
         _check_version(call.host, link.back)
+        link.has_begun.set()
         state.met()
         hearing.begins()
         _send(call, link, state)
         return _receive(link.back, hearing, state)
+    except (Cut, OSError):
+        if link.has_flooded:
+            raise Foreign("messages without end") from None
+        raise
     finally:
         state.ended = link.end()
 
 
 def _check_version(host: Host, back: IO[bytes]) -> None:
-    _, body = frames.read(back)
+    kind, body = frames.read(back)
     told = frames.record(body)
-    if told.get("protocol") != frames.PROTOCOL:
-        theirs, number = told.get("version"), told.get("protocol")
-        older = isinstance(number, int) and number < frames.PROTOCOL
+    theirs, number = told.get("version"), told.get("protocol")
+    if kind != frames.HELLO or not isinstance(theirs, str) or not isinstance(number, int):
+        raise Foreign("a greeting without a version")
+    if isinstance(number, bool) or not 0 <= number < _MOST_PROTOCOL:
+        raise Foreign("a greeting without a version")
+    if number != frames.PROTOCOL:
+        theirs, older = wording.quote(theirs), number < frames.PROTOCOL
         cure = f"update it on {host.name}" if older else "update it here"
         raise HostTrouble(
             f"ktjob {theirs} on {host.name} and ktjob {__version__} here use different "
@@ -165,17 +202,23 @@ def _send(call: Call, link: Link, state: _Trying) -> None:
 
 
 def _receive(back: IO[bytes], hearing: Receiver, state: _Trying) -> int:
+    said = 0
     while True:
         kind, body = frames.read(back)
         state.met()
         if kind == frames.OUT:
             hearing.out(body)
         elif kind == frames.SAID:
+            said += len(body)
+            if said > MOST_SAID_BYTES:
+                raise Foreign(f"more than {MOST_SAID_BYTES:,} bytes of messages")
             hearing.said(body)
         elif kind == frames.MARK:
             hearing.mark(frames.record(body))
         elif kind == frames.EXIT:
             code = frames.record(body).get("code")
-            if not isinstance(code, int):
-                raise Cut("an exit without a code")
+            if type(code) is not int or not 0 <= code <= _MOST_CODE:
+                raise Foreign("an end without an exit code")
             return code
+        elif not (kind.isalpha() and kind.isupper()):  # a newer ktjob may send other letters
+            raise Foreign("a frame of no kind")

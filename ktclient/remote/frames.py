@@ -1,6 +1,7 @@
 """The wire format between two ktjobs: frames of a kind, a length and a body.
 
-A frame is processed only when it is complete: a stream that ends early raises `Cut`.
+A frame is processed only when it is complete: a stream that ends early raises `Cut`. One that is
+complete but none of this protocol raises `Foreign`: the other machine may send anything.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ import json
 import struct
 from typing import IO
 
+from jobs import parsing
+
 PROTOCOL = 1
 MAGIC = b"\nktjob at your service\n"
 """The remote side's first bytes; before them comes whatever login shells print (`.bashrc`)."""
 _MOST_NOISE = 1 << 16
 BLOCK = 1 << 16
 _MOST = 1 << 22
+_MOST_RECORD = 1 << 13
+"""Of a record from the other machine: a version, a mark, or an exit code."""
+_RECORD_LEVELS = 2
 _HEAD = struct.Struct(">cI")
 
 HELLO, REQUEST, DATA, END, GO = b"V", b"H", b"D", b"E", b"G"
@@ -24,6 +30,10 @@ OUT, SAID, MARK, EXIT = b"O", b"S", b"M", b"X"
 
 class Cut(Exception):
     """The stream ended, or is not of this protocol."""
+
+
+class Foreign(Cut):
+    """What arrived is not of this protocol, so that it would be no better the next time."""
 
 
 def write(stream: IO[bytes], kind: bytes, body: bytes = b"") -> None:
@@ -38,21 +48,23 @@ def write_record(stream: IO[bytes], kind: bytes, record: dict[str, object]) -> N
 
 
 def read(stream: IO[bytes]) -> tuple[bytes, bytes]:
-    """The next frame. Raises `Cut`."""
+    """The next frame. Raises `Cut` and `Foreign`."""
     kind, length = _HEAD.unpack(_exactly(stream, _HEAD.size))
-    if length > _MOST:
-        raise Cut(f"a frame of {length} bytes")
+    if length > (_MOST_RECORD if kind in (HELLO, MARK, EXIT) else _MOST):
+        raise Foreign(f"a frame of {length:,} bytes")
     return kind, _exactly(stream, length)
 
 
 def record(body: bytes) -> dict[str, object]:
-    """A frame's JSON. Raises `Cut`."""
+    """A frame's JSON object, whose values have any type. Raises `Foreign`."""
     try:
-        found = json.loads(body)
+        found = parsing.of_json(body, levels=_RECORD_LEVELS, unique=True)
+    except parsing.Unusable as error:
+        raise Foreign(f"a frame cannot be used: {error}") from None
     except ValueError:
-        raise Cut("a frame is not JSON") from None
+        raise Foreign("a frame is not JSON") from None
     if not isinstance(found, dict):
-        raise Cut("a frame is not a JSON object")
+        raise Foreign("a frame is not a JSON object")
     return found
 
 

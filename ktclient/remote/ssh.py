@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
@@ -26,6 +29,14 @@ _DEFAULTS = {"serveraliveinterval": ("0", "5"), "connecttimeout": ("none", "15")
 the user's configuration takes precedence (`ssh -G`, ssh_config(5))."""
 _NAME = re.compile(r"[^\s\0-][^\s\0]*")
 _SECONDS = 10.0
+BEGIN_SECONDS = 120.0
+BEGIN_WITH_USER_SECONDS = 900.0
+"""How long a connection may take until ktjob there answers; more where ssh may ask for a password
+on the terminal. Before that only `ConnectTimeout` bounds it, which ends with the login."""
+MOST_WORDS_BYTES = 16 << 20
+"""Of ssh's messages, which include all that the other side writes to stderr."""
+_LAST_WORDS_BYTES = 64 << 10
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -97,9 +108,13 @@ def _parse(ssh: tuple[str, ...], address: str) -> dict[str, str]:
 
 
 class Link:
-    """One ssh process: its input, its output, and its own messages."""
+    """One ssh process: its input, its output, and its own messages. It is ended if these have no
+    end, or if ktjob does not begin there."""
 
     def __init__(self, host: Host) -> None:
+        self.has_begun = threading.Event()
+        self.has_flooded = False
+        """Whether it was ended because of its messages."""
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self._process = subprocess.Popen(
             host.argv(),
@@ -111,9 +126,24 @@ class Link:
         assert self._process.stdin is not None and self._process.stdout is not None
         self.to: IO[bytes] = self._process.stdin
         self.back: IO[bytes] = self._process.stdout
+        self._is_over = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        patience = BEGIN_WITH_USER_SECONDS if sys.stderr.isatty() else BEGIN_SECONDS
+        limit = time.monotonic() + patience
+        while not self._is_over.wait(_LOOK_SECONDS):
+            self.has_flooded = os.fstat(self._words.fileno()).st_size > MOST_WORDS_BYTES
+            is_late = not self.has_begun.is_set() and time.monotonic() > limit
+            if self.has_flooded or is_late:
+                self._process.kill()
+                return
 
     def end(self) -> tuple[int, str]:
         """Close the connection. Returns ssh's exit code and its messages."""
+        self._is_over.set()
+        self._watcher.join()
         with contextlib.suppress(OSError):
             self.to.close()
         try:
@@ -122,7 +152,8 @@ class Link:
             self._process.terminate()
             code = self._process.wait()
         self.back.close()
-        self._words.seek(0)
-        said = self._words.read().decode(errors="replace").strip()
+        size = self._words.seek(0, os.SEEK_END)
+        self._words.seek(max(0, size - _LAST_WORDS_BYTES))
+        said = self._words.read(_LAST_WORDS_BYTES).decode(errors="replace").strip()
         self._words.close()
         return code, said

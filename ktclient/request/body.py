@@ -18,6 +18,11 @@ from ktclient.request import body_marks
 from ktclient.wording import quote
 
 URL = "/v1/chat/completions"
+_CALLS = ("tool_calls", "function_call")
+_INSTEAD = (*_CALLS, "refusal")
+"""What a turn of the assistant may have instead of content."""
+_PARTS = ("text", "refusal")
+"""The types of parts that are text; each is in a field of that name."""
 _OURS = ("messages", "model", "max_tokens", "stream", "stream_options", "rid")
 """Fields that ktjob sets itself: streaming with usage, the attempt's rid, a token limit."""
 _THINKING = ("chat_template_kwargs", "reasoning_effort", "thinking", "reasoning")
@@ -63,8 +68,9 @@ class Body:
         """All text that the server reads, to be counted: messages, tool calls, and tools."""
         parts = [text for message in self.messages for text in _texts(message)]
         for message in self.messages:
-            if message.get("tool_calls"):
-                parts.append(json.dumps(message["tool_calls"], ensure_ascii=False))
+            for name in _CALLS:
+                if message.get(name):
+                    parts.append(json.dumps(message[name], ensure_ascii=False))
         if self.fields.get("tools"):
             parts.append(json.dumps(self.fields["tools"], ensure_ascii=False))
         return "\n\n".join(parts)
@@ -154,7 +160,7 @@ def _in_messages(messages: object) -> Iterator[str]:
             yield from _in_parts(f"{where}.content", content)
         elif content is not None and not isinstance(content, str):
             yield f"{where}.content is neither text nor a list of parts"
-        elif content is None and not message.get("tool_calls"):
+        elif content is None and not any(message.get(name) for name in _INSTEAD):
             yield f"{where} has no content"
         elif "\0" in (content or ""):
             yield f"{where}.content is not text: it contains NUL characters"
@@ -163,12 +169,12 @@ def _in_messages(messages: object) -> Iterator[str]:
 def _in_parts(where: str, parts: list[object]) -> Iterator[str]:
     for place, part in enumerate(parts):
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind != "text":
+        if kind not in _PARTS:
             of_type = f"of type {quote(kind)}" if isinstance(kind, str) else "without a type"
             yield f"{where}[{place}] is {of_type}; only text can be counted and sent"
-        elif not isinstance(part, dict) or not isinstance(part.get("text"), str):
-            yield f"{where}[{place}] has no text"
-        elif "\0" in part["text"]:
+        elif not isinstance(part, dict) or not isinstance(part.get(kind), str):
+            yield f"{where}[{place}] has no {kind}"
+        elif "\0" in part[kind]:
             yield f"{where}[{place}] is not text: it contains NUL characters"
 
 
@@ -177,4 +183,6 @@ def _texts(message: dict[str, Any]) -> Iterator[str]:
     if isinstance(content, str):
         yield content
     elif content is not None:
-        yield from (part["text"] for part in content)
+        yield from (part[part["type"]] for part in content)
+    if isinstance(refusal := message.get("refusal"), str):
+        yield refusal

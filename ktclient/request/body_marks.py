@@ -91,4 +91,8 @@ def _as_before(message: dict[str, Any]) -> dict[str, Any]:
         return {**message, "content": as_before(content)}
     if content is None:
         return message
-    return {**message, "content": [{**part, "text": as_before(part["text"])} for part in content]}
+    return {**message, "content": [_part_as_before(part) for part in content]}
+
+
+def _part_as_before(part: dict[str, Any]) -> dict[str, Any]:
+    return {**part, "text": as_before(part["text"])} if "text" in part else part

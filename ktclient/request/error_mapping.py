@@ -107,4 +107,6 @@ def _message(error: openai.APIError) -> str:
 
 def _words(error: BaseException) -> str:
     """An error's message, or its class name if the message is empty."""
+    if isinstance(error, RecursionError):
+        return "an event is nested too deeply"
     return quote(str(error)) or type(error).__name__

@@ -8,7 +8,6 @@ connection: the server then drops the request.
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import socket
 import threading
@@ -20,6 +19,7 @@ from typing import Any, cast
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from jobs import parsing
 from jobs.errors import KtjobError
 from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
 from ktclient.request import connection, error_bodies, error_mapping, response_body
@@ -32,6 +32,10 @@ from ktclient.request.liveness import AnswersAgain, LeftInPeace, LivenessProbe, 
 from ktclient.request.reader import StreamReader
 from ktclient.wording import quote, spoken
 
+SCHEMA, STREAM_OPTIONS, MAX_TOKENS = "response_format", "stream_options", "max_tokens"
+NEW_LIMIT = "max_completion_tokens"
+"""Fields of a request without which a server may take it that refuses to know them. Instead of
+`max_tokens`, its newer name is sent."""
 TICK_SECONDS = 0.2
 _HANG_UP_SECONDS = 1.0
 """How long closing waits for the reading thread: one that is still connecting cannot be woken, and
@@ -58,6 +62,19 @@ class LongRequest:
     system: str | None = field(default=None, repr=False)
     messages: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """Complete messages, instead of `system` and `message`."""
+    without: frozenset[str] = frozenset()
+    """Names of fields that this server has refused, and that are left out."""
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """All fields but the model and the messages."""
+        limit = NEW_LIMIT if MAX_TOKENS in self.without else MAX_TOKENS
+        usual = {limit: self.max_tokens, STREAM_OPTIONS: {"include_usage": True}}
+        return {
+            name: value
+            for name, value in {**usual, **self.extras}.items()
+            if name not in self.without
+        }
 
 
 StreamEvent = (
@@ -238,10 +255,8 @@ class _Exchange:
         with api.chat.completions.create(
             model=request.model,
             messages=self._take_messages(),
-            max_tokens=request.max_tokens,
             stream=True,
-            stream_options={"include_usage": True},
-            extra_body=request.extras,
+            extra_body=request.fields,
         ) as chunks:
             self._check_kind(chunks.response)
             # The answered request holds the document in bytes: free it for the long wait.
@@ -257,7 +272,7 @@ class _Exchange:
         response.read()  # its beginning only: see `response_body.bound`
         start = response.text
         with contextlib.suppress(ValueError):
-            body = json.loads(start)
+            body = parsing.of_json(start)
             if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
                 raise error_mapping.in_stream(body, url)
         if kind.lower().startswith("text/html") or error_bodies.is_html(start):

@@ -79,7 +79,7 @@ def write_key(planned: Planned, settings: Settings) -> Path | None:
     """Write the key file of a plan, before it is run or exported; None if it has no key."""
     key = settings.key_of_started(planned.plan.url)
     if key and str(settings.state.root / key_file.NAME) in planned.plan.argv:
-        return key_file.write(settings.state.root, key)
+        return key_file.write(settings.state.make_root().root, key)
     return None
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict
 from typing import Any
 
+from jobs import draft
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from ktclient.servers.gauges import Reading
@@ -57,12 +57,10 @@ class PollLease:
         only miss it."""
         self._told = [*self._told, (reading, moment)][-KEPT:]
         rows = [[asdict(one), at] for one, at in self._told]
-        draft = self._readings.with_suffix(".draft")  # only the holder writes
+        text = json.dumps({"boot": identity.boot_id(), "readings": rows})
+        prefix = draft.prefix_of(self._readings)  # only the holder writes
         with contextlib.suppress(OSError):
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "w", encoding="utf-8") as file:
-                json.dump({"boot": identity.boot_id(), "readings": rows}, file)
-            os.replace(draft, self._readings)
+            draft.write(self._readings, text, is_synced=False, prefix=prefix)
 
     def latest(self, after: float = 0.0) -> list[Seen]:
         """The readings of this boot after a time, from the current or an earlier poller. Unreadable

@@ -12,10 +12,15 @@ from ktclient.prompts.generation import template_kwargs
 from ktclient.request import bounds, connection, liveness
 from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import Dialect, ServerFacts
+from ktclient.tokens import bundled
 
 FOLDER_SECONDS = 3.0
 """For a query that sglang answers immediately: a submit waits for it."""
 
+DEEPSEEK_V4_EFFORT = "high"
+"""For thinking. If nothing is said, sglang-kt 0.7.2 takes "max": it puts words before the document,
+so that nothing of it is shared with a request without thinking, and the document is read again. A
+name that its profile does not know is "max" too; both profiles know "high"."""
 _LONGEST_PATH = 4096
 
 _DIALECTS: Mapping[str, Dialect] = {
@@ -28,7 +33,12 @@ def request_fields(facts: ServerFacts, rid: str, thinking: bool | None = None) -
     """Fields to add to a chat request for this server. An explicit `thinking` is sent to any
     server: one that does not know the field refuses the request with a message."""
     fields = _DIALECTS[facts.dialect].extras(rid)
-    return fields if thinking is None else {**fields, **template_kwargs(thinking)}
+    if thinking is None:
+        return fields
+    kwargs = template_kwargs(thinking)
+    if thinking and facts.dialect == sglang.NAME and bundled.is_deepseek_v4(facts.model):
+        kwargs["reasoning_effort"] = DEEPSEEK_V4_EFFORT
+    return {**fields, "chat_template_kwargs": kwargs}
 
 
 def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:

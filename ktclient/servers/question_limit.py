@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from jobs import private_folder
+from jobs.errors import StoreUnusable
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from ktclient.servers.poll_lease import key_of
@@ -39,9 +41,10 @@ def run_limited(
     state directory nothing is limited."""
     path = state.question_lock(key_of(url))
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        state.refuse_unsafe()
+        private_folder.make_one(path.parent)
         lock = identity.hold(path)
-    except OSError:  # no place to store the count
+    except (OSError, StoreUnusable):  # no place to store the count
         return question()[0]
     if lock is None:
         return None

@@ -27,8 +27,8 @@ def survey(server: str, probed: ServerFacts, settings: Settings, patience: float
     known, is_ours = _load(settings.state, server, probed, run)
     if is_sure(known) and is_ours:
         return _best(probed, known)
-    with contextlib.suppress(OSError):  # the folder in which queries are counted
-        settings.state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(StoreUnusable):  # the folder in which queries are counted
+        settings.state.make_root()
     found = Inquiry(settings.state, probed, settings.key_for(server), run, known).ask(patience)
     if found is not None:
         _remember(settings.state, server, found, run)

@@ -8,10 +8,10 @@ as a file for each server (0600), beside the store and never in it, until no job
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobs import draft, private_folder
 from jobs.errors import StoreUnusable
 from jobs.model import Status
 from jobs.processes import identity
@@ -39,7 +39,8 @@ def lending(settings: Settings, server: str) -> Iterator[None]:
     lock = _locked(settings.state)
     try:
         with explained(_folder(settings.state)):
-            _write(_file(settings.state, server), key)
+            path = _file(settings.state, server)
+            draft.write(path, key, prefix=draft.prefix_of(path))
         yield
     finally:
         lock.release()
@@ -75,20 +76,13 @@ def sweep(state: StateDir) -> None:
 
 
 def _locked(state: StateDir) -> identity.HeldLock:
+    state.make_root()
     with explained(_folder(state)):
-        _folder(state).mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder.make(_folder(state))
         lock = identity.hold(_folder(state) / "lock", _WAIT_SECONDS)
     if lock is None:
         raise StoreUnusable(f"another process holds the lock {_folder(state) / 'lock'}; try again")
     return lock
-
-
-def _write(path: Path, key: str) -> None:
-    draft = path.with_name(f"{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(key)
-    os.replace(draft, path)
 
 
 def _file(state: StateDir, server: str) -> Path:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs import parsing
 from ktclient.tokens import model_file
 
 MOST_BYTES = 64_000_000
@@ -102,7 +103,7 @@ def _of_added(added: Any) -> Iterator[str]:
 def _of_configs(folder: Path) -> Iterator[str]:
     for name in _CONFIGS:
         try:
-            config = json.loads(_bytes_of(folder / name))
+            config = parsing.of_json(_bytes_of(folder / name), infinite=True)
         except (OSError, ValueError):
             continue
         decoder = config.get("added_tokens_decoder")
@@ -128,7 +129,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _of_tekken(folder: Path) -> Iterator[str]:
-    content = json.loads(_bytes_of(folder / "tekken.json"))
+    content = parsing.of_json(_bytes_of(folder / "tekken.json"), infinite=True)
     for token in content.get("special_tokens") or ():
         yield str(token["token_str"])
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
+from jobs import draft, private_folder
 from ktclient.tokens import kimi, model_file, ranks, tokenizer_json
 
 TOKENIZER = "tokenizer.json"
@@ -37,18 +36,6 @@ def of_file(path: Path, cache: Path) -> ranks.Ranks:
     except (OSError, ranks.Damaged):
         made = kimi.convert(*contents) if beside else tokenizer_json.convert(*contents)
     with contextlib.suppress(OSError):
-        _write(kept, ranks.to_bytes(made))
+        private_folder.make(kept.parent)
+        draft.write(kept, ranks.to_bytes(made), is_synced=False)
     return made
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write atomically: two processes may convert the same file simultaneously."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise

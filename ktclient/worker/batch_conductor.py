@@ -95,8 +95,8 @@ def _write(running: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
     try:
         held, marks = 0, Counter[str]()
         for number, part in enumerate(parts):
-            line = _line(running, part, marks)
-            files.write(line, is_error=not _is_answered(part))
+            line, is_error = _line(running, part, marks)
+            files.write(line, is_error=is_error)
             running.output(f"\n{line}" if number else line)
             held += len(line)
             if held > _FLUSH_CHARACTERS:
@@ -117,12 +117,13 @@ def _write(running: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
         files.drop()
 
 
-def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> str:
-    """A line of the results. Turn marks that were made harmless in its request are added."""
+def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> tuple[str, bool]:
+    """A line of the results, and whether it is an error. Turn marks that were made harmless in its
+    request are added."""
     custom_id = part.part or ""
     if not _is_answered(part):
         cause, message = part.cause or part.state.lower(), part.message or ""
-        return batch_results.failed(part.id, custom_id, cause, message)
+        return batch_results.failed(part.id, custom_id, cause, message), True
     found = _answer(running, part)
     if isinstance(many := found.figures.get("turn_marks"), int):
         marks["turn_marks"] += many
@@ -130,7 +131,12 @@ def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> str:
         running.record_metrics(
             warning=f"{quote(custom_id)} (job {part.id}), perhaps others: {warning}"
         )
-    return batch_results.answered(custom_id, found)
+    try:
+        return batch_results.answered(custom_id, found), False
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        # What came is no answer of this format; the other lines must not wait for it.
+        words = f"its answer cannot be written as a result: {error}. See: ktjob show {part.id}"
+        return batch_results.failed(part.id, custom_id, "protocol_error", words), True
 
 
 def _answer(running: RunningAttempt, part: Job) -> Answered:

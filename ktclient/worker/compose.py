@@ -13,7 +13,7 @@ from ktclient.prompts import tasks
 from ktclient.prompts.tasks import Kind
 from ktclient.request import body_marks
 from ktclient.request.body import Body
-from ktclient.request.stream import LongRequest
+from ktclient.request.stream import SCHEMA, LongRequest
 from ktclient.servers import listening, queries
 from ktclient.servers import turn_marks as servers_turn_marks
 from ktclient.servers.dialects import llamacpp
@@ -34,17 +34,18 @@ def request(
     spec: JobSpec,
     settings: JobSettings,
     *,
-    with_schema: bool,
+    without: frozenset[str],
 ) -> LongRequest:
-    """The request, without turn marks of this server's model in any text that is not ktjob's."""
+    """The request, without turn marks of this server's model in any text that is not ktjob's, and
+    `without` the fields that the server has refused."""
     marks, found = _marks(attempt, facts, spec, settings), Counter[str]()
     made = _of_body if spec.task.kind is Kind.REQUEST else _of_task
     new = made(attempt, facts, spec, settings, marks, found)
-    if with_schema:
-        asked = body_marks.annotations_harmless(tasks.response_format(spec.task), marks, found)
-        new.extras["response_format"] = asked
+    schema = tasks.response_format(spec.task)
+    if schema is not None:
+        new.extras[SCHEMA] = body_marks.annotations_harmless(schema, marks, found)
     _tell(attempt, found)
-    return new
+    return replace(new, without=without)
 
 
 def _tell(attempt: RunningAttempt, found: Counter[str]) -> None:

@@ -78,14 +78,15 @@ def run(
     settings: JobSettings,
     ghosts: GhostPrefills,
     *,
-    with_schema: bool,
+    without: frozenset[str],
 ) -> None:
-    """Perform one request: prepare it, follow its stream, and handle its end.
+    """Perform one request: prepare it, follow its stream, and handle its end. `without`: the fields
+    that the server has refused.
 
     Raises a `KtjobError` if there is no complete answer, `WorkCancelled` if a cancel was
     requested.
     """
-    exchange, request = _prepare(attempt, spec, settings, ghosts, with_schema=with_schema)
+    exchange, request = _prepare(attempt, spec, settings, ghosts, without=without)
     probe = _probe(exchange) if settings.may_probe else None
     is_progressing = exchange.reporter.is_progressing if spec.is_lasting else lambda: False
     events = stream.stream(request, spec.timeout, probe, is_progressing)
@@ -109,11 +110,11 @@ def _prepare(
     settings: JobSettings,
     ghosts: GhostPrefills,
     *,
-    with_schema: bool,
+    without: frozenset[str],
 ) -> tuple[Exchange, LongRequest]:
     """Find the server, compose the request, and wait until no earlier attempt computes there."""
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
-    request = compose.request(attempt, facts, spec, settings, with_schema=with_schema)
+    request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from jobs.store.state_dir import StateDir
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import AbortedByServer, ServerRefused
 from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
+from ktclient.request.stream import MAX_TOKENS, NEW_LIMIT, SCHEMA, STREAM_OPTIONS
 from ktclient.submission import lent_keys
 from ktclient.submission.spec import JobSpec
 from ktclient.worker import (
@@ -19,6 +22,15 @@ from ktclient.worker import (
 )
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.retry import tries
+
+_LIMITS = (MAX_TOKENS, NEW_LIMIT)
+_UNKNOWN = re.compile(
+    r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|extra|not permitted|not allowed|"
+    r"invalid (?:field|param|key|argument)|deprecated|instead|at the same time|only one|"
+    r"不支持|未知",
+    re.IGNORECASE,
+)
+"""How servers refuse a field itself, and not its value."""
 
 
 def prepare() -> None:
@@ -44,25 +56,47 @@ def perform(attempt: RunningAttempt) -> None:
     for turn in tries(attempt, spec):
         with turn, memory_shortage.named(attempt):
             settings = job_settings.read(attempt, spec)
-            _with_schema_fallback(attempt, spec, settings, left_behind)
+            _with_fallbacks(attempt, spec, settings, left_behind)
 
 
-def _with_schema_fallback(
+def _with_fallbacks(
     attempt: RunningAttempt,
     spec: JobSpec,
     settings: JobSettings,
     left_behind: ghost_prefill.GhostPrefills,
 ) -> None:
-    """Send the request with the answer's schema, if there is one; without it if the server has
-    rejected the schema before it computed anything."""
+    """Send the request; once more without a field that the server refuses to know, because a
+    refusal comes before anything is computed. Each field is left out once."""
     has_schema = tasks.response_format(spec.task) is not None
-    try:
-        exchange.run(attempt, spec, settings, left_behind, with_schema=has_schema)
-    except (ServerRefused, AbortedByServer) as error:
-        # sglang's scheduler refuses a schema when it has no grammar backend (grammar_manager.py);
-        # sglang-kt then drops the message and reports an abort after a prompt of one token.
-        was_read = isinstance(error, AbortedByServer) and error.was_read
-        if not has_schema or was_read:
-            raise
-        attempt.log_event("asked again without a schema", reason=str(error))
-        exchange.run(attempt, spec, settings, left_behind, with_schema=False)
+    without: frozenset[str] = frozenset()
+    while True:
+        try:
+            exchange.run(attempt, spec, settings, left_behind, without=without)
+            return
+        except (ServerRefused, AbortedByServer) as error:
+            name = _refused_field(error, without)
+            if name is None or (name == SCHEMA and not has_schema):
+                raise
+            shown = "a schema" if name == SCHEMA else name
+            attempt.log_event(f"asked again without {shown}", reason=str(error))
+            without |= {name}
+
+
+def _refused_field(error: ServerRefused | AbortedByServer, without: frozenset[str]) -> str | None:
+    """The field without which the server may take the request; None if there is none.
+
+    A schema may be refused in any words, so it is the last to be left out: sglang's scheduler
+    refuses one when it has no grammar backend (grammar_manager.py), and sglang-kt then drops the
+    message and reports an abort after a prompt of one token.
+    """
+    words = str(error)
+    if isinstance(error, ServerRefused):
+        if STREAM_OPTIONS in words and STREAM_OPTIONS not in without:
+            return STREAM_OPTIONS
+        if _UNKNOWN.search(words):
+            limits = (name for name in _LIMITS if re.search(rf"\b{name}\b", words))
+            if (limit := next(limits, None)) is not None and without.isdisjoint(_LIMITS):
+                return limit
+    elif error.was_read:
+        return None
+    return SCHEMA if SCHEMA not in without else None

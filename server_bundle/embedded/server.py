@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs import program
+from jobs import private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.embedded import weights
@@ -58,7 +58,7 @@ def ensure_up(
             "the embedded server is not installed. "
             "Install it with: pip install 'ktjob[embedded]' (or name a server with --server URL)"
         )
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder.make(folder)
     lock = identity.hold(files.starting_lock, weights.LOCK_SECONDS)
     if lock is None:
         raise ServerDidNotStart(

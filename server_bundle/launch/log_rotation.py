@@ -13,6 +13,8 @@ import re
 import shutil
 from pathlib import Path
 
+from jobs.draft import Draft, prefix_of
+
 LIMIT_BYTES = 32_000_000
 """Size from which a log is rotated. A prompt of 600K tokens makes sglang-kt write some 6,000 lines,
 or 0.7 MB."""
@@ -23,17 +25,17 @@ _LINE_ENDS = re.compile(rb"[\r\n]+")  # progress bars write \r
 def rotate(log: Path, last: Path) -> None:
     """Move the content of `log` into `last`, replacing it. Raises OSError with `log` unchanged.
     After a kill in the middle, lines may be in both files, but none is lost."""
-    draft = last.with_name(last.name + ".draft")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = Draft(last, prefix=prefix_of(last))
     try:
-        with log.open("rb") as source, os.fdopen(fd, "wb", buffering=0) as copy:
-            shutil.copyfileobj(source, copy)
-            os.replace(draft, last)
+        with log.open("rb") as source:
+            shutil.copyfileobj(source, draft.file)
+            draft.publish(is_synced=False, is_closed=False)
             while os.fstat(source.fileno()).st_size > source.tell():
-                shutil.copyfileobj(source, copy)
+                shutil.copyfileobj(source, draft.file)
+            draft.file.flush()
             os.truncate(log, 0)
     finally:
-        draft.unlink(missing_ok=True)
+        draft.drop()
 
 
 class LogReader:

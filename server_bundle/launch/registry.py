@@ -22,6 +22,8 @@ from server_bundle.launch.start_progress import StartUp
 
 STOPPED = "stopped"
 CRASHED = "crashed"
+_LINE_CHARACTERS = 1 << 16
+"""Of a line of a log that are held at once."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -115,9 +117,11 @@ def _state_by_log(server: ServerState) -> str:
 def read_log(server: ServerState) -> StartUp:
     """The start's progress by the log itself, without waiting for the supervisor's record."""
     start = StartUp()
-    with contextlib.suppress(OSError):
-        text = Path(server.log).read_text(encoding="utf-8", errors="replace")
-        for line in text.splitlines():
+    with (
+        contextlib.suppress(OSError),
+        Path(server.log).open(encoding="utf-8", errors="replace") as file,
+    ):
+        while line := file.readline(_LINE_CHARACTERS):
             start.read(line)
     return start
 

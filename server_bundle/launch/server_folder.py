@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from jobs import draft
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,4 @@ class ServerFiles:
 
 def write_private(path: Path, text: str) -> None:
     """Write a file (0600) atomically."""
-    draft = path.with_name(path.name + ".draft")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(draft, path)
+    draft.write(path, text)

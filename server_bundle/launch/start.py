@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import program
+from jobs import private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.errors import AnotherServer, ServerDidNotStart, StillStarting
@@ -44,7 +44,7 @@ def begin(servers: Path, name: str, plan: LaunchPlan, restart: str) -> Begun:
     `AnotherServer` when the name or the port is already in use, `ServerDidNotStart` when its
     supervisor did not start.
     """
-    servers.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder.make(servers)
     lock = identity.hold(servers / ".starting.lock", LOCK_SECONDS)
     if lock is None:
         raise ServerDidNotStart(
@@ -130,7 +130,7 @@ def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
             f"cannot find the program {executable}. Install it, or name the server's interpreter "
             "with --python"
         )
-    files.folder.mkdir(mode=0o700, exist_ok=True)
+    private_folder.make(files.folder)
     server_folder.write_private(files.plan, plan_file.to_json(plan))
     if files.log.exists():
         os.replace(files.log, files.last_log)

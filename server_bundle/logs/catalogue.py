@@ -35,6 +35,11 @@ class Cause:
     exits: tuple[int, ...] = ()
     is_fatal: bool = True
 
+    @property
+    def is_aftermath(self) -> bool:
+        """Whether it only says that a failure happened, not what it was."""
+        return self.yields == "exceptions"
+
 
 @cache
 def causes() -> tuple[Cause, ...]:

@@ -17,8 +17,12 @@ from server_bundle.logs.stages import StagedLine
 _SHOWN = 300
 """How many characters of a line are shown around the match."""
 _EXCEPTION = re.compile(
-    r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Failure|Warning)(?::.*)?$"
+    r"^(?: *\| )?(?:(?:[A-Za-z_]\w*\.)*"
+    r"(?:[A-Z]\w*)?(?:Error|Exception(?:Group)?|Exit|Interrupt|Failure|Warning|StopIteration)"
+    r"|(?:[A-Za-z_]\w*\.)+[A-Za-z]\w*)(?::.*)?$"
 )
+"""The line that ends a traceback: a name as errors have, or any name with its module (queue.Empty);
+after a bar in a group of exceptions."""
 _SECRET = re.compile(r"(api_key=['\"]?|--(?:admin-)?api-key[= ]|Bearer )([^\s,'\")]+)")
 """sglang writes its arguments into the log, keys in clear text."""
 _OF_THE_LISTENER = ("EOFError", "KeyboardInterrupt", "BrokenPipeError", "ConnectionResetError")
@@ -65,8 +69,14 @@ class Explanation:
 
     @property
     def is_known(self) -> bool:
-        """Whether a fatal cause was found."""
-        return any(finding.cause.is_fatal for finding in self.found)
+        """Whether a fatal cause was found, and not only the death that followed it."""
+        return any(one.cause.is_fatal and not one.cause.is_aftermath for one in self.found)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the log shows that the server failed, known or not."""
+        is_fatal = any(finding.cause.is_fatal for finding in self.found)
+        return is_fatal or (self.exception is not None and not self.went_on and not self.ended)
 
 
 @dataclass
@@ -165,8 +175,9 @@ class _Reader:
             self._is_in_traceback = False
 
 
-def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
-    """The causes of a failure, by the lines of a log from the last start of a server on.
+def explain(raw: Iterable[str], exit_status: int | None = None, before: int = 0) -> Explanation:
+    """The causes of a failure, by the lines of a log from the last start of a server on. `before`:
+    how many lines of the log come before these.
 
     `exit_status` is the main process's, in the form of a shell or of subprocess (137 or -9), where
     it is known: some ends leave no line in the log. It is used only for a log without a fatal cause
@@ -174,7 +185,7 @@ def explain(raw: Iterable[str], exit_status: int | None = None) -> Explanation:
     """
     known = catalogue.causes()
     reader = _Reader(known)
-    for line in stages.read(raw):
+    for line in stages.read(raw, before):
         reader.read(line)
     exception = _worth_showing(reader.of_scheduler) or _worth_showing(reader.exceptions)
     found = _without_consequences(list(reader.found.values()), exception)

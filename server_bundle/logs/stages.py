@@ -69,10 +69,11 @@ class StagedLine:
     """Whether a server started with this line."""
 
 
-def read(raw: Iterable[str]) -> Iterator[StagedLine]:
-    """The lines of a log; each update of a progress bar is a line."""
+def read(raw: Iterable[str], before: int = 0) -> Iterator[StagedLine]:
+    """The lines of a log, of which so many were left out; each update of a progress bar is a
+    line."""
     stages = _Stages()
-    for number, whole in enumerate(raw, 1):
+    for number, whole in enumerate(raw, before + 1):
         for piece in whole[:LONGEST_LINE].rstrip("\r\n").split("\r"):
             clean = line.without_colours(piece)
             prefix = line.prefix(clean)

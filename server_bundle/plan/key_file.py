@@ -7,9 +7,9 @@ Every process list shows a command line, and sglang reads its key from no enviro
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from jobs import draft, private_folder
 from server_bundle.errors import PlanRefused
 
 NAME = "server-key.yaml"
@@ -28,12 +28,7 @@ def check(key: str) -> None:
 def write(folder: Path, key: str) -> Path:
     """Write the key file into the folder atomically, and return its path (0600)."""
     check(key)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder.make(folder)
     path = folder / NAME
-    draft = path.with_name(NAME + ".draft")
-    draft.unlink(missing_ok=True)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(f"api-key: {json.dumps(key)}\n")  # JSON text is YAML text
-    os.replace(draft, path)
+    draft.write(path, f"api-key: {json.dumps(key)}\n")  # JSON text is YAML text
     return path

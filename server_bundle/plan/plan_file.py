@@ -7,8 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jobs import parsing
 from server_bundle.plan.launch_plan import LaunchPlan
 
+MOST_BYTES = 1_000_000
+"""Of a file: a command line and its environment have a few thousand."""
 _TUPLES = ("prefix", "argv")
 _OPTIONAL: dict[str, Any] = {
     "version": None,
@@ -39,7 +42,7 @@ def to_json(plan: LaunchPlan) -> str:
 
 def from_json(text: str) -> LaunchPlan:
     """Parse a plan. Raises `ValueError` that names the invalid field and the reason."""
-    data = json.loads(text)
+    data = parsing.of_json(text)
     if not isinstance(data, dict):
         raise ValueError("a launch plan must be a JSON object")
     fields = {field.name: str(field.type) for field in dataclasses.fields(LaunchPlan)}
@@ -73,4 +76,4 @@ def _checked(name: str, value: object, kind: str) -> object:
 
 def load(path: Path) -> LaunchPlan:
     """Read a plan file. Raises OSError and ValueError."""
-    return from_json(path.read_text(encoding="utf-8"))
+    return from_json(parsing.read_text(path, MOST_BYTES))

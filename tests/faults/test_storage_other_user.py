@@ -158,3 +158,23 @@ def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[
     return subprocess.run(
         command, env=env, input="x", capture_output=True, text=True, timeout=60, check=False
     )
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o755])
+def test_a_user_is_refused_in_another_users_state_directory(mode: int) -> None:
+    """Whatever its mode lets them do: its owner could put any job there. Root's own folder may be
+    used if others cannot write to it, and one in it is made private."""
+    with another_user.state_dir() as state:
+        for owner, words in ((12345, "the user with the id 12345, not to you"), (0, "others can")):
+            state.root.mkdir(exist_ok=True)
+            state.root.chmod(mode)
+            os.chown(state.root, owner, owner)
+            if (owner, mode) == (0, 0o755):
+                continue
+            with pytest.raises(NotYours, match=words):
+                another_user.call(state.create)
+            if owner:
+                with pytest.raises(NotYours, match="KTJOB_HOME"):
+                    another_user.call(state.has_database)
+            assert list(state.root.iterdir()) == []

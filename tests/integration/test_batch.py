@@ -250,7 +250,7 @@ def test_what_cannot_be_run_is_told_whole_and_stores_nothing(
             (file, "need three different files"),
             (tmp_path, "is a folder"),
             (tmp_path / "no" / "x", "folder not found"),
-            (Path("/dev/null"), "is not a regular file"),
+            (Path("/dev/null"), "not a regular file"),
             (Path("-"), "must go to a file"),
         ):
             with pytest.raises(errors.BadInput, match=told):

@@ -19,9 +19,11 @@ from support.commands import Run
 from jobs.model import Job as Row
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
+from jobs.worker import overdue
 from ktclient import Job, errors, submit_batch
 
 Until = Callable[..., object]
+KILLING = Path(__file__).parents[1] / "support" / "killing"
 FOUR = "abcd"
 
 
@@ -186,9 +188,12 @@ def test_an_old_batch_is_deleted_without_the_answers_of_later_ones(bench: Bench,
 
 @pytest.mark.promise
 def test_while_a_line_is_still_being_stopped_it_is_not_asked_beside_itself(
-    tmp_path: Path, state: StateDir, until: Until
+    tmp_path: Path, state: StateDir, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancelled batch whose worker was killed has ended; the worker of its line has not."""
+    monkeypatch.setenv("PYTHONPATH", str(KILLING))
+    monkeypatch.setenv("KTJOB_CONSTANTS", "jobs.worker.overdue.NOTICE_SECONDS=3600")
+    monkeypatch.setattr(overdue, "NOTICE_SECONDS", 3600.0)
     with faulty(tmp_path, state, "--prefill-seconds", "600", "--flavour", "upstream") as bench:
         first = bench.start("ab")
         bench.server.wait_for_event("prefill_started")

@@ -102,6 +102,72 @@ def test_check_asks_each_server(run: Run, folder: Path, tmp_path: Path) -> None:
     assert "defaults.nonsense" in run("config", "check").stderr
 
 
+@pytest.mark.promise
+def test_check_says_what_others_may_do_with_the_settings(run: Run, folder: Path) -> None:
+    """Of the file, the one before it, a key's file and their folder, with what to run; that ends
+    it. Settings without secrets that others may read are only worth a warning."""
+    embedded = '[server]\nurl = "embedded"\n'
+    files = folder / "config.toml", folder / "config.toml.old"
+    for file in files:
+        file.write_text(embedded)
+        file.chmod(0o600)
+    assert run("config", "check").returncode == 0
+    for file in files:
+        for text, mode, code, may in (
+            (embedded, 0o644, 0, "read"),
+            (embedded, 0o620, 1, "write"),
+            (embedded + '[notify]\nme = "json://host/t0ken"\n', 0o640, 1, "read"),
+            ('[server]\nurl = "http://me:secret@127.0.0.1:9"\n', 0o666, 1, "read and write"),
+        ):
+            file.write_text(text)
+            file.chmod(mode)
+            done = run("config", "check")
+            assert f"other users may {may} {file}\n" in done.stdout, done.stdout
+            assert f"chmod 600 {file}\n" in done.stdout
+            assert done.returncode == code or "http:" in text
+            file.write_text(embedded)
+            file.chmod(0o600)
+    folder.chmod(0o770)
+    done = run("config", "check")
+    assert done.returncode == 1 and f"chmod go-w {folder}" in done.stdout
+    folder.chmod(0o700)
+    assert run("config", "check").returncode == 0
+
+
+@pytest.mark.promise
+def test_a_key_file_that_is_no_file_is_not_waited_for(run: Run, folder: Path) -> None:
+    """A pipe that nobody writes to, a device without end, a file that is too large for a key."""
+    os.mkfifo(folder / "pipe")
+    with (folder / "large").open("w") as file:
+        file.truncate(1 << 40)
+    for name, words in (("pipe", "regular"), ("/dev/zero", "regular"), ("large", "bytes")):
+        (folder / "config.toml").write_text(
+            f'[server]\nurl = "http://127.0.0.1:9"\napi_key_file = "{name}"\n'
+        )
+        done = run("config", "check")
+        assert done.returncode == 2 and words in done.stderr, done.stderr
+
+
+@pytest.mark.promise
+def test_rewritten_settings_keep_their_mode_and_the_old_ones_are_private(
+    run: Run, folder: Path
+) -> None:
+    """Also behind a link, which stays."""
+    real = folder / "dotfiles.toml"
+    real.write_text('[server]\nurl = "http://127.0.0.1:9"\n')
+    file = folder / "config.toml"
+    file.symlink_to("dotfiles.toml")
+    for mode in (0o600, 0o640, 0o644):
+        real.chmod(mode)
+        assert run("config", "set", "defaults.label", f"m{mode}").returncode == 0
+        assert file.is_symlink() and f"m{mode}" in real.read_text()
+        assert stat.S_IMODE(real.stat().st_mode) == mode
+        assert stat.S_IMODE((folder / "dotfiles.toml.old").stat().st_mode) == 0o600
+    assert {one.name for one in folder.iterdir()} == {
+        *("config.toml", "dotfiles.toml", "dotfiles.toml.old"),
+    }
+
+
 def test_set_and_unset_keep_comments(run: Run, folder: Path) -> None:
     """And refuse what makes no sense, with the file as it was."""
     assert run("config", "init").returncode == 0

@@ -31,7 +31,11 @@ def test_they_arrive_and_are_kept_for_another_question(run: Run, server: FakeSer
         assert [one["role"] for one in request["messages"]] == ["system", "user"]
         assert request["messages"][0]["content"] == "You are terse."
         assert request["temperature"] == 0.3
-        assert request["chat_template_kwargs"] == {"thinking": True, "enable_thinking": True}
+        assert request["chat_template_kwargs"] == {
+            "thinking": True,
+            "enable_thinking": True,
+            "reasoning_effort": "high",
+        }
     assert [one["role"] for one in plain["messages"]] == ["user"]
     assert "temperature" not in plain and plain["chat_template_kwargs"] == {"thinking": False}
 

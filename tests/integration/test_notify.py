@@ -137,6 +137,26 @@ def test_a_failed_job_is_told_too(
     assert "secret story" not in str(words) and "Whose" not in str(words)
 
 
+def test_a_name_does_nothing_in_a_notification_and_is_one_line_for_a_command(
+    scripted: FakeServer, endpoint: Endpoint, state: StateDir, until: Until, tmp_path: Path
+) -> None:
+    """Neither mention nor link nor markup nor line end, however the document and the label are
+    called; what a server said is a reason."""
+    document = tmp_path / "a\r\nX-Evil: 1 @everyone <!channel> [x](y)\u202e\u200b\U000e0041.txt"
+    document.write_text("A story.")
+    command = f'printf "%s|%s" "$KTJOB_TITLE" "$KTJOB_LABEL" > {tmp_path}/told.txt'
+    label = "<b>@here"
+    job = submit_long(document, notify=["phone"], on_done=command, label=label, at="+1h")
+    job.cancel()
+    until(lambda: endpoint.heard and len(events(state, job, "told")) == 2)
+    (words,) = endpoint.heard
+    for text in (words["title"], *words["message"].splitlines()):
+        assert text.isprintable() and not set("@<>") & set(text) and "](" not in text
+    assert "a X-Evil: 1 \uff20everyone \u2039!channel\u203a [x] (y).txt" in words["title"]
+    told = (tmp_path / "told.txt").read_text()
+    assert told == "a X-Evil: 1 @everyone <!channel> [x](y).txt|<b>@here"
+
+
 def test_a_refused_notification_is_sent_again_and_its_address_is_kept_nowhere(
     scripted: FakeServer, endpoint: Endpoint, state: StateDir, until: Until, hurried: Hurry
 ) -> None:

@@ -23,15 +23,16 @@ def missing() -> str | None:
 class FuseDisk:
     """Shown at `path` while it is mounted."""
 
-    def __init__(self, path: Path, backing: Path) -> None:
+    def __init__(self, path: Path, backing: Path, *options: str) -> None:
         self.path = path
         self._backing = backing
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def mount(self) -> None:
         """Show the folder, and return once it is shown."""
         device = self.path.stat().st_dev
-        command = ["bindfs", "-f", str(self._backing), str(self.path)]
+        command = ["bindfs", "-f", *self._options, str(self._backing), str(self.path)]
         self._process = subprocess.Popen(command)
         while self.path.stat().st_dev == device:
             assert self._process.poll() is None, "bindfs has ended"
@@ -48,12 +49,12 @@ class FuseDisk:
 
 
 @contextlib.contextmanager
-def mounted(root: Path) -> Iterator[FuseDisk]:
+def mounted(root: Path, *options: str) -> Iterator[FuseDisk]:
     """A fresh one below `root`. Whatever uses it must have ended before this does."""
     backing, path = root / "backing", root / "shown"
     backing.mkdir()
     path.mkdir()
-    disk = FuseDisk(path, backing)
+    disk = FuseDisk(path, backing, *options)
     disk.mount()
     try:
         yield disk

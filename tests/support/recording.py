@@ -31,7 +31,7 @@ class Asked:
 
 class Recorder(ThreadingHTTPServer):
     """While it is held, chat requests get no answer. `refusal`: status, headers and body of the
-    answer to every chat; `refusals`: the same for other paths."""
+    answer to every chat; `unknown`: of chats that have this field; `refusals`: of other paths."""
 
     daemon_threads = True
 
@@ -40,6 +40,7 @@ class Recorder(ThreadingHTTPServer):
         self.dialect = dialect
         self.asked: list[Asked] = []
         self.refusal: tuple[int, dict[str, str], bytes] | None = None
+        self.unknown: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.refusals: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.answer = ["Well."]
         """The pieces of the answer, each in a frame of its own."""
@@ -92,8 +93,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.note(Asked(path, headers, json.dumps(body)))
         if path == "/v1/chat/completions":
             self.server.let_go.wait(HANG_SECONDS)
+            unknown = next((name for name in self.server.unknown if name in body), None)
             if self.server.refusal is not None:
                 self._send(*self.server.refusal)
+            elif unknown is not None:
+                self._send(*self.server.unknown[unknown])
             elif body.get("stream"):
                 self._stream()
             else:

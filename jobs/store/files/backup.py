@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from pathlib import Path
 
+from jobs import named_file
+from jobs.draft import Draft, removed_by_signals
 from jobs.errors import StoreUnusable
 from jobs.store import diagnosis
 from jobs.system import no_room
@@ -20,35 +21,37 @@ def copy(source: Path, target: Path) -> None:
     Raises `StoreUnusable` with the reason, `StoreDamaged` when the source is damaged; then the
     target is unchanged.
     """
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        if target.exists() and not target.is_file():  # a device would be replaced by a file
-            raise StoreUnusable(
-                f"cannot write the backup: {target} is not a regular file; name another file"
-            )
-        if target.exists() and target.samefile(source):
-            raise StoreUnusable(
-                f"cannot write the backup: {target} is the job database itself; name another file"
-            )
-        if target.exists() and not _is_database(target):
-            raise StoreUnusable(
-                f"cannot write the backup: {target} exists and is not a database; name another file"
-            )
-        draft.unlink(missing_ok=True)  # left by a killed process that had our pid
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _fill(draft, source)
-        os.replace(draft, target)
-        _sync(target.parent)
+        _refuse(target, source)
+        with removed_by_signals():
+            draft = Draft(named_file.followed(target))
+            try:
+                _fill(draft.draft, source)
+                draft.publish()
+            finally:
+                draft.drop()
     except OSError as error:
         raise _failed(target, _refused(error, source, target)) from error
     except sqlite3.Error as error:
+        least = diagnosis.LEAST_FREE_BYTES
         # The copy is the only file that is written: a lack of room is one of its folder.
-        lacking = no_room.likely(draft, diagnosis.LEAST_FREE_BYTES) if _is_io(error) else None
+        lacking = no_room.likely(target, least, (source,)) if _is_io(error) else None
         reason = _lacking(lacking, source) if lacking else diagnosis.of_sqlite(error, source)
         raise _failed(target, reason) from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
+
+
+def _refuse(target: Path, source: Path) -> None:
+    if (what := named_file.irregular(target)) is not None:
+        reason = f"is {what}, not a regular file"
+    elif not target.exists():
+        return
+    elif target.samefile(source):
+        reason = "is the job database itself"
+    elif not _is_database(target):
+        reason = "exists and is not a database"
+    else:
+        return
+    raise StoreUnusable(f"cannot write the backup: {target} {reason}; name another file")
 
 
 def _is_database(path: Path) -> bool:
@@ -97,12 +100,3 @@ def _fill(draft: Path, source: Path) -> None:
         broken = [str(row[0]) for row in copied.execute("PRAGMA quick_check(1)")]
         if broken != ["ok"]:
             raise diagnosis.damaged(broken[0], source)
-    _sync(draft)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

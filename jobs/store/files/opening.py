@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobs import draft
 from jobs.errors import IllegalTransition, KtjobError, StoreTooNew, StoreUnusable
 from jobs.store import diagnosis, sql
 from jobs.store.files import open_files, place
@@ -167,9 +168,14 @@ def _make(path: Path) -> None:
     process, and another process would then remove the -wal file while they use it
     (sqlite.org/howtocorrupt.html, 2.2)."""
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         _require_usable(path)
+        return
+    try:
+        draft.widen(fd, draft.PRIVATE)
+    finally:
+        os.close(fd)
 
 
 def _require_usable(path: Path) -> None:

@@ -7,14 +7,18 @@ import click
 from ktclient.cli import exit_codes
 from ktclient.cli.render import job_details, output
 
-_CANCEL_SECONDS = 30.0
+_CANCEL_SECONDS = 45.0
+"""A worker that does not react is killed after 30 (`jobs/worker/overdue.py`)."""
 
 
 @click.command()
 @click.argument("job_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cancel(job_id: str, as_json: bool) -> int:
-    """Cancel a job: a queued one immediately, a running one within a few seconds."""
+    """Cancel a job: a queued one immediately, a running one within seconds.
+
+    A worker that does not react is killed after half a minute. The output that has arrived is kept.
+    """
     from ktclient.api.job import Job
 
     job = Job(job_id)

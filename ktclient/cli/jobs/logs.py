@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ktclient.cli import command_settings
+from ktclient.cli import command_settings, log_end
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, units
 from ktclient.records.output_schema import SCHEMA
@@ -18,7 +18,7 @@ def logs(job_id: str, as_json: bool) -> None:
     with lookup.open_job(job_id) as (store, job):
         events = store.events(job.id)
     log = command_settings.state().job_log(job.id)
-    text = log.read_text(encoding="utf-8", errors="replace").strip() if log.exists() else ""
+    text = log_end.text(log).strip()
     if as_json:
         record = {"schema": SCHEMA, "id": job.id, "log": str(log), "text": text}
         output.print_data(

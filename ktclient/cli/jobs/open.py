@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jobs import child_environment
-from ktclient.cli import command_settings, exit_codes
+from ktclient.cli import command_settings, exit_codes, log_end
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, terminal, terminal_text
 from ktclient.errors import NotFinished
@@ -45,11 +45,7 @@ def open_(job_id: str, what: str, path: bool, as_json: bool) -> int:
     elif path or terminal.columns() is None:
         output.print_data(str(log) if what == "log" else _copies(job.id, found)[what] or "")
     else:
-        text = (
-            log.read_text(encoding="utf-8", errors="replace")
-            if what == "log" and log.exists()
-            else ""
-        )
+        text = log_end.text(log) if what == "log" else ""
         shown = {"answer": found.answer, "document": found.document, "log": text}[what]
         if shown.strip():
             with child_environment.without_keys():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from ktclient.cli import exit_codes
@@ -16,7 +14,9 @@ from ktclient.records import snapshot
 
 @click.command()
 @click.argument("job_id", metavar="ID")
-@click.option("-o", "--output", metavar="FILE", help="Write the answer to FILE instead of stdout.")
+@click.option(
+    "-o", "--output", metavar="FILE", help='Write the answer to FILE ("-" for stdout, the default).'
+)
 @click.option(
     "--sources", is_flag=True, help="Also list the document parts that [n] in the answer cites."
 )
@@ -38,10 +38,10 @@ def result(job_id: str, output: str | None, sources: bool, raw: bool, as_json: b
         )
     if now.state != "SUCCEEDED":
         render_output.note(job_details.final_line(now))
-    if output is None:
+    if output is None or answer_text.is_stdout(output):
         answer_text.print_answer(now, text, as_json=as_json, raw=raw)
     elif now.state == "SUCCEEDED":
-        answer_text.write_file(Path(output), text if raw else answer_text.shown(now, text))
+        answer_text.write_file(output, text if raw else answer_text.shown(now, text))
         answer_text.remark(now, text)
     else:
         render_output.note(f"{output} was not written")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import secrets
-from pathlib import Path
 
 import click
 
@@ -14,9 +12,9 @@ from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
 from ktclient.config import settings as config
-from ktclient.errors import BadInput, HostTrouble
+from ktclient.errors import BadInput
 from ktclient.remote import call as remote_call
-from ktclient.remote import ssh
+from ktclient.remote import far_values, ssh
 
 _ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Commands that are not repeated if the connection broke after they were sent: they may have run,
@@ -50,7 +48,7 @@ class _Remote:
             raise BadInput(
                 f"batch reads and writes local files: run it on {self._host.name} itself"
             )
-        if name == "result" and self._given["output"] is not None:
+        if name == "result" and not answer_text.is_stdout(self._given["output"]):
             return self._result_into(str(self._given["output"]))
         if name == "follow":
             return self._follow()
@@ -122,7 +120,7 @@ class _Remote:
         held = replies.Held()
         code = self._call([*argv, "--", str(self._given["job_id"])], held.hearing)
         if code == exit_codes.SUCCEEDED:
-            answer_text.write_file(Path(output), held.text.removesuffix("\n"))
+            answer_text.write_file(output, held.text.removesuffix("\n"))
         else:
             render_output.note(f"{output} was not written")
         return code
@@ -163,7 +161,7 @@ class _Remote:
         if code != exit_codes.SUCCEEDED or not wait:
             render_output.print_part(held.text)
             return code
-        return self._answers(held.text.split(), as_json=as_json)
+        return self._answers(far_values.ids(held.text), as_json=as_json)
 
     def _answers(self, ids: list[str], *, as_json: bool) -> int:
         codes, records = [], []
@@ -178,7 +176,7 @@ class _Remote:
             as_said = ["--json"] if as_json else []
             codes.append(self._call(["result", *as_said, job_id], held.hearing))
             if as_json:
-                records.append(_record(held.text))
+                records.append(far_values.json_object(held.text))
             elif len(ids) == 1:
                 render_output.print_part(held.text)
             else:
@@ -192,12 +190,3 @@ class _Remote:
 
 def _still_running(job_id: object) -> str:
     return f"Job {job_id} is still running there"
-
-
-def _record(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise HostTrouble(
-            "the answer is not JSON; is ktjob on the other machine as new as this one?"
-        ) from None

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import codecs
-import json
 import re
 import sys
 
+from jobs import parsing
 from ktclient.cli.render import output, terminal_text
 from ktclient.remote.call import Receiver
+from ktclient.remote.frames import Foreign
 
+MOST_HELD_BYTES = 64 << 20
+"""Of a command's output that is held until its end, or shown as an answer's text. An answer has at
+most 12 MB."""
+MOST_LINE_CHARACTERS = 4 << 20
+"""Of one event."""
 _COMMAND = re.compile(rb"\bktjob (wait|result|follow|show|cancel|retry|ask|status|submit|logs)\b")
 
 
@@ -51,19 +57,20 @@ class Held:
     """Keeps stdout until the command has ended, so that it is printed once and complete."""
 
     def __init__(self, *, is_quiet: bool = False) -> None:
-        self._text, self._pieces = _Text(), list[str]()
+        self._bytes = bytearray()
         self.hearing = Receiver(self._out, nothing if is_quiet else decode, begins=self._begins)
 
     @property
     def text(self) -> str:
-        return "".join(self._pieces)
+        return self._bytes.decode(errors="replace")
 
     def _begins(self) -> None:
-        self._text.anew()
-        self._pieces.clear()
+        self._bytes.clear()
 
     def _out(self, data: bytes) -> None:
-        self._pieces.append(self._text(data))
+        if len(self._bytes) + len(data) > MOST_HELD_BYTES:
+            raise Foreign(f"more than {MOST_HELD_BYTES:,} bytes of output")
+        self._bytes += data
 
 
 def live() -> Receiver:
@@ -79,8 +86,10 @@ def events() -> Receiver:
     def out(data: bytes) -> None:
         nonlocal last, rest
         *lines, rest = (rest + text(data)).split("\n")
+        if len(rest) > MOST_LINE_CHARACTERS:
+            raise Foreign("an event without end")
         for line in lines:
-            number = json.loads(line)["seq"]
+            number = _seq(line)
             if number > last:
                 last = number
                 output.print_data(line)
@@ -91,6 +100,17 @@ def events() -> Receiver:
         text.anew()
 
     return Receiver(out, decode, begins=begins)
+
+
+def _seq(line: str) -> int:
+    """The number of an event. Raises `Foreign`."""
+    try:
+        number = parsing.of_json(line)["seq"]
+    except (ValueError, TypeError, KeyError):
+        number = None
+    if type(number) is not int:
+        raise Foreign("an event without a number")
+    return number
 
 
 class Followed:
@@ -123,6 +143,7 @@ class Followed:
             self._show(text)
             return
         self._again += text
+        self._bound(self._again)
         if self._shown.startswith(self._again):
             return
         self._is_compared = False
@@ -136,5 +157,10 @@ class Followed:
 
     def _show(self, text: str) -> None:
         self._shown += text
+        self._bound(self._shown)
         if self._is_live:
             output.print_part(text)
+
+    def _bound(self, text: str) -> None:
+        if len(text) > MOST_HELD_BYTES:
+            raise Foreign("an answer without end")

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import click
 
+from jobs import private_folder
 from ktclient._version import __version__
 from ktclient.cli import exit_codes
 from ktclient.cli.remote import stream_marks
@@ -68,6 +69,7 @@ def _arrived(wire: BinaryIO, undo: contextlib.ExitStack) -> list[str]:
     Its files are written to a temporary folder, which becomes the current one; `undo` deletes it.
     Raises `Cut` unless everything arrived complete.
     """
+    os.umask(0o077)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
     kind, body = frames.read(wire)
@@ -84,7 +86,7 @@ def _arrived(wire: BinaryIO, undo: contextlib.ExitStack) -> list[str]:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
             raise Cut("a file name that leaves the folder")
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        private_folder.make(Path(path).parent)
         with Path(path).open("xb") as file:
             frames.receive_file(wire, file)
     if frames.read(wire)[0] != frames.GO:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from jobs import named_file
 from jobs.system import no_room
 from ktclient.cli.render import job_details
 from ktclient.cli.render import output as render_output
@@ -92,13 +92,26 @@ def _remark_on_missing(job: Snapshot, text: str) -> None:
         )
 
 
-def write_file(path: Path, text: str) -> None:
-    """Replace the file atomically, so that it never holds half an answer. Raises `BadInput`."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+def is_stdout(output: str | None) -> bool:
+    """Whether the answer is printed: without a file, and for "-" and /dev/stdout."""
+    return output is None or named_file.descriptor(output) == named_file.STDOUT
+
+
+def write_file(output: str, text: str) -> None:
+    """Write a file that the user named, whole or not at all. Raises `BadInput`."""
+    path, content = Path(output), (text + "\n").encode()
     try:
-        draft.write_text(text + "\n", encoding="utf-8")
-        os.replace(draft, path)
+        if (number := named_file.descriptor(output)) is not None:
+            named_file.write_to_descriptor(number, content)
+        elif (what := named_file.irregular(path)) is not None:
+            raise BadInput(
+                f"cannot write {path}: it is {what}, not a regular file. Name another file, or "
+                "print the answer without -o and redirect it"
+            )
+        elif not named_file.write(path, content):
+            render_output.note(
+                f"note: {path} was overwritten in place, because no file can be made in its folder"
+            )
     except OSError as error:
-        draft.unlink(missing_ok=True)
         reason = no_room.reason(error, path) or error.strerror or error
         raise BadInput(f"cannot write {path}: {reason}") from None

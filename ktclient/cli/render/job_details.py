@@ -25,6 +25,7 @@ _EVENTS = {
     "claimed": "worker started",
     "queued again": "queued for a new attempt",
     "cancel wished": "cancel requested",
+    "cancel overdue": "worker does not react to the cancel",
     "not by the schema": "answer does not follow the schema",
     "asked again without a schema": "requested again without a schema",
     "marks made harmless": "turn marks made harmless",

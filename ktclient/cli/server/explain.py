@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -16,6 +15,7 @@ from ktclient.errors import BadInput
 
 if TYPE_CHECKING:
     from server_bundle.logs.explain import Evidence, Explanation, Finding
+    from server_bundle.logs.tail import Tail
 
 _INDENT = " " * 6
 
@@ -39,26 +39,43 @@ def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: b
     cause is unknown.
     """
     from server_bundle.logs import explain as explaining
+    from server_bundle.logs import tail
 
     if last == (logfile is not None):
         raise BadInput("name a log file, or use --last for the newest server started by ktserver")
     name = str(_newest()) if logfile is None else logfile
     try:
         with _opened(name) as file:
-            explained = explaining.explain(file, exit_status)
+            end = tail.of(file)
     except OSError as error:
-        raise BadInput(f"cannot read {name}: {error.strerror or error}") from error
+        shown = terminal_text.one_line(name)
+        raise BadInput(f"cannot read {shown}: {error.strerror or error}") from error
+    _note_left_out(name, end)
+    explained = explaining.explain(end.lines(), exit_status, end.lines_before or 0)
     output.print_data(_json(name, explained) if as_json else "\n".join(_as_text(name, explained)))
-    return (
-        exit_codes.SUCCEEDED if explained.is_known or not _failed(explained) else exit_codes.FAILED
-    )
+    is_unknown = explained.is_failure and not explained.is_known
+    return exit_codes.FAILED if is_unknown else exit_codes.SUCCEEDED
 
 
-def _opened(name: str) -> TextIO:
-    """Open the log. Only \\n ends a line: the \\r of a progress bar must not shift line numbers."""
+def _opened(name: str) -> BinaryIO:
     if name != "-":
-        return Path(name).open(encoding="utf-8", errors="replace", newline="\n")
-    return io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
+        return Path(name).open("rb")
+    if sys.stdin is None:
+        raise BadInput("standard input is closed; name a file")
+    return sys.stdin.buffer
+
+
+def _note_left_out(name: str, end: Tail) -> None:
+    """Say it if only a part of the log was used."""
+    from server_bundle.logs.tail import READ_BYTES
+
+    if end.is_whole:
+        return
+    part = f"the last {len(end.content) / 1e6:,.1f} MB"
+    if not end.has_end:
+        part += f" of the first {READ_BYTES / 1e9:,.0f} GB"
+    lines = "" if end.lines_before is not None else "; line numbers count from there"
+    output.note(f"note: of {name}, only {part} were used{lines}")
 
 
 def _newest() -> Path:
@@ -68,11 +85,6 @@ def _newest() -> Path:
     if not written:
         raise BadInput(f"there is no server log below {state.root}; name a file")
     return max(written, key=lambda log: log.stat().st_mtime)
-
-
-def _failed(explained: Explanation) -> bool:
-    """Whether something failed that no known cause explains."""
-    return explained.exception is not None and not explained.went_on and not explained.ended
 
 
 def _as_text(name: str, explained: Explanation) -> list[str]:
@@ -117,6 +129,8 @@ def _unknown_lines(explained: Explanation) -> list[str]:
         after = "; it served requests after that" if explained.went_on else ""
         head = f"unknown cause; the last exception is{after}"
         return [head, _line_text(explained.exception)]
+    if explained.is_failure:
+        return ["unknown cause: the log does not show why that process ended"]
     if explained.ended or explained.last is None or explained.stage in ("prefill", "decode"):
         return ["the log shows no failure"]
     return [

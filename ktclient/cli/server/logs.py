@@ -24,6 +24,8 @@ _FOLLOW_SECONDS = 0.3
 
 
 _TAIL_BYTES_PER_LINE = 400
+_MOST_BYTES = 32 << 20
+"""Read at once. A log is rotated at that size."""
 
 
 @click.command()
@@ -66,13 +68,13 @@ def _tail(log: Path, lines: int) -> int:
     """Print the last lines. Returns the end of the file, as an offset in bytes."""
     with log.open("rb") as file:
         end = file.seek(0, 2)
-        size = _TAIL_BYTES_PER_LINE * max(1, lines)
+        size = min(_MOST_BYTES, _TAIL_BYTES_PER_LINE * max(1, lines))
         while True:
             start = file.seek(max(0, end - size))
-            data = file.read(end - start)
-            if start == 0 or data.count(b"\n") > lines:
+            data = file.read(min(size, end - start))
+            if start == 0 or data.count(b"\n") > lines or size >= _MOST_BYTES:
                 break
-            size *= 4
+            size = min(_MOST_BYTES, size * 4)
     kept_lines = data.splitlines(keepends=True)[-lines:] if lines else []
     _put(b"".join(kept_lines))
     return end
@@ -87,8 +89,9 @@ def _more(log: Path, offset: int) -> int:
         with log.open("rb") as file:
             end = file.seek(0, 2)
             start = file.seek(offset if offset <= end else 0)
-            _put(file.read(end - start))
-            return end
+            new = file.read(min(_MOST_BYTES, end - start))
+            _put(new)
+            return start + len(new)
     except FileNotFoundError:
         return 0
 

@@ -96,7 +96,9 @@ def start_embedded(settings: Settings, dry_run: bool, as_json: bool) -> int:
         output.note("would start the embedded server" if running is None else "already running")
         return exit_codes.SUCCEEDED
     with progress_line.line() as line:
-        up_now = embedded.ensure_up(settings.state.server, settings.cache, line.download)
+        up_now = embedded.ensure_up(
+            settings.state.make_root().server, settings.cache, line.download
+        )
     if as_json:
         output.print_data(json.dumps(asdict(up_now)))
     else:
@@ -112,7 +114,7 @@ def start(
 
     settings.state.create()
     try:
-        begun = launch_start.begin(settings.state.servers, name, plan, restart)
+        begun = launch_start.begin(settings.state.make_root().servers, name, plan, restart)
         if not begun.is_new:
             output.note(f"{name!r} was already started")
         key = settings.key_of_started(plan.url)

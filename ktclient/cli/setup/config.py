@@ -130,7 +130,7 @@ def edit(ctx: click.Context) -> None:
     settings = config.load({**config.environment()}, "")
     config.learn_variables()
     file = settings.config_file
-    text = file.read_text(encoding="utf-8") if file.exists() else config_edit.EXAMPLE
+    text = config_file.content(file) if file.exists() else config_edit.EXAMPLE
     while True:
         with child_environment.without_keys():
             edited = click.edit(text, extension=".toml")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from jobs import draft, named_file, private_folder
 from jobs.runner import start
 from jobs.system import systemd_unit, user_manager
 from jobs.system.logind import Logind
@@ -128,10 +129,8 @@ def _read(path: Path) -> str | None:
 
 def _write(path: Path, text: str) -> None:
     """Replace the file atomically, because systemd may read it at any moment. Raises `BadInput`."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
+        private_folder.make(path.parent)
+        draft.write(named_file.followed(path), text, keeps=True)
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror or error}") from None

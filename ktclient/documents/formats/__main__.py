@@ -1,16 +1,20 @@
-"""`python -m ktclient.documents.formats FORMAT MOST_BYTES`: a document on stdin, its text on stdout
-below one line of JSON, `{"about": …}` or `{"error": …}`."""
+"""`python -m ktclient.documents.formats FORMAT ALLOWANCE PARENT`: a document on stdin, its text on
+stdout below one line of JSON, `{"about": …}` or `{"error": …}`. PARENT is the parent's pid."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
-import resource
+import signal
 import sys
 from collections.abc import Sequence
 
-from ktclient.documents.formats.limits import CPU_SECONDS, MEMORY_BYTES, Unreadable
+from jobs.processes import parent_death
+from ktclient.documents.formats import allowance, verdict
+from ktclient.documents.formats.allowance import Allowance
+from ktclient.documents.formats.limits import Unreadable
 
 _MODULES = {"PDF": "pdf", "DOCX": "docx", "PPTX": "pptx", "EPUB": "epub", "HTML": "html"}
 _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -18,29 +22,29 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 def main(argv: Sequence[str]) -> None:
     """Read stdin, write stdout. An error is a text that follows the document's name."""
-    format_name, most = argv[0], int(argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Versions before this one gave no parent: they wait for this process all the same.
+    parent_death.die_with(int(argv[2]) if len(argv) > 2 else os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent too, which ends this
+    allowed = Allowance.from_json(argv[1])
+    allowed.impose()
     try:
-        reader = importlib.import_module(f"ktclient.documents.formats.{_MODULES[format_name]}")
-        text, about = reader.read(sys.stdin.buffer.read())
-        body = _clean(text).encode()
-        if len(body) > most:
-            raise Unreadable(f"contains more than {most // 1_000_000} MB of text")
-        said = {"about": about}
+        body, said = _read(argv[0], allowed)
     except Unreadable as error:
         body, said = b"", {"error": str(error)}
-    except MemoryError:
-        body = b""
-        said = {"error": f"takes more than {MEMORY_BYTES // 10**9} GB of memory to read"}
     except Exception as error:  # the readers' own, of any kind
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        body, said = (
-            b"",
-            {"error": f"cannot be read as {format_name}; it may be damaged ({reason})"},
-        )
+        allowance.use_last_memory()
+        body, said = b"", {"error": verdict.of_error(error, argv[0], allowed)}
     sys.stdout.buffer.write(json.dumps(said).encode() + b"\n" + body)
+
+
+def _read(format_name: str, allowed: Allowance) -> tuple[bytes, dict[str, str]]:
+    reader = importlib.import_module(f"ktclient.documents.formats.{_MODULES[format_name]}")
+    allowance.forbid_side_effects()
+    text, about = reader.read(sys.stdin.buffer.read())
+    body = _clean(text).encode()
+    if len(body) > allowed.output_bytes:
+        raise Unreadable(verdict.of_length(allowed.output_bytes))
+    return body, {"about": about}
 
 
 def _clean(text: str) -> str:

@@ -1,12 +1,10 @@
-"""The resource limits for reading a document, and the error if it cannot be read."""
+"""How large the parts of a document may be, and the error if it cannot be read."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 
-MEMORY_BYTES = 3 * 10**9
-CPU_SECONDS = 290
 MOST_ENTRIES = 20_000
 MOST_UNPACKED = 1_000_000_000
 """Bytes of an archive in total, including pictures and videos, which are not unpacked."""

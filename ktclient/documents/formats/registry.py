@@ -9,6 +9,7 @@ import importlib.util
 import re
 
 INSTALL = "pip install 'ktjob[documents]'"
+REINSTALL = "pip install --force-reinstall 'ktjob[documents]'"
 HTML = "HTML"
 _READERS = {
     "a PDF": ("PDF", ("pypdfium2",)),

@@ -6,9 +6,9 @@ needs no GPU.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 
+from jobs import parsing
 from server_bundle.doctor.facts.machine import Machine
 
 SCRIPT = """\
@@ -41,7 +41,7 @@ def query(machine: Machine, python: str) -> Inside:
     if answer.status != 0:
         return Inside(trouble=answer.words)
     try:
-        told = json.loads(answer.out.strip().splitlines()[-1])
+        told = parsing.of_json(answer.out.strip().splitlines()[-1])
         return Inside(str(told["version"]), dict(told["packages"]))
     except (ValueError, KeyError, IndexError, TypeError):
         return Inside(trouble=f"it is not a Python interpreter: {answer.words}")

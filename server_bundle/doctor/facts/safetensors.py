@@ -6,12 +6,13 @@ The format: 8 bytes with the length of the header, the header as JSON, the tenso
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from jobs import parsing
 
 INDEX = "model.safetensors.index.json"
 _LARGEST_HEADER = 100_000_000
@@ -92,7 +93,7 @@ def look(folder: Path) -> Checkpoint:
 
 def _object(path: Path, seen: Checkpoint) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsing.of_json(parsing.read_text(path, _LARGEST_HEADER), infinite=True)
     except FileNotFoundError:
         seen.trouble = f"{path.name} is missing"
         return {}
@@ -126,7 +127,7 @@ def _tensors(path: Path, name: str, seen: Checkpoint) -> set[str]:
             if length > min(size, _LARGEST_HEADER):
                 raise ValueError("its header is truncated or invalid")
             file.seek(8)
-            header = json.loads(file.read(length))
+            header = parsing.of_json(file.read(length))
         header.pop("__metadata__", None)
         end = max((int(one["data_offsets"][1]) for one in header.values()), default=0)
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError) as error:

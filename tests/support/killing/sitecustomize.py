@@ -8,10 +8,15 @@ path) remembers for all processes together.
 
 KTJOB_CONSTANTS is MODULE.NAME=NUMBER,...: set in the runner before it forks its first worker.
 
+KTJOB_STUCK is a path: a worker whose heartbeat finds that file computes in C from then on, with
+Python's lock, so that nothing of it runs any more, not even a signal handler. Its pid is in the
+file then.
+
 KTJOB_PEAKS is a folder: each worker leaves a copy of its /proc/self/status there, named by its pid,
 when its job has ended.
 """
 
+import ctypes
 import importlib
 import os
 import shutil
@@ -115,6 +120,24 @@ def noting(folder: str):  # type: ignore[no-untyped-def]
     return around
 
 
+def sticking(marker: str):  # type: ignore[no-untyped-def]
+    """A wrapper for the heartbeat that gets stuck once the file is there."""
+
+    def around(heartbeat):  # type: ignore[no-untyped-def]
+        def run(self):  # type: ignore[no-untyped-def]
+            if os.path.exists(marker):
+                self.flush()
+                with open(marker, "w") as file:  # noqa: PTH123
+                    file.write(str(os.getpid()))
+                while True:
+                    ctypes.PyDLL(None).sleep(3600)
+            return heartbeat(self)
+
+        return run
+
+    return around
+
+
 def become_worker() -> None:
     if state["role"] == "runner":
         state["role"] = "worker"
@@ -124,6 +147,8 @@ if not {"jobs.processes.detach", "jobs.detach"} & {*sys.orig_argv}:
     os.register_at_fork(after_in_child=become_worker)
     if os.environ.get("KTJOB_CONSTANTS") and state["role"] == "runner":
         wrap("jobs.processes.detach", "fork_child", setting(os.environ["KTJOB_CONSTANTS"]))
+    if os.environ.get("KTJOB_STUCK") and state["role"] == "runner":
+        wrap("jobs.worker.attempt", "RunningAttempt.heartbeat", sticking(os.environ["KTJOB_STUCK"]))
     if os.environ.get("KTJOB_PEAKS") and state["role"] == "runner":
         wrap(*NAMES["finish"], noting(os.environ["KTJOB_PEAKS"]))
     if os.environ.get("KTJOB_KILL"):

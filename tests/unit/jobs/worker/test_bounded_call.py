@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,13 +34,13 @@ def test_what_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(bounded_call.TookTooLong, match="1 s of CPU time"):
         bounded_call.call(spin, nothing)
     monkeypatch.setattr(bounded_call, "WALL_SECONDS", 0.2)
-    with pytest.raises(bounded_call.TookTooLong):
+    with pytest.raises(bounded_call.TookTooLong, match=r"no result within 0 s$"):
         bounded_call.call(lambda: str(os.read(os.pipe()[0], 1)), nothing)
 
 
 def test_an_error_in_it_is_no_result(capfd: pytest.CaptureFixture[str]) -> None:
     """Its traceback is in the log."""
-    with pytest.raises(bounded_call.TookTooLong):
+    with pytest.raises(bounded_call.TookTooLong, match="exit code 1"):
         bounded_call.call(lambda: str(1 // 0), nothing)
 
 
@@ -57,6 +59,27 @@ def test_what_the_beat_raises_ends_it(tmp_path: Path, until: Callable[..., objec
     with pytest.raises(KeyboardInterrupt):
         bounded_call.call(compute, beat)
     until(lambda: not alive(int(pids.read_text())))
+
+
+CALLER = """
+import os, signal, sys
+from jobs.worker import bounded_call
+
+def compute():
+    print(os.getpid(), flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+bounded_call.call(compute, lambda: None)
+"""
+
+
+def test_a_killed_caller_leaves_none(until: Callable[..., object]) -> None:
+    """The process that computes is stopped, so that no limit of its own ends it."""
+    with subprocess.Popen([sys.executable, "-c", CALLER], stdout=subprocess.PIPE) as caller:
+        assert caller.stdout is not None
+        pid = int(caller.stdout.readline())
+        caller.kill()
+    until(lambda: not alive(pid))
 
 
 def alive(pid: int) -> bool:

@@ -11,9 +11,10 @@ import pytest
 from openai.types.chat import ChatCompletion
 from support import one_connection
 
-from ktclient.batch import file, results, spec
+from ktclient.batch import file, results, spec, tool_calls
 from ktclient.batch.results import Answered
 from ktclient.errors import DocumentUnusable
+from ktclient.request import body
 from ktclient.request import stream as request_stream
 from ktclient.request.body import Body
 from ktclient.request.events import Completed, Text
@@ -139,7 +140,7 @@ def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
         ("\n \n", "contains no request"),
         (b"\xff\xfe", "line 1: not UTF-8"),
         (line("x").replace('"Hello"', "NaN"), "NaN is not a JSON number"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested more than 400 levels deep"),
         (with_body(seed=5).replace("5", "1e999"), "a number that is too large"),
         (line(7), "custom_id is not a string"),
         (line("i" * 513), "longer than 512"),
@@ -276,7 +277,7 @@ def test_calls_of_tools_come_through_a_stream() -> None:
     pieces = "".join(one.text for one in events if isinstance(one, Text))
     assert {one.channel for one in events if isinstance(one, Text)} == {"tool_calls"}
     assert isinstance(events[-1], Completed) and events[-1].finish_reason == "tool_calls"
-    (call,) = results.merged(pieces)
+    (call,) = tool_calls.joined(pieces)
     assert call["function"] == {"name": "weather", "arguments": "{}"}
 
 
@@ -294,3 +295,36 @@ def test_calls_of_tools_are_put_together_from_their_pieces() -> None:
     first, second = message["message"]["tool_calls"]
     assert first["function"] == {"name": "weather", "arguments": '{"city": "Mull"}'}
     assert (first["id"], first["type"], second["id"]) == ("c1", "function", "c2")
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"content": None, "function_call": {"name": "wind", "arguments": "{}"}},
+        {"content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {}}]},
+        {"content": None, "refusal": "I cannot say."},
+        {"refusal": "I cannot say."},
+        {"content": [{"type": "refusal", "refusal": "I cannot say."}]},
+        {"content": [{"type": "text", "text": "No:"}, {"type": "refusal", "refusal": "never."}]},
+    ],
+)
+def test_a_turn_of_the_assistant_may_have_a_call_or_a_refusal_instead_of_content(
+    turn: dict[str, Any],
+) -> None:
+    """All of it is counted, and sent as it is."""
+    messages = [
+        {"role": "user", "content": "Wind?"},
+        {"role": "assistant", **turn},
+        {"role": "user", "content": "And now?"},
+    ]
+    fields = {"messages": messages}
+    assert body.problems(fields) == []
+    made = Body(fields)
+    assert made.messages == tuple(messages) == made.as_before().messages
+    for word in ("wind", "cannot say", "never"):
+        assert (word in made.text) == (word in json.dumps(turn))
+
+
+def test_a_turn_with_nothing_at_all_is_refused() -> None:
+    messages = [{"role": "assistant", "content": None}, {"role": "user", "content": [{"type": 7}]}]
+    assert len(body.problems({"messages": messages})) == 2

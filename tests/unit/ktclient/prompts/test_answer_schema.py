@@ -113,8 +113,8 @@ def test_an_answer_is_held_against_the_schema(answer: str, reason: str | None) -
 
 
 def test_a_schema_that_has_no_end_loses_no_answer() -> None:
-    """What the library cannot do is said."""
-    told = violations("{}", validate({"allOf": [{"$ref": "#"}]}))
+    """Earlier versions took such schemas. What the library cannot do is said."""
+    told = violations("{}", json.dumps({"allOf": [{"$ref": "#"}]}))
     assert told == "the answer could not be validated against the schema: RecursionError"
 
 

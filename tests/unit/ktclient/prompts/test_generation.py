@@ -65,3 +65,23 @@ def test_thinking_is_sent_only_where_it_was_said(dialect: str) -> None:
         assert sent == {"thinking": said, "enable_thinking": said}
     unsaid = queries.request_fields(facts, "r1").get("chat_template_kwargs")
     assert unsaid == ({"thinking": False} if dialect == "sglang" else None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "effort"),
+    [
+        ("sglang", "DeepSeek-V4-Flash", "high"),
+        ("sglang", "/models/deepseek-v4-flash-mxfp4", "high"),
+        ("sglang", "Qwen3-30B", None),
+        ("openai-compatible", "DeepSeek-V4-Flash", None),
+    ],
+)
+def test_deepseek_v4_thinks_without_words_before_the_document(
+    dialect: str, model: str, effort: str | None
+) -> None:
+    """Unless told otherwise, sglang-kt puts 79 tokens before the document."""
+    facts = ServerFacts("http://localhost:1", dialect, model, None)
+    for thinking in (True, False):
+        sent = queries.request_fields(facts, "r1", thinking)["chat_template_kwargs"]
+        assert isinstance(sent, dict)
+        assert sent.get("reasoning_effort") == (effort if thinking else None)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktclient.remote import frames
-from ktclient.remote.frames import Cut
+from ktclient.remote.frames import Cut, Foreign
 
 pytestmark = pytest.mark.each_python
 
@@ -66,6 +66,30 @@ def test_what_a_login_shell_prints_is_passed_over() -> None:
 
 
 def test_a_frame_beyond_all_measure_is_refused() -> None:
-    """Its length is not believed."""
-    with pytest.raises(Cut):
-        frames.read(io.BytesIO(b"O\xff\xff\xff\xff"))
+    """Its length is not believed; a record is short."""
+    for head in (b"O\xff\xff\xff\xff", b"X\x00\x00\x20\x01", b"V\x00\x01\x00\x00"):
+        with pytest.raises(Foreign):
+            frames.read(io.BytesIO(head + b"x" * 100_000))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"{", b"[]", b"1", b"[[[[]]]]", b'{"a": [[[]]]}', b'{"a": 1, "a": 2}'),
+        *(b'{"a": ' + b"9" * 5000 + b"}", b'{"a": 1e999}', b'{"a": NaN}', b"\xff", b'"' * 3),
+    ],
+)
+def test_a_record_that_is_none_is_refused(body: bytes) -> None:
+    """In words that can be shown."""
+    with pytest.raises(Foreign) as refused:
+        frames.record(body)
+    assert str(refused.value).isprintable() and "recursion" not in str(refused.value)
+
+
+def test_a_file_that_another_machine_gets_has_records_of_any_size() -> None:
+    """The names of a thousand files."""
+    wire = io.BytesIO()
+    names: list[object] = ["x" * 200] * 1000
+    frames.write_record(wire, frames.REQUEST, {"files": names})
+    wire.seek(0)
+    assert frames.record(frames.read(wire)[1]) == {"files": names}

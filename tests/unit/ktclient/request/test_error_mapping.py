@@ -384,6 +384,13 @@ def test_a_stream_that_is_not_the_protocol_is_called_so(data: bytes) -> None:
     assert is_calm(str(failure))
 
 
+def test_an_event_that_is_nested_deeply_is_called_so() -> None:
+    """Not in the words of Python's parser."""
+    told = error_mapping.explain(RecursionError("maximum recursion depth exceeded"), URL, sent=True)
+    assert isinstance(told, ktclient_errors.ProtocolError)
+    assert "an event is nested too deeply" in str(told) and "recursion" not in str(told)
+
+
 def test_a_login_page_is_not_the_protocol() -> None:
     """HTTP 200 and HTML, from whatever stands in between."""
     with server(replaying(200, "text/html", b"<html>Log in</html>")) as url:

@@ -39,7 +39,38 @@ def test_a_failure_is_explained_by_its_cause_alone(path: Path) -> None:
     for evidence in explained.found[0].evidence:
         shown = evidence.text.strip("… ")
         assert shown in lines_of(path)[evidence.number - 1]
-    assert explained.is_known == CAUSES[id_of(path)].is_fatal
+    cause = CAUSES[id_of(path)]
+    assert explained.is_known == (cause.is_fatal and not cause.is_aftermath)
+    assert explained.is_failure == cause.is_fatal
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Exception: capture failed",
+        "Error: no such device",
+        "queue.Empty",
+        "subprocess.TimeoutExpired: Command 'nvcc' timed out",
+        "StopIteration",
+        "  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)",
+        "torch.OutOfMemoryError: of the driver",
+    ],
+)
+def test_an_exception_of_any_name_is_shown(line: str) -> None:
+    lines = [
+        "[2026-11-01 10:00:00] server_args=ServerArgs(model_path='/m')",
+        "[2026-11-01 10:00:50 TP0] Scheduler hit an exception: Traceback (most recent call last):",
+        '  File "/x/scheduler.py", line 1, in run',
+        "    scheduler = Scheduler(",
+        line,
+        "Possible solutions:",
+        "[2026-11-01 10:00:51] Received sigquit from a child process. It usually means the child "
+        "failed.",
+    ]
+    explained = explain.explain(lines)
+    assert explained.exception is not None
+    assert (explained.exception.number, explained.exception.text) == (5, line.strip())
+    assert explained.is_failure and not explained.is_known and explained.found == ()
 
 
 def test_every_cause_has_a_failure() -> None:

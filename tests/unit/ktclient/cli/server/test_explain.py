@@ -56,6 +56,14 @@ def test_an_unknown_failure_is_said_to_be_one() -> None:
     assert "line 3: house.NewError: what" in done.stdout
 
 
+def test_a_death_without_its_reason_is_unknown() -> None:
+    """That a child died is shown, and that nobody knows why; exit code 1."""
+    done = explain(str(FAILURES / "child_failed.log"))
+    assert done.returncode == 1
+    assert "FAIL  child_failed: " in done.stdout
+    assert "unknown cause: the log does not show why that process ended" in done.stdout
+
+
 def test_nothing_wrong_is_no_failure() -> None:
     ready = "[2026-05-11 13:45:10] The server is fired up and ready to roll!\n"
     done = explain("-", stdin=ready)

@@ -15,7 +15,6 @@ import pytest
 
 from ktclient.documents import collection, turn_marks
 from ktclient.documents import document as documents
-from ktclient.documents.formats import child_process
 from ktclient.errors import DocumentUnusable
 
 pytestmark = pytest.mark.each_python
@@ -178,13 +177,6 @@ def test_what_cannot_be_read_is_refused_in_words(body: bytes, words: str) -> Non
     with pytest.raises(DocumentUnusable, match=f"d.x .*{words}") as refused:
         documents.from_bytes(body, "d.x")
     assert "Traceback" not in str(refused.value) and len(str(refused.value)) < 400
-
-
-def test_a_reader_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the clock."""
-    monkeypatch.setattr(child_process, "SECONDS", 0.01)
-    with pytest.raises(DocumentUnusable, match=r"ferry\.pdf could not be read as PDF within"):
-        documents.read(str(DATA / "ferry.pdf"))
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Tool calls, joined from the pieces in which a stream brings them. Pure.
+
+OpenAI sends a call's id and name once, and its arguments bit by bit; `index` says to which call a
+piece belongs. Others send each call whole with index 0 or without one (Ollama), repeat id and name
+in each piece, give each piece a new id, or send the arguments as an object.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class _Call:
+    """One call, as far as it has come."""
+
+    def __init__(self, place: int | None, identity: object) -> None:
+        self.place, self.id = place, identity
+        self.name: object = None
+        self._arguments: list[str] = []
+        self._had_object = False
+        self._depth = 0
+        self._is_in_text = self._is_escaped = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the arguments are a whole object or list: another call may follow."""
+        has_any = self._had_object or any(self._arguments)
+        return has_any and self._depth == 0 and not self._is_in_text
+
+    def add(self, identity: object, name: object, arguments: object) -> None:
+        self.id = self.id or identity
+        self.name = self.name or name
+        if isinstance(arguments, str):
+            self._add_text(arguments)
+        elif arguments is not None:
+            self._had_object = True
+            if arguments != {}:
+                self._add_text(json.dumps(arguments, ensure_ascii=False))
+
+    def _add_text(self, text: str) -> None:
+        """Counts brackets outside of strings, each character once."""
+        self._arguments.append(text)
+        for character in text:
+            if self._is_escaped:
+                self._is_escaped = False
+            elif self._is_in_text:
+                self._is_escaped = character == "\\"
+                self._is_in_text = character != '"'
+            elif character == '"':
+                self._is_in_text = True
+            else:
+                self._depth += (character in "{[") - (character in "}]")
+
+    def whole(self) -> dict[str, Any]:
+        arguments = "".join(self._arguments) or ("{}" if self._had_object else "")
+        function = {"name": self.name, "arguments": arguments}
+        return {"id": self.id, "type": "function", "function": function}
+
+
+class _Calls:
+    """All calls of an answer, found by place and id."""
+
+    def __init__(self) -> None:
+        self._all: list[_Call] = []
+        self._last: dict[int | None, _Call] = {}
+        self._by_id: dict[tuple[int | None, str], _Call] = {}
+
+    def add(self, piece: dict[str, Any]) -> None:
+        function = piece.get("function")
+        function = function if isinstance(function, dict) else {}
+        place, identity, name = piece.get("index"), piece.get("id"), function.get("name")
+        place = place if isinstance(place, int) else None
+        call = self._continued(place, identity, name)
+        if call is None:
+            self._all.append(call := _Call(place, identity))
+            for at in {place, None}:
+                self._last[at] = call
+                self._by_id[at, str(identity)] = call
+        call.add(identity, name, function.get("arguments"))
+
+    def _continued(self, place: int | None, identity: object, name: object) -> _Call | None:
+        """The call that a piece continues; None if it begins one."""
+        if identity and (same := self._by_id.get((place, str(identity)))) is not None:
+            return same
+        last = self._last.get(place)
+        if last is None or not name:
+            return last
+        is_other_name = last.name and (last.name != name or last.is_complete)
+        return None if (identity and last.id) or is_other_name else last
+
+    def whole(self) -> list[dict[str, Any]]:
+        """In the order of their places, where each has its own; else as they came."""
+        places = [call.place for call in self._all]
+        if None not in places and len(set(places)) == len(places):
+            self._all.sort(key=lambda call: call.place or 0)
+        return [call.whole() for call in self._all]
+
+
+def joined(pieces: str) -> list[dict[str, Any]]:
+    """The calls in pieces: one JSON list of them per line. What is no piece of a call is passed
+    over."""
+    calls = _Calls()
+    for line in pieces.split("\n"):
+        for piece in json.loads(line or "[]"):
+            if isinstance(piece, dict):
+                calls.add(piece)
+    return calls.whole()
