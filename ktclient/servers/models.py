@@ -35,13 +35,14 @@ _OTHER_ABILITY = re.compile(
     r"embed|rerank|similarity|score|classif|transcri|moderation|image.generation|text.to.speech"
 )
 """Fewer than of kinds: to see pictures and to hear is also an ability of a model for chats."""
+_ANY = "[a-z0-9]*"
 _OTHER_NAME = re.compile(
-    r"(?:^|[^a-z0-9])(?:embed\w*|\w*embeddings?|rerank\w*|ranker|whisper\w*|tts\w*|stt|asr|bge\w*|e5"
-    r"|gte|minilm|colbert\w*|clip|siglip\w*|moderation|dall|diffusion|sdxl\w*|flux\w*|parakeet"
-    r"|kokoro|piper|musicgen|speech|transcribe|transcription|paraphrase|reward)(?![a-z0-9])"
+    rf"(?:^|[^a-z0-9])(?:{_ANY}embed(?:d{_ANY}|s|\d+)?|rerank{_ANY}|ranker|whisper{_ANY}|tts{_ANY}"
+    rf"|stt|asr|bge{_ANY}|e5|gte|minilm|colbert{_ANY}|clip|siglip{_ANY}|moderation|dall|diffusion"
+    rf"|sdxl{_ANY}|flux{_ANY}|parakeet|kokoro|piper|musicgen|{_ANY}guard|image|speech|transcribe"
+    r"|transcription|paraphrase|reward)(?![a-z0-9])"
 )
-"""Words of names of models that write no text: OpenAI's, BAAI's, Alibaba's, Nvidia's, OpenAI's
-speech, pictures."""
+"""Words of names of models that write no text, or only verdicts on it."""
 _POOLS = re.compile(r"^--?(?:embeddings?|rerank(?:ing)?|pooling)$")
 """Options of llama-server, which its router lists."""
 

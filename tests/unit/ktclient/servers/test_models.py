@@ -67,7 +67,8 @@ OTHER_NAMES = [
     *("NV-Embed-v2", "all-minilm", "Qwen/Qwen3-Reranker-4B", "jina-embeddings-v3", "gte-large"),
     *("whisper-1", "faster-whisper-large-v3", "distil-whisper/distil-large-v3", "tts-1-hd"),
     *("omni-moderation-latest", "dall-e-3", "stable-diffusion-3", "kokoro", "colbert-v2"),
-    "text-embedding-3-small",
+    *("text-embedding-3-small", "nomic-ai/CodeRankEmbed", "embed-english-v3.0", "Llama-Guard-3-8B"),
+    *("gpt-image-1", "mxbai-embed-large:335m", "snowflake-arctic-embed2", "flux.1-dev"),
 ]
 
 CHAT_NAMES = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from ktclient.request.refusals import too_long
@@ -131,14 +129,3 @@ def test_each_phrase_of_the_table_has_an_example_and_finds_it(phrase: too_long.P
     assert phrase.says in too_long.plain(phrase.example)
     is_found = too_long.is_of_answer if phrase.answer else too_long.is_of_prompt
     assert is_found(phrase.example)
-
-
-@pytest.mark.parametrize(
-    "unit", ["prompt ", "exceed ", "9" * 50, "prompt\u8d85", "context length ", "a-"]
-)
-def test_time_is_linear_in_the_length_of_a_refusal(unit: str) -> None:
-    """A server's words cannot hold up a worker; they are cut to 600 characters before, besides."""
-    begun = time.process_time()
-    too_long.is_of_prompt(unit * 2_000)
-    too_long.is_of_answer(unit * 2_000)
-    assert time.process_time() - begun < 5
