@@ -27,6 +27,10 @@ class Text:
     channel: str = "answer"
 
 
+UNKNOWN = "unknown"
+"""The finish reason of a server that ended its answer without one."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """The server finished. Token counts are the server's own; None if it reports none."""
@@ -40,3 +44,11 @@ class Completed:
 @dataclass(frozen=True)
 class Quiet:
     """Nothing arrived for a tick."""
+
+
+@dataclass(frozen=True)
+class Came:
+    """The request fails; these are the last bytes of the response, as text, of so many in all."""
+
+    bytes: int
+    text: str

@@ -3,6 +3,7 @@ whatever the text. Each is given runs of many shapes, doubled until they take a 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ import pytest
 from jobs import known_secrets
 from ktclient.cli.render import terminal_text
 from ktclient.documents import encodings, turn_marks
+from ktclient.errors import ProtocolError
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
 from ktclient.request import error_bodies
+from ktclient.request.incoming.frames import Frames
 from ktclient.request.refusals import too_long, unknown_model
 from ktclient.servers import gauges, models
 from ktclient.splitting import chunks, structure
@@ -42,6 +45,16 @@ SHAPES = (
     *(" ", "\t", "\n", "\r\n", "\u3000", "\u0301", "\u200d", "\U0001f1e6", "\x1b[", "\u202e", "\0"),
     *("a", "A", "aA1", "chapter ", "Chapter 1 ", "sglang:a{", "sglang:a{b} ", "é", "\u3042", "中"),
 )
+
+
+def frames_of(text: str) -> None:
+    """What a body of this text is read as, which arrives in pieces."""
+    body = text.encode("utf-8", "replace")
+    pieces = (body[start : start + 1000] for start in range(0, len(body), 1000))
+    with contextlib.suppress(ProtocolError):
+        list(Frames("http://h:1").events(pieces))
+
+
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "places": lambda text: list(structure.places(text)),
     "sentences": lambda text: list(structure.sentences(text, 0, len(text))),
@@ -58,6 +71,10 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "models": lambda text: models.for_chats(models.listed([{"id": text[:4096]}, {"id": "m"}])),
     "model's kind": lambda text: models.listed([{"id": "m", "type": text, "capabilities": [text]}]),
     "page words": lambda text: error_bodies.words("<html>" + text),
+    "frames": frames_of,
+    "frames of data": lambda text: frames_of("data: {" + text + "}\n" + text + "\n\n"),
+    "frames of lines": lambda text: frames_of("".join(f"data: {one}\n" for one in text)),
+    "frames of events": lambda text: frames_of("data: {}}\n" + "event: a\n" * len(text)),
     "gauges": lambda text: gauges.of_metrics(text),
     "harmless": lambda text: turn_marks.of_model().harmless(text),
     "hidden keys": lambda text: known_secrets.hide_foreign(text),

@@ -102,6 +102,8 @@ def _in_words(told: _Record) -> str:
     for attempt in told.attempts:
         lines += ["", *_attempt_lines(attempt)]
     lines += ["", *_event_lines(told), ""]
+    if received := job_details.received(told.events):
+        lines += [*received, ""]
     lines += [_field("next", f"{step.command}    {step.why}") for step in told.steps]
     return "\n".join(lines)
 

@@ -78,6 +78,8 @@ def test_what_ktjob_makes_of_it(shape: dict[str, Any], runner: StateDir, tmp_pat
     with Store.open(runner) as store:
         found = _found(store, job, script, tmp_path)
     expected = {name: shape[name] for name in found.keys() & shape.keys()}
+    if isinstance(expected.get("message"), str):
+        expected["message"] = json.loads(expected["message"])
     assert {name: found[name] for name in expected} | {"asked": found["asked"]} == {
         "asked": 1,
         **expected,
@@ -130,5 +132,7 @@ def _check_words(shape: dict[str, Any], job: Job) -> None:
         assert words in str(now.figures.get("warning"))
     if "came" in shape:
         shown = CliRunner().invoke(ktjob, ["show", job.id]).output
+        _, heading, received = shown.partition("\nreceived   ")
+        assert heading
         for words in shape["came"]:
-            assert words in shown
+            assert words in received
