@@ -39,6 +39,10 @@ class Completed:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    thought_tokens: int | None = None
+    """Those of `completion_tokens` that were thoughts, if the server says so."""
+    thought_fields: tuple[str, ...] = ()
+    """The names of the fields in which thoughts came."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,14 @@ from ktclient.request.events import UNKNOWN, Completed, Prefilled, Text
 from ktclient.request.json_numbers import amount_of
 from ktclient.wording import quote
 
-_CHANNELS = (("reasoning_content", "reasoning"), ("reasoning", "reasoning"), ("content", "answer"))
-"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both."""
+_CHANNELS = (
+    ("reasoning_content", "reasoning"),
+    ("reasoning", "reasoning"),
+    ("thinking", "reasoning"),
+    ("content", "answer"),
+)
+"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both.
+Ollama and gateways to it call it `thinking`."""
 _NO_WORD = {
     "length": "it used all its tokens before the first visible text: raise --max-tokens",
     "content_filter": "a content filter on the server blocked the answer: rephrase the request",
@@ -48,6 +54,7 @@ class StreamReader:
         """Whether any output has arrived."""
         self._refusal = ""
         self._usage: object = None
+        self._thought_fields: dict[str, None] = {}
         self._characters = {channel: WholeCharacters() for _, channel in _CHANNELS}
 
     @property
@@ -89,6 +96,8 @@ class StreamReader:
             prompt_tokens=prompt_tokens,
             completion_tokens=_count(self._usage, "completion_tokens"),
             cached_tokens=_count(_field(self._usage, "prompt_tokens_details"), "cached_tokens"),
+            thought_tokens=_thought_tokens(self._usage),
+            thought_fields=tuple(self._thought_fields),
         )
 
     def _take_prefill(self, chunk: Any) -> None:
@@ -104,6 +113,10 @@ class StreamReader:
         seen = set()
         for name, channel in _CHANNELS:
             text = getattr(delta, name, None)
+            if name == "thinking" and not isinstance(text, str):
+                continue  # others have settings or signatures there
+            if text and channel == "reasoning":
+                self._thought_fields[name] = None
             if text and channel not in seen:
                 seen.add(channel)
                 self.has_said = True
@@ -174,6 +187,13 @@ def _field(whole: object, name: str) -> object:
 def _count(whole: object, name: str) -> int | None:
     """A count from the server's usage; None if it is not a valid count."""
     return amount_of(_field(whole, name))
+
+
+def _thought_tokens(usage: object) -> int | None:
+    """sglang reports them beside the other counts, others below them."""
+    details = _field(usage, "completion_tokens_details")
+    found = _count(details, "reasoning_tokens")
+    return _count(usage, "reasoning_tokens") if found is None else found
 
 
 def _shown(chunk: Any) -> str:

@@ -184,9 +184,12 @@ class Reporter:
             prompt_tokens=event.prompt_tokens,
             completion_tokens=event.completion_tokens,
             cached_tokens=event.cached_tokens,
+            thought_tokens=event.thought_tokens,
             first_token_seconds=round(first - sent, 3),
             decode_seconds=round(now - first, 3),
         )
+        if event.thought_fields not in ((), ("reasoning_content",)):
+            self._attempt.record_metrics(thought_fields=list(event.thought_fields))
         if event.finish_reason == UNKNOWN:
             self._attempt.record_metrics(
                 warning="the server ended the answer without a finish reason: it may be incomplete"

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import pytest
 
 from jobs import known_secrets
+from jobs.model import Piece
+from ktclient.answers import thoughts
 from ktclient.cli.render import terminal_text
 from ktclient.documents import encodings, turn_marks
 from ktclient.errors import ProtocolError
@@ -41,6 +43,8 @@ SHAPES = (
         "1",
         "1:",
     ),
+    *("</think>", "<think>a</think>\n", "`</think>", "a\n<think>", "<|end|>", "<|channel|>", "◁"),
+    *("<|channel|>a<|message|>", "analysisW", "assistantfinal", "</thin", "[THINK", "so </think> "),
     *("<", "<|", "<|a", "<title>", "<think>", "<!--", "</", "[INST", "&", "%", "$", "${"),
     *(" ", "\t", "\n", "\r\n", "\u3000", "\u0301", "\u200d", "\U0001f1e6", "\x1b[", "\u202e", "\0"),
     *("a", "A", "aA1", "chapter ", "Chapter 1 ", "sglang:a{", "sglang:a{b} ", "é", "\u3042", "中"),
@@ -62,6 +66,10 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "cut": lambda text: chunks.cut(text, len, max(1, len(text) // 3), len(text) / 50),
     "schema data": answer_schema.data_or_none,
     "is_bare": answer_schema.is_bare,
+    "thoughts": lambda text: thoughts.divide_text(text),
+    "thoughts and the rest": lambda text: thoughts.divide_text("<think>a</think>b" + text),
+    "thoughts in pieces": lambda text: in_pieces(text),
+    "thoughts and the rest in pieces": lambda text: in_pieces("<think>a</think>b" + text),
     "split answers": lambda text: combined.split(text, ["a", "b"]),
     "split open answers": lambda text: combined.split("{" + text, ["a", "b"]),
     "error words": error_bodies.words,
@@ -88,6 +96,12 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "one_line": terminal_text.one_line,
     "shortened": lambda text: terminal_text.shortened(text, 80),
 }
+
+
+def in_pieces(text: str) -> thoughts.Divided:
+    """As a server sends it: a few characters at a time."""
+    places = range(0, len(text), 4)
+    return thoughts.divide(Piece(at, "answer", text[at : at + 4]) for at in places)
 
 
 @functools.lru_cache

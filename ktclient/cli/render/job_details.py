@@ -20,6 +20,9 @@ NAMES = {
     "last_refusal": "last error",
     "tokens_per_second": "tokens/s",
     "asked": "requested",
+    "only_thoughts": "cut off in thoughts",
+    "thought_fields": "thoughts came as",
+    "thought_tokens": "thinking tokens",
     "turn_marks": "turn marks made harmless",
 }
 """Stored name of a figure -> its name for people, where it is not the same."""
@@ -51,7 +54,7 @@ def block(job: Snapshot) -> str:
     ]
     if job.figures.get("prompt_tokens") is not None:
         read, written = job.figures["prompt_tokens"], job.figures["completion_tokens"]
-        lines.append(("tokens", f"{read:,} read, {written:,} written"))
+        lines.append(("tokens", f"{read:,} read, {written:,} written{_thinking(job)}"))
     if job.figures.get("lines") is not None:
         lines.append(
             ("lines", f"{job.figures['lines']:,}, of which {job.figures['failed']:,} failed")
@@ -62,6 +65,11 @@ def block(job: Snapshot) -> str:
     if job.message:
         lines.append(("because", f"{job.message} [{job.cause}]"))
     return "\n".join(f"{name:<10} {text}" for name, text in lines)
+
+
+def _thinking(job: Snapshot) -> str:
+    thought = job.figures.get("thought_tokens")
+    return f", of which {thought:,} thinking" if isinstance(thought, int) and thought else ""
 
 
 def _server(job: Snapshot) -> str:

@@ -17,6 +17,7 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, submit_batch, submit_long
 from ktclient.cli.ktjob import ktjob
+from ktclient.records import snapshot
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -100,15 +101,11 @@ def _submitted(shape: dict[str, Any], url: str, folder: Path) -> Job:
 
 def _found(store: Store, job: Job, script: Script, folder: Path) -> dict[str, Any]:
     """What became of it, by the fields of a shape that are compared as they are."""
-    now, attempts = job.status(), store.attempts(job.id)
-    pieces = store.pieces(job.id, attempts[-1].number) if attempts else []
-    texts = {
-        name: "".join(piece.text for piece in pieces if piece.channel == channel)
-        for name, channel in (("answer", "answer"), ("thoughts", "reasoning"))
-    }
+    now, output = job.status(), snapshot.output(store, store.job(job.id))
     figures = now.figures
     found = {
-        **texts,
+        "answer": output.answer,
+        "thoughts": output.thoughts,
         "state": now.state,
         "cause": now.cause,
         "finish": figures.get("finish_reason"),
