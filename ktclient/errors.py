@@ -41,7 +41,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── LinkLost                    the network was down for too long: fix it
 │   ├── ServerHung                  it answers no request: restart it
 │   ├── AbortedByServer             the request was aborted on the server
-│   ├── EmptyAnswer                 the server finished without any text
+│   ├── EmptyAnswer                 no word of an answer, perhaps thoughts; they are kept
 │   ├── EmptyStream                 the server ended the stream itself, without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol

@@ -112,9 +112,13 @@ class RunningAttempt:
         self._seq += 1
         self._waiting.append(Piece(self._seq, channel, text))
 
-    def text(self) -> str:
+    def pieces(self) -> tuple[Piece, ...]:
         """All output so far, written or not."""
-        return "".join(piece.text for piece in (*self._written, *self._unwritten, *self._waiting))
+        return (*self._written, *self._unwritten, *self._waiting)
+
+    def text(self) -> str:
+        """All its text."""
+        return "".join(piece.text for piece in self.pieces())
 
     def record_metrics(self, **figures: object) -> None:
         """Record metrics of the attempt; written immediately, after the progress so far, so that no

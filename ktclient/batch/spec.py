@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from ktclient.batch.file import Line
 from ktclient.documents import turn_marks
 from ktclient.prompts.tasks import Kind, Task
+from ktclient.records import kinds
 from ktclient.request.body import Body
 from ktclient.submission.spec import VERSION, JobSpec
 from ktclient.tokens.estimate import Estimate
 
-CONDUCT = "batch"
+CONDUCT = kinds.BATCH
 """The conductor's kind."""
 
 

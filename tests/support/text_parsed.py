@@ -54,6 +54,11 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.records.snapshot": {"json.loads": OURS},
     "ktclient.request.body": {"json.loads": OURS},
     "ktclient.request.body_marks": {"json.loads": BOUNDED + "`_arguments` bears deep nesting"},
+    "ktclient.request.incoming.frames": {
+        "json.loads": BOUNDED + "4 MiB; a nesting too deep is no JSON",
+        "json.JSONDecoder": BOUNDED + "the same",
+        "_DECODER.raw_decode": BOUNDED + "the same",
+    },
     "ktclient.request.filters": {"json.loads": "ours: pieces that the reader has just written"},
     "ktclient.servers.poll_lease": {"json.loads": OURS},
     "ktclient.servers.question_limit": {"json.loads": OURS},

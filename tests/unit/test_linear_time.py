@@ -3,6 +3,7 @@ whatever the text. Each is given runs of many shapes, doubled until they take a 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable
@@ -10,11 +11,15 @@ from collections.abc import Callable
 import pytest
 
 from jobs import known_secrets
+from jobs.model import Piece
+from ktclient.answers import thoughts
 from ktclient.cli.render import terminal_text
 from ktclient.documents import declared, encodings, leftovers, turn_marks
+from ktclient.errors import ProtocolError
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
 from ktclient.request import error_bodies
+from ktclient.request.incoming.frames import Frames
 from ktclient.servers import gauges
 from ktclient.splitting import chunks, structure
 from ktclient.tokens import bundled, estimate
@@ -37,12 +42,24 @@ SHAPES = (
         "1",
         "1:",
     ),
+    *("</think>", "<think>a</think>\n", "`</think>", "a\n<think>", "<|end|>", "<|channel|>", "◁"),
+    *("<|channel|>a<|message|>", "analysisW", "assistantfinal", "</thin", "[THINK", "so </think> "),
     *("<", "<|", "<|a", "<title>", "<think>", "<!--", "</", "[INST", "&", "%", "$", "${"),
     *(" ", "\t", "\n", "\r\n", "\u3000", "\u0301", "\u200d", "\U0001f1e6", "\x1b[", "\u202e", "\0"),
     *("\f", "\f1", "\ufffe", "a\ufffe\n", "\u00ad", "\u00ad\n", "\u200b", "\ufb01", "+AB-", "~{"),
     *("a\u0301", "\u1161", "1 a\n", "-a", "i\n"),
     *("a", "A", "aA1", "chapter ", "Chapter 1 ", "sglang:a{", "sglang:a{b} ", "é", "\u3042", "中"),
 )
+
+
+def frames_of(text: str) -> None:
+    """What a body of this text is read as, which arrives in pieces."""
+    body = text.encode("utf-8", "replace")
+    pieces = (body[start : start + 1000] for start in range(0, len(body), 1000))
+    with contextlib.suppress(ProtocolError):
+        list(Frames("http://h:1").events(pieces))
+
+
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "places": lambda text: list(structure.places(text)),
     "sentences": lambda text: list(structure.sentences(text, 0, len(text))),
@@ -50,10 +67,18 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "cut": lambda text: chunks.cut(text, len, max(1, len(text) // 3), len(text) / 50),
     "schema data": answer_schema.data_or_none,
     "is_bare": answer_schema.is_bare,
+    "thoughts": lambda text: thoughts.divide_text(text),
+    "thoughts and the rest": lambda text: thoughts.divide_text("<think>a</think>b" + text),
+    "thoughts in pieces": lambda text: in_pieces(text),
+    "thoughts and the rest in pieces": lambda text: in_pieces("<think>a</think>b" + text),
     "split answers": lambda text: combined.split(text, ["a", "b"]),
     "split open answers": lambda text: combined.split("{" + text, ["a", "b"]),
     "error words": error_bodies.words,
     "page words": lambda text: error_bodies.words("<html>" + text),
+    "frames": frames_of,
+    "frames of data": lambda text: frames_of("data: {" + text + "}\n" + text + "\n\n"),
+    "frames of lines": lambda text: frames_of("".join(f"data: {one}\n" for one in text)),
+    "frames of events": lambda text: frames_of("data: {}}\n" + "event: a\n" * len(text)),
     "gauges": lambda text: gauges.of_metrics(text),
     "harmless": lambda text: turn_marks.of_model().harmless(text),
     "hidden keys": lambda text: known_secrets.hide_foreign(text),
@@ -76,6 +101,12 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "one_line": terminal_text.one_line,
     "shortened": lambda text: terminal_text.shortened(text, 80),
 }
+
+
+def in_pieces(text: str) -> thoughts.Divided:
+    """As a server sends it: a few characters at a time."""
+    places = range(0, len(text), 4)
+    return thoughts.divide(Piece(at, "answer", text[at : at + 4]) for at in places)
 
 
 @functools.lru_cache

@@ -30,6 +30,8 @@ class _Record:
     attempts: list[Attempt]
     events: list[Event]
     characters: int
+    thoughts: int
+    """Characters of thoughts."""
     log: str
     parts: list[Part]
 
@@ -45,12 +47,14 @@ class _Record:
 def show(job_id: str, as_json: bool) -> None:
     """Show everything about a job: its request, attempts with figures, events and next commands."""
     with lookup.open_job(job_id) as (store, job):
+        found = snapshot.output(store, job)
         told = _Record(
             job=job,
             now=snapshot.of_job(store, job),
             attempts=store.attempts(job.id),
             events=store.events(job.id),
-            characters=len(snapshot.answer(store, job)),
+            characters=len(found.answer),
+            thoughts=len(found.thoughts),
             log=str(command_settings.state().job_log(job.id)),
             parts=part_tree.read(store, job),
         )
@@ -98,11 +102,15 @@ def _in_words(told: _Record) -> str:
         lines.append(_field("reserves", f"up to {reserved} of the server's KV pool (upper bound)"))
     if told.characters:
         lines.append(_field("answer", f"{wording.count(told.characters, 'character')}"))
+    if told.thoughts:
+        lines.append(_field("thoughts", f"{wording.count(told.thoughts, 'character')}"))
     lines.append(_field("log", told.log))
     lines += ["", *part_tree.lines(told.parts)] if told.parts else []
     for attempt in told.attempts:
         lines += ["", *_attempt_lines(attempt)]
     lines += ["", *_event_lines(told), ""]
+    if received := job_details.received(told.events):
+        lines += [*received, ""]
     lines += [_field("next", f"{step.command}    {step.why}") for step in told.steps]
     return "\n".join(lines)
 
