@@ -14,7 +14,7 @@ from jobs import known_secrets
 from jobs.model import Piece
 from ktclient.answers import thoughts
 from ktclient.cli.render import terminal_text
-from ktclient.documents import encodings, turn_marks
+from ktclient.documents import declared, encodings, leftovers, turn_marks
 from ktclient.errors import ProtocolError
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
@@ -47,6 +47,8 @@ SHAPES = (
     *("<|channel|>a<|message|>", "analysisW", "assistantfinal", "</thin", "[THINK", "so </think> "),
     *("<", "<|", "<|a", "<title>", "<think>", "<!--", "</", "[INST", "&", "%", "$", "${"),
     *(" ", "\t", "\n", "\r\n", "\u3000", "\u0301", "\u200d", "\U0001f1e6", "\x1b[", "\u202e", "\0"),
+    *("\f", "\f1", "\ufffe", "a\ufffe\n", "\u00ad", "\u00ad\n", "\u200b", "\ufb01", "+AB-", "~{"),
+    *("a\u0301", "\u1161", "1 a\n", "-a", "i\n"),
     *("a", "A", "aA1", "chapter ", "Chapter 1 ", "sglang:a{", "sglang:a{b} ", "é", "\u3042", "中"),
 )
 
@@ -87,6 +89,15 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "harmless": lambda text: turn_marks.of_model().harmless(text),
     "hidden keys": lambda text: known_secrets.hide_foreign(text),
     "guess": lambda text: encodings.guess(text.encode("gb18030", "replace")),
+    "guess by letters": lambda text: encodings.guess(text.encode("cp1251", "replace") + b"\xe0"),
+    "candidates": lambda text: encodings.candidates(text.encode("cp1253", "replace") + b"\xe0"),
+    "ascii guess": lambda text: encodings.guess(text.encode("ascii", "replace")),
+    "declared": lambda text: declared.label(text.encode()),
+    "leftovers": leftovers.of_text,
+    "leftovers of prose": lambda text: leftovers.of_pages("A word and more. " * 200 + text),
+    "leftovers of pages": lambda text: leftovers.of_pages(
+        text.replace("a", "\f").replace("1", "\ufffe")
+    ),
     "estimate": estimate.estimate,
     "is_chinese": tasks.is_chinese,
     "safe": terminal_text.safe,

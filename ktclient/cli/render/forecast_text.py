@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs import clock
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
-from ktclient.documents import turn_marks
+from ktclient.documents import leftovers, turn_marks
 
 if TYPE_CHECKING:
     from ktclient.documents.collection import Collection
@@ -80,9 +80,14 @@ def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) ->
         output.note(f"  read as   {name} {document.read_as}")
     if document.guessed:
         name = "" if is_alone else f" {it}:"
-        output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
+        why = f" ({document.guessed_because})" if document.guessed_because else ""
+        output.note(f"  read as   {name} {document.guessed}{why}; --encoding NAME overrides")
     if harmless:
         output.note(f"  note       {turn_marks.said(it, harmless)}")
+    doubt = leftovers.doubt(document.cleaned, len(document.text))
+    for words in (leftovers.said(document.cleaned), doubt):
+        if words:
+            output.note(f"  note      {'' if is_alone else f' {it}:'} {words}")
     if document.line_ends:
         of_it = "" if is_alone else f" of {it}"
         output.note(

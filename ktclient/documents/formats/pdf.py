@@ -11,12 +11,12 @@ from ktclient.documents.formats.limits import Unreadable
 
 _MOST_PAGES = 50_000
 _HYPHEN = re.compile("[\ufffe\x02](?:\r?\n)?")
-"""What PDFium inserts for a hyphen that divides a word at the end of a line."""
+"""What PDFium inserts for each hyphen at the end of a line."""
 
 
 def read(body: bytes) -> tuple[str, str]:
-    """Text by pages; a line that the outline lists as a title becomes a heading. Raises
-    `Unreadable`."""
+    """Text by pages, which end with form feeds, with U+FFFE for hyphens at line ends; a line that
+    the outline lists as a title becomes a heading. Raises `Unreadable`."""
     document = _opened(body)
     pages = len(document)
     if pages > _MOST_PAGES:
@@ -30,7 +30,9 @@ def read(body: bytes) -> tuple[str, str]:
             "for example: ocrmypdf FILE OUT.pdf"
         )
     about = f"{pages:,} page{'' if pages == 1 else 's'}"
-    return "\n\n".join(texts), f"{about}, {blank:,} of them without text" if blank else about
+    return "\f".join(
+        text.replace("\f", "\n") for text in texts
+    ), f"{about}, {blank:,} of them without text" if blank else about
 
 
 def _opened(body: bytes) -> pypdfium2.PdfDocument:
@@ -51,7 +53,7 @@ def _page(document: pypdfium2.PdfDocument, number: int, titles: dict[str, int]) 
         text_page = page.get_textpage()
     except pypdfium2.PdfiumError as error:
         raise Unreadable(f"is damaged on page {number + 1}: {error}") from None
-    text = _HYPHEN.sub("", str(text_page.get_text_range()))
+    text = _HYPHEN.sub("\ufffe\n", str(text_page.get_text_range()))
     text_page.close()
     page.close()
     return "\n".join(_line(line, titles) for line in text.splitlines())

@@ -23,7 +23,6 @@ _HTML = re.compile(
     r"\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html[\s>])",
     re.I | re.S,
 )
-_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?\s*([A-Za-z0-9_-]{2,40})""", re.I)
 _LOOKED_AT = 4096
 
 
@@ -50,13 +49,3 @@ def library(format_name: str) -> str:
 def is_html(text: str) -> bool:
     """Whether a text begins like an HTML page."""
     return _HTML.match(text[:_LOOKED_AT]) is not None
-
-
-def declared_encoding(body: bytes) -> str | None:
-    """The encoding that a web page declares; GBK and GB2312 as their superset, as browsers do
-    (encoding.spec.whatwg.org)."""
-    head = body[:_LOOKED_AT]
-    if not is_html(head.decode("ascii", "replace")) or not (found := _CHARSET.search(head)):
-        return None
-    name = found.group(1).decode().lower()
-    return {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252"}.get(name, name)
