@@ -191,7 +191,7 @@ def _is_text(name: str) -> bool:
         ) from None
     if not head.strip():
         return False
-    if (format_name := magic.name(head)) is not None:
+    if (format_name := magic.name(head) or magic.text_name(head)) is not None:
         return registry.is_readable(format_name) and registry.is_installed(format_name)
     if head.startswith(_WIDE_MARKS) or encodings.guess(head) is not None:
         return True

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ktclient import wording
-from ktclient.documents import decoding, leftovers, magic
+from ktclient.documents import decoding, encoded, leftovers, magic
 from ktclient.documents.decoding import Decoded
 from ktclient.documents.formats import child_process, registry
 from ktclient.errors import DocumentUnusable
@@ -24,6 +24,8 @@ STDIN = "-"
 MOST_BYTES = 100_000_000
 """25 million tokens or more, far beyond any window (the largest is 10 million): a longer file was
 named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
+READ_AS = "read as "
+"""The beginning of the remark on how a document was read."""
 _SOMETHING = re.compile(r"[^\s\ufeff]")
 
 
@@ -40,9 +42,21 @@ class Document:
     guessed_because: str = ""
     """Why that encoding, such as "a guess"."""
     read_as: str = ""
-    """The format, its size and its reader, if it was not plain text."""
+    """The format, its size, what was left out of it and its reader, if it was not plain text."""
     cleaned: leftovers.Counts = ()
     """What converters had left in it, and is not there any more, by kind."""
+    encoded: int = 0
+    """How many characters of it are base64."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how it was read, and of what it holds."""
+        read_as = (f"{READ_AS}{self.read_as}",) if self.read_as else ()
+        notes = [
+            leftovers.said(self.cleaned),
+            leftovers.doubt(self.cleaned, len(self.text)),
+            encoded.said(self.encoded, self.text),
+        ]
+        return (*read_as, *filter(None, notes))
 
 
 def read(
@@ -112,6 +126,8 @@ def from_bytes(
     Raises `DocumentUnusable`, and `BadInput` for an unknown encoding."""
     if (format_name := magic.name(body)) is not None:
         return _converted(body, format_name, title, raw=raw)
+    if not raw and (format_name := magic.text_name(body)) is not None:
+        return _converted(body, format_name, title, raw=raw)
     return _plain(decoding.decode(body, title, encoding=encoding, raw=raw), title, raw)
 
 
@@ -169,6 +185,7 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     dropped = before - len(text)
     if raw:
-        return Document(title, text)
+        return Document(title, text, encoded=encoded.characters(text))
     cleaned = leftovers.of_text(text)
-    return Document(title, cleaned.text, dropped, cleaned=cleaned.counts)
+    data = encoded.characters(cleaned.text)
+    return Document(title, cleaned.text, dropped, cleaned=cleaned.counts, encoded=data)

@@ -50,6 +50,8 @@ class JobSpec:
     """`timeout` is a default: it is extended while progress or output arrives."""
     has_key: bool = False
     """An API key was configured for the server at submit: without one, the request is not sent."""
+    remarks: tuple[str, ...] = ()
+    """How the document was read, and what was left out of it, for people."""
 
     is_model_chosen: bool = False
     """Nobody asked for `model`: submit found it there and chose it. If the server serves another
@@ -67,6 +69,8 @@ class JobSpec:
             task["keyed"] = True
         if self.is_model_chosen and self.model is not None:
             task["chosen"] = True
+        if self.remarks:
+            task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
@@ -100,6 +104,7 @@ class JobSpec:
             is_lasting=bool(task.get("lasting")),
             has_key=bool(task.get("keyed")),
             is_model_chosen=bool(task.get("chosen")),
+            remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,

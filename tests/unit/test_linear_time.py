@@ -14,7 +14,9 @@ from jobs import known_secrets
 from jobs.model import Piece
 from ktclient.answers import thoughts
 from ktclient.cli.render import terminal_text
-from ktclient.documents import declared, encodings, leftovers, turn_marks
+from ktclient.documents import declared, encoded, encodings, leftovers, magic, turn_marks
+from ktclient.documents.formats import html, registry, rtf
+from ktclient.documents.formats.left_out import LeftOut
 from ktclient.errors import ProtocolError
 from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
@@ -88,6 +90,11 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "gauges": lambda text: gauges.of_metrics(text),
     "harmless": lambda text: turn_marks.of_model().harmless(text),
     "hidden keys": lambda text: known_secrets.hide_foreign(text),
+    "base64": encoded.characters,
+    "mail": lambda text: magic.text_name(f"From: a\nTo: b\n{text}".encode()),
+    "notebook": lambda text: magic.text_name(f"{{{text}".encode()),
+    "piece of a page": lambda text: registry.is_html(f"<p>{text}"),
+    "rtf": lambda text: rtf.read((r"{\rtf1 a" + text).encode()),
     "guess": lambda text: encodings.guess(text.encode("gb18030", "replace")),
     "guess by letters": lambda text: encodings.guess(text.encode("cp1251", "replace") + b"\xe0"),
     "candidates": lambda text: encodings.candidates(text.encode("cp1253", "replace") + b"\xe0"),
@@ -107,6 +114,19 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "one_line": terminal_text.one_line,
     "shortened": lambda text: terminal_text.shortened(text, 80),
 }
+
+MARKUP = (
+    "10<sup>6</sup> and ",
+    "a <sup>1</sup>/<sub>2</sub>",
+    "<a href=#1>1</a>",
+    "<img src=a><svg></svg><input value=a>",
+    "<math><msup><mi>x</mi><mn>2</mn></msup></math> ",
+    "<table><tr><td rowspan=2>a<td>b<tr><td>c</table>",
+    "<ruby>a<rt>b</rt></ruby>",
+    "<script>a</script>b",
+    "<button>a</button>",
+    "<div>a</div><nav>b</nav>",
+)
 
 
 def in_pieces(text: str) -> thoughts.Divided:
@@ -129,22 +149,30 @@ LEAST_SECONDS = 0.1
 def test_twice_the_text_takes_about_twice_the_time(name: str) -> None:
     """Quadratic time is four times as much; the bound lies between, and CPU time is compared."""
     for shape in SHAPES:
-        length = 1 << 12
-        while length < LONGEST and seconds(name, shape, length) < LEAST_SECONDS:
-            length *= 2
-        if length < LONGEST:
-            once, twice = (best(name, shape, size) for size in (length, 2 * length))
-            assert twice < 3 * once, (
-                f"{shape!r} of {length} characters: {once:.3f} s, {twice:.3f} s"
-            )
+        assert_linear(FUNCTIONS[name], shape)
 
 
-def best(name: str, shape: str, length: int) -> float:
-    return min(seconds(name, shape, length) for _ in range(3))
+@pytest.mark.parametrize("shape", MARKUP)
+def test_so_does_a_page_with_twice_the_elements(shape: str) -> None:
+    """All in one paragraph or table: Beautiful Soup removes an element in linear time."""
+    assert_linear(lambda text: html.text_of(f"<p>{text}", LeftOut()), shape)
 
 
-def seconds(name: str, shape: str, length: int) -> float:
+def assert_linear(function: Callable[[str], object], shape: str) -> None:
+    length = 1 << 12
+    while length < LONGEST and seconds(function, shape, length) < LEAST_SECONDS:
+        length *= 2
+    if length < LONGEST:
+        once, twice = (best(function, shape, size) for size in (length, 2 * length))
+        assert twice < 3 * once, f"{shape!r} of {length} characters: {once:.3f} s, {twice:.3f} s"
+
+
+def best(function: Callable[[str], object], shape: str, length: int) -> float:
+    return min(seconds(function, shape, length) for _ in range(3))
+
+
+def seconds(function: Callable[[str], object], shape: str, length: int) -> float:
     text = shape * (length // len(shape))
     began = time.process_time()
-    FUNCTIONS[name](text)
+    function(text)
     return time.process_time() - began

@@ -66,6 +66,7 @@ def _record(told: _Record) -> dict[str, object]:
     return {
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
+        "remarks": _remarks(told.job),
         "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
@@ -74,6 +75,11 @@ def _record(told: _Record) -> dict[str, object]:
         "events": list(map(job_details.event_record, told.events)),
         "next": [asdict(step) for step in told.steps],
     }
+
+
+def _remarks(job: Job) -> list[str]:
+    """How the document was read; older versions have stored none."""
+    return [str(one) for one in json.loads(job.spec)["task"].get("remarks", [])]
 
 
 def _attempt_record(attempt: Attempt) -> dict[str, object]:
@@ -85,6 +91,7 @@ def _attempt_record(attempt: Attempt) -> dict[str, object]:
 def _in_words(told: _Record) -> str:
     job = told.job
     lines = [job_details.block(told.now)]
+    lines += [_field("note", terminal_text.one_line(text)) for text in _remarks(job)]
     if told.now.task == "prompt":
         lines.append(_field("prompt", terminal_text.one_line(json.loads(job.spec)["task"]["text"])))
     lines.append(

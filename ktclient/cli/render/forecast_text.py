@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs import clock
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
-from ktclient.documents import leftovers, turn_marks
+from ktclient.documents import encoded, leftovers, turn_marks
 
 if TYPE_CHECKING:
     from ktclient.documents.collection import Collection
@@ -82,6 +82,9 @@ def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) ->
         name = "" if is_alone else f" {it}:"
         why = f" ({document.guessed_because})" if document.guessed_because else ""
         output.note(f"  read as   {name} {document.guessed}{why}; --encoding NAME overrides")
+    if warning := encoded.said(document.encoded, document.text):
+        of_it = "" if is_alone else f"{it}: "
+        output.note(f"  note       {of_it}{warning}")
     if harmless:
         output.note(f"  note       {turn_marks.said(it, harmless)}")
     doubt = leftovers.doubt(document.cleaned, len(document.text))

@@ -16,7 +16,17 @@ from ktclient.documents.formats import allowance, verdict
 from ktclient.documents.formats.allowance import Allowance
 from ktclient.documents.formats.limits import Unreadable
 
-_MODULES = {"PDF": "pdf", "DOCX": "docx", "PPTX": "pptx", "EPUB": "epub", "HTML": "html"}
+_MODULES = {
+    "PDF": "pdf",
+    "DOCX": "docx",
+    "PPTX": "pptx",
+    "EPUB": "epub",
+    "HTML": "html",
+    "RTF": "rtf",
+    "mail": "mail",
+    "MHT": "mail",
+    "notebook": "notebook",
+}
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\uffff]")
 """Not form feeds, which end pages, and U+FFFE, PDFium's hyphen: leftovers.py resolves these."""
 
