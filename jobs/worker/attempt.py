@@ -154,6 +154,10 @@ class RunningAttempt:
         """Store what was learned about a pool for later jobs."""
         self._write(lambda: self._store.remember(pool, name, value))
 
+    def run_pool_one_at_a_time(self) -> None:
+        """Start no job of this pool beside another, until a submit says otherwise."""
+        self._write(lambda: self._store.run_one_at_a_time(self._job.pool))
+
     def heartbeat(self) -> bool:
         """Write what is due, and return whether to continue. Call it several times a second.
 

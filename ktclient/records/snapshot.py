@@ -72,6 +72,8 @@ class Snapshot:
     """Ids of jobs that must succeed first."""
     waits_for: tuple[str, ...] = ()
     """Those of `needs` that have not succeeded yet."""
+    model: str | None = None
+    """The model that gets the request, stored at submit; None: the one that the server serves."""
     counted: tuple[int, ...] | None = None
     """Tokens of the request as counted at submit: least, likely, most; all equal if exact."""
 
@@ -160,6 +162,7 @@ def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot
         part=job.part,
         not_before=job.not_before,
         needs=tuple(need.id for need in needs),
+        model=spec.get("model"),
         waits_for=tuple(need.id for need in needs if not need.is_met),
         counted=None if counted is None else tuple(counted),
     )

@@ -89,7 +89,10 @@ def in_stream(
     status = code or 500
     words = error_bodies.words(body) or error_bodies.shown(body) or quote(told)
     refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
-    if not begun and (400 <= status < 500 or status_errors.is_known_busy(refusal)):
+    if status_errors.is_cache_exhausted(refusal):
+        return status_errors.cache_exhausted(refusal)
+    is_said = status_errors.is_known_busy(refusal) or status_errors.is_too_long(refusal)
+    if not begun and (400 <= status < 500 or is_said):
         return status_errors.by_status(refusal)
     after = f" after {spoken(seconds)}" if seconds >= 1 else ""
     error = f"error {code}: {words}" if code and str(code) in str(body) else words

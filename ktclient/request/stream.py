@@ -29,7 +29,7 @@ from ktclient.request.events import Quiet as Quiet
 from ktclient.request.events import Sent as Sent
 from ktclient.request.events import Text as Text
 from ktclient.request.incoming.received import Received
-from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
+from ktclient.request.liveness import AnswersAgain, LeftInPeace, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
 from ktclient.wording import spoken
 
@@ -78,7 +78,9 @@ class LongRequest:
         }
 
 
-StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain | Came
+StreamEvent = (
+    Sent | Prefilled | Text | Completed | Quiet | NotAnswering | LeftInPeace | AnswersAgain | Came
+)
 
 
 def stream(

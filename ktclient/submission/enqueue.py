@@ -114,7 +114,8 @@ def _job(
     spec = JobSpec(
         task=task,
         server=before.target.server,
-        model=before.target.model,
+        model=before.target.chosen_model,
+        is_model_chosen=before.target.model is None,
         max_tokens=limit,
         timeout=before.deadline,
         is_lasting=request.timeout is None,

@@ -36,7 +36,8 @@ class JobSpec:
     server: str
     """The server's root URL, or `config.EMBEDDED`."""
     model: str | None
-    """None: the model that the server serves."""
+    """None: the model that the server serves, of the embedded server and of jobs of earlier
+    versions."""
     max_tokens: int
     timeout: float
     """Seconds for the whole request, from its start to its last token."""
@@ -52,6 +53,10 @@ class JobSpec:
     remarks: tuple[str, ...] = ()
     """How the document was read, and what was left out of it, for people."""
 
+    is_model_chosen: bool = False
+    """Nobody asked for `model`: submit found it there and chose it. If the server serves another
+    one now, and no other, that one is used."""
+
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
         if self.task.questions:
@@ -62,6 +67,8 @@ class JobSpec:
             task["lasting"] = True
         if self.has_key:
             task["keyed"] = True
+        if self.is_model_chosen and self.model is not None:
+            task["chosen"] = True
         if self.remarks:
             task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
@@ -96,6 +103,7 @@ class JobSpec:
             timeout=data["timeout"],
             is_lasting=bool(task.get("lasting")),
             has_key=bool(task.get("keyed")),
+            is_model_chosen=bool(task.get("chosen")),
             remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),

@@ -17,10 +17,12 @@ from ktclient.answers.thoughts import Divided
 from ktclient.errors import (
     AnswerTooLong,
     BadGateway,
+    CacheExhausted,
     DeadlineExceeded,
     DoesNotFit,
     EmptyAnswer,
     LinkLost,
+    ModelUnknown,
     ProxyGaveUp,
     ServerBusy,
     StreamCut,
@@ -38,7 +40,7 @@ from ktclient.request import filters, stream
 from ktclient.request.events import Completed
 from ktclient.request.liveness import LivenessProbe
 from ktclient.request.stream import LongRequest, StreamEvent
-from ktclient.servers import log_gauges, memory, queries
+from ktclient.servers import habits, listening, log_gauges, memory, queries
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.poll_lease import PollLease
 from ktclient.servers.watcher import GaugeWatcher
@@ -91,15 +93,15 @@ def run(
     requested.
     """
     exchange, request = _prepare(attempt, spec, settings, ghosts, without=without)
-    probe = LivenessProbe(
-        functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
-    )
+    probe = _probe(exchange) if settings.may_probe else None
     is_progressing = exchange.reporter.is_progressing if spec.is_lasting else lambda: False
     events = stream.stream(request, spec.timeout, probe, is_progressing)
     del request  # megabytes, for the long wait
     with contextlib.closing(events), contextlib.closing(exchange.watcher):
         try:
             _converse(exchange, events)
+            if probe is not None:
+                _learn_answers(exchange, probe)
             return
         except KtjobError as error:
             ended = _end(exchange, error)
@@ -131,6 +133,23 @@ def _prepare(
     tokens = expected.likely
     known = (prefill, watcher, reporter, ghosts)
     return Exchange(attempt, spec, facts, key, tokens, *known), request
+
+
+def _probe(exchange: Exchange) -> LivenessProbe:
+    """Asks whether the server is alive while it is silent."""
+    run = listening.run_of(exchange.facts.url)
+    whom = exchange.attempt, exchange.spec.server, run, exchange.facts.dialect
+    return LivenessProbe(
+        functools.partial(queries.is_responding, exchange.facts, exchange.api_key),
+        is_known_to_answer=habits.is_known_to_answer(*whom),
+    )
+
+
+def _learn_answers(exchange: Exchange, probe: LivenessProbe) -> None:
+    """Remember, for later requests, whether a healthy server answered while it was silent."""
+    if (answers := probe.has_answered) is not None:
+        run = listening.run_of(exchange.facts.url)
+        habits.learn_answers(exchange.attempt, exchange.spec.server, run, answers=answers)
 
 
 def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
@@ -165,6 +184,20 @@ def _refused_as_too_long(exchange: Exchange, error: KtjobError) -> NoReturn:
     """The remembered facts of the server allowed the request: they are wrong."""
     memory.invalidate(exchange.attempt, exchange.spec.server, exchange.facts.model, str(error))
     raise error
+
+
+def _full_cache(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The next attempt runs with no other job beside it, and so do later jobs."""
+    run = listening.run_of(exchange.facts.url)
+    habits.prove_shared_cache(exchange.attempt, exchange.spec.server, run)
+    exchange.attempt.run_pool_one_at_a_time()
+    raise error
+
+
+def _unknown_model(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The server's refusal, and what it offers."""
+    names = worker_server.offered(exchange.facts)
+    raise ModelUnknown(f"{error}. It offers: {names}" if names else str(error)) from error
 
 
 def _lost_link(exchange: Exchange, error: KtjobError) -> NoReturn:
@@ -230,6 +263,8 @@ _ENDINGS: tuple[
     tuple[tuple[type[KtjobError], ...], Callable[[Exchange, KtjobError], KtjobError]], ...
 ] = (
     ((DoesNotFit,), _refused_as_too_long),
+    ((CacheExhausted,), _full_cache),
+    ((ModelUnknown,), _unknown_model),
     ((LinkLost,), _lost_link),
     ((StreamCut,), _cut),
     ((UpstreamDown,), _no_server_behind),

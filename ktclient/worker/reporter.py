@@ -13,7 +13,7 @@ from ktclient.planning.progress import Prefill, Progress
 from ktclient.records import phases
 from ktclient.records.phases import NOT_ANSWERING
 from ktclient.request.events import UNKNOWN, Came, Completed, Prefilled, Sent, Text
-from ktclient.request.liveness import AnswersAgain, NotAnswering
+from ktclient.request.liveness import AnswersAgain, LeftInPeace, NotAnswering
 from ktclient.request.stream import StreamEvent
 from ktclient.servers.watcher import GaugeWatcher
 
@@ -95,11 +95,8 @@ class Reporter:
     def _note(self, event: StreamEvent) -> None:
         if isinstance(event, Came):
             self._attempt.log_event("last bytes received", bytes=event.bytes, text=event.text)
-        elif isinstance(event, NotAnswering):
-            self._not_answering(event)
-        elif isinstance(event, AnswersAgain):
-            self._attempt.log_event("server answers again", after_seconds=round(event.seconds))
-            self._enter(self._phase_before)
+        elif isinstance(event, (NotAnswering, LeftInPeace, AnswersAgain)):
+            self._liveness(event)
 
     def _is_sample(self, event: Prefilled, now: float) -> bool:
         """Whether to use this report. To fit a model to all of a server that reports every token
@@ -152,6 +149,19 @@ class Reporter:
             self._attempt.record_metrics(tokens_per_second=round(rate, 1))
         self._attempt.output(event.text, event.channel)
         self._attempt.progress(self._pieces, None, "tokens")
+
+    def _liveness(self, event: NotAnswering | LeftInPeace | AnswersAgain) -> None:
+        if isinstance(event, NotAnswering):
+            self._not_answering(event)
+        elif isinstance(event, LeftInPeace):
+            self._attempt.log_event(
+                "no answers while it reads",
+                seconds=round(event.seconds),
+                words="it is not known to answer then, so only --timeout ends this",
+            )
+        else:
+            self._attempt.log_event("server answers again", after_seconds=round(event.seconds))
+            self._enter(self._phase_before)
 
     def _not_answering(self, event: NotAnswering) -> None:
         if self._phase != NOT_ANSWERING:

@@ -52,6 +52,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.records.search": {"json.loads": OURS},
     "ktclient.records.server_load": {"json.loads": OURS},
     "ktclient.records.snapshot": {"json.loads": OURS},
+    "ktclient.records.thinking": {"json.loads": OURS},
     "ktclient.request.body": {"json.loads": OURS},
     "ktclient.request.body_marks": {"json.loads": BOUNDED + "`_arguments` bears deep nesting"},
     "ktclient.request.incoming.frames": {

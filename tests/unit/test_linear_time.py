@@ -22,7 +22,8 @@ from ktclient.prompts import answer_schema, combined, tasks
 from ktclient.records import search
 from ktclient.request import error_bodies
 from ktclient.request.incoming.frames import Frames
-from ktclient.servers import gauges
+from ktclient.request.refusals import too_long, unknown_model
+from ktclient.servers import gauges, models
 from ktclient.splitting import chunks, structure
 from ktclient.tokens import bundled, estimate
 from ktclient.tokens.counter import Counter
@@ -76,6 +77,11 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "split answers": lambda text: combined.split(text, ["a", "b"]),
     "split open answers": lambda text: combined.split("{" + text, ["a", "b"]),
     "error words": error_bodies.words,
+    "too long": too_long.is_of_prompt,
+    "answer too long": too_long.is_of_answer,
+    "unknown model": unknown_model.is_said,
+    "models": lambda text: models.for_chats(models.listed([{"id": text[:4096]}, {"id": "m"}])),
+    "model's kind": lambda text: models.listed([{"id": "m", "type": text, "capabilities": [text]}]),
     "page words": lambda text: error_bodies.words("<html>" + text),
     "frames": frames_of,
     "frames of data": lambda text: frames_of("data: {" + text + "}\n" + text + "\n\n"),

@@ -66,7 +66,6 @@ def _record(told: _Record) -> dict[str, object]:
     return {
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
-        "model": spec["model"],
         "remarks": _remarks(told.job),
         "priority": told.job.priority,
         "characters": told.characters,

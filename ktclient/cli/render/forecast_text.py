@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ktclient.documents.document import Document
     from ktclient.planning.forecast import Forecast
     from ktclient.planning.token_count import Count
+    from ktclient.servers.selection import Target
     from ktclient.splitting.split_plan import Plan
     from ktclient.submission.conditions import Conditions
 
@@ -108,6 +109,8 @@ def describe(forecast: Forecast) -> None:
     if target.is_embedded:
         where = f"the embedded {embedded.MODEL} ({target.why})"
     output.note(f"  runs on    {where}")
+    if target.facts is not None and not target.is_embedded:
+        output.note(f"  model      {_model(target)}")
     output.note(f"  tokens     {_counted(forecast.count)}")
     verdict = forecast.verdict
     exception = "" if verdict.kind is fit.Kind.FITS else f"{verdict.kind.value}: "
@@ -125,6 +128,17 @@ def describe(forecast: Forecast) -> None:
         output.note(f"  now        {line}")
     if forecast.doubt:
         output.note(f"WARNING: {forecast.doubt}")
+
+
+def _model(target: Target) -> str:
+    """The model that gets the request, and what else there is to choose from."""
+    assert target.facts is not None
+    name = terminal_text.one_line(target.facts.model)
+    others = [terminal_text.one_line(one) for one in target.facts.models if one != name]
+    if not others or target.model is not None:
+        return name
+    more = f" and {len(others) - MOST_LINES:,} more" if len(others) > MOST_LINES else ""
+    return f"{name} (the server also has {', '.join(others[:MOST_LINES])}{more}; --model chooses)"
 
 
 def _counted(count: Count) -> str:

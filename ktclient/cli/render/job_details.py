@@ -74,8 +74,8 @@ def _thinking(job: Snapshot) -> str:
 
 def _server(job: Snapshot) -> str:
     url, model = job.figures.get("server"), job.figures.get("model")
-    if not model:
-        return job.server
+    if not model:  # it has not begun
+        return f"{job.server} ({terminal_text.one_line(job.model)})" if job.model else job.server
     return f"{job.server} ({model})" if url == job.server else f"{job.server} ({model} at {url})"
 
 
