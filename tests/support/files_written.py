@@ -85,6 +85,9 @@ PLACES: dict[str, dict[str, str]] = {
         "shutil.copyfileobj": "to that file",
     },
     "ktclient.cli.standard_streams": {"open": "a descriptor", "os.open": "/dev/null"},
+    "ktclient.documents.formats.office.slides": {"xml.replace": "an element, in memory"},
+    "ktclient.documents.formats.office.word": {"xml.replace": "an element, in memory"},
+    "ktclient.documents.formats.office.xml": {"zipfile.ZipFile": "in memory"},
     "ktclient.remote.ssh": {"tempfile.TemporaryFile": "a file without a name"},
     "ktclient.tokens.model_file": {"os.open": "only read"},
 }

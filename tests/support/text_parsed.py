@@ -38,6 +38,9 @@ PLACES: dict[str, dict[str, str]] = {
     },
     "ktclient.documents.formats.allowance": {"json.loads": "ours: an argument of our own child"},
     "ktclient.documents.formats.child_process": {"json.loads": "ours: our own child's first line"},
+    "ktclient.documents.formats.notebook": {
+        "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
+    },
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
         "json.loads": OURS + ", or just written by json.dumps",
