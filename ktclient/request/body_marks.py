@@ -19,6 +19,7 @@ _NEVER_IN_THE_PROMPT = frozenset(
 )
 """Fields that choose a model, end or constrain the answer, or are a template: they stay as they
 are, and so does each field that ktjob does not know but whose value contains no mark."""
+_OF_PARTS = ("text", "refusal")
 _AT_A_BORDER = 256
 """Characters on each side; no mark is longer."""
 _ANNOTATIONS = ("title", "description", "$comment", "default", "examples")
@@ -74,18 +75,26 @@ def _apart(parts: list[Any], marks: TurnMarks, found: Counter[str]) -> list[Any]
     templates put them one behind the other, and some servers put a blank between them."""
     made, before = [], {"": "", " ": ""}
     for part in parts:
-        text = part.get("text") if isinstance(part, dict) else None
-        if isinstance(text, str):
+        field = _field_of(part)
+        if field:
+            text = part[field]
             for glue, end in before.items():
                 across = Counter[str]()
                 marks.harmless(f"{end}{glue}{text[:_AT_A_BORDER]}", across)
                 if across:
                     found.update(across)
-                    part, text = {**part, "text": f"\n{text}"}, f"\n{text}"
+                    text = f"\n{text}"
+                    part = {**part, field: text}
                     break
             before = {glue: f"{end}{glue}{text}"[-_AT_A_BORDER:] for glue, end in before.items()}
         made.append(part)
     return made
+
+
+def _field_of(part: Any) -> str:
+    """Where a part has its text; empty if it has none."""
+    names = (name for name in _OF_PARTS if isinstance(part, dict))
+    return next((name for name in names if isinstance(part.get(name), str)), "")
 
 
 def _arguments(text: str, marks: TurnMarks, found: Counter[str]) -> str:

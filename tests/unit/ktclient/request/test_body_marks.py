@@ -139,6 +139,9 @@ def test_parts_of_a_message_make_no_mark_together(glue: str) -> None:
             _check_parts(cut, mark, glue, of_it)
         _check_parts(list(mark), mark, glue, of_it)
         _check_parts(mark.split(" "), mark, glue, of_it)
+    mixed = [{"type": "text", "text": "<|im_"}, {"type": "refusal", "refusal": "start|>"}]
+    body = Body({"messages": [{"role": "user", "content": mixed}]}).harmless(of_it, Counter())
+    assert body.messages[0]["content"][1] == {"type": "refusal", "refusal": "\nstart|>"}
     plain = [{"type": "text", "text": one} for one in ("a <", "b> [", "INST", "")]
     body = Body({"messages": [{"role": "user", "content": plain}]})
     assert body.harmless(of_it, Counter()) == body
