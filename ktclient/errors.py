@@ -22,7 +22,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   └── ServerDidNotStart           read its log
 ├── DoesNotFit                      shorten the document, or lower --max-tokens
 ├── RequestFailed                   the request reached a server and got no whole answer
-│   ├── ServerBusy                  a 503: starting, draining or full; a job retries for a while
+│   ├── ServerBusy                  503, 529: starting, draining or full; a job retries for a while
 │   ├── RateLimited                 a 429: a job retries when the server says
 │   ├── QueueTimedOut               the server's queue timeout expired; a job retries
 │   ├── Unauthorized                set KTJOB_API_KEY
@@ -34,6 +34,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── ServerRefused               the server rejected the request
 │   ├── ServerBroke                 a 500, or a server-side time limit: read its log
 │   ├── ErrorInStream               the same, inside a stream that began with HTTP 200
+│   ├── CacheExhausted              requests together filled its KV cache: another attempt, alone
 │   ├── ProxyGaveUp                 raise the proxy's timeout, or connect directly
 │   ├── BadGateway                  a proxy lost the server: like StreamCut
 │   ├── StreamCut                   the connection broke mid-answer; may be retried once
@@ -41,7 +42,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── LinkLost                    the network was down for too long: fix it
 │   ├── ServerHung                  it answers no request: restart it
 │   ├── AbortedByServer             the request was aborted on the server
-│   ├── EmptyAnswer                 the server finished without any text
+│   ├── EmptyAnswer                 no word of an answer, perhaps thoughts; they are kept
 │   ├── EmptyStream                 the server ended the stream itself, without any data
 │   ├── WebPage                     HTML instead of an answer: a login page or a proxy
 │   ├── ProtocolError               the response does not follow the OpenAI protocol
@@ -197,8 +198,15 @@ class RequestFailed(KtjobError):
     cause = "request_failed"
 
 
-class ServerBusy(RequestFailed):  # starting, draining or full; nothing was computed
+class ServerBusy(RequestFailed):
+    """Starting, draining or full; nothing was computed. `retry_after` is in seconds, None if the
+    server gave none."""
+
     cause = "server_busy"
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class RateLimited(RequestFailed):
@@ -255,6 +263,13 @@ class ServerBroke(RequestFailed):
 
 class ErrorInStream(RequestFailed):
     cause = "error_in_stream"
+
+
+class CacheExhausted(RequestFailed):
+    """All requests that the server computed together filled its KV cache, and it dropped them."""
+
+    cause = "cache_exhausted"
+    may_try_again = True
 
 
 class ProxyGaveUp(RequestFailed):

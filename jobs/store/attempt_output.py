@@ -67,6 +67,11 @@ class Reports(Database):
         with self._transaction(durable=False):
             self._run("set_note", pool=pool, name=name, value=_json(value), at=clock.now())
 
+    def run_one_at_a_time(self, pool: str) -> None:
+        """From now on, start no job of a pool beside another, until a submit says otherwise."""
+        with self._transaction(durable=False):
+            self._run("one_at_a_time", name=pool)
+
 
 def _json(data: dict[str, object]) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

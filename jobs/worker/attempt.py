@@ -112,9 +112,13 @@ class RunningAttempt:
         self._seq += 1
         self._waiting.append(Piece(self._seq, channel, text))
 
-    def text(self) -> str:
+    def pieces(self) -> tuple[Piece, ...]:
         """All output so far, written or not."""
-        return "".join(piece.text for piece in (*self._written, *self._unwritten, *self._waiting))
+        return (*self._written, *self._unwritten, *self._waiting)
+
+    def text(self) -> str:
+        """All its text."""
+        return "".join(piece.text for piece in self.pieces())
 
     def record_metrics(self, **figures: object) -> None:
         """Record metrics of the attempt; written immediately, after the progress so far, so that no
@@ -149,6 +153,10 @@ class RunningAttempt:
     def remember(self, pool: str, name: str, value: dict[str, object]) -> None:
         """Store what was learned about a pool for later jobs."""
         self._write(lambda: self._store.remember(pool, name, value))
+
+    def run_pool_one_at_a_time(self) -> None:
+        """Start no job of this pool beside another, until a submit says otherwise."""
+        self._write(lambda: self._store.run_one_at_a_time(self._job.pool))
 
     def heartbeat(self) -> bool:
         """Write what is due, and return whether to continue. Call it several times a second.

@@ -17,8 +17,9 @@ from jobs.runner import start
 from jobs.store import diagnosis
 from jobs.store.state_dir import StateDir
 from ktclient import times
+from ktclient.api.answer_reader import AnswerReader
 from ktclient.errors import NotFinished
-from ktclient.records import snapshot
+from ktclient.records import snapshot, thinking
 from ktclient.records.access import open_readonly
 from ktclient.records.snapshot import Snapshot
 
@@ -35,7 +36,8 @@ class EndWatcher:
 
     def __init__(self, job_id: str, state: StateDir) -> None:
         self._id, self._state = job_id, state
-        self._attempt = self._after = 0
+        self._reader = AnswerReader(lambda now: self._is_thought_first)
+        self._is_thought_first = False
         self._seen_at = time.monotonic()
         self._woken_at = -_WAKE_SECONDS
 
@@ -76,15 +78,17 @@ class EndWatcher:
                 if store is None:
                     raise diagnosis.missing(self._state.database)
                 now = snapshot.of_job(store, store.job(self._id))
-                if now.attempt != self._attempt:
-                    self._attempt, self._after = now.attempt, 0
-                pieces = store.pieces(self._id, now.attempt, self._after)
+                self._reader.begin(now)
+                pieces = store.pieces(self._id, now.attempt, self._reader.after)
+                if pieces and not self._reader.after:
+                    model = now.figures.get("model")
+                    job = store.job(self._id)
+                    self._is_thought_first = thinking.is_from_prompt(store, job, model)
         except StoreUnusable as error:
             self._bear(error)
             return None
         self._seen_at = time.monotonic()
-        self._after = pieces[-1].seq if pieces else self._after
-        return now, "".join(piece.text for piece in pieces if piece.channel == "answer")
+        return now, self._reader.take(now, pieces).text
 
     def _bear(self, error: StoreUnusable) -> None:
         """Raises an error that is permanent, or has lasted too long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jobs import model
@@ -12,10 +13,12 @@ from jobs.errors import KtjobError
 from ktclient import times
 from ktclient.config import settings as config
 from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
-from ktclient.records import access, snapshot
+from ktclient.records import access, snapshot, thinking
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from ktclient.answers.thoughts import Divided
+    from ktclient.api.answer_reader import Heard
     from ktclient.prompts.combined import Part
 
 _LOOK_SECONDS = 0.2
@@ -79,6 +82,12 @@ class Job:
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
+
+    def thoughts(self, timeout: float | None = None) -> str:
+        """Wait for the end, and return what the model thought; empty if it sent no thoughts. Also
+        of a job that failed. Raises `NotFinished` after `timeout` seconds."""
+        self.wait(timeout)
+        return self._patiently(self._output).thoughts
 
     async def awaited(self, timeout: float | None = None) -> str:
         """`result` for asyncio: wait for the answer without blocking the event loop.
@@ -150,7 +159,8 @@ class Job:
 
     def stream(self) -> Iterator[str]:
         """The answer as it arrives, from its start to its end. Raises like `result`. A second
-        attempt starts again from the beginning."""
+        attempt starts again from the beginning. Thoughts of which only the end is marked are
+        recognised when they end: `followed` says so, and `result` has only the answer."""
         for _, text in self.heard():
             if text:
                 yield text
@@ -163,6 +173,17 @@ class Job:
         with access.open_recovered(self._state) as store:
             job = store.job(self.id)
             return job, snapshot.answer(store, job)
+
+    def _is_thought_first(self, now: Snapshot) -> bool:
+        def look() -> bool:
+            with access.open_recovered(self._state) as store:
+                return thinking.is_from_prompt(store, store.job(self.id), now.figures.get("model"))
+
+        return self._patiently(look)
+
+    def _output(self) -> Divided:
+        with access.open_recovered(self._state) as store:
+            return snapshot.output(store, store.job(self.id))
 
     def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
         with access.open_recovered(self._state) as store:
@@ -184,15 +205,19 @@ class Job:
         """Like `watch`, but each status comes with the text of its attempt's answer since the
         previous one: from the beginning, or only `from_now` on. A second attempt starts again from
         the beginning."""
-        after, attempt = 0, 0
-        is_skipped = from_now
+        for heard in self.followed(from_now=from_now):
+            yield heard.now, heard.text
+
+    def followed(self, *, from_now: bool = False) -> Iterator[Heard]:
+        """The same; each also says whether the text so far was thought."""
+        from ktclient.api.answer_reader import AnswerReader
+
+        reader, is_skipped = AnswerReader(self._is_thought_first), from_now
         for now in self.watch():
-            if now.attempt != attempt:
-                after, attempt = 0, now.attempt
-            pieces = self._patiently(functools.partial(self._pieces, now.attempt, after))
-            after = pieces[-1].seq if pieces else after
-            text = "".join(piece.text for piece in pieces if piece.channel == "answer")
-            yield now, "" if is_skipped else text
+            reader.begin(now)
+            pieces = self._patiently(functools.partial(self._pieces, now.attempt, reader.after))
+            heard = reader.take(now, pieces)
+            yield replace(heard, text="") if is_skipped else heard
             is_skipped = False
 
 

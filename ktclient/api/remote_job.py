@@ -21,6 +21,7 @@ from jobs import child_environment
 from jobs.errors import KtjobError, NoSuchJob
 from jobs.model import Outcome
 from ktclient import times
+from ktclient.api.answer_reader import Heard
 from ktclient.api.job import ENDINGS, Job
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
 from ktclient.prompts.combined import Part
@@ -93,6 +94,11 @@ class RemoteJob(Job):
         self.wait(timeout)
         return _text(self._record())
 
+    def thoughts(self, timeout: float | None = None) -> str:
+        self.wait(timeout)
+        found = self._record().get("thoughts")
+        return found if isinstance(found, str) else ""
+
     def answers(self, timeout: float | None = None) -> list[Part]:
         self.wait(timeout)
         record = self._record()
@@ -132,6 +138,9 @@ class RemoteJob(Job):
         self.result()
 
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
+        raise BadInput("text and status together are not available for jobs on another machine")
+
+    def followed(self, *, from_now: bool = False) -> Iterator[Heard]:
         raise BadInput("text and status together are not available for jobs on another machine")
 
     async def awaited(self, timeout: float | None = None) -> str:

@@ -113,15 +113,18 @@ class _Naming:
         key = settings.key_for(target.server)
         self._known = probe.names(target.facts.url, key) if target.facts and not named else ()
         self._serves = target.facts.model if target.facts else embedded.MODEL
+        self._chosen = target.chosen_model
         self._others: Counter[str] = Counter()
 
-    def of(self, body: Body) -> str | None:
+    def of(self, body: Body) -> tuple[str | None, bool]:
+        """The model, and whether neither the line nor an option asked for it."""
         if self._named is not None:
-            return self._named
-        if body.model is None or body.model in self._known:
-            return body.model
-        self._others[body.model] += 1
-        return None
+            return self._named, False
+        if body.model in self._known:
+            return body.model, False
+        if body.model is not None:
+            self._others[body.model] += 1
+        return self._chosen, self._chosen is not None
 
     def notes(self) -> list[str]:
         return [
@@ -154,10 +157,12 @@ class _Scale:
             self.too_long.append(f"line {line.number} ({verdict.reason}). {verdict.cure}")
         self.tokens += count.tokens
         counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
+        model, is_chosen = naming.of(body)
         return Request(
             custom_id=line.custom_id,
             body=line.body,
-            model=naming.of(body),
+            model=model,
+            is_model_chosen=is_chosen,
             max_tokens=most,
             timeout=self._timeout(count.tokens),
             weight=count.high + most,

@@ -1,7 +1,8 @@
 """Write results in OpenAI's Batch format, one JSON object per line. Pure.
 
 (platform.openai.com/docs/api-reference/batch/request-output: id, custom_id, response with
-status_code, request_id and body, error with code and message; one of the two is null.)
+status_code, request_id and body, error with code and message; one of the two is null, except in the
+line of a request that was answered with nothing but thoughts.)
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs.model import Piece
+from ktclient.answers import thoughts
+from ktclient.answers.stretches import ANSWER_CHANNEL, THOUGHTS_CHANNEL
 from ktclient.batch import tool_calls
+from ktclient.errors import EmptyAnswer
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,33 @@ class Answered:
     tool_calls: str = field(default="", repr=False)
     """The received pieces of tool calls, one JSON list per line."""
     figures: dict[str, Any] = field(default_factory=dict)
-    """Its attempt's model, finish_reason and token counts."""
+    """Its attempt's model, finish_reason, token counts and names of fields of thoughts."""
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the server sent any output."""
+        return bool(self.text or self.reasoning or self.tool_calls)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there is a word of an answer, or a call of a tool."""
+        thought = Piece(1, THOUGHTS_CHANNEL, self.reasoning)
+        answer = Piece(2, ANSWER_CHANNEL, self.text)
+        return bool(self.tool_calls) or thoughts.divide([thought, answer]).has_words
 
 
 def answered(custom_id: str, told: Answered) -> str:
     """The result line of an answered request."""
     response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
     return _line(told.job_id, custom_id, response, None)
+
+
+def only_thoughts(custom_id: str, told: Answered, message: str) -> str:
+    """The result line of a request whose output has no word of an answer: an error, and the whole
+    message as the server sent it."""
+    response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
+    error = {"code": EmptyAnswer.cause, "message": message}
+    return _line(told.job_id, custom_id, response, error)
 
 
 def failed(job_id: str, custom_id: str, code: str, message: str) -> str:
@@ -52,7 +77,8 @@ def _body(told: Answered) -> dict[str, object]:
     content = told.text if told.text or not calls else None
     message: dict[str, object] = {"role": "assistant", "content": content}
     if told.reasoning:
-        message["reasoning_content"] = told.reasoning
+        names = told.figures.get("thought_fields") or ["reasoning_content"]
+        message.update(dict.fromkeys(names, told.reasoning))
     if calls:
         message["tool_calls"] = calls
     choice = {
@@ -76,12 +102,16 @@ def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
     read, written = figures.get("prompt_tokens"), figures.get("completion_tokens")
     if read is None or written is None:
         return None
-    usage = {
+    usage: dict[str, object] = {
         "prompt_tokens": read,
         "completion_tokens": written,
         "total_tokens": read + written,
     }
-    cached = figures.get("cached_tokens")
-    return (
-        usage if cached is None else {**usage, "prompt_tokens_details": {"cached_tokens": cached}}
-    )
+    details = {
+        "prompt_tokens_details": {"cached_tokens": figures.get("cached_tokens")},
+        "completion_tokens_details": {"reasoning_tokens": figures.get("thought_tokens")},
+    }
+    return {
+        **usage,
+        **{name: one for name, one in details.items() if None not in one.values()},
+    }

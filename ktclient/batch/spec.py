@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from ktclient.batch.file import Line
 from ktclient.documents import turn_marks
 from ktclient.prompts.tasks import Kind, Task
+from ktclient.records import kinds
 from ktclient.request.body import Body
 from ktclient.submission.spec import VERSION, JobSpec
 from ktclient.tokens.estimate import Estimate
 
-CONDUCT = "batch"
+CONDUCT = kinds.BATCH
 """The conductor's kind."""
 
 
@@ -33,6 +34,8 @@ class Request:
     timeout: float
     weight: int
     counted: Estimate | None
+    is_model_chosen: bool = False
+    """As in a job's spec."""
 
     def to_json(self) -> bytes:
         tokens = self.counted and [self.counted.low, self.counted.likely, self.counted.high]
@@ -43,6 +46,7 @@ class Request:
             "timeout": self.timeout,
             "weight": self.weight,
             "tokens": tokens,
+            **({"chosen": True} if self.is_model_chosen else {}),
         }
         return json.dumps(head, ensure_ascii=False).encode()[:-1] + b', "body": ' + self.body + b"}"
 
@@ -58,6 +62,7 @@ class Request:
             timeout=found["timeout"],
             weight=found["weight"],
             counted=None if tokens is None else Estimate(*tokens),
+            is_model_chosen=bool(found.get("chosen")),
         )
 
     def spec(self, server: str, *, has_key: bool) -> str:
@@ -70,6 +75,7 @@ class Request:
             timeout=self.timeout,
             counted=self.counted,
             has_key=has_key,
+            is_model_chosen=self.is_model_chosen,
         ).to_json()
 
 

@@ -21,6 +21,7 @@ EXAMPLE = """\
 # url = "http://127.0.0.1:40001"   or "embedded", or the name of one of [servers]
 # model = "DeepSeek-V4-Flash"      for servers with several
 # parallel = 1                     simultaneous requests; default: what the server reports
+# probe = "off"                    never call a silent server hung; default: ask whether it is alive
 # api_key_file = "key"             beside this file, chmod 600
 # api_key_env = "MY_KEY"           or the variable that holds it
 # api_key = "keyring"              or: ktjob config key default

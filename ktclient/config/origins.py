@@ -42,12 +42,17 @@ def _of_default(settings: Settings) -> Iterator[Origin]:
     else:
         yield _file("server.api_key", _key(server))
     yield _file("server.parallel", server.parallel)
+    yield _file("server.probe", server.probe)
 
 
 def _of_named(settings: Settings) -> Iterator[Origin]:
     for name, server in settings.servers.items():
         yield _file(f"servers.{name}.url", server.url)
-        for key, value in (("model", server.model), ("parallel", server.parallel)):
+        for key, value in (
+            ("model", server.model),
+            ("parallel", server.parallel),
+            ("probe", server.probe),
+        ):
             if value is not None:
                 yield _file(f"servers.{name}.{key}", value)
         if server.key is not None:

@@ -16,7 +16,7 @@ from ktclient.errors import BadInput, BadSetting
 
 KEY_NAMES = ("api_key_file", "api_key_env", "api_key")
 """The settings for an API key; only one may be used."""
-KNOWN = {"url", "model", "parallel", *KEY_NAMES}
+KNOWN = {"url", "model", "parallel", "probe", *KEY_NAMES}
 
 EMBEDDED = "embedded"
 """The name of the embedded server, allowed wherever a server URL is."""
@@ -37,6 +37,12 @@ class Server:
     parallel: int | None = None
     """How many simultaneous requests it may be given."""
     key: KeySource | None = None
+    probe: str | None = None
+    """"off": a silent server is never asked whether it is alive, so it never counts as hung."""
+
+    @property
+    def may_probe(self) -> bool:
+        return self.probe != "off"
 
 
 def default(table: Table, file: Path) -> Server:
@@ -68,7 +74,9 @@ def named(table: Table, file: Path) -> dict[str, Server]:
 def require_alias(server: Server, others: Mapping[str, Server], file: Path) -> None:
     """If `server.url` is another server's name, `[server]` must set nothing else. Raises
     `BadSetting`."""
-    if server.url in others and (server.model, server.parallel, server.key) != (None, None, None):
+    if server.url in others and any(
+        one is not None for one in (server.model, server.parallel, server.key, server.probe)
+    ):
         raise BadSetting(
             f"{file}: server.url names [servers.{server.url}]: move the other settings of [server] "
             "there"
@@ -86,6 +94,7 @@ def _read(table: Table, where: str, name: str, file: Path) -> Server:
         model=config_file.text(table, "model", where, file),
         parallel=_parallel(table, where, file),
         key=_key(table, where, name, file),
+        probe=_probe(table, where, file),
     )
 
 
@@ -119,6 +128,13 @@ def _parallel(table: Table, where: str, file: Path) -> int | None:
     if isinstance(value, int) and value is not True and value > 0:
         return value
     raise BadSetting(f"{file}: {where}.parallel must be a whole number above 0, not {value!r}")
+
+
+def _probe(table: Table, where: str, file: Path) -> str | None:
+    value = table.get("probe")
+    if value in (None, "on", "off"):
+        return None if value is None else str(value)
+    raise BadSetting(f'{file}: {where}.probe must be "on" or "off", not {value!r}')
 
 
 def _require_address(url: str, where: str, file: Path) -> None:

@@ -112,9 +112,9 @@ def _probed(server: Server, about: str, settings: Settings) -> Finding:
 
     root = urls.root_of(server.url or "")
     key, model = settings.key_for(root), settings.model_of(server)
-    names = probe.names(root, key)
     facts = probe.probe(root, key, model)
-    if model is not None and model not in names:
+    names = probe.names(root, key) if facts.models else ()
+    if model is not None and names and model not in names:
         known = ", ".join(names)
         return fail(about, f"{root} has no model {model!r}", f"it serves: {known}")
     window = f", window {facts.window:,} tokens" if facts.window else ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ktclient.documents import document as documents_document
-from ktclient.documents import encodings, magic
+from ktclient.documents import encodings, leftovers, magic
 from ktclient.documents.document import Document
 from ktclient.documents.formats import registry
 from ktclient.errors import BadInput, DocumentUnusable
@@ -98,8 +98,12 @@ def joined(parts: Sequence[Document]) -> Document:
     return replace(
         documents_document.from_text(text, title, raw=True),
         line_ends=sum(part.line_ends for part in parts),
+        cleaned=leftovers.summed(part.cleaned for part in parts),
         read_as="; ".join(one.read_as for one in parts[:MOST_TOLD] if one.read_as),
         guessed=", ".join(dict.fromkeys(part.guessed for part in parts if part.guessed)),
+        guessed_because="; ".join(
+            dict.fromkeys(part.guessed_because for part in parts if part.guessed_because)
+        ),
     )
 
 
@@ -187,7 +191,7 @@ def _is_text(name: str) -> bool:
         ) from None
     if not head.strip():
         return False
-    if (format_name := magic.name(head)) is not None:
+    if (format_name := magic.name(head) or magic.text_name(head)) is not None:
         return registry.is_readable(format_name) and registry.is_installed(format_name)
     if head.startswith(_WIDE_MARKS) or encodings.guess(head) is not None:
         return True

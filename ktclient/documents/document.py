@@ -1,12 +1,12 @@
 """A document as text: read, decoded, and made ready to send.
 
-Line ends become \\n and a byte order mark is dropped, unless `raw`: War and Peace from Gutenberg
-has 781,557 DeepSeek V4 tokens then, and 876,900 with its CRLFs, which costs minutes of prefill.
+Line ends become \\n, a byte order mark is dropped and what converters left is cleaned
+(leftovers.py), unless `raw`: War and Peace from Gutenberg has 781,557 DeepSeek V4 tokens then, and
+876,900 with its CRLFs, which costs minutes of prefill.
 """
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import sys
@@ -15,22 +15,18 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ktclient import wording
-from ktclient.documents import encodings, magic
+from ktclient.documents import decoding, encoded, leftovers, magic
+from ktclient.documents.decoding import Decoded
 from ktclient.documents.formats import child_process, registry
-from ktclient.errors import BadInput, DocumentUnusable
+from ktclient.errors import DocumentUnusable
 
 STDIN = "-"
 MOST_BYTES = 100_000_000
 """25 million tokens or more, far beyond any window (the largest is 10 million): a longer file was
 named by mistake, and would fill the memory, the queue and its disk before a server refused it."""
+READ_AS = "read as "
+"""The beginning of the remark on how a document was read."""
 _SOMETHING = re.compile(r"[^\s\ufeff]")
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: its mark begins with the same two bytes
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 
 
 @dataclass(frozen=True)
@@ -42,9 +38,25 @@ class Document:
     line_ends: int = 0
     """How many CRs were dropped from its line ends."""
     guessed: str = ""
-    """The encoding, if it was guessed."""
+    """The encoding, if it was guessed, declared, or is not what the text declares."""
+    guessed_because: str = ""
+    """Why that encoding, such as "a guess"."""
     read_as: str = ""
-    """The format, its size and its reader, if it was not plain text."""
+    """The format, its size, what was left out of it and its reader, if it was not plain text."""
+    cleaned: leftovers.Counts = ()
+    """What converters had left in it, and is not there any more, by kind."""
+    encoded: int = 0
+    """How many characters of it are base64."""
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of how it was read, and of what it holds."""
+        read_as = (f"{READ_AS}{self.read_as}",) if self.read_as else ()
+        notes = [
+            leftovers.said(self.cleaned),
+            leftovers.doubt(self.cleaned, len(self.text)),
+            encoded.said(self.encoded, self.text),
+        ]
+        return (*read_as, *filter(None, notes))
 
 
 def read(
@@ -110,50 +122,26 @@ def display_name(name: str) -> str:
 def from_bytes(
     body: bytes, title: str, *, raw: bool = False, encoding: str | None = None
 ) -> Document:
-    """Decode as given, else by the byte order mark, else as UTF-8, else as guessed. All or nothing:
-    no byte is dropped or replaced. Raises `DocumentUnusable`, and `BadInput` for an unknown
-    encoding."""
+    """Decode as given, else as decoding.py finds. All or nothing: no byte is dropped or replaced.
+    Raises `DocumentUnusable`, and `BadInput` for an unknown encoding."""
     if (format_name := magic.name(body)) is not None:
         return _converted(body, format_name, title, raw=raw)
-    mark, marked = next(
-        ((mark, name) for mark, name in _MARKS if body.startswith(mark)), (b"", "utf-8")
-    )
-    start = 0 if raw or encoding is not None else len(mark)
-    try:
-        text = body[start:].decode(encodings.check(encoding) if encoding is not None else marked)
-    except UnicodeError as error:  # not all of Python's codecs report the position
-        place = start + error.start if isinstance(error, UnicodeDecodeError) else None
-        guessed = None if encoding is not None or mark else _as_declared(body)
-        if guessed is None:
-            raise _undecodable(title, body, place, encoding or marked, encoding) from None
-        return _plain(*guessed, title, raw)
-    if "\0" in text and encoding is None and not mark:
-        guessed = encodings.guess(body)
-        if guessed is not None:
-            return _plain(*guessed, title, raw)
-    return _plain("", text, title, raw)
+    if not raw and (format_name := magic.text_name(body)) is not None:
+        return _converted(body, format_name, title, raw=raw)
+    return _plain(decoding.decode(body, title, encoding=encoding, raw=raw), title, raw)
 
 
-def _as_declared(body: bytes) -> tuple[str, str] | None:
-    """The encoding that a web page declares, else the guessed one, with the decoded text."""
-    name = registry.declared_encoding(body)
-    if name is not None:
-        try:
-            return name.upper(), body.decode(encodings.check(name))
-        except (UnicodeError, BadInput):
-            pass
-    return encodings.guess(body)
-
-
-def _plain(guessed: str, text: str, title: str, raw: bool) -> Document:
+def _plain(decoded: Decoded, title: str, raw: bool) -> Document:
     """A document from decoded text; of a web page only its text, unless raw."""
+    text, guessed, because = decoded.text, decoded.encoding, decoded.reason
     if raw or not registry.is_html(text):
-        return replace(from_text(text, title, raw=raw), guessed=guessed)
-    if not registry.is_installed(registry.HTML):
-        as_it_is = replace(from_text(text, title, raw=raw), guessed=guessed)
-        return replace(as_it_is, read_as=f"HTML source; for its text alone: {registry.INSTALL}")
-    found = _converted(text.encode(errors="replace"), registry.HTML, title, raw=raw)
-    return replace(found, guessed=guessed)
+        found = from_text(text, title, raw=raw)
+    elif not registry.is_installed(registry.HTML):
+        advice = f"HTML source; for its text alone: {registry.INSTALL}"
+        found = replace(from_text(text, title, raw=raw), read_as=advice)
+    else:
+        found = _converted(text.encode(errors="replace"), registry.HTML, title, raw=raw)
+    return replace(found, guessed=guessed, guessed_because=because)
 
 
 def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Document:
@@ -168,7 +156,12 @@ def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Docum
         )
     found = child_process.read(body, registry.short(format_name), title, MOST_BYTES)
     about = f"{registry.short(format_name)}, {found.about}, by {registry.library(format_name)}"
-    return replace(from_text(found.text, title, raw=raw), read_as=about, line_ends=0)
+    if raw:
+        text = leftovers.raw_pages(found.text)
+        return replace(from_text(text, title, raw=True), read_as=about)
+    cleaned = leftovers.of_pages(found.text)
+    document = from_text(cleaned.text, title, raw=True)
+    return replace(document, read_as=about, cleaned=cleaned.counts)
 
 
 def from_text(text: str, title: str, *, raw: bool = False) -> Document:
@@ -191,18 +184,8 @@ def from_text(text: str, title: str, *, raw: bool = False) -> Document:
         before = len(text)
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     dropped = before - len(text)
-    return Document(title, text, dropped)
-
-
-def _undecodable(
-    title: str, body: bytes, offset: int | None, encoding: str, said: str | None
-) -> DocumentUnusable:
-    if said is None and encoding == "utf-8" and (b"\0" in body[:8192] or magic.looks_binary(body)):
-        return DocumentUnusable(f"{title} is not text: it looks like a binary file")
-    where = "" if offset is None else f": byte {body[offset]:#04x} at offset {offset:,}"
-    cure = (
-        "It is in another encoding, or damaged there; nothing was submitted"
-        if said is not None
-        else "If it is text in another encoding, set it, for example: --encoding GB18030"
-    )
-    return DocumentUnusable(f"{title} is not {encoding.upper()}{where}. {cure}")
+    if raw:
+        return Document(title, text, encoded=encoded.characters(text))
+    cleaned = leftovers.of_text(text)
+    data = encoded.characters(cleaned.text)
+    return Document(title, cleaned.text, dropped, cleaned=cleaned.counts, encoded=data)

@@ -31,6 +31,8 @@ class RequestOptions:
     """Seconds that a busy server may take to report its facts."""
     generation: GenerationSettings = field(default_factory=GenerationSettings)
     split: split_planner.Split = "auto"
+    seen_model: str | None = None
+    """The model that an earlier submit chose by itself: taken if the server still lists it."""
 
     def answer_limit(self, task: Task) -> int:
         """Maximum tokens of the answer to this task."""

@@ -65,7 +65,7 @@ def forecast_all(
     """The same for several documents. The server is queried once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
     split_planner.check(options.split)
-    target = selection.choose(settings, options.server, options.model)
+    target = selection.choose(settings, options.server, options.model, options.seen_model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
     message = options.generation.with_system(prompts_tasks.message(text, longest))

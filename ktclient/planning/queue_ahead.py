@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jobs.errors import StoreUnusable
 from jobs.model import Job, Status
@@ -44,10 +44,14 @@ class QueueAhead:
     jobs_running: int = 0
     jobs_waiting: int = 0
     head: Position | None = None
+    is_asleep: bool | None = None
+    """Whether the server has unloaded its model for lack of work."""
 
     def lines(self) -> list[str]:
         """Lines for people; empty if nothing is known to be ahead."""
         lines = []
+        if self.is_asleep:
+            lines.append("server asleep: it loads its model first, which may take minutes")
         if self._serves_others:
             lines.append(f"server busy{self._load} (the estimate assumes an idle server)")
         if self.head is not None:
@@ -87,9 +91,9 @@ class QueueAhead:
 
 def read(server: str, facts: ServerFacts | None, settings: Settings) -> QueueAhead:
     """From the server's facts, and from the store if it exists: nothing is created."""
-    said = (
-        QueueAhead() if facts is None else QueueAhead(facts.is_busy, facts.running, facts.waiting)
-    )
+    said = QueueAhead()
+    if facts is not None:
+        said = QueueAhead(facts.is_busy, facts.running, facts.waiting, is_asleep=facts.is_asleep)
     try:
         store = Store.open_if_any(settings.state)
         if store is None:
@@ -100,7 +104,7 @@ def read(server: str, facts: ServerFacts | None, settings: Settings) -> QueueAhe
             head = _head(store, running)
     except StoreUnusable:
         return said
-    return QueueAhead(said.is_busy, said.running, said.waiting, len(running), waiting, head)
+    return replace(said, jobs_running=len(running), jobs_waiting=waiting, head=head)
 
 
 def _head(store: Store, running: list[Job]) -> Position | None:

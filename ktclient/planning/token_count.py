@@ -101,6 +101,8 @@ def best(
         return here
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
         return _by(message, bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+    if facts.is_asleep:
+        return rough(message, "the server is asleep, and is not woken for that")
     counted = queries.count(facts, key, message) if may_ask else None
     if counted is not None:
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template

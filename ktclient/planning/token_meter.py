@@ -68,7 +68,7 @@ def _sampled(text: str, facts: ServerFacts, settings: Settings) -> float | None:
     samples = [text[:_SAMPLE], text[max(0, middle) :][:_SAMPLE], text[-_SAMPLE:]]
     factors, key = [], settings.key_for(facts.whose_key)
     for sample in samples:
-        counted = queries.count(facts, key, sample)
+        counted = None if facts.is_asleep else queries.count(facts, key, sample)
         if counted is None:
             return None
         factors.append(counted / max(1.0, _likely(sample)))

@@ -21,7 +21,6 @@ MOST_CHARACTERS = 100_000
 """Limit for a schema: it is sent with the document, and compiled by the server."""
 _MOST_STARTS = 100
 """At most this many places are tried where the JSON may begin."""
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.S)
 _OPENING_FENCE = re.compile(r"```(?:json)?[ \t]*\n", re.I)
 _CLOSING_FENCE = re.compile(r"\n[ \t]*```")
 _STARTS = re.compile(r"[{\[]")
@@ -128,9 +127,9 @@ def response_format(schema: str) -> dict[str, object]:
 
 
 def data(answer: str) -> object:
-    """The JSON value in an answer: all of it, or the part between fences or other text. Raises
-    `NotJson`."""
-    text = _THOUGHTS.sub("", answer).strip()
+    """The JSON value in an answer without thoughts: all of it, or the part between fences or other
+    text. Raises `NotJson`."""
+    text = answer.strip()
     try:
         return _loads(text)
     except NotJson as error:

@@ -18,6 +18,8 @@ one another."""
 ATTEMPTS = conductor.ATTEMPTS
 SPLIT = "split"
 """The kind of a job whose document is too long for one request."""
+BATCH = "batch"
+"""The kind of a job with many requests; its output is the lines of their results."""
 VERSION = 2
 """The version of their specs: a ktjob that knows only 1 must not take one for a request."""
 

@@ -12,9 +12,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from jobs.model import Job
+from jobs.model import Job, Piece
 from jobs.store.job_queries import END, Filter
 from jobs.store.store import Store
+from ktclient.answers.stretches import ANSWER_CHANNEL
 from ktclient.errors import BadInput
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
@@ -114,11 +115,17 @@ def listing(store: Store, wanted: Filter, words: Words | None, most: int | None)
 def _matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job, Found]]:
     before = END
     while jobs := store.listed(wanted, _BATCH, before):
-        answers = store.texts(jobs, "answer")
+        answers = store.texts(jobs, ANSWER_CHANNEL)
         for job in jobs:
-            if (hit := words.find(_fields(job, answers.get(job.id, "")))) is not None:
+            answer = _answer(job, answers.get(job.id, ""))
+            if (hit := words.find(_fields(job, answer))) is not None:
                 yield job, hit
         before = jobs[-1].seq
+
+
+def _answer(job: Job, content: str) -> str:
+    """The answer in a job's content, without thoughts in tags."""
+    return snapshot.divided(job, [Piece(1, ANSWER_CHANNEL, content)]).answer
 
 
 def _fields(job: Job, answer: str) -> dict[str, str]:

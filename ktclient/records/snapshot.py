@@ -8,13 +8,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Attempt, Job, Outcome, Status
+from jobs.model import Attempt, Job, Outcome, Piece, Status
 from jobs.quick_dataclass import record
 from ktclient.records.output_schema import SCHEMA
 
 if TYPE_CHECKING:
     from jobs.store.job_queries import Need
     from jobs.store.store import Store
+    from ktclient.answers.thoughts import Divided
 
 
 @record(frozen=True)
@@ -71,6 +72,8 @@ class Snapshot:
     """Ids of jobs that must succeed first."""
     waits_for: tuple[str, ...] = ()
     """Those of `needs` that have not succeeded yet."""
+    model: str | None = None
+    """The model that gets the request, stored at submit; None: the one that the server serves."""
     counted: tuple[int, ...] | None = None
     """Tokens of the request as counted at submit: least, likely, most; all equal if exact."""
 
@@ -159,6 +162,7 @@ def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot
         part=job.part,
         not_before=job.not_before,
         needs=tuple(need.id for need in needs),
+        model=spec.get("model"),
         waits_for=tuple(need.id for need in needs if not need.is_met),
         counted=None if counted is None else tuple(counted),
     )
@@ -177,11 +181,52 @@ def _counted_down(figures: dict[str, object], now: str) -> float | None:
 
 
 def answer(store: Store, job: Job) -> str:
-    """The answer's text so far: complete if the job succeeded, else the partial text of the last
-    attempt that has any."""
+    """The answer's text so far, without thoughts: complete if the job succeeded, else the partial
+    text of the last attempt that has any."""
+    return output(store, job).answer
+
+
+def output(store: Store, job: Job) -> Divided:
+    """The answer as `answer` returns it, and the thoughts of the same attempt; if no attempt has an
+    answer, those of the last one that has any."""
+    last: Divided | None = None
     for number in range(job.attempt, 0, -1):
-        pieces = store.pieces(job.id, number)
-        text = "".join(piece.text for piece in pieces if piece.channel == "answer")
+        found = divided(job, store.pieces(job.id, number))
+        if found.answer and _is_all_thought(store, job, number):
+            found = found.as_thoughts()
+        if found.answer or job.outcome is Outcome.SUCCEEDED:
+            return found
+        last = last if last and last.thoughts else found
+    return last or divided(job, [])
+
+
+def _is_all_thought(store: Store, job: Job, number: int) -> bool:
+    from ktclient.records.thinking import ONLY_THOUGHTS
+
+    attempts = store.attempts(job.id) if job.outcome is Outcome.FAILED else []
+    return any(one.number == number and one.figures.get(ONLY_THOUGHTS) for one in attempts)
+
+
+def divided(job: Job, pieces: Sequence[Piece]) -> Divided:
+    """The output of one attempt. That of a batch is its lines, whatever models wrote in them."""
+    # Here, because most commands look at jobs and not at their output.
+    from ktclient.answers import thoughts
+    from ktclient.records import kinds
+
+    if kinds.kind_of(job.spec) == kinds.BATCH:
+        return thoughts.Divided(raw_text(pieces), "")
+    return thoughts.divide(pieces)
+
+
+def raw(store: Store, job: Job) -> str:
+    """The content as the server sent it, tags of thoughts included, of the attempt of `output`."""
+    for number in range(job.attempt, 0, -1):
+        text = raw_text(store.pieces(job.id, number))
         if text or job.outcome is Outcome.SUCCEEDED:
             return text
     return ""
+
+
+def raw_text(pieces: Sequence[Piece]) -> str:
+    """The content in these pieces, as it came."""
+    return "".join(piece.text for piece in pieces if piece.channel == "answer")

@@ -149,7 +149,7 @@ class StreamBounds:
     def __init__(
         self, url: str, max_tokens: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._url, self._clock, self._began = url, clock, clock()
+        self.url, self._clock, self._began = url, clock, clock()
         self._most_bytes = STREAM_BYTES + STREAM_BYTES_A_TOKEN * max_tokens
         self._most_lines = STREAM_LINES + STREAM_LINES_A_TOKEN * max_tokens
         self._max_tokens = max_tokens
@@ -176,31 +176,42 @@ class StreamBounds:
         self.good = len(piece)
         self._check_all()
 
+    def frame_ended(self) -> None:
+        """An event has ended without an empty line."""
+        self._event = self._brackets = 0
+
+    def check_text(self, text: bytes | bytearray) -> None:
+        """Raises `StreamTooLarge` for a JSON text on many lines that is larger than an event."""
+        self._check_event(len(text), text.count(b"{") + text.count(b"["))
+
     def _grow(self, piece: bytes, start: int, end: int) -> None:
         self._line += end - start
         self._event += end - start
         self._brackets += piece.count(b"{", start, end) + piece.count(b"[", start, end)
-        if self._event > EVENT_BYTES:
+        self._check_event(self._event, self._brackets)
+
+    def _check_event(self, size: int, brackets: int) -> None:
+        if size > EVENT_BYTES:
             raise StreamTooLarge(
-                f"{self._url} sent more than {EVENT_BYTES:,} bytes without the end of an event. "
+                f"{self.url} sent more than {EVENT_BYTES:,} bytes without the end of an event. "
                 f"{_CURE}"
             )
-        if self._brackets > EVENT_BRACKETS:
+        if brackets > EVENT_BRACKETS:
             raise StreamTooLarge(
-                f"{self._url} sent more than {EVENT_BRACKETS:,} objects and lists in one event. "
+                f"{self.url} sent more than {EVENT_BRACKETS:,} objects and lists in one event. "
                 f"{_CURE}"
             )
 
     def _check_all(self) -> None:
         if self._bytes > self._most_bytes:
             raise StreamTooLarge(
-                f"{self._url} sent more than {self._most_bytes:,} bytes for an answer of at most "
+                f"{self.url} sent more than {self._most_bytes:,} bytes for an answer of at most "
                 f"{self._max_tokens:,} tokens. {_CURE}"
             )
         seconds = self._clock() - self._began
         if self._lines > self._most_lines + STREAM_LINES_A_SECOND * seconds:
             raise StreamTooLarge(
-                f"{self._url} sent {self._lines:,} lines, empty ones and comments included, within "
+                f"{self.url} sent {self._lines:,} lines, empty ones and comments included, within "
                 f"{spoken(seconds)} for an answer of at most {self._max_tokens:,} tokens. {_CURE}"
             )
 

@@ -17,6 +17,7 @@ import httpx2
 from ktclient.errors import BadSetting
 from ktclient.request import bounds, response_body
 from ktclient.request.bounds import StreamBounds, Wire, socket_of
+from ktclient.request.incoming.received import Received
 from ktclient.request.short_client import ShortClient
 from ktclient.urls import is_local as is_local
 from ktclient.wording import quote
@@ -59,13 +60,16 @@ def probe_client(
     return client
 
 
-def long_client(url: str, watch: Watch, max_tokens: int) -> httpx2.Client:
+def long_client(
+    url: str, watch: Watch, max_tokens: int, received: Received | None = None
+) -> httpx2.Client:
     """A client for one long request, answered with `max_tokens` at most. Raises `BadSetting`.
 
     No read timeout: silence is normal for half an hour, and the caller enforces the deadline.
     `watch` gets each step of the connection (httpcore's trace names, such as
-    "http11.send_request_body.complete") and the socket, once there is one. The stream of the answer
-    raises `StreamTooLarge`; of any other response, only the beginning is read.
+    "http11.send_request_body.complete") and the socket, once there is one. With `received`, which
+    follows its bytes, a response is read as an answer, and raises `StreamTooLarge`; of any other
+    response, only the beginning is read.
     """
     wire = Wire(late=lambda: bounds.reply_too_slow(url), flood=lambda: bounds.head_too_large(url))
 
@@ -74,7 +78,7 @@ def long_client(url: str, watch: Watch, max_tokens: int) -> httpx2.Client:
         request.stream = SentOnce(request.read())
 
     def bound(response: httpx2.Response) -> None:
-        response_body.bound(response, wire, StreamBounds(url, max_tokens))
+        response_body.bound(response, wire, StreamBounds(url, max_tokens), received)
 
     timeout = httpx2.Timeout(
         connect=CONNECT_SECONDS, read=None, write=UPLOAD_STALL_SECONDS, pool=CONNECT_SECONDS

@@ -82,18 +82,24 @@ def by_answer(url: str, answer: httpx2.Response) -> KtjobError:
 def in_stream(
     body: object, url: str, *, begun: bool = False, seconds: float = 0.0, told: str = ""
 ) -> KtjobError:
-    """HTTP 200, then `data: {"error": …}`: how sglang reports most errors of streams. Its code
-    counts as a status if it blames the request, or says that nothing was computed."""
-    code = body.get("code") if isinstance(body, dict) else None
-    status = code if isinstance(code, int) else 500
-    words = error_bodies.words(body) or quote(told)
+    """HTTP 200, then `data: {"error": …}`: how sglang reports most errors of streams. Its code, a
+    number or a word, counts as a status if it blames the request, or says that nothing was
+    computed."""
+    code = error_bodies.status(body)
+    status = code or 500
+    words = error_bodies.words(body) or error_bodies.shown(body) or quote(told)
     refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
-    if not begun and (400 <= status < 500 or status_errors.is_known_busy(refusal)):
+    if status_errors.is_cache_exhausted(refusal):
+        return status_errors.cache_exhausted(refusal)
+    is_said = status_errors.is_known_busy(refusal) or status_errors.is_too_long(refusal)
+    if not begun and (400 <= status < 500 or is_said):
         return status_errors.by_status(refusal)
     after = f" after {spoken(seconds)}" if seconds >= 1 else ""
+    error = f"error {code}: {words}" if code and str(code) in str(body) else words
+    began = "started to answer and then failed" if begun else "failed before its first word"
     return ErrorInStream(
-        f"the server at {url} started to answer and then failed{after} (error {status}: "
-        f"{refusal.words}). {status_errors.own_limit(refusal) or 'See its log.'}"
+        f"the server at {url} {began}{after} ({error}). "
+        f"{status_errors.own_limit(refusal) or 'See its log.'}"
     )
 
 

@@ -27,6 +27,10 @@ class Text:
     channel: str = "answer"
 
 
+UNKNOWN = "unknown"
+"""The finish reason of a server that ended its answer without one."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """The server finished. Token counts are the server's own; None if it reports none."""
@@ -35,8 +39,20 @@ class Completed:
     prompt_tokens: int | None
     completion_tokens: int | None
     cached_tokens: int | None
+    thought_tokens: int | None = None
+    """Those of `completion_tokens` that were thoughts, if the server says so."""
+    thought_fields: tuple[str, ...] = ()
+    """The names of the fields in which thoughts came."""
 
 
 @dataclass(frozen=True)
 class Quiet:
     """Nothing arrived for a tick."""
+
+
+@dataclass(frozen=True)
+class Came:
+    """The request fails; these are the last bytes of the response, as text, of so many in all."""
+
+    bytes: int
+    text: str

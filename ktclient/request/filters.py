@@ -83,11 +83,3 @@ def _rests(texts: dict[str, known_secrets.Stream]) -> Iterator[Text]:
             yield Text(json.dumps([call]) + "\n", "tool_calls")
         elif rest:
             yield Text(rest, name)
-
-
-def collect_answer(events: Iterator[StreamEvent], answer: list[str]) -> Iterator[StreamEvent]:
-    """All events; the answer's text is also appended to `answer`."""
-    for event in events:
-        if isinstance(event, Text) and event.channel == "answer":
-            answer.append(event.text)
-        yield event

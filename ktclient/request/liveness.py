@@ -26,6 +26,8 @@ WORRY_SECONDS = 60.0
 GIVE_UP_SECONDS = float(SILENT_PEER_SECONDS)
 """As long as a silent peer of the request's own connection is waited for, for the same reason:
 waiting for a server that comes back costs nothing, and a second prefill costs half an hour."""
+_TELLING = 2
+"""Queries without an answer that say something of a server's habits."""
 _JOIN_SECONDS = 0.5
 
 Watch = Callable[["socket.socket | None"], None]
@@ -42,6 +44,14 @@ class NotAnswering:
     @property
     def is_hung(self) -> bool:
         return self.seconds >= self.give_up
+
+
+@dataclass(frozen=True)
+class LeftInPeace:
+    """The server has not answered for `seconds`, and it is not known to answer while it reads: one
+    that serves one connection at a time does not. Only the deadline ends the request."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -135,14 +145,29 @@ class Poller:
 class LivenessProbe:
     """The liveness of one server for the time of one request."""
 
-    def __init__(self, ask: Callable[[Watch], bool]) -> None:
-        """`ask` returns whether the server answered, with any status."""
+    def __init__(
+        self, ask: Callable[[Watch], bool | None], *, is_known_to_answer: bool = True
+    ) -> None:
+        """`ask` returns whether the server answered, with any status; None if it let the query
+        wait, False if it cannot be reached. `is_known_to_answer`: whether it has answered in an
+        earlier prefill; if not, its silence means something only once it has answered in this
+        one."""
         self._ask = ask
         self._every = ASK_SECONDS
         self._liveness = Liveness(time.monotonic(), WORRY_SECONDS, GIVE_UP_SECONDS)
         self._is_started = False
         self._is_asking = False
+        self._is_known_to_answer = is_known_to_answer
+        self._answers = self._waits = 0
+        self._has_just_answered = False
+        self._away_since: float | None = None
+        self._is_worry_told = self._is_peace_told = False
         self._poller = Poller([Question(self._question, self._every)])
+
+    @property
+    def has_answered(self) -> bool | None:
+        """Whether the server answered queries during this request; None if too few were sent."""
+        return True if self._answers else False if self._waits >= _TELLING else None
 
     def start(self) -> None:
         """Start to send queries. Where no thread can be started now (a limit of processes), the
@@ -156,16 +181,32 @@ class LivenessProbe:
 
     def heard(self) -> None:
         """Count arrived data as an answer."""
+        self._has_just_answered = False
         self._liveness.heard(time.monotonic())
 
-    def look(self) -> NotAnswering | AnswersAgain | None:
+    def look(self) -> NotAnswering | LeftInPeace | AnswersAgain | None:
         """The event to report now; None before the start, however long the upload takes."""
         if not self._is_started:
             return None
         if not self._is_asking:
             self.heard()  # nobody asked, so silence means nothing
             self._is_asking = self._can_ask()
-        return self._liveness.look(time.monotonic())
+        now = time.monotonic()
+        sign = self._liveness.look(now)
+        if isinstance(sign, NotAnswering):
+            return self._worry(sign, now)
+        was_told, self._is_worry_told = self._is_worry_told, False
+        return sign if was_told else None
+
+    def _worry(self, sign: NotAnswering, now: float) -> NotAnswering | LeftInPeace | None:
+        is_away = self._away_since is not None and now - self._away_since >= WORRY_SECONDS
+        if self._is_known_to_answer or self._answers or is_away:
+            self._is_worry_told = True
+            return sign
+        if self._is_peace_told:
+            return None
+        self._is_peace_told = True
+        return LeftInPeace(sign.seconds)
 
     def _can_ask(self) -> bool:
         try:
@@ -177,8 +218,22 @@ class LivenessProbe:
     def _question(self, watch: Watch) -> None:
         # Arriving text is an answer too. Half the interval: otherwise, text just after a query
         # would delay the next query beyond WORRY_SECONDS.
-        if self._liveness.silence(time.monotonic()) >= self._every / 2 and self._ask(watch):
-            self.heard()
+        if self._liveness.silence(time.monotonic()) < self._every / 2:
+            return
+        # Only now, with no text since, was the query before answered during the prefill: a server
+        # that serves one connection at a time answers those that wait at its end.
+        self._answers += self._has_just_answered
+        found = self._ask(watch)
+        if self._poller.is_stopped:
+            return  # the query was cut short
+        if found is not False:
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = time.monotonic()
+        self._waits += found is None
+        if found:
+            self._liveness.heard(time.monotonic())
+        self._has_just_answered = found is True
 
 
 def _shut(sock: socket.socket | None) -> None:

@@ -17,18 +17,27 @@ from ktclient.errors import (
     ProtocolError,
     StreamCut,
 )
-from ktclient.request import error_mapping
 from ktclient.request.bounds import AnswerBounds
-from ktclient.request.events import Completed, Prefilled, Text
+from ktclient.request.events import UNKNOWN, Completed, Prefilled, Text
 from ktclient.request.json_numbers import amount_of
 from ktclient.wording import quote
 
-_CHANNELS = (("reasoning_content", "reasoning"), ("reasoning", "reasoning"), ("content", "answer"))
-"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both."""
+_CHANNELS = (
+    ("reasoning_content", "reasoning"),
+    ("reasoning", "reasoning"),
+    ("thinking", "reasoning"),
+    ("content", "answer"),
+)
+"""Fields of a delta. vLLM renamed `reasoning_content` to `reasoning`; some servers send both.
+Ollama and gateways to it call it `thinking`."""
 _NO_WORD = {
     "length": "it used all its tokens before the first visible text: raise --max-tokens",
     "content_filter": "a content filter on the server blocked the answer: rephrase the request",
 }
+
+_MOST_REFUSAL = 4096
+"""Characters of a model's refusal that are kept; they are shown on one line."""
+_BROKEN = ("error", "abort")
 
 
 class StreamReader:
@@ -41,8 +50,11 @@ class StreamReader:
         self.has_begun = False
         """Whether output or progress has arrived."""
         self._reason: str | None = None
-        self._said = False
+        self.has_said = False
+        """Whether any output has arrived."""
+        self._refusal = ""
         self._usage: object = None
+        self._thought_fields: dict[str, None] = {}
         self._characters = {channel: WholeCharacters() for _, channel in _CHANNELS}
 
     @property
@@ -51,50 +63,49 @@ class StreamReader:
         follow, and an answer is complete without them: it is not requested again."""
         return self._reason is not None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether output and a finish reason have arrived: nothing that follows makes it less."""
+        return self.has_said and self.has_ended and self._reason not in _BROKEN
+
     def take(self, chunk: Any) -> None:
-        """Process one chunk. Raises the error that it contains, `ProtocolError`, and
-        `AnswerTooLong`."""
-        self._check_error(chunk)
+        """Process one chunk. Raises `ProtocolError` and `AnswerTooLong`."""
         try:
             self._usage = chunk.usage or self._usage
             self._take_prefill(chunk)
             for choice in chunk.choices[:1]:
                 self._take_delta(choice.delta)
                 if choice.finish_reason:
-                    self._reason = quote(str(choice.finish_reason)) or "unknown"
+                    self._reason = quote(str(choice.finish_reason)) or UNKNOWN
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(
                 f"{self._url} sent a chunk that is not a chat completion: {_shown(chunk)}"
             ) from error
 
-    def end(self, *, is_marked: bool = False) -> Completed:
-        """The end of the stream; `is_marked`: by its own end mark. Raises a leaf of
-        `RequestFailed` if there was no complete answer."""
+    def end(self, *, is_marked: bool = False, words: str = "") -> Completed:
+        """The end of the stream; `is_marked`: by its own end mark; `words`: what the server said
+        besides the answer. Raises a leaf of `RequestFailed` if there was no complete answer."""
         for channel, characters in self._characters.items():
             self._say(characters.rest(), channel)
         prompt_tokens = _count(self._usage, "prompt_tokens")
-        self._check_end(prompt_tokens, is_marked=is_marked)
+        if is_marked and self.has_said:
+            self._reason = self._reason or UNKNOWN
+        self._check_end(prompt_tokens, is_marked=is_marked, words=words)
         return Completed(
             finish_reason=str(self._reason),
             prompt_tokens=prompt_tokens,
             completion_tokens=_count(self._usage, "completion_tokens"),
             cached_tokens=_count(_field(self._usage, "prompt_tokens_details"), "cached_tokens"),
+            thought_tokens=_thought_tokens(self._usage),
+            thought_fields=tuple(self._thought_fields),
         )
-
-    def _check_error(self, chunk: Any) -> None:
-        """openai recognises an error in a stream by its "error" field; a flat error has none, nor
-        has one that comes as `event: error`."""
-        is_message = _field(chunk, "choices") is None and isinstance(_field(chunk, "message"), str)
-        if _field(chunk, "object") == "error" or is_message:
-            body = chunk.model_dump(warnings=False)
-            raise error_mapping.in_stream(body, self._url, begun=self.has_begun)
 
     def _take_prefill(self, chunk: Any) -> None:
         """llama.cpp's `prompt_progress`; other servers report no progress inside the stream."""
         report = (chunk.model_extra or {}).get("prompt_progress")
         if isinstance(report, dict):
             self.has_begun = True
-            done, total = amount_of(int(report["processed"])), amount_of(int(report["total"]))
+            done, total = amount_of(report.get("processed")), amount_of(report.get("total"))
             if done is not None and total is not None:
                 self._tell(Prefilled(done, total))
 
@@ -102,13 +113,19 @@ class StreamReader:
         seen = set()
         for name, channel in _CHANNELS:
             text = getattr(delta, name, None)
+            if name == "thinking" and not isinstance(text, str):
+                continue  # others have settings or signatures there
+            if text and channel == "reasoning":
+                self._thought_fields[name] = None
             if text and channel not in seen:
                 seen.add(channel)
-                self._said = True
+                self.has_said = True
                 self._say(self._characters[channel].take(text), channel)
+        refusal = getattr(delta, "refusal", None) or ""
+        self._refusal = (self._refusal + refusal)[:_MOST_REFUSAL]
         if calls := getattr(delta, "tool_calls", None):
             pieces = [call.model_dump(exclude_none=True, warnings=False) for call in calls]
-            self._said = True
+            self.has_said = True
             self._say(json.dumps(pieces) + "\n", "tool_calls")
 
     def _say(self, text: str, channel: str) -> None:
@@ -118,8 +135,9 @@ class StreamReader:
             self._bounds.take(piece)
             self._tell(piece)
 
-    def _check_end(self, prompt_tokens: int | None, *, is_marked: bool) -> None:
+    def _check_end(self, prompt_tokens: int | None, *, is_marked: bool, words: str) -> None:
         url, reason = self._url, self._reason
+        also = f' Its own words: "{words}".' if words else ""
         if reason == "abort":
             # sglang-kt drops the message of a refusal in streams, and generates one token instead.
             why = (
@@ -133,27 +151,32 @@ class StreamReader:
         if reason == "error":
             raise ErrorInStream(
                 f"the server at {url} ended the answer with an internal error (finish_reason "
-                "error). See its log."
+                f"error). See its log.{also}"
             )
-        if reason is None and (self._said or not is_marked):
+        if reason is None and (self.has_said or not is_marked):
             # A proxy that speaks HTTP/1.0 to its server (nginx's default) closes the stream in good
             # order when that dies; so does sglang-kt 0.7.2 when it is full.
-            what = "answer" if self._said else "stream"
+            what = "answer" if self.has_said else "stream"
             raise StreamCut(
                 f"the {what} of {url} was cut: it ended without its end mark"
-                f"{'' if self._said else ', before the first word'}. The server or a proxy in "
-                "between was stopped; see their logs."
+                f"{'' if self.has_said else ', before the first word'}. The server or a proxy in "
+                f"between was stopped; see their logs.{also}"
             )
         if reason is None:
             raise EmptyStream(
                 f"{url} ended the stream without any text, error or finish reason. See its log, or "
-                "that of a proxy in between."
+                f"that of a proxy in between.{also}"
             )
-        if not self._said:
+        if not self.has_said and self._refusal:
+            raise EmptyAnswer(
+                f'the model at {url} refused to answer: "{quote(self._refusal)}". Rephrase the '
+                "request."
+            )
+        if not self.has_said:
             why = _NO_WORD.get(reason, "the model returned an empty answer. Rephrase the request")
             raise EmptyAnswer(
                 f"{url} finished without any text (finish_reason {reason}): {why}, or check "
-                "whether it only generated reasoning."
+                f"whether it only generated reasoning.{also}"
             )
 
 
@@ -164,6 +187,13 @@ def _field(whole: object, name: str) -> object:
 def _count(whole: object, name: str) -> int | None:
     """A count from the server's usage; None if it is not a valid count."""
     return amount_of(_field(whole, name))
+
+
+def _thought_tokens(usage: object) -> int | None:
+    """sglang reports them beside the other counts, others below them."""
+    details = _field(usage, "completion_tokens_details")
+    found = _count(details, "reasoning_tokens")
+    return _count(usage, "reasoning_tokens") if found is None else found
 
 
 def _shown(chunk: Any) -> str:

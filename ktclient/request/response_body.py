@@ -1,5 +1,5 @@
-"""The body of a long request's response, on its way to the event parser: decompressed, bounded, and
-with the errors of old servers made readable."""
+"""The body of a long request's response, on its way to openai's library: decompressed, bounded, and
+read as an answer, however that is packed."""
 
 from __future__ import annotations
 
@@ -8,29 +8,59 @@ from collections.abc import Iterable, Iterator
 
 import httpx2
 
-from ktclient.errors import StreamTooLarge
+from ktclient.errors import ProtocolError, StreamTooLarge, WebPage
 from ktclient.request import bounds
 from ktclient.request.bounds import StreamBounds, Wire
+from ktclient.request.incoming.frames import Frames
+from ktclient.request.incoming.received import Received
+from ktclient.wording import quote
 
 EVENT_STREAM = "text/event-stream"
+_BLOCK = 1 << 16
+"""Bytes that are measured and read at a time."""
 
 
-def bound(response: httpx2.Response, wire: Wire, limits: StreamBounds) -> None:
-    """Make the body of an answer raise `StreamTooLarge` beyond its limits, and the body of any
-    other response end after its beginning, or after `bounds.ERROR_SECONDS`."""
+def bound(
+    response: httpx2.Response, wire: Wire, limits: StreamBounds, received: Received | None = None
+) -> None:
+    """Make the body of any response end after its beginning, or after `bounds.ERROR_SECONDS`. With
+    `received`, which follows what arrives, the body of a response with a status of success is read
+    as an answer, and raises `StreamTooLarge` beyond its limits."""
     if response.is_closed:
         return
     assert isinstance(response.stream, httpx2.SyncByteStream)
-    source, pieces = response.stream, _decompressed(response)
+    source, pieces = response.stream, _blocks(_decompressed(response), received or Received())
     kind = response.headers.get("content-type", "")
-    if response.status_code == 200 and kind.lower().startswith(EVENT_STREAM):
-        lines = ErrorLines(pieces)
-        response.stream = Pieces(_within(lines, limits), source, lines)
+    if response.is_success and received is not None:
+        frames = Frames(limits.url, limits.frame_ended, limits.check_text)
+        within = _page_ends(_within(pieces, limits), frames, wire)
+        response.headers["content-type"] = EVENT_STREAM
+        response.stream = Pieces(frames.events(within), source, Answer(frames, kind))
         return
     # Without its charset: Python has codecs that decode no text, or take very long.
     response.headers["content-type"] = kind.partition(";")[0]
     wire.until = time.monotonic() + bounds.ERROR_SECONDS
     response.stream = Pieces(bounds.beginning(pieces, wire.until), source)
+
+
+def _blocks(pieces: Iterable[bytes], received: Received) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), _BLOCK):
+            block = piece[start : start + _BLOCK]
+            received.take(block)
+            yield block
+
+
+def _page_ends(pieces: Iterable[bytes], frames: Frames, wire: Wire) -> Iterator[bytes]:
+    """The pieces; of a web page only the beginning, as of an error."""
+    left = bounds.ERROR_BYTES
+    for piece in pieces:
+        yield piece
+        if frames.is_page:
+            wire.until = min(wire.until, time.monotonic() + bounds.ERROR_SECONDS)
+            left -= len(piece)
+            if left <= 0:
+                return
 
 
 def _decompressed(response: httpx2.Response) -> Iterator[bytes]:
@@ -55,17 +85,43 @@ def _within(pieces: Iterable[bytes], limits: StreamBounds) -> Iterator[bytes]:
         yield piece
 
 
+class Answer:
+    """How an answer is packed: the frames of its body, and the content type that the server gave
+    it."""
+
+    def __init__(self, frames: Frames, kind: str) -> None:
+        self.frames, self._kind = frames, kind
+
+    def check(self, url: str) -> None:
+        """Raises an error in the server's own words, if there was nothing of an answer in the
+        body and it was no event stream."""
+        frames, kind = self.frames, quote(self._kind) or "no content type"
+        if frames.is_page or self._kind.lower().startswith("text/html"):
+            raise WebPage(
+                f"{url} answered with a web page ({kind}: {frames.words}): a login page or a proxy "
+                "is in between. Log in there, or connect to the server directly."
+            )
+        is_stream = self._kind.lower().startswith(EVENT_STREAM) or frames.has_frames
+        if frames.is_cut or (is_stream and not frames.words):
+            return
+        said = f': "{frames.words}"' if frames.words else ", and no words either"
+        raise ProtocolError(
+            f"{url} sent no answer{said} (as {kind}). Check that it is an OpenAI-compatible server "
+            "that supports streaming, and see its log."
+        )
+
+
 class Pieces(httpx2.SyncByteStream):
-    """A body that is made of another one, `source`, which is closed with it; `lines` is the event
-    stream, if it is one."""
+    """A body that is made of another one, `source`, which is closed with it; `answer` says how the
+    answer is packed, if it is one."""
 
     def __init__(
         self,
         pieces: Iterator[bytes],
         source: httpx2.SyncByteStream,
-        lines: ErrorLines | None = None,
+        answer: Answer | None = None,
     ) -> None:
-        self._pieces, self._source, self.lines = pieces, source, lines
+        self._pieces, self._source, self.answer = pieces, source, answer
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
@@ -74,42 +130,6 @@ class Pieces(httpx2.SyncByteStream):
         self._source.close()
 
 
-class ErrorLines:
-    """An event stream with `error: {…}` lines replaced by `data: {…}` lines. llama.cpp reported
-    errors so until 2025 (utils.hpp, server_sent_event); event parsers skip a field of that name,
-    and then the answer looks like one that was cut."""
-
-    def __init__(self, stream: Iterable[bytes]) -> None:
-        self._stream = stream
-        self._tail = b"\n"
-
-    @property
-    def has_end_mark(self) -> bool:
-        """Whether `data: [DONE]` has arrived: the server itself ended the stream."""
-        return any(mark in self._tail for mark in _END_MARKS)
-
-    def __iter__(self) -> Iterator[bytes]:
-        last, held = b"\n", b""
-        for piece in self._stream:
-            self._tail = (self._tail + piece)[-_TAIL_BYTES:]
-            text = (last + held + piece).replace(_ERROR_LINE, _DATA_LINE)
-            # Hold back bytes that may begin an error line; its "\n" has been passed on.
-            starts = (size for size in range(len(_ERROR_LINE) - 1, 1, -1))
-            held_size = next((n for n in starts if text.endswith(_ERROR_LINE[:n])), 1) - 1
-            end = len(text) - held_size
-            ready, held = text[1:end], text[end:]
-            if ready:
-                last = ready[-1:]
-                yield ready
-        yield held
-
-
-_ERROR_LINE, _DATA_LINE = b"\nerror: ", b"\ndata: "
-_END_MARKS = (b"\ndata: [DONE]", b"\ndata:[DONE]", b"\rdata: [DONE]")
-_TAIL_BYTES = 64
-
-
-def has_end_mark(response: httpx2.Response) -> bool:
-    """Whether a server has ended its event stream itself; False also if that is not known."""
-    lines = response.stream.lines if isinstance(response.stream, Pieces) else None
-    return lines is not None and lines.has_end_mark
+def answer_in(response: httpx2.Response) -> Answer | None:
+    """The answer in a response that was bounded; None if it is none."""
+    return response.stream.answer if isinstance(response.stream, Pieces) else None

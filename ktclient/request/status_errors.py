@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ from jobs.errors import KtjobError
 from ktclient.errors import (
     BadGateway,
     BodyTooLarge,
+    CacheExhausted,
     DoesNotFit,
     ModelUnknown,
     ProxyGaveUp,
@@ -28,30 +30,15 @@ from ktclient.errors import (
     UpstreamDown,
     WrongAddress,
 )
+from ktclient.request.refusals import full_cache, too_long, unknown_model
 from ktclient.wording import quote, spoken
 
-_TOO_LONG = (
-    "longer than the model's context length",  # sglang tokenizer_manager.py:761
-    "exceeds the model's maximum context length",  # sglang tokenizer_manager.py:784
-    "exceeds the maximum allowed length",  # sglang managers/utils.py:122
-    "exceeds the available context size",  # llama.cpp, exceed_context_size_error
-    "exceed_context_size_error",
-    "context_length_exceeded",  # OpenAI's code
-    "maximum context length is",  # OpenAI; vLLM #20409, #33418
-    "maximum model length",  # vLLM
-    "too long to fit into the model",  # vLLM #12165
-    "too long and exceeds limit",  # vLLM #10440
-    "must have less than",  # text-generation-inference: `inputs` must have less than N tokens
-    "tokens + `max_new_tokens` must be",  # text-generation-inference
-)
-_ANSWER_TOO_LONG = (
-    "max_completion_tokens is too large",  # sglang serving_chat.py:243
-    "max_tokens is too large",  # OpenAI, vLLM
-    "max_tokens must be at least 1, got -",  # vLLM #4667: what is left of the window
-)
 _PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
 """What nginx and Go answer to plain http on a TLS port, each with a 400."""
-_NO_MODEL = ("not exist", "not found", "not_found", "unknown", "invalid", "not loaded")
+_NEVER_OF_LENGTH = (401, 402, 403, 407, 408, 429)
+"""Statuses whose own meaning stands, whatever the words."""
+_OVERLOADED = 529
+"""Anthropic's, and that of gateways after it: a 503 that names its reason."""
 _QUICK_SECONDS = 30.0
 """Seconds. A 503 with an unknown message sooner than this: the request was not accepted. Later, it
 may be a proxy that reports a server's death in the middle of a prefill, as Envoy does. The same for
@@ -83,6 +70,10 @@ _NOT_CONNECTED = (
 """How proxies and tunnels say that they made no connection to the server."""
 _NGROK, _OFFLINE = "ngrok-error-code", "ERR_NGROK_3200"
 """ngrok's header, and its code for a tunnel that is offline, with a 404."""
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+"""Retry-After, also with a fraction, which some servers send."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +137,20 @@ def _is_immediate(refusal: Refusal) -> bool:
 def _by_words(refusal: Refusal) -> KtjobError | None:
     """Errors that only the message text identifies; None if it does not."""
     url, status = refusal.url, refusal.status
-    if 400 <= status < 500 and refusal.says(*_ANSWER_TOO_LONG):
-        return DoesNotFit(f"the answer does not fit: lower --max-tokens ({url}, {refusal})")
-    if 400 <= status < 500 and refusal.says(*_TOO_LONG):
+    if status == 413 and too_long.is_of_rate(f"{refusal.words} {refusal.codes}"):
+        return _rate_limited(refusal)  # Groq's, for more tokens than a minute's
+    if is_cache_exhausted(refusal):
+        return cache_exhausted(refusal)
+    if is_too_long(refusal):
+        if too_long.is_of_answer(refusal.words):
+            return DoesNotFit(f"the answer does not fit: lower --max-tokens ({url}, {refusal})")
         return DoesNotFit(
             "the document does not fit: shorten it, lower --max-tokens, or use a server with a "
             f"larger window ({url}, {refusal})"
         )
     if status == 400 and refusal.says(*_PLAIN_HTTP):
         return TlsFailed(f"{url} speaks TLS: write https:// instead of http://")
-    if status in (400, 404) and refusal.says("model") and refusal.says(*_NO_MODEL):
+    if status in (400, 404, 422) and unknown_model.is_said(refusal.words, refusal.codes):
         return ModelUnknown(
             f"the server at {url} does not serve this model: choose another with --model, or omit "
             f"--model ({refusal})"
@@ -163,11 +158,35 @@ def _by_words(refusal: Refusal) -> KtjobError | None:
     return None
 
 
+def is_cache_exhausted(refusal: Refusal) -> bool:
+    """Whether its cache ran full of several requests, of which none is wrong in itself."""
+    return refusal.status >= 500 and full_cache.is_said(refusal.words)
+
+
+def cache_exhausted(refusal: Refusal) -> CacheExhausted:
+    """Its error, in words of its own."""
+    return CacheExhausted(
+        f"the requests that {refusal.url} computed together needed more tokens than its KV cache "
+        "has, and it dropped them; this one need not be too long. ktjob gives that server one "
+        "request at a time now. If it happens again, other clients use the cache too: start "
+        f"llama-server with -np 1 or a larger -c ({refusal})"
+    )
+
+
+def is_too_long(refusal: Refusal) -> bool:
+    """Whether it says that prompt or answer exceed what the server can hold. Some say so with a
+    status of 500 and more, though they have computed nothing."""
+    if refusal.status < 400 or refusal.status in _NEVER_OF_LENGTH:
+        return False
+    told = (refusal.words, refusal.codes)
+    return too_long.is_of_answer(refusal.words) or any(map(too_long.is_of_prompt, told))
+
+
 def _by_number(refusal: Refusal) -> KtjobError:
     status = refusal.status
     if status == 429:
         return _rate_limited(refusal)
-    if status == 503:
+    if status in (503, _OVERLOADED):
         return _unavailable(refusal)
     if 300 <= status < 400:
         return _redirected(refusal)
@@ -225,16 +244,21 @@ _CURES: Mapping[int, tuple[type[KtjobError], str]] = {
 
 
 def _rate_limited(refusal: Refusal) -> RateLimited:
-    after = _retry_after(refusal.header("retry-after"))
-    when = "later" if after is None else f"in {spoken(after)}"
+    when, after = _when(refusal)
     return RateLimited(
         f"{refusal.url} accepts no more requests now; try again {when} ({refusal})", after
     )
 
 
+def _when(refusal: Refusal) -> tuple[str, float | None]:
+    """When to try again, as text and in seconds."""
+    after = _retry_after(refusal.header("retry-after"))
+    return "later" if after is None else f"in {spoken(after)}", after
+
+
 def _retry_after(text: str) -> float | None:
     """Seconds to wait, from a number or a date (RFC 9110, 10.2.3)."""
-    if text.isascii() and text.isdigit():
+    if _SECONDS.fullmatch(text):
         return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(text)
@@ -244,7 +268,11 @@ def _retry_after(text: str) -> float | None:
 
 
 def is_known_busy(refusal: Refusal) -> bool:
-    return refusal.status in (429, 503) and not own_limit(refusal) and bool(_busy(refusal))
+    return (
+        refusal.status in (429, 503, _OVERLOADED)
+        and not own_limit(refusal)
+        and bool(_busy(refusal))
+    )
 
 
 def _busy(refusal: Refusal) -> str:
@@ -280,8 +308,10 @@ def _unavailable(refusal: Refusal) -> RequestFailed:
         )
     if not busy and (not _is_quick(refusal) or refusal.says("disconnect/reset")):
         return _lost(refusal)
+    when, after = _when(refusal)
     return ServerBusy(
-        f"the server at {url} {busy or 'accepts no requests now'}; try again later ({refusal})"
+        f"the server at {url} {busy or 'accepts no requests now'}; try again {when} ({refusal})",
+        after,
     )
 
 

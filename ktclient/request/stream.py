@@ -19,18 +19,19 @@ from typing import Any, cast
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
-from jobs import parsing
 from jobs.errors import KtjobError
-from ktclient.errors import DeadlineExceeded, ProtocolError, ServerHung, WebPage
-from ktclient.request import connection, error_bodies, error_mapping, response_body
+from ktclient.errors import NEVER_ACCEPTED, DeadlineExceeded, ProtocolError, ServerHung
+from ktclient.request import connection, error_mapping, response_body
+from ktclient.request.events import Came as Came
 from ktclient.request.events import Completed as Completed
 from ktclient.request.events import Prefilled as Prefilled
 from ktclient.request.events import Quiet as Quiet
 from ktclient.request.events import Sent as Sent
 from ktclient.request.events import Text as Text
-from ktclient.request.liveness import AnswersAgain, LivenessProbe, NotAnswering
+from ktclient.request.incoming.received import Received
+from ktclient.request.liveness import AnswersAgain, LeftInPeace, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
-from ktclient.wording import quote, spoken
+from ktclient.wording import spoken
 
 SCHEMA, STREAM_OPTIONS, MAX_TOKENS = "response_format", "stream_options", "max_tokens"
 NEW_LIMIT = "max_completion_tokens"
@@ -77,7 +78,9 @@ class LongRequest:
         }
 
 
-StreamEvent = Sent | Prefilled | Text | Completed | Quiet | NotAnswering | AnswersAgain
+StreamEvent = (
+    Sent | Prefilled | Text | Completed | Quiet | NotAnswering | LeftInPeace | AnswersAgain | Came
+)
 
 
 def stream(
@@ -86,7 +89,7 @@ def stream(
     probe: LivenessProbe | None = None,
     is_progressing: Callable[[], bool] = lambda: False,
 ) -> Generator[StreamEvent, None, None]:
-    """Send the request and yield its events, ending with `Completed`.
+    """Send the request and yield its events, ending with `Completed`, or with `Came` and an error.
 
     Raises a leaf of `ktclient.errors` if no whole answer came: `DeadlineExceeded` after
     `deadline_seconds` in total, extended while `is_progressing()` is true; `ServerHung` if the
@@ -100,9 +103,13 @@ def stream(
     try:
         while not isinstance(event := exchange.next_event(TICK_SECONDS), Completed):
             if isinstance(event, BaseException):
-                raise exchange.explain(event) from event
+                failure = exchange.explain(event)
+                if not isinstance(failure, NEVER_ACCEPTED):
+                    yield from exchange.came()
+                raise failure from event
             yield event
             if time.monotonic() > give_up and not is_progressing():
+                yield from exchange.came()
                 raise DeadlineExceeded(
                     f"no complete answer within {deadline_seconds:,.0f} s; the request was "
                     "dropped. Allow more time with --timeout."
@@ -179,6 +186,7 @@ class _Exchange:
         self._thread = threading.Thread(target=self._talk, name="request", daemon=True)
         self._sent_at: float | None = None
         self._heard_at = time.monotonic()
+        self._received = Received()
         self._reader = StreamReader(request.url, request.max_tokens, self._put)
 
     def start(self) -> None:
@@ -214,6 +222,11 @@ class _Exchange:
             seconds=now - sent_at if sent_at is not None else 0.0,
         )
 
+    def came(self) -> Iterator[Came]:
+        """The last bytes that came, if there were any."""
+        if self._received.bytes:
+            yield Came(self._received.bytes, self._received.text)
+
     def hang_up(self) -> None:
         """Close the connection from outside the reading thread."""
         self._hung_up = True
@@ -234,7 +247,9 @@ class _Exchange:
     def _talk(self) -> None:
         try:
             request = self._request
-            with connection.long_client(request.url, self._watch, request.max_tokens) as client:
+            with connection.long_client(
+                request.url, self._watch, request.max_tokens, self._received
+            ) as client:
                 self._put(self._read(client))
         except BaseException as error:
             self._put(error)
@@ -256,32 +271,9 @@ class _Exchange:
             stream=True,
             extra_body=request.fields,
         ) as chunks:
-            self._check_kind(chunks.response)
             # The answered request holds the document in bytes: free it for the long wait.
             chunks.response.request = connection.bare_request(request.url)
             return self._follow(chunks)
-
-    def _check_kind(self, response: connection.Response) -> None:
-        """Only an event stream is an answer. Some servers report an error as a plain body with
-        status 200 (runpod-workers/worker-vllm #57)."""
-        kind, url = response.headers.get("content-type", "nothing"), self._request.url
-        if kind.lower().startswith("text/event-stream"):
-            return
-        response.read()  # its beginning only: see `response_body.bound`
-        start = response.text
-        with contextlib.suppress(ValueError):
-            body = parsing.of_json(start)
-            if isinstance(body, dict) and (body.get("error") or body.get("object") == "error"):
-                raise error_mapping.in_stream(body, url)
-        if kind.lower().startswith("text/html") or error_bodies.is_html(start):
-            raise WebPage(
-                f"{url} answered with a web page ({kind}: {error_bodies.words(start)}): a login "
-                "page or a proxy is in between. Log in there, or connect to the server directly."
-            )
-        raise ProtocolError(
-            f"{url} answered with {quote(kind)} instead of an event stream; check that it is an "
-            "OpenAI-compatible server that supports streaming"
-        )
 
     def _take_messages(self) -> list[ChatCompletionMessageParam]:
         messages, self._messages = self._messages, []
@@ -294,4 +286,12 @@ class _Exchange:
         except openai.APIConnectionError:
             if not self._reader.has_ended:
                 raise
-        return self._reader.end(is_marked=response_body.has_end_mark(chunks.response))
+        except (openai.APIError, ProtocolError):
+            if not self._reader.is_whole:
+                raise
+        answer = response_body.answer_in(chunks.response)
+        assert answer is not None  # its status was one of success
+        if not (self._reader.has_said or self._reader.has_ended):
+            answer.check(self._request.url)
+        frames = answer.frames
+        return self._reader.end(is_marked=frames.has_end_mark, words=frames.words)

@@ -17,8 +17,8 @@ LASTS_SECONDS = 3600.0
 """How long facts last if it is unknown whether the server was restarted since."""
 LASTS_SAME_RUN_SECONDS = 86_400.0
 """How long facts last if the server's listening socket is still the same."""
-_PASSING = ("is_busy", "running", "waiting")
-"""True only for a moment: never stored."""
+_PASSING = ("is_busy", "running", "waiting", "is_asleep", "models")
+"""True only for a moment, or said by each probe: never stored."""
 _OURS = ("url", "model", "dialect", "is_embedded", *_PASSING)
 """Fields for which a probe is more reliable."""
 

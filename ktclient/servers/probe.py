@@ -7,19 +7,25 @@ import httpx2
 from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, UpstreamDown, WrongAddress
 from ktclient.request import connection, error_bodies, error_mapping, status_errors
 from ktclient.request.json_numbers import count_of
+from ktclient.servers import models
 from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.servers.models import Listed
 from ktclient.urls import root_of as root_of
+from ktclient.wording import quote
+
+_MOST_TOLD = 8
+"""Names of models in a message."""
 
 _OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
 """`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
 
-_LONGEST_NAME = 4096
-"""Characters of a model's name, which may be the path of its folder."""
 
-
-def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFacts:
-    """Identify the server at root `url`.
+def probe(
+    url: str, api_key: str | None, model: str | None = None, seen: str | None = None
+) -> ServerFacts:
+    """Identify the server at root `url`. `model` is asked for, listed or not; `seen` is taken if it
+    is listed, and without both the first that is for chats.
 
     Raises a leaf of `ServerUnreachable`, `TlsFailed`, and what `parse` raises.
     """
@@ -28,23 +34,26 @@ def probe(url: str, api_key: str | None, model: str | None = None) -> ServerFact
             answer = client.get(f"{url}/v1/models")
     except httpx2.HTTPError as error:
         raise error_mapping.explain(error, url, sent=False) from error
-    return parse(url, answer, model)
+    return parse(url, answer, model, seen)
 
 
 def names(url: str, api_key: str | None) -> tuple[str, ...]:
-    """All models that the server lists. Raises what `probe` raises."""
+    """All models that the server lists. Raises what `probe` raises, `ModelUnknown` if there are
+    none."""
     try:
         with connection.short_client(api_key, url) as client:
             answer = client.get(f"{url}/v1/models")
     except httpx2.HTTPError as error:
         raise error_mapping.explain(error, url, sent=False) from error
     parse(url, answer, None)
-    return tuple(_name(entry) for entry in _entries(answer) or [])
+    return tuple(one.name for one in _listed(answer) or [])
 
 
-def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
-    """Parse the answer of /v1/models. Raises `Unauthorized`, `WrongAddress`, `Redirected`,
-    `TlsFailed`, `UpstreamDown`, `ServerBusy`, `RateLimited`, `ServerBroke`."""
+def parse(
+    url: str, answer: httpx2.Response, model: str | None, seen: str | None = None
+) -> ServerFacts:
+    """Parse the answer of /v1/models. Raises `ModelUnknown`, `Unauthorized`, `WrongAddress`,
+    `Redirected`, `TlsFailed`, `UpstreamDown`, `ServerBusy`, `RateLimited`, `ServerBroke`."""
     status = answer.status_code
     # No request was sent yet, so waiting costs nothing.
     if status in status_errors.NO_SERVER_BEHIND:
@@ -57,11 +66,9 @@ def parse(url: str, answer: httpx2.Response, model: str | None) -> ServerFacts:
             f"a proxy answers at {url}, but the server behind it does not (HTTP {status}): it is "
             "loading, overloaded or hung. See its log"
         )
-    entries = _entries(answer) if status == 200 else None
-    if entries:
-        return _facts(url, entries, model)
+    entries = _listed(answer) if status == 200 else None
     if entries is not None:
-        raise ModelUnknown(f"the server at {url} lists no model: load one there, and retry")
+        return _facts(url, entries, model, seen)
     if status != 200 and not isinstance(known := error_mapping.by_answer(url, answer), _VAGUE):
         raise known
     raise WrongAddress(
@@ -79,36 +86,42 @@ def _page(answer: httpx2.Response) -> str:
     return f" and a web page ({error_bodies.words(start)})" if error_bodies.is_html(start) else ""
 
 
-def _entries(answer: httpx2.Response) -> list[dict[str, object]] | None:
+def _listed(answer: httpx2.Response) -> list[Listed] | None:
     """The models that it lists; None if the body is no list of models."""
     try:
         body = answer.json()
         data, is_list = body["data"], body.get("object") == "list"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if not data and is_list:  # Ollama without models returns null
-        return []
-    entries = data if isinstance(data, list) else []
-    return [entry for entry in entries if isinstance(entry, dict) and _is_named(entry)] or None
+    found = models.listed(data)
+    # Ollama without models returns null.
+    return found if found or (is_list and (data is None or isinstance(data, list))) else None
 
 
-def _is_named(entry: dict[str, object]) -> bool:
-    """Whether it has a name that may be stored with each job."""
-    return "id" in entry and len(str(entry["id"])) <= _LONGEST_NAME
-
-
-def _name(entry: dict[str, object]) -> str:
-    """The model's name as text that can be sent and stored."""
-    return str(entry["id"]).encode("utf-8", "replace").decode()
-
-
-def _facts(url: str, entries: list[dict[str, object]], model: str | None) -> ServerFacts:
-    entry = next((one for one in entries if one["id"] == model), entries[0])
+def _facts(url: str, entries: list[Listed], model: str | None, seen: str | None) -> ServerFacts:
+    """Raises `ModelUnknown` if none is asked for, and none is for chats."""
+    usable = models.for_chats(entries)
+    if model is None and not usable:
+        raise ModelUnknown(_without_chats(url, entries))
+    wanted = model or seen
+    one = next((one for one in entries if one.name == wanted), usable[0] if usable else None)
+    entry = one.entry if one is not None else {}
     meta = entry.get("meta")
     window = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
     return ServerFacts(
         url=url,
         dialect=_OWNERS.get(str(entry.get("owned_by")), openai_compatible.NAME),
-        model=model or _name(entry),
+        model=model or (one.name if one is not None else ""),
         window=count_of(window),
+        models=tuple(one.name for one in usable[: models.MOST_NAMED]),
+    )
+
+
+def _without_chats(url: str, entries: list[Listed]) -> str:
+    if not entries:
+        return f"the server at {url} lists no model: load one there, and retry"
+    names = quote(", ".join(one.name for one in entries[:_MOST_TOLD]))
+    return (
+        f"the server at {url} lists no model for chats, only others ({names}): load one there, or "
+        "name one with --model"
     )

@@ -103,10 +103,18 @@ def model_told(facts: ServerFacts, api_key: str | None) -> dict[str, object] | N
     return told if isinstance(told, dict) else {}
 
 
+def is_asleep(facts: ServerFacts, api_key: str | None) -> bool:
+    """Whether llama.cpp has unloaded its model, and loads it for the next request."""
+    if facts.dialect != llamacpp.NAME:
+        return False
+    return bool((model_told(facts, api_key) or {}).get("is_sleeping") is True)
+
+
 def tokens_among(facts: ServerFacts, api_key: str | None, marks: Sequence[str]) -> set[str] | None:
     """Those of the marks that llama.cpp reads as one token wherever they stand; None if the server
-    does not say it. sglang's answer has no text of the tokens."""
-    if facts.dialect != llamacpp.NAME:
+    does not say it, or would have to wake up for that. sglang's answer has no text of the
+    tokens."""
+    if facts.dialect != llamacpp.NAME or facts.is_asleep:
         return None
     body = {"content": "\n".join(marks), "parse_special": True, "with_pieces": True}
     try:
@@ -155,10 +163,10 @@ def abort(facts: ServerFacts, api_key: str | None, rid: str) -> bool:
         return False
 
 
-def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch) -> bool:
-    """Whether the server answers anything at all now. sglang answers /model_info immediately, even
-    during a prefill; /health and /v1/loads wait for the end of a chunk. An error status is an
-    answer too."""
+def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch) -> bool | None:
+    """Whether the server answers anything at all now; None if it lets the query wait, as one does
+    that serves one connection at a time. sglang answers /model_info immediately, even during a
+    prefill; /health and /v1/loads wait for the end of a chunk. An error status is an answer too."""
     url = f"{facts.url}{_DIALECTS[facts.dialect].pulse_path}"
     try:
         with connection.probe_client(api_key, facts.url, liveness.ANSWER_SECONDS, watch) as client:
@@ -166,6 +174,8 @@ def is_responding(facts: ServerFacts, api_key: str | None, watch: liveness.Watch
             return True
     except bounds.TooLarge:
         return True
+    except httpx2.TimeoutException:
+        return None
     except (httpx2.HTTPError, OSError, ValueError, BadSetting):
         return False
     finally:

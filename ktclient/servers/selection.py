@@ -43,6 +43,14 @@ class Target:
     """The requested model, by option or configuration."""
 
     @property
+    def chosen_model(self) -> str | None:
+        """The model that the job gets: the requested one, else the one that was found there. None
+        for the embedded server, whose model is whatever this version brings."""
+        if self.model is not None or self.is_embedded or self.facts is None:
+            return self.model
+        return self.facts.model or None
+
+    @property
     def is_embedded(self) -> bool:
         return self.server == EMBEDDED
 
@@ -53,13 +61,17 @@ class Target:
         return embedded.WINDOW if self.is_embedded else None
 
 
-def choose(settings: Settings, named: str | None, model: str | None) -> Target:
-    """The server to use. Raises `NoServer` and its leaves, `Unauthorized`, `WrongAddress`."""
+def choose(
+    settings: Settings, named: str | None, model: str | None, seen: str | None = None
+) -> Target:
+    """The server to use, and its model: `model` if one is asked for, else `seen`, which an earlier
+    submit chose, if it is still listed, else the first for chats. Raises `NoServer` and its leaves,
+    `ModelUnknown`, `Unauthorized`, `WrongAddress`."""
     server = settings.meant(named)
     if server is not None and server.url == EMBEDDED:
         return _embedded(settings, model, _source(settings, named))
     if server is not None:
-        return _external(settings, server, model, _source(settings, named))
+        return _external(settings, server, model, _source(settings, named), seen)
     for port in WELL_KNOWN_PORTS:
         if _listens(port):
             try:
@@ -90,13 +102,15 @@ def _source(settings: Settings, named: str | None) -> str:
     return "set by KTJOB_SERVER" if settings.environ.get("KTJOB_SERVER") else "set in config.toml"
 
 
-def _external(settings: Settings, server: Server, model: str | None, why: str) -> Target:
+def _external(
+    settings: Settings, server: Server, model: str | None, why: str, seen: str | None = None
+) -> Target:
     from ktclient.servers import probe
 
     assert server.url is not None
     root, asked = _root(server.url), model or settings.model_of(server)
     try:
-        facts = probe.probe(root, settings.key_for(root), asked)
+        facts = probe.probe(root, settings.key_for(root), asked, seen)
     except HostUnknown as error:
         if server.name in settings.servers:
             raise

@@ -61,7 +61,7 @@ def of_server(server: str, facts: ServerFacts, settings: Settings) -> TurnMarks:
                 if is_fresh:
                     return of(told, facts.model)
     found = ask(facts, settings.key_for(server))
-    if found is not None:
+    if found is not None and not facts.is_asleep:  # asleep, it has not said all
         with contextlib.suppress(StoreUnusable):
             store = Store.open_if_any(settings.state)
             if store is not None:

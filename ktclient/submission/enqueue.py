@@ -59,7 +59,7 @@ def enqueue_all(
         _require_fit(document, forecasts_of_it, is_alone=len(documents) == 1)
         body = document.text.encode()
         new += [
-            replace(_job(document.title, body, task, options, one, settings), needs=needs)
+            replace(_job(document, body, task, options, one, settings), needs=needs)
             for task, one in zip(
                 preflight.tasks_for(document, options.request), forecasts_of_it, strict=True
             )
@@ -101,7 +101,7 @@ def _require_fit(document: Document, before: Sequence[Forecast], *, is_alone: bo
 
 
 def _job(
-    title: str,
+    document: Document,
     body: bytes,
     task: Task,
     options: SubmitOptions,
@@ -114,7 +114,8 @@ def _job(
     spec = JobSpec(
         task=task,
         server=before.target.server,
-        model=before.target.model,
+        model=before.target.chosen_model,
+        is_model_chosen=before.target.model is None,
         max_tokens=limit,
         timeout=before.deadline,
         is_lasting=request.timeout is None,
@@ -122,13 +123,14 @@ def _job(
         manner=request.generation,
         split=before.split,
         has_key=settings.has_key_for(before.target.server),
+        remarks=document.remarks(),
     )
     is_split = before.split is not None
     return NewJob(
         pool=kinds.POOL if is_split else before.target.server,
         spec=spec.to_json(),
         document=body,
-        title=title,
+        title=document.title,
         weight=1 if is_split else count.high + limit,
         max_attempts=kinds.ATTEMPTS if is_split else request.max_attempts,
         priority=options.priority,

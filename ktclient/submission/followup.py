@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ktclient.config import settings as config
-from ktclient.documents.document import Document
+from ktclient.documents import encoded
+from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput
 from ktclient.planning import forecast as forecasts
 from ktclient.planning.forecast import Forecast
@@ -38,12 +39,15 @@ def ask(
         spec = JobSpec.from_json(old.spec)
         if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
             raise BadInput(f"job {old.id} is a batch and has no document to ask about")
-        document = Document(old.title, store.document(old.document).decode())
+        text = store.document(old.document).decode()
+        read_as, data = _read_as(spec), encoded.characters(text)
+        document = Document(old.title, text, read_as=read_as, encoded=data)
     request = RequestOptions(
         tasks=(task,),
         max_tokens=spec.max_tokens if max_tokens is None else max_tokens,
         timeout=spec.timeout if timeout is None and not spec.is_lasting else timeout,
-        model=spec.model,
+        model=None if spec.is_model_chosen else spec.model,
+        seen_model=spec.model,
         server=spec.server,
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
@@ -51,3 +55,8 @@ def ask(
     )
     options = SubmitOptions(request, old.priority)
     return enqueue(document, options, settings, on_progress)[0]
+
+
+def _read_as(spec: JobSpec) -> str:
+    """How the document was read, if it was not plain text."""
+    return next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")

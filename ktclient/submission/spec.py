@@ -36,7 +36,8 @@ class JobSpec:
     server: str
     """The server's root URL, or `config.EMBEDDED`."""
     model: str | None
-    """None: the model that the server serves."""
+    """None: the model that the server serves, of the embedded server and of jobs of earlier
+    versions."""
     max_tokens: int
     timeout: float
     """Seconds for the whole request, from its start to its last token."""
@@ -49,6 +50,12 @@ class JobSpec:
     """`timeout` is a default: it is extended while progress or output arrives."""
     has_key: bool = False
     """An API key was configured for the server at submit: without one, the request is not sent."""
+    remarks: tuple[str, ...] = ()
+    """How the document was read, and what was left out of it, for people."""
+
+    is_model_chosen: bool = False
+    """Nobody asked for `model`: submit found it there and chose it. If the server serves another
+    one now, and no other, that one is used."""
 
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
@@ -60,6 +67,10 @@ class JobSpec:
             task["lasting"] = True
         if self.has_key:
             task["keyed"] = True
+        if self.is_model_chosen and self.model is not None:
+            task["chosen"] = True
+        if self.remarks:
+            task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
@@ -92,6 +103,8 @@ class JobSpec:
             timeout=data["timeout"],
             is_lasting=bool(task.get("lasting")),
             has_key=bool(task.get("keyed")),
+            is_model_chosen=bool(task.get("chosen")),
+            remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,

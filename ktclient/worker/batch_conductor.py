@@ -17,7 +17,7 @@ from ktclient.batch import spec as batch_spec
 from ktclient.batch.result_files import ResultFiles
 from ktclient.batch.results import Answered
 from ktclient.batch.spec import BatchSpec, Request
-from ktclient.errors import ResultsUnwritable
+from ktclient.errors import EmptyAnswer, ResultsUnwritable
 from ktclient.records import phases
 from ktclient.wording import quote
 from ktclient.worker.waiting_parts import WaitingParts
@@ -123,6 +123,8 @@ def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> tuple[str,
     custom_id = part.part or ""
     if not _is_answered(part):
         cause, message = part.cause or part.state.lower(), part.message or ""
+        if cause == EmptyAnswer.cause and (empty := _answer(running, part)).has_output:
+            return batch_results.only_thoughts(custom_id, empty, message), True
         return batch_results.failed(part.id, custom_id, cause, message), True
     found = _answer(running, part)
     if isinstance(many := found.figures.get("turn_marks"), int):
@@ -131,6 +133,9 @@ def _line(running: RunningAttempt, part: Job, marks: Counter[str]) -> tuple[str,
         running.record_metrics(
             warning=f"{quote(custom_id)} (job {part.id}), perhaps others: {warning}"
         )
+    if not found.has_words:  # accepted before thoughts alone were a failure
+        words = f"its output has no word of an answer, only thoughts. See: ktjob show {part.id}"
+        return batch_results.only_thoughts(custom_id, found, words), True
     try:
         return batch_results.answered(custom_id, found), False
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:

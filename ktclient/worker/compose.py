@@ -16,6 +16,7 @@ from ktclient.request.body import Body
 from ktclient.request.stream import SCHEMA, LongRequest
 from ktclient.servers import listening, queries
 from ktclient.servers import turn_marks as servers_turn_marks
+from ktclient.servers.dialects import llamacpp
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
@@ -145,7 +146,9 @@ def _check_fit(
     """The last check before the request, against window, pool and page. Counts exactly if submit
     did not and the limit may be close. Raises `DoesNotFit`, `WorkCancelled`."""
     size, key = spec.counted or estimate.estimate(message), settings.api_key
-    limits = fit.Limits(facts.window, facts.pool or attempt.pool_tokens(), facts.page)
+    # What llama.cpp's requests may weigh together is no limit of one of them.
+    pool = None if facts.dialect == llamacpp.NAME else facts.pool or attempt.pool_tokens()
+    limits = fit.Limits(facts.window, pool, facts.page)
     if limits.pool is None or not fit.judge(size.high, spec.max_tokens, limits, exact=False).fits:
         # The remembered facts may be of a server that has been restarted since.
         now = call_in_thread(attempt, lambda: queries.survey(facts, key, SURVEY_SECONDS))

@@ -12,12 +12,17 @@ from jobs.errors import KtjobError, WorkCancelled, WorkerStopped
 from jobs.system import no_memory
 from jobs.worker import bounded_call
 from jobs.worker.attempt import RunningAttempt
+from ktclient.answers import thoughts, without_words
+from ktclient.answers.thoughts import Divided
 from ktclient.errors import (
     AnswerTooLong,
     BadGateway,
+    CacheExhausted,
     DeadlineExceeded,
     DoesNotFit,
+    EmptyAnswer,
     LinkLost,
+    ModelUnknown,
     ProxyGaveUp,
     ServerBusy,
     StreamCut,
@@ -28,11 +33,14 @@ from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
 from ktclient.planning.progress import History, Prefill, Prompt
 from ktclient.prompts import answer_schema
-from ktclient.records import phases
+from ktclient.prompts.tasks import Kind
+from ktclient.records import phases, thinking
+from ktclient.records.thinking import ONLY_THOUGHTS
 from ktclient.request import filters, stream
+from ktclient.request.events import Completed
 from ktclient.request.liveness import LivenessProbe
 from ktclient.request.stream import LongRequest, StreamEvent
-from ktclient.servers import log_gauges, memory, queries
+from ktclient.servers import habits, listening, log_gauges, memory, queries
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.poll_lease import PollLease
 from ktclient.servers.watcher import GaugeWatcher
@@ -85,15 +93,15 @@ def run(
     requested.
     """
     exchange, request = _prepare(attempt, spec, settings, ghosts, without=without)
-    probe = LivenessProbe(
-        functools.partial(queries.is_responding, exchange.facts, exchange.api_key)
-    )
+    probe = _probe(exchange) if settings.may_probe else None
     is_progressing = exchange.reporter.is_progressing if spec.is_lasting else lambda: False
     events = stream.stream(request, spec.timeout, probe, is_progressing)
     del request  # megabytes, for the long wait
     with contextlib.closing(events), contextlib.closing(exchange.watcher):
         try:
             _converse(exchange, events)
+            if probe is not None:
+                _learn_answers(exchange, probe)
             return
         except KtjobError as error:
             ended = _end(exchange, error)
@@ -127,17 +135,32 @@ def _prepare(
     return Exchange(attempt, spec, facts, key, tokens, *known), request
 
 
+def _probe(exchange: Exchange) -> LivenessProbe:
+    """Asks whether the server is alive while it is silent."""
+    run = listening.run_of(exchange.facts.url)
+    whom = exchange.attempt, exchange.spec.server, run, exchange.facts.dialect
+    return LivenessProbe(
+        functools.partial(queries.is_responding, exchange.facts, exchange.api_key),
+        is_known_to_answer=habits.is_known_to_answer(*whom),
+    )
+
+
+def _learn_answers(exchange: Exchange, probe: LivenessProbe) -> None:
+    """Remember, for later requests, whether a healthy server answered while it was silent."""
+    if (answers := probe.has_answered) is not None:
+        run = listening.run_of(exchange.facts.url)
+        habits.learn_answers(exchange.attempt, exchange.spec.server, run, answers=answers)
+
+
 def _converse(exchange: Exchange, events: Iterator[StreamEvent]) -> None:
     """Follow the stream to its end, and learn from it about the server."""
     exchange.watcher.start()
-    answer: list[str] = []
     whole = filters.hide_key(filters.drop_refusal_token(events), exchange.api_key)
-    if exchange.spec.task.schema:
-        whole = filters.collect_answer(whole, answer)
     _stream_to_reporter(exchange.attempt, exchange.reporter, whole)
     try:
-        _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
         _learn(exchange)
+        answer = _answer(exchange)
+        _check_answer_schema(exchange.attempt, exchange.spec.task.schema, answer)
     except Exception as error:  # the answer is whole, and must not be asked for again
         if not no_memory.is_it(error):
             raise
@@ -161,6 +184,20 @@ def _refused_as_too_long(exchange: Exchange, error: KtjobError) -> NoReturn:
     """The remembered facts of the server allowed the request: they are wrong."""
     memory.invalidate(exchange.attempt, exchange.spec.server, exchange.facts.model, str(error))
     raise error
+
+
+def _full_cache(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The next attempt runs with no other job beside it, and so do later jobs."""
+    run = listening.run_of(exchange.facts.url)
+    habits.prove_shared_cache(exchange.attempt, exchange.spec.server, run)
+    exchange.attempt.run_pool_one_at_a_time()
+    raise error
+
+
+def _unknown_model(exchange: Exchange, error: KtjobError) -> NoReturn:
+    """The server's refusal, and what it offers."""
+    names = worker_server.offered(exchange.facts)
+    raise ModelUnknown(f"{error}. It offers: {names}" if names else str(error)) from error
 
 
 def _lost_link(exchange: Exchange, error: KtjobError) -> NoReturn:
@@ -226,6 +263,8 @@ _ENDINGS: tuple[
     tuple[tuple[type[KtjobError], ...], Callable[[Exchange, KtjobError], KtjobError]], ...
 ] = (
     ((DoesNotFit,), _refused_as_too_long),
+    ((CacheExhausted,), _full_cache),
+    ((ModelUnknown,), _unknown_model),
     ((LinkLost,), _lost_link),
     ((StreamCut,), _cut),
     ((UpstreamDown,), _no_server_behind),
@@ -250,9 +289,53 @@ def _stream_to_reporter(
             raise WorkCancelled("cancelled on request; the text so far is kept")
 
 
-def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: list[str]) -> None:
+def _answer(exchange: Exchange) -> str:
+    """The answer without thoughts. Raises `EmptyAnswer` if there is no word and no call of a tool:
+    the thoughts are kept, and the request is not sent again."""
+    end, pieces = exchange.reporter.completed, exchange.attempt.pieces()
+    assert end is not None
+    found = _known_thoughts(exchange, end, thoughts.divide(pieces))
+    if found.has_words or any(piece.channel == "tool_calls" for piece in pieces):
+        return found.answer
+    job, spec = exchange.attempt.job, exchange.spec
+    has_thoughts, is_body = bool(found.thoughts.strip()), spec.task.kind is Kind.REQUEST
+    tokens = _only_thoughts(end, spec.max_tokens) if has_thoughts else None
+    if tokens is not None:
+        exchange.attempt.record_metrics(thought_tokens=tokens)
+    ending = without_words.Ending(
+        reason=end.finish_reason,
+        has_thoughts=has_thoughts,
+        tokens=tokens,
+        most=spec.max_tokens,
+        is_body=is_body,
+        is_part=job.parent is not None and not is_body,
+        kept=f"ktjob result {job.id} --thoughts",
+    )
+    raise EmptyAnswer(f"{exchange.facts.url} {without_words.words(ending)}")
+
+
+def _known_thoughts(exchange: Exchange, end: Completed, found: Divided) -> Divided:
+    """The same output, but all thought if it was cut off before the closing tag with which this
+    model ends its thoughts. Remembers how the model thinks."""
+    attempt, model = exchange.attempt, exchange.facts.model
+    if found.is_from_prompt or found.thoughts or end.finish_reason != "length":
+        thinking.record(attempt, attempt.spec, model, is_from_prompt=found.is_from_prompt)
+    elif thinking.is_from_prompt(attempt, attempt.job, model):
+        attempt.record_metrics(**{ONLY_THOUGHTS: True})
+        return found.as_thoughts()
+    return found
+
+
+def _only_thoughts(end: Completed, most: int) -> int | None:
+    """Tokens of an output that is nothing but thoughts: as the server counts them, or all `most`
+    if it was cut off there; None if neither is known."""
+    counted = end.thought_tokens or end.completion_tokens
+    return counted or (most if end.finish_reason == "length" else None)
+
+
+def _check_answer_schema(attempt: RunningAttempt, schema: str, answer: str) -> None:
     """Record how a complete answer violates its schema; the answer is kept anyway."""
-    wrong = _violations(attempt, schema, "".join(answer)) if schema else ""
+    wrong = _violations(attempt, schema, answer) if schema else ""
     if wrong:
         attempt.log_event("not by the schema", reason=wrong)
         attempt.record_metrics(schema_mismatch=wrong)

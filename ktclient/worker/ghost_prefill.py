@@ -16,6 +16,7 @@ from jobs.model import Attempt
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     BadGateway,
+    CacheExhausted,
     DeadlineExceeded,
     LinkLost,
     ProxyGaveUp,
@@ -46,6 +47,7 @@ _UNANSWERED = frozenset(
     (
         *("worker_died", "worker_stopped", WorkCancelled.cause, DeadlineExceeded.cause),
         *(StreamCut.cause, LinkLost.cause, ServerHung.cause, ProxyGaveUp.cause, BadGateway.cause),
+        CacheExhausted.cause,  # what others have there must end before it is sent again
     )
 )
 """Causes of an attempt's end that are not an answer of the server."""

@@ -27,6 +27,8 @@ class JobSettings:
 
     cache: Path
     api_key: str | None = field(default=None, repr=False)
+    may_probe: bool = True
+    """Whether the server may be asked, while it is silent, whether it is alive."""
 
 
 def read(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
@@ -56,4 +58,4 @@ def _of_server(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
             f"that server with {server_key.VARIABLE} set; if the server needs no key any more, "
             "cancel this job and submit it again"
         )
-    return JobSettings(settings.cache, key)
+    return JobSettings(settings.cache, key, settings.of_url(spec.server).may_probe)

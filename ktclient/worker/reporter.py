@@ -12,8 +12,8 @@ from jobs.worker.attempt import RunningAttempt
 from ktclient.planning.progress import Prefill, Progress
 from ktclient.records import phases
 from ktclient.records.phases import NOT_ANSWERING
-from ktclient.request.events import Completed, Prefilled, Sent, Text
-from ktclient.request.liveness import AnswersAgain, NotAnswering
+from ktclient.request.events import UNKNOWN, Came, Completed, Prefilled, Sent, Text
+from ktclient.request.liveness import AnswersAgain, LeftInPeace, NotAnswering
 from ktclient.request.stream import StreamEvent
 from ktclient.servers.watcher import GaugeWatcher
 
@@ -87,13 +87,16 @@ class Reporter:
             self._text(event)
         elif isinstance(event, Completed):
             self._completed(event)
-        elif isinstance(event, NotAnswering):
-            self._not_answering(event)
-        elif isinstance(event, AnswersAgain):
-            self._attempt.log_event("server answers again", after_seconds=round(event.seconds))
-            self._enter(self._phase_before)
+        else:
+            self._note(event)
         if self._first_at is None:
             self._follow_prefill()
+
+    def _note(self, event: StreamEvent) -> None:
+        if isinstance(event, Came):
+            self._attempt.log_event("last bytes received", bytes=event.bytes, text=event.text)
+        elif isinstance(event, (NotAnswering, LeftInPeace, AnswersAgain)):
+            self._liveness(event)
 
     def _is_sample(self, event: Prefilled, now: float) -> bool:
         """Whether to use this report. To fit a model to all of a server that reports every token
@@ -147,6 +150,19 @@ class Reporter:
         self._attempt.output(event.text, event.channel)
         self._attempt.progress(self._pieces, None, "tokens")
 
+    def _liveness(self, event: NotAnswering | LeftInPeace | AnswersAgain) -> None:
+        if isinstance(event, NotAnswering):
+            self._not_answering(event)
+        elif isinstance(event, LeftInPeace):
+            self._attempt.log_event(
+                "no answers while it reads",
+                seconds=round(event.seconds),
+                words="it is not known to answer then, so only --timeout ends this",
+            )
+        else:
+            self._attempt.log_event("server answers again", after_seconds=round(event.seconds))
+            self._enter(self._phase_before)
+
     def _not_answering(self, event: NotAnswering) -> None:
         if self._phase != NOT_ANSWERING:
             self._phase_before = self._phase
@@ -168,9 +184,16 @@ class Reporter:
             prompt_tokens=event.prompt_tokens,
             completion_tokens=event.completion_tokens,
             cached_tokens=event.cached_tokens,
+            thought_tokens=event.thought_tokens,
             first_token_seconds=round(first - sent, 3),
             decode_seconds=round(now - first, 3),
         )
+        if event.thought_fields not in ((), ("reasoning_content",)):
+            self._attempt.record_metrics(thought_fields=list(event.thought_fields))
+        if event.finish_reason == UNKNOWN:
+            self._attempt.record_metrics(
+                warning="the server ended the answer without a finish reason: it may be incomplete"
+            )
         read = event.prompt_tokens
         if read is not None and read < self._least_tokens:
             self._warn_of_truncation(read)

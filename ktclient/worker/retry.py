@@ -19,6 +19,7 @@ from ktclient.errors import (
     HostUnknown,
     HostUnreachable,
     RateLimited,
+    ServerBusy,
     ServerDidNotStart,
     ServerSilent,
     UpstreamDown,
@@ -131,4 +132,4 @@ def _error(state: tenacity.RetryCallState) -> BaseException | None:
 
 def _due(error: BaseException | None) -> float:
     """Seconds until the server wants a retry; 0 if it does not say."""
-    return (error.retry_after or 0.0) if isinstance(error, RateLimited) else 0.0
+    return (error.retry_after or 0.0) if isinstance(error, (RateLimited, ServerBusy)) else 0.0

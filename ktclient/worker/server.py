@@ -8,13 +8,15 @@ from jobs import clock
 from jobs.errors import WorkCancelled
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
+from ktclient.errors import ModelUnknown
 from ktclient.records import phases
 from ktclient.records.phases import REFUSED, WAITING_FOR_SERVER
-from ktclient.servers import listening, memory, probe, survey
+from ktclient.servers import listening, memory, probe, queries, survey
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Known
 from ktclient.servers.survey import Inquiry
 from ktclient.submission.spec import JobSpec
+from ktclient.wording import count, quote
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from server_bundle.embedded import server as embedded
@@ -25,6 +27,8 @@ WORKER_SECONDS = 15.0
 the guide's deployment, behind which the request would wait as well."""
 
 
+_MOST_NAMED = 8
+"""Names of models in a message."""
 FRESH_SECONDS = 600.0
 """A worker does not query facts that are younger than this."""
 
@@ -60,13 +64,39 @@ def find(attempt: RunningAttempt, spec: JobSpec, settings: JobSettings) -> Serve
         attempt.enter_phase(phases.PREPARING)
         running = embedded.ensure_up(attempt.state.server, settings.cache, _report_start(attempt))
         url, key = running.url, None
-    facts = call_in_thread(attempt, lambda: probe.probe(url, key, spec.model))
+    asked, seen = (None, spec.model) if spec.is_model_chosen else (spec.model, None)
+    facts = call_in_thread(attempt, lambda: probe.probe(url, key, asked, seen))
+    if spec.is_model_chosen and facts.model != spec.model:
+        _use_other_model(attempt, spec, facts)
     facts = replace(facts, is_embedded=spec.server == config.EMBEDDED)
     facts = fresh_facts(attempt, spec.server, facts, key)
+    if call_in_thread(attempt, lambda: queries.is_asleep(facts, key)):
+        attempt.log_event("server asleep", words="it loads its model first")
+    facts = replace(facts, is_asleep=None)  # what follows may wake it: it will be needed
     attempt.record_metrics(server=facts.url, model=facts.model, dialect=facts.dialect)
     if has_waited:  # it is available again
         attempt.record_metrics(last_refusal=None)
     return facts
+
+
+def _use_other_model(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> None:
+    """The server no longer lists the model that submit chose. One that serves a single model now
+    was started anew with it; among several, only a person can say which. Raises `ModelUnknown`."""
+    gone = quote(spec.model or "")
+    if len(facts.models) > 1:
+        raise ModelUnknown(
+            f"the server at {facts.url} no longer offers {gone}, the model that submit found "
+            f"there. It offers {offered(facts)}. Load that model there and retry, or submit again "
+            "with --model"
+        )
+    attempt.log_event("another model", submit_found=gone, now=quote(facts.model))
+
+
+def offered(facts: ServerFacts) -> str:
+    """The names of the models for chats that a server lists, for a message."""
+    more = len(facts.models) - _MOST_NAMED
+    names = ", ".join(quote(name) for name in facts.models[:_MOST_NAMED])
+    return f"{names} and {count(more, 'other')}" if more > 0 else names
 
 
 def _report_start(attempt: RunningAttempt) -> weights.Progress:

@@ -13,6 +13,8 @@ from dataclasses import replace
 from jobs.model import Job, NewJob
 from jobs.worker import conductor
 from jobs.worker.attempt import RunningAttempt
+from ktclient.answers import thoughts
+from ktclient.errors import EmptyAnswer
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import phases
 from ktclient.splitting import part_prompts, reduce
@@ -54,6 +56,7 @@ class _Family:
     def __init__(self, running: RunningAttempt, spec: JobSpec, plan: Plan) -> None:
         self._running, self._spec, self._plan = running, spec, plan
         self._cut_off: list[str] = []
+        self._wordless: list[str] = []
         self._waiting = WaitingParts(running)
 
     def read(self) -> list[Item]:
@@ -93,18 +96,31 @@ class _Family:
 
     def _answers(self, stored: Sequence[Job], places: Sequence[tuple[int, int]]) -> list[Item]:
         conductor.until_succeeded(self._running, self._plan.total, self._waiting.look)
-        return [self._item(job, *place) for job, place in zip(stored, places, strict=True)]
+        items = [self._item(job, *place) for job, place in zip(stored, places, strict=True)]
+        found = [item for item in items if item.text]
+        if not found:
+            raise EmptyAnswer(
+                "no part has an answer: an earlier version accepted thoughts alone. Submit the "
+                "document again, with a higher --max-tokens or --thinking off"
+            )
+        return found
 
     def _item(self, job: Job, first: int, last: int) -> Item:
         parts, running = self._running.parts, self._running
         part = conductor.retry_until_usable(running, lambda: parts.named(str(job.part)))
         assert part is not None
-        text = conductor.retry_until_usable(running, lambda: parts.answer(part)).strip()
+        output = conductor.retry_until_usable(running, lambda: parts.pieces(part))
         attempt = conductor.retry_until_usable(running, lambda: parts.attempt(part))
         said = attempt.figures.get("completion_tokens") if attempt else None
         if attempt and attempt.figures.get("finish_reason") == "length":
             self._cut_off.append(str(job.part))
-        size = said if isinstance(said, int) else estimate.estimate(text).high
+        found = thoughts.divide(output)
+        text = found.answer.strip()
+        if not text:  # only from before thoughts alone were a failure
+            self._wordless.append(str(job.part))
+        size = (
+            said if isinstance(said, int) and not found.thoughts else estimate.estimate(text).high
+        )
         return Item(first, last, text, size + HEADING_TOKENS)
 
     def _combining(self, name: str, items: Sequence[Item], *, is_last: bool) -> NewJob:
@@ -154,7 +170,7 @@ class _Family:
         figures = [one.figures for one in attempts if one is not None]
         sums = {
             name: _sum([one.get(name) for one in figures])
-            for name in ("prompt_tokens", "completion_tokens", "turn_marks")
+            for name in ("prompt_tokens", "completion_tokens", "thought_tokens", "turn_marks")
         }
         ending = next((one.figures for one in attempts if one and one.job_id == last.id), {})
         running.record_metrics(
@@ -166,13 +182,18 @@ class _Family:
         )
 
     def _warning(self) -> str | None:
-        if not self._cut_off:
-            return None
-        which = ", ".join(self._cut_off)
-        return (
-            f"{len(self._cut_off)} of the parts' answers were cut off at {self._plan.answer:,} "
-            f"tokens ({which}); a higher --max-tokens also allows longer answers of parts"
-        )
+        found = []
+        if self._wordless:
+            found.append(
+                f"without an answer, only with thoughts: parts {', '.join(self._wordless)}"
+            )
+        if self._cut_off:
+            which = ", ".join(self._cut_off)
+            found.append(
+                f"{len(self._cut_off)} of the parts' answers were cut off at {self._plan.answer:,} "
+                f"tokens ({which}); a higher --max-tokens also allows longer answers of parts"
+            )
+        return "; ".join(found) or None
 
 
 def _sum(values: Sequence[object]) -> int | None:

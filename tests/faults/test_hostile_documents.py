@@ -185,8 +185,9 @@ TEXTS = {
 
 
 def test_what_is_text_arrives_as_it_is(state: StateDir, tmp_path: Path, server: FakeServer) -> None:
-    """Every character of it, once; line ends of all kinds become one."""
-    wanted = {**TEXTS, "line ends": "a\nb\nc\nd\n\ne"}
+    """Every character of it, once; line ends of all kinds become one. Noncharacters are none: they
+    are left out."""
+    wanted = {**TEXTS, "line ends": "a\nb\nc\nd\n\ne", "nonsense": "\ue000"}
     for what, text in {**TEXTS, "line ends": "a\r\nb\rc\nd\r\r\ne"}.items():
         path = tmp_path / what
         path.write_bytes(text.encode())

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from fake_sglang.asking import start
 from fake_sglang.process import fake_sglang
+from support import tiny_pdf
 
 from ktclient import submit_long
+from server_bundle import package_data
 
 
 def check(command: list[str], path: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -109,3 +111,28 @@ def test_the_jobs_of_ones_own_are_told(
     assert "1 of your jobs is running there" in told.stderr and job.id in told.stderr
     assert "server busy" not in told.stderr
     assert "KV pool is 964,864" in told.stderr, "remembered by its worker"
+
+
+def test_what_was_read_in_which_encoding_and_what_was_cleaned_is_said(
+    tmp_path: Path, ktjob_command: list[str]
+) -> None:
+    """Guessed, declared, cleaned; and what is not sure is refused with what it may be."""
+    greek = tmp_path / "greek.txt"
+    prose = package_data.read(Path(__file__).parents[1] / "data/texts/prose.toml")
+    greek.write_bytes(prose["Greek"]["text"].encode("cp1253"))
+    page = tmp_path / "page.xml"
+    page.write_bytes('<?xml version="1.0" encoding="koi8-r"?><a>Паром</a>'.encode("koi8-r"))
+    report = tmp_path / "report.pdf"
+    lines = ["A self-", "hosted server in the ware-", "house."]
+    report.write_bytes(tiny_pdf.of_pages([lines]))
+    short = tmp_path / "short.txt"
+    short.write_bytes("žluťoučký\n".encode("cp1250"))
+    with fake_sglang(tmp_path) as server:
+        said = {
+            path.name: check(ktjob_command, path, "--server", server.url).stderr
+            for path in (greek, page, report, short)
+        }
+    assert "read as    CP1253 (a guess); --encoding NAME overrides" in said["greek.txt"]
+    assert "read as    KOI8-R (as it declares); --encoding" in said["page.xml"]
+    assert "2 line-end hyphens resolved; --raw keeps them" in said["report.pdf"]
+    assert "It may be CP1250 (“žluťoučký”)" in said["short.txt"]

@@ -54,7 +54,7 @@ def fields(server: Recorder) -> list[dict[str, Any]]:
         (
             "max_tokens",
             nested(
-                "Unsupported parameter: 'max_tokens' is not supported. Use "
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
                 "'max_completion_tokens' instead.",
                 "max_tokens",
             ),

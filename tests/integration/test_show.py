@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from conformance.shapes.sending import sending
 from fake_sglang.process import fake_sglang
 from support.commands import Run
 
@@ -106,3 +107,21 @@ def test_whatever_is_to_be_typed_next_can_be_typed(state: StateDir, cause: str |
             for option in parameter.opts
         }
         assert {word for word in rest if word.startswith("--")} <= options, step
+
+
+def test_what_the_server_sent_is_shown(run: Run, state: StateDir) -> None:
+    """In full and on its own lines in `show`, its end on one line in `logs`; nothing that steers a
+    terminal, and no key."""
+    said = 'data: {"choices": [{"delta": {"content": "One."}}]}\n\ndata: {"bro\x1b[31mken\n\n'
+    key = "sk-abcdefghijklmnop123456"
+    with sending({"body": f": {key}\n\n{said}"}) as (url, _):
+        job = submit_long("text\n", server=url).wait()
+    shown = run("show", job.id).stdout
+    block = shown.partition("\nreceived   ")[2]
+    assert f"{len(said) + len(key) + 4} bytes; the last of them:\n  : ***\n  data: {{" in block
+    assert 'data: {"bro\ufffd[31mken\n' in block and key not in shown and "\x1b" not in shown
+    logs = run("logs", job.id).stdout
+    assert "the server sent" in logs and "ken" in logs and key not in logs
+    events = json.loads(run("show", job.id, "--json").stdout)["events"]
+    data = next(one["data"] for one in events if one["kind"] == "last bytes received")
+    assert data["bytes"] == len(said) + len(key) + 4 and data["text"].endswith(said)

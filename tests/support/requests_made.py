@@ -80,6 +80,7 @@ PLACES: dict[str, dict[str, str]] = {
         "http.post(f'{url}/apply-template')": "/apply-template",
         "http.post(f'{url}/tokenize')": "/tokenize",
         "http.get(f'{facts.url}/props')": "/props",
+        "http.get(f'{url}/props')": "/props",
         "http.get(f'{url}/slots')": "/slots",
     },
     "ktclient.servers.selection": {"socket.create_connection": NONE + "it sends nothing"},

@@ -10,6 +10,9 @@ INSERT INTO pools (name, capacity, slots, affinity) VALUES (:name, :capacity, :s
 ON CONFLICT (name) DO UPDATE SET capacity = excluded.capacity, slots = excluded.slots,
                                  affinity = excluded.affinity;
 
+-- name: one_at_a_time
+UPDATE pools SET slots = 1 WHERE name = :name;
+
 -- name: insert_job
 INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priority, label,
                   submit_key, parent, part, not_before, created_at)

@@ -60,13 +60,16 @@ def _followed(job: Job, tail: bool) -> Snapshot:
     """Show progress and text until the job ends. Returns its last snapshot."""
     attempt, is_live = 0, False
     with _Page() as page:
-        for now, text in job.heard(from_now=tail):
+        for heard in job.followed(from_now=tail):
+            now = heard.now
             if attempt and now.attempt != attempt:
                 page.begin_anew(now, _why(job.id, attempt))
             if now.attempt != attempt:
                 stream_marks.attempt(now.attempt)
             attempt = now.attempt
-            page.show(now, text)
+            if heard.is_recalled and page.begin_answer():
+                stream_marks.attempt(now.attempt)
+            page.show(now, heard.text)
             if not is_live:
                 stream_marks.live()
             is_live = True
@@ -119,6 +122,14 @@ class _Page:
         self._end_text()
         void = " Discard the text so far: the answer starts again" if had_text else ""
         output.note(f"attempt {now.attempt} of {now.max_attempts} starts: {why}{void}")
+
+    def begin_answer(self) -> bool:
+        """Announce that the text so far was thought. False if there is none."""
+        had_text = self._has_text
+        self._end_text()
+        if had_text:
+            output.note("The text so far is what the model thought; its answer starts here:")
+        return had_text
 
     def _draw(self, now: Snapshot) -> None:
         if self._line is None:

@@ -30,6 +30,8 @@ class _Record:
     attempts: list[Attempt]
     events: list[Event]
     characters: int
+    thoughts: int
+    """Characters of thoughts."""
     log: str
     parts: list[Part]
 
@@ -45,12 +47,14 @@ class _Record:
 def show(job_id: str, as_json: bool) -> None:
     """Show everything about a job: its request, attempts with figures, events and next commands."""
     with lookup.open_job(job_id) as (store, job):
+        found = snapshot.output(store, job)
         told = _Record(
             job=job,
             now=snapshot.of_job(store, job),
             attempts=store.attempts(job.id),
             events=store.events(job.id),
-            characters=len(snapshot.answer(store, job)),
+            characters=len(found.answer),
+            thoughts=len(found.thoughts),
             log=str(command_settings.state().job_log(job.id)),
             parts=part_tree.read(store, job),
         )
@@ -62,7 +66,7 @@ def _record(told: _Record) -> dict[str, object]:
     return {
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
-        "model": spec["model"],
+        "remarks": _remarks(told.job),
         "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
@@ -71,6 +75,11 @@ def _record(told: _Record) -> dict[str, object]:
         "events": list(map(job_details.event_record, told.events)),
         "next": [asdict(step) for step in told.steps],
     }
+
+
+def _remarks(job: Job) -> list[str]:
+    """How the document was read; older versions have stored none."""
+    return [str(one) for one in json.loads(job.spec)["task"].get("remarks", [])]
 
 
 def _attempt_record(attempt: Attempt) -> dict[str, object]:
@@ -82,6 +91,7 @@ def _attempt_record(attempt: Attempt) -> dict[str, object]:
 def _in_words(told: _Record) -> str:
     job = told.job
     lines = [job_details.block(told.now)]
+    lines += [_field("note", terminal_text.one_line(text)) for text in _remarks(job)]
     if told.now.task == "prompt":
         lines.append(_field("prompt", terminal_text.one_line(json.loads(job.spec)["task"]["text"])))
     lines.append(
@@ -98,11 +108,15 @@ def _in_words(told: _Record) -> str:
         lines.append(_field("reserves", f"up to {reserved} of the server's KV pool (upper bound)"))
     if told.characters:
         lines.append(_field("answer", f"{wording.count(told.characters, 'character')}"))
+    if told.thoughts:
+        lines.append(_field("thoughts", f"{wording.count(told.thoughts, 'character')}"))
     lines.append(_field("log", told.log))
     lines += ["", *part_tree.lines(told.parts)] if told.parts else []
     for attempt in told.attempts:
         lines += ["", *_attempt_lines(attempt)]
     lines += ["", *_event_lines(told), ""]
+    if received := job_details.received(told.events):
+        lines += [*received, ""]
     lines += [_field("next", f"{step.command}    {step.why}") for step in told.steps]
     return "\n".join(lines)
 

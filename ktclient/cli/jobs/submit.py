@@ -52,7 +52,8 @@ def submit(  # noqa: PLR0913 - a command's options
     """Submit FILE ("-" for standard input) as a background job and return immediately.
 
     Each file becomes one job. Folders are searched recursively. Either all jobs are created or
-    none. PDF, DOCX, PPTX, HTML and EPUB need pip install 'ktjob[documents]'.
+    none. Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
+    pip install 'ktjob[documents]'.
 
     The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
     each job on a line of its own.

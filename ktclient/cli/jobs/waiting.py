@@ -50,10 +50,11 @@ def wait_and_print(
         if end.state != "SUCCEEDED":
             output.note(job_details.final_line(end))
         with lookup.open_job(end.id) as (store, job):
-            text = snapshot.answer(store, job)
+            found = snapshot.output(store, job)
+            text = found.answer
         codes.append(exit_codes.code_of_job(end.state, end.cause))
         if as_json:
-            records.append(answer_text.record(end, text))
+            records.append(answer_text.record(end, found))
         elif len(job_ids) == 1:
             answer_text.print_text(end, text, raw=False)
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobs import named_file
 from jobs.system import no_room
+from ktclient.answers.thoughts import Divided
 from ktclient.cli.render import job_details
 from ktclient.cli.render import output as render_output
 from ktclient.errors import BadInput
@@ -15,12 +16,12 @@ from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
 
 
-def print_answer(job: Snapshot, text: str, *, as_json: bool, raw: bool) -> None:
+def print_answer(job: Snapshot, output: Divided, *, as_json: bool, raw: bool) -> None:
     if as_json:
-        render_output.print_data(job_details.json_text(record(job, text)))
+        render_output.print_data(job_details.json_text(record(job, output)))
     else:
-        print_text(job, text, raw=raw)
-    remark(job, text)
+        print_text(job, output.answer, raw=raw)
+    remark(job, output.answer)
 
 
 def print_text(job: Snapshot, text: str, *, raw: bool) -> None:
@@ -28,9 +29,10 @@ def print_text(job: Snapshot, text: str, *, raw: bool) -> None:
         render_output.print_data(text if raw else shown(job, text))
 
 
-def record(job: Snapshot, text: str) -> dict[str, object]:
-    """For --json: the raw text, plus one entry per question if there were several."""
-    record: dict[str, object] = {**job.to_dict(), "text": text}
+def record(job: Snapshot, output: Divided) -> dict[str, object]:
+    """For --json: answer and thoughts, plus one entry per question if there were several."""
+    text = output.answer
+    record: dict[str, object] = {**job.to_dict(), "text": text, "thoughts": output.thoughts}
     if len(job.questions) > 1:
         record["answers"] = [
             {"question": answer.question, "answer": answer.text} for answer in _split(job, text)

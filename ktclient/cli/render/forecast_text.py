@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from jobs import clock
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
-from ktclient.documents import turn_marks
+from ktclient.documents import encoded, leftovers, turn_marks
 
 if TYPE_CHECKING:
     from ktclient.documents.collection import Collection
     from ktclient.documents.document import Document
     from ktclient.planning.forecast import Forecast
     from ktclient.planning.token_count import Count
+    from ktclient.servers.selection import Target
     from ktclient.splitting.split_plan import Plan
     from ktclient.submission.conditions import Conditions
 
@@ -79,9 +80,17 @@ def _note(document: Document, harmless: Mapping[str, int], *, is_alone: bool) ->
         output.note(f"  read as   {name} {document.read_as}")
     if document.guessed:
         name = "" if is_alone else f" {it}:"
-        output.note(f"  read as   {name} {document.guessed} (a guess); --encoding NAME overrides")
+        why = f" ({document.guessed_because})" if document.guessed_because else ""
+        output.note(f"  read as   {name} {document.guessed}{why}; --encoding NAME overrides")
+    if warning := encoded.said(document.encoded, document.text):
+        of_it = "" if is_alone else f"{it}: "
+        output.note(f"  note       {of_it}{warning}")
     if harmless:
         output.note(f"  note       {turn_marks.said(it, harmless)}")
+    doubt = leftovers.doubt(document.cleaned, len(document.text))
+    for words in (leftovers.said(document.cleaned), doubt):
+        if words:
+            output.note(f"  note      {'' if is_alone else f' {it}:'} {words}")
     if document.line_ends:
         of_it = "" if is_alone else f" of {it}"
         output.note(
@@ -100,6 +109,8 @@ def describe(forecast: Forecast) -> None:
     if target.is_embedded:
         where = f"the embedded {embedded.MODEL} ({target.why})"
     output.note(f"  runs on    {where}")
+    if target.facts is not None and not target.is_embedded:
+        output.note(f"  model      {_model(target)}")
     output.note(f"  tokens     {_counted(forecast.count)}")
     verdict = forecast.verdict
     exception = "" if verdict.kind is fit.Kind.FITS else f"{verdict.kind.value}: "
@@ -117,6 +128,17 @@ def describe(forecast: Forecast) -> None:
         output.note(f"  now        {line}")
     if forecast.doubt:
         output.note(f"WARNING: {forecast.doubt}")
+
+
+def _model(target: Target) -> str:
+    """The model that gets the request, and what else there is to choose from."""
+    assert target.facts is not None
+    name = terminal_text.one_line(target.facts.model)
+    others = [terminal_text.one_line(one) for one in target.facts.models if one != name]
+    if not others or target.model is not None:
+        return name
+    more = f" and {len(others) - MOST_LINES:,} more" if len(others) > MOST_LINES else ""
+    return f"{name} (the server also has {', '.join(others[:MOST_LINES])}{more}; --model chooses)"
 
 
 def _counted(count: Count) -> str:

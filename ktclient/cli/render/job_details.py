@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ktclient import wording
 from ktclient.cli.render import job_activity, terminal_text, units
 from ktclient.records.snapshot import Snapshot
 
@@ -18,6 +20,9 @@ NAMES = {
     "last_refusal": "last error",
     "tokens_per_second": "tokens/s",
     "asked": "requested",
+    "only_thoughts": "cut off in thoughts",
+    "thought_fields": "thoughts came as",
+    "thought_tokens": "thinking tokens",
     "turn_marks": "turn marks made harmless",
 }
 """Stored name of a figure -> its name for people, where it is not the same."""
@@ -32,6 +37,8 @@ _EVENTS = {
     "not accepted": "request not accepted",
 }
 """Kind of an event -> its words for people, where they are not the same."""
+_RECEIVED = "last bytes received"
+_RECEIVED_LINE = 200
 
 
 def block(job: Snapshot) -> str:
@@ -47,7 +54,7 @@ def block(job: Snapshot) -> str:
     ]
     if job.figures.get("prompt_tokens") is not None:
         read, written = job.figures["prompt_tokens"], job.figures["completion_tokens"]
-        lines.append(("tokens", f"{read:,} read, {written:,} written"))
+        lines.append(("tokens", f"{read:,} read, {written:,} written{_thinking(job)}"))
     if job.figures.get("lines") is not None:
         lines.append(
             ("lines", f"{job.figures['lines']:,}, of which {job.figures['failed']:,} failed")
@@ -60,10 +67,15 @@ def block(job: Snapshot) -> str:
     return "\n".join(f"{name:<10} {text}" for name, text in lines)
 
 
+def _thinking(job: Snapshot) -> str:
+    thought = job.figures.get("thought_tokens")
+    return f", of which {thought:,} thinking" if isinstance(thought, int) and thought else ""
+
+
 def _server(job: Snapshot) -> str:
     url, model = job.figures.get("server"), job.figures.get("model")
-    if not model:
-        return job.server
+    if not model:  # it has not begun
+        return f"{job.server} ({terminal_text.one_line(job.model)})" if job.model else job.server
     return f"{job.server} ({model})" if url == job.server else f"{job.server} ({model} at {url})"
 
 
@@ -90,10 +102,24 @@ def event_line(event: Event) -> str:
     if event.kind == "phase":
         return f"phase {event.data['phase']}"
     words, data = _EVENTS.get(event.kind, event.kind), dict(event.data)
+    if event.kind == _RECEIVED:
+        end = terminal_text.one_line(str(data["text"])[-_RECEIVED_LINE:])
+        return f"the server sent {wording.count(int(str(data['bytes'])), 'byte')}, at last: {end}"
     if event.kind == "last attempt":
         words = _previous_attempt(data.pop("silent", None))
     details = ", ".join(f"{NAMES.get(name, name)} {_value(value)}" for name, value in data.items())
     return f"{words} ({details})" if details else words
+
+
+def received(events: Sequence[Event]) -> list[str]:
+    """The last bytes that a server sent, by the last event that kept them, as lines that are safe
+    on a terminal; empty if none did."""
+    last = next((event for event in reversed(events) if event.kind == _RECEIVED), None)
+    if last is None:
+        return []
+    lines = terminal_text.safe(str(last.data["text"])).splitlines()
+    count = wording.count(int(str(last.data["bytes"])), "byte")
+    return [f"received   {count}; the last of them:", *(f"  {line}" for line in lines if line)]
 
 
 def _previous_attempt(silent: object) -> str:

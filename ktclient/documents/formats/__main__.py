@@ -16,8 +16,19 @@ from ktclient.documents.formats import allowance, verdict
 from ktclient.documents.formats.allowance import Allowance
 from ktclient.documents.formats.limits import Unreadable
 
-_MODULES = {"PDF": "pdf", "DOCX": "docx", "PPTX": "pptx", "EPUB": "epub", "HTML": "html"}
-_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_MODULES = {
+    "PDF": "pdf",
+    "DOCX": "docx",
+    "PPTX": "pptx",
+    "EPUB": "epub",
+    "HTML": "html",
+    "RTF": "rtf",
+    "mail": "mail",
+    "MHT": "mail",
+    "notebook": "notebook",
+}
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\uffff]")
+"""Not form feeds, which end pages, and U+FFFE, PDFium's hyphen: leftovers.py resolves these."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,6 +52,8 @@ def _read(format_name: str, allowed: Allowance) -> tuple[bytes, dict[str, str]]:
     reader = importlib.import_module(f"ktclient.documents.formats.{_MODULES[format_name]}")
     allowance.forbid_side_effects()
     text, about = reader.read(sys.stdin.buffer.read())
+    if format_name != "PDF":
+        text = text.replace("\f", "\n")  # only there it ends a page
     body = _clean(text).encode()
     if len(body) > allowed.output_bytes:
         raise Unreadable(verdict.of_length(allowed.output_bytes))
@@ -50,9 +63,13 @@ def _read(format_name: str, allowed: Allowance) -> tuple[bytes, dict[str, str]]:
 def _clean(text: str) -> str:
     """Remove control characters, surrogates, and more than two line ends in a row."""
     text = _NO_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return "\f".join(_clean_page(page) for page in text.split("\f")) + "\n"
+
+
+def _clean_page(text: str) -> str:
     lines = [line.rstrip() for line in text.split("\n")]
     kept = [line for line, above in zip(lines, ["", *lines], strict=False) if line or above]
-    return "\n".join(kept).strip("\n") + "\n"
+    return "\n".join(kept).strip("\n")
 
 
 if __name__ == "__main__":

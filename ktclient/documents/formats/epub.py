@@ -8,7 +8,9 @@ import urllib.parse
 import zipfile
 from xml.etree import ElementTree
 
+from ktclient import wording
 from ktclient.documents.formats import html, limits
+from ktclient.documents.formats.left_out import LeftOut
 from ktclient.documents.formats.limits import Unreadable
 
 _CONTAINER = "{urn:oasis:names:tc:opendocument:xmlns:container}"
@@ -20,16 +22,17 @@ _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml")
 def read(body: bytes) -> tuple[str, str]:
     """Markdown of all chapters. Raises `Unreadable`."""
     book = limits.archive(body)
-    names = _chapters(book)
+    left = LeftOut()
+    names = _chapters(book, left)
     if _locked(book) & set(names):
         raise Unreadable("is locked by DRM: only its shop's program can read it")
-    texts = [html.text_of(_decoded(_part(book, name))) for name in names]
+    texts = [html.text_of(_decoded(_part(book, name)), left) for name in names]
     if not any(text.strip() for text in texts):
         raise Unreadable("contains no text, perhaps only pictures")
-    return "\n\n".join(texts), f"{len(texts):,} chapter file{'' if len(texts) == 1 else 's'}"
+    return "\n\n".join(texts), f"{wording.count(len(texts), 'chapter file')}{left.words()}"
 
 
-def _chapters(book: zipfile.ZipFile) -> list[str]:
+def _chapters(book: zipfile.ZipFile, left: LeftOut) -> list[str]:
     """Names in the archive, in reading order."""
     container = _xml(book, "META-INF/container.xml")
     root = next((one.get("full-path") for one in container.iter(f"{_CONTAINER}rootfile")), None)
@@ -43,7 +46,8 @@ def _chapters(book: zipfile.ZipFile) -> list[str]:
         for one in package.iter(f"{_PACKAGE}item")
         if one.get("media-type") in _PAGES
     }
-    spine = (one.get("idref") for one in package.iter(f"{_PACKAGE}itemref"))
+    spine = [one.get("idref") for one in package.iter(f"{_PACKAGE}itemref")]
+    left.add("picture page", sum(one not in pages for one in spine))
     return [pages[one] for one in spine if one in pages]
 
 

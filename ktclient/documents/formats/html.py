@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-import html.parser
-
 import bs4
 import markdownify
 
+from ktclient.documents.formats.formulas import mathml
+from ktclient.documents.formats.left_out import LeftOut
 from ktclient.documents.formats.limits import Unreadable
-
-_OF_NO_READER = ("script", "style", "template", "noscript", "svg", "iframe", "object")
-_LINES = {"p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "section", "article"}
+from ktclient.documents.formats.markup import blocks, scripts, tables, words
 
 
 def read(body: bytes) -> tuple[str, str]:
     """Markdown of a whole page in UTF-8; its title becomes a heading if it has no <h1>."""
-    text = text_of(body.decode(), is_titled=True)
+    left = LeftOut()
+    text = text_of(body.decode(), left, is_titled=True)
     if not text.strip():
         raise Unreadable(
             "contains no text, perhaps because scripts load it; save it from a browser"
         )
-    return text, f"{len(text.split()):,} words"
+    return text, f"{len(text.split()):,} words{left.words()}"
 
 
-def text_of(source: str, *, is_titled: bool = False) -> str:
+def text_of(source: str, left: LeftOut, *, is_titled: bool = False) -> str:
     """Markdown of any HTML; plain text if it is nested so deeply that lxml silently drops a part
-    (256 levels: libxml2, xmlParserMaxDepth)."""
-    plain = _Words()
-    plain.feed(source)
-    plain.close()
+    (256 levels: libxml2, xmlParserMaxDepth). `left` counts what is not text."""
+    plain, size = words.of(source)
     soup = bs4.BeautifulSoup(source, "lxml")
     kept = sum(len(text.strip()) for text in soup.strings)
-    if kept < 0.95 * plain.size - 20:
-        return "".join(plain.words)
+    if kept < 0.95 * size - 20:
+        return plain
     try:
-        return _markdown(soup, is_titled=is_titled)
+        return _markdown(soup, left, is_titled=is_titled)
     except RecursionError:
-        return "".join(plain.words)
+        return plain
 
 
-def _markdown(soup: bs4.BeautifulSoup, *, is_titled: bool) -> str:
-    for tag in soup(_OF_NO_READER):
-        tag.decompose()
+def _markdown(soup: bs4.BeautifulSoup, left: LeftOut, *, is_titled: bool) -> str:
     title = soup.title.get_text(" ", strip=True) if soup.title is not None else ""
     if soup.head is not None:
         soup.head.decompose()
-    converter = markdownify.MarkdownConverter(
+    blocks.take_out(soup, left)
+    mathml.spell(soup)
+    blocks.describe_pictures(soup, left)
+    scripts.spell(soup)
+    blocks.separate(soup)
+    tables.align(soup)
+    converter = _Converter(
         heading_style="ATX",
         bullets="-",
         strip=["a", "img"],
@@ -58,24 +59,19 @@ def _markdown(soup: bs4.BeautifulSoup, *, is_titled: bool) -> str:
     return f"# {title}\n\n{text}" if is_titled and title and soup.h1 is None else text
 
 
-class _Words(html.parser.HTMLParser):
-    """Collects all text except scripts and styles, without a tree."""
+class _Converter(markdownify.MarkdownConverter):
+    """With the cells of a table kept in their columns."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.size = 0
-        self._is_silent = False
+    def convert_td(self, el: bs4.Tag, text: str, parent_tags: set[str]) -> str:
+        return str(
+            super().convert_td(  # type: ignore[misc]
+                el, text.replace("|", r"\|"), parent_tags
+            )
+        )
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._is_silent = tag in ("script", "style")
-        if tag in _LINES:
-            self.words.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._is_silent = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._is_silent:
-            self.words.append(data)
-            self.size += len(data.strip())
+    def convert_th(self, el: bs4.Tag, text: str, parent_tags: set[str]) -> str:
+        return str(
+            super().convert_th(  # type: ignore[misc]
+                el, text.replace("|", r"\|"), parent_tags
+            )
+        )

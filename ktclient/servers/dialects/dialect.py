@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import httpx2
@@ -40,6 +40,12 @@ class ServerFacts:
     """Requests in its queue then."""
     is_embedded: bool = False
     """Whether it is the embedded server, which has no key and another URL at each start."""
+
+    is_asleep: bool | None = None
+    """Whether it has unloaded its model for lack of work, and loads it for the next request."""
+    models: tuple[str, ...] = field(default=(), compare=False)
+    """Names of models for chats that it lists, the first of them the one that it takes by default;
+    not all if there are very many."""
 
     @property
     def whose_key(self) -> str:

@@ -66,6 +66,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     ktclient_errors.ErrorInStream: 1,
     ktclient_errors.ProxyGaveUp: 1,
     ktclient_errors.BadGateway: 1,
+    ktclient_errors.CacheExhausted: 1,
     ktclient_errors.ServerDied: 1,
     ktclient_errors.LinkLost: 1,
     ktclient_errors.ServerHung: 1,

@@ -196,3 +196,13 @@ def test_a_variable_that_is_not_set_is_told_by_its_name(tmp_path: Path) -> None:
     text = "[servers.a]\nurl = 'u:1'\napi_key_env = 'A_KEY'\n"
     with pytest.raises(BadSetting, match="the variable A_KEY is not set"):
         load(tmp_path, text).key_for("http://u:1")
+
+
+def test_whether_a_silent_server_is_asked_is_a_setting_of_each(tmp_path: Path) -> None:
+    """By its URL, as a job stores it."""
+    (tmp_path / "config.toml").write_text(
+        '[server]\nurl = "http://a:1"\nprobe = "off"\n[servers.b]\nurl = "http://b:1"\n'
+    )
+    settings = config.load({"KTJOB_CONFIG": str(tmp_path), "KTJOB_HOME": str(tmp_path)})
+    asked = [settings.of_url(f"http://{host}:1").may_probe for host in "abc"]
+    assert asked == [False, True, True]

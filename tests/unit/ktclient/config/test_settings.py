@@ -137,6 +137,8 @@ def test_a_configuration_that_cannot_be_looked_for_is_a_bad_setting() -> None:
         ("[server]\nparallel = -1\n", r"server\.parallel"),
         ("[server]\nparallel = 1.5\n", r"server\.parallel"),
         ('[server]\nparallel = "2"\n', r"server\.parallel"),
+        ('[server]\nprobe = "never"\n', r'server\.probe must be "on" or "off"'),
+        ("[server]\nprobe = false\n", r"server\.probe"),
         ("[server]\nparallel = true\n", r"server\.parallel"),
     ],
 )

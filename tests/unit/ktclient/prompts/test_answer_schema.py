@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ktclient.answers import thoughts
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, tasks
 from ktclient.prompts.answer_schema import NotJson, data, validate, violations
@@ -88,7 +89,7 @@ def test_what_python_hands_in_is_checked_too(given: object) -> None:
 )
 def test_json_is_found_in_what_models_write(answer: str) -> None:
     """Alone, between fences, within a sentence, behind thoughts."""
-    assert data(answer) == {"a": 1}
+    assert data(thoughts.divide_text(answer).answer) == {"a": 1}
 
 
 @pytest.mark.parametrize("answer", ["", "none at all", '{"a": 1', "{" * 5000, '{"a": NaN}'])

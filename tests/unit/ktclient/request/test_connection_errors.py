@@ -320,6 +320,7 @@ def test_what_was_never_accepted_is_known() -> None:
         if getattr(kind, "may_try_again", 0)
     }
     of_requests = {"BadGateway", "StreamCut", "ServerDied", "LinkLost", "ServerHung"}
+    of_requests |= {"CacheExhausted"}  # alone, it has room
     assert again == of_requests | {"PartRestarted", "WorkerStopped", "OutOfMemory"}
     assert not any(
         issubclass(ktclient_errors.ProxyGaveUp, kind) for kind in ktclient_errors.NEVER_ACCEPTED

@@ -8,6 +8,7 @@ import json
 import socket
 import threading
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from support.one_connection import failure_of, read_request, replaying, reset, s
 
 from jobs import errors
 from ktclient import errors as ktclient_errors
-from ktclient.request import error_mapping, stream
+from ktclient.request import error_bodies, error_mapping, stream
 from ktclient.request.stream import LongRequest
 
 URL = "http://127.0.0.1:40001"
@@ -188,6 +189,60 @@ def test_an_error_inside_the_stream_counts_as_its_code(status: int) -> None:
     assert (
         type(error_mapping.explain(error, URL, sent=True, begun=True))
         is ktclient_errors.ErrorInStream
+    )
+
+
+CODES: list[tuple[dict[str, object], int | None]] = [
+    ({"code": "429"}, 429),
+    ({"code": "429 Too Many Requests"}, 429),
+    ({"code": 429.0}, 429),
+    ({"status": "503", "code": None}, 503),
+    ({"code": "context_length_exceeded", "type": "invalid_request_error"}, 400),
+    ({"code": "rate_limit_exceeded", "type": "tokens"}, 429),
+    ({"type": "exceed_context_size_error"}, 400),
+    ({"type": "RateLimitError"}, 429),
+    ({"type": "BadRequestError"}, 400),
+    ({"status": "RESOURCE_EXHAUSTED", "code": 8}, 429),
+    ({"type": "Service Unavailable"}, 503),
+    ({"error": {"code": "401"}, "status": 200}, 401),
+    ({"code": "500", "type": "rate_limit_error"}, 500),
+    ({"code": "4291"}, None),
+    ({"code": 1302}, None),
+    ({"code": 200}, None),
+    ({"code": True, "type": ["x"], "status": {}}, None),
+    ({"code": "x" * 10_000, "type": "error"}, None),
+    ({"code": float("inf"), "status": float("nan")}, None),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), CODES)
+def test_a_code_as_text_or_as_a_word_counts_as_its_number(
+    body: dict[str, object], status: int | None
+) -> None:
+    """LiteLLM sends all codes as text; OpenAI, Anthropic and Google have words."""
+    assert error_bodies.status(body) == status
+    said = error_mapping.in_stream({**body, "message": "words"}, URL)
+    as_number = error_mapping.in_stream({"code": status, "message": "words"}, URL)
+    is_too_long = "context" in str(body).lower()
+    assert type(said) is (ktclient_errors.DoesNotFit if is_too_long else type(as_number))
+
+
+@pytest.mark.parametrize("nest", [lambda inner: {"error": inner}, lambda inner: [inner]])
+def test_an_error_that_is_nested_deeply_ends_calmly(nest: Callable[[object], object]) -> None:
+    body: object = {"message": "words"}
+    assert "words" in str(error_mapping.in_stream(nest(nest(body)), URL))
+    for _ in range(5_000):
+        body = nest(body)
+    assert is_calm(str(error_mapping.in_stream(body, URL, told="An error occurred")))
+
+
+def test_an_error_names_only_a_code_that_was_sent() -> None:
+    assert "500" not in str(error_mapping.in_stream({"message": "boom"}, URL))
+    assert "(error 500: boom)" in str(
+        error_mapping.in_stream({"message": "boom", "code": 500}, URL)
+    )
+    assert "(boom)" in str(
+        error_mapping.in_stream({"message": "boom", "type": "server_error"}, URL)
     )
 
 
@@ -367,12 +422,9 @@ def test_a_tunnel_that_a_proxy_refuses_is_unreachable(monkeypatch: pytest.Monkey
         b"5",
         b'"text"',
         b"[1]",
-        b"null",
-        b'{"choices": null}',
-        b'{"choices": [null]}',
         b'{"choices": 5}',
-        b'{"choices": [], "prompt_progress": {}}',
-        b'{"choices": [], "prompt_progress": {"processed": null, "total": 1}}',
+        b'{"choices": ["text"]}',
+        b'{"choices": [{"delta": {"content": 5}}]}',
     ],
     ids=lambda data: data.decode("latin-1"),
 )
@@ -382,6 +434,26 @@ def test_a_stream_that_is_not_the_protocol_is_called_so(data: bytes) -> None:
         failure = failure_of(url)
     assert isinstance(failure, (ktclient_errors.ProtocolError, ktclient_errors.EmptyAnswer))
     assert is_calm(str(failure))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"choices": null}',
+        b'{"choices": [null]}',
+        b'{"choices": [], "prompt_progress": {}}',
+        b'{"choices": [], "prompt_progress": {"processed": null, "total": 1}}',
+    ],
+    ids=lambda data: data.decode("latin-1"),
+)
+def test_a_stream_of_what_carries_nothing_was_cut(data: bytes) -> None:
+    """Servers and gateways send such while a prompt is read; then the line broke."""
+    with server(replaying(200, "text/event-stream", b"data: " + data + b"\n\n")) as url:
+        failure = failure_of(url)
+    assert type(failure) is ktclient_errors.StreamCut and is_calm(str(failure))
 
 
 def test_an_event_that_is_nested_deeply_is_called_so() -> None:

@@ -10,7 +10,7 @@ import pytest
 from jobs.errors import KtjobError
 from ktclient.errors import AbortedByServer, StreamCut
 from ktclient.request.events import Completed, Quiet, Sent, Text
-from ktclient.request.filters import collect_answer, drop_refusal_token, hide_key
+from ktclient.request.filters import drop_refusal_token, hide_key
 from ktclient.request.stream import StreamEvent
 
 END = Completed("stop", 5, 1, None)
@@ -61,14 +61,6 @@ def test_a_word_is_not_held_for_long() -> None:
     """A second of nothing, and it is shown: the next may take minutes beside another prefill."""
     stream = drop_refusal_token(events(Text("A"), *[Quiet()] * 8))
     assert list(stream).index(Text("A")) == 5
-
-
-def test_what_is_overheard_is_the_answer_alone() -> None:
-    """No thoughts; all events go on."""
-    answer: list[str] = []
-    stream: list[StreamEvent] = [Text("hm", "reasoning"), Text("A"), Quiet(), Text("b"), END]
-    assert list(collect_answer(events(*stream), answer)) == stream
-    assert answer == ["A", "b"]
 
 
 KEY = "key-of-the-test"

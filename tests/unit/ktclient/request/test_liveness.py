@@ -12,6 +12,7 @@ from support.patience import HANG_SECONDS
 from ktclient.request import liveness as request_liveness
 from ktclient.request.liveness import (
     AnswersAgain,
+    LeftInPeace,
     Liveness,
     LivenessProbe,
     NotAnswering,
@@ -168,3 +169,71 @@ def test_without_a_thread_it_goes_on_and_tries_again(
         assert len(refused) == 3
     finally:
         beating.stop()
+
+
+def probe_of(
+    monkeypatch: pytest.MonkeyPatch, answers: list[bool | None], *, is_known: bool
+) -> tuple[LivenessProbe, list[float]]:
+    """A probe whose queries are answered so, with a clock that the test sets. The thread is not
+    started: the test asks."""
+    now = [0.0]
+    monkeypatch.setattr(request_liveness.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Poller, "start", lambda self: None)
+    probe = LivenessProbe(lambda watch: answers.pop(0), is_known_to_answer=is_known)
+    probe.start()
+    return probe, now
+
+
+def ask_at(probe: LivenessProbe, now: list[float], *moments: float) -> None:
+    for moment in moments:
+        now[0] = moment
+        probe._question(lambda sock: None)
+
+
+def test_a_server_that_is_not_known_to_answer_is_left_in_peace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told once, however long it lasts; then it is known."""
+    probe, now = probe_of(monkeypatch, [None] * 20, is_known=False)
+    ask_at(probe, now, 30.0, 60.0)
+    assert probe.look() == LeftInPeace(60.0)
+    for hour in range(1, 9):
+        ask_at(probe, now, hour * 3600.0)
+        assert probe.look() is None
+    probe.heard()
+    assert probe.look() is None and probe.has_answered is False
+
+
+def test_one_that_has_answered_in_this_request_is_called_hung_when_it_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though nothing was known of it before."""
+    probe, now = probe_of(monkeypatch, [True, None, None, None], is_known=False)
+    ask_at(probe, now, 30.0, 60.0, 90.0)
+    assert probe.look() == NotAnswering(60.0, 600.0) and probe.has_answered is True
+    now[0] = 630.0
+    sign = probe.look()
+    assert isinstance(sign, NotAnswering) and sign.is_hung
+
+
+def test_one_that_cannot_be_reached_any_more_is_called_hung(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To refuse connections is no habit of a busy server. Once may be an accident."""
+    probe, now = probe_of(monkeypatch, [False, None, False, False], is_known=False)
+    ask_at(probe, now, 30.0, 60.0)
+    assert probe.look() == LeftInPeace(60.0)
+    ask_at(probe, now, 90.0)
+    assert probe.look() is None
+    ask_at(probe, now, 700.0)
+    sign = probe.look()
+    assert isinstance(sign, NotAnswering) and sign.is_hung
+
+
+def test_one_query_without_an_answer_says_nothing_of_habits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server stalls while it tokenizes."""
+    probe, now = probe_of(monkeypatch, [None], is_known=True)
+    ask_at(probe, now, 30.0)
+    assert probe.has_answered is None

@@ -212,6 +212,34 @@ def test_a_server_without_a_model_is_not_called_a_wrong_address(tiny: Tiny, data
         probe.probe(tiny.url, None)
 
 
+@pytest.mark.parametrize(
+    "data", ["[]", "null", '[{"id": null}]', '[{"id": "e", "type": "embeddings"}]']
+)
+def test_a_model_that_is_asked_for_needs_no_list(tiny: Tiny, data: str) -> None:
+    """Gateways serve what they do not list."""
+    tiny.say("/v1/models", f'{{"object": "list", "data": {data}}}'.encode())
+    facts = probe.probe(tiny.url, None, "m")
+    assert (facts.model, facts.models, facts.window) == ("m", (), None)
+
+
+def test_the_model_that_submit_saw_is_taken_while_it_is_listed(tiny: Tiny) -> None:
+    """In any order; else the first for chats, with what else there is."""
+    data = [{"id": "e", "type": "embeddings"}, {"id": None}, {"id": "a"}, {"id": "b"}]
+    tiny.say("/v1/models", {"object": "list", "data": data})
+    assert probe.probe(tiny.url, None, None, "b").model == "b"
+    gone = probe.probe(tiny.url, None, None, "gone")
+    assert (gone.model, gone.models) == ("a", ("a", "b"))
+    assert probe.names(tiny.url, None) == ("e", "a", "b")
+
+
+def test_a_server_of_other_models_only_is_told_with_their_names(tiny: Tiny) -> None:
+    """Nothing of it could answer."""
+    data = [{"id": "e5", "type": "embeddings"}, {"id": "w", "mode": "audio_transcription"}]
+    tiny.say("/v1/models", {"object": "list", "data": data})
+    with pytest.raises(errors.ModelUnknown, match=r"no model for chats.*e5, w"):
+        probe.probe(tiny.url, None)
+
+
 def test_whatever_a_model_is_called_it_can_be_stored(tiny: Tiny) -> None:
     """Half a character is none; a window beyond counting is not known."""
     tiny.say("/v1/models", b'{"data": [{"id": "m\\ud83d", "max_model_len": 1%s}]}' % (b"0" * 30))

@@ -19,7 +19,9 @@ URL = "http://192.0.2.1:1"
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of an empty configuration, where every address answers, and no host name resolves."""
 
-    def answer(url: str, api_key: str | None, model: str | None = None) -> ServerFacts:
+    def answer(
+        url: str, api_key: str | None, model: str | None = None, seen: str | None = None
+    ) -> ServerFacts:
         if url != URL:
             raise HostUnknown("host not found.")
         return ServerFacts(url, "sglang", "m", 8_192)

@@ -6,6 +6,7 @@ tests/data/documents was written by python-docx 1.2 and pypdf 7.1 (`locked.pdf`:
 from __future__ import annotations
 
 import io
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -13,13 +14,15 @@ from pathlib import Path
 import pptx
 import pytest
 
-from ktclient.documents import collection, turn_marks
+from ktclient.documents import collection, magic, turn_marks
 from ktclient.documents import document as documents
+from ktclient.documents.formats import registry
 from ktclient.errors import DocumentUnusable
 
 pytestmark = pytest.mark.each_python
 
-DATA = Path(__file__).parents[4] / "data" / "documents"
+ROOT = Path(__file__).parents[5]
+DATA = ROOT / "tests" / "data" / "documents"
 PAGE = """<!-- saved --><!DOCTYPE html><html><head><title>The Ferry</title><style>p{}</style>
 </head><body><script>alert("no")</script><h2>Fog</h2><p>Ann <a href="x">waited</a> for it_all.
 <ul><li>a cat<li>a dog</ul><table><tr><th>port<th>time<tr><td>Oban<td>7:30</table></html>"""
@@ -100,6 +103,7 @@ def test_a_book() -> None:
     fonts = '<x><CipherReference xmlns="http://www.w3.org/2001/04/xmlenc#" URI="OPS/{}"/></x>'
     read = documents.from_bytes(epub(**{"META-INF/encryption.xml": fonts.format("f.otf")}), "b")
     assert read.text == "# One\n\n红楼 was far.\n\n# Two\n\nThe end.\n"
+    assert read.read_as == "EPUB, 2 chapter files, without 1 picture page, by markdownify"
     locked = epub(**{"META-INF/encryption.xml": fonts.format("one.xhtml")})
     with pytest.raises(DocumentUnusable, match="b is locked"):
         documents.from_bytes(locked, "b")
@@ -169,8 +173,25 @@ LAUGHS = f'<!DOCTYPE x [<!ENTITY f "ha">{ENTITIES}]><x>&a;</x>'
             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
             "protected by a password, not text; save it without one",
         ),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "__properties_version1.0".encode("utf-16-le"),
+            r"is an Outlook message \(MSG\), not text; save it as .* a mail \(EML\)",
+        ),
     ],
-    ids=["locked", "scan", "cut", "cut-docx", "xml", "deck", "book", "laughs", "bomb", "js", "ole"],
+    ids=[
+        "locked",
+        "scan",
+        "cut",
+        "cut-docx",
+        "xml",
+        "deck",
+        "book",
+        "laughs",
+        "bomb",
+        "js",
+        "ole",
+        "msg",
+    ],
 )
 def test_what_cannot_be_read_is_refused_in_words(body: bytes, words: str) -> None:
     """With what to do; nothing is half read."""
@@ -203,3 +224,40 @@ def test_in_a_folder_they_are_read(tmp_path: Path) -> None:
     (given,) = collection.gather([str(tmp_path)], join=True).documents
     assert "a.pdf <==\n\n# Fog\n" in given.text and given.text.endswith("b.txt <==\n\ntext")
     assert given.read_as == "PDF, 2 pages, by pypdfium2"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<title>Tides</title><p>10<sup>6</sup>", "# Tides\n\n10^6\n"),
+        ("<h1>Tides</h1>\n<p>High &amp; low.</p>\n", "# Tides\n\nHigh & low.\n"),
+        ("<p>One.<p>Two.", "One.\n\nTwo.\n"),
+        ("<p align='center'>\n<img src='x'></p>\n\n# Tides\n\nHigh &amp; low.\n", None),
+        ("<h1>Tides</h1>\n\nHigh &amp; low.\n", None),
+        ("<template><p>{{ tide }}</p></template>", None),
+        ("<p>a note to self", "a note to self\n"),
+    ],
+)
+def test_a_page_without_html_around_it(source: str, text: str | None) -> None:
+    """Is one all the same; Markdown that begins with HTML is none."""
+    assert documents.from_bytes(source.encode(), "t").text == (source if text is None else text)
+
+
+def test_the_reference_says_of_each_format_what_is_read_and_what_is_counted() -> None:
+    """Its table has all formats with their readers, and each kind of content that they count."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = text.partition("## Document formats\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    rows = [line.strip("| ").split(" | ") for line in lines[1:]]
+    names = [*magic.FORMATS, registry.HTML]
+    known = [name for name in names if registry.is_readable(name)]
+    assert {(row[0], row[1]) for row in rows} == {
+        (registry.short(name), registry.library(name)) for name in known
+    }
+    said = " ".join(row[3] for row in rows)
+    folder = ROOT / "ktclient" / "documents" / "formats"
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    counted = set(re.findall(r'(?:left\.add|_counted)\(\s*(?:shape, )?"([\w ]+)"', sources))
+    assert len(counted) > 15
+    for noun in counted:
+        assert re.search(rf"\b{noun}s?\b", said), noun

@@ -1,0 +1,175 @@
+"""Pages whose meaning would change as plain words: scripts, formulas, tables, blocks, pictures."""
+
+from __future__ import annotations
+
+import pytest
+
+from ktclient.documents.formats import html
+from ktclient.documents.formats.left_out import LeftOut
+
+pytestmark = pytest.mark.each_python
+
+
+def text_of(source: str) -> str:
+    return html.text_of(source, LeftOut()).strip()
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("10<sup>9</sup> bytes", "10^9 bytes"),
+        ("10<sup>-3</sup> m<sup>3</sup>/s", "10^-3 m^3/s"),
+        ("C<sub>6</sub>H<sub>12</sub>O<sub>6</sub>", "C_6H_12O_6"),
+        ("a<sub>i+1</sub>, Fe<sup>3+</sup>", "a_(i+1), Fe^(3+)"),
+        ("e<sup>x<sup>2</sup></sup>", "e^(x^2)"),
+        ("2<sup>4</sup>5", "2^(4)5"),
+        ("the 3<sup>rd</sup> of May, 2<sup>nd</sup>", "the 3rd of May, 2nd"),
+        ("<sup>235</sup>U", "^235U"),
+        ("1<sup>3</sup>/<sub>4</sub> miles", "1 3/4 miles"),
+        ('5<span style="vertical-align: super">2</span>', "5^2"),
+        ("<sup> </sup>nothing", "nothing"),
+    ],
+)
+def test_scripts_are_spelled(source: str, text: str) -> None:
+    """A raised six is no part of the number before it."""
+    assert text_of(f"<p>{source}</p>") == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'said<sup><a href="#fn7">7</a></sup> so',
+        'said<a href="#fn7"><sup>7</sup></a> so',
+        'said<sup><a href="#fn7">[7]</a></sup> so',
+        'said<a href="#fn7">7</a> so',
+        'said<a epub:type="noteref" href="notes.xhtml">7</a> so',
+        'said<a role="doc-noteref" href="#x"><sup>7</sup></a> so',
+        'said<sup class="footnote-ref">7</sup> so',
+        "said<sup>[7]</sup> so",
+    ],
+)
+def test_note_marks_are_set_apart(source: str) -> None:
+    """However books and pages write them."""
+    assert text_of(f"<p>{source}</p>") == "said[7] so"
+
+
+def test_notes_and_links_keep_what_they_are() -> None:
+    """The number above a note, marks that are no digits, and a link that is a word."""
+    assert text_of("<p><sup>7</sup> He never did.</p>") == "[7] He never did."
+    assert text_of('<p>word<sup><a href="#a">*</a></sup></p>') == "word*"
+    assert text_of('<p>see <a href="#c2">2</a> and <a href="#c3">part</a></p>') == "see 2 and part"
+
+
+MATH = [
+    (
+        "<msup><mi>x</mi><mn>2</mn></msup><mo>+</mo><mfrac><mn>3</mn><mn>4</mn></mfrac>",
+        "x^2 + 3/4",
+    ),
+    (
+        "<mi>x</mi><mo>=</mo><mfrac><mrow><mo>-</mo><mi>b</mi><mo>±</mo><msqrt><mrow>"
+        "<msup><mi>b</mi><mn>2</mn></msup><mo>-</mo><mn>4</mn><mi>a</mi><mi>c</mi></mrow></msqrt>"
+        "</mrow><mrow><mn>2</mn><mi>a</mi></mrow></mfrac>",
+        "x = (-b ± sqrt(b^2 - 4ac))/(2a)",
+    ),
+    (
+        "<munderover><mo>∑</mo><mrow><mi>i</mi><mo>=</mo><mn>1</mn></mrow><mi>n</mi></munderover>"
+        "<msub><mi>y</mi><mi>i</mi></msub>",
+        "∑_(i = 1)^n y_i",
+    ),
+    ("<mroot><mi>x</mi><mn>3</mn></mroot><mo>≤</mo><mn>7</mn>", "sqrt[3](x) ≤ 7"),
+    ("<mfrac><mn>1</mn><mn>2</mn></mfrac><mi>m</mi>", "(1/2)m"),
+    ('<mfrac linethickness="0"><mi>n</mi><mi>k</mi></mfrac>', "binom(n, k)"),
+    ("<mi>sin</mi><mo>&#x2061;</mo><mi>θ</mi>", "sin θ"),
+    ("<mover><mi>v</mi><mo>→</mo></mover><msup><mi>f</mi><mo>\u2032</mo></msup>", "vec(v)f\u2032"),
+    (
+        "<mo>(</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>0</mn></mtd></mtr>"
+        "<mtr><mtd><mn>0</mn></mtd><mtd><mn>1</mn></mtd></mtr></mtable><mo>)</mo>",
+        "([1, 0; 0, 1])",
+    ),
+    (
+        "<mmultiscripts><mi>C</mi><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts>",
+        "_6^14C",
+    ),
+    (
+        "<semantics><mrow><mi>x</mi></mrow><annotation encoding='application/x-tex'>"
+        "{\\displaystyle x^{2}}</annotation></semantics>",
+        "$x^{2}$",
+    ),
+    ("<m:msub><m:mi>k</m:mi><m:mi>B</m:mi></m:msub>", "k_B"),
+]
+
+
+@pytest.mark.parametrize(("formula", "text"), MATH, ids=[text for _, text in MATH])
+def test_formulas_are_read_on_one_line(formula: str, text: str) -> None:
+    """As TeX if the page has that."""
+    assert text_of(f"<p>so <math>{formula}</math> holds</p>") == f"so {text} holds"
+
+
+def test_a_formula_of_its_own_line_stays_there() -> None:
+    """And one without end ends nothing."""
+    page = "<p>so</p><math display='block'><mi>a</mi><mo>=</mo><mn>1</mn></math><p>holds</p>"
+    assert text_of(page).split("\n\n") == ["so", "a = 1", "holds"]
+    many = "<math>" + "<mfrac><mn>1</mn>" * 240 + "<mi>x</mi>"
+    assert text_of(f"<p>a{many}").startswith("a1/")
+    deep = "<math>" + "<mrow>" * 200 + "<mi>x</mi>" + "</mrow>" * 200 + "</math>"
+    assert text_of(f"<p>{deep}</p>") == "x"
+
+
+def test_a_cell_stays_in_its_column() -> None:
+    """Below one that spans rows, also at the end of a row, and whatever it contains."""
+    table = (
+        "<table><tr><th>Drug<th>Dose<th>Effect<tr><td rowspan=3>Ibuprofen<td>10 mg<td rowspan=2>"
+        "none<tr><td>50 mg<tr><td>99 mg<td>a|b<tr><td>x<td colspan=2>y</table>"
+    )
+    assert text_of(table).split("\n") == [
+        "| Drug | Dose | Effect |",
+        "| --- | --- | --- |",
+        "| Ibuprofen | 10 mg | none |",
+        "|  | 50 mg |  |",
+        r"|  | 99 mg | a\|b |",
+        "| x | y | |",
+    ]
+
+
+def test_a_table_that_lays_out_a_page_is_no_table() -> None:
+    """Its cells are blocks; the table of data in it is one."""
+    page = (
+        "<table><tr><td>menu</td><td><table><tr><td>a<td>b<tr><td>c<td>d</table></td></tr></table>"
+    )
+    assert text_of(page) == "menu\n\n| a | b |\n| --- | --- |\n| c | d |"
+    assert text_of("<table role=presentation><tr><td>left<td>right</table>") == "left\n\nright"
+
+
+def test_blocks_are_apart() -> None:
+    """Every element that a browser begins a line with."""
+    names = "nav main aside header footer summary details address fieldset legend form figure"
+    page = "".join(f"<{name}>{name}.</{name}>" for name in names.split())
+    assert text_of(page).split("\n\n") == [f"{name}." for name in names.split()]
+    assert text_of("<nav><a href=1>Home</a><a href=2>Ports</a></nav>end") == "Home Ports\n\nend"
+    assert text_of("<p><button>Yes</button><button>No</button>") == "Yes No"
+
+
+def test_what_a_page_shows_and_no_text_is() -> None:
+    """Descriptions stand for pictures, the rest is counted; a form says what is filled in."""
+    left = LeftOut()
+    page = (
+        "<p>A <img src=a.png alt='map of Mull'> b <img src=b.png><img src=c.png alt='c.png'>"
+        "<img width=1 src=t><svg><text>9</text></svg><iframe></iframe> <input value=Ann>"
+        "<input type=checkbox checked>yes <select><option>red<option selected>blue</select>"
+    )
+    text = html.text_of(page, left)
+    assert " ".join(text.split()) == "A [picture: map of Mull] b Ann [x] yes blue"
+    assert left.words() == ", without 2 pictures, 1 drawing and 1 embedded page"
+
+
+def test_ruby_follows_its_word() -> None:
+    """With and without the brackets of the page."""
+    for page in ("漢字<rt>kanji</rt>", "漢字<rp>(</rp><rt>kanji</rt><rp>)</rp>"):
+        assert text_of(f"<p><ruby>{page}</ruby>") == "漢字(kanji)"
+
+
+def test_spans_beyond_measure_end() -> None:
+    """At the ends of the table and of what HTML allows."""
+    table = "<table><tr><td rowspan=99999>a<td colspan=0>b<tr><td>c</table>"
+    assert text_of(table).split("\n")[2] == "|  | c |"
+    assert text_of("<table><tr><td colspan=9999>a<td>b</table>").count("|") < 2_100
