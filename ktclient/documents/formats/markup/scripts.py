@@ -70,10 +70,8 @@ def _spell_fraction(above: bs4.Tag) -> None:
     below = slash.next_sibling
     if isinstance(below, bs4.Tag) and below.name == "sub":
         space = " " if _beside(above, "previous")[-1:].isdigit() else ""
-        over, under = above.get_text().strip(), below.get_text().strip()
-        spans.put(above, f"{space}{over}/{under}")
-        spans.put(below, "")
-        slash.extract()
+        spans.put(above, f"{space}{above.get_text().strip()}")
+        spans.put(below, below.get_text().strip())
 
 
 def _is_note(tag: bs4.Tag) -> bool:
