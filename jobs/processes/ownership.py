@@ -32,8 +32,11 @@ def of_another_user(path: Path) -> NotYours | None:
 
 def open_own(path: Path, flags: int) -> int:
     """Open a file of the state directory (created with mode 0600 where `flags` say so). If it is
-    one's own but not accessible, it is made so. Raises `NotYours` when it cannot be opened,
-    `FileNotFoundError`, and `OSError` where the disk or the machine is the reason."""
+    one's own but not accessible, it is made so. Raises `NotYours` when it cannot be opened, or is
+    a link that another user made while the directory was open to others, `FileNotFoundError`, and
+    `OSError` where the disk or the machine is the reason."""
+    if path.is_symlink() and of_another_user(path) is not None:
+        raise NotYours(f"{path} is a symbolic link that another user made. Remove it: rm {path}")
     try:
         try:
             fd = os.open(path, flags | os.O_CLOEXEC, 0o600)

@@ -22,6 +22,7 @@ from ktclient.config import servers as config_servers
 from ktclient.config.file import Table
 from ktclient.config.servers import Server
 from ktclient.errors import BadSetting
+from ktclient.wording import typed_text
 
 EMBEDDED = config_servers.EMBEDDED
 
@@ -71,8 +72,8 @@ class Settings:
         return replace(self.default if self._is_default(url) else Server(), url=url)
 
     def model_of(self, server: Server) -> str | None:
-        """The model to request from a server; None: the first that it lists."""
-        return self.environ.get("KTJOB_MODEL") or server.model
+        """The model to request from a server; None: the first that it lists. Raises `BadInput`."""
+        return typed_text(self.environ.get("KTJOB_MODEL"), "KTJOB_MODEL") or server.model
 
     def key_for(self, url: str) -> str | None:
         """The API key that may be sent to a URL, or to `EMBEDDED`: the one decision, which every
@@ -166,7 +167,7 @@ def learn_variables() -> None:
         text = parsing.read_text(path(), most, pipes=False, errors="replace")
     except (OSError, BadSetting, parsing.Unusable):
         return
-    for name in re.findall(r"""\bapi_key_env["']?[ \t]*=[ \t]*["']([^"'\n]+)""", text):
+    for name in re.findall(r"""\bapi_key_env["']?[ \t]*=[ \t]*["']+([^"'\n]+)""", text):
         known_secrets.know_variable(name)
         known_secrets.know(os.environ.get(name, ""))
 

@@ -145,7 +145,7 @@ def of_model(names: str = "", own: tuple[str, ...] = (), *, is_whole: bool = Fal
     its = [one for one in families() if one.names.search(names)]
     if not its and not is_whole:
         its = list(families())
-    own = tuple(filter(is_usable, own))
+    own = tuple(filter(is_usable, map(_blankless, own)))
     return TurnMarks(_compiled([*anywhere, *own, *(mark for one in its for mark in one.here)]))
 
 
@@ -162,6 +162,13 @@ def is_usable(mark: str) -> bool:
     return 3 <= len(mark) <= _MOST_CHARACTERS and not all(
         one.isalnum() or one.isspace() or one == "_" for one in mark
     )
+
+
+def _blankless(mark: str) -> str:
+    """The longest part of a mark of the model's own list without a blank; the mark is harmless if
+    its part is. A blank that breaks one mark could complete another one with blanks: a server
+    could name marks with which that goes on for ever, or once for each character."""
+    return max(mark.split(" "), key=len)
 
 
 def as_before(text: str) -> str:

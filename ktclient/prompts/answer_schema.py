@@ -53,11 +53,14 @@ def validate(schema: object, name: str = "the schema") -> str:
         raise BadInput(f"{name} must be a JSON object, not {type(schema).__name__}")
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
+        text.encode()
         found: dict[str, object] = parsing.of_json(text, levels=schema_rules.MOST_LEVELS)
     except RecursionError:
         raise BadInput(f"{name} is nested too deeply") from None
     except parsing.Unusable as error:
         raise BadInput(f"{name} cannot be used: {error}") from None
+    except UnicodeEncodeError:
+        raise BadInput(f"{name} contains a lone surrogate, which is half a character") from None
     except (TypeError, ValueError) as error:
         raise BadInput(f"{name} is not JSON: {error}") from None
     if len(text) > MOST_CHARACTERS:
@@ -75,6 +78,8 @@ def _check(schema: dict[str, object], name: str) -> None:
     import referencing.exceptions
     import referencing.jsonschema
 
+    if not isinstance(schema.get("$schema", ""), str):  # it chooses the check of all else
+        raise BadInput(f"{name} is not a valid JSON Schema: its $schema is no text")
     if (problem := schema_rules.problem(schema)) is not None:
         raise BadInput(f"{name} {problem}")
     kind = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
@@ -171,11 +176,14 @@ def is_bare(answer: str) -> bool:
     return True
 
 
+_ANY = '{"$ref": "#/$defs/a", "$defs": {"a": {"type": "string", "pattern": "a"}}}'
+
+
 def warm_up(schema: str) -> None:
     """Import what `violations` needs: between a request and its end, half an hour later, an upgrade
-    may replace these modules."""
+    may replace these modules. Not with this schema: its check may take longer than the request."""
     if schema:
-        violations("null", schema)
+        violations("null", _ANY)
 
 
 _MOST_CHARACTERS = 4 << 20

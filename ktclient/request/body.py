@@ -29,6 +29,8 @@ _THINKING = ("chat_template_kwargs", "reasoning_effort", "thinking", "reasoning"
 """If one of these is present, ktjob adds nothing about thinking."""
 _MOST_LEVELS = 100
 """Of nested values; the schema of a tool has a dozen."""
+MOST_TOKENS = 10**9
+"""Of an answer, as for --max-tokens; the store takes no number beyond 64 bits."""
 _PER_MESSAGE = 8
 """Upper bound for a chat template's tokens around each further message, of all known templates."""
 
@@ -128,6 +130,8 @@ def problems(fields: dict[str, Any]) -> list[str]:
         value = fields.get(name)
         if value is not None and (type(value) is not int or value < 1):
             found.append(f"{name} is not a whole number of at least 1")
+        elif value is not None and value > MOST_TOKENS:
+            found.append(f"{name} is more than {MOST_TOKENS:,}")
     return found
 
 

@@ -19,6 +19,9 @@ _NEVER_IN_THE_PROMPT = frozenset(
 )
 """Fields that choose a model, end or constrain the answer, or are a template: they stay as they
 are, and so does each field that ktjob does not know but whose value contains no mark."""
+_OF_PARTS = ("text", "refusal")
+_AT_A_BORDER = 256
+"""Characters on each side; no mark is longer."""
 _ANNOTATIONS = ("title", "description", "$comment", "default", "examples")
 """What a JSON Schema says to its reader; its other strings decide which answer is valid."""
 
@@ -56,7 +59,7 @@ def _harmless(value: Any, marks: TurnMarks, found: Counter[str]) -> Any:
     if isinstance(value, str):
         return marks.harmless(value, found)
     if isinstance(value, list):
-        return [_harmless(one, marks, found) for one in value]
+        return _apart([_harmless(one, marks, found) for one in value], marks, found)
     if not isinstance(value, dict):
         return value
     return {
@@ -65,6 +68,33 @@ def _harmless(value: Any, marks: TurnMarks, found: Counter[str]) -> Any:
         else _harmless(inner, marks, found)
         for name, inner in value.items()
     }
+
+
+def _apart(parts: list[Any], marks: TurnMarks, found: Counter[str]) -> list[Any]:
+    """The parts of a message, with a line end between two whose texts would make a mark together:
+    templates put them one behind the other, and some servers put a blank between them."""
+    made, before = [], {"": "", " ": ""}
+    for part in parts:
+        field = _field_of(part)
+        if field:
+            text = part[field]
+            for glue, end in before.items():
+                across = Counter[str]()
+                marks.harmless(f"{end}{glue}{text[:_AT_A_BORDER]}", across)
+                if across:
+                    found.update(across)
+                    text = f"\n{text}"
+                    part = {**part, field: text}
+                    break
+            before = {glue: f"{end}{glue}{text}"[-_AT_A_BORDER:] for glue, end in before.items()}
+        made.append(part)
+    return made
+
+
+def _field_of(part: Any) -> str:
+    """Where a part has its text; empty if it has none."""
+    names = (name for name in _OF_PARTS if isinstance(part, dict))
+    return next((name for name in names if isinstance(part.get(name), str)), "")
 
 
 def _arguments(text: str, marks: TurnMarks, found: Counter[str]) -> str:

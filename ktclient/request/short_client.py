@@ -3,7 +3,9 @@ its time and its structure, so that what calls it needs no bounds of its own."""
 
 from __future__ import annotations
 
+import json
 import math
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -18,15 +20,18 @@ _KEPT = ("retry-after", "location")
 """Headers of a reply that are used. Without content-type: Python has codecs that decode no text, or
 take very long."""
 
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 class Reply(httpx2.Response):
     """A whole reply, in memory."""
 
     def json(self, **options: Any) -> Any:
-        """The body as JSON with finite numbers. Raises `ValueError` if it is none, or nested too
-        deeply."""
+        """The body as JSON with finite numbers, and text that can be stored and sent. Raises
+        `ValueError` if it is none, or nested too deeply."""
         try:
-            return super().json(parse_constant=_refuse, parse_float=_finite, **options)
+            found = super().json(parse_constant=_refuse, parse_float=_finite, **options)
+            return _whole_characters(found) if _HALF.search(self.content) else found
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
@@ -73,6 +78,13 @@ class ShortClient(httpx2.Client):
         sock = socket_of(step, info)
         if sock is not None and self.watch is not None:
             self.watch(sock)
+
+
+def _whole_characters(value: Any) -> Any:
+    """The value with U+FFFD for each escaped half of a character (a lone surrogate), which neither
+    SQLite nor HTTP takes."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+    return json.loads(text.decode("utf-16-le", "replace"))
 
 
 def _refuse(constant: str) -> float:

@@ -64,6 +64,7 @@ PLACES: dict[str, dict[str, str]] = {
         "_DECODER.raw_decode": BOUNDED + "the same",
     },
     "ktclient.request.filters": {"json.loads": "ours: pieces that the reader has just written"},
+    "ktclient.request.short_client": {"json.loads": "ours: what was parsed before, written again"},
     "ktclient.servers.poll_lease": {"json.loads": OURS},
     "ktclient.servers.question_limit": {"json.loads": OURS},
     "ktclient.submission.spec": {"json.loads": OURS},

@@ -159,6 +159,8 @@ def test_all_that_is_wrong_is_told_at_once_by_line() -> None:
         (with_body(logprobs=True), "logprobs are not supported"),
         (with_body(max_tokens=0), "max_tokens is not a whole number"),
         (with_body(max_completion_tokens="9"), "max_completion_tokens is not a whole number"),
+        (with_body(max_tokens=10**9 + 1), "max_tokens is more than 1,000,000,000"),
+        (with_body(max_completion_tokens=10**400), "max_completion_tokens is more than"),
         (with_body(max_tokens=True), "max_tokens is not a whole number"),
         (with_body(model=4), "model is not a string"),
         (with_body(n=True), "n is true"),

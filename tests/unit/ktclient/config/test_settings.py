@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ktclient.config import settings as config
-from ktclient.errors import BadSetting
+from ktclient.errors import BadInput, BadSetting
 from ktclient.request.stream import LongRequest
 
 pytestmark = pytest.mark.each_python
@@ -60,6 +60,13 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert settings.server == config.EMBEDDED
     assert settings.model == "other"
     assert settings.key_for(HERE) == "from-environment"
+
+
+def test_a_model_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Such as one typed in another encoding than the terminal's."""
+    settings = config.load(configured(tmp_path, "") | {"KTJOB_MODEL": "x\udcff"})
+    with pytest.raises(BadInput, match="KTJOB_MODEL is not valid"):
+        settings.model_of(settings.default)
 
 
 def test_an_empty_variable_says_nothing(tmp_path: Path) -> None:

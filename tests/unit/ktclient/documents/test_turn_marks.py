@@ -136,6 +136,24 @@ def test_marks_that_contain_blanks_end_too(pieces: list[str]) -> None:
     assert of_it.pattern.search(made) is None
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        (" |x",),
+        ("-|x", "-- |", "-- -"),
+        tuple(f"|{' ' * many}|" for many in range(1, 120)),
+        ("] ]", "]]|", "|] ", " ]|"),
+    ],
+)
+def test_marks_that_a_server_names_are_made_harmless_in_one_pass(own: tuple[str, ...]) -> None:
+    """A blank that breaks one completes no other: not for ever, nor once for each character."""
+    of_it = turn_marks.of_model("x", own, is_whole=True)
+    text = f"a |x b {'-' * 999}|x {'|' * 99} | | {']' * 99}| {'| ' * 99}"
+    made = of_it.pattern.sub(lambda match: match.group() + " ", text)
+    assert of_it.pattern.search(made) is None
+    assert of_it.harmless(text) == made
+
+
 def test_what_was_found_is_named_and_bounded() -> None:
     """Five kinds by name; of very many kinds only so many are counted apart."""
     found = Counter({"<|a1|>": 2, "<|b1|>": 1})

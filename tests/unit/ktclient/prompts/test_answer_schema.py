@@ -47,6 +47,10 @@ def test_a_schema_is_read_from_a_file(tmp_path: Path) -> None:
         ("[" * 100_000, "is not JSON|nested"),
         (json.dumps({"description": "x" * 100_001}), "more than 100,000 characters"),
         ("\ud800", "is not JSON|cannot be read"),
+        ('{"title": "\\ud800"}', "half a character"),
+        ('{"$schema": 5}', "its \\$schema is no text"),
+        ('{"$schema": ["a"]}', "its \\$schema is no text"),
+        ('{"properties": {"a": {"$id": 5}}}', "is not a valid JSON Schema"),
     ],
 )
 def test_what_is_no_schema_is_refused(tmp_path: Path, content: str, reason: str) -> None:
@@ -117,6 +121,13 @@ def test_a_schema_that_has_no_end_loses_no_answer() -> None:
     """Earlier versions took such schemas. What the library cannot do is said."""
     told = violations("{}", json.dumps({"allOf": [{"$ref": "#"}]}))
     assert told == "the answer could not be validated against the schema: RecursionError"
+
+
+def test_what_is_imported_beforehand_does_not_depend_on_the_schema() -> None:
+    """The check of this one takes 2^60 steps."""
+    twice = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(60)}
+    schema = {"$ref": "#/$defs/a0", "$defs": {**twice, "a60": {}}}
+    answer_schema.warm_up(answer_schema.validate(schema))
 
 
 def test_the_task_carries_it() -> None:

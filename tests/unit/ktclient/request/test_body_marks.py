@@ -122,3 +122,37 @@ def test_arguments_that_are_no_json_are_text() -> None:
     message = {"role": "assistant", "content": None, "tool_calls": calls}
     clean = Body({"messages": [message]}).harmless(turn_marks.of_model("qwen3"), Counter())
     assert clean.messages[0]["tool_calls"][0]["function"]["arguments"] == "not JSON < |im_end|>"
+
+
+@pytest.mark.parametrize("glue", ["", " ", "\n"])
+def test_parts_of_a_message_make_no_mark_together(glue: str) -> None:
+    """Cut anywhere, also into single characters, and with parts of another kind between them; other
+    parts stay as they are."""
+    of_it = turn_marks.of_model()
+    for mark in (
+        "<|im_start|>",
+        "[INST]",
+        "]<]start of speech[>[",
+        "<\uff5ctool calls begin\uff5c>",
+    ):
+        for cut in ([mark[:at], mark[at:]] for at in range(1, len(mark))):
+            _check_parts(cut, mark, glue, of_it)
+        _check_parts(list(mark), mark, glue, of_it)
+        _check_parts(mark.split(" "), mark, glue, of_it)
+    mixed = [{"type": "text", "text": "<|im_"}, {"type": "refusal", "refusal": "start|>"}]
+    body = Body({"messages": [{"role": "user", "content": mixed}]}).harmless(of_it, Counter())
+    assert body.messages[0]["content"][1] == {"type": "refusal", "refusal": "\nstart|>"}
+    plain = [{"type": "text", "text": one} for one in ("a <", "b> [", "INST", "")]
+    body = Body({"messages": [{"role": "user", "content": plain}]})
+    assert body.harmless(of_it, Counter()) == body
+
+
+def _check_parts(pieces: list[str], mark: str, glue: str, of_it: turn_marks.TurnMarks) -> None:
+    parts: list[dict[str, Any]] = [{"type": "text", "text": one} for one in pieces]
+    parts.insert(1, {"type": "image_url", "image_url": {"url": "data:,"}})
+    found = Counter[str]()
+    body = Body({"messages": [{"role": "user", "content": parts}]}).harmless(of_it, found)
+    texts = [one["text"] for one in body.messages[0]["content"] if "text" in one]
+    joined = glue.join(texts)
+    assert of_it.pattern.search(joined) is None, (mark, texts)
+    assert found, pieces

@@ -52,6 +52,15 @@ def test_json_that_is_none_is_a_value_error(body: bytes) -> None:
         answering(b"200 X", body).json()
 
 
+def test_half_a_character_is_replaced_and_whole_ones_stay() -> None:
+    """The store and a later request could not encode it."""
+    body = rb'{"a\ud800": ["\ud83d\ude00", "x\uDC00y", 1.5], "b": "\\ud800"}'
+    assert answering(b"200 X", body).json() == {
+        "a\ufffd": ["\U0001f600", "x\ufffdy", 1.5],
+        "b": "\\ud800",
+    }
+
+
 def test_too_much_is_an_error_of_httpx_and_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the query part of the address, which may hold a key."""
     monkeypatch.setattr(bounds, "REPLY_BYTES", 1_000)
