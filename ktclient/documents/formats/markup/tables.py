@@ -16,6 +16,7 @@ def align(soup: bs4.BeautifulSoup) -> None:
         if _is_layout(table):
             _make_blocks(table)
     for table in soup.find_all("table"):
+        _end_with_foot(table)
         _fill(table)
 
 
@@ -32,6 +33,14 @@ def _make_blocks(table: bs4.Tag) -> None:
     for caption in table.find_all("caption", recursive=False):
         caption.name = "div"
     table.name, table.attrs = "div", {}
+
+
+def _end_with_foot(table: bs4.Tag) -> None:
+    """A browser shows the foot last, wherever it is written; markdownify takes it for a head."""
+    for foot in table.find_all("tfoot", recursive=False):
+        foot.name = "tbody"
+        if foot.find_next_sibling(["tbody", "tr"]) is not None:
+            table.append(foot.extract())
 
 
 def _fill(table: bs4.Tag) -> None:
