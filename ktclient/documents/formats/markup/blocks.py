@@ -55,7 +55,8 @@ def describe_pictures(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
 def separate(soup: bs4.BeautifulSoup) -> None:
     """Make each block one that its neighbours are not glued to."""
     _show_form(soup)
-    for tag in soup(["textarea", "progress", "meter", "output", "button"]):
+    for tag in soup(["textarea", "progress", "meter"]):
+        tag.insert(0, " ")
         tag.append(" ")
     for tag in soup(["a", "button", "label"]):
         if isinstance(tag.next_sibling, bs4.Tag) and tag.next_sibling.name == tag.name:

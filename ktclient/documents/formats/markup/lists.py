@@ -21,7 +21,7 @@ _STYLE = re.compile(r"list-style(?:-type)?\s*:[^;]{0,60}?([a-z-]+)", re.I)
 LABEL = "ktjob-label"
 """The attribute that holds an item's number as it is shown."""
 _BEGIN, _END = "\ufdd2", "\ufdd3"
-_MARKED = re.compile(f"{_BEGIN}([^{_END}]*){_END}")
+_MARKED = re.compile(f"{_BEGIN}([^{_BEGIN}{_END}]*){_END}")
 
 
 def marked(label: str) -> str:
@@ -48,8 +48,11 @@ def number(soup: bs4.BeautifulSoup) -> None:
     for item in soup.find_all("li"):
         first = item.find(string=True)
         if first is not None and (found := _MARKED.match(first)) is not None:
-            item[LABEL] = found.group(1)
-            first.replace_with(first[found.end() :])
+            if first.find_parent("li") is item:
+                item[LABEL] = found.group(1)
+                first.replace_with(first[found.end() :])
+            else:  # mammoth's own, around an item of a deeper level
+                item[LABEL] = ""
 
 
 def _kind(one: bs4.Tag) -> str:

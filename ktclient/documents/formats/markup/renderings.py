@@ -25,8 +25,9 @@ def choose(soup: bs4.BeautifulSoup) -> None:
                 spans.put(tag, "")
     for tag in sources:
         spans.put(tag, f"${' '.join(tag.get_text().split())}$")
+    with_source = {id(tag.parent) for tag in soup.find_all(class_="katex-mathml")}
     for tag in soup.find_all(class_="katex-html"):
-        if tag.parent is not None and tag.parent.find(class_="katex-mathml") is not None:
+        if id(tag.parent) in with_source:
             spans.put(tag, "")
     for box in soup.find_all("mjx-container"):
         if box.find("math") is not None:

@@ -7,11 +7,10 @@ import re
 
 import bs4
 
-_RULE = re.compile(r"([^{}]{1,400})\{([^{}]{0,4000})\}")
-_COMMENT = re.compile(r"/\*.*?\*/", re.S)
+_COMMENT = re.compile(r"/\*(?:[^*]|\*(?!/))*(?:\*/|\Z)")
 _CLASS = re.compile(r"[a-z0-9]*\.([\w-]+)", re.I)
 _SHIFTED = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
-_STRUCK = re.compile(r"text-decoration(?:-line)?\s*:[^;]*line-through", re.I)
+_STRUCK = re.compile(r"text-decoration(?:-line)?\s*:[^;]{0,80}line-through", re.I)
 _PLAIN = ("a", "b", "em", "font", "i", "small", "span", "strong")
 _MOST = 2_000_000
 """Characters of style sheets that are looked at."""
@@ -25,9 +24,10 @@ def sheets(soup: bs4.BeautifulSoup) -> str:
 def apply(soup: bs4.BeautifulSoup, sheet: str) -> None:
     """Make elements of what such classes and `style` attributes say."""
     of_class: dict[str, str] = {}
-    for selectors, settings in _RULE.findall(_COMMENT.sub("", sheet[:_MOST])):
+    for rule in _COMMENT.sub("", sheet[:_MOST]).split("}"):
+        selectors, _, settings = rule.rpartition("{")
         if name := _element(settings):
-            for one in selectors.split(","):
+            for one in selectors.rpartition("{")[2].split(","):
                 if (found := _CLASS.fullmatch(one.strip())) is not None:
                     of_class[found.group(1)] = name
     for tag in soup(_PLAIN):

@@ -37,10 +37,11 @@ def _make_blocks(table: bs4.Tag) -> None:
 
 def _end_with_foot(table: bs4.Tag) -> None:
     """A browser shows the foot last, wherever it is written; markdownify takes it for a head."""
-    for foot in table.find_all("tfoot", recursive=False):
+    feet = table.find_all("tfoot", recursive=False)
+    for foot in feet:
         foot.name = "tbody"
-        if foot.find_next_sibling(["tbody", "tr"]) is not None:
-            table.append(foot.extract())
+    if len(feet) == 1 and feet[0].find_next_sibling(["tbody", "tr"]) is not None:
+        table.append(feet[0].extract())
 
 
 def _fill(table: bs4.Tag) -> None:
