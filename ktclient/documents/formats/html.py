@@ -88,6 +88,11 @@ class _Converter(markdownify.MarkdownConverter):
         indented = [f"{' ' * width}{line}" if line else "" for line in rest]
         return "\n".join([f"{bullet}{first}", *indented, ""])
 
+    def convert_tr(self, el: bs4.Tag, text: str, parent_tags: set[str]) -> str:
+        if not el.has_attr(tables.FIRST):  # else each group of rows would be looked through
+            return f"|{text}\n"
+        return str(super().convert_tr(el, text, parent_tags))  # type: ignore[misc]
+
     def convert_td(self, el: bs4.Tag, text: str, parent_tags: set[str]) -> str:
         return str(
             super().convert_td(  # type: ignore[misc]

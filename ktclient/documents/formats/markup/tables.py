@@ -7,6 +7,8 @@ import bs4
 _CELLS = ("td", "th")
 _OWN = ("thead", "tbody", "tfoot", "tr", *_CELLS)
 _MOST_SPANNED = 1000
+FIRST = "ktjob-first"
+"""The attribute of the first row of a table: the line below the head is below no other."""
 
 
 def align(soup: bs4.BeautifulSoup) -> None:
@@ -46,6 +48,8 @@ def _end_with_foot(table: bs4.Tag) -> None:
 
 def _fill(table: bs4.Tag) -> None:
     rows = table.find_all("tr")
+    for row in rows[:1]:
+        row[FIRST] = ""
     widths = []
     group: bs4.Tag | None = None
     held: dict[int, int] = {}

@@ -229,3 +229,9 @@ def test_the_foot_of_a_table_is_its_last_row() -> None:
     for body in (rows, rows[::-1]):
         text = text_of("<table><thead><tr><th>x<th>y</thead>" + "".join(body) + "</table>")
         assert text.split("\n") == ["| x | y |", "| --- | --- |", "| a | 1 |", "| all | 9 |"]
+
+
+def test_a_table_has_one_head_also_with_many_groups_of_rows() -> None:
+    """And its time does not grow with their square."""
+    groups = "".join(f"<tbody><tr><th>{n}<td>a</tbody><tfoot><tr><th>x</tfoot>" for n in range(9))
+    assert text_of(f"<table><tr><td>n<td>b{groups}</table>").count("| --- |") == 1
