@@ -16,6 +16,7 @@ _STYLES = {
     "upper-latin": "upperLetter",
     "lower-roman": "lowerRoman",
     "upper-roman": "upperRoman",
+    "none": "",
 }
 _STYLE = re.compile(r"list-style(?:-type)?\s*:[^;]{0,60}?([a-z-]+)", re.I)
 LABEL = "ktjob-label"
@@ -43,7 +44,7 @@ def number(soup: bs4.BeautifulSoup) -> None:
         kind = _kind(one)
         for item in items:
             value = _whole(item.get("value"), value)
-            item[LABEL] = f"{labels.written(value, kind)}."
+            item[LABEL] = f"{labels.written(value, kind)}." if kind else ""
             value += -1 if is_down else 1
     for item in soup.find_all("li"):
         first = item.find(string=True)
@@ -56,6 +57,7 @@ def number(soup: bs4.BeautifulSoup) -> None:
 
 
 def _kind(one: bs4.Tag) -> str:
+    """The name of the format in Word; "" if no numbers are shown."""
     found = _STYLE.search(str(one.get("style", "")))
     if found is not None and found.group(1).lower() in _STYLES:
         return _STYLES[found.group(1).lower()]

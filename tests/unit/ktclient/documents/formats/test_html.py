@@ -182,6 +182,7 @@ def test_spans_beyond_measure_end() -> None:
         ("<ol reversed><li>a<li>b</ol>", "2. a\n1. b"),
         ("<ol type=a><li>a<li>b<ol type=I><li>x</ol></ol>", "a. a\nb. b\n    I. x"),
         ("<ol style='list-style-type: lower-roman' start=3><li>a<li>b</ol>", "iii. a\niv. b"),
+        ("<ol style='list-style: none'><li>Art. 8<li>Art. 9</ol>", "Art. 8\nArt. 9"),
         ("<ol><li><p>a</p><p>more</p><li>b</ol>", "1. a\n\n   more\n2. b"),
     ],
 )
@@ -235,3 +236,9 @@ def test_a_table_has_one_head_also_with_many_groups_of_rows() -> None:
     """And its time does not grow with their square."""
     groups = "".join(f"<tbody><tr><th>{n}<td>a</tbody><tfoot><tr><th>x</tfoot>" for n in range(9))
     assert text_of(f"<table><tr><td>n<td>b{groups}</table>").count("| --- |") == 1
+
+
+def test_coloured_code_keeps_its_blank_lines() -> None:
+    """As code without colours does."""
+    code = "<pre><code><b>a</b>\n\n\n\n<span>  b</span>\n\n\nc</code></pre>"
+    assert text_of(code) == "```\na\n\n\n\n  b\n\n\nc\n```"
