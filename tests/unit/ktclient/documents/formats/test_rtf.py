@@ -87,3 +87,10 @@ def test_what_is_struck_out_does_not_hold() -> None:
     """Until it is switched off, or its group ends."""
     body = rb"{\strike 90 }80 \striked1 7{\super 2}\striked0  6"
     assert text_of(body) == "~~90~~ 80 ~~7~~^2 6\n"
+
+
+def test_a_text_about_rtf_is_text() -> None:
+    """The format's mark has a number, or another control word behind it."""
+    text = "{\\rtf is how such a file begins.\n"
+    assert documents.from_bytes(text.encode(), "a.txt").text == text
+    assert documents.from_bytes(b"{\\rtf\\ansi caf\\'e9}", "a.rtf").text == "caf\u00e9\n"
