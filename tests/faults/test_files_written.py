@@ -211,6 +211,8 @@ _SLOW = """
 import os, signal, sys
 from pathlib import Path
 from jobs import draft
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's & has both ignored
 def fsync(fd):
     print("there", flush=True)
     signal.pause()

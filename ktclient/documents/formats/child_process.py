@@ -43,6 +43,7 @@ def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
     """Read a document. Raises `DocumentUnusable`, with a message about `title`."""
     allowed = Allowance.usual(most_bytes)
     words = [format_name, allowed.to_json(), str(os.getpid())]
+    inherited = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         # Not in the caller's folder: Python must not import modules from there.
         process = subprocess.Popen(
@@ -57,7 +58,7 @@ def read(body: bytes, format_name: str, title: str, most_bytes: int) -> Read:
         raise DocumentUnusable(
             f"{title}: its reader cannot be started: {wording.reason(error)}"
         ) from None
-    with _Conversation(process, body, allowed) as conversation:
+    with _Conversation(process, body, allowed, inherited) as conversation:
         ended = conversation.until_it_ends()
     found = _result(bytes(conversation.output)) if ended.is_by_itself else None
     if isinstance(found, Read):
@@ -84,8 +85,13 @@ class _Conversation:
     """The document goes in and the text comes out, until the process has ended. After the `with`
     block it has, also if that is left by Ctrl-C."""
 
-    def __init__(self, process: subprocess.Popen[bytes], body: bytes, allowed: Allowance) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], body: bytes, allowed: Allowance, inherited: int
+    ) -> None:
+        """`inherited`: the most kilobytes that the parent had in memory. A child's own figure
+        begins with it (getrusage(2) does not say so), so no less proves anything."""
         assert process.stdin and process.stdout and process.stderr
+        self._inherited = inherited
         self._process, self._allowed = process, allowed
         self._usage: resource.struct_rusage | None = None
         self._waited, self._looked_at = 0.0, time.monotonic()
@@ -121,10 +127,11 @@ class _Conversation:
         while self._move_what_is_ready(0.0) and not self._is_flooding():
             continue  # the rest of what it wrote
         usage, is_flooding = self._usage, self._is_flooding()
+        most = usage.ru_maxrss if usage else 0
         return Ended(
             code=self._process.returncode,
             cpu_seconds=usage.ru_utime + usage.ru_stime if usage else 0.0,
-            memory_bytes=usage.ru_maxrss * 1024 if usage else 0,
+            memory_bytes=most * 1024 if most > self._inherited else 0,
             errors=self._errors.decode(errors="replace"),
             is_overdue=self._is_killed and not is_flooding,
             is_flooding=is_flooding,

@@ -39,7 +39,7 @@ class Ended:
     """Its exit code, or minus the signal."""
     cpu_seconds: float
     memory_bytes: int
-    """The most that it had in memory."""
+    """The most that it had in memory; 0 where that is not known."""
     errors: str
     """The end of its stderr."""
     is_overdue: bool = False

@@ -83,6 +83,8 @@ def test_other_handlers_stay(tmp_path: Path) -> None:
     before = {
         signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: heard.append(number)),
         signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        # A shell starts what stands before its & with this one ignored.
+        signal.SIGQUIT: signal.signal(signal.SIGQUIT, signal.SIG_DFL),
     }
     try:
         with draft.removed_by_signals():
