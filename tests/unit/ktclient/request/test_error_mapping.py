@@ -20,7 +20,7 @@ from support.one_connection import failure_of, read_request, replaying, reset, s
 
 from jobs import errors
 from ktclient import errors as ktclient_errors
-from ktclient.request import error_bodies, error_mapping, stream
+from ktclient.request import error_bodies, error_mapping, status_errors, stream
 from ktclient.request.stream import LongRequest
 
 URL = "http://127.0.0.1:40001"
@@ -508,7 +508,8 @@ def test_words_say_that_a_server_takes_no_more_where_no_code_does(code: int | No
 
 
 def test_words_count_under_a_status_of_the_servers_own_error() -> None:
-    def at(seconds: float) -> type:
-        return type(status_errors.by_status(Refusal(URL, 500, "Rate limit reached", "", seconds)))
+    def after(seconds: float) -> type:
+        refusal = status_errors.Refusal(URL, 500, "Rate limit reached", "", seconds)
+        return type(status_errors.by_status(refusal))
 
-    assert (at(1), at(60)) == (ktclient_errors.RateLimited, ktclient_errors.ServerBroke)
+    assert (after(1), after(60)) == (ktclient_errors.RateLimited, ktclient_errors.ServerBroke)
