@@ -186,7 +186,7 @@ def assess(
     if around.thinking:
         count = token_count.with_thinking(count, target.facts)
     count = replace(count, tokens=count.tokens + around.surplus)
-    return count, _verdict(count, max_tokens, limits(target))
+    return count, verdict_of(count, max_tokens, limits(target))
 
 
 def marks_of(target: Target, settings: Settings) -> TurnMarks:
@@ -243,7 +243,7 @@ def _count(
     return token_count.best(message, target.facts, settings, may_ask=is_close)
 
 
-def _verdict(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
+def verdict_of(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:
     """An inexact count is refused only if its low end does not fit."""
     verdict = fit.judge(count.tokens + count.may_add, max_tokens, limits, exact=count.exact)
     if verdict.fits or not fit.judge(count.low, max_tokens, limits, exact=False).fits:

@@ -132,7 +132,20 @@ def plan(
     longest = _longest(found, target, settings)
     usual = prefill_time.LEAST_TIMEOUT_SECONDS if longest is None else prefill_time.timeout(longest)
     deadline = usual if wish.timeout is None else wish.timeout
+    if one.count.is_rough and meter.doubt == 1.0:  # the vocabulary is here
+        count = _of_parts(found)
+        verdict = forecasts.verdict_of(count, wish.most, forecasts.limits(target))
+        one = replace(one, count=count, verdict=verdict)
     return replace(one, target=target, split=found, expected=expected, deadline=deadline)
+
+
+def _of_parts(plan: Plan) -> Count:
+    """The whole document's tokens, by those of its parts without what each repeats of the one
+    before."""
+    shares = ((one.end - one.start) / max(1, one.end - one.lead) for one in plan.chunks)
+    parts = zip(shares, plan.sizes, strict=True)
+    tokens = sum(share * size.likely for share, size in parts)
+    return Count(round(tokens), False, "counted in parts")
 
 
 def _too_many(one: Forecast, parts: int, size: int) -> Forecast:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -136,3 +137,24 @@ def test_what_was_read_in_which_encoding_and_what_was_cleaned_is_said(
     assert "read as    KOI8-R (as it declares); --encoding" in said["page.xml"]
     assert "2 line-end hyphens resolved; --raw keeps them" in said["report.pdf"]
     assert "It may be CP1250 (“žluťoučký”)" in said["short.txt"]
+
+
+def test_what_is_split_is_said_with_the_tokens_of_its_parts(
+    tmp_path: Path, ktjob_home: Path, ktjob_command: list[str]
+) -> None:
+    """Letters of genes are half a token each, twice of what their number lets expect. A document
+    that is hopelessly long is not counted whole, but the plan to split it has counted it."""
+    from ktclient.tokens import bundled
+    from ktclient.tokens.counter import Counter
+
+    letters = random.Random(1)
+    lines = ("".join(letters.choices("ACGT", k=60)) for _ in range(2_000))
+    path = tmp_path / "genes.txt"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    tokens = Counter(bundled.deepseek_v4()).count(path.read_text())
+    with fake_sglang(tmp_path, "--window", "8192") as server:
+        options = ("--server", server.url, "--max-tokens", "500", "--json")
+        found = json.loads(check(ktjob_command, path, *options).stdout)
+    assert found["split"] is not None and found["by"] == "counted in parts"
+    assert not found["exact"] and abs(found["tokens"] - tokens) < tokens * 0.1
+    assert f"{found['tokens']:,}" in found["reason"]

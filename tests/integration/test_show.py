@@ -40,7 +40,7 @@ def test_all_of_a_failed_job(run: Run, tmp_path: Path) -> None:
     kinds = [event["kind"] for event in told["events"]]
     assert kinds[0] == "submitted" and kinds[-1] == "finished" and "queued again" in kinds
     assert [step["command"] for step in told["next"]] == [
-        "ktserver explain --last",
+        "ktserver explain LOGFILE",  # ktserver did not start this one
         f"ktjob result {job.id}",
         f"ktjob retry {job.id}",
     ]
@@ -86,7 +86,10 @@ def test_a_job_that_waits_is_shown_too(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cause", [*next_steps.BY_CAUSE, "bug", "deadline_exceeded", None])
-def test_whatever_is_to_be_typed_next_can_be_typed(state: StateDir, cause: str | None) -> None:
+@pytest.mark.parametrize("is_own", [True, False])
+def test_whatever_is_to_be_typed_next_can_be_typed(
+    state: StateDir, cause: str | None, is_own: bool
+) -> None:
     """Every command named is one of ours, with options that it has."""
     from ktclient.records import snapshot
 
@@ -95,14 +98,18 @@ def test_whatever_is_to_be_typed_next_can_be_typed(state: StateDir, cause: str |
         job = store.submit(NewJob("pool", spec, b"text", "title"), Capacity(slots=1))
         store.claim(job.id, Identity("boot", 1, 1))
         store.finish(job.id, 1, Outcome.FAILED, cause, "it failed")
-        steps = next_steps.steps(snapshot.of_job(store, store.job(job.id)), has_text=True)
+        now = snapshot.of_job(store, store.job(job.id))
+    steps = next_steps.steps(now, has_text=True, is_own_server=is_own)
+    assert is_own or "ktserver explain --last" not in [step.command for step in steps]
     assert len(steps) == 3
     for step in steps:
         program, name, *rest = step.command.split()
-        group = {"ktjob": ktjob, "ktserver": ktserver}[program]
+        command = {"ktjob": ktjob, "ktserver": ktserver}[program].commands[name]
+        if isinstance(command, click.Group):
+            command = command.commands[rest[0]]
         options = {
             option
-            for parameter in group.commands[name].params
+            for parameter in command.params
             if isinstance(parameter, click.Option)
             for option in parameter.opts
         }

@@ -38,7 +38,16 @@ class _Record:
     @property
     def steps(self) -> list[Step]:
         """The suggested next commands."""
-        return next_steps.steps(self.now, has_text=self.characters > 0)
+        is_own = self.now.is_by_embedded or _is_ours(self.now.server)
+        return next_steps.steps(self.now, has_text=self.characters > 0, is_own_server=is_own)
+
+
+def _is_ours(url: str) -> bool:
+    """Whether ktserver started the server at this URL."""
+    from server_bundle.launch import registry
+
+    known = registry.all_of(command_settings.state().servers)
+    return any(registry.is_same_place(one.server.url, url) for one in known)
 
 
 @click.command()

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 
 from ktclient.records.snapshot import Snapshot
 
-_EXPLAIN = ("ktserver explain --last", "diagnose the server's log (only if ktserver started it)")
-_STATUS = ("ktserver status", "show whether a server started by ktserver is running")
+_EXPLAIN = ("ktserver explain --last", "diagnose the server's log")
+_STATUS = ("ktserver status", "show whether the server is running")
+_OF_OTHERS = {
+    _EXPLAIN: ("ktserver explain LOGFILE", "diagnose the server's log, if it is sglang's"),
+    _STATUS: ("ktjob config check", "show whether the servers of the configuration answer"),
+}
+"""What to try instead where ktserver did not start the server."""
 _DOCTOR = ("ktjob doctor", "check this machine for what can end or lose jobs")
 _LOGS = ("ktjob logs {id}", "show what happened, step by step")
 _CHECK = ("ktjob check FILE --max-tokens N", "check whether it fits, and if not, what is missing")
@@ -43,8 +48,9 @@ class Step:
     why: str
 
 
-def steps(job: Snapshot, *, has_text: bool) -> list[Step]:
-    """The next commands, the most useful first."""
+def steps(job: Snapshot, *, has_text: bool, is_own_server: bool) -> list[Step]:
+    """The next commands, the most useful first. `is_own_server`: ktserver started the job's
+    server."""
     if not job.is_finished:
         if job.cancel_requested:
             return [Step(f"ktjob wait {job.id}", "wait until the job has ended")]
@@ -59,7 +65,8 @@ def steps(job: Snapshot, *, has_text: bool) -> list[Step]:
     whole = job.parent or job.id
     if job.state == "CANCELLED":
         return [*kept, Step(f"ktjob retry {whole}", "run it again")]
-    command, why = BY_CAUSE.get(job.cause or "", _LOGS)
+    first = BY_CAUSE.get(job.cause or "", _LOGS)
+    command, why = first if is_own_server else _OF_OTHERS.get(first, first)
     if job.cause == "deadline_exceeded":
         again = _again(job, "submit it again with more time")
     else:
