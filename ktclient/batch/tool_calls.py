@@ -77,7 +77,7 @@ class _Calls:
 
     def add(self, piece: dict[str, Any]) -> None:
         named = (piece.get(one) for one in ("function", CUSTOM))
-        function = next((one for one in named if isinstance(one, dict)), piece)
+        function: dict[str, Any] = next((one for one in named if isinstance(one, dict)), {})
         place, identity, name = piece.get("index"), piece.get("id"), function.get("name")
         place = place if isinstance(place, int) else None
         call = self._continued(place, identity, name)

@@ -178,11 +178,22 @@ def _with_calls(delta: dict[str, Any]) -> dict[str, Any]:
     found, calls = delta, delta.get("tool_calls")
     listed = [calls] if isinstance(calls, dict) else calls if isinstance(calls, list) else None
     objects = [one for one in listed or () if isinstance(one, dict)]
-    if calls is not None and (listed is not calls or len(objects) < len(listed)):
-        found = {**found, "tool_calls": objects or None}
+    whole = [_nested(one) for one in objects]
+    is_same = listed is calls and len(whole) == len(listed or ()) and all(map(_is, whole, objects))
+    if calls is not None and not is_same:
+        found = {**found, "tool_calls": whole or None}
     if "function_call" in delta and not isinstance(delta["function_call"], dict):
         found = {**found, "function_call": None}
     return found
+
+
+def _nested(call: dict[str, Any]) -> dict[str, Any]:
+    """With name and arguments below `function`, where some servers do not have them."""
+    if call.keys() & {"function", "custom"} or not call.keys() & {"name", "arguments"}:
+        return call
+    flat = ("name", "arguments")
+    rest = {name: value for name, value in call.items() if name not in flat}
+    return {**rest, "function": {name: call[name] for name in flat if name in call}}
 
 
 def _parts(content: list[Any] | dict[str, Any]) -> Iterator[tuple[str, str]]:
