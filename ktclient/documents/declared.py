@@ -18,7 +18,7 @@ _LABEL = r"([A-Za-z][A-Za-z0-9_.:-]{1,39})"
 _XML = re.compile(rf"""\s*<\?xml\s[^>]{{0,200}}?encoding\s*=\s*["']{_LABEL}["']""")
 _META = re.compile(rf"""<meta\s[^>]{{0,300}}?charset\s*=\s*["']?\s*{_LABEL}""", re.I)
 _COMMENT = re.compile(rf"^[ \t\f]*(?:#|;|%|//|/\*|--|\").{{0,200}}?coding[:=][ \t]*{_LABEL}")
-_LATEX = re.compile(r"^[ \t]*\\usepackage\[([a-z0-9]{2,20})\]\{inputenc\}", re.M)
+_LATEX = re.compile(r"^[^%\n]{0,200}?\\usepackage\[([a-z0-9]{2,20})\]\{inputenc\}", re.M)
 _CATALOGUE = re.compile(rf'^"Content-Type: text/plain; charset={_LABEL}\\n"', re.M)
 _GUTENBERG = re.compile(r"^Character set encoding: ([A-Za-z0-9 -]{2,30}?)[ \t\r]*$", re.M)
 _OF_BROWSERS = {

@@ -64,6 +64,8 @@ def _belongs(left: str, right: str, words: frozenset[str]) -> bool:
         return False
     if "-" in left or "-" in right:
         return True  # state-of-the-art
+    if len(left) == 1 or len(right) == 1:
+        return True  # X-ray, e-mail, A-B: nobody divides a word so
     if right[0].isupper() and not left.isupper():
         return True  # Anglo-Saxon
     parts = (left.casefold(), right.casefold())

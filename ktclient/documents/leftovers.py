@@ -22,6 +22,7 @@ _LAST_OF_PLANES = "".join(
     f"{chr(n + 0xFFFE)}{chr(n + 0xFFFF)}" for n in range(0, 17 << 16, 1 << 16)
 )
 _NONCHARACTERS = re.compile(f"[\ufdd0-\ufdef{_LAST_OF_PLANES}]")
+_PRINTED_HYPHEN = re.compile(f"{hyphens.MARK}(?<=\\w.)(?=[\\s\\w])")
 _LETTER = r"[^\W\d_]"
 _LIGATURES = re.compile(f"[\ufb00-\ufb06](?:(?={_LETTER})|(?<={_LETTER}.))")
 _SOFT_HYPHENS = re.compile(
@@ -111,10 +112,12 @@ def _pages(pages: Iterable[str]) -> str:
 
 
 def of_text(text: str) -> Cleaned:
-    """A text that was given: prose is cleaned, anything else loses noncharacters only."""
+    """A text that was given: prose is cleaned, anything else loses noncharacters only. There, what
+    PDFium puts in place of a hyphen is that hyphen again, and lines stay: 1914-18 is not 191418."""
     found: Counter[str] = Counter()
     if is_prose(text):
         return _cleaned(text, found)
+    text, found[HYPHENS] = _PRINTED_HYPHEN.subn("-", text)
     text, found[NONCHARACTERS] = _NONCHARACTERS.subn("", text)
     return Cleaned(text, _counts(found))
 

@@ -43,6 +43,7 @@ MHT = "a saved web page (MHT)"
 NOTEBOOK = "a Jupyter notebook"
 FORMATS = (_PDF, *(name for _, name in _OFFICE), RTF, MAIL, MHT, NOTEBOOK)
 """Documents that may have a reader."""
+_OF_RTF = re.compile(rb"\{\\rtf(?:\d|\s*[\\{])")
 _HEADER = re.compile(rb"([!-9;-~]{1,80}):[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*\r?\n")
 _ENVELOPE = re.compile(rb"(?:From [^\r\n]{1,300}\r?\n)?")
 _OF_MAILS = {b"mime-version", b"message-id", b"received", b"return-path", b"content-type"}
@@ -94,7 +95,7 @@ def name(body: bytes) -> str | None:
 def text_name(body: bytes) -> str | None:
     """The format of a file whose text is written in characters of its own: what a person reads is
     not what it holds."""
-    if body.startswith(b"{\\rtf"):
+    if _OF_RTF.match(body):
         return RTF
     if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
         return NOTEBOOK if all(mark.search(body) for mark in _NOTEBOOK) else None

@@ -15,18 +15,24 @@ from dataclasses import dataclass
 _LEAST_PAGES = 4
 _MOST_OF = 0.6
 """Share of the pages on which a line must be."""
-_SLOTS = (0, 1, -1, -2)
-"""Lines of a page that may be furniture: the first two, and the last two."""
+_SLOTS = (-1, -2, 0, 1)
+"""Lines of a page that may be furniture: the last two, and the first two. A page has one number: if
+one at its end counts, one at its beginning is a chapter's or a poem's."""
+_ENUMERATES = (".", ")", ":")
+"""`1.` is an item, and `1` may be a page."""
+_YEARS = range(1900, 2100)
 _GUARDS = (2, -3)
 """If these repeat as well, the pages are forms."""
 _LONGEST = 120
 _NUMBER = re.compile(
-    r"\W{0,3}(?:(?:page|p\.?|pg\.?|seite|s\.|página|pagina|pág\.?|strona|sida|side|oldal|sayfa"
+    r"\W{0,3}(?P<word>(?:page|p\.?|pg\.?|seite|s\.|página|pagina|pág\.?|strona|sida|side|oldal|sayfa"
     r"|стр\.?|страница|σελ\.?|第)\s{0,3})?(?P<number>\d{1,5})"
-    r"(?:\s{0,3}(?:/|\||of|von|de|di|sur|av|z|из|από)\s{0,3}\d{1,5}|\s{0,3}[页頁])?\W{0,3}\Z",
+    r"(?P<whole>\s{0,3}(?:/|\||of|von|de|di|sur|av|z|из|από)\s{0,3}\d{1,5}|\s{0,3}[页頁])?"
+    r"\W{0,3}\Z",
     re.I,
 )
-_ROMAN = re.compile(r"(?P<number>[ivxlc]{1,8})\Z", re.I)
+_ROMAN = re.compile(r"(?P<number>[ivxlc]{1,8})\Z")
+"""In capitals they number chapters and poems."""
 _EDGE = re.compile(r"(?P<first>\d{1,4})\s\D|.{0,118}\D\s(?P<last>\d{1,4})\Z", re.S)
 _VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
 _LEAST_WORDS = 3
@@ -56,7 +62,8 @@ def removed(pages: Sequence[str]) -> Bare:
     heads: set[Place] = set()
     for slot in _SLOTS:
         at = {page: _at(lines[page], filled[page], slot) for page in full}
-        numbers |= _counting(at, slot, filled)
+        counted = {page for page, _ in numbers}
+        numbers |= {one for one in _counting(at, slot, filled) if one[0] not in counted}
         heads |= _repeated(at, slot, filled)
     if any(_repeats({p: _at(lines[p], filled[p], guard) for p in full}) for guard in _GUARDS):
         heads = set()
@@ -133,14 +140,18 @@ def _form(line: str, page: int) -> str:
 
 def _arabic(line: str) -> int:
     found = _NUMBER.match(line)
-    return int(found.group("number")) if found is not None else 0
+    if found is None:
+        return 0
+    number = int(found.group("number"))
+    is_bare = not found.group("word") and not found.group("whole")
+    return 0 if is_bare and (line.endswith(_ENUMERATES) or number in _YEARS) else number
 
 
 def _roman(line: str) -> int:
     found = _ROMAN.match(line)
     if found is None:
         return 0
-    values = [_VALUES[one] for one in found.group("number").lower()]
+    values = [_VALUES[one] for one in found.group("number")]
     return sum(
         -one if one < after else one for one, after in zip(values, [*values[1:], 0], strict=True)
     )

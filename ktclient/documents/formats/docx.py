@@ -9,7 +9,8 @@ import mammoth
 
 from ktclient.documents.formats import html, limits
 from ktclient.documents.formats.left_out import LeftOut
-from ktclient.documents.formats.office import word
+from ktclient.documents.formats.markup import lists
+from ktclient.documents.formats.office import runs, word
 
 _TITLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fresh"
 _IGNORED = re.compile(r"An unrecognised element was ignored: (\S+)")
@@ -28,7 +29,7 @@ def read(body: bytes) -> tuple[str, str]:
     converted = mammoth.convert_to_html(
         io.BytesIO(prepared), style_map=_TITLES, convert_image=no_pictures
     )
-    text = html.text_of(converted.value, left)
+    text = runs.shown(lists.unmarked(html.text_of(converted.value, left)))
     if not text.strip():
         raise limits.Unreadable("contains no text, perhaps only pictures; run OCR on them first")
     for message in converted.messages:

@@ -26,7 +26,10 @@ def read(body: bytes) -> tuple[str, str]:
     names = _chapters(book, left)
     if _locked(book) & set(names):
         raise Unreadable("is locked by DRM: only its shop's program can read it")
-    texts = [html.text_of(_decoded(_part(book, name)), left) for name in names]
+    sheet = "\n".join(
+        _part(book, one).decode(errors="replace") for one in book.namelist() if one.endswith(".css")
+    )
+    texts = [html.text_of(_decoded(_part(book, name)), left, sheet=sheet) for name in names]
     if not any(text.strip() for text in texts):
         raise Unreadable("contains no text, perhaps only pictures")
     return "\n\n".join(texts), f"{wording.count(len(texts), 'chapter file')}{left.words()}"

@@ -25,6 +25,7 @@ _SHOWN = ("Subject", "From", "To", "Cc", "Date")
 _READERS = {"PDF": "pdf", "DOCX": "docx", "PPTX": "pptx", "EPUB": "epub", "RTF": "rtf"}
 _NOTEBOOK = "notebook"
 _MOST_DEEP = 20
+_WORD = re.compile(r"\w+")
 _NEXT_MAIL = re.compile(rb"(?:\A|\r?\n\r?\n)From [^\r\n]{1,300}\r?\n(?=[!-9;-~]{1,80}:)")
 _SUPERSETS = {
     "gb2312": "gb18030",
@@ -174,7 +175,12 @@ class _Reader:
                 made.setdefault(one.get_content_type(), "\n\n".join(found))
         plain = made.pop("text/plain", "")
         rich = max(made.values(), key=len, default="")
-        yield rich if len(rich.split()) > 3 * len(plain.split()) + 20 else plain or rich
+        if len(rich.split()) > 3 * len(plain.split()) + 20 or not plain.strip():
+            yield rich
+        elif _is_of_another(plain, rich):
+            yield from (plain, rich)
+        else:
+            yield plain
 
     def _text(self, part: Message) -> str:
         text = _decoded(part, self._left).replace("\r\n", "\n")
@@ -237,6 +243,12 @@ _SIGNATURES = (
     "application/pkcs7-signature",
     "application/x-pkcs7-signature",
 )
+
+
+def _is_of_another(plain: str, rich: str) -> bool:
+    """Whether most words of the rich form are not in the plain one, such as "This mail is HTML"."""
+    known, wanted = ({*_WORD.findall(one.casefold())} for one in (plain, rich))
+    return 2 * len(wanted - known) > len(wanted)
 
 
 def _is_attached(part: Message) -> bool:

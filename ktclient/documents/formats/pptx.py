@@ -10,7 +10,7 @@ import pptx
 from lxml import etree
 
 from ktclient import wording
-from ktclient.documents.formats import limits
+from ktclient.documents.formats import labels, limits
 from ktclient.documents.formats.left_out import LeftOut, described
 from ktclient.documents.formats.office import charts, slides, xml
 
@@ -59,10 +59,7 @@ class _Reader:
                 yield from self._described(shape, "table")
                 yield "\n".join(_row([cell.text for cell in row.cells]) for row in shape.table.rows)
             elif shape.has_text_frame and shape.text_frame.text.strip():
-                yield "\n".join(
-                    f"{'  ' * line.level}- {line.text}" if line.level else line.text
-                    for line in shape.text_frame.paragraphs
-                )
+                yield "\n".join(_lines(shape.text_frame.paragraphs))
             else:
                 yield from self._graphic(shape, part)
 
@@ -117,6 +114,36 @@ class _Reader:
         if words:
             self.has_parts = True
             yield f"[{noun}: {words}]"
+
+
+def _lines(paragraphs: Iterable[Any]) -> Iterator[str]:
+    """The paragraphs of a shape, with the numbers that PowerPoint shows. A line end within one is a
+    vertical tab in python-pptx."""
+    numbers: dict[int, int] = {}
+    for line in paragraphs:
+        text, level = line.text.replace("\v", "\n"), line.level
+        numbers = {one: number for one, number in numbers.items() if one <= level}
+        numbering = xml.child(line._p, "pPr", "buAutoNum")
+        if numbering is None or not text.strip():
+            numbers.pop(level, None)
+            yield f"{'  ' * level}- {text}" if level else text
+            continue
+        start = numbering.get("startAt", "1")
+        numbers[level] = numbers.get(level, int(start if start.isdecimal() else 1) - 1) + 1
+        yield f"{'  ' * level}{_label(numbers[level], numbering.get('type', ''))} {text}"
+
+
+_NUMBERED = {"alphaLc": "lowerLetter", "alphaUc": "upperLetter"}
+_NUMBERED |= {"romanLc": "lowerRoman", "romanUc": "upperRoman"}
+
+
+def _label(number: int, scheme: str) -> str:
+    """By the name of PowerPoint's scheme, such as alphaLcParenR: `c)`."""
+    kind = next((scheme[: len(one)] for one in _NUMBERED if scheme.startswith(one)), "")
+    text = labels.written(number, _NUMBERED.get(kind, "decimal"))
+    if scheme.endswith("ParenBoth"):
+        return f"({text})"
+    return f"{text})" if scheme.endswith("ParenR") else f"{text}."
 
 
 def _row(cells: Sequence[str]) -> str:

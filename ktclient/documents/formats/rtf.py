@@ -114,6 +114,7 @@ class _State:
     fallback: int = 1
     """Characters after \\u that are for readers without Unicode."""
     is_deleted: bool = False
+    is_struck: bool = False
     is_copy: bool = False
     """A picture again, for old programs."""
     note: int = 0
@@ -140,7 +141,11 @@ class _Reader:
             "nosupersub": lambda _: self._set(shift=0),
             "up": lambda number: self._set(shift=int(number != 0)),
             "dn": lambda number: self._set(shift=-int(number != 0)),
-            "plain": lambda _: self._set(shift=0, is_deleted=False, font=self._default_font),
+            "plain": lambda _: self._set(
+                shift=0, is_deleted=False, is_struck=False, font=self._default_font
+            ),
+            "strike": lambda number: self._set(is_struck=number != 0),
+            "striked": lambda number: self._set(is_struck=number != 0),
             "f": lambda number: self._set(font=number),
             "deff": self._take_default_font,
             "uc": lambda number: self._set(fallback=number or 0),
@@ -240,7 +245,7 @@ class _Reader:
 
     def _write(self, text: str) -> None:
         if text and not self._state.is_silent and not self._state.is_deleted:
-            self._lines.write(text, self._state.shift)
+            self._lines.write(text, self._state.shift, is_struck=self._state.is_struck)
 
     def _byte(self, one: bytes) -> None:
         """Bytes that follow one another may be one character."""

@@ -22,6 +22,8 @@ _LOST = {
     "svg": "drawing",
     "video": "video",
 }
+_OF_CODE = frozenset({"a", "b", "code", "em", "font", "i", "span", "strong"})
+"""Elements that only colour code."""
 _UNSEEN = ("script", "style", "template", "noscript")
 _TYPED = ("text", "search", "email", "url", "tel", "number", "date", "time", "month", "week", "")
 
@@ -55,6 +57,14 @@ def describe_pictures(soup: bs4.BeautifulSoup, left: LeftOut) -> None:
 def separate(soup: bs4.BeautifulSoup) -> None:
     """Make each block one that its neighbours are not glued to."""
     _show_form(soup)
+    for tag in soup("pre"):
+        if all(one.name in _OF_CODE for one in tag(True)):
+            text = tag.get_text()  # markdownify drops blank lines between elements
+            tag.clear()
+            tag.append(text)
+    for tag in soup(["textarea", "progress", "meter"]):
+        tag.insert(0, " ")
+        tag.append(" ")
     for tag in soup(["a", "button", "label"]):
         if isinstance(tag.next_sibling, bs4.Tag) and tag.next_sibling.name == tag.name:
             tag.append(" ")

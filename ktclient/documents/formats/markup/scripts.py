@@ -15,15 +15,11 @@ from ktclient.documents.formats.markup import spans
 _SYMBOL = re.compile(r"[*†‡§¶#‖]+")
 _MARK = re.compile(r"\d{1,4}|[a-z]|[ivxlc]{1,5}|[*†‡§¶]{1,3}")
 _NOTE_CLASS = re.compile(r"noteref|footnote|endnote|\breference\b|\bfn\b", re.I)
-_SHIFTED = re.compile(r"vertical-align\s*:\s*(super|sub)\b", re.I)
 _SLASH = ("/", "\u2044", "\u2215")
 
 
 def spell(soup: bs4.BeautifulSoup) -> None:
     """Replace all scripts and note marks of a page by text."""
-    for tag in soup.find_all(style=_SHIFTED):
-        if tag.name in ("span", "font", "small") and (found := _SHIFTED.search(str(tag["style"]))):
-            tag.name = {"super": "sup"}.get(found.group(1).lower(), "sub")
     for tag in soup.find_all("sup"):
         _spell_fraction(tag)
     for tag in reversed(soup.find_all(["sup", "sub"])):

@@ -7,6 +7,8 @@ import bs4
 _CELLS = ("td", "th")
 _OWN = ("thead", "tbody", "tfoot", "tr", *_CELLS)
 _MOST_SPANNED = 1000
+FIRST = "ktjob-first"
+"""The attribute of the first row of a table: the line below the head is below no other."""
 
 
 def align(soup: bs4.BeautifulSoup) -> None:
@@ -16,6 +18,7 @@ def align(soup: bs4.BeautifulSoup) -> None:
         if _is_layout(table):
             _make_blocks(table)
     for table in soup.find_all("table"):
+        _end_with_foot(table)
         _fill(table)
 
 
@@ -34,8 +37,19 @@ def _make_blocks(table: bs4.Tag) -> None:
     table.name, table.attrs = "div", {}
 
 
+def _end_with_foot(table: bs4.Tag) -> None:
+    """A browser shows the foot last, wherever it is written; markdownify takes it for a head."""
+    feet = table.find_all("tfoot", recursive=False)
+    for foot in feet:
+        foot.name = "tbody"
+    if len(feet) == 1 and feet[0].find_next_sibling(["tbody", "tr"]) is not None:
+        table.append(feet[0].extract())
+
+
 def _fill(table: bs4.Tag) -> None:
     rows = table.find_all("tr")
+    for row in rows[:1]:
+        row[FIRST] = ""
     widths = []
     group: bs4.Tag | None = None
     held: dict[int, int] = {}

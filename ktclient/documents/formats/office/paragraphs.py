@@ -12,7 +12,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._made: list[str] = []
-        self._pieces: list[tuple[str, int]] = []
+        self._pieces: list[tuple[str, int, bool]] = []
         self._cells: list[str] = []
         self._is_table = False
         self._rows: list[str] = []
@@ -30,16 +30,16 @@ class Lines:
         """The paragraph is a heading; `level` from 0, 9 is text."""
         self._level = level + 1 if level < 9 else 0
 
-    def write(self, text: str, shift: int) -> None:
+    def write(self, text: str, shift: int, *, is_struck: bool = False) -> None:
         """`shift`: 1 raised, -1 lowered."""
-        self._pieces.append((text, shift))
+        self._pieces.append((text, shift, is_struck))
 
     def second_half(self, low: str) -> str:
         """The whole character, if its first half was written last; that is taken back."""
         if not self._pieces or not "\ud800" <= self._pieces[-1][0][-1:] <= "\udbff":
             return low
-        text, shift = self._pieces[-1]
-        self._pieces[-1] = (text[:-1], shift)
+        text, shift, is_struck = self._pieces[-1]
+        self._pieces[-1] = (text[:-1], shift, is_struck)
         return (text[-1] + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
     def end_paragraph(self) -> None:
@@ -83,14 +83,19 @@ class Lines:
 
     def _taken(self) -> str:
         pieces = [
-            ("".join(text for text, _ in group), shift)
-            for shift, group in itertools.groupby(self._pieces, key=lambda piece: piece[1])
+            ("".join(text for text, *_ in group), shift, is_struck)
+            for (shift, is_struck), group in itertools.groupby(
+                self._pieces, key=lambda piece: piece[1:]
+            )
         ]
         self._pieces, made = [], list[str]()
-        for place, (text, shift) in enumerate(pieces):
+        for place, (text, shift, is_struck) in enumerate(pieces):
             inside = text.strip()
-            if not shift or not inside:
+            if not inside or not (shift or is_struck):
                 made.append(text)
+                continue
+            if not shift:
+                made.append(text.replace(inside, f"~~{inside}~~", 1))
                 continue
             before = pieces[place - 1][0] if place else ""
             after = pieces[place + 1][0] if place + 1 < len(pieces) else ""

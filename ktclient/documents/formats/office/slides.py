@@ -35,6 +35,7 @@ def prepared(book: zipfile.ZipFile, left: LeftOut) -> bytes:
         _spell_equations(root)
         for paragraph in xml.named(root, "p"):
             _spell_scripts(paragraph)
+            _mark_struck(paragraph)
         changed[name] = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
     return xml.rewritten(book, changed)
 
@@ -85,6 +86,17 @@ def _spell_scripts(paragraph: etree._Element) -> None:
                 end += 1
             _spell(runs, place, end, is_raised=shifts[place] > 0)
         place = end
+
+
+def _mark_struck(paragraph: etree._Element) -> None:
+    """What is struck out is `~~so~~`."""
+    for run in paragraph:
+        words = xml.child(run, "t")
+        settings = xml.child(run, "rPr")
+        if words is None or settings is None or settings.get("strike", "noStrike") == "noStrike":
+            continue
+        if inside := (words.text or "").strip():
+            words.text = (words.text or "").replace(inside, f"~~{inside}~~", 1)
 
 
 def _shift(run: etree._Element) -> int:

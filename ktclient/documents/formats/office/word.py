@@ -10,7 +10,10 @@ from lxml import etree
 
 from ktclient.documents.formats.formulas import omml
 from ktclient.documents.formats.left_out import LeftOut
-from ktclient.documents.formats.office import charts, xml
+from ktclient.documents.formats.markup import lists
+from ktclient.documents.formats.office import charts, runs, xml
+from ktclient.documents.formats.office.numbering import Numbering
+from ktclient.documents.formats.office.styles import Styles
 
 _PARTS = re.compile(r"word/[^/]+\.xml")
 _MARGINS = {"header": "page header", "footer": "page footer"}
@@ -21,6 +24,7 @@ _UNWRAPPED = ("fldSimple", "bdo", "dir", "smartTag")
 def prepared(book: zipfile.ZipFile, left: LeftOut) -> bytes:
     """The archive with its text where mammoth reads it. `left` counts what stays unread."""
     changed: dict[str, bytes] = {}
+    styles = Styles(_root(book, "word/styles.xml"))
     for name in book.namelist():
         if not _PARTS.fullmatch(name):
             continue
@@ -35,9 +39,17 @@ def prepared(book: zipfile.ZipFile, left: LeftOut) -> bytes:
         elif kind == "comments":
             left.add("comment", len(xml.named(root, "comment")))
         elif kind in ("document", "footnotes", "endnotes"):
-            _Part(root, book, name, left).prepare()
+            _Part(root, book, name, left).prepare(styles)
             changed[name] = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
     return xml.rewritten(book, changed)
+
+
+def _root(book: zipfile.ZipFile, name: str) -> etree._Element | None:
+    """A part, if there is one that can be read."""
+    try:
+        return xml.parse(book.read(name))
+    except (KeyError, etree.XMLSyntaxError):
+        return None
 
 
 class _Part:
@@ -50,8 +62,10 @@ class _Part:
         self._related = xml.related(book, name)
         self._w = root.tag[: root.tag.index("}") + 1] if root.tag.startswith("{") else ""
 
-    def prepare(self) -> None:
+    def prepare(self, styles: Styles) -> None:
         self._choose_alternatives()
+        runs.mark(self._root, self._w, styles)
+        self._number(Numbering(_root(self._book, "word/numbering.xml"), styles))
         self._spell_equations()
         for element in xml.named(self._root, *_UNWRAPPED):
             xml.unwrap(element)
@@ -91,6 +105,15 @@ class _Part:
             above = many.getparent()
             is_alone = above is not None and xml.local(above) != "p"
             xml.replace(many, *([self._paragraph(*spaced)] if is_alone else spaced))
+
+    def _number(self, numbering: Numbering) -> None:
+        """Write before each paragraph the number that Word shows there."""
+        for paragraph in self._root.iter(f"{self._w}p"):
+            label = numbering.label(paragraph)
+            if label is not None:
+                settings = xml.child(paragraph, "pPr")
+                place = 0 if settings is None else paragraph.index(settings) + 1
+                paragraph.insert(place, self._run(lists.marked(label)))
 
     def _spell_ruby(self) -> None:
         """How a word is read follows it: `漢字(kanji)`."""

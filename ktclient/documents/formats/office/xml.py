@@ -51,6 +51,11 @@ def value(element: etree._Element | None, name: str = "val") -> str | None:
     )
 
 
+def is_on(element: etree._Element | None) -> bool:
+    """Whether a switch of Word is there, and not off."""
+    return element is not None and value(element) not in ("0", "false", "off")
+
+
 def target(element: etree._Element, name: str) -> str | None:
     """The id of another part that an attribute `r:NAME` holds."""
     found = element.get(RELATED + name) or element.get(_STRICT + name)

@@ -20,6 +20,8 @@ MARK = hyphens.MARK
         (f"state-of-the{MARK}\nart", "state-of-the-art"),
         (f"an Anglo{MARK}\nSaxon king", "an Anglo-Saxon king"),
         (f"THE EXAM{MARK}\nPLE", "THE EXAMPLE"),
+        (f"an X{MARK}\nRAY by e{MARK}mail".replace(f"e{MARK}", "e-"), "an X-RAY by e-mail"),
+        (f"from A{MARK}\nB", "from A-B"),
         (f"by GPT{MARK}\n4 alone", "by GPT-4 alone"),
         (
             f"the co{MARK}\noperative. A co-operative is old.",

@@ -205,3 +205,11 @@ def test_all_planes_have_their_noncharacters() -> None:
     ]
     assert len(every) == 66
     assert leftovers.of_text("{}[]<>" + "".join(every)).text == "{}[]<>"
+
+
+def test_a_hyphen_that_pdfium_took_from_data_is_one_again() -> None:
+    """And joins nothing: 1914-18 is no number of six digits."""
+    table = "1,200\n3,400\n5,600\n" * 40
+    found = leftovers.of_text(f"{table}1914\ufffe18, p. 3\ufffe5, re\ufffe\n7,800\n")
+    assert found.text == f"{table}1914-18, p. 3-5, re-\n7,800\n"
+    assert found.counts == ((leftovers.HYPHENS, 3),)

@@ -78,6 +78,9 @@ def test_heads_of_left_and_right_pages_are_known_apart() -> None:
         "{0} USD",
         "Figure {0}: the ferry",
         "# Day",
+        "{0}.",
+        "({0})",
+        "{0}:",
     ],
 )
 def test_numbers_that_mean_something_stay(written: str) -> None:
@@ -122,3 +125,13 @@ def test_every_line_that_is_removed_is_a_number_or_stays_once(pages: list[str]) 
                 or words[-1:].isdigit()
             )
     assert len(found.pages) == len(pages)
+
+
+def test_chapters_poems_and_years_are_no_page_numbers() -> None:
+    """One a page: beside the page's own number, in capitals, or of this century."""
+    romans = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"]
+    for tops in (romans, [str(1990 + n) for n in range(12)]):
+        pages = [page(n, top=top) for n, top in enumerate(tops)]
+        assert page_furniture.removed(pages).pages == pages
+    both = [page(n, top=str(n + 1), bottom=str(n + 40)) for n in range(PAGES)]
+    assert page_furniture.removed(both).pages == [page(n, top=str(n + 1)) for n in range(PAGES)]

@@ -209,3 +209,63 @@ def test_what_is_left_out_is_counted() -> None:
         *("1 words", "2 comments", "1 page header", "1 deleted passage", "1 chart"),
         *("1 embedded document", "1 w:unheard element"),
     }
+
+
+NUMBERING = f"""<w:numbering {_NAMES}><w:abstractNum w:abstractNumId="4">
+<w:lvl w:ilvl="0"><w:start w:val="3"/><w:numFmt w:val="upperRoman"/><w:lvlText w:val="Part %1."/>
+</w:lvl><w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="lowerLetter"/>
+<w:lvlText w:val="(%2)"/></w:lvl><w:lvl w:ilvl="2"><w:start w:val="1"/><w:numFmt w:val="decimal"/>
+<w:isLgl/><w:lvlText w:val="%1.%3"/></w:lvl></w:abstractNum>
+<w:abstractNum w:abstractNumId="5"><w:lvl w:ilvl="0"><w:numFmt w:val="bullet"/>
+<w:lvlText w:val="-"/></w:lvl></w:abstractNum>
+<w:num w:numId="1"><w:abstractNumId w:val="4"/></w:num>
+<w:num w:numId="2"><w:abstractNumId w:val="4"/><w:lvlOverride w:ilvl="0">
+<w:startOverride w:val="9"/></w:lvlOverride></w:num>
+<w:num w:numId="3"><w:abstractNumId w:val="5"/></w:num></w:numbering>"""
+STYLES = f"""<w:styles {_NAMES}><w:style w:type="paragraph" w:styleId="Base"><w:name w:val="B"/>
+<w:pPr><w:numPr><w:numId w:val="1"/></w:numPr></w:pPr></w:style>
+<w:style w:type="paragraph" w:styleId="Part"><w:name w:val="heading 1"/><w:basedOn w:val="Base"/>
+</w:style><w:style w:type="character" w:styleId="Up"><w:name w:val="Up"/>
+<w:rPr><w:vertAlign w:val="superscript"/></w:rPr></w:style>
+<w:style w:type="character" w:styleId="Out"><w:name w:val="Out"/><w:basedOn w:val="Up"/>
+<w:rPr><w:vertAlign w:val="baseline"/><w:dstrike/></w:rPr></w:style></w:styles>"""
+
+
+def item(text: str, level: int = 0, number: int = 1) -> str:
+    place = f'<w:ilvl w:val="{level}"/><w:numId w:val="{number}"/>'
+    return f"<w:p><w:pPr><w:numPr>{place}</w:numPr></w:pPr>{run(text)}</w:p>"
+
+
+def test_paragraphs_have_the_numbers_that_word_shows() -> None:
+    """Also behind an interruption, of headings by their style, and where a list begins anew."""
+    body = item("Scope") + item("first", 1) + item("second", 1) + f"<w:p>{run('Between')}</w:p>"
+    body += item("third", 1) + item("deep", 2) + item("Terms") + item("again", 1)
+    body += f'<w:p><w:pPr><w:pStyle w:val="Part"/></w:pPr>{run("Heading")}</w:p>'
+    body += item("Anew", 0, 2) + item("dot", 0, 3)
+    found = [line.strip() for line in read(body, numbering=NUMBERING, styles=STYLES).split("\n")]
+    assert [line for line in found if line] == [
+        *("Part III. Scope", "(a) first", "(b) second", "Between", "(c) third", "3.1 deep"),
+        *("Part IV. Terms", "(a) again", "# Part V. Heading", "Part IX. Anew", "- dot"),
+    ]
+
+
+def test_what_runs_look_like_and_mean() -> None:
+    """Raised by a style or by their position, struck out twice, in a font of symbols."""
+    up, out = '<w:rStyle w:val="Up"/>', '<w:rStyle w:val="Out"/>'
+    body = run("10") + run("6", up) + run(" m") + run("3", '<w:position w:val="8"/>') + run(" for ")
+    body += run("90", "<w:dstrike/>") + run(" ") + run("80", out) + run(" ")
+    body += run("\uf061x", '<w:rFonts w:ascii="Symbol" w:hAnsi="Symbol"/>')
+    assert read(f"<w:p>{body}</w:p>", styles=STYLES) == "10^6 m^3 for ~~90~~ ~~80~~ \u03b1x"
+    raised = run("all of it", '<w:position w:val="8"/>')
+    assert read(f"<w:p>{raised}</w:p>") == "all of it"
+
+
+def test_code_and_verse_keep_their_indent() -> None:
+    """A long paragraph that begins with a tab is prose."""
+    lines = f"{run('if x:')}<w:r><w:br/></w:r>{run('    return 1')}"
+    tab = "<w:r><w:tab/></w:r>"
+    assert read(f"<w:p>{lines}</w:p><w:p>{tab}{run('end')}</w:p>") == (
+        "if x:  \n    return 1\n\n\tend"
+    )
+    prose = "It was late. " * 12
+    assert read(f"<w:p>{tab}{run(prose)}</w:p>") == prose.strip()

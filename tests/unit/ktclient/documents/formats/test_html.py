@@ -173,3 +173,72 @@ def test_spans_beyond_measure_end() -> None:
     table = "<table><tr><td rowspan=99999>a<td colspan=0>b<tr><td>c</table>"
     assert text_of(table).split("\n")[2] == "|  | c |"
     assert text_of("<table><tr><td colspan=9999>a<td>b</table>").count("|") < 2_100
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<ol start=7><li>a<li value=12>b<li>c</ol>", "7. a\n12. b\n13. c"),
+        ("<ol reversed><li>a<li>b</ol>", "2. a\n1. b"),
+        ("<ol type=a><li>a<li>b<ol type=I><li>x</ol></ol>", "a. a\nb. b\n    I. x"),
+        ("<ol style='list-style-type: lower-roman' start=3><li>a<li>b</ol>", "iii. a\niv. b"),
+        ("<ol style='list-style: none'><li>Art. 8<li>Art. 9</ol>", "Art. 8\nArt. 9"),
+        ("<ol><li><p>a</p><p>more</p><li>b</ol>", "1. a\n\n   more\n2. b"),
+    ],
+)
+def test_items_have_the_numbers_that_a_browser_shows(source: str, text: str) -> None:
+    """A text says "see 12" or "clause b(I)"."""
+    assert text_of(source) == text
+
+
+def test_what_is_struck_out_does_not_hold() -> None:
+    """By an element of today or of long ago, a style or a class."""
+    page = (
+        "<style>.old, p.x { color: red; text-decoration: line-through }</style>9 <strike>8</strike>"
+        " <span style='text-decoration:line-through'>7</span> <a class=old href=x>6</a> <s>5</s>"
+    )
+    assert text_of(page) == "9 ~~8~~ ~~7~~ ~~6~~ ~~5~~"
+
+
+def test_classes_raise_and_lower() -> None:
+    """Books from InDesign have no other scripts. Their sheets are files of their own."""
+    sheet = "/* .no{vertical-align: super} */ @media print{.up, span.c7 {vertical-align:super}}"
+    page = "<p>10<span class='a up'>7</span> m, 4<span class=no>5</span>, x<i class=c7>n</i>"
+    assert html.text_of(page, LeftOut(), sheet=sheet).strip() == "10^7 m, 45, x^n"
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        "<span class=katex><span class=katex-mathml><math><semantics><mi>a</mi><annotation "
+        "encoding='application/x-tex'>a^2</annotation></semantics></math></span>"
+        "<span class=katex-html aria-hidden=true>a2</span></span>",
+        "<span class=MathJax_Preview>a2</span><span class=MathJax><nobr>a2</nobr></span>"
+        "<script type='math/tex'>a^2</script>",
+        "<div class=MathJax_Display><span class=MathJax>a2</span></div>"
+        "<script type='math/tex; mode=display'>a^2</script>",
+    ],
+)
+def test_a_formula_that_a_script_has_drawn_is_read_once(drawn: str) -> None:
+    """KaTeX and MathJax leave its source beside its letters."""
+    assert " ".join(text_of(f"<p>so {drawn} holds</p>").split()) == "so $a^2$ holds"
+
+
+def test_the_foot_of_a_table_is_its_last_row() -> None:
+    """Wherever it is written."""
+    rows = "<tbody><tr><td>a<td>1</tbody>", "<tfoot><tr><td>all<td>9</tfoot>"
+    for body in (rows, rows[::-1]):
+        text = text_of("<table><thead><tr><th>x<th>y</thead>" + "".join(body) + "</table>")
+        assert text.split("\n") == ["| x | y |", "| --- | --- |", "| a | 1 |", "| all | 9 |"]
+
+
+def test_a_table_has_one_head_also_with_many_groups_of_rows() -> None:
+    """And its time does not grow with their square."""
+    groups = "".join(f"<tbody><tr><th>{n}<td>a</tbody><tfoot><tr><th>x</tfoot>" for n in range(9))
+    assert text_of(f"<table><tr><td>n<td>b{groups}</table>").count("| --- |") == 1
+
+
+def test_coloured_code_keeps_its_blank_lines() -> None:
+    """As code without colours does."""
+    code = "<pre><code><b>a</b>\n\n\n\n<span>  b</span>\n\n\nc</code></pre>"
+    assert text_of(code) == "```\na\n\n\n\n  b\n\n\nc\n```"

@@ -153,3 +153,12 @@ def test_mails_within_mails_end() -> None:
         )
     read = documents.from_bytes(text.encode(), "a.eml")
     assert "without 1 deeply nested part" in read.read_as
+
+
+@pytest.mark.parametrize("plain", [" \n", "This message is in HTML; open it in a browser.\n"])
+def test_a_plain_form_without_the_words_of_the_other_hides_nothing(plain: str) -> None:
+    """Programs write blanks or a remark there."""
+    both = mail()
+    both.set_content(plain)
+    both.add_alternative("<p>The ferry leaves at 7:30 from Craignure.</p>", subtype="html")
+    assert "leaves at 7:30" in documents.from_bytes(both.as_bytes(), "a.eml").text

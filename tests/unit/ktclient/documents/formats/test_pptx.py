@@ -108,3 +108,20 @@ def test_scripts_and_equations() -> None:
     deck.slide.shapes._spTree.append(parse_xml(EQUATION))
     parts, _ = deck.read()
     assert parts == [r"| 10^-6 m^2 H | a\|b |", "so 3/4 holds"]
+
+
+def test_numbers_and_struck_words() -> None:
+    """As PowerPoint shows them, and line ends within a paragraph."""
+    deck = Deck()
+    frame = deck.slide.shapes.add_textbox(0, 0, 99, 99).text_frame
+    frame.text = "Agenda\vof Monday"
+    space = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+    for text, scheme in (("c", "alphaLcParenR"), ("d", "alphaLcParenR"), ("x", "")):
+        line = frame.add_paragraph()
+        line.text = text
+        if scheme:
+            mark = parse_xml(f'<a:buAutoNum {space} type="{scheme}" startAt="3"/>')
+            line._p.get_or_add_pPr().append(mark)
+        else:
+            line.runs[0].font._element.set("strike", "sngStrike")
+    assert deck.read()[0] == ["Agenda\nof Monday\nc) c\nd) d\n~~x~~"]

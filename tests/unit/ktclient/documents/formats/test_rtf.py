@@ -81,3 +81,16 @@ def test_in_a_folder(tmp_path: object) -> None:
     folder = Path(str(tmp_path))
     (folder / "a.rtf").write_bytes(rb"{\rtf1 a{\pict\bin40 " + bytes(40) + b"}b}")
     assert [one.text for one in collection.gather([str(folder)]).documents] == ["ab\n"]
+
+
+def test_what_is_struck_out_does_not_hold() -> None:
+    """Until it is switched off, or its group ends."""
+    body = rb"{\strike 90 }80 \striked1 7{\super 2}\striked0  6"
+    assert text_of(body) == "~~90~~ 80 ~~7~~^2 6\n"
+
+
+def test_a_text_about_rtf_is_text() -> None:
+    """The format's mark has a number, or another control word behind it."""
+    text = "{\\rtf is how such a file begins.\n"
+    assert documents.from_bytes(text.encode(), "a.txt").text == text
+    assert documents.from_bytes(b"{\\rtf\\ansi caf\\'e9}", "a.rtf").text == "caf\u00e9\n"
