@@ -24,10 +24,18 @@ class Ending:
     """Whether it is a part of a long document."""
     kept: str
     """The command that prints the thoughts."""
+    calls: str = ""
+    """What came as calls of tools, of a model that was given none."""
 
 
 def words(end: Ending) -> str:
     """What happened, as the rest of a sentence about the server, and what to do."""
+    if end.calls:
+        return (
+            f"sent only calls of tools, though it was given none (finish_reason {end.reason}): "
+            f"{end.calls}. The model called one, or the server's tool parser took the answer for "
+            "a call: check it, or rephrase the request"
+        )
     if not end.has_thoughts:
         return (
             f"finished without a word (finish_reason {end.reason}): the answer has only blanks. "

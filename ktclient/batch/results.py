@@ -68,19 +68,24 @@ def failed(job_id: str, custom_id: str, code: str, message: str) -> str:
 
 def _line(job_id: str, custom_id: str, response: object, error: object) -> str:
     line = {"id": f"batch_req_{job_id}", "custom_id": custom_id}
-    return json.dumps({**line, "response": response, "error": error}, ensure_ascii=False)
+    text = json.dumps({**line, "response": response, "error": error}, ensure_ascii=False)
+    # A call's arguments come in pieces, which may be cut within a character.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _body(told: Answered) -> dict[str, object]:
     """The body that the server would have returned without streaming."""
     calls = tool_calls.joined(told.tool_calls)
-    content = told.text if told.text or not calls else None
+    legacy = tool_calls.legacy(told.tool_calls)
+    content = told.text if told.text or not (calls or legacy) else None
     message: dict[str, object] = {"role": "assistant", "content": content}
     if told.reasoning:
         names = told.figures.get("thought_fields") or ["reasoning_content"]
         message.update(dict.fromkeys(names, told.reasoning))
     if calls:
         message["tool_calls"] = calls
+    if legacy:
+        message[tool_calls.LEGACY] = legacy
     choice = {
         "index": 0,
         "message": message,

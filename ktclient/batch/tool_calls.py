@@ -10,6 +10,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+LEGACY = "function_call"
+"""The field of a piece of a call that is none of a tool."""
+CUSTOM = "custom"
+
 
 class _Call:
     """One call, as far as it has come."""
@@ -17,6 +21,8 @@ class _Call:
     def __init__(self, place: int | None, identity: object) -> None:
         self.place, self.id = place, identity
         self.name: object = None
+        self.is_custom = False
+        """Whether its input is text, not JSON (OpenAI's custom tools)."""
         self._arguments: list[str] = []
         self._had_object = False
         self._depth = 0
@@ -54,6 +60,9 @@ class _Call:
 
     def whole(self) -> dict[str, Any]:
         arguments = "".join(self._arguments) or ("{}" if self._had_object else "")
+        if self.is_custom:
+            custom = {"name": self.name, "input": arguments}
+            return {"id": self.id, "type": CUSTOM, CUSTOM: custom}
         function = {"name": self.name, "arguments": arguments}
         return {"id": self.id, "type": "function", "function": function}
 
@@ -67,8 +76,8 @@ class _Calls:
         self._by_id: dict[tuple[int | None, str], _Call] = {}
 
     def add(self, piece: dict[str, Any]) -> None:
-        function = piece.get("function")
-        function = function if isinstance(function, dict) else {}
+        named = (piece.get(one) for one in ("function", CUSTOM))
+        function: dict[str, Any] = next((one for one in named if isinstance(one, dict)), {})
         place, identity, name = piece.get("index"), piece.get("id"), function.get("name")
         place = place if isinstance(place, int) else None
         call = self._continued(place, identity, name)
@@ -77,7 +86,8 @@ class _Calls:
             for at in {place, None}:
                 self._last[at] = call
                 self._by_id[at, str(identity)] = call
-        call.add(identity, name, function.get("arguments"))
+        call.is_custom |= function is piece.get(CUSTOM)
+        call.add(identity, name, function.get("input" if call.is_custom else "arguments"))
 
     def _continued(self, place: int | None, identity: object, name: object) -> _Call | None:
         """The call that a piece continues; None if it begins one."""
@@ -103,6 +113,19 @@ def joined(pieces: str) -> list[dict[str, Any]]:
     calls = _Calls()
     for line in pieces.split("\n"):
         for piece in json.loads(line or "[]"):
-            if isinstance(piece, dict):
+            if isinstance(piece, dict) and LEGACY not in piece:
                 calls.add(piece)
     return calls.whole()
+
+
+def legacy(pieces: str) -> dict[str, Any] | None:
+    """The call of a model that was given `functions`, as OpenAI's interface was before tools; None
+    if there is none."""
+    call: _Call | None = None
+    for line in pieces.split("\n"):
+        for piece in json.loads(line or "[]"):
+            told = piece.get(LEGACY) if isinstance(piece, dict) else None
+            if isinstance(told, dict):
+                call = call or _Call(None, None)
+                call.add(None, told.get("name"), told.get("arguments"))
+    return None if call is None else call.whole()["function"]

@@ -17,7 +17,14 @@ _TAG = re.compile(r"<[^<>]*>")
 _CODES = ("type", "code")
 _LEVELS = 20
 _WRAPPED = ("error", "detail", "errors")
-_STATUSES = ("code", "status", "status_code", "http_status", "type")
+_MESSAGES = (
+    *("message", "msg", "error_description", "Message", "error_msg", "error_message"),
+    *("errorMessage", "Error", "title"),
+)
+_STATUSES = (
+    *("code", "status", "status_code", "http_status", "http_status_code", "statusCode"),
+    *("type", "error_type"),
+)
 """Fields that may hold a status, as a number, as digits (LiteLLM) or as a word."""
 _MEANINGS = {
     **dict.fromkeys(("invalid_request", "bad_request", "invalid_argument", "invalid"), 400),
@@ -31,6 +38,7 @@ _MEANINGS = {
     **dict.fromkeys(("unprocessable_entity", "validation"), 422),
     **dict.fromkeys(("rate_limit", "rate_limit_exceeded", "rate_limited", "rate_limits"), 429),
     **dict.fromkeys(("too_many_requests", "resource_exhausted", "insufficient_quota"), 429),
+    **dict.fromkeys(("throttling", "limit_requests", "too_many_tokens"), 429),
     **dict.fromkeys(("quota_exceeded", "tokens_per_minute", "requests_per_minute"), 429),
     **dict.fromkeys(("server", "internal", "internal_server", "api", "unknown"), 500),
     **dict.fromkeys(("unavailable", "service_unavailable", "overloaded"), 503),
@@ -57,10 +65,27 @@ def _words(body: object, levels: int) -> str:
     if isinstance(body, list):
         return quote("; ".join(filter(None, (_complaint(one, levels - 1) for one in body[:5]))))
     if isinstance(body, dict):
-        wrapped = next((body[name] for name in _WRAPPED if body.get(name)), None)
-        places = (wrapped, body.get("message"), body.get("msg"))
-        return next(filter(None, (_words(one, levels - 1) for one in places)), "")
+        name, wrapped = next(((one, body[one]) for one in _WRAPPED if body.get(one)), ("", None))
+        places = (wrapped, *(body.get(one) for one in _MESSAGES))
+        found = [told for one in places if (told := _words(one, levels - 1))]
+        # NestJS, Spring and OAuth name a status or a kind under "error", and say what it is beside.
+        both = found[: 2 if name == "error" and isinstance(wrapped, str) else 1]
+        if raw := _of_provider(body, levels - 1):
+            both.append(raw)
+        return quote(": ".join(dict.fromkeys(both)))
     return ""
+
+
+def _of_provider(body: dict[object, object], levels: int) -> str:
+    """OpenRouter's message is that its provider returned an error; that stands beside it."""
+    metadata = body.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if not isinstance(raw, str):
+        return ""
+    try:
+        return _words(json.loads(raw), levels) or quote(raw)
+    except (ValueError, RecursionError):
+        return _words(raw, levels)
 
 
 def shown(body: object) -> str:
@@ -110,7 +135,8 @@ def _meaning(code: object) -> int | None:
     word = _HUMP.sub("_", code.strip()[:100]).lower().replace(" ", "_").replace("-", "_")
     for ending in ("_error", "_exception"):
         word = word.removesuffix(ending)
-    return _MEANINGS.get(word)
+    # DashScope's "Throttling.RateQuota" names the kind first.
+    return _MEANINGS.get(word) or _MEANINGS.get(word.partition(".")[0])
 
 
 def is_html(text: str) -> bool:

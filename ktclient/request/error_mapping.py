@@ -14,6 +14,7 @@ import httpx2
 from jobs.errors import KtjobError
 from ktclient.errors import ErrorInStream, ProtocolError
 from ktclient.request import connection_errors, error_bodies, status_errors
+from ktclient.request.refusals import busy
 from ktclient.request.status_errors import Refusal
 from ktclient.wording import quote, spoken
 
@@ -40,8 +41,8 @@ def explain(
     import openai  # half a second; only its own client raises what follows
 
     if isinstance(error, openai.APIStatusError):
-        words, codes = _message(error), error_bodies.codes(error.body)
-        headers = error.response.headers
+        body, headers = _whole_body(error), error.response.headers
+        words, codes = _message(error, body), error_bodies.codes(body)
         return status_errors.by_status(
             Refusal(url, error.status_code, words, codes, seconds, headers)
         )
@@ -86,12 +87,13 @@ def in_stream(
     number or a word, counts as a status if it blames the request, or says that nothing was
     computed."""
     code = error_bodies.status(body)
-    status = code or 500
     words = error_bodies.words(body) or error_bodies.shown(body) or quote(told)
+    says_busy = code in (None, 500) and seconds <= status_errors.QUICK_SECONDS
+    status = (busy.status(words) if says_busy else None) or code or 500
     refusal = Refusal(url, status, words, error_bodies.codes(body), seconds)
     if status_errors.is_cache_exhausted(refusal):
         return status_errors.cache_exhausted(refusal)
-    is_said = status_errors.is_known_busy(refusal) or status_errors.is_too_long(refusal)
+    is_said = status_errors.is_busy(refusal) or status_errors.is_too_long(refusal)
     if not begun and (400 <= status < 500 or is_said):
         return status_errors.by_status(refusal)
     after = f" after {spoken(seconds)}" if seconds >= 1 else ""
@@ -103,8 +105,16 @@ def in_stream(
     )
 
 
-def _message(error: openai.APIError) -> str:
-    said = error_bodies.words(error.body) or quote(str(error))
+def _whole_body(error: openai.APIStatusError) -> object:
+    """The body of an error response; openai's library drops what stands beside its "error"."""
+    try:
+        return error.response.json()
+    except (ValueError, RecursionError):
+        return error.body
+
+
+def _message(error: openai.APIError, body: object) -> str:
+    said = error_bodies.words(body) or error_bodies.words(error.body) or quote(str(error))
     return "" if _NO_BODY.fullmatch(said) else said
 
 

@@ -43,6 +43,8 @@ class Completed:
     """Those of `completion_tokens` that were thoughts, if the server says so."""
     thought_fields: tuple[str, ...] = ()
     """The names of the fields in which thoughts came."""
+    words: str = ""
+    """What the server said besides the answer, if it gave no finish reason."""
 
 
 @dataclass(frozen=True)

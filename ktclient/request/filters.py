@@ -39,6 +39,10 @@ def drop_refusal_token(events: Iterator[StreamEvent]) -> Iterator[StreamEvent]:
         raise
 
 
+_KINDS = (("function", "arguments"), ("function_call", "arguments"), ("custom", "input"))
+"""Where the text of a call is, which comes in pieces."""
+
+
 def hide_key(events: Iterator[StreamEvent], api_key: str | None) -> Iterator[StreamEvent]:
     """The same events without the server's own key in their text, also where pieces cut it. What
     only looks like a key is the model's answer and stays. Nothing is held for longer than to the
@@ -66,10 +70,11 @@ def _calls(line: str, texts: dict[str, known_secrets.Stream]) -> str:
     """One list of pieces of calls. The arguments of each call are a text of their own."""
     pieces = json.loads(known_secrets.hide(line))
     for piece in pieces:
-        function = piece.get("function") if isinstance(piece, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            hidden = texts[f"call {piece.get('index')}"]
-            function["arguments"] = hidden.take(function["arguments"])
+        for kind, field in _KINDS:
+            call = piece.get(kind) if isinstance(piece, dict) else None
+            if isinstance(call, dict) and isinstance(call.get(field), str):
+                hidden = texts[f"call {kind} {field} {piece.get('index')}"]
+                call[field] = hidden.take(call[field])
     return json.dumps(pieces) + "\n"
 
 
@@ -77,8 +82,8 @@ def _rests(texts: dict[str, known_secrets.Stream]) -> Iterator[Text]:
     for name, hidden in texts.items():
         rest = hidden.rest()
         if rest and name.startswith("call "):
-            index = name.removeprefix("call ")
-            piece = {"function": {"arguments": rest}}
+            _, kind, field, index = name.split(" ")
+            piece = {kind: {field: rest}}
             call = {"index": int(index), **piece} if index.isdigit() else piece
             yield Text(json.dumps([call]) + "\n", "tool_calls")
         elif rest:

@@ -19,6 +19,7 @@ from ktclient.errors import (
 )
 from ktclient.request.bounds import AnswerBounds
 from ktclient.request.events import UNKNOWN, Completed, Prefilled, Text
+from ktclient.request.incoming import finish
 from ktclient.request.json_numbers import amount_of
 from ktclient.wording import quote
 
@@ -37,7 +38,6 @@ _NO_WORD = {
 
 _MOST_REFUSAL = 4096
 """Characters of a model's refusal that are kept; they are shown on one line."""
-_BROKEN = ("error", "abort")
 
 
 class StreamReader:
@@ -53,6 +53,8 @@ class StreamReader:
         self.has_said = False
         """Whether any output has arrived."""
         self._refusal = ""
+        self._choice: int | None = None
+        """The index of the choice that is read; only one is asked for."""
         self._usage: object = None
         self._thought_fields: dict[str, None] = {}
         self._characters = {channel: WholeCharacters() for _, channel in _CHANNELS}
@@ -66,17 +68,19 @@ class StreamReader:
     @property
     def is_whole(self) -> bool:
         """Whether output and a finish reason have arrived: nothing that follows makes it less."""
-        return self.has_said and self.has_ended and self._reason not in _BROKEN
+        if self._reason is None or self._reason == "abort":
+            return False
+        return self.has_said and not finish.is_broken(self._reason)
 
     def take(self, chunk: Any) -> None:
         """Process one chunk. Raises `ProtocolError` and `AnswerTooLong`."""
         try:
             self._usage = chunk.usage or self._usage
             self._take_prefill(chunk)
-            for choice in chunk.choices[:1]:
+            for choice in self._chosen(chunk.choices):
                 self._take_delta(choice.delta)
-                if choice.finish_reason:
-                    self._reason = quote(str(choice.finish_reason)) or UNKNOWN
+                if reason := finish.plain(choice.finish_reason):
+                    self._reason = quote(reason) or UNKNOWN
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ProtocolError(
                 f"{self._url} sent a chunk that is not a chat completion: {_shown(chunk)}"
@@ -98,7 +102,20 @@ class StreamReader:
             cached_tokens=_count(_field(self._usage, "prompt_tokens_details"), "cached_tokens"),
             thought_tokens=_thought_tokens(self._usage),
             thought_fields=tuple(self._thought_fields),
+            words=words if self._reason == UNKNOWN else "",
         )
+
+    def _chosen(self, choices: list[Any]) -> list[Any]:
+        """The choice to read: of several, the first one, wherever its pieces stand."""
+        places = [getattr(choice, "index", None) for choice in choices]
+        known = [place for place in places if isinstance(place, int)]
+        if self._choice is None and known:
+            self._choice = min(known)
+        return [
+            choice
+            for choice, place in zip(choices, places, strict=True)
+            if not isinstance(place, int) or place == self._choice
+        ][:1]
 
     def _take_prefill(self, chunk: Any) -> None:
         """llama.cpp's `prompt_progress`; other servers report no progress inside the stream."""
@@ -124,9 +141,13 @@ class StreamReader:
         refusal = getattr(delta, "refusal", None) or ""
         self._refusal = (self._refusal + refusal)[:_MOST_REFUSAL]
         if calls := getattr(delta, "tool_calls", None):
-            pieces = [call.model_dump(exclude_none=True, warnings=False) for call in calls]
-            self.has_said = True
-            self._say(json.dumps(pieces) + "\n", "tool_calls")
+            self._call([call.model_dump(exclude_none=True, warnings=False) for call in calls])
+        if call := getattr(delta, "function_call", None):
+            self._call([{"function_call": call.model_dump(exclude_none=True, warnings=False)}])
+
+    def _call(self, pieces: list[dict[str, Any]]) -> None:
+        self.has_said = True
+        self._say(json.dumps(pieces) + "\n", "tool_calls")
 
     def _say(self, text: str, channel: str) -> None:
         if text:
@@ -148,10 +169,10 @@ class StreamReader:
             error = AbortedByServer(f"the request was aborted on the server at {url}, {why}")
             error.was_read = prompt_tokens != 1
             raise error
-        if reason == "error":
+        if reason is not None and finish.is_broken(reason):
             raise ErrorInStream(
                 f"the server at {url} ended the answer with an internal error (finish_reason "
-                f"error). See its log.{also}"
+                f"{reason}). See its log.{also}"
             )
         if reason is None and (self.has_said or not is_marked):
             # A proxy that speaks HTTP/1.0 to its server (nginx's default) closes the stream in good

@@ -30,7 +30,7 @@ from ktclient.errors import (
     UpstreamDown,
     WrongAddress,
 )
-from ktclient.request.refusals import full_cache, too_long, unknown_model
+from ktclient.request.refusals import busy, full_cache, too_long, unknown_model
 from ktclient.wording import quote, spoken
 
 _PLAIN_HTTP = ("http request was sent to https port", "http request to an https server")
@@ -39,7 +39,7 @@ _NEVER_OF_LENGTH = (401, 402, 403, 407, 408, 429)
 """Statuses whose own meaning stands, whatever the words."""
 _OVERLOADED = 529
 """Anthropic's, and that of gateways after it: a 503 that names its reason."""
-_QUICK_SECONDS = 30.0
+QUICK_SECONDS = 30.0
 """Seconds. A 503 with an unknown message sooner than this: the request was not accepted. Later, it
 may be a proxy that reports a server's death in the middle of a prefill, as Envoy does. The same for
 an error that says in words that no connection was made: a proxy with several servers may have tried
@@ -126,7 +126,7 @@ def _by_gateway(refusal: Refusal) -> KtjobError | None:
 
 
 def _is_quick(refusal: Refusal) -> bool:
-    return refusal.seconds <= _QUICK_SECONDS
+    return refusal.seconds <= QUICK_SECONDS
 
 
 def _is_immediate(refusal: Refusal) -> bool:
@@ -184,6 +184,8 @@ def is_too_long(refusal: Refusal) -> bool:
 
 def _by_number(refusal: Refusal) -> KtjobError:
     status = refusal.status
+    if status == 500 and _is_quick(refusal):
+        status = busy.status(refusal.words) or status
     if status == 429:
         return _rate_limited(refusal)
     if status in (503, _OVERLOADED):
@@ -273,6 +275,12 @@ def is_known_busy(refusal: Refusal) -> bool:
         and not own_limit(refusal)
         and bool(_busy(refusal))
     )
+
+
+def is_busy(refusal: Refusal) -> bool:
+    """Whether it says so, or is a 503 so soon that nothing was computed."""
+    is_soon = refusal.status in (503, _OVERLOADED) and _is_quick(refusal)
+    return is_known_busy(refusal) or (is_soon and not own_limit(refusal))
 
 
 def _busy(refusal: Refusal) -> str:

@@ -46,6 +46,7 @@ from ktclient.servers.poll_lease import PollLease
 from ktclient.servers.watcher import GaugeWatcher
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
+from ktclient.wording import quote
 from ktclient.worker import abort, compose, ghost_prefill
 from ktclient.worker import server as worker_server
 from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
@@ -295,10 +296,11 @@ def _answer(exchange: Exchange) -> str:
     end, pieces = exchange.reporter.completed, exchange.attempt.pieces()
     assert end is not None
     found = _known_thoughts(exchange, end, thoughts.divide(pieces))
-    if found.has_words or any(piece.channel == "tool_calls" for piece in pieces):
-        return found.answer
     job, spec = exchange.attempt.job, exchange.spec
     has_thoughts, is_body = bool(found.thoughts.strip()), spec.task.kind is Kind.REQUEST
+    calls = "".join(piece.text for piece in pieces if piece.channel == "tool_calls")
+    if found.has_words or (calls and is_body):
+        return found.answer
     tokens = _only_thoughts(end, spec.max_tokens) if has_thoughts else None
     if tokens is not None:
         exchange.attempt.record_metrics(thought_tokens=tokens)
@@ -310,6 +312,7 @@ def _answer(exchange: Exchange) -> str:
         is_body=is_body,
         is_part=job.parent is not None and not is_body,
         kept=f"ktjob result {job.id} --thoughts",
+        calls=quote(calls),
     )
     raise EmptyAnswer(f"{exchange.facts.url} {without_words.words(ending)}")
 

@@ -191,8 +191,10 @@ class Reporter:
         if event.thought_fields not in ((), ("reasoning_content",)):
             self._attempt.record_metrics(thought_fields=list(event.thought_fields))
         if event.finish_reason == UNKNOWN:
+            also = f'. It said: "{event.words}"' if event.words else ""
             self._attempt.record_metrics(
-                warning="the server ended the answer without a finish reason: it may be incomplete"
+                warning="the server ended the answer without a finish reason: it may be "
+                f"incomplete{also}"
             )
         read = event.prompt_tokens
         if read is not None and read < self._least_tokens:

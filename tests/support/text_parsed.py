@@ -58,6 +58,9 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.records.thinking": {"json.loads": OURS},
     "ktclient.request.body": {"json.loads": OURS},
     "ktclient.request.body_marks": {"json.loads": BOUNDED + "`_arguments` bears deep nesting"},
+    "ktclient.request.error_bodies": {
+        "json.loads": BOUNDED + "within an error's text; a nesting too deep is none"
+    },
     "ktclient.request.incoming.frames": {
         "json.loads": BOUNDED + "4 MiB; a nesting too deep is no JSON",
         "json.JSONDecoder": BOUNDED + "the same",

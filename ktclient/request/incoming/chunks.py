@@ -10,7 +10,12 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from ktclient.request.incoming import finish, other_dialects
+
 _THOUGHTS = ("reasoning_content", "reasoning")
+_WRAPS = ("result", "data", "output", "response", "completion")
+_GROQ = "x_groq"
+_MOST_DIGITS = 20
 
 
 class Chunks:
@@ -26,7 +31,10 @@ class Chunks:
 
     def of(self, value: dict[str, Any]) -> dict[str, Any]:
         """The chunk; the same object, if nothing had to be changed."""
+        value = other_dialects.chunk_of(value) or _unwrapped(value)
         choices = value.get("choices")
+        if isinstance(choices, dict) and choices:
+            value = {**value, "choices": (choices := _listed(choices))}
         if not choices and not isinstance(choices, list):
             return {**_with_counts(value), "choices": []}
         if not isinstance(choices, list):
@@ -46,7 +54,10 @@ class Chunks:
         if isinstance(content := delta.get("content"), str) and content:
             self._size += len(content)
             self._digest.update(_bytes(content))
-        return choice if delta is choice.get("delta") else {**choice, "delta": delta}
+        reason = finish.of_choice(choice)
+        if delta is choice.get("delta") and reason is choice.get("finish_reason"):
+            return choice
+        return {**choice, "delta": delta, "finish_reason": reason}
 
     def _other_delta(self, choice: dict[str, Any], is_piece: bool) -> dict[str, Any]:
         """The delta of a choice whose own is no object: of its message, or of its text, which is
@@ -77,16 +88,60 @@ def _is(one: object, other: object) -> bool:
     return one is other
 
 
+def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
+    """The completion in an object around it (Cloudflare, DashScope, gateways with a code of their
+    own)."""
+    if "choices" in value:
+        return value
+    inner = (value.get(name) for name in _WRAPS)
+    found = next((one for one in inner if isinstance(one, dict) and one.get("choices")), None)
+    return value if found is None else {"usage": value.get("usage"), **found}
+
+
+def _listed(choices: dict[str, Any]) -> list[Any]:
+    """Choices that are no list: a single one, or each under its number."""
+    if choices.keys() & {"delta", "message", "text", "finish_reason"}:
+        return [choices]
+    return list(choices.values())
+
+
 def _with_counts(chunk: dict[str, Any]) -> dict[str, Any]:
-    """With the token counts where OpenAI puts them: Moonshot has them in the choice."""
-    usage, choices = chunk.get("usage"), chunk.get("choices")
-    if isinstance(usage, dict):
-        return chunk
-    first = choices[0] if isinstance(choices, list) and choices else None
-    inner = first.get("usage") if isinstance(first, dict) else None
-    if isinstance(inner, dict):
-        return {**chunk, "usage": inner}
-    return chunk if usage is None else {**chunk, "usage": None}
+    """With the token counts where OpenAI puts them. Counts of nothing, which some servers send
+    before or after the real ones, are left out."""
+    usage = chunk.get("usage")
+    found = next(filter(None, map(_counts, _usages(chunk))), None)
+    return chunk if usage is found else {**chunk, "usage": found}
+
+
+def _usages(chunk: dict[str, Any]) -> Iterator[object]:
+    """Where counts may be: Moonshot has them in the choice, Groq in a field of its own."""
+    yield chunk.get("usage")
+    choices = chunk.get("choices")
+    for outer in (choices[0] if isinstance(choices, list) and choices else None, chunk.get(_GROQ)):
+        yield outer.get("usage") if isinstance(outer, dict) else None
+
+
+def _counts(usage: object) -> dict[str, Any] | None:
+    """Counts by OpenAI's names and as whole numbers; None if nothing was counted."""
+    if not isinstance(usage, dict):
+        return None
+    found = dict(usage)
+    for name, other in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")):
+        given = usage.get(name)
+        found[name] = _whole(usage.get(other) if given is None else given)
+    is_any = any(found[name] for name in ("prompt_tokens", "completion_tokens"))
+    if not is_any:
+        return None
+    return usage if all(usage.get(name) is found[name] for name in found) else found
+
+
+def _whole(number: object) -> object:
+    """A whole number that is written as a float or as text."""
+    if isinstance(number, float) and number.is_integer():
+        return int(number)
+    if isinstance(number, str) and number.isascii() and number.isdigit():
+        return int(number) if len(number) < _MOST_DIGITS else None
+    return number
 
 
 def _as_delta(message: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +162,7 @@ def _delta(delta: dict[str, Any]) -> dict[str, Any]:
     for name in _THOUGHTS:
         if isinstance(delta.get(name), (list, dict)):
             found = {**found, name: _text(delta[name])}
+    found = _with_calls(found)
     content = delta.get("content")
     if not isinstance(content, (list, dict)):
         return found
@@ -115,6 +171,29 @@ def _delta(delta: dict[str, Any]) -> dict[str, Any]:
         texts[channel] += text
     given = {name: text for name, text in texts.items() if text and not found.get(name)}
     return {**found, **given, "content": texts["content"]}
+
+
+def _with_calls(delta: dict[str, Any]) -> dict[str, Any]:
+    """With calls of tools as a list of objects: what is none of them is no call."""
+    found, calls = delta, delta.get("tool_calls")
+    listed = [calls] if isinstance(calls, dict) else calls if isinstance(calls, list) else None
+    objects = [one for one in listed or () if isinstance(one, dict)]
+    whole = [_nested(one) for one in objects]
+    is_same = listed is calls and len(whole) == len(listed or ()) and all(map(_is, whole, objects))
+    if calls is not None and not is_same:
+        found = {**found, "tool_calls": whole or None}
+    if "function_call" in delta and not isinstance(delta["function_call"], dict):
+        found = {**found, "function_call": None}
+    return found
+
+
+def _nested(call: dict[str, Any]) -> dict[str, Any]:
+    """With name and arguments below `function`, where some servers do not have them."""
+    if call.keys() & {"function", "custom"} or not call.keys() & {"name", "arguments"}:
+        return call
+    flat = ("name", "arguments")
+    rest = {name: value for name, value in call.items() if name not in flat}
+    return {**rest, "function": {name: call[name] for name in flat if name in call}}
 
 
 def _parts(content: list[Any] | dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -182,7 +182,7 @@ class Frames:
                     yield from self._object(one, "", event)
                 elif one is not None:
                     self._keep(str(one))
-        elif flat_errors.is_error_event(event):
+        elif value is not None and flat_errors.is_error_event(event):
             yield self._error(str(value))
         elif value is not None:
             self._keep(str(value))
@@ -192,6 +192,9 @@ class Frames:
         if error := flat_errors.error_of(value, event):
             yield self._error(error)
             return
+        if value.get("error"):  # with nothing in it, but openai's library would raise it
+            value = {**value, "error": None}
+            text = ""
         chunk = self._chunks.of(value)
         if not chunk["choices"]:
             self._keep(error_bodies.words(value))

@@ -32,7 +32,8 @@ _SIZE = re.compile(
 """Limits of something else than tokens."""
 _FIELD = re.compile(
     r"\b(?:stop|schema|grammar|tools?|functions?|descriptions?|names?|strings?|arrays?|temperature"
-    r"|top [pk]|logprobs?|penalty|timeout|seconds|batch|seed|user|metadata|number of messages)\b"
+    r"|top [pk]|logprobs?|logits?|logit bias|penalty|timeout|seconds|batch|seed|user|metadata"
+    r"|number of messages)\b"
 )
 """Fields of a request that have limits of their own."""
 _ANSWER = re.compile(

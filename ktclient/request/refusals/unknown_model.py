@@ -10,7 +10,10 @@ import re
 
 from ktclient.request.refusals.too_long import plain
 
-_CODES = re.compile(r"\bmodel ?not ?(?:found|exist|loaded|available)|\b(?:unknown|invalid) model\b")
+_CODES = re.compile(
+    r"\bmodel ?not ?(?:found|exist|loaded|available)|\b(?:unknown|invalid) model\b"
+    r"|\bdeployment ?not ?found\b"  # Azure's name for a model
+)
 _PART = r"(?:param|argument|setting|option|field|config|response|output|format|template|tokenizer)"
 _WHICH = r"(?:/\S{1,200})?(?: (?:name|id|identifier|code|uid|alias)| with (?:the )?(?:name|id))*"
 _NAME = (

@@ -90,3 +90,21 @@ def test_what_is_no_piece_is_passed_over() -> None:
     odd = ["call", None, 7, {"function": "wind"}, piece(0, "c1", "wind", "{}")]
     (_, call) = tool_calls.joined(json.dumps(odd))
     assert call["function"] == {"name": "wind", "arguments": "{}"}
+
+
+def test_the_call_of_a_function_is_joined_apart() -> None:
+    pieces = [{"name": "f", "arguments": ""}, {"arguments": '{"a":'}, {"arguments": " 1}"}]
+    lines = "\n".join(json.dumps([{"function_call": piece}]) for piece in pieces)
+    assert tool_calls.legacy(lines) == {"name": "f", "arguments": '{"a": 1}'}
+    assert tool_calls.joined(lines) == [] and tool_calls.legacy("[5]") is None
+
+
+def test_a_custom_tool_takes_text() -> None:
+    pieces = [
+        {"index": 0, "id": "a", "custom": {"name": "f", "input": "x "}},
+        {"index": 0, "custom": {"input": "y"}},
+    ]
+    custom = {"name": "f", "input": "x y"}
+    assert tool_calls.joined(json.dumps(pieces)) == [
+        {"id": "a", "type": "custom", "custom": custom}
+    ]

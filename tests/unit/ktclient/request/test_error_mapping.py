@@ -20,7 +20,7 @@ from support.one_connection import failure_of, read_request, replaying, reset, s
 
 from jobs import errors
 from ktclient import errors as ktclient_errors
-from ktclient.request import error_bodies, error_mapping, stream
+from ktclient.request import error_bodies, error_mapping, status_errors, stream
 from ktclient.request.stream import LongRequest
 
 URL = "http://127.0.0.1:40001"
@@ -181,11 +181,13 @@ def test_a_tunnel_that_is_offline_is_waited_for() -> None:
 @pytest.mark.parametrize("status", STATUSES)
 def test_an_error_inside_the_stream_counts_as_its_code(status: int) -> None:
     """HTTP 200, then the error: its own code decides, where it is the request's fault. Of a
-    server's it has a cause of its own: an answer had begun."""
+    server's it has a cause of its own, but for a 503 so soon that nothing was computed."""
     body = {"object": "error", "message": "words", "type": "SomeError", "code": status}
     error = openai.APIError("words", httpx2.Request("POST", URL), body=body)
     expected = STATUSES[status] if 400 <= status < 500 else ktclient_errors.ErrorInStream
-    assert type(error_mapping.explain(error, URL, sent=True)) is expected
+    assert type(error_mapping.explain(error, URL, sent=True, seconds=60)) is expected
+    at_once = ktclient_errors.ServerBusy if status == 503 else expected
+    assert type(error_mapping.explain(error, URL, sent=True)) is at_once
     assert (
         type(error_mapping.explain(error, URL, sent=True, begun=True))
         is ktclient_errors.ErrorInStream
@@ -493,3 +495,21 @@ def test_a_key_that_no_header_can_carry_is_not_shown(key: str) -> None:
             list(stream.stream(request, 60.0))
     for shown in (key, repr(key)[1:-1]):
         assert shown not in str(failed.value)
+
+
+@pytest.mark.parametrize("code", [None, 500, 1302])
+def test_words_say_that_a_server_takes_no_more_where_no_code_does(code: int | None) -> None:
+    body = {"message": "Model is overloaded", "code": code}
+    error = openai.APIError("words", httpx2.Request("POST", URL), body=body)
+    busy, broke = ktclient_errors.ServerBusy, ktclient_errors.ErrorInStream
+    assert type(error_mapping.explain(error, URL, sent=True)) is busy
+    assert type(error_mapping.explain(error, URL, sent=True, seconds=60)) is broke
+    assert type(error_mapping.explain(error, URL, sent=True, begun=True)) is broke
+
+
+def test_words_count_under_a_status_of_the_servers_own_error() -> None:
+    def after(seconds: float) -> type:
+        refusal = status_errors.Refusal(URL, 500, "Rate limit reached", "", seconds)
+        return type(status_errors.by_status(refusal))
+
+    assert (after(1), after(60)) == (ktclient_errors.RateLimited, ktclient_errors.ServerBroke)

@@ -117,3 +117,16 @@ def test_without_a_key_nothing_is_touched() -> None:
     for none in (None, "none", "EMPTY"):
         given = [Sent(), Text("none EMPTY"), line, Quiet(), END]
         assert list(hide_key(events(*given), none)) == given
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [("function_call", "arguments"), ("custom", "input"), ("function", "arguments")],
+)
+def test_a_key_that_is_cut_is_hidden_in_each_kind_of_call(kind: str, field: str) -> None:
+    def call(text: str) -> Text:
+        return Text(json.dumps([{kind: {field: text}}]) + "\n", "tool_calls")
+
+    lines = hidden(call("a " + KEY[:9]), call(KEY[9:] + " b"), END)["tool_calls"].splitlines()
+    pieces = [one[kind][field] for line in lines for one in json.loads(line)]
+    assert "".join(pieces) == "a *** b"

@@ -46,7 +46,7 @@ STREAMS: dict[str, tuple[bytes, str]] = {
     "text after [DONE]": (WHOLE + STOP + DONE + said({"content": "more"}), "Whole."),
     "text after its end": (STOP + WHOLE + DONE, "Whole."),
     "nothing instead of a delta": (WHOLE + said(None) + STOP + DONE, "Whole."),
-    "counts as text": (WHOLE + STOP + usage({"prompt_tokens": "12"}) + DONE, "Whole."),
+    "counts as words": (WHOLE + STOP + usage({"prompt_tokens": "twelve"}) + DONE, "Whole."),
     "text for counts": (WHOLE + STOP + usage("none") + DONE, "Whole."),
     "a list of counts": (WHOLE + STOP + usage({"prompt_tokens_details": [1]}) + DONE, "Whole."),
     "counts beyond counting": (WHOLE + STOP + usage({"prompt_tokens": 10**30}) + DONE, "Whole."),
@@ -80,6 +80,12 @@ def answer_to(raw: bytes, head: bytes = HEAD) -> list[stream.StreamEvent]:
 def text_of(events: list[stream.StreamEvent], channel: str = "answer") -> str:
     texts = (one for one in events if isinstance(one, Text))
     return "".join(one.text for one in texts if one.channel == channel)
+
+
+@pytest.mark.parametrize("count", [12, 12.0, "12"])
+def test_a_count_may_be_written_in_other_ways(count: object) -> None:
+    last = answer_to(WHOLE + STOP + usage({"prompt_tokens": count}) + DONE)[-1]
+    assert isinstance(last, Completed) and last.prompt_tokens == 12
 
 
 @pytest.mark.parametrize("name", STREAMS)
