@@ -85,6 +85,7 @@ PLACES: dict[str, dict[str, str]] = {
         "shutil.copyfileobj": "to that file",
     },
     "ktclient.cli.standard_streams": {"open": "a descriptor", "os.open": "/dev/null"},
+    "ktclient.documents.formats.markup.tables": {"feet[0].extract": "an element, in memory"},
     "ktclient.documents.formats.office.slides": {"xml.replace": "an element, in memory"},
     "ktclient.documents.formats.office.word": {"xml.replace": "an element, in memory"},
     "ktclient.documents.formats.office.xml": {"zipfile.ZipFile": "in memory"},
