@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.served import served
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -89,14 +89,8 @@ WHOLE = (200, {"content-type": EVENTS}, stream(WORD, usage(3)))
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
-    with Gateway() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Gateway()) as server:
+        yield server
 
 
 def notes_of(state: StateDir, job: Job, kind: str) -> list[dict[str, object]]:

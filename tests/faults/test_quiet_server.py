@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.served import served
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -95,18 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
-@contextmanager
-def serving(server: Server) -> Iterator[Server]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.reads.set()
-        server.answers.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def serving(server: Server) -> AbstractContextManager[Server]:
+    return served(server, server.reads, server.answers)
 
 
 def kinds_of(state: StateDir, job: Job) -> list[str]:

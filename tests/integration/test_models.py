@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import batches
 from support.commands import Run
+from support.served import served
 
 from jobs import clock
 from jobs.store.state_dir import StateDir
@@ -64,13 +64,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch) -> Iterator[Several]:
-    with Several() as one:
-        thread = threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with served(Several()) as one:
         monkeypatch.setenv("KTJOB_SERVER", one.url)
         yield one
-        one.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.served import served
 
 
 class _Doorkeeper(ThreadingHTTPServer):
@@ -33,13 +33,10 @@ class _Refusing(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def stranger() -> Iterator[_Doorkeeper]:
-    with _Doorkeeper(("127.0.0.1", 0), _Refusing) as server:
-        server.shown = set()
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    server = _Doorkeeper(("127.0.0.1", 0), _Refusing)
+    server.shown = set()
+    with served(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.promise

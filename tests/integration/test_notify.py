@@ -8,7 +8,6 @@ import os
 import sqlite3
 import stat
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from support import processes
+from support.served import served
 
 from jobs.model import Capacity, Event, NewJob
 from jobs.processes import identity
@@ -64,16 +64,12 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
     """Configured as `phone`, with a password in its address."""
-    with Endpoint() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with served(Endpoint()) as server:
         folder = tmp_path / "config"
         folder.mkdir()
         address = f"json://user:{SECRET}@127.0.0.1:{server.server_port}/hook"
         (folder / "config.toml").write_text(f'[notify]\nphone = "{address}"\n')
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

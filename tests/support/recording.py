@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support.patience import HANG_SECONDS
+from support.served import served
 
 OWNERS = {"sglang": "sglang", "llama.cpp": "llamacpp", "openai-compatible": "vllm"}
 WINDOW = 2000
@@ -172,12 +173,6 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def recorder(dialect: str = "sglang") -> Iterator[Recorder]:
     """A recorder that serves until the end of the block."""
-    with Recorder(dialect) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.let_go.set()
-            server.shutdown()
-            thread.join()
+    server = Recorder(dialect)
+    with served(server, server.let_go):
+        yield server

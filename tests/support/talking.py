@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from support.patience import HANG_SECONDS
+from support.served import served
 
 Said = Sequence["str | dict[str, str] | threading.Event"]
 """Content, whole deltas, and events to wait for."""
@@ -74,11 +75,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def talking(*answers: Said, window: int = 100_000, reason: str = "stop") -> Iterator[Talker]:
     """A server for the length of a test."""
-    with Talker(answers, window, reason) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Talker(answers, window, reason)) as server:
+        yield server

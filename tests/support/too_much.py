@@ -13,6 +13,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 
+from support.served import served
+
 Shape = Callable[[], Iterator[bytes]]
 EVENTS = "text/event-stream"
 BLOCK = 1 << 16
@@ -155,12 +157,6 @@ class _Handler(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def serving() -> Iterator[TooMuch]:
-    with TooMuch() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.closing.set()
-            server.shutdown()
-            thread.join()
+    server = TooMuch()
+    with served(server, server.closing):
+        yield server

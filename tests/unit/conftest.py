@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.served import served
 from support.tiny_server import Tiny
 
 from ktclient import doctor
@@ -68,11 +68,5 @@ def look_at(look: Callable[..., list[Finding]]) -> Callable[..., Finding]:
 @pytest.fixture
 def tiny() -> Iterator[Tiny]:
     """A server of this test's own."""
-    with Tiny() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Tiny()) as server:
+        yield server

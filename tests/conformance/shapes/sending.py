@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.served import served
+
 EVENTS = "text/event-stream"
 MODELS = '{"object": "list", "data": [{"id": "m", "object": "model", "max_model_len": 100000}]}'
 CHAT = "/v1/chat/completions"
@@ -123,13 +125,7 @@ def sending(shape: dict[str, Any]) -> Iterator[tuple[str, Script]]:
     """A server that sends the answers of a shape: its URL, and what it was asked."""
     script = Script([Answer.of(shape), *map(Answer.of, shape.get("then", ()))])
     script.models = shape.get("models", MODELS)
-    with _Server(("127.0.0.1", 0), _Handler) as server:
-        server.script, server.closing = script, threading.Event()
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", script
-        finally:
-            server.closing.set()
-            server.shutdown()
-            thread.join()
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.script, server.closing = script, threading.Event()
+    with served(server, server.closing):
+        yield f"http://127.0.0.1:{server.server_port}", script

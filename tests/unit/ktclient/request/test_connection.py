@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from support.served import served
 
 from ktclient import urls
 from ktclient.errors import TlsFailed
@@ -99,18 +100,13 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 @contextlib.contextmanager
 def listening(tls: bool = False) -> Iterator[Listening]:
     """A server that serves until the end of the block."""
-    with Listening(Answering) as server:
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Listening(Answering)
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    with served(server):
+        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import http.server
 import inspect
 import json
 import socket
-import threading
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 from support.one_connection import failure_of, read_request, replaying, reset, server
+from support.served import served
 
 from jobs import errors
 from ktclient import errors as ktclient_errors
@@ -403,15 +403,9 @@ def test_a_tunnel_that_a_proxy_refuses_is_unreachable(monkeypatch: pytest.Monkey
         def log_message(self, format: str, *args: object) -> None:
             """Silent."""
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Refusing) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
-            failure = failure_of("https://ktjob.test")
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with served(http.server.HTTPServer(("127.0.0.1", 0), Refusing)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+        failure = failure_of("https://ktjob.test")
     assert type(failure) is ktclient_errors.ProxyRefused
     assert "403" in str(failure) and "NO_PROXY" in str(failure)
 
