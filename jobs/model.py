@@ -49,6 +49,22 @@ class Identity:
 
 
 @record(frozen=True)
+class NewRequest:
+    """What is stored with a job that came over HTTP."""
+
+    owner: str
+    """The id of the API key that it came with; empty without keys."""
+    surface: str
+    """The interface: "chat", "responses" or "batches"."""
+    digest: str
+    """SHA-256 of what was sent, to recognise the same request when it comes again."""
+    fields: dict[str, object]
+    """What its answers repeat of it, and its input; JSON."""
+    is_stored: bool = True
+    """False: its text is deleted once it was delivered."""
+
+
+@record(frozen=True)
 class NewJob:
     """What a submitter stores. Each `document` is stored once, by its SHA-256."""
 
@@ -79,6 +95,8 @@ class NewJob:
     """Ids of jobs that must succeed first. This job fails when one of them does not."""
     tellings: tuple[tuple[str, str], ...] = ()
     """Notifications to send when the job ends: (kind, target), as the work understands them."""
+    request: NewRequest | None = None
+    """The request that it came with, if it came over HTTP."""
 
 
 @record(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from jobs import clock
 from jobs.errors import IllegalTransition
-from jobs.model import Capacity, Job, NewJob, Status
+from jobs.model import Capacity, Job, NewJob, NewRequest, Status
 from jobs.store import rows
 from jobs.store.attempt_output import Reports
 from jobs.store.outbox import Outbox
@@ -57,11 +58,25 @@ class Submitting(Looking, Reports, Outbox):
             self.job(needs)
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
         self._insert_tellings(job_id, new.tellings)
+        if new.request is not None:
+            self._insert_request(job_id, new.request, at)
         data: dict[str, object] = {"pool": new.pool}
         if new.delay_seconds is not None:
             data["delay_seconds"] = new.delay_seconds
         self._event(job_id, 0, at, "submitted", data)
         return job_id
+
+    def _insert_request(self, job_id: str, request: NewRequest, at: str) -> None:
+        self._run(
+            "insert_request",
+            job_id=job_id,
+            owner=request.owner,
+            surface=request.surface,
+            digest=request.digest,
+            fields=json.dumps(request.fields, ensure_ascii=False),
+            is_stored=request.is_stored,
+            at=at,
+        )
 
     def _set_capacity(self, pool: str, capacity: Capacity) -> None:
         self._run(

@@ -64,6 +64,12 @@ KTJOB: dict[str, Entry] = {
         "Submit a file of requests in OpenAI's Batch format",
         ("ktjob batch requests.jsonl -o results.jsonl --wait",),
     ),
+    "serve": Entry(
+        "ktclient.cli.gateway.serve:serve",
+        "Ask",
+        "Serve OpenAI's HTTP interface: each request is a job",
+        ("ktjob serve", "ktjob serve --port 9000"),
+    ),
     "templates": Entry(
         "ktclient.cli.jobs.templates:templates",
         "Ask",

@@ -1,4 +1,4 @@
-"""The SQL of the store: `queries.sql` by name, and the migrations in order."""
+"""The SQL of the store: the statements by name, and the migrations in order."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 MIGRATIONS = _HERE
 """The folder of the migrations. Tests replace it."""
+_STATEMENTS = ("queries.sql", "http_queries.sql")
 _MARK = "-- name: "
 
 
 @lru_cache(maxsize=1)
 def queries() -> dict[str, str]:
-    """Every named statement of queries.sql. Read once: an upgrade may remove the file."""
-    blocks = (_HERE / "queries.sql").read_text(encoding="utf-8").split(_MARK)[1:]
+    """Every named statement. Read once: an upgrade may remove the files."""
+    files = (_HERE / name for name in _STATEMENTS)
+    blocks = [
+        block for file in files for block in file.read_text(encoding="utf-8").split(_MARK)[1:]
+    ]
     return {name: sql.strip() for name, _, sql in (block.partition("\n") for block in blocks)}
 
 

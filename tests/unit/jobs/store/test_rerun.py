@@ -34,9 +34,10 @@ KEPT: dict[str, Any] = {
     "tellings": (("command", "echo done"), ("named", "me")),
 }
 """Field of `NewJob` -> a value other than its default, which a retry has too."""
-OF_ITS_OWN = {"submit_key", "parent", "part", "needs", "delay_seconds"}
+OF_ITS_OWN = {"submit_key", "parent", "part", "needs", "delay_seconds", "request"}
 """The others: its key names the job that it retries, a part is not retried, `needs` has tests of
-its own, and a delay counts from the first submit."""
+its own, a delay counts from the first submit, and the answer to a request over HTTP stays that of
+the job that it came with."""
 
 
 def end(store: Retries, job: Job, outcome: Outcome = Outcome.FAILED) -> Job:

@@ -1,0 +1,1 @@
+"""What `ktjob serve` stores beside jobs: requests, files, uploads and API keys."""

@@ -1,0 +1,119 @@
+-- Named statements for jobs.store.http.
+
+-- name: insert_request
+INSERT INTO requests (job_id, owner, surface, digest, fields, is_stored, created_at)
+VALUES (:job_id, :owner, :surface, :digest, :fields, :is_stored, :at);
+
+-- name: request
+SELECT * FROM requests WHERE job_id = :job_id;
+
+-- name: requests_by_digest
+SELECT * FROM requests
+WHERE digest = :digest AND owner = :owner AND created_at >= :since AND deleted_at IS NULL
+ORDER BY created_at DESC;
+
+-- name: requests_of
+SELECT requests.* FROM requests JOIN jobs ON id = job_id
+WHERE surface = :surface AND (:owner IS NULL OR owner = :owner) AND deleted_at IS NULL
+      AND CASE WHEN :descending THEN seq < :after ELSE seq > :after END
+ORDER BY CASE WHEN :descending THEN -seq ELSE seq END LIMIT :limit;
+
+-- name: set_request_fields
+UPDATE requests SET fields = :fields WHERE job_id = :job_id;
+
+-- name: request_delivered
+UPDATE requests SET delivered_at = coalesce(delivered_at, :at) WHERE job_id = :job_id;
+
+-- name: request_deleted
+UPDATE requests SET deleted_at = coalesce(deleted_at, :at) WHERE job_id = :job_id;
+
+-- name: adopt_job
+-- A job of the command line that is deleted over HTTP has no row of its own.
+INSERT INTO requests (job_id, owner, surface, digest, created_at)
+SELECT id, '', 'responses', '', created_at FROM jobs WHERE id = :job_id ON CONFLICT DO NOTHING;
+
+-- name: removable_requests
+SELECT job_id FROM requests JOIN jobs ON id = job_id
+WHERE status = 'FINISHED' AND parent IS NULL AND (deleted_at IS NOT NULL
+      OR NOT is_stored AND (delivered_at IS NOT NULL OR finished_at < :before));
+
+-- name: insert_progress_mark
+INSERT INTO progress_marks (job_id, number, attempt, after_piece, at, data)
+SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM progress_marks WHERE job_id = :job_id),
+       :attempt, :after_piece, :at, :data
+FROM jobs WHERE id = :job_id AND status <> 'FINISHED' AND attempt = :attempt
+      AND :after_piece = (SELECT coalesce(max(seq), 0) FROM pieces
+                          WHERE pieces.job_id = :job_id AND pieces.attempt = :attempt)
+      AND NOT EXISTS (SELECT 1 FROM progress_marks
+                      WHERE progress_marks.job_id = :job_id AND at > :not_since);
+
+-- name: progress_marks
+SELECT * FROM progress_marks WHERE job_id = :job_id ORDER BY number;
+
+-- name: heads
+SELECT id, status, coalesce(outcome, '') AS outcome, attempt,
+       (SELECT coalesce(max(seq), 0) FROM pieces
+        WHERE job_id = jobs.id AND pieces.attempt = jobs.attempt) AS pieces,
+       (SELECT coalesce(max(number), 0) FROM progress_marks WHERE job_id = jobs.id) AS marks
+FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
+
+-- name: insert_file
+INSERT INTO files (id, owner, filename, purpose, bytes, created_at, expires_at)
+VALUES (:id, :owner, :filename, :purpose, :bytes, :at, :expires_at);
+
+-- name: file
+SELECT * FROM files WHERE id = :id;
+
+-- name: files_of
+SELECT * FROM files
+WHERE (:owner IS NULL OR owner = :owner) AND (:purpose IS NULL OR purpose = :purpose)
+      AND (expires_at IS NULL OR expires_at > :now)
+      AND CASE WHEN :descending THEN seq < :after ELSE seq > :after END
+ORDER BY CASE WHEN :descending THEN -seq ELSE seq END LIMIT :limit;
+
+-- name: bytes_of_files
+SELECT coalesce(sum(bytes), 0) FROM files WHERE owner = :owner;
+
+-- name: bytes_of_parts
+SELECT coalesce(sum(upload_parts.bytes), 0) FROM upload_parts
+JOIN uploads ON uploads.id = upload_id WHERE owner = :owner AND status = 'pending';
+
+-- name: remove_file
+DELETE FROM files WHERE id = :id;
+
+-- name: expired_files
+SELECT * FROM files WHERE expires_at <= :now;
+
+-- name: insert_upload
+INSERT INTO uploads (id, owner, filename, purpose, mime_type, bytes, file_seconds, created_at,
+                     expires_at)
+VALUES (:id, :owner, :filename, :purpose, :mime_type, :bytes, :file_seconds, :at, :expires_at);
+
+-- name: upload
+SELECT * FROM uploads WHERE id = :id;
+
+-- name: end_upload
+UPDATE uploads SET status = :status, file_id = :file_id WHERE id = :id AND status = 'pending';
+
+-- name: expired_uploads
+SELECT * FROM uploads WHERE status = 'pending' AND expires_at <= :now;
+
+-- name: insert_upload_part
+INSERT INTO upload_parts (id, upload_id, bytes, created_at)
+SELECT :id, id, :bytes, :at FROM uploads WHERE id = :upload_id AND status = 'pending';
+
+-- name: upload_parts
+SELECT * FROM upload_parts WHERE upload_id = :upload_id ORDER BY created_at, id;
+
+-- name: remove_upload_parts
+DELETE FROM upload_parts WHERE upload_id = :upload_id;
+
+-- name: insert_api_key
+INSERT INTO api_keys (id, name, hash, is_admin, created_at, expires_at)
+VALUES (:id, :name, :hash, :is_admin, :at, :expires_at);
+
+-- name: api_keys
+SELECT * FROM api_keys ORDER BY created_at, id;
+
+-- name: remove_api_key
+DELETE FROM api_keys WHERE name = :name;

@@ -1,0 +1,1 @@
+"""`ktjob serve`: start, look at and stop the gateway; its keys."""

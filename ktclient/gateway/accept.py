@@ -1,0 +1,168 @@
+"""A request becomes a job, or finds the job that it became before.
+
+A client that lost its connection sends the same request again. It must not prefill twice: with an
+Idempotency-Key it gets the job of that key; without one, a repetition that says so
+(`x-stainless-retry-count`) gets the job of the same bytes that it has not been given yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from jobs import clock
+from jobs.model import Job, NewRequest, Status
+from jobs.store.http.store import HttpStore
+from jobs.store.http.values import Request
+from ktclient.config.settings import Settings
+from ktclient.errors import BadInput
+from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway.wire.errors import ApiError
+from ktclient.request.body import Body
+from ktclient.submission import chat_request, idempotency
+from ktclient.submission.chat_request import ChatOptions
+from ktclient.wording import quote
+
+REPEATED_SECONDS = 24 * 3600.0
+"""How old a request may be that a repetition belongs to: longer than any prefill."""
+KEY, RETRIES = "idempotency-key", "x-stainless-retry-count"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A body to be sent, and what is said and stored beside it."""
+
+    body: Body
+    options: ChatOptions
+    fields: dict[str, object] = field(default_factory=dict)
+    """What the answers repeat of the request; stored as JSON."""
+    is_stored: bool = True
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One request that is to become a job."""
+
+    caller: Caller
+    surface: str
+    raw: bytes = field(repr=False)
+    """Its body as it came."""
+    headers: Mapping[str, str]
+    parse: Callable[[bytes], Asked] = field(repr=False)
+    """Reads the body, in a thread. Raises `ApiError`."""
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the client says that it sent this before."""
+        return self.headers.get(RETRIES, "0") not in ("", "0")
+
+    @property
+    def digest(self) -> str:
+        """Of its bytes, and of what they were sent to."""
+        return hashlib.sha256(self.surface.encode() + b"\0" + self.raw).hexdigest()
+
+    @property
+    def submit_key(self) -> str | None:
+        """The job's submit key, if the client gave an idempotency key. Raises `ApiError`."""
+        given = self.headers.get(KEY)
+        if given is None:
+            return None
+        try:
+            return f"http {self.caller.owner} {self.surface} {idempotency.check(given)}"
+        except BadInput as error:
+            raise ApiError(400, f"the header Idempotency-Key: {error}", param=KEY) from error
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The job of a request, and whether this request made it."""
+
+    job_id: str
+    is_new: bool
+
+
+def begin(gateway: Gateway, incoming: Incoming) -> asyncio.Task[Accepted]:
+    """A task that ends with the job of a request. It goes on when its client goes: shield it. One
+    that comes again meanwhile waits for it. It raises `ApiError`, `KtjobError`."""
+    key = incoming.submit_key
+    name = f"{incoming.caller.owner}\0{key or incoming.digest}"
+    is_shared = key is not None or incoming.is_repeated
+    before = gateway.accepting.get(name) if is_shared else None
+    task = asyncio.create_task(_accept(gateway, incoming, before))
+    gateway.accepting[name] = task
+    task.add_done_callback(lambda done: _forget(gateway, name, done))
+    return task
+
+
+def _forget(gateway: Gateway, name: str, done: asyncio.Task[Accepted]) -> None:
+    if gateway.accepting.get(name) is done:
+        del gateway.accepting[name]
+    if not done.cancelled():
+        done.exception()  # whoever waited has it, or nobody waits any more
+
+
+async def _accept(
+    gateway: Gateway, incoming: Incoming, before: asyncio.Task[Accepted] | None
+) -> Accepted:
+    if before is not None:
+        await asyncio.wait([before])
+    digest = await gateway.threads.check(lambda: incoming.digest)
+    known = await gateway.threads.store(_known, incoming, digest, gateway.watch.is_watched)
+    if known is not None:
+        return Accepted(known.id, is_new=False)
+    job = await gateway.threads.check(_submit, incoming, digest, gateway.settings)
+    return Accepted(job.id, is_new=True)
+
+
+def _known(
+    store: HttpStore, incoming: Incoming, digest: str, is_watched: Callable[[str], bool]
+) -> Job | None:
+    """The job that this request became before."""
+    if (key := incoming.submit_key) is not None:
+        return _of_key(store, key, incoming, digest)
+    if not incoming.is_repeated:
+        return None
+    since = clock.ago(REPEATED_SECONDS)
+    before = store.requests_by_digest(incoming.caller.owner, digest, since)
+    open_ones = [one for one in before if _is_open(store, one)]
+    # Of several that are alike, one whose client is gone.
+    alone = [one for one in open_ones if not is_watched(one.job_id)]
+    return next((store.job(one.job_id) for one in [*alone, *open_ones]), None)
+
+
+def _is_open(store: HttpStore, request: Request) -> bool:
+    job = store.job(request.job_id)
+    return job.status is not Status.FINISHED or request.delivered_at is None
+
+
+def _of_key(store: HttpStore, key: str, incoming: Incoming, digest: str) -> Job | None:
+    job = store.by_key(key)
+    if job is None:
+        return None
+    request = store.request(job.id)
+    if request is None or request.digest != digest or request.deleted_at:
+        raise ApiError(
+            409,
+            f"the Idempotency-Key {quote(incoming.headers[KEY])} belongs to another request. Use "
+            "another key for this one",
+            code="idempotency_key_reused",
+            param=KEY,
+        )
+    return job
+
+
+def _submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
+    """Check and store it, in a thread."""
+    asked = incoming.parse(incoming.raw)
+    request = NewRequest(
+        owner=incoming.caller.owner,
+        surface=incoming.surface,
+        digest=digest,
+        fields=asked.fields,
+        is_stored=asked.is_stored,
+    )
+    options = replace(asked.options, request=request, submit_key=incoming.submit_key)
+    checked = chat_request.check(asked.body, options, settings)
+    return chat_request.enqueue(checked, options, settings)

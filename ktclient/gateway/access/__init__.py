@@ -1,0 +1,1 @@
+"""Who may use the gateway: keys, hosts, origins, and how often they may try."""

@@ -1,0 +1,1 @@
+"""/v1/batches: a file of requests as one job."""

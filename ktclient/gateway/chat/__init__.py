@@ -1,0 +1,1 @@
+"""/v1/chat/completions: plain, streamed, and stored ones."""

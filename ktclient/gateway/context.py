@@ -1,0 +1,54 @@
+"""What the routes of one gateway share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from ktclient.config.settings import Settings
+from ktclient.gateway.store_threads import StoreThreads
+from ktclient.gateway.watch import Watch
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds and times. Bytes, seconds."""
+
+    body_bytes: int = 200_000_000
+    """Of one request, as OpenAI's for a file of a batch."""
+    quota_bytes: int = 10_000_000_000
+    """Of all files of one key."""
+    quick_seconds: float = 15.0
+    """How long a plain answer is awaited before its headers are sent: a quick error keeps its
+    status."""
+    comment_seconds: float = 15.0
+    """At most so long a connection is silent."""
+    progress_seconds: float = 60.0
+    """At most so long a stream is without an event that clients parse."""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The settings, the store and the watch of one process; `app.state.gateway`."""
+
+    settings: Settings
+    threads: StoreThreads
+    watch: Watch
+    limits: Limits = field(default_factory=Limits)
+    accepting: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
+    """Requests that are being accepted, by caller and what they are recognised by
+    (`gateway.accept`)."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request. `owner` is the id of the API key; empty while there are no keys."""
+
+    owner: str = ""
+    is_admin: bool = True
+
+    @property
+    def sees(self) -> str | None:
+        """The owner whose things this caller may see; None: everybody's."""
+        return None if self.is_admin else self.owner

@@ -1,0 +1,1 @@
+"""The page: the queue and its jobs in a browser."""

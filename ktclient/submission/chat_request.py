@@ -1,0 +1,152 @@
+"""One request body of /v1/chat/completions becomes a job: check it against its server, store it.
+
+`preflight` and `enqueue` do the same for a document and a task, `batch.preflight` for the lines of
+a file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from jobs.model import Job, NewJob, NewRequest
+from jobs.store.store import Store
+from ktclient.config import settings as config
+from ktclient.planning import forecast as forecasts
+from ktclient.planning import preflight
+from ktclient.planning.forecast import Forecast
+from ktclient.planning.options import MAX_ATTEMPTS
+from ktclient.prompts.tasks import Kind, Task
+from ktclient.records import access
+from ktclient.request.body import Body
+from ktclient.servers import selection
+from ktclient.servers.selection import Target
+from ktclient.submission import capacity, lent_keys
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens.estimate import Estimate
+
+MOST_USUAL_ANSWER = 16_384
+"""Tokens. The limit of an answer where the body sets none, if a quarter of the window is not less:
+a program that sets none expects no limit, and what is reserved is not there for other jobs."""
+LEAST_USUAL_ANSWER = 1024
+
+
+@dataclass(frozen=True)
+class ChatOptions:
+    """What is said beside the body."""
+
+    server: str | None = None
+    model: str | None = None
+    """The model to request instead of the body's own."""
+    max_tokens: int | None = None
+    """The limit of an answer where the body sets none; None: by the window."""
+    timeout: float | None = None
+    """Seconds for the whole request; None: set by the forecast, and extended while it makes
+    progress."""
+    priority: int = 0
+    label: str | None = None
+    max_attempts: int = MAX_ATTEMPTS
+    patience: float = forecasts.PATIENCE_SECONDS
+    """Seconds that a busy server may take to report its facts."""
+    submit_key: str | None = None
+    request: NewRequest | None = None
+
+
+@dataclass(frozen=True)
+class CheckedChat:
+    """A body, and what is known of it before it is sent."""
+
+    body: Body
+    forecast: Forecast
+    max_tokens: int
+    model: str | None
+    """None: the model that the server serves."""
+
+    @property
+    def target(self) -> Target:
+        return self.forecast.target
+
+
+def check(body: Body, options: ChatOptions, settings: config.Settings) -> CheckedChat:
+    """Find the server and check the body against it. `body` must be valid (`body.problems`).
+
+    Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `ModelUnknown`,
+    and what starting an embedded server raises. A body that does not fit is no error here: the
+    forecast's verdict says it.
+    """
+    preflight.check(options.max_tokens, options.max_attempts, options.timeout)
+    preflight.check_priority(options.priority)
+    asked = options.model or body.model
+    target = selection.choose(settings, options.server, asked)
+    most = body.max_tokens or options.max_tokens or usual_answer(target)
+    text = body.text
+    target = forecasts.resolve_target(
+        text, most, target, settings, lambda what, done, total: None, options.patience
+    )
+    if body.max_tokens is None and options.max_tokens is None:
+        most = usual_answer(target)
+    around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
+    before = forecasts.from_target(text, most, options.timeout, target, settings, around)
+    return CheckedChat(body, before, most, target.chosen_model)
+
+
+def usual_answer(target: Target) -> int:
+    """The limit of an answer, in tokens, where nobody sets one."""
+    known = forecasts.limits(target)
+    least = min((size for size in (known.window, known.pool) if size), default=None)
+    if least is None:
+        return MOST_USUAL_ANSWER
+    return max(min(LEAST_USUAL_ANSWER, least // 2), min(MOST_USUAL_ANSWER, least // 4))
+
+
+def enqueue(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> Job:
+    """Store the job, and make sure that a runner is alive. Returns the job that exists already
+    under the same submit key, if any.
+
+    Raises `DoesNotFit` and `StoreUnusable`; nothing is stored then.
+    """
+    checked.forecast.verdict.require()
+    target = checked.target
+    with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
+        capacities = {target.server: capacity.of(store, target)}
+        job = store.submit_all([_job(checked, options, settings)], capacities)[0]
+    access.ensure_runner(settings.state)
+    return job
+
+
+def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> NewJob:
+    count, target = checked.forecast.count, checked.target
+    spec = JobSpec(
+        task=Task(Kind.REQUEST),
+        server=target.server,
+        model=checked.model,
+        is_model_chosen=target.model is None,
+        max_tokens=checked.max_tokens,
+        timeout=checked.forecast.deadline,
+        is_lasting=options.timeout is None,
+        counted=None if count.is_rough else Estimate(count.low, count.tokens, count.high),
+        has_key=settings.has_key_for(target.server),
+    )
+    return NewJob(
+        pool=target.server,
+        spec=spec.to_json(),
+        document=checked.body.to_bytes(),
+        title=title(checked.body),
+        weight=count.high + checked.max_tokens,
+        max_attempts=options.max_attempts,
+        priority=options.priority,
+        label=options.label,
+        submit_key=options.submit_key,
+        request=options.request,
+    )
+
+
+_TITLE_CHARACTERS = 60
+
+
+def title(body: Body) -> str:
+    """A few words of the last message of the user, for lists of jobs: its end, because a question
+    stands behind its document."""
+    asked = [one for one in body.messages if one.get("role") == "user"] or list(body.messages)
+    text = replace(body, fields={"messages": asked[-1:]}).text[-4 * _TITLE_CHARACTERS :]
+    words = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return words if len(words) <= _TITLE_CHARACTERS else "…" + words[1 - _TITLE_CHARACTERS :]

@@ -1,0 +1,1 @@
+"""`ktjob serve` as its clients see it."""

@@ -1,0 +1,84 @@
+"""A gateway as a process of its own: `ktjob serve`, in front of a server of a test.
+
+with gateway(state, server.url) as one:
+    httpx2.get(f"{one.url}/healthz")
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.store.state_dir import StateDir
+from support.patience import HANG_SECONDS
+
+SERVE = [sys.executable, "-c", "from ktclient.cli.ktjob import main; main()", "serve"]
+_LISTENING = "listening on "
+LOOK_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A running gateway. `url` is its root, without /v1."""
+
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+    """What it has printed."""
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        self.process.kill()
+        self.process.wait(HANG_SECONDS)
+
+
+@contextmanager
+def gateway(
+    state: StateDir, server: str, *options: str, port: int = 0, **environment: str
+) -> Iterator[Serving]:
+    """`ktjob serve` with these options, until the block ends. What it prints goes to
+    `gateway.NUMBER.txt` beside the state directory."""
+    folder = Path(state.root.parent)
+    log = folder / f"gateway.{len(list(folder.glob('gateway.*.txt')))}.txt"
+    given = {"KTJOB_HOME": str(state.root), "KTJOB_SERVER": server, **environment}
+    with log.open("w", encoding="utf-8") as out:
+        process = subprocess.Popen(
+            [*SERVE, "--port", str(port), *options],
+            env={**os.environ, **given},
+            stdin=subprocess.DEVNULL,
+            stderr=out,
+            stdout=out,
+            text=True,
+        )
+    try:
+        yield Serving(_announced(process, log), process, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(HANG_SECONDS)
+        finally:
+            process.kill()
+
+
+def _announced(process: subprocess.Popen[str], log: Path) -> str:
+    deadline = time.monotonic() + HANG_SECONDS
+    while time.monotonic() < deadline:
+        is_over = process.poll() is not None
+        said = log.read_text(encoding="utf-8")
+        if _LISTENING in said and said.endswith("\n"):
+            return said.partition(_LISTENING)[2].split()[0].removesuffix("/v1")
+        assert not is_over, f"the gateway did not start: {said}"
+        time.sleep(LOOK_SECONDS)
+    raise AssertionError(f"the gateway said nothing: {log.read_text(encoding='utf-8')}")
