@@ -16,7 +16,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.errors import KtjobError
+from ktclient.gateway.batches import routes as batch_routes
 from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway.files import routes as file_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.gateway.wire.requests import CALLER
@@ -40,7 +42,7 @@ def make(gateway: Gateway) -> ASGIApp:
 
 
 def _routes() -> list[BaseRoute]:
-    return [Route("/healthz", _healthz)]
+    return [Route("/healthz", _healthz), *file_routes.routes(), *batch_routes.routes()]
 
 
 @contextlib.asynccontextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from jobs import draft
@@ -25,15 +24,6 @@ class Received:
     written: draft.Draft
 
 
-@contextlib.contextmanager
-def kept_or_dropped(received: Received) -> Iterator[Received]:
-    """What was not published when the block ends is deleted."""
-    try:
-        yield received
-    finally:
-        received.written.drop()
-
-
 def require_size(headers: Mapping[str, str], most_bytes: int, param: str) -> int:
     """The size of the body that was announced; 0 if none was. Raises `ApiError` 413 if its file
     cannot have at most `most_bytes`."""
@@ -49,11 +39,11 @@ async def receive(
     headers: Mapping[str, str],
     state: StateDir,
     own_id: str,
-    file_field: str,
-    most_bytes: int,
+    file: tuple[str, int],
 ) -> Received:
-    """Read a form with one file. Raises `ApiError`, and leaves nothing on disk then, nor when the
-    client goes away."""
+    """Read a form with one file. `file`: its field, and how many bytes it may have. Raises
+    `ApiError`, and leaves nothing on disk then, nor when the client goes away."""
+    file_field, most_bytes = file
     written = await asyncio.to_thread(storage.new_draft, state, own_id)
     try:
         kind = headers.get("content-type", "")
@@ -61,7 +51,7 @@ async def receive(
         await _read(chunks, form, written, most_bytes + multipart.OVERHEAD_BYTES)
         return Received(form, written)
     except BaseException:
-        written.drop()
+        await asyncio.to_thread(written.drop)
         raise
 
 

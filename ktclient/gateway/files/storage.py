@@ -8,6 +8,7 @@ process made, never of what a client sends.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -66,6 +67,7 @@ def new_draft(state: StateDir, own_id: str) -> draft.Draft:
 def store_file(store: HttpStore, new: NewFile, written: draft.Draft, quota: int) -> File:
     """Publish a draft as a file. Raises `ApiError` for more bytes than the quota, and where the
     disk takes them not; nothing is stored then."""
+    _sync(written)
     with _quota:
         require_room(store, new.owner, new.bytes, quota)
         with explained(written.path):
@@ -83,6 +85,7 @@ def store_part(
     """Publish a draft as a part of an upload: False if that is not pending any more. Raises as
     `store_file` does."""
     size = written.file.tell()
+    _sync(written)
     with _quota:
         require_room(store, owner, size, quota)
         with explained(written.path):
@@ -94,6 +97,13 @@ def store_part(
             if not is_stored:
                 written.path.unlink(missing_ok=True)
     return is_stored
+
+
+def _sync(written: draft.Draft) -> None:
+    """Before others have to wait: what is left to sync then is little."""
+    with explained(written.path):
+        written.file.flush()
+        os.fsync(written.file.fileno())
 
 
 def require_room(store: HttpStore, owner: str, size: int, quota: int) -> None:
