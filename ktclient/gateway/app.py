@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.errors import KtjobError
+from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
@@ -40,7 +41,7 @@ def make(gateway: Gateway) -> ASGIApp:
 
 
 def _routes() -> list[BaseRoute]:
-    return [Route("/healthz", _healthz)]
+    return [Route("/healthz", _healthz), *chat_routes.routes()]
 
 
 @contextlib.asynccontextmanager
