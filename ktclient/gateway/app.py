@@ -12,11 +12,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.errors import KtjobError
+from ktclient.gateway import health_routes, metrics_routes, models_routes
 from ktclient.gateway.batches import routes as batch_routes
+from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.files import routes as file_routes
 from ktclient.gateway.wire import errors
@@ -38,11 +40,18 @@ def make(gateway: Gateway) -> ASGIApp:
         lifespan=_lifespan,
     )
     app.state.gateway = gateway
-    return _Named(app)
+    return gateway.counts.counting(_Named(app))
 
 
 def _routes() -> list[BaseRoute]:
-    return [Route("/healthz", _healthz), *file_routes.routes(), *batch_routes.routes()]
+    return [
+        *models_routes.routes(),
+        *health_routes.routes(),
+        *metrics_routes.routes(),
+        *chat_routes.routes(),
+        *file_routes.routes(),
+        *batch_routes.routes(),
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -53,11 +62,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         gateway.watch.stop()
+        gateway.models.close()
         gateway.threads.close()
-
-
-async def _healthz(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
