@@ -1,0 +1,60 @@
+"""`ktjob serve` in this process, and what it prints."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from jobs.errors import KtjobError
+from jobs.processes import detach
+from jobs.store.store import Store
+from ktclient.cli import exit_codes
+from ktclient.cli.render import output
+from ktclient.config.settings import Settings
+from ktclient.errors import BadInput
+from ktclient.gateway.limits import Limits
+from ktclient.gateway.service import process
+from ktclient.gateway.service.instance import Files
+from ktclient.gateway.service.process import Place, Wanted
+
+_LIMITS = ("max_tokens", "quick_seconds", "comment_seconds", "progress_seconds")
+
+
+def run(settings: Settings, options: Mapping[str, Any]) -> int:
+    """Serve until a signal. Raises `BadInput`."""
+    limits = {name: options[name] for name in _LIMITS if options[name] is not None}
+    log = Files(settings.state, options["port"]).log if options["log"] else None
+    wanted = Wanted(options["host"], options["port"], Limits(**limits), options["quiet"], log)
+    try:
+        process.run(settings, wanted, lambda place: _say(place, settings))
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"the gateway needs the package {error.name}: pip install 'ktjob[gateway]'"
+        ) from error
+    return exit_codes.SUCCEEDED
+
+
+def _say(place: Place, settings: Settings) -> None:
+    output.note(f"listening on {place.url}/v1 (the base URL for clients); page: {place.url}/")
+    detach.say_ready(place.url)
+    # The server may take its time, and the gateway answers already.
+    threading.Thread(target=_say_more, args=(place, settings), daemon=True).start()
+
+
+def _say_more(place: Place, settings: Settings) -> None:
+    output.note(f"server: {_server(settings)}")
+    output.note(f"API keys: {_keys(settings)}")
+    output.note("stop it with Ctrl-C or `ktjob serve --stop`; jobs continue")
+
+
+def _server(settings: Settings) -> str:
+    from ktclient.servers import selection
+
+    try:
+        target = selection.choose(settings, None, None)
+    except KtjobError as error:
+        return f"not usable now, requests are kept until it is: {error}"
+    if target.facts is None:
+        return f"the embedded server, which starts with the first request ({target.why})"
+    return f"{target.facts.url} answers with {target.facts.model} ({target.why})"
