@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 
 import uvicorn
 
+from jobs.store.http.store import HttpStore
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
 from ktclient.gateway import app
+from ktclient.gateway.access import openness
+from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.context import Gateway, Limits
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
@@ -19,16 +23,25 @@ GRACE_SECONDS = 3
 """How long open answers may still take after SIGTERM. Then they are cut: their clients know that
 something is missing, and their jobs go on."""
 _BACKLOG = 2048
+_LOG = logging.getLogger("ktjob")
 
 
 def run(
-    settings: Settings, host: str, port: int, on_listening: Callable[[str], None], limits: Limits
+    settings: Settings,
+    host: str,
+    port: int,
+    on_listening: Callable[[str], None],
+    limits: Limits,
+    rules: Rules,
 ) -> None:
     """Serve at host and port (0: any free one) until SIGTERM or SIGINT. `on_listening` gets the
-    root URL once connections are accepted. Raises `BadInput` if the address cannot be used."""
+    root URL once connections are accepted. Raises `BadInput` if the address cannot be used, or not
+    without a key."""
     listener = _listener(host, port)
     state = settings.state.create()
-    gateway = Gateway(settings, StoreThreads(state), Watch(state), limits)
+    with HttpStore.open(state) as store:
+        remark = openness.check(listener.getsockname()[0], store.api_keys(), rules)
+    gateway = Gateway(settings, StoreThreads(state), Watch(state), limits, rules)
     config = uvicorn.Config(
         app.make(gateway),
         log_config=None,
@@ -36,9 +49,14 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
+        # Its default believes what any process of this machine says of a client's address.
+        proxy_headers=False,
+        ws="none",
     )
     with listener:
         on_listening(_url(listener))
+        if remark:
+            _LOG.warning(remark)
         uvicorn.Server(config).run(sockets=[listener])
 
 

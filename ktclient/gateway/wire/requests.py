@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from ktclient.gateway.context import Caller, Gateway
-from ktclient.gateway.wire.errors import ApiError
+from ktclient.gateway.wire.errors import ApiError, too_large
 
 CALLER = "ktjob.caller"
 """The key of a request's scope under which `access` puts the `Caller`."""
+
+ClientGone = ClientDisconnect
+"""What reading a body raises when the client goes before its end."""
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -26,26 +29,16 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-async def body_of(request: Request) -> bytes:
-    """The whole body. Raises `ApiError` 413 for more bytes than the limit, before they are read
-    where the request says how many there are."""
-    most = gateway_of(request).limits.body_bytes
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most:
-        raise too_large(most)
+async def body_of(request: Request, *, most: int | None = None) -> bytes:
+    """The whole body. Raises `ApiError`: 413 for more bytes than `most` or the gateway's limit, 408
+    for a client that sends too slowly."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > most:
+        if most is not None and size > most:
             raise too_large(most)
         parts.append(part)
     return b"".join(parts)
-
-
-def too_large(most: int) -> ApiError:
-    """The error for a body of more than so many bytes."""
-    words = f"the request has more than {most:,} bytes. Send a smaller one"
-    return ApiError(413, words, code="request_too_large", headers={"connection": "close"})
 
 
 def fields_of(body: bytes) -> dict[str, Any]:
