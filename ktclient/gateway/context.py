@@ -27,6 +27,8 @@ class Limits:
     """At most so long a connection is silent."""
     progress_seconds: float = 60.0
     """At most so long a stream is without an event that clients parse."""
+    max_tokens: int | None = None
+    """The limit of an answer where a request sets none; None: by the window of its server."""
 
 
 @dataclass(frozen=True)
