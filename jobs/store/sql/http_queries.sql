@@ -117,3 +117,6 @@ SELECT * FROM api_keys ORDER BY created_at, id;
 
 -- name: remove_api_key
 DELETE FROM api_keys WHERE name = :name;
+
+-- name: jobs_of_owners
+SELECT owner, count(*) AS jobs FROM requests WHERE deleted_at IS NULL GROUP BY owner;

@@ -40,15 +40,13 @@ def access_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def rules(
-    allow_host: tuple[str, ...], allow_origin: tuple[str, ...], behind_proxy: bool
-) -> Rules:
-    """What was said. Raises `BadInput`."""
+def rules(given: dict[str, Any]) -> Rules:
+    """What the options of a command said; they are taken out of `given`. Raises `BadInput`."""
     from ktclient.gateway.access import hosts
     from ktclient.gateway.access.rules import Rules
 
     return Rules(
-        hosts=frozenset(map(hosts.host_name, allow_host)),
-        origins=frozenset(map(hosts.origin_name, allow_origin)),
-        is_behind_proxy=behind_proxy,
+        hosts=frozenset(map(hosts.host_name, given.pop("allow_host"))),
+        origins=frozenset(map(hosts.origin_name, given.pop("allow_origin"))),
+        is_behind_proxy=given.pop("behind_proxy"),
     )

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.gateway import access_options
+from ktclient.cli.gateway.keys import keys
 from ktclient.cli.render import output
 from ktclient.errors import BadInput
 
@@ -36,6 +38,7 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8640
     type=click.FloatRange(min=0.01),
     help="Longest time of a stream without an event (default: 60).",
 )
+@access_options.access_options
 @click.pass_context
 def serve(context: click.Context, /, host: str, port: int, **limits: Any) -> int:
     """Serve OpenAI's HTTP interface: each request becomes a job."""
@@ -48,10 +51,14 @@ def serve(context: click.Context, /, host: str, port: int, **limits: Any) -> int
         raise BadInput(
             f"the gateway needs the package {error.name}: pip install 'ktjob[gateway]'"
         ) from error
+    rules = access_options.rules(limits)
     given = {name: value for name, value in limits.items() if value is not None}
-    server.run(command_settings.load(), host, port, _tell, Limits(**given))
+    server.run(command_settings.load(), host, port, _tell, Limits(**given), rules)
     return exit_codes.SUCCEEDED
 
 
 def _tell(url: str) -> None:
     output.note(f"listening on {url}/v1")
+
+
+serve.add_command(keys)

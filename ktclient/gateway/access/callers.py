@@ -18,7 +18,7 @@ from ktclient.gateway.access.asgi import (
     header_of,
     send_error,
 )
-from ktclient.gateway.access.keys import LONGEST, Known, KeyRing, is_expired
+from ktclient.gateway.access.keys import LONGEST, KeyRing, Known, is_expired
 from ktclient.gateway.access.open_requests import Open, OpenRequests
 from ktclient.gateway.access.openness import is_loopback
 from ktclient.gateway.access.rate import TRIES, Tries, address_of

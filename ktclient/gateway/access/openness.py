@@ -18,8 +18,8 @@ def check(address: str, keys: Sequence[ApiKey], rules: Rules) -> str | None:
     if not is_loopback(address) or rules.is_behind_proxy:
         reach = "from other machines" if not is_loopback(address) else "through its proxy"
         raise BadInput(
-            f"the gateway would serve {address} without a key, {reach}: whoever reaches it "
-            "would read and send jobs as you. Make a key first: ktjob serve keys add NAME"
+            f"at {address} the gateway would take requests {reach} without a key: others could "
+            "read your jobs and send new ones. Make a key first: ktjob serve keys add NAME"
         )
     return (
         "there are no keys: every user and program of this machine may use it. To change that: "

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
+from jobs import parsing
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.wire.errors import ApiError, too_large
+from ktclient.wording import reason
 
 CALLER = "ktjob.caller"
 """The key of a request's scope under which `access` puts the `Caller`."""
 
 ClientGone = ClientDisconnect
 """What reading a body raises when the client goes before its end."""
+
+MOST_VALUES = 2_000_000
+"""Of one JSON body. A request with a million tokens as numbers has half of them."""
+_SIGNS = (b",", b"[", b"{")
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -44,9 +51,23 @@ async def body_of(request: Request, *, most: int | None = None) -> bytes:
 def fields_of(body: bytes) -> dict[str, Any]:
     """The JSON object in a body. Raises `ApiError` 400. For megabytes: call it in a thread."""
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from error
+        _check_values(body)
+        found = parsing.of_json(body)
+    except ValueError as error:
+        said = f"is not JSON: {reason(error)}"
+        if isinstance(error, parsing.Unusable):
+            said = f"cannot be used: {error}"
+        raise ApiError(400, f"the body {said}", code="invalid_json") from error
     if not isinstance(found, dict):
         raise ApiError(400, "the body is not a JSON object", code="invalid_json")
     return found
+
+
+def _check_values(body: bytes) -> None:
+    """Raise `Unusable` for more values than a request needs: each takes a hundred bytes of memory,
+    and two of the body."""
+    if sum(map(body.count, _SIGNS)) <= MOST_VALUES:
+        return
+    without_texts = _TEXT.sub(b"", body)
+    if sum(map(without_texts.count, _SIGNS)) > MOST_VALUES:
+        raise parsing.Unusable(f"it has more than {MOST_VALUES:,} values")
