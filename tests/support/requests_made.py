@@ -124,6 +124,14 @@ MAY_CONNECT = {
     "server_bundle.addresses",  # parses addresses
 }
 """Modules that import one of `LIBRARIES`."""
+ANSWERS = "ktclient.gateway."
+"""The room that answers connections and makes none: its modules may import asyncio, and
+`LISTENS` the rest."""
+LISTENS = {
+    "ktclient.gateway.access.connection",  # sets options of its listener
+    "ktclient.gateway.access.hosts",  # asks for this machine's name
+    "ktclient.gateway.service.server",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

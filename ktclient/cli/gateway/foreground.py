@@ -8,12 +8,11 @@ from typing import Any
 
 from jobs.errors import KtjobError
 from jobs.processes import detach
-from jobs.store.store import Store
 from ktclient.cli import exit_codes
+from ktclient.cli.gateway import access_options
 from ktclient.cli.render import output
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
-from ktclient.gateway.limits import Limits
 from ktclient.gateway.service import process
 from ktclient.gateway.service.instance import Files
 from ktclient.gateway.service.process import Place, Wanted
@@ -23,16 +22,24 @@ _LIMITS = ("max_tokens", "quick_seconds", "comment_seconds", "progress_seconds")
 
 def run(settings: Settings, options: Mapping[str, Any]) -> int:
     """Serve until a signal. Raises `BadInput`."""
-    limits = {name: options[name] for name in _LIMITS if options[name] is not None}
-    log = Files(settings.state, options["port"]).log if options["log"] else None
-    wanted = Wanted(options["host"], options["port"], Limits(**limits), options["quiet"], log)
     try:
-        process.run(settings, wanted, lambda place: _say(place, settings))
+        process.run(settings, _wanted(settings, options), lambda place: _say(place, settings))
     except ModuleNotFoundError as error:
         raise BadInput(
             f"the gateway needs the package {error.name}: pip install 'ktjob[gateway]'"
         ) from error
     return exit_codes.SUCCEEDED
+
+
+def _wanted(settings: Settings, options: Mapping[str, Any]) -> Wanted:
+    return Wanted(
+        host=options["host"],
+        port=options["port"],
+        limits={name: options[name] for name in _LIMITS if options[name] is not None},
+        rules=access_options.rules(dict(options)),
+        is_quiet=options["quiet"],
+        log=Files(settings.state, options["port"]).log if options["own_log"] else None,
+    )
 
 
 def _say(place: Place, settings: Settings) -> None:
@@ -44,8 +51,8 @@ def _say(place: Place, settings: Settings) -> None:
 
 def _say_more(place: Place, settings: Settings) -> None:
     output.note(f"server: {_server(settings)}")
-    output.note(f"API keys: {_keys(settings)}")
-    output.note("stop it with Ctrl-C or `ktjob serve --stop`; jobs continue")
+    output.note(f"access: {place.remark or 'each request needs an API key'}")
+    output.note(f"to stop: Ctrl-C, or ktjob serve --stop --port {place.port}; jobs continue")
 
 
 def _server(settings: Settings) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.gateway import access_options
+from ktclient.cli.gateway.keys import keys
 from ktclient.errors import BadInput
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8640
@@ -49,7 +51,8 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8640
     type=click.FloatRange(min=0.01),
     help="Longest time of a stream without an event (default: 60).",
 )
-@click.option("--log", "log", is_flag=True, hidden=True)
+@access_options.access_options
+@click.option("--own-log", is_flag=True, hidden=True)
 @click.pass_context
 def serve(context: click.Context, /, **options: Any) -> int:
     """Serve OpenAI's HTTP interface: each request becomes a job.
@@ -70,18 +73,20 @@ def serve(context: click.Context, /, **options: Any) -> int:
 
         state = command_settings.state()
         if options["stop"]:
-            return running.stop(state, options["port"])
+            return running.end(state, options["port"])
         return running.show(state, _port_given(context), as_json=options["as_json"])
     if options["install_unit"] or options["remove_unit"]:
         from ktclient.cli.gateway import unit
 
-        return unit.install_or_remove(options, _words(context))
+        if options["remove_unit"]:
+            return unit.remove(is_dry=options["dry_run"])
+        return unit.install(command_settings.load(), options, _words(context))
     from ktclient.cli.gateway import foreground
 
     if options["detach"]:
         from ktclient.cli.gateway import detached
 
-        return detached.start(command_settings.load(), options, _words(context))
+        return detached.detach(command_settings.load(), options, _words(context))
     return foreground.run(command_settings.load(), options)
 
 
@@ -102,4 +107,10 @@ def _words(context: click.Context) -> list[str]:
     for name in _PASSED_ON:
         if given[name] is not None:
             words += [f"--{name.replace('_', '-')}", f"{given[name]:g}"]
-    return [*words, *(["--quiet"] if given["quiet"] else [])]
+    for name in ("allow_host", "allow_origin"):
+        words += [word for value in given[name] for word in (f"--{name.replace('_', '-')}", value)]
+    flags = [name for name in ("behind_proxy", "quiet") if given[name]]
+    return [*words, *(f"--{name.replace('_', '-')}" for name in flags)]
+
+
+serve.add_command(keys)

@@ -5,6 +5,7 @@ ended; who holds it has written its address and its process into the lock file.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from jobs.store.state_dir import StateDir
 from ktclient._version import __version__
 from ktclient.errors import BadInput
 
+_SIGN_SECONDS = 0.5
 _LOCK = re.compile(r"serve-(\d{1,5})\.lock")
 
 
@@ -55,10 +57,8 @@ class Instance:
     """Of ktjob, as it runs there."""
     log: str
     """Where its lines go; empty for a terminal."""
-
-    @property
-    def stop_command(self) -> str:
-        return f"ktjob serve --stop --port {self.port}"
+    streams: int
+    """Clients that waited a few seconds ago."""
 
 
 def all_of(state: StateDir) -> list[Instance]:
@@ -73,10 +73,17 @@ def of_port(state: StateDir, port: int) -> Instance | None:
     """The gateway of a state directory on this port; None where none lives."""
     lock = Files(state, port).lock
     signed, process = identity.signature(lock), identity.holder(lock)
+    give_up = time.monotonic() + _SIGN_SECONDS
+    while process is None and identity.is_held(lock) and time.monotonic() < give_up:
+        time.sleep(0.01)  # it is just signing
+        signed, process = identity.signature(lock), identity.holder(lock)
     if process is None:
         return None
     named = {name: str(signed.get(name, "")) for name in ("url", "since", "version", "log")}
-    return Instance(port=port, process=process, **named)
+    streams = signed.get("streams")
+    return Instance(
+        port=port, process=process, streams=streams if isinstance(streams, int) else 0, **named
+    )
 
 
 class Claim:
@@ -86,14 +93,30 @@ class Claim:
         """Take it. Raises `BadInput` where another gateway has it, `NotYours`."""
         self._files, self._url, self._log = files, url, log
         self._since = clock.now()
+        self._streams = 0
         self._lock = self._held()
 
     def _held(self) -> HeldLock:
         lock = identity.hold(self._files.lock)
         if lock is None:
             raise taken(self._files)
-        lock.sign(url=self._url, since=self._since, version=__version__, log=self._log)
+        self._sign(lock)
         return lock
+
+    def _sign(self, lock: HeldLock) -> None:
+        lock.sign(
+            url=self._url,
+            since=self._since,
+            version=__version__,
+            log=self._log,
+            streams=self._streams,
+        )
+
+    def note(self, streams: int) -> None:
+        """Record how many clients wait, for `ktjob serve --status`."""
+        if streams != self._streams:
+            self._streams = streams
+            self._sign(self._lock)
 
     def renew(self) -> None:
         """Make the lock file again if it was removed, as long as the state directory is there.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import resource
 import socket
 
@@ -78,12 +77,6 @@ def url_of(listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1" if listener.family == socket.AF_INET else "::1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def is_for_others(listener: socket.socket) -> bool:
-    """Whether other machines can reach it."""
-    host: str = listener.getsockname()[0].partition("%")[0]
-    return not ipaddress.ip_address(host).is_loopback
 
 
 def allow_many_files() -> None:

@@ -11,24 +11,21 @@ import logging
 import os
 import queue
 import threading
-import time
 import traceback
 from asyncio import CancelledError
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs import clock, known_secrets
 from ktclient.gateway.wire.event_stream import Cut
 
 MOST_LINES = 10_000
 """So many lines wait to be written; further ones are counted."""
-SILENT_PATHS = frozenset({"/healthz", "/metrics"})
-"""Asked all the time by monitors: only their errors are logged."""
 CLOSE_SECONDS = 1.0
-_PATH_CHARACTERS = 200
 _FRAMES = 4
 _LOGGERS = ("ktjob", "uvicorn.error", "asyncio")
-_NOTHING_SENT = 0
+_REQUESTS = "ktjob.gateway"
+"""The logger of the lines per request (`access.envelope`)."""
+_REPEATED = "ASGI callable returned without completing response."
+"""What uvicorn says of each answer that was cut."""
 
 
 class Lines:
@@ -64,13 +61,15 @@ class Lines:
 
 
 class LogHandler(logging.Handler):
-    """Passes warnings of this program and its libraries on as lines."""
+    """Passes what loggers say on as lines."""
 
     def __init__(self, lines: Lines) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__()
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == _REPEATED:
+            return
         raised = record.exc_info[1] if record.exc_info else None
         if raised is None:
             self._lines.say(record.getMessage())
@@ -86,60 +85,12 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__} at {' > '.join(places)}"
 
 
-def attach(lines: Lines) -> None:
-    """Let the loggers of this process write to these lines, and to nothing else."""
+def attach(lines: Lines, *, is_quiet: bool) -> None:
+    """Let the loggers of this process write to these lines, and to nothing else. `is_quiet`:
+    without a line per request."""
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [LogHandler(lines)]
         logger.setLevel(logging.WARNING)
         logger.propagate = False
-
-
-class Logged:
-    """An application whose requests are logged: method, path, status, seconds, the request's id;
-    and whether the answer was cut."""
-
-    def __init__(self, app: ASGIApp, lines: Lines) -> None:
-        self._app, self._lines = app, lines
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        one = _Answer(send)
-        try:
-            await self._app(scope, receive, one.send)
-        finally:
-            if scope["path"] not in SILENT_PATHS or one.status >= 400 or not one.is_whole:
-                self._lines.say(one.line(scope))
-
-
-class _Answer:
-    """What was sent of one answer."""
-
-    __slots__ = ("_began", "_name", "_send", "is_whole", "status")
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._began = time.monotonic()
-        self._name = "-"
-        self.status = _NOTHING_SENT
-        self.is_whole = False
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            named = (value for name, value in message["headers"] if name == b"x-request-id")
-            self._name = next(named, b"-").decode("latin-1")
-        await self._send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.is_whole = True
-
-    def line(self, scope: Scope) -> str:
-        raw = scope.get("raw_path") or scope["path"].encode()
-        path = raw[:_PATH_CHARACTERS].decode("ascii", "backslashreplace")
-        shown = path if path.isprintable() else ascii(path)
-        seconds = time.monotonic() - self._began
-        status = self.status or "-"
-        cut = "" if self.is_whole else " cut"
-        return f"{scope['method']} {shown} {status} {seconds:.3f} s {self._name}{cut}"
+    logging.getLogger(_REQUESTS).setLevel(logging.WARNING if is_quiet else logging.INFO)

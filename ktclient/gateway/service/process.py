@@ -6,13 +6,14 @@ rest loads are answered as soon as it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
-from ktclient.gateway.limits import Limits
+from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.service import instance, listener
 from ktclient.gateway.service.instance import Claim, Files
 
@@ -24,7 +25,9 @@ class Wanted:
     host: str
     port: int
     """0: any free one."""
-    limits: Limits
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `gateway.context.Limits` that are not to be as usual."""
+    rules: Rules = field(default_factory=Rules)
     is_quiet: bool = False
     """No line per request."""
     log: Path | None = None
@@ -38,8 +41,8 @@ class Place:
     url: str
     """Its root, as a client on this machine reaches it."""
     port: int
-    is_for_others: bool
-    """Whether other machines can reach it."""
+    remark: str | None
+    """Who may use it; None where a key is needed."""
 
 
 def run(settings: Settings, wanted: Wanted, on_answering: Callable[[Place], None]) -> None:
@@ -57,11 +60,14 @@ def run(settings: Settings, wanted: Wanted, on_answering: Callable[[Place], None
         raise instance.taken(Files(state, wanted.port)) from None
     with bound:
         files = Files(state, listener.port_of(bound))
-        place = Place(listener.url_of(bound), files.port, listener.is_for_others(bound))
-        claim = Claim(files, place.url, "" if wanted.log is None else str(wanted.log))
+        url = listener.url_of(bound)
+        claim = Claim(files, url, "" if wanted.log is None else str(wanted.log))
         try:
             from ktclient.gateway.service import server
 
-            server.serve(settings, wanted, bound, claim, lambda: on_answering(place))
+            def answering(remark: str | None) -> None:
+                on_answering(Place(url, files.port, remark))
+
+            server.serve(settings, wanted, bound, claim, answering)
         finally:
             claim.release()

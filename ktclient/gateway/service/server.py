@@ -15,7 +15,8 @@ from jobs.processes import signals
 from jobs.store.http.store import HttpStore
 from ktclient.config.settings import Settings
 from ktclient.gateway import app
-from ktclient.gateway.context import Gateway
+from ktclient.gateway.access import openness
+from ktclient.gateway.context import Gateway, Limits
 from ktclient.gateway.service import listener, log
 from ktclient.gateway.service.instance import Claim
 from ktclient.gateway.service.log import Lines
@@ -40,31 +41,39 @@ def serve(
     wanted: Wanted,
     bound: socket.socket,
     claim: Claim,
-    on_answering: Callable[[], None],
+    on_answering: Callable[[str | None], None],
 ) -> None:
-    """Serve at a socket that listens, until SIGTERM or SIGINT. Raises `StoreUnusable` if the store
-    cannot be opened or made now."""
+    """Serve at a socket that listens, until SIGTERM or SIGINT. `on_answering` gets a remark about
+    who may use it; None where a key is needed.
+
+    Raises `BadInput` if others could use it without a key, `StoreUnusable` if the store cannot be
+    opened or made now.
+    """
     listener.allow_many_files()
     signals.explain_on_request()
     state = settings.state
-    HttpStore.open(state).close()
+    with HttpStore.open(state) as store:
+        remark = openness.check(bound.getsockname()[0], store.api_keys(), wanted.rules)
     watch, lines = Watch(state), Lines()
-    gateway = Gateway(settings, StoreThreads(state), watch, wanted.limits)
-    log.attach(lines)
-    upkeep = Upkeep(state, watch, Chores(claim.renew, wanted.log))
+    gateway = Gateway(
+        settings, StoreThreads(state), watch, Limits(**wanted.limits), rules=wanted.rules
+    )
+    log.attach(lines, is_quiet=wanted.is_quiet)
+    upkeep = Upkeep(state, watch, Chores(claim.renew, claim.note, wanted.log))
 
     def begin() -> None:
-        on_answering()
+        on_answering(remark)
         upkeep.start()
 
-    served = app.make(gateway)
     config = uvicorn.Config(
-        served if wanted.is_quiet else log.Logged(served, lines),
+        app.make(gateway),
         loop="asyncio",
         ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
+        # Its default believes what any process of this machine says of a client's address.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,
         lifespan="on",

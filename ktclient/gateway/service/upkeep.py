@@ -6,6 +6,7 @@ command; what was to be deleted is deleted; a long log is put aside.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -36,6 +37,8 @@ class Chores:
 
     renew: Callable[[], None] = lambda: None
     """Makes the gateway's lock file again if it was removed."""
+    note: Callable[[int], None] = lambda streams: None
+    """Records how many clients wait."""
     log: Path | None = None
     """The log that this process may write to."""
 
@@ -68,7 +71,9 @@ class Upkeep:
             if now - swept_at >= SWEEP_SECONDS:
                 swept_at = now
                 self._do(self._sweep)
-            if now - looked_at >= (LOOK_SECONDS if self._watch.watchers else QUIET_SECONDS):
+            watchers = self._watch.watchers
+            self._do(functools.partial(self._chores.note, watchers))
+            if now - looked_at >= (LOOK_SECONDS if watchers else QUIET_SECONDS):
                 looked_at = now
                 self._do(self._look)
             self._do(self._let_go)
