@@ -22,7 +22,7 @@ def detach(settings: Settings, options: Mapping[str, Any], words: Sequence[str])
     state, port = settings.state, options["port"]
     if instance.of_port(state, port) is not None:
         raise instance.taken(Files(state, port))
-    url = start.detached(state, port, words)
+    url = start.detached(settings, port, words)
     if not running.is_answering(url):
         output.note(f"{url} does not answer yet. Its log: {Files(state, port).log}")
         return exit_codes.FAILED

@@ -14,8 +14,7 @@ from ktclient.cli.render import output
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
 from ktclient.gateway.service import process
-from ktclient.gateway.service.instance import Files
-from ktclient.gateway.service.process import Place, Wanted
+from ktclient.gateway.service.options import Place, Wanted
 
 _LIMITS = ("max_tokens", "quick_seconds", "comment_seconds", "progress_seconds")
 
@@ -38,7 +37,6 @@ def _wanted(settings: Settings, options: Mapping[str, Any]) -> Wanted:
         limits={name: options[name] for name in _LIMITS if options[name] is not None},
         rules=access_options.rules(dict(options)),
         is_quiet=options["quiet"],
-        log=Files(settings.state, options["port"]).log if options["own_log"] else None,
     )
 
 

@@ -52,7 +52,6 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8640
     help="Longest time of a stream without an event (default: 60).",
 )
 @access_options.access_options
-@click.option("--own-log", is_flag=True, hidden=True)
 @click.pass_context
 def serve(context: click.Context, /, **options: Any) -> int:
     """Serve OpenAI's HTTP interface: each request becomes a job.
@@ -76,11 +75,11 @@ def serve(context: click.Context, /, **options: Any) -> int:
             return running.end(state, options["port"])
         return running.show(state, _port_given(context), as_json=options["as_json"])
     if options["install_unit"] or options["remove_unit"]:
-        from ktclient.cli.gateway import unit
+        from ktclient.cli.gateway import boot_unit
 
         if options["remove_unit"]:
-            return unit.remove(is_dry=options["dry_run"])
-        return unit.install(command_settings.load(), options, _words(context))
+            return boot_unit.remove(is_dry=options["dry_run"])
+        return boot_unit.install(command_settings.load(), options, _words(context))
     from ktclient.cli.gateway import foreground
 
     if options["detach"]:

@@ -4,6 +4,7 @@ ended; who holds it has written its address and its process into the lock file.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -89,17 +90,18 @@ def of_port(state: StateDir, port: int) -> Instance | None:
 class Claim:
     """The lock of this process's gateway."""
 
-    def __init__(self, files: Files, url: str, log: str) -> None:
+    def __init__(self, files: Files, url: str) -> None:
         """Take it. Raises `BadInput` where another gateway has it, `NotYours`."""
-        self._files, self._url, self._log = files, url, log
+        self.files, self._url = files, url
+        self._log = str(files.log) if _is_stderr(files.log) else ""
         self._since = clock.now()
         self._streams = 0
         self._lock = self._held()
 
     def _held(self) -> HeldLock:
-        lock = identity.hold(self._files.lock)
+        lock = identity.hold(self.files.lock)
         if lock is None:
-            raise taken(self._files)
+            raise taken(self.files)
         self._sign(lock)
         return lock
 
@@ -121,7 +123,7 @@ class Claim:
     def renew(self) -> None:
         """Make the lock file again if it was removed, as long as the state directory is there.
         Raises `BadInput` if another gateway was first."""
-        if not self._lock.is_at(self._files.lock) and self._files.state.root.is_dir():
+        if not self._lock.is_at(self.files.lock) and self.files.state.root.is_dir():
             before, self._lock = self._lock, self._held()
             before.release()
 
@@ -129,11 +131,18 @@ class Claim:
         self._lock.release()
 
 
+def _is_stderr(log: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(2), log.stat())
+    except OSError:
+        return False
+
+
 def taken(files: Files) -> BadInput:
     """The error for a port on which a gateway of this state directory serves."""
     other = of_port(files.state, files.port)
     who = "another process" if other is None else f"process {other.process.pid} at {other.url}"
     return BadInput(
-        f"a gateway of {files.state.root} serves port {files.port} already: {who}. Use that one, "
+        f"a gateway of {files.state.root} already serves port {files.port}: {who}. Use that one, "
         f"stop it with `ktjob serve --stop --port {files.port}`, or choose another --port"
     )

@@ -55,7 +55,9 @@ class Lines:
         while (line := self._lines.get()) is not None:
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                line += f"{clock.now()} {dropped:,} lines were not written: too many at once\n"
+                line += (
+                    f"{clock.now()} {dropped:,} lines were not written: too many in a short time\n"
+                )
             with contextlib.suppress(OSError):  # a full disk, or a terminal that is gone
                 os.write(2, line.encode("utf-8", "replace"))
 

@@ -6,43 +6,13 @@ rest loads are answered as soon as it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
-from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.service import instance, listener
 from ktclient.gateway.service.instance import Claim, Files
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """How to serve."""
-
-    host: str
-    port: int
-    """0: any free one."""
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `gateway.context.Limits` that are not to be as usual."""
-    rules: Rules = field(default_factory=Rules)
-    is_quiet: bool = False
-    """No line per request."""
-    log: Path | None = None
-    """The log to which stderr goes, where that is a file of the state directory."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a gateway accepts connections."""
-
-    url: str
-    """Its root, as a client on this machine reaches it."""
-    port: int
-    remark: str | None
-    """Who may use it; None where a key is needed."""
+from ktclient.gateway.service.options import Place, Wanted
 
 
 def run(settings: Settings, wanted: Wanted, on_answering: Callable[[Place], None]) -> None:
@@ -61,7 +31,7 @@ def run(settings: Settings, wanted: Wanted, on_answering: Callable[[Place], None
     with bound:
         files = Files(state, listener.port_of(bound))
         url = listener.url_of(bound)
-        claim = Claim(files, url, "" if wanted.log is None else str(wanted.log))
+        claim = Claim(files, url)
         try:
             from ktclient.gateway.service import server
 

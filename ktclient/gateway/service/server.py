@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -20,12 +19,10 @@ from ktclient.gateway.context import Gateway, Limits
 from ktclient.gateway.service import listener, log
 from ktclient.gateway.service.instance import Claim
 from ktclient.gateway.service.log import Lines
+from ktclient.gateway.service.options import Wanted
 from ktclient.gateway.service.upkeep import Chores, Upkeep
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
-
-if TYPE_CHECKING:
-    from ktclient.gateway.service.process import Wanted
 
 GRACE_SECONDS = 3
 """How long open answers may still take after SIGTERM. Then they are cut: their clients know that
@@ -59,7 +56,7 @@ def serve(
         settings, StoreThreads(state), watch, Limits(**wanted.limits), rules=wanted.rules
     )
     log.attach(lines, is_quiet=wanted.is_quiet)
-    upkeep = Upkeep(state, watch, Chores(claim.renew, claim.note, wanted.log))
+    upkeep = Upkeep(state, watch, Chores(claim.renew, claim.note, claim.files.log))
 
     def begin() -> None:
         on_answering(remark)
@@ -87,8 +84,8 @@ def serve(
 
 def _stopping(watch: Watch) -> str:
     return (
-        f"stopping; clients that wait: {watch.watchers:,}. What is not whole in "
-        f"{GRACE_SECONDS} s is cut, and the jobs go on. Ctrl-C again: now"
+        f"stopping; clients that wait: {watch.watchers:,}. Answers that are not complete in "
+        f"{GRACE_SECONDS} s are cut; their jobs continue. To stop immediately: Ctrl-C again"
     )
 
 

@@ -109,6 +109,6 @@ class Upkeep:
         if not self._is_outdated and self._code.has_changed():
             self._is_outdated = True
             _LOG.warning(
-                "ktjob's program files were replaced. This gateway goes on with those that it has "
-                "loaded: restart it when no answer is open (requests and jobs are kept)"
+                "ktjob's program files were replaced. This gateway continues with those that it "
+                "has loaded. Restart it soon: requests and jobs are kept"
             )
