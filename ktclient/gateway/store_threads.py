@@ -101,20 +101,24 @@ class StoreThreads:
 
 
 def usable(known: HttpStore | None, state: StateDir) -> HttpStore:
-    """The store that is in a state directory now: the known one, which opens its own files again,
-    else a new connection. Never creates one: a folder that is not mounted for a moment must stay
-    empty. Raises `StoreUnusable`."""
-    if known is None:
-        return HttpStore.open_existing(state)
-    if not known.is_gone:
+    """The store that is in a state directory now: the known one, which opens its own files again
+    where they were removed, else a new connection.
+
+    Never creates one: a folder that is not mounted for a moment must stay empty. Nor does it use
+    one that was moved away, because requests are submitted to the one in its place. Raises
+    `StoreUnusable`.
+    """
+    if known is not None and not known.is_gone:
         return known
-    try:
-        known.data_version()  # it finds its files again, if they are those of the same queue
-    except StoreUnusable:
-        fresh = HttpStore.open_existing(state)
+    if known is not None and state.has_database():
+        with contextlib.suppress(StoreUnusable):
+            known.data_version()  # it finds its files again, if they are those of the same queue
+        if not known.is_gone:
+            return known
+    fresh = HttpStore.open_existing(state)
+    if known is not None:
         known.leave()
-        return fresh
-    return known
+    return fresh
 
 
 class _Pool:
