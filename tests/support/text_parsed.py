@@ -25,6 +25,7 @@ PLACES: dict[str, dict[str, str]] = {
     "jobs.processes.identity": {"json.loads": OURS},
     "jobs.store.database": {"json.loads": OURS},
     "jobs.store.files.opening": {"json.loads": OURS},
+    "jobs.store.http.requests": {"json.loads": OURS},
     "jobs.store.rows": {"json.loads": OURS},
     "jobs.system.systemd_unit": {"json.loads": BOUNDED + "one string on one line of a unit file"},
     "ktclient.batch.result_files": {"json.loads": OURS},
