@@ -7,16 +7,18 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from jobs.store.http.store import HttpStore
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
 from ktclient.gateway import app
-from ktclient.gateway.access import openness
+from ktclient.gateway.access import connection, openness
 from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.context import Gateway, Limits
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
+from ktclient.request.connection import keep_alive
 from ktclient.wording import reason
 
 GRACE_SECONDS = 3
@@ -41,6 +43,7 @@ def run(
     state = settings.state.create()
     with HttpStore.open(state) as store:
         remark = openness.check(listener.getsockname()[0], store.api_keys(), rules)
+    _Connection.most = connection.raise_file_limit()
     gateway = Gateway(settings, StoreThreads(state), Watch(state), limits, rules)
     config = uvicorn.Config(
         app.make(gateway),
@@ -52,12 +55,18 @@ def run(
         # Its default believes what any process of this machine says of a client's address.
         proxy_headers=False,
         ws="none",
+        http=_Connection,
+        timeout_keep_alive=connection.IDLE_SECONDS,
     )
     with listener:
         on_listening(_url(listener))
         if remark:
             _LOG.warning(remark)
         uvicorn.Server(config).run(sockets=[listener])
+
+
+class _Connection(connection.BoundedConnection, H11Protocol):
+    """One connection: uvicorn's, with bounds."""
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -67,6 +76,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        keep_alive(listener)  # as accepted sockets inherit it: half-open ones end
         listener.listen(_BACKLOG)
     except OSError as error:
         raise BadInput(
