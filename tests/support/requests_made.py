@@ -131,7 +131,6 @@ ANSWERS = "ktclient.gateway."
 """The room that answers connections and makes none: its modules may import asyncio, and
 `LISTENS` the rest."""
 LISTENS = {
-    "ktclient.gateway.access.connection",  # sets options of its listener
     "ktclient.gateway.access.hosts",  # asks for this machine's name
     "ktclient.gateway.service.listener",
     "ktclient.gateway.service.server",
