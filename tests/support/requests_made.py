@@ -37,8 +37,6 @@ LIBRARIES = {
     *("apprise", "socket", "asyncio", "ssl", "ftplib", "smtplib", "urllib3", "httpcore"),
 }
 """Modules that can open a connection."""
-SERVER = "ktclient.gateway."
-"""Its modules wait with asyncio for those who connect to it."""
 
 NONE = "no key: "
 PLACES: dict[str, dict[str, str]] = {
