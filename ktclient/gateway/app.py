@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.errors import KtjobError
 from ktclient.gateway import health_routes, metrics_routes, models_routes
+from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
@@ -41,7 +42,12 @@ def make(gateway: Gateway) -> ASGIApp:
 
 
 def _routes() -> list[BaseRoute]:
-    return [*models_routes.routes(), *health_routes.routes(), *metrics_routes.routes()]
+    return [
+        *models_routes.routes(),
+        *health_routes.routes(),
+        *metrics_routes.routes(),
+        *chat_routes.routes(),
+    ]
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
 from ktclient.request.stream import MAX_TOKENS, NEW_LIMIT, SCHEMA, STREAM_OPTIONS
 from ktclient.submission import lent_keys
+from ktclient.submission import spec as submission_spec
 from ktclient.submission.spec import JobSpec
 from ktclient.worker import (
     conductors,
@@ -36,6 +37,11 @@ _UNKNOWN = re.compile(
 def prepare() -> None:
     """Called once in the runner, before it forks workers."""
     preload.preload()
+
+
+def may_share(job_spec: str) -> bool:
+    """Called in the runner: whether a job may share a worker with others."""
+    return submission_spec.may_share(job_spec)
 
 
 def tidy(state: StateDir) -> None:

@@ -37,6 +37,8 @@ LIBRARIES = {
     *("apprise", "socket", "asyncio", "ssl", "ftplib", "smtplib", "urllib3", "httpcore"),
 }
 """Modules that can open a connection."""
+SERVER = "ktclient.gateway."
+"""Its modules wait with asyncio for those who connect to it."""
 
 NONE = "no key: "
 PLACES: dict[str, dict[str, str]] = {
@@ -122,6 +124,7 @@ MAY_CONNECT = {
     "ktclient.api.async_wait",  # starts a process
     "ktclient.api.remote_job",  # starts processes
     "server_bundle.addresses",  # parses addresses
+    "ktclient.gateway.service.server",  # listens
 }
 """Modules that import one of `LIBRARIES`."""
 
