@@ -147,3 +147,9 @@ SELECT max(created_at, coalesce(not_before, '')) AS due_at, jobs.started_at AS s
        json_extract(figures, '$.first_token_seconds') AS first_token
 FROM (SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit) AS jobs
 LEFT JOIN attempts ON job_id = id AND number = attempt;
+
+-- name: jobs_with_events_since
+SELECT DISTINCT job_id FROM events WHERE seq > :seq;
+
+-- name: jobs_of_owners
+SELECT owner, count(*) AS jobs FROM requests WHERE deleted_at IS NULL GROUP BY owner;
