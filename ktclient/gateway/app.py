@@ -21,8 +21,10 @@ from ktclient.gateway.access.envelope import Envelope
 from ktclient.gateway.access.keys import KeyRing
 from ktclient.gateway.access.session import Sessions
 from ktclient.gateway.access.shape import Shape
+from ktclient.gateway.batches import routes as batch_routes
 from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Gateway
+from ktclient.gateway.files import routes as file_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 
@@ -57,6 +59,8 @@ def _routes() -> list[BaseRoute]:
         *models_routes.routes(),
         *metrics_routes.routes(),
         *chat_routes.routes(),
+        *file_routes.routes(),
+        *batch_routes.routes(),
     ]
 
 

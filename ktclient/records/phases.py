@@ -35,6 +35,8 @@ BEFORE_SENDING = frozenset(
 )
 """In these the server has nothing to compute for the attempt."""
 
+CHECKING_REQUESTS = "checking requests"
+"""Of a batch that came over HTTP: its file was stored as it came."""
 STORING_REQUESTS = "storing requests"
 RUNNING_REQUESTS = "asking"
 WRITING_RESULTS = "writing results"
