@@ -95,6 +95,11 @@ class StateDir:
         return self.root / "doorbell"
 
     @property
+    def gateway_secret(self) -> Path:
+        """What the sessions of the gateway's page are signed with."""
+        return self.root / "gateway.secret"
+
+    @property
     def server(self) -> Path:
         """The folder of the embedded server."""
         return self.root / "server"

@@ -92,6 +92,10 @@ class Requests(Database):
         found = self._all("heads", ids=json.dumps(list(ids)))
         return {head.id: head for head in self._values(_head, found)}
 
+    def jobs_with_events_since(self, seq: int) -> set[str]:
+        """Ids of the jobs with an event behind the one of this `seq`."""
+        return {row["job_id"] for row in self._all("jobs_with_events_since", seq=seq)}
+
     def totals_of_parts(self, job_id: str) -> Totals:
         """What the parts of a job have come to so far."""
         row = self._all("totals_of_parts", parent=job_id)[0]

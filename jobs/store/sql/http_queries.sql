@@ -130,6 +130,12 @@ SELECT * FROM api_keys ORDER BY created_at, id;
 -- name: remove_api_key
 DELETE FROM api_keys WHERE name = :name;
 
+-- name: jobs_with_events_since
+SELECT DISTINCT job_id FROM events WHERE seq > :seq;
+
+-- name: jobs_of_owners
+SELECT owner, count(*) AS jobs FROM requests WHERE deleted_at IS NULL GROUP BY owner;
+
 -- name: jobs_by_state
 SELECT CASE WHEN parent IS NOT NULL THEN 'part' ELSE coalesce(surface, 'command') END AS surface,
        coalesce(outcome, status) AS state, count(*) AS jobs
