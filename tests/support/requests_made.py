@@ -117,6 +117,7 @@ MAY_CONNECT = {
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
     "ktclient.request.liveness",  # watches a socket
+    "ktclient.servers.listening",  # asks the kernel
     "ktclient.servers.dialects.dialect",  # names types
     "ktclient.servers.dialects.openai_compatible",  # asks for nothing
     "ktclient.api.async_wait",  # starts a process
