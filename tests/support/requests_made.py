@@ -37,8 +37,6 @@ LIBRARIES = {
     *("apprise", "socket", "asyncio", "ssl", "ftplib", "smtplib", "urllib3", "httpcore"),
 }
 """Modules that can open a connection."""
-SERVER = "ktclient.gateway."
-"""Its modules wait with asyncio for those who connect to it."""
 
 NONE = "no key: "
 PLACES: dict[str, dict[str, str]] = {
@@ -97,6 +95,9 @@ PLACES: dict[str, dict[str, str]] = {
         "client.get(f'{_URL}/v1/models')": NONE + "answers from memory",
         "api.chat.completions.create": NONE + "answers from memory",
     },
+    "ktclient.cli.gateway.running": {
+        "http_probe.get(f'{url}/healthz')": NONE + "asks a gateway of this state directory",
+    },
     "ktclient.cli.setup.notify": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.delivery": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.channels": {"service.notify": NONE + "an address of [notify]"},
@@ -127,6 +128,14 @@ MAY_CONNECT = {
     "ktclient.gateway.service.server",  # listens
 }
 """Modules that import one of `LIBRARIES`."""
+ANSWERS = "ktclient.gateway."
+"""The room that answers connections and makes none: its modules may import asyncio, and
+`LISTENS` the rest."""
+LISTENS = {
+    "ktclient.gateway.access.hosts",  # asks for this machine's name
+    "ktclient.gateway.service.listener",
+    "ktclient.gateway.service.server",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
