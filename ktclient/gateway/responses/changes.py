@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from jobs.model import Job, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
-from ktclient.gateway import delivery
+from ktclient.gateway import cancellation, delivery
 from ktclient.gateway.responses.response import SURFACE
 from ktclient.gateway.visibility import Visible
 from ktclient.gateway.wire.errors import ApiError
-from ktclient.records import access
 
 
 def cancel(state: StateDir, found: Visible) -> None:
@@ -22,22 +20,15 @@ def cancel(state: StateDir, found: Visible) -> None:
     if is_foreground:
         words = (
             "only a response with background: true can be cancelled. To end a foreground one with "
-            "its connection, send the header x-ktjob-cancel-on-disconnect: 1 with the request"
+            f"its connection, send the header {cancellation.HEADER}: 1 with the request"
         )
         raise ApiError(400, words, code="not_in_background")
-    _end(state, found.job.id)
+    cancellation.cancel(state, found.job.id)
 
 
 def delete(state: StateDir, job_id: str) -> None:
     """Show a job no longer, and delete it as soon as it has ended."""
     with HttpStore.open(state) as store:
         store.note_deleted(job_id)
-    _end(state, job_id)
+    cancellation.cancel(state, job_id)
     delivery.sweep(state)
-
-
-def _end(state: StateDir, job_id: str) -> None:
-    with HttpStore.open(state) as store:
-        job: Job = store.request_cancel(job_id)
-    if job.status is not Status.FINISHED:
-        access.ensure_runner(state)  # it watches over the cancel

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -13,8 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.store.http.store import HttpStore
-from ktclient.errors import DoesNotFit, ModelUnknown
-from ktclient.gateway import accept, delivery, ids, visibility
+from ktclient.gateway import accept, cancellation, delivery, ids, routing, visibility
 from ktclient.gateway.accept import Accepted, Asked, Incoming
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.responses import changes, checks, input_list, plain, request
@@ -23,7 +22,7 @@ from ktclient.gateway.responses.response import SURFACE
 from ktclient.gateway.responses.sources import StoreSources
 from ktclient.gateway.responses.stream import FROM_THE_FIRST, ResponseStream
 from ktclient.gateway.visibility import Visible
-from ktclient.gateway.wire import errors, event_stream, long_answer
+from ktclient.gateway.wire import event_stream, long_answer
 from ktclient.gateway.wire.long_answer import LongAnswer
 from ktclient.gateway.wire.requests import body_of, caller_of, gateway_of
 from ktclient.submission import chat_request
@@ -55,52 +54,53 @@ async def create(http: Request) -> Response:
         return _asked(gateway, caller, wanted)
 
     incoming = Incoming(caller, SURFACE, raw, http.headers, parse)
-    accepting = asyncio.create_task(_named(accept.begin(gateway, incoming)))
-    accepting.add_done_callback(_seen)
+    accepting = accept.begin(gateway, incoming)
+
+    def gone() -> None:
+        if http.headers.get(cancellation.HEADER) == "1" and not wanted.is_background:
+            cancellation.client_gone(gateway, accepting)
+
     if wanted.is_streamed:
-        return await _streamed(gateway, accepting)
-    return await _plain(http, gateway, accepting, wanted)
+        return await _streamed(gateway, accepting, gone)
+    if wanted.is_background:
+        return await _at_once(http, gateway, accepting)
+    return await _plain(http, gateway, accepting, gone)
 
 
 def _asked(gateway: Gateway, caller: Caller, wanted: ResponseRequest) -> Asked:
     with HttpStore.open(gateway.settings.state) as store:
-        return request.asked(wanted, StoreSources(store, caller))
+        return request.asked(wanted, StoreSources(store, gateway.settings.state, caller))
 
 
-async def _named(accepting: asyncio.Task[Accepted]) -> Accepted:
-    """The same, and errors of the server's facts with the field that they are about."""
-    try:
-        return await asyncio.shield(accepting)
-    except DoesNotFit as error:
-        raise dataclasses.replace(errors.of(error), param=request.INPUT) from error
-    except ModelUnknown as error:
-        raise dataclasses.replace(errors.of(error), param="model") from error
-
-
-def _seen(done: asyncio.Task[Accepted]) -> None:
-    if not done.cancelled():
-        done.exception()  # whoever waits has it
-
-
-async def _streamed(gateway: Gateway, accepting: asyncio.Task[Accepted]) -> Response:
+async def _streamed(
+    gateway: Gateway, accepting: asyncio.Task[Accepted], gone: Callable[[], None]
+) -> Response:
     await asyncio.wait({accepting}, timeout=gateway.limits.quick_seconds)
     if accepting.done():
         accepting.result()  # an error has its status
-    events = ResponseStream(gateway).of_request(accepting)
-    return event_stream.response(events, _headers(accepting))
+    stream = ResponseStream(gateway)
+    events, headers = stream.of_request(accepting), _headers(accepting)
+    return event_stream.response(events, headers, stream.note_sent, gone)
 
 
 async def _plain(
-    http: Request, gateway: Gateway, accepting: asyncio.Task[Accepted], wanted: ResponseRequest
+    http: Request,
+    gateway: Gateway,
+    accepting: asyncio.Task[Accepted],
+    gone: Callable[[], None],
 ) -> Response:
-    async def note() -> None:
-        is_done = accepting.done() and accepting.exception() is None
-        if is_done and not wanted.is_background:
-            await delivery.note_delivered(gateway, accepting.result().job_id)
+    def note() -> None:
+        if accepting.done() and accepting.exception() is None:
+            delivery.begin(gateway, accepting.result().job_id)
 
-    work = plain.at_once if wanted.is_background else plain.answer
-    waiter = asyncio.create_task(work(gateway, accepting))
-    answer = LongAnswer(waiter, lambda: _headers(accepting), note)
+    work = asyncio.create_task(plain.answer(gateway, accepting))
+    answer = LongAnswer(work, lambda: _headers(accepting), note, gone)
+    return await long_answer.response(http, answer, gateway.limits)
+
+
+async def _at_once(http: Request, gateway: Gateway, accepting: asyncio.Task[Accepted]) -> Response:
+    work = asyncio.create_task(plain.at_once(gateway, accepting))
+    answer = LongAnswer(work, lambda: _headers(accepting))
     return await long_answer.response(http, answer, gateway.limits)
 
 
@@ -121,8 +121,10 @@ async def count(http: Request) -> Response:
 
 
 def _count(gateway: Gateway, caller: Caller, raw: bytes) -> int:
-    asked = _asked(gateway, caller, request.read(raw))
-    checked = chat_request.check(asked.body, asked.options, gateway.settings)
+    asked, settings = _asked(gateway, caller, request.read(raw)), gateway.settings
+    server, model = routing.route(gateway.models, settings, asked.body.model)
+    options = replace(asked.options, server=server, model=model, is_model_listed=True)
+    checked = chat_request.check(asked.body.for_model(model), options, settings)
     return checked.forecast.count.tokens
 
 
@@ -132,16 +134,20 @@ async def retrieve(http: Request) -> Response:
     headers = {JOB_ID: found.job.id}
     if _is_true(http, "stream"):
         after = _number(http, "starting_after", FROM_THE_FIRST, 0)
-        events = ResponseStream(gateway, after).of_job(found.job.id)
-        return event_stream.response(events, headers)
+        stream = ResponseStream(gateway, after)
+        return event_stream.response(stream.of_job(found.job.id), headers, stream.note_sent)
     body = await gateway.threads.store(plain.read, found.job.id)
-    return JSONResponse(body, headers=headers, background=_delivered(gateway, found.job.id, body))
+    return JSONResponse(body, headers=headers, background=_delivery(gateway, found.job.id, body))
 
 
-def _delivered(gateway: Gateway, job_id: str, body: Mapping[str, Any]) -> BackgroundTask | None:
+def _delivery(gateway: Gateway, job_id: str, body: Mapping[str, Any]) -> BackgroundTask | None:
     if body["status"] not in _ENDED:
         return None
-    return BackgroundTask(delivery.note_delivered, gateway, job_id)
+
+    async def note() -> None:
+        delivery.begin(gateway, job_id)
+
+    return BackgroundTask(note)
 
 
 async def cancel(http: Request) -> Response:

@@ -9,10 +9,12 @@ from typing import Any
 
 from jobs.model import Job, Outcome, Status
 from jobs.store.http.store import HttpStore
+from jobs.store.state_dir import StateDir
 from ktclient.documents import document
 from ktclient.errors import BadInput
 from ktclient.gateway import ids, visibility
 from ktclient.gateway.context import Caller
+from ktclient.gateway.files import storage
 from ktclient.gateway.responses import checks, stored_items
 from ktclient.gateway.responses.output_items import job_id_of
 from ktclient.gateway.wire.errors import ApiError
@@ -29,6 +31,7 @@ class StoreSources:
     """What a caller may refer to in a store."""
 
     store: HttpStore
+    state: StateDir
     caller: Caller
 
     def previous(self, response_id: str) -> list[Fields]:
@@ -72,7 +75,18 @@ class StoreSources:
             data = checks.text(part["file_data"], where)
             return name, _text_of(_decoded(data, where), name, where)
         where = f"{param}.file_id"
-        raise checks.wrong(where, "this is missing, and so is file_data")
+        if part.get("file_id") is None:
+            raise checks.wrong(where, "this is missing, and so is file_data")
+        return self._uploaded(checks.text(part["file_id"], where), where)
+
+    def _uploaded(self, file_id: str, param: str) -> tuple[str, str]:
+        try:
+            file = storage.find(self.store, self.caller, file_id)
+            body = storage.path_of(self.state, file).read_bytes()
+        except (ApiError, OSError):
+            words = f"there is no file {quote(file_id)} that you may see"
+            raise checks.wrong(param, words, "file_not_found") from None
+        return file.filename, _text_of(body, file.filename, param)
 
 
 def _require_complete(job: Job, response_id: str) -> None:

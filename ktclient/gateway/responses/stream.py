@@ -32,6 +32,8 @@ class ResponseStream:
         self._gateway, self._after = gateway, after
         self._sent_at = self._told_at = time.monotonic()
         """When the last bytes, and the last event, were sent."""
+        self._answered = ""
+        """The job whose last event was said."""
 
     async def of_request(self, accepting: asyncio.Task[Accepted]) -> AsyncIterator[bytes]:
         """The stream of a request that becomes a job. One that is refused after the headers ends
@@ -65,8 +67,13 @@ class ResponseStream:
                         break
                     self._sent_at = time.monotonic()
                     yield COMMENT
+        self._answered = job_id
         yield DONE
-        await delivery.note_delivered(self._gateway, job_id)
+
+    def note_sent(self) -> None:
+        """Record that the client has all of it. Called when the body was sent."""
+        if self._answered:
+            delivery.begin(self._gateway, self._answered)
 
     async def _read(self, history: History) -> list[Event]:
         try:

@@ -318,8 +318,8 @@ def test_others_responses_are_not_there(shared_state: StateDir) -> None:
         )
         job = store.submit(new, Capacity(slots=0))
         store.request_cancel(job.id)
-        ben = StoreSources(store, Caller("ben", is_admin=False))
-        ann = StoreSources(store, Caller("ann", is_admin=False))
+        ben = StoreSources(store, shared_state, Caller("ben", is_admin=False))
+        ann = StoreSources(store, shared_state, Caller("ann", is_admin=False))
         errors = []
         for who in (ben, ann):
             with pytest.raises(ApiError) as caught:
