@@ -43,6 +43,9 @@ PLACES: dict[str, dict[str, str]] = {
         "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
     },
     "ktclient.gateway.chat.reading": {"json.loads": OURS},
+    "ktclient.gateway.responses.response": {"json.loads": OURS},
+    "ktclient.gateway.responses.stored_items": {"json.loads": OURS},
+    "ktclient.gateway.responses.stored_texts": {"json.loads": OURS},
     "ktclient.gateway.wire.requests": {
         "json.loads": BOUNDED + "a body has a bounded size, and `fields_of` bears deep nesting",
     },
