@@ -40,6 +40,7 @@ def checked(running: RunningAttempt, spec: BatchSpec) -> BatchSpec:
     running.enter_phase(phases.CHECKING_REQUESTS)
     document = running.document()
     lines, wrong = call_in_thread(running, lambda: file.examine(document))
+    wrong = sorted([*spec.refused, *wrong], key=lambda one: one.number or 0)
     if not lines and not wrong:
         wrong = [Problem(None, "the file contains no request", "empty_file")]
     if wrong:

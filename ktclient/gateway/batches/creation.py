@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ from jobs.store.http.store import HttpStore
 from jobs.store.http.values import File
 from jobs.store.state_dir import StateDir
 from ktclient.batch import file as batch_file
+from ktclient.batch.file import Problem
 from ktclient.batch.spec import BatchSpec
 from ktclient.config.settings import Settings
 from ktclient.gateway.accept import Incoming
 from ktclient.gateway.batches import lines
 from ktclient.gateway.context import Caller
 from ktclient.gateway.files import file_object, storage
+from ktclient.gateway.responses.sources import StoreSources
 from ktclient.gateway.wire import requests
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.planning.options import MAX_ATTEMPTS
@@ -34,6 +36,7 @@ from ktclient.wording import quote
 
 SURFACE = "batches"
 WINDOW = "24h"
+_MOST_REFUSED = 100
 _MOST_PAIRS, _MOST_KEY, _MOST_VALUE = 16, 64, 512
 """Of metadata, as OpenAI has it."""
 
@@ -64,7 +67,7 @@ def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
     """Check the request and store its job, in a thread; the lines are checked later. Raises
     `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
     wanted = read(requests.fields_of(incoming.raw))
-    file, body = _input(settings.state, incoming.caller, wanted)
+    file, body, refused = _input(settings.state, incoming.caller, wanted)
     target = selection.choose(settings, None, None)
     request = NewRequest(
         owner=incoming.caller.owner,
@@ -74,7 +77,7 @@ def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
     )
     new = NewJob(
         pool=kinds.POOL,
-        spec=_spec(target, settings).to_json(),
+        spec=_spec(target, settings, refused).to_json(),
         document=body,
         title=file.filename,
         max_attempts=kinds.ATTEMPTS,
@@ -87,8 +90,10 @@ def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
     return job
 
 
-def _input(state: StateDir, caller: Caller, wanted: Wanted) -> tuple[File, bytes]:
-    """The file, and its requests as those of /v1/chat/completions."""
+def _input(
+    state: StateDir, caller: Caller, wanted: Wanted
+) -> tuple[File, bytes, Sequence[Problem]]:
+    """The file, its requests as those of /v1/chat/completions, and those that cannot be."""
     with HttpStore.open(state) as store:
         file = storage.find(store, caller, wanted.input_file_id)
     if file.purpose != "batch":
@@ -102,10 +107,12 @@ def _input(state: StateDir, caller: Caller, wanted: Wanted) -> tuple[File, bytes
     except OSError as error:
         words = f"the bytes of {file.id} cannot be read: {error.strerror}. Upload it again"
         raise ApiError(500, words, "server_error", "file_missing") from error
-    return file, lines.as_chats(body, wanted.endpoint)
+    with HttpStore.open(state) as store:
+        sources = StoreSources(store, state, caller)
+        return file, *lines.as_chats(body, wanted.endpoint, sources)
 
 
-def _spec(target: Target, settings: Settings) -> BatchSpec:
+def _spec(target: Target, settings: Settings, refused: Sequence[Problem]) -> BatchSpec:
     """What the conductor needs to check the lines; it fills in the rest."""
     return BatchSpec(
         results=f"batch {secrets.token_hex(8)}",
@@ -121,6 +128,7 @@ def _spec(target: Target, settings: Settings) -> BatchSpec:
         has_key=settings.has_key_for(target.server),
         is_held=True,
         is_checked=False,
+        refused=tuple(refused[:_MOST_REFUSED]),
     )
 
 
