@@ -53,6 +53,9 @@ class Incoming:
     headers: Mapping[str, str]
     parse: Callable[[bytes], Asked] = field(repr=False)
     """Reads the body, in a thread. Raises `ApiError`."""
+    submit: Callable[[Incoming, str, Settings], Job] | None = field(default=None, repr=False)
+    """Checks and stores the job of a request that is no chat, with its digest, in a thread; in
+    place of `parse`."""
 
     @property
     def is_repeated(self) -> bool:
@@ -113,7 +116,10 @@ async def _accept(
     known = await gateway.threads.store(_known, incoming, digest, gateway.watch.is_watched)
     if known is not None:
         return Accepted(known.id, is_new=False)
-    job = await gateway.threads.check(_submit, incoming, digest, gateway)
+    if incoming.submit is not None:
+        job = await gateway.threads.check(incoming.submit, incoming, digest, gateway.settings)
+    else:
+        job = await gateway.threads.check(_submit, incoming, digest, gateway)
     return Accepted(job.id, is_new=True)
 
 
@@ -172,6 +178,7 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
         model=model,
         is_model_listed=True,
         is_quick=True,
+        max_tokens=asked.options.max_tokens or gateway.limits.max_tokens,
         request=request,
         submit_key=incoming.submit_key,
     )

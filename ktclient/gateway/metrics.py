@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.quick_dataclass import record
 from jobs.store.http.store import HttpStore
-from jobs.store.http.totals import PoolLoad, RecentTimes, Tokens
+from jobs.store.http.sums import PoolLoad, RecentTimes, Tokens
 
 if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily

@@ -418,6 +418,7 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
                 "jobs.runner.notifiers",
                 "jobs.worker.bounded_call",
                 "jobs.worker.overdue",
+                "ktclient.gateway.service.stop",
                 "server_bundle.embedded.server",
                 "server_bundle.launch.process_tree",
             },

@@ -37,6 +37,15 @@ SELECT job_id FROM requests JOIN jobs ON id = job_id
 WHERE status = 'FINISHED' AND parent IS NULL AND (deleted_at IS NOT NULL
       OR NOT is_stored AND (delivered_at IS NOT NULL OR finished_at < :before));
 
+-- name: totals_of_parts
+SELECT coalesce(sum(jobs.outcome = 'SUCCEEDED'), 0) AS succeeded,
+       coalesce(sum(jobs.outcome IN ('FAILED', 'LOST')), 0) AS failed,
+       coalesce(sum(json_extract(figures, '$.prompt_tokens')), 0) AS prompt_tokens,
+       coalesce(sum(json_extract(figures, '$.cached_tokens')), 0) AS cached_tokens,
+       coalesce(sum(json_extract(figures, '$.completion_tokens')), 0) AS completion_tokens,
+       coalesce(sum(json_extract(figures, '$.thought_tokens')), 0) AS thought_tokens
+FROM jobs LEFT JOIN attempts ON job_id = id AND number = attempt WHERE parent = :parent;
+
 -- name: insert_progress_mark
 INSERT INTO progress_marks (job_id, number, attempt, after_piece, at, data)
 SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM progress_marks WHERE job_id = :job_id),
@@ -84,6 +93,9 @@ DELETE FROM files WHERE id = :id;
 -- name: expired_files
 SELECT * FROM files WHERE expires_at <= :now;
 
+-- name: stored_ids
+SELECT id FROM files UNION ALL SELECT id FROM upload_parts;
+
 -- name: insert_upload
 INSERT INTO uploads (id, owner, filename, purpose, mime_type, bytes, file_seconds, created_at,
                      expires_at)
@@ -117,6 +129,12 @@ SELECT * FROM api_keys ORDER BY created_at, id;
 
 -- name: remove_api_key
 DELETE FROM api_keys WHERE name = :name;
+
+-- name: jobs_with_events_since
+SELECT DISTINCT job_id FROM events WHERE seq > :seq;
+
+-- name: jobs_of_owners
+SELECT owner, count(*) AS jobs FROM requests WHERE deleted_at IS NULL GROUP BY owner;
 
 -- name: jobs_by_state
 SELECT CASE WHEN parent IS NOT NULL THEN 'part' ELSE coalesce(surface, 'command') END AS surface,

@@ -360,6 +360,10 @@ DELETE FROM tellings WHERE job_id = :id;
 -- name: remove_job
 DELETE FROM jobs WHERE id = :id AND status = 'FINISHED';
 
+-- name: amend_job
+UPDATE jobs SET spec = :spec, document = :document
+WHERE id = :id AND status = 'RUNNING' AND attempt = :number;
+
 -- name: remove_document_if_unused
 DELETE FROM documents
 WHERE sha256 = :document AND NOT EXISTS (SELECT 1 FROM jobs WHERE document = :document);

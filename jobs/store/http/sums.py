@@ -43,7 +43,7 @@ class RecentTimes:
     first_token: tuple[float, ...]
 
 
-class Totals(Database):
+class Sums(Database):
     """Reads that change nothing. A surface is that of a request over HTTP; "command" for jobs of
     the command line and of Python programs, "part" for parts of other jobs."""
 
