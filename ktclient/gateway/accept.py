@@ -16,9 +16,10 @@ from jobs import clock
 from jobs.model import Job, NewRequest, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
+from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, DoesNotFit, ModelUnknown
-from ktclient.gateway import routing
 from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.request.body import Body
@@ -171,7 +172,7 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
         is_stored=asked.is_stored,
     )
     name = asked.options.model or asked.body.model
-    server, model = routing.route(gateway.models, settings, name)
+    server, model = model_names.route(gateway.models, settings, name)
     options = replace(
         asked.options,
         server=server,

@@ -10,8 +10,8 @@ from ktclient.config.settings import Settings
 from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.http_counts import HttpCounts
 from ktclient.gateway.models import Models
+from ktclient.gateway.routing.targets import Targets
 from ktclient.gateway.store_threads import StoreThreads
-from ktclient.gateway.targets import Targets
 from ktclient.gateway.watch import Watch
 
 
