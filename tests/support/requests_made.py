@@ -95,6 +95,9 @@ PLACES: dict[str, dict[str, str]] = {
         "client.get(f'{_URL}/v1/models')": NONE + "answers from memory",
         "api.chat.completions.create": NONE + "answers from memory",
     },
+    "ktclient.cli.gateway.running": {
+        "http_probe.get(f'{url}/healthz')": NONE + "asks a gateway of this state directory",
+    },
     "ktclient.cli.setup.notify": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.delivery": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.channels": {"service.notify": NONE + "an address of [notify]"},
@@ -122,6 +125,7 @@ MAY_CONNECT = {
     "ktclient.api.async_wait",  # starts a process
     "ktclient.api.remote_job",  # starts processes
     "server_bundle.addresses",  # parses addresses
+    "ktclient.gateway.service.server",  # listens
 }
 """Modules that import one of `LIBRARIES`."""
 ANSWERS = "ktclient.gateway."
@@ -129,6 +133,7 @@ ANSWERS = "ktclient.gateway."
 `LISTENS` the rest."""
 LISTENS = {
     "ktclient.gateway.access.hosts",  # asks for this machine's name
+    "ktclient.gateway.service.listener",
     "ktclient.gateway.service.server",
 }
 
