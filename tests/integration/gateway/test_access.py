@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -43,8 +44,18 @@ def guarded(state_of_all: StateDir, alice: Made) -> Iterator[Serving]:
         yield one
 
 
-def status(one: Serving, path: str = NOTHING, **more: object) -> int:
-    return int(httpx2.request("GET", f"{one.url}{path}", **more).status_code)  # type: ignore[arg-type]
+_CLIENT = httpx2.Client(verify=False, limits=httpx2.Limits(max_keepalive_connections=0))
+"""One for all: a new one reads the certificates of the whole world."""
+
+
+def ask(method: str, url: str, **more: Any) -> httpx2.Response:
+    """A request, without the cookies of earlier answers."""
+    _CLIENT.cookies.clear()
+    return _CLIENT.request(method, url, **more)
+
+
+def status(one: Serving, path: str = NOTHING, **more: Any) -> int:
+    return int(ask("GET", f"{one.url}{path}", **more).status_code)
 
 
 def run(*words: str) -> str:
@@ -109,10 +120,10 @@ def test_every_request_needs_a_key(guarded: Serving, alice: Made) -> None:
         for method in ("GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD"):
             if path == "/" and method in ("GET", "HEAD"):
                 continue  # the page itself
-            found = httpx2.request(method, f"{guarded.url}{path}")
+            found = ask(method, f"{guarded.url}{path}")
             assert found.status_code in (401, 429), (method, path)
             assert found.headers["x-should-retry"] == "false"
-    answer = httpx2.get(f"{guarded.url}/healthz")
+    answer = ask("GET", f"{guarded.url}/healthz")
     assert answer.status_code == 200 and answer.json() == {"status": "ok"}
     assert status(guarded, headers=alice.headers) == 404
 
@@ -129,8 +140,8 @@ def test_what_is_no_key_is_refused_in_openais_words(guarded: Serving, alice: Mad
         "Bearer " + "x" * 5000,
         "Bearer \xe4",
     ):
-        answer = httpx2.get(
-            f"{guarded.url}{NOTHING}", headers={"Authorization": given.encode("latin-1")}
+        answer = ask(
+            "GET", f"{guarded.url}{NOTHING}", headers={"Authorization": given.encode("latin-1")}
         )
         assert answer.status_code in (401, 429), given
         error = answer.json()["error"]
@@ -146,7 +157,7 @@ def test_an_expired_key_says_so(guarded: Serving, state_of_all: StateDir) -> Non
     old = make_key(state_of_all, "old", expires_at=clock.ago(1))
     soon = make_key(state_of_all, "soon", expires_at=clock.ago(-1.5))
     reached(lambda: status(guarded, headers=soon.headers) == 401)
-    answer = httpx2.get(f"{guarded.url}{NOTHING}", headers=old.headers)
+    answer = ask("GET", f"{guarded.url}{NOTHING}", headers=old.headers)
     assert answer.status_code in (401, 429)
 
 
@@ -158,7 +169,7 @@ def test_after_many_wrong_keys_an_address_waits_and_good_keys_still_work(
     found = []
     for number in range(40):
         forged = {"X-Forwarded-For": f"10.0.0.{number}", "Authorization": f"Bearer {number}"}
-        found.append(httpx2.get(f"{guarded.url}{NOTHING}", headers=forged))
+        found.append(ask("GET", f"{guarded.url}{NOTHING}", headers=forged))
         assert status(guarded, headers=alice.headers) == 404
     assert found[-1].status_code == 429
     assert 0 < int(found[-1].headers["retry-after"]) <= 60
@@ -176,7 +187,7 @@ def test_a_foreign_name_or_page_is_refused_whatever_key_it_has(
         assert status(guarded, path, headers={**alice.headers, **host}) == 421
         for origin in origins:
             headers = {**alice.headers, "Origin": origin}
-            answer = httpx2.post(f"{guarded.url}{path}", headers=headers)
+            answer = ask("POST", f"{guarded.url}{path}", headers=headers)
             assert answer.status_code == 403, (path, origin)
             assert not [name for name in answer.headers if name.startswith("access-control")]
             assert status(guarded, path, headers=headers) == 403
@@ -191,22 +202,22 @@ def test_an_allowed_origin_gets_cors_and_no_other(guarded: Serving, alice: Made)
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization, content-type, x-stainless-lang",
     }
-    answer = httpx2.options(f"{guarded.url}/v1/responses", headers=asked)
+    answer = ask("OPTIONS", f"{guarded.url}/v1/responses", headers=asked)
     assert answer.status_code == 204
     assert answer.headers["access-control-allow-origin"] == ALLOWED
     assert "authorization" in answer.headers["access-control-allow-headers"]
     assert "access-control-allow-credentials" not in answer.headers
     for headers in ({"Origin": ALLOWED}, {"Origin": ALLOWED, **alice.headers}):
-        answer = httpx2.get(f"{guarded.url}{NOTHING}", headers=headers)
+        answer = ask("GET", f"{guarded.url}{NOTHING}", headers=headers)
         assert answer.headers["access-control-allow-origin"] == ALLOWED
         assert "origin" in answer.headers["vary"].lower()
     assert (
-        httpx2.options(
-            f"{guarded.url}/v1/responses", headers={**asked, "Origin": "https://x"}
+        ask(
+            "OPTIONS", f"{guarded.url}/v1/responses", headers={**asked, "Origin": "https://x"}
         ).status_code
         == 403
     )
-    plain = httpx2.get(f"{guarded.url}{NOTHING}", headers=alice.headers)
+    plain = ask("GET", f"{guarded.url}{NOTHING}", headers=alice.headers)
     assert "access-control-allow-origin" not in plain.headers
 
 
@@ -219,28 +230,28 @@ def test_a_key_becomes_a_cookie_that_a_restart_does_not_end(state: StateDir) -> 
     """It works from the page's own origin only, and ends with its key or by logout."""
     key = make_key(state, "alice")
     with gateway(state, SERVER) as one:
-        answer = httpx2.post(f"{one.url}/login", json={"key": key.key}, headers=own(one))
+        answer = ask("POST", f"{one.url}/login", json={"key": key.key}, headers=own(one))
         assert answer.status_code == 200 and answer.json() == {"name": "alice", "is_admin": False}
         header = answer.headers["set-cookie"]
         assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(header.split("; "))
         assert key.key not in header and key.key not in answer.text
         cookie = {"Cookie": header.partition(";")[0]}
         assert status(one, headers=cookie) == 404
-        said = httpx2.get(f"{one.url}/session", headers=cookie).json()
+        said = ask("GET", f"{one.url}/session", headers=cookie).json()
         assert said == {"is_needed": True, "name": "alice", "is_admin": False}
-        assert httpx2.get(f"{one.url}/session").json()["name"] is None
+        assert ask("GET", f"{one.url}/session").json()["name"] is None
         foreign = {**cookie, "Sec-Fetch-Site": "same-site"}
         assert status(one, headers=foreign) == 403
-        form = httpx2.post(f"{one.url}/login", data={"key": key.key}, headers=own(one))
+        form = ask("POST", f"{one.url}/login", data={"key": key.key}, headers=own(one))
         assert form.status_code == 303 and form.headers["location"] == "/"
         other = {"Cookie": form.headers["set-cookie"].partition(";")[0]}
-        ended = httpx2.post(f"{one.url}/logout", headers={**other, **own(one)})
+        ended = ask("POST", f"{one.url}/logout", headers={**other, **own(one)})
         assert "Max-Age=0" in ended.headers["set-cookie"]
         assert status(one, headers=other) == 401
-        wrong = httpx2.post(f"{one.url}/login", json={"key": "x"}, headers=own(one))
+        wrong = ask("POST", f"{one.url}/login", json={"key": "x"}, headers=own(one))
         assert wrong.status_code == 401 and "set-cookie" not in wrong.headers
         for body in (b"", b"[]", b'{"key": 5}', b"{", b'{"key": "' + b"x" * 20_000 + b'"}'):
-            bad = httpx2.post(f"{one.url}/login", content=body, headers=own(one))
+            bad = ask("POST", f"{one.url}/login", content=body, headers=own(one))
             assert bad.status_code in (400, 413), body[:10]
     with gateway(state, SERVER) as one:
         assert status(one, headers=cookie) == 404
@@ -250,9 +261,9 @@ def test_a_key_becomes_a_cookie_that_a_restart_does_not_end(state: StateDir) -> 
 
 def test_without_keys_no_login_is_needed(state: StateDir) -> None:
     with gateway(state, SERVER) as one:
-        said = httpx2.get(f"{one.url}/session").json()
+        said = ask("GET", f"{one.url}/session").json()
         assert said == {"is_needed": False, "name": None, "is_admin": True}
-        answer = httpx2.post(f"{one.url}/login", json={"key": "x"})
+        answer = ask("POST", f"{one.url}/login", json={"key": "x"})
         assert answer.status_code == 400 and answer.json()["error"]["code"] == "no_key_needed"
 
 
@@ -274,10 +285,10 @@ def test_other_machines_need_a_key_before_it_starts(
     key = make_key(state, "alice")
     with gateway(state, SERVER, "--host", "0.0.0.0", "--behind-proxy") as one:
         url = f"http://127.0.0.1:{one.port}"
-        assert httpx2.get(f"{url}{NOTHING}").status_code == 401
-        assert httpx2.get(f"{url}{NOTHING}", headers=key.headers).status_code == 404
+        assert ask("GET", f"{url}{NOTHING}").status_code == 401
+        assert ask("GET", f"{url}{NOTHING}", headers=key.headers).status_code == 404
         remove_key(state, "alice")
-        reached(lambda: httpx2.get(f"{url}{NOTHING}", headers=key.headers).status_code == 401)
+        reached(lambda: ask("GET", f"{url}{NOTHING}", headers=key.headers).status_code == 401)
 
 
 @pytest.mark.promise
@@ -295,15 +306,16 @@ def test_no_key_and_no_text_reaches_the_log(state: StateDir, tmp_path: Path) -> 
                 "/v1/responses",
                 "/login",
             ):
-                httpx2.get(f"{one.url}{path}", headers=headers)
-                httpx2.post(
+                ask("GET", f"{one.url}{path}", headers=headers)
+                ask(
+                    "POST",
                     f"{one.url}{path}",
                     headers={**headers, "Cookie": f"ktjob_session={given}"},
                     json={"key": given, "input": secret, "model": secret, "bad": {}},
                 )
-                httpx2.post(f"{one.url}{path}", headers=headers, content=f"{secret} {given}")
+                ask("POST", f"{one.url}{path}", headers=headers, content=f"{secret} {given}")
         logged = one.log.read_text()
-        answer = httpx2.get(f"{one.url}/v1/traced", headers=key.headers)
+        answer = ask("GET", f"{one.url}/v1/traced", headers=key.headers)
         name = answer.headers["x-request-id"]
         reached(lambda: name in one.log.read_text())
         (line,) = [one for one in one.log.read_text().splitlines() if name in one]
