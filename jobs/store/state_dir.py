@@ -145,6 +145,16 @@ class StateDir:
         """Copies of texts for people to read, named `ID.NAME.txt`; made on request."""
         return self.root / "opened"
 
+    @property
+    def gateway_files(self) -> Path:
+        """The bytes of files and of parts of uploads that came over HTTP, named by their ids."""
+        return self.root / "gateway" / "files"
+
+    @property
+    def gateway_batches(self) -> Path:
+        """Results of batches that came over HTTP, in OpenAI's form; made on request."""
+        return self.root / "gateway" / "batches"
+
     def refuse_unsafe(self) -> None:
         """Raise `NotYours` for a folder where nothing may be made: another user's, or one that
         others write to and that this process cannot make private."""

@@ -9,10 +9,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from jobs.errors import KtjobError
+from ktclient.gateway import health_routes, metrics_routes, models_routes
 from ktclient.gateway.access import routes as access_routes
 from ktclient.gateway.access.callers import Access, Callers
 from ktclient.gateway.access.cors import Origins
@@ -20,7 +21,10 @@ from ktclient.gateway.access.envelope import Envelope
 from ktclient.gateway.access.keys import KeyRing
 from ktclient.gateway.access.session import Sessions
 from ktclient.gateway.access.shape import Shape
+from ktclient.gateway.batches import routes as batch_routes
+from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Gateway
+from ktclient.gateway.files import routes as file_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 
@@ -44,11 +48,20 @@ def make(gateway: Gateway) -> ASGIApp:
 
 def _surrounded(app: ASGIApp, gateway: Gateway, access: Access) -> ASGIApp:
     """The application inside of what each request passes, from the last to the first."""
-    return Envelope(Shape(Origins(Callers(app, access), gateway.rules), gateway.limits))
+    inner = Shape(Origins(Callers(app, access), gateway.rules), gateway.limits)
+    return gateway.counts.counting(Envelope(inner))
 
 
 def _routes() -> list[BaseRoute]:
-    return [Route("/healthz", _healthz), *access_routes.routes()]
+    return [
+        *models_routes.routes(),
+        *health_routes.routes(),
+        *metrics_routes.routes(),
+        *access_routes.routes(),
+        *chat_routes.routes(),
+        *file_routes.routes(),
+        *batch_routes.routes(),
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -59,11 +72,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         gateway.watch.stop()
+        gateway.models.close()
         gateway.threads.close()
-
-
-async def _healthz(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

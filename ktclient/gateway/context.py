@@ -8,6 +8,8 @@ from typing import Any
 
 from ktclient.config.settings import Settings
 from ktclient.gateway.access.rules import Rules
+from ktclient.gateway.http_counts import HttpCounts
+from ktclient.gateway.models import Models
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
 
@@ -43,6 +45,8 @@ class Gateway:
     accepting: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     """Requests that are being accepted, by caller and what they are recognised by
     (`gateway.accept`)."""
+    models: Models = field(default_factory=Models)
+    counts: HttpCounts = field(default_factory=HttpCounts)
 
 
 @dataclass(frozen=True)

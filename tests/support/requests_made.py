@@ -125,13 +125,13 @@ MAY_CONNECT = {
     "ktclient.api.async_wait",  # starts a process
     "ktclient.api.remote_job",  # starts processes
     "server_bundle.addresses",  # parses addresses
+    "ktclient.gateway.service.server",  # listens
 }
 """Modules that import one of `LIBRARIES`."""
 ANSWERS = "ktclient.gateway."
 """The room that answers connections and makes none: its modules may import asyncio, and
 `LISTENS` the rest."""
 LISTENS = {
-    "ktclient.gateway.access.connection",  # sets options of its listener
     "ktclient.gateway.access.hosts",  # asks for this machine's name
     "ktclient.gateway.service.listener",
     "ktclient.gateway.service.server",

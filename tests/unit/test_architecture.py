@@ -75,7 +75,7 @@ MAY_IMPORT = {
     "servers": {
         *("request", "config", "documents", "prompts", "tokens", "jobs.store", "jobs.processes"),
         *("server_bundle.plan", "server_bundle.launch", "server_bundle.logs"),
-        "server_bundle.embedded",
+        *("server_bundle.embedded", "jobs.system"),
     },
     "planning": {
         *("config", "documents", "prompts", "servers", "splitting", "records", "tokens"),
