@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from jobs.errors import KtjobError
 from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway.page import routes as page_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.gateway.wire.requests import CALLER
@@ -40,7 +41,7 @@ def make(gateway: Gateway) -> ASGIApp:
 
 
 def _routes() -> list[BaseRoute]:
-    return [Route("/healthz", _healthz)]
+    return [Route("/healthz", _healthz), *page_routes.routes()]
 
 
 @contextlib.asynccontextmanager

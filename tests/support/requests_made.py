@@ -55,6 +55,11 @@ PLACES: dict[str, dict[str, str]] = {
         "connection.short_client": "/v1/models",
         "client.get(f'{url}/v1/models')": "/v1/models",
     },
+    "ktclient.servers.dialects.live_load": {
+        "connection.short_client": "/metrics",
+        "client.get(f'{url}/metrics')": "/metrics",
+        "client.get(f'{url}/v1/models')": "/v1/models",
+    },
     "ktclient.servers.queries": {
         "connection.short_client": "/tokenize",
         "connection.probe_client": "/model_info",
@@ -121,6 +126,8 @@ MAY_CONNECT = {
     "ktclient.servers.dialects.openai_compatible",  # asks for nothing
     "ktclient.api.async_wait",  # starts a process
     "ktclient.api.remote_job",  # starts processes
+    "ktclient.gateway.page.board",  # waits in an event loop
+    "ktclient.gateway.page.feed",  # waits in an event loop
     "server_bundle.addresses",  # parses addresses
 }
 """Modules that import one of `LIBRARIES`."""

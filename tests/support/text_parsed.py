@@ -41,6 +41,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.documents.formats.notebook": {
         "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
     },
+    "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
         "json.loads": OURS + ", or just written by json.dumps",
