@@ -74,6 +74,12 @@ class Looking(Database):
         found = self._note(pool, name)
         return found if isinstance(found, dict) else None
 
+    def recall_all(self, pool: str, prefix: str) -> dict[str, dict[str, object]]:
+        """What was stored about a pool under names that begin so, the newest first."""
+        names = [row["name"] for row in self._all("notes_of", pool=pool, prefix=prefix)]
+        found = {name: self.recall(pool, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
+
     def attempt(self, job: Job) -> Attempt | None:
         """The job's current or last attempt; None before the first."""
         found = self._all("attempt", job_id=job.id, number=job.attempt)

@@ -52,6 +52,9 @@ class Incoming:
     headers: Mapping[str, str]
     parse: Callable[[bytes], Asked] = field(repr=False)
     """Reads the body, in a thread. Raises `ApiError`."""
+    submit: Callable[[Incoming, str, Settings], Job] | None = field(default=None, repr=False)
+    """Checks and stores the job of a request that is no chat, with its digest, in a thread; in
+    place of `parse`."""
 
     @property
     def is_repeated(self) -> bool:
@@ -112,7 +115,8 @@ async def _accept(
     known = await gateway.threads.store(_known, incoming, digest, gateway.watch.is_watched)
     if known is not None:
         return Accepted(known.id, is_new=False)
-    job = await gateway.threads.check(_submit, incoming, digest, gateway.settings)
+    submit = incoming.submit or _submit
+    job = await gateway.threads.check(submit, incoming, digest, gateway.settings)
     return Accepted(job.id, is_new=True)
 
 

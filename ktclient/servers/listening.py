@@ -6,16 +6,11 @@ answer). But the kernel numbers its listening socket: another run has another nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from jobs.processes import identity
+from jobs.system import listening_sockets
 from ktclient import urls
-
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-_LISTEN = "0A"
-"""TCP_LISTEN in the column `st` of proc_pid_net(5); `inode` is the tenth column."""
 
 
 def run_of(url: str) -> str | None:
@@ -26,17 +21,5 @@ def run_of(url: str) -> str | None:
         return None
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    inodes = sorted({inode for table in _TABLES for inode in _listeners(Path(table), port)})
+    inodes = listening_sockets.inodes(port)
     return f"{identity.boot_id()}:{','.join(inodes)}" if inodes else None
-
-
-def _listeners(table: Path, port: int) -> Iterator[str]:
-    try:
-        lines = table.read_text().splitlines()[1:]
-    except OSError:  # no /proc
-        return
-    for line in lines:
-        columns = line.split()
-        is_listener = len(columns) > 9 and columns[3] == _LISTEN
-        if is_listener and int(columns[1].rpartition(":")[2], 16) == port:
-            yield columns[9]

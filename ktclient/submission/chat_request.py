@@ -125,6 +125,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         is_lasting=options.timeout is None,
         counted=None if count.is_rough else Estimate(count.low, count.tokens, count.high),
         has_key=settings.has_key_for(target.server),
+        is_short=not target.is_embedded and _is_short(checked.forecast),
     )
     return NewJob(
         pool=target.server,
@@ -138,6 +139,18 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         submit_key=options.submit_key,
         request=options.request,
     )
+
+
+SHORT_SECONDS = 5.0
+SHORT_TOKENS = 2_000
+"""What is repeated at most if a worker that others share is killed: a prefill of so many seconds,
+or tokens where nothing is known of the server's speed."""
+
+
+def _is_short(before: Forecast) -> bool:
+    if before.expected is not None:
+        return before.expected.high <= SHORT_SECONDS
+    return before.count.high <= SHORT_TOKENS
 
 
 _TITLE_CHARACTERS = 60

@@ -100,6 +100,9 @@ PLACES: dict[str, dict[str, str]] = {
         "client.get(f'{_URL}/v1/models')": NONE + "answers from memory",
         "api.chat.completions.create": NONE + "answers from memory",
     },
+    "ktclient.cli.gateway.running": {
+        "http_probe.get(f'{url}/healthz')": NONE + "asks a gateway of this state directory",
+    },
     "ktclient.cli.setup.notify": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.delivery": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.channels": {"service.notify": NONE + "an address of [notify]"},
@@ -126,11 +129,18 @@ MAY_CONNECT = {
     "ktclient.servers.dialects.openai_compatible",  # asks for nothing
     "ktclient.api.async_wait",  # starts a process
     "ktclient.api.remote_job",  # starts processes
-    "ktclient.gateway.page.board",  # waits in an event loop
-    "ktclient.gateway.page.feed",  # waits in an event loop
     "server_bundle.addresses",  # parses addresses
+    "ktclient.gateway.service.server",  # listens
 }
 """Modules that import one of `LIBRARIES`."""
+ANSWERS = "ktclient.gateway."
+"""The room that answers connections and makes none: its modules may import asyncio, and
+`LISTENS` the rest."""
+LISTENS = {
+    "ktclient.gateway.access.hosts",  # asks for this machine's name
+    "ktclient.gateway.service.listener",
+    "ktclient.gateway.service.server",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -25,6 +25,7 @@ PLACES: dict[str, dict[str, str]] = {
     "jobs.processes.identity": {"json.loads": OURS},
     "jobs.store.database": {"json.loads": OURS},
     "jobs.store.files.opening": {"json.loads": OURS},
+    "jobs.store.http.requests": {"json.loads": OURS},
     "jobs.store.rows": {"json.loads": OURS},
     "jobs.system.systemd_unit": {"json.loads": BOUNDED + "one string on one line of a unit file"},
     "ktclient.batch.result_files": {"json.loads": OURS},
@@ -40,6 +41,10 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.documents.formats.child_process": {"json.loads": "ours: our own child's first line"},
     "ktclient.documents.formats.notebook": {
         "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
+    },
+    "ktclient.gateway.chat.reading": {"json.loads": OURS},
+    "ktclient.gateway.wire.requests": {
+        "json.loads": BOUNDED + "a body has a bounded size, and `fields_of` bears deep nesting",
     },
     "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 from jobs import clock
 from jobs.store.database import Database
-from jobs.store.http.values import Head, ProgressMark, Request
+from jobs.store.http.values import Head, ProgressMark, Request, Totals
 
 _FIRST, _LAST = 0, 2**62
 
@@ -91,6 +91,15 @@ class Requests(Database):
         """How far these jobs are, by id. Those that do not exist are missing."""
         found = self._all("heads", ids=json.dumps(list(ids)))
         return {head.id: head for head in self._values(_head, found)}
+
+    def jobs_with_events_since(self, seq: int) -> set[str]:
+        """Ids of the jobs with an event behind the one of this `seq`."""
+        return {row["job_id"] for row in self._all("jobs_with_events_since", seq=seq)}
+
+    def totals_of_parts(self, job_id: str) -> Totals:
+        """What the parts of a job have come to so far."""
+        row = self._all("totals_of_parts", parent=job_id)[0]
+        return Totals(**dict(row))
 
     def data_version(self) -> int:
         """A number that changes when another connection commits (sqlite.org/pragma.html)."""

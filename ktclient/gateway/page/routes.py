@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from jobs.errors import IllegalTransition
 from jobs.model import Job
 from jobs.store.http.store import HttpStore
-from ktclient._version import __version__
 from ktclient.gateway import visibility
 from ktclient.gateway.page import actions, queue, submit
 from ktclient.gateway.page.board import Board
@@ -22,7 +21,7 @@ from ktclient.gateway.page.feed import Feed
 from ktclient.gateway.page.submit import Form
 from ktclient.gateway.wire import event_stream
 from ktclient.gateway.wire.errors import ApiError
-from ktclient.gateway.wire.requests import body_of, caller_of, fields_of, gateway_of, too_large
+from ktclient.gateway.wire.requests import LEASE, body_of, caller_of, fields_of, gateway_of
 from ktclient.records import snapshot
 
 HEADERS = {
@@ -44,6 +43,7 @@ MARK = "x-ktjob-page"
 """A header that the page's own requests have. A form of another site cannot send it, and a script
 of one is not allowed to."""
 _OLDER = 50
+_MOST_FIELDS = 200
 _PART_BYTES = 100_000_000
 """Of a text that is pasted; files are bounded by the body."""
 
@@ -116,8 +116,8 @@ def _board(request: Request) -> Board:
 
 
 async def _setup(request: Request) -> Response:
-    gateway, caller = gateway_of(request), caller_of(request)
-    return _json(await gateway.threads.check(submit.setup, gateway.settings, caller, __version__))
+    gateway = gateway_of(request)
+    return _json(await gateway.threads.check(submit.setup, gateway.settings))
 
 
 async def _older(request: Request) -> Response:
@@ -143,19 +143,17 @@ async def _submit(request: Request) -> Response:
 
 
 async def _form(request: Request) -> Form:
-    """A multipart body. Its size is known before it is read."""
-    most = gateway_of(request).limits.body_bytes
-    announced = request.headers.get("content-length", "")
-    if not announced.isdigit():
-        raise ApiError(411, "the request does not say how long it is (content-length)")
-    if int(announced) > most:
-        raise too_large(most)
+    """A multipart body; its bytes are bounded before they come here."""
+    lease, announced = request.scope[LEASE], request.headers.get("content-length", "")
+    is_announced = announced.isdecimal()
+    await lease.take(int(announced) if is_announced else 0)
     files, fields = [], {}
     async with request.form(
-        max_files=submit.MOST_FILES, max_fields=200, max_part_size=_PART_BYTES
+        max_files=submit.MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=_PART_BYTES
     ) as form:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
+                await lease.take(0 if is_announced else value.size or 0)
                 files.append((_name(name, value), await value.read()))
             else:
                 fields[name] = value

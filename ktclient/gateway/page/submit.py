@@ -164,7 +164,7 @@ def store(form: Form, settings: Settings, caller: Caller) -> list[str]:
     return [job_id for job_id, _ in enqueue.enqueue_all(documents(form), asked, settings)]
 
 
-def setup(settings: Settings, caller: Caller, version: str) -> Record:
+def setup(settings: Settings) -> Record:
     """What the form offers."""
     own = templates.folder(settings.config_file)
     known = []
@@ -174,9 +174,6 @@ def setup(settings: Settings, caller: Caller, version: str) -> Record:
         except BadInput:  # one that cannot be read is not offered; `ktjob templates` says why
             continue
     return {
-        "version": version,
-        "has_key": bool(caller.owner),
-        "is_admin": caller.is_admin,
         "servers": [{"url": url, "name": name} for url, name in servers.names(settings).items()],
         "templates": [
             {

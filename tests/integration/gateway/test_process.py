@@ -11,7 +11,7 @@ from jobs.store.state_dir import StateDir
 def test_it_answers_and_names_each_request(state: StateDir) -> None:
     with gateway(state, "http://127.0.0.1:9") as one:
         answer = httpx2.get(f"{one.url}/healthz")
-        assert answer.json() == {"status": "ok"}
+        assert answer.json()["status"] == "ok"
         assert answer.headers["x-request-id"].startswith("req_")
 
 

@@ -223,9 +223,10 @@ export class JobView {
 
   async act(what, said) {
     this.fail("");
+    const title = this.title.textContent; // it may be gone before the answer comes
     try {
       const { id } = await call(`/page/jobs/${encodeURIComponent(this.id)}/${what}`, {});
-      announce(`${this.job.title}: ${said}`);
+      announce(`${title}: ${said}`);
       if (id !== this.id) this.go(`#/job/${id}`);
       return true;
     } catch (error) {

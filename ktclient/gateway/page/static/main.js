@@ -17,6 +17,7 @@ let setup = null;
 let form = null;
 let view = null; // the open JobView
 let isOpening = true;
+const dropped = []; // files that wait for the form
 
 const feed = new Feed({
   state: showLink,
@@ -87,11 +88,17 @@ function setUpDrop() {
     event.preventDefault();
     depth = 0;
     show(false);
-    if (!setup) return;
-    if (!form) form = new Form(setup, go);
-    form.add([...event.dataTransfer.files]);
-    go("#/new");
+    dropped.push(...event.dataTransfer.files);
+    take();
   });
+}
+
+/** Put what was dropped into the form, once there is one. */
+function take() {
+  if (!setup || !dropped.length) return;
+  if (!form) form = new Form(setup, go);
+  form.add(dropped.splice(0));
+  go("#/new");
 }
 
 function setUpKeys() {
@@ -115,6 +122,10 @@ function setUpKeys() {
 
 async function start() {
   try {
+    const session = await call("/session");
+    if (session.is_needed && !session.name) return login();
+    byId("logout").hidden = !session.name;
+    byId("logout").title = session.name ? `logged in as ${session.name}` : "";
     setup = await call("/page/setup");
   } catch (error) {
     if (error.status === 401) return; // the login calls this again
@@ -122,12 +133,13 @@ async function start() {
     setTimeout(start, 1500);
     return;
   }
-  byId("logout").hidden = !setup.has_key;
   form = null;
   open();
+  take();
 }
 
-whenLoginIsNeeded(setUpLogin(() => { announce("Logged in"); start(); }));
+const login = setUpLogin(() => { announce("Logged in"); start(); });
+whenLoginIsNeeded(login);
 byId("logout").addEventListener("click", async () => {
   feed.close();
   try {
