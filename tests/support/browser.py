@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from support.patience import HANG_SECONDS
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, LocatorAssertions, Page
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -43,6 +43,19 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def expect(found: Locator) -> LocatorAssertions:
+    """Playwright's assertions, which wait as long as all tests here."""
+    from playwright.sync_api import expect as patient
+
+    patient.set_options(timeout=HANG_SECONDS * 1000)
+    return patient(found)
+
+
+def button(page: Page, name: str) -> Locator:
+    """The visible button with exactly these words."""
+    return page.get_by_role("button", name=name, exact=True)
 
 
 @dataclass

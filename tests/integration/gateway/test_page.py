@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support import browser
+from support.browser import button, expect
 from support.page_site import Site, site
-from support.patience import HANG_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -50,19 +50,6 @@ def _page(chromium: Browser, url: str) -> Iterator[Page]:
     yield found
     found.context.close()
     assert said.errors == []
-
-
-def button(page: Page, name: str) -> Any:
-    """The visible button with exactly these words."""
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def expect(found: Any) -> Any:
-    """Playwright's assertions, which wait as long as all tests here."""
-    from playwright.sync_api import expect as patient
-
-    patient.set_options(timeout=HANG_SECONDS * 1000)
-    return patient(found)
 
 
 def test_the_queue_is_live(one: Site, page: Page) -> None:
