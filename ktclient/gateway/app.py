@@ -54,10 +54,10 @@ def _surrounded(app: ASGIApp, gateway: Gateway, access: Access) -> ASGIApp:
 
 def _routes() -> list[BaseRoute]:
     return [
-        *health_routes.routes(),
-        *access_routes.routes(),
         *models_routes.routes(),
+        *health_routes.routes(),
         *metrics_routes.routes(),
+        *access_routes.routes(),
         *chat_routes.routes(),
         *file_routes.routes(),
         *batch_routes.routes(),

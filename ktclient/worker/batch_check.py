@@ -25,7 +25,7 @@ from ktclient.records import phases
 from ktclient.submission import capacity, lent_keys
 from ktclient.submission.spec import JobSpec
 from ktclient.worker.heartbeat import call_in_thread
-from ktclient.worker.retry import AWAY_SECONDS, tries
+from ktclient.worker.retry import AWAY_SECONDS, shortage_named, tries
 
 PROBLEMS = "problems"
 """The metric that has what is wrong with the lines: a list of objects with line, code, message and
@@ -76,7 +76,7 @@ def _assessed(
     )
     whom = JobSpec(Task(Kind.REQUEST), spec.server, spec.model, 1, AWAY_SECONDS)
     for turn in tries(running, whom):
-        with turn:
+        with turn, shortage_named(running):
             if running.phase != phases.CHECKING_REQUESTS:
                 running.enter_phase(phases.CHECKING_REQUESTS)
             return call_in_thread(

@@ -18,11 +18,10 @@ from ktclient.worker import (
     exchange,
     ghost_prefill,
     job_settings,
-    memory_shortage,
     preload,
 )
 from ktclient.worker.job_settings import JobSettings
-from ktclient.worker.retry import tries
+from ktclient.worker.retry import shortage_named, tries
 
 _LIMITS = (MAX_TOKENS, NEW_LIMIT)
 _UNKNOWN = re.compile(
@@ -60,7 +59,7 @@ def perform(attempt: RunningAttempt) -> None:
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
     for turn in tries(attempt, spec):
-        with turn, memory_shortage.named(attempt):
+        with turn, shortage_named(attempt):
             settings = job_settings.read(attempt, spec)
             _with_fallbacks(attempt, spec, settings, left_behind)
 

@@ -37,8 +37,6 @@ LIBRARIES = {
     *("apprise", "socket", "asyncio", "ssl", "ftplib", "smtplib", "urllib3", "httpcore"),
 }
 """Modules that can open a connection."""
-SERVER = "ktclient.gateway."
-"""Its modules wait with asyncio for those who connect to it."""
 
 NONE = "no key: "
 PLACES: dict[str, dict[str, str]] = {
@@ -134,7 +132,6 @@ ANSWERS = "ktclient.gateway."
 """The room that answers connections and makes none: its modules may import asyncio, and
 `LISTENS` the rest."""
 LISTENS = {
-    "ktclient.gateway.access.connection",  # sets options of its listener
     "ktclient.gateway.access.hosts",  # asks for this machine's name
     "ktclient.gateway.service.listener",
     "ktclient.gateway.service.server",

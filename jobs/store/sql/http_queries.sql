@@ -130,6 +130,12 @@ SELECT * FROM api_keys ORDER BY created_at, id;
 -- name: remove_api_key
 DELETE FROM api_keys WHERE name = :name;
 
+-- name: jobs_with_events_since
+SELECT DISTINCT job_id FROM events WHERE seq > :seq;
+
+-- name: jobs_of_owners
+SELECT owner, count(*) AS jobs FROM requests WHERE deleted_at IS NULL GROUP BY owner;
+
 -- name: jobs_by_state
 SELECT CASE WHEN parent IS NOT NULL THEN 'part' ELSE coalesce(surface, 'command') END AS surface,
        coalesce(outcome, status) AS state, count(*) AS jobs
@@ -159,9 +165,3 @@ SELECT max(created_at, coalesce(not_before, '')) AS due_at, jobs.started_at AS s
        json_extract(figures, '$.first_token_seconds') AS first_token
 FROM (SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit) AS jobs
 LEFT JOIN attempts ON job_id = id AND number = attempt;
-
--- name: jobs_with_events_since
-SELECT DISTINCT job_id FROM events WHERE seq > :seq;
-
--- name: jobs_of_owners
-SELECT owner, count(*) AS jobs FROM requests WHERE deleted_at IS NULL GROUP BY owner;

@@ -19,7 +19,7 @@ from ktclient.gateway.wire.errors import PERMISSION, ApiError
 from ktclient.wording import quote
 
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::([0-9]{1,5}))?")
-_NAME = re.compile(r"[a-z0-9_.-]{1,253}|[0-9a-f:.]{2,45}")
+_NAME = re.compile(r"[a-z0-9_.-]{1,253}")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,30}://[^/\s?#@,\"\\]{1,300}")
 _FOREIGN = ("cross-site", "same-site")
 """Other ports of this machine are the same site, and may be another user's."""
@@ -116,7 +116,7 @@ def _is_link(scope: Scope) -> bool:
 def host_name(given: str) -> str:
     """A name or an address that `--allow-host` gives, as it is compared. Raises `BadInput`."""
     name = given.strip().strip("[]").lower().rstrip(".")
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) and _address(name) is None:
         raise BadInput(f"--allow-host {given}: give a name without scheme and port: llm.example")
     return name
 

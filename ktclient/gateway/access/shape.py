@@ -16,12 +16,14 @@ from ktclient.gateway.access.asgi import (
     headers_of,
     send_error,
 )
+from ktclient.gateway.access.body_budget import BodyBudget, Lease
 from ktclient.gateway.context import Limits
 from ktclient.gateway.wire.errors import ApiError, too_large
+from ktclient.gateway.wire.requests import LEASE
 
 SILENT_SECONDS = 60.0
 """How long a client may send nothing of a body that it has begun."""
-SLOWEST_BYTES = 1000
+SLOWEST_BYTES = 10_000
 """Per second, beyond those seconds: a client that sends a body byte by byte holds a connection."""
 
 
@@ -30,6 +32,7 @@ class Shape:
 
     def __init__(self, app: App, limits: Limits) -> None:
         self._app, self._limits = app, limits
+        self._budget = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,7 +44,17 @@ class Shape:
             await send_error(send, error)
             return
         body = Incoming(receive, self._limits.body_bytes)
-        await self._app(scope, body.receive, send)
+        lease = scope[LEASE] = Lease(self._budget)
+
+        async def send_noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                lease.end()
+            await send(message)
+
+        try:
+            await self._app(scope, body.receive, send_noted)
+        finally:
+            lease.end()
 
 
 def _check(scope: Scope, most: int) -> None:

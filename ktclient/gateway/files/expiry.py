@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from pathlib import Path
 
+from jobs import clock
 from jobs.errors import KtjobError
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
@@ -49,10 +49,10 @@ def remove_orphans(state: StateDir, store: HttpStore, orphan_seconds: float) -> 
 
 
 def _old_files(folder: Path, seconds: float) -> list[Path]:
-    found = []
+    found, now = [], clock.utc().timestamp()
     with contextlib.suppress(FileNotFoundError):
         for path in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime >= seconds:
+                if now - path.stat().st_mtime >= seconds:
                     found.append(path)
     return found

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import resource
 import socket
 
 from ktclient.errors import BadInput
 from ktclient.wording import reason
 
 _BACKLOG = 2048
-OPEN_FILES = 65_536
-"""A client that waits is an open file: the usual soft limit of 1,024 is too low for thousands."""
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 60, 15, 4
 SILENT_PEER_MILLISECONDS = 300_000
 """After so long without an acknowledgement of what was sent, a client is gone: its machine sleeps,
@@ -77,12 +73,3 @@ def url_of(listener: socket.socket) -> str:
     if host in ("0.0.0.0", "::"):
         host = "127.0.0.1" if listener.family == socket.AF_INET else "::1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def allow_many_files() -> None:
-    """Raise this process's limit of open files towards `OPEN_FILES`."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

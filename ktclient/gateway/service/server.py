@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from jobs.processes import signals
 from jobs.store.http.store import HttpStore
 from ktclient.config.settings import Settings
 from ktclient.gateway import app
-from ktclient.gateway.access import openness
+from ktclient.gateway.access import connection, openness
 from ktclient.gateway.context import Gateway, Limits
-from ktclient.gateway.service import listener, log
+from ktclient.gateway.service import log
 from ktclient.gateway.service.instance import Claim
 from ktclient.gateway.service.log import Lines
 from ktclient.gateway.service.options import Wanted
@@ -27,9 +28,6 @@ from ktclient.gateway.watch import Watch
 GRACE_SECONDS = 3
 """How long open answers may still take after SIGTERM. Then they are cut: their clients know that
 something is missing, and their jobs go on."""
-IDLE_SECONDS = 75
-"""How long a connection without a request is kept: longer than clients keep theirs, or a request
-could meet a connection that is just being closed."""
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -46,7 +44,7 @@ def serve(
     Raises `BadInput` if others could use it without a key, `StoreUnusable` if the store cannot be
     opened or made now.
     """
-    listener.allow_many_files()
+    _Connection.most = connection.raise_file_limit()
     signals.explain_on_request()
     state = settings.state
     with HttpStore.open(state) as store:
@@ -71,8 +69,9 @@ def serve(
         server_header=False,
         # Its default believes what any process of this machine says of a client's address.
         proxy_headers=False,
+        http=_Connection,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=IDLE_SECONDS,
+        timeout_keep_alive=connection.IDLE_SECONDS,
         lifespan="on",
     )
     try:
@@ -80,6 +79,10 @@ def serve(
     finally:
         upkeep.stop()
         lines.close()
+
+
+class _Connection(connection.BoundedConnection, H11Protocol):
+    """One connection: uvicorn's, with bounds."""
 
 
 def _stopping(watch: Watch) -> str:

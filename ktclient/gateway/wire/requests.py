@@ -14,6 +14,8 @@ from ktclient.wording import reason
 
 CALLER = "ktjob.caller"
 """The key of a request's scope under which `access` puts the `Caller`."""
+LEASE = "ktjob.lease"
+"""The one under which it puts the memory that the body may take."""
 
 ClientGone = ClientDisconnect
 """What reading a body raises when the client goes before its end."""
@@ -38,12 +40,19 @@ def caller_of(request: Request) -> Caller:
 
 async def body_of(request: Request, *, most: int | None = None) -> bytes:
     """The whole body. Raises `ApiError`: 413 for more bytes than `most` or the gateway's limit, 408
-    for a client that sends too slowly."""
-    parts, size = [], 0
+    for a client that sends too slowly, 503 while other bodies fill the memory."""
+    lease, announced = request.scope[LEASE], request.headers.get("content-length", "")
+    parts, size, taken = [], 0, int(announced) if announced.isdecimal() else 0
+    if most is not None and taken > most:
+        raise too_large(most)
+    await lease.take(taken)
     async for part in request.stream():
         size += len(part)
         if most is not None and size > most:
             raise too_large(most)
+        if size > taken:  # it is not announced
+            await lease.take(size - taken)
+            taken = size
         parts.append(part)
     return b"".join(parts)
 
