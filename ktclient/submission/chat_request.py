@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from jobs.model import Job, NewJob, NewRequest
 from jobs.store.store import Store
 from ktclient.config import settings as config
+from ktclient.errors import ModelUnknown
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import preflight
 from ktclient.planning.forecast import Forecast
@@ -18,11 +19,13 @@ from ktclient.planning.options import MAX_ATTEMPTS
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import access
 from ktclient.request.body import Body
-from ktclient.servers import selection
+from ktclient.servers import models, selection
 from ktclient.servers.selection import Target
 from ktclient.submission import capacity, lent_keys
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
+from ktclient.wording import quote
+from server_bundle.embedded import server as embedded
 
 MOST_USUAL_ANSWER = 16_384
 """Tokens. The limit of an answer where the body sets none, if a quarter of the window is not less:
@@ -37,6 +40,8 @@ class ChatOptions:
     server: str | None = None
     model: str | None = None
     """The model to request instead of the body's own."""
+    is_model_listed: bool = False
+    """Whether the server must list the model."""
     max_tokens: int | None = None
     """The limit of an answer where the body sets none; None: by the window."""
     timeout: float | None = None
@@ -77,6 +82,8 @@ def check(body: Body, options: ChatOptions, settings: config.Settings) -> Checke
     preflight.check_priority(options.priority)
     asked = options.model or body.model
     target = selection.choose(settings, options.server, asked)
+    if options.is_model_listed:
+        _require_listed(target, settings)
     most = body.max_tokens or options.max_tokens or usual_answer(target)
     text = body.text
     target = forecasts.resolve_target(
@@ -87,6 +94,26 @@ def check(body: Body, options: ChatOptions, settings: config.Settings) -> Checke
     around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
     before = forecasts.from_target(text, most, options.timeout, target, settings, around)
     return CheckedChat(body, before, most, target.chosen_model)
+
+
+def _require_listed(target: Target, settings: config.Settings) -> None:
+    """Raises `ModelUnknown`. A server that tells no names, or has more than are kept, decides
+    itself."""
+    facts, asked = target.facts, target.model
+    offered = (embedded.MODEL,) if target.is_embedded else facts.models if facts else ()
+    if asked is None or not offered or asked in offered or len(offered) >= models.MOST_NAMED:
+        return
+    if asked == settings.model_of(settings.of_url(target.server)):
+        return  # a server need not list a name that it takes
+    names = quote(", ".join(offered[:_MOST_TOLD]))
+    more = " and others" if len(offered) > _MOST_TOLD else ""
+    raise ModelUnknown(
+        f"there is no model {quote(asked)}. The server offers {names}{more}; the name of a server "
+        'in config.toml, SERVER/MODEL and "default" are possible too'
+    )
+
+
+_MOST_TOLD = 8
 
 
 def usual_answer(target: Target) -> int:
