@@ -16,6 +16,7 @@ from jobs import clock
 from jobs.model import Job, NewRequest, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
+from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, DoesNotFit, ModelUnknown
 from ktclient.gateway import routing
 from ktclient.gateway.context import Caller, Gateway
