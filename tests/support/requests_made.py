@@ -117,6 +117,10 @@ MAY_CONNECT = {
     "ktclient.request.response_body",
     "ktclient.request.short_client",
     "server_bundle.launch.start",  # tries whether a port is free
+    "jobs.system.listening_sockets",  # asks the kernel, which is no other machine
+    "jobs.runner.loop",  # names the socket of a forked child
+    "jobs.runner.shared_workers",  # makes it: a pair of this process and its child
+    "jobs.worker.shared",  # reads the other end
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
     "ktclient.request.liveness",  # watches a socket

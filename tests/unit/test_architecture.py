@@ -21,6 +21,7 @@ LEAVES = {
     "ktclient.wording",
     "ktclient._version",
     "ktclient.hidden",
+    "ktclient.late_packages",
     "ktclient.programs",
     "jobs.model",
     "jobs.errors",
