@@ -50,6 +50,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.gateway.wire.requests": {
         "json.loads": BOUNDED + "a body has a bounded size, and `fields_of` bears deep nesting",
     },
+    "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
         "json.loads": OURS + ", or just written by json.dumps",
