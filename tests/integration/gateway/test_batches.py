@@ -267,6 +267,7 @@ def _client(one: Serving) -> Any:
     return openai.OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0)
 
 
+@pytest.mark.promise
 def test_responses_in_a_batch_are_response_objects(
     state: StateDir, tmp_path: Path, until: Until
 ) -> None:
