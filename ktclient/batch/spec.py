@@ -104,7 +104,8 @@ class BatchSpec:
     model: str | None
     max_tokens: int
     timeout: float
-    """`max_tokens` and `timeout` are the largest of any request."""
+    """`max_tokens` and `timeout` are the largest of any request. Before the check, `max_tokens` is
+    the limit of an answer where its request sets none; 0: by the window."""
     max_attempts: int
     """For each request."""
     has_key: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.model import Job, NewJob, NewRequest
@@ -24,7 +24,9 @@ from ktclient.gateway.accept import Incoming
 from ktclient.gateway.batches import lines
 from ktclient.gateway.context import Caller
 from ktclient.gateway.files import file_object, storage
+from ktclient.gateway.models import Models
 from ktclient.gateway.responses.sources import StoreSources
+from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import requests
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.planning.options import MAX_ATTEMPTS
@@ -36,7 +38,6 @@ from ktclient.wording import quote
 
 SURFACE = "batches"
 WINDOW = "24h"
-_MOST_REFUSED = 100
 _MOST_PAIRS, _MOST_KEY, _MOST_VALUE = 16, 64, 512
 """Of metadata, as OpenAI has it."""
 
@@ -63,12 +64,18 @@ class Wanted:
         }
 
 
-def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
-    """Check the request and store its job, in a thread; the lines are checked later. Raises
-    `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
+def submit(
+    incoming: Incoming, digest: str, settings: Settings, *, models: Models, max_tokens: int | None
+) -> Job:
+    """Check the request and store its job, in a thread; the lines are checked later. All of them go
+    to the server that the first one's model names. `max_tokens`: of an answer where its line sets
+    no limit; None: by the server's window.
+
+    Raises `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
     wanted = read(requests.fields_of(incoming.raw))
     file, body, refused = _input(settings.state, incoming.caller, wanted)
-    target = selection.choose(settings, None, None)
+    server, _ = model_names.route(models, settings, lines.first_model(body))
+    target = selection.choose(settings, server, None)
     request = NewRequest(
         owner=incoming.caller.owner,
         surface=SURFACE,
@@ -77,7 +84,9 @@ def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
     )
     new = NewJob(
         pool=kinds.POOL,
-        spec=_spec(target, settings, refused).to_json(),
+        spec=replace(
+            _spec(target, settings), max_tokens=max_tokens or 0, refused=tuple(refused)
+        ).to_json(),
         document=body,
         title=file.filename,
         max_attempts=kinds.ATTEMPTS,
@@ -112,7 +121,7 @@ def _input(
         return file, *lines.as_chats(body, wanted.endpoint, sources)
 
 
-def _spec(target: Target, settings: Settings, refused: Sequence[Problem]) -> BatchSpec:
+def _spec(target: Target, settings: Settings) -> BatchSpec:
     """What the conductor needs to check the lines; it fills in the rest."""
     return BatchSpec(
         results=f"batch {secrets.token_hex(8)}",
@@ -128,7 +137,6 @@ def _spec(target: Target, settings: Settings, refused: Sequence[Problem]) -> Bat
         has_key=settings.has_key_for(target.server),
         is_held=True,
         is_checked=False,
-        refused=tuple(refused[:_MOST_REFUSED]),
     )
 
 

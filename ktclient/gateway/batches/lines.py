@@ -16,6 +16,8 @@ CHAT, RESPONSES = request_body.URL, "/v1/responses"
 ENDPOINTS = (CHAT, RESPONSES)
 """What a batch may be for."""
 _MOST_LEVELS = 400
+_MOST_WRONG = 1000
+"""So many wrong lines are kept; the batch fails with one."""
 
 
 def as_chats(body: bytes, endpoint: str, sources: Sources) -> tuple[bytes, list[Problem]]:
@@ -29,15 +31,30 @@ def as_chats(body: bytes, endpoint: str, sources: Sources) -> tuple[bytes, list[
     for number, raw in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         found = _as_chat(number, raw, sources)
         lines.append(found if isinstance(found, bytes) else b"")
-        if isinstance(found, Problem):
+        if isinstance(found, Problem) and len(wrong) < _MOST_WRONG:
             wrong.append(found)
     return b"\n".join(lines), wrong
+
+
+def first_model(body: bytes) -> str | None:
+    """The model that the first line names; None if there is none, or no such line."""
+    first = next((line for line in body.split(b"\n", 100) if line.strip()), b"")
+    try:
+        found = parsing.of_json(first.decode("utf-8-sig"), levels=_MOST_LEVELS)
+    except ValueError:
+        return None
+    model = found["body"].get("model") if _has_body(found) else None
+    return model if isinstance(model, str) else None
+
+
+def _has_body(found: object) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("body"), dict)
 
 
 def _as_chat(number: int, raw: bytes, sources: Sources) -> bytes | Problem:
     try:
         found = parsing.of_json(raw.decode(), levels=_MOST_LEVELS)
-    except (ValueError, parsing.Unusable):
+    except ValueError:
         return raw
     if not isinstance(found, dict):
         return raw
