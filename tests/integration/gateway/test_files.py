@@ -232,6 +232,7 @@ def test_a_client_that_goes_leaves_nothing(running: Running, until: Until) -> No
         one.sendall(head + b"Content-Length: 9000000\r\n\r\n" + body)
         until(lambda: running.on_disk())
     until(lambda: not running.on_disk())
+    assert "Traceback" not in running.serving.log.read_text(encoding="utf-8")
 
 
 def test_what_expires_and_what_is_left_is_swept(running: Running) -> None:
