@@ -87,9 +87,7 @@ def test_a_worker_killed_in_the_check_is_followed_by_another(
                 until(lambda: attempt_of(state, job)[0].outcome)
                 assert attempt_of(state, job)[0].outcome is Outcome.SUCCEEDED
                 assert Counter(asked(again)) == {"one?": 1, "two?": 1}
-                limits = {
-                    one["messages"][-1]["content"]: one["max_tokens"] for one in again.requests()
-                }
+                sent = again.requests()
         finally:
             runner.kill()
     limits = {one["messages"][-1]["content"]: one["max_tokens"] for one in sent}
