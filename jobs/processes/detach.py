@@ -73,10 +73,10 @@ def spawn(
     env = {**child_environment.inherited(), **(extra_env or {}), READY_FD_VARIABLE: str(said)}
     with os.fdopen(ready, "rb", buffering=0) as pipe:
         try:
-            os.close(_opened(log))  # the program could not say that there is no room for its log
+            os.close(open_log(log))  # the program could not say that there is no room for its log
             way_out = logout.way_out(env, logind)
             if way_out is None or not _launch_outside(way_out, arguments, said, cwd, env, log):
-                with os.fdopen(_opened(log), "a") as file:  # for what Python itself may say
+                with os.fdopen(open_log(log), "a") as file:  # for what Python itself may say
                     command = [*program.command(_MIDDLE), *arguments]
                     _launch(command, said, cwd, env, file.fileno()).wait()
         except OSError as error:
@@ -131,7 +131,7 @@ def _launch_outside(
     """The same outside of the login session. False, with a line in the log, when that fails."""
     env = {**env, **way_out.environment, _ARGV_VARIABLE: json.dumps(arguments)}
     why = ""
-    with os.fdopen(_opened(log), "a", encoding="utf-8") as file:
+    with os.fdopen(open_log(log), "a", encoding="utf-8") as file:
         for prefix in way_out.prefixes:
             try:
                 process = _launch(
@@ -207,7 +207,7 @@ def _exit_now(code: int) -> NoReturn:
 def redirect_streams(log: Path) -> None:
     """Append stdout and stderr to `log` (0600), and connect stdin to /dev/null. Raises `NotYours`
     when the log belongs to another user."""
-    out = _opened(log)
+    out = open_log(log)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(out, 1)
@@ -216,7 +216,9 @@ def redirect_streams(log: Path) -> None:
     os.close(nothing)
 
 
-def _opened(log: Path) -> int:
+def open_log(log: Path) -> int:
+    """Open a log for appending, created with mode 0600. Returns the file descriptor. Raises
+    `NotYours` when it belongs to another user, and `OSError`."""
     with contextlib.suppress(OSError):  # a cleaner of empty folders may have removed it
         private_folder.make_one(log.parent)
     fd = ownership.open_own(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

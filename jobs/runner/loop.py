@@ -16,6 +16,7 @@ import os
 import secrets  # noqa: F401
 import selectors
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from jobs.processes.code_version import LoadedCode
 from jobs.processes.postmortem import Postmortem
 from jobs.runner import admission, notifiers, start, trouble
 from jobs.runner.runner_lock import RunnerLock, log
+from jobs.runner.shared_workers import SharedWorkers
 from jobs.runner.successor import Successor, ensure_patiently
 from jobs.store.outbox import Notification
 from jobs.store.state_dir import StateDir
@@ -38,6 +40,7 @@ from jobs.upkeep import log_rotation
 from jobs.worker import process, recovery
 from jobs.worker.attempt import Perform
 from jobs.worker.overdue import OverdueCancels
+from jobs.worker.shared import SharedWorker
 
 Tidy = Callable[[StateDir], None]
 """The work's clean-up once no job is left; raises `StoreUnusable` and `OSError`."""
@@ -62,6 +65,8 @@ class Runner:
         self._perform: Perform | None = None
         self._tell: notifiers.Notify | None = None
         self._tidy: Tidy = lambda state: None
+        self._may_share: Callable[[str], bool] = lambda spec: False
+        self._shared = SharedWorkers(self._fork_shared)
         self._is_tidy = False
         self._tellers = notifiers.Notifiers()
         self._code: LoadedCode | None = None
@@ -149,6 +154,8 @@ class Runner:
         self._tell = getattr(loaded, "tell", None)
         # It may have a `tidy`, which removes files that it keeps only while jobs need them.
         self._tidy = getattr(loaded, "tidy", self._tidy)
+        # It may have a `may_share`: whether a job of this spec may share a worker.
+        self._may_share = getattr(loaded, "may_share", self._may_share)
         # It may have a `prepare`, which builds what all its workers need. That must leave neither
         # threads nor connections.
         getattr(loaded, "prepare", lambda: None)()
@@ -190,10 +197,13 @@ class Runner:
             if self._tellers.ended(pid):
                 continue
             self._postmortem.died(pid, status)
-            job_id, code = self._children.pop(pid, "?"), os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            known = self._children.pop(pid, "?")
+            ids = sorted(self._shared.ended(pid)) if pid in self._shared else [known]
             if code != 0:  # it may have failed before its claim: avoid a hot loop of forks
-                self._rest_until[job_id] = time.monotonic() + REST_SECONDS
-            log(f"worker {pid} of {job_id} ended ({code})")
+                rested = time.monotonic() + REST_SECONDS
+                self._rest_until.update(dict.fromkeys(ids, rested))
+            log(f"worker {pid} of {', '.join(ids) or 'shared jobs'} ended ({code})")
 
     def _how_it_died(self, pid: int) -> str | None:
         """The verdict on a dead child. A dying worker's lock is free an instant before the child
@@ -245,7 +255,8 @@ class Runner:
             capacities, warmth = store.capacities(), store.warmth()
             due = store.due_tellings(notifiers.MOST_AT_ONCE) if self._tell else []
             is_owing = store.owes_tellings() and self._tell is not None
-        forked = set(self._children.values())
+        self._shared.hear()
+        forked = {*self._children.values(), *self._shared.jobs}
         starting_now = [job for job in queued if job.id in forked]
         now = time.monotonic()
         rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
@@ -253,7 +264,10 @@ class Runner:
         chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
         self._fork_workers(chosen)
         self._send_notifications(due)
-        return bool(is_any_queued or running or self._children or is_owing or self._tellers)
+        is_at_work = bool(self._shared.jobs) or any(
+            pid not in self._shared for pid in self._children
+        )
+        return bool(is_any_queued or running or is_at_work or is_owing or self._tellers)
 
     def _is_lockable(self, job: Job) -> bool:
         """False for a job whose lock file belongs to another user: it waits, and the others go on.
@@ -275,7 +289,17 @@ class Runner:
             self._is_outdated = True
             return
         for job in chosen:
-            self._fork_worker(job)
+            if self._may_share(job.spec):
+                self._shared.give(job.id)
+            else:
+                self._fork_worker(job)
+
+    def _fork_shared(self, line: socket.socket) -> int:
+        pid = detach.fork_child(lambda: self._run_shared(line))
+        log_rotation.rotate_own(self._state.runner_log)
+        self._children[pid] = ""
+        self._postmortem.born(pid)
+        return pid
 
     def _fork_worker(self, job: Job) -> None:
         try:
@@ -309,18 +333,29 @@ class Runner:
             trouble.report(error, self._state, job_id)
             raise
 
+    def _run_shared(self, line: socket.socket) -> None:
+        """In the child: run short jobs. Its log is the runner's, beside those of the jobs."""
+        assert self._perform is not None
+        self._close_inherited()
+        if SharedWorker(self._state, self._perform, self._wake, line).serve():
+            ensure_patiently(self._state, self._work)
+
     def _drop_inherited(self, job_id: str) -> None:
         """In a child: drop all that belongs to the runner, and redirect output to the job's log."""
+        self._close_inherited()
+        try:
+            detach.redirect_streams(self._state.job_log(job_id))
+        except OSError as error:  # no log is no reason not to run
+            log(f"the log of job {job_id} cannot be opened: {error}")
+
+    def _close_inherited(self) -> None:
         self._tenure.end()
+        self._shared.drop()
         for number in (signal.SIGCHLD, *signals.STOPPING):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         for fd in (self._bell, self._wakeup, self._wakeup_write):
             os.close(fd)
-        try:
-            detach.redirect_streams(self._state.job_log(job_id))
-        except OSError as error:  # no log is no reason not to run
-            log(f"the log of job {job_id} cannot be opened: {error}")
 
     def _wake(self) -> None:
         """For a worker: without a runner, queued jobs and the parts of a conductor would never
@@ -341,6 +376,8 @@ class Runner:
         with selectors.PollSelector() as selector:  # poll(2) needs no file descriptor of its own
             selector.register(self._bell, selectors.EVENT_READ)
             selector.register(self._wakeup, selectors.EVENT_READ)
+            for line in self._shared.files():
+                selector.register(line, selectors.EVENT_READ)
             ready = selector.select(TICK_SECONDS)
         self._is_rung = any(key.fd == self._bell for key, _ in ready)
         doorbell.quiet(self._bell)

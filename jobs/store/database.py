@@ -125,6 +125,16 @@ class Database:
         if not self._is_retired:
             self._connection.close()
 
+    def leave(self) -> None:
+        """Use it no longer, also if another database is at its path by now: SQLite would remove
+        that one's -wal at the close, so then the connection stays open, unused."""
+        others = (Condition.ELSEWHERE, Condition.REMOVED)
+        if not self._is_retired and self._files.condition() in others:
+            _kept_open.append(self._connection)
+            self._is_retired = True
+            self._files.close()
+        self._retire()
+
     def require_original(self) -> Self:
         """This database, unless it is a copy. Raises `StoreCopied`; then it is closed."""
         if self.original is not None:

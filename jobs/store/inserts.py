@@ -66,6 +66,29 @@ class Submitting(Looking, Reports, Outbox):
         self._event(job_id, 0, at, "submitted", data)
         return job_id
 
+    def amend(
+        self,
+        job_id: str,
+        number: int,
+        spec: str,
+        document: bytes,
+        capacities: Mapping[str, Capacity],
+    ) -> None:
+        """Replace what was submitted with a job by what its attempt `number` made of it, in one
+        transaction with the capacities of the pools of its parts. Raises `IllegalTransition` if
+        that attempt is not the current one."""
+        import hashlib  # as above
+
+        sha256, at = hashlib.sha256(document).hexdigest(), clock.now()
+        with self._transaction():
+            before = self.job(job_id).document
+            self._run("insert_document", sha256=sha256, body=document, at=at)
+            self._edge("amend_job", id=job_id, number=number, spec=spec, document=sha256)
+            self._run("remove_document_if_unused", document=before)
+            for pool, capacity in capacities.items():
+                self._set_capacity(pool, capacity)
+            self._event(job_id, number, at, "checked", {})
+
     def _insert_request(self, job_id: str, request: NewRequest, at: str) -> None:
         self._run(
             "insert_request",

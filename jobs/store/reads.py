@@ -60,6 +60,10 @@ class Looking(Database):
         """Whether any job is in this status."""
         return bool(self._scalar("has_status", status=status.value))
 
+    def open_weight(self, pool: str) -> int:
+        """The sum of the weights of a pool's jobs that run or wait."""
+        return int(str(self._scalar("open_weight", pool=pool)))
+
     def capacities(self) -> dict[str, Capacity]:
         """What each pool may run simultaneously."""
         return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
@@ -73,6 +77,12 @@ class Looking(Database):
         """What was stored about a pool under `name`; None before the first time."""
         found = self._note(pool, name)
         return found if isinstance(found, dict) else None
+
+    def recall_all(self, pool: str, prefix: str) -> dict[str, dict[str, object]]:
+        """What was stored about a pool under names that begin so, the newest first."""
+        names = [row["name"] for row in self._all("notes_of", pool=pool, prefix=prefix)]
+        found = {name: self.recall(pool, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     def attempt(self, job: Job) -> Attempt | None:
         """The job's current or last attempt; None before the first."""

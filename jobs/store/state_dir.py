@@ -95,6 +95,11 @@ class StateDir:
         return self.root / "doorbell"
 
     @property
+    def gateway_secret(self) -> Path:
+        """What the sessions of the gateway's page are signed with."""
+        return self.root / "gateway.secret"
+
+    @property
     def server(self) -> Path:
         """The folder of the embedded server."""
         return self.root / "server"
@@ -139,6 +144,16 @@ class StateDir:
     def opened(self) -> Path:
         """Copies of texts for people to read, named `ID.NAME.txt`; made on request."""
         return self.root / "opened"
+
+    @property
+    def gateway_files(self) -> Path:
+        """The bytes of files and of parts of uploads that came over HTTP, named by their ids."""
+        return self.root / "gateway" / "files"
+
+    @property
+    def gateway_batches(self) -> Path:
+        """Results of batches that came over HTTP, in OpenAI's form; made on request."""
+        return self.root / "gateway" / "batches"
 
     def refuse_unsafe(self) -> None:
         """Raise `NotYours` for a folder where nothing may be made: another user's, or one that

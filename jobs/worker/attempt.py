@@ -12,10 +12,10 @@ database was replaced meanwhile, what the new one lacks is written again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jobs.errors import KtjobError, StoreUnusable, WorkCancelled
-from jobs.model import Attempt, Job, Piece, Status
+from jobs.model import Attempt, Capacity, Job, Piece, Status
 from jobs.store import outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -91,6 +91,19 @@ class RunningAttempt:
     def document(self) -> bytes:
         """The document as it was stored at submit."""
         return outage.retry_until_usable(lambda: self._store.document(self._job.document))
+
+    def amend(
+        self,
+        spec: str,
+        document: bytes,
+        capacities: Callable[[Store], Mapping[str, Capacity]],
+    ) -> None:
+        """Replace the job's spec and document by these, for this attempt and later ones, and set
+        the capacities of its parts' pools. Raises `StoreUnusable`, and `IllegalTransition` if
+        another attempt began."""
+        known = capacities(self._store)
+        self._store.amend(self.job_id, self.number, spec, document, known)
+        self._job = self._store.job(self.job_id)
 
     def enter_phase(self, phase: str) -> None:
         """Record the start of a phase; written immediately."""

@@ -1,4 +1,7 @@
-"""One forked process per running job: it claims the job, performs it and records how it ended.
+"""What a worker does for a job: it claims the job, performs it and records how it ended.
+
+A job has a process of its own, forked by the runner, or shares one with other short jobs
+(shared.py).
 
 The job does not depend on the runner, which may be killed, upgraded or replaced. Nor does it fail
 when the store cannot be used for a while: after the claim, every write waits until it can. On a
@@ -38,12 +41,19 @@ from jobs.worker.attempt import Perform, RunningAttempt
 MEMORY_PAUSE_SECONDS = 5.0
 
 
-def run_job(state: StateDir, job_id: str, perform: Perform, wake: Callable[[], None]) -> bool:
-    """Run one job in this process, from claim to finish. The lock is held until the end of the
+def run_job(
+    state: StateDir,
+    job_id: str,
+    perform: Perform,
+    wake: Callable[[], None],
+    told: signals.StopRequested | None = None,
+) -> bool:
+    """Run one job in this thread, from claim to finish. The lock is held until the end of the
     attempt is recorded: a free lock proves that the worker of a running job is dead. Returns
     whether there is more to do: queued jobs or pending notifications. `wake` ensures that a runner
-    lives, for parts that the work creates."""
-    told, attempt = signals.StopRequested(), None
+    lives, for parts that the work creates. `told`: what hears the stop signals of a process with
+    several jobs; None: a new one, in the main thread only."""
+    told, attempt = told or signals.StopRequested(), None
     lock = identity.hold(state.worker_lock(job_id), wait_seconds=1.0)
     if lock is None:
         return False  # another worker has it

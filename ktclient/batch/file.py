@@ -41,6 +41,21 @@ class Line:
     """The request body as written, by `body.Body.to_bytes`. What is sent has no turn marks."""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a line, or with the whole file."""
+
+    number: int | None
+    message: str
+    code: str = "invalid_request"
+    """As OpenAI's batches name it."""
+    param: str | None = None
+    """The field of the line."""
+
+    def __str__(self) -> str:
+        return self.message if self.number is None else f"line {self.number}: {self.message}"
+
+
 def read(name: str, *, stdin: BinaryIO | None = None) -> tuple[Line, ...]:
     """The requests of a file, or of standard input for "-". Raises `DocumentUnusable` with all
     errors in the file."""
@@ -74,8 +89,18 @@ def _all_of(file: BinaryIO, title: str) -> bytes:
 
 def parse(body: bytes, title: str) -> tuple[Line, ...]:
     """The requests in these bytes; blank lines are skipped. Raises `DocumentUnusable`."""
+    lines, wrong = examine(body)
+    if wrong:
+        raise refusal(title, [str(one) for one in wrong])
+    if not lines:
+        raise DocumentUnusable(f"{title} contains no request; nothing was stored")
+    return lines
+
+
+def examine(body: bytes) -> tuple[tuple[Line, ...], list[Problem]]:
+    """The requests in these bytes, and what is wrong with the other lines."""
     lines: list[Line] = []
-    wrong: list[str] = []
+    wrong: list[Problem] = []
     seen: dict[str, int] = {}
     for number, raw in enumerate(body.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not raw.strip():
@@ -84,15 +109,12 @@ def parse(body: bytes, title: str) -> tuple[Line, ...]:
         if isinstance(found, Line):
             lines.append(found)
         else:
-            wrong += [f"line {number}: {problem}" for problem in found]
+            wrong += found
         if len(seen) > MOST_LINES:
-            wrong.append(f"line {number}: more than {MOST_LINES:,} requests; split the file")
+            words = f"more than {MOST_LINES:,} requests; split the file"
+            wrong.append(Problem(number, words, "too_many_tasks"))
             break
-    if wrong:
-        raise refusal(title, wrong)
-    if not lines:
-        raise DocumentUnusable(f"{title} contains no request; nothing was stored")
-    return tuple(lines)
+    return tuple(lines), wrong
 
 
 def refusal(title: str, wrong: list[str]) -> DocumentUnusable:
@@ -103,55 +125,66 @@ def refusal(title: str, wrong: list[str]) -> DocumentUnusable:
     return DocumentUnusable(f"{title} cannot be used, and nothing was stored:{listed}{rest}")
 
 
-def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[str]:
+def _line(number: int, raw: bytes, seen: dict[str, int]) -> Line | list[Problem]:
     """One request, or its problems. `seen`: custom_id -> number of its line."""
     try:
         found = parsing.of_json(raw.decode(), levels=_MOST_LEVELS)
     except UnicodeDecodeError as error:
-        return [f"not UTF-8 (byte {error.start + 1} of the line)"]
+        return _no_json(number, f"not UTF-8 (byte {error.start + 1} of the line)")
     except json.JSONDecodeError as error:
-        return [f"not JSON: {error.msg} (column {error.colno})"]
+        return _no_json(number, f"not JSON: {error.msg} (column {error.colno})")
     except parsing.Unusable as error:
-        return [str(error)]
+        return _no_json(number, str(error))
     if not isinstance(found, dict):
-        return ["not a JSON object with custom_id, method, url and body"]
-    wrong = [*_in_id(found.get("custom_id"), number, seen), *_in_head(found)]
+        return _no_json(number, "not a JSON object with custom_id, method, url and body")
+    wrong = [*_in_id(found.get("custom_id"), number, seen), *_in_head(found, number)]
     body = found.get("body")
     if not isinstance(body, dict):
-        return [*wrong, "body is not a JSON object"]
-    wrong += request_body.problems(body)
+        return [*wrong, Problem(number, "body is not a JSON object", param="body")]
+    wrong += [Problem(number, one, param="body") for one in request_body.problems(body)]
     if wrong:
         return wrong
     try:
         return Line(number, found["custom_id"], Body(body).to_bytes())
     except UnicodeEncodeError:
-        return ["the body contains a lone surrogate"]
+        return [Problem(number, "the body contains a lone surrogate", param="body")]
     except ValueError:
-        return ["the body contains a number that is too large"]
+        return [Problem(number, "the body contains a number that is too large", param="body")]
 
 
-def _in_id(custom_id: object, number: int, seen: dict[str, int]) -> Iterator[str]:
+def _no_json(number: int, words: str) -> list[Problem]:
+    return [Problem(number, words, "invalid_json_line")]
+
+
+def _in_id(custom_id: object, number: int, seen: dict[str, int]) -> Iterator[Problem]:
+    param = "custom_id"
     if not isinstance(custom_id, str) or not custom_id:
-        yield "custom_id is missing" if custom_id in (None, "") else "custom_id is not a string"
+        words = "custom_id is missing" if custom_id in (None, "") else "custom_id is not a string"
+        yield Problem(number, words, "missing_required_parameter", param)
         return
     if len(custom_id) > MOST_ID_CHARACTERS:
-        yield f"custom_id is longer than {MOST_ID_CHARACTERS} characters"
+        words = f"custom_id is longer than {MOST_ID_CHARACTERS} characters"
+        yield Problem(number, words, param=param)
     if any("\ud800" <= character <= "\udfff" for character in custom_id):
-        yield "custom_id contains a lone surrogate"
+        yield Problem(number, "custom_id contains a lone surrogate", param=param)
     if (first := seen.setdefault(custom_id, number)) != number:
-        yield f"custom_id {quote(custom_id)} is already used in line {first}"
+        words = f"custom_id {quote(custom_id)} is already used in line {first}"
+        yield Problem(number, words, "duplicate_custom_id", param)
 
 
-def _in_head(found: dict[str, Any]) -> Iterator[str]:
+def _in_head(found: dict[str, Any], number: int) -> Iterator[Problem]:
     if found.get("method") != "POST":
         method = found.get("method")
-        yield (
+        words = (
             "method is missing; it must be POST"
             if method is None
             else (f"method is {quote(json.dumps(method))}; it must be POST")
         )
+        yield Problem(number, words, "invalid_method", "method")
     url = found.get("url")
     if url is None:
-        yield f"url is missing; it must be {request_body.URL}"
+        words = f"url is missing; it must be {request_body.URL}"
+        yield Problem(number, words, "missing_required_parameter", "url")
     elif url != request_body.URL:
-        yield f"url is {quote(json.dumps(url))}; it must be {request_body.URL}"
+        words = f"url is {quote(json.dumps(url))}; it must be {request_body.URL}"
+        yield Problem(number, words, "invalid_url", "url")

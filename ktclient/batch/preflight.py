@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ktclient import wording
-from ktclient.batch.file import Line
+from ktclient.batch.file import Line, Problem
 from ktclient.batch.spec import Request
 from ktclient.config import settings as config
 from ktclient.documents import document as documents
@@ -77,6 +77,20 @@ def prepare(
 ) -> Batch:
     """Find the server, and check each request against it. Raises `DoesNotFit` listing all that do
     not fit."""
+    batch, too_long = assess(name, lines, options, settings, on_progress)
+    if too_long:
+        raise DoesNotFit(_what_does_not_fit(title_of(name), too_long))
+    return batch
+
+
+def assess(
+    name: str,
+    lines: Sequence[Line],
+    options: Options,
+    settings: config.Settings,
+    on_progress: weights.Progress = lambda what, done, total: None,
+) -> tuple[Batch, list[Problem]]:
+    """The same, with the requests that do not fit beside it."""
     target = selection.choose(settings, options.server, options.model)
     longest = max(lines, key=lambda line: len(line.body))
     body = Body.from_bytes(longest.body)
@@ -85,11 +99,11 @@ def prepare(
     naming = _Naming(target, target.model, settings)
     scale = _Scale(target, options, settings)
     requests = tuple(scale.request(line, naming) for line in lines)
-    if scale.too_long:
-        raise DoesNotFit(_what_does_not_fit(title_of(name), scale.too_long))
     notes = [*naming.notes(), *scale.notes()]
     seconds = scale.seconds if scale.belief is not None else None
-    return Batch(title_of(name), target, requests, scale.tokens, seconds, scale.by, tuple(notes))
+    title = title_of(name)
+    batch = Batch(title, target, requests, scale.tokens, seconds, scale.by, tuple(notes))
+    return batch, scale.too_long
 
 
 def title_of(name: str) -> str:
@@ -97,8 +111,8 @@ def title_of(name: str) -> str:
     return "standard input" if name == documents.STDIN else documents.display_name(Path(name).name)
 
 
-def _what_does_not_fit(title: str, too_long: list[str]) -> str:
-    listed = "".join(f"\n  {one}" for one in too_long[:_MOST_TOLD])
+def _what_does_not_fit(title: str, too_long: list[Problem]) -> str:
+    listed = "".join(f"\n  line {one.number} {one.message}" for one in too_long[:_MOST_TOLD])
     more = len(too_long) - _MOST_TOLD
     rest = f"\n  and {more:,} more" if more > 0 else ""
     return f"{title} cannot be run, and nothing was stored:{listed}{rest}"
@@ -142,7 +156,7 @@ class _Scale:
         self.belief, self.by = forecasts.model_of(target, settings)
         self.tokens = 0
         self.seconds = 0.0
-        self.too_long: list[str] = []
+        self.too_long: list[Problem] = []
         self._unbounded = self._cut = 0
         self._marks, self._harmless = forecasts.marks_of(target, settings), Counter[str]()
 
@@ -154,7 +168,8 @@ class _Scale:
         around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
         count, verdict = forecasts.assess(body.text, most, self._target, self._settings, around)
         if not verdict.fits:
-            self.too_long.append(f"line {line.number} ({verdict.reason}). {verdict.cure}")
+            words = f"({verdict.reason}). {verdict.cure}"
+            self.too_long.append(Problem(line.number, words, "context_length_exceeded", "body"))
         self.tokens += count.tokens
         counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
         model, is_chosen = naming.of(body)

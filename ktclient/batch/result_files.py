@@ -18,8 +18,9 @@ from ktclient.errors import BadInput, ResultsUnwritable
 class ResultFiles:
     """Writes a draft beside each file until `publish`. Errors are held back until then."""
 
-    def __init__(self, results: str, errors: str | None, mode: int, name: str = "") -> None:
-        """`name`: of a job, which has one worker at a time: what its killed ones left is removed.
+    def __init__(self, results: str | None, errors: str | None, mode: int, name: str = "") -> None:
+        """`results`: None writes nothing. `name`: of a job, which has one worker at a time: what
+        its killed ones left is removed.
         `mode`: of new files."""
         paths = [Path(path) for path in (results, errors) if path is not None]
         self._files = [
@@ -29,7 +30,8 @@ class ResultFiles:
 
     def write(self, line: str, *, is_error: bool) -> None:
         """Add a line: an error to the last file, which may be the only one."""
-        self._files[-1 if is_error else 0].write(line)
+        if self._files:
+            self._files[-1 if is_error else 0].write(line)
 
     def publish(self) -> None:
         """Move the drafts to their final paths. Raises `OSError`, with the name of the file."""

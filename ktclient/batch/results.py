@@ -49,14 +49,14 @@ class Answered:
 
 def answered(custom_id: str, told: Answered) -> str:
     """The result line of an answered request."""
-    response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
+    response = {"status_code": 200, "request_id": told.rid, "body": body(told)}
     return _line(told.job_id, custom_id, response, None)
 
 
 def only_thoughts(custom_id: str, told: Answered, message: str) -> str:
     """The result line of a request whose output has no word of an answer: an error, and the whole
     message as the server sent it."""
-    response = {"status_code": 200, "request_id": told.rid, "body": _body(told)}
+    response = {"status_code": 200, "request_id": told.rid, "body": body(told)}
     error = {"code": EmptyAnswer.cause, "message": message}
     return _line(told.job_id, custom_id, response, error)
 
@@ -73,7 +73,7 @@ def _line(job_id: str, custom_id: str, response: object, error: object) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _body(told: Answered) -> dict[str, object]:
+def body(told: Answered) -> dict[str, object]:
     """The body that the server would have returned without streaming."""
     calls = tool_calls.joined(told.tool_calls)
     legacy = tool_calls.legacy(told.tool_calls)
@@ -98,12 +98,12 @@ def _body(told: Answered) -> dict[str, object]:
         "created": told.created,
         "model": told.figures.get("model"),
         "choices": [choice],
-        "usage": _usage(told.figures),
+        "usage": usage(told.figures),
     }
 
 
-def _usage(figures: dict[str, Any]) -> dict[str, object] | None:
-    """Null if the server reported none."""
+def usage(figures: dict[str, Any]) -> dict[str, object] | None:
+    """The tokens that the server counted; None if it reported none."""
     read, written = figures.get("prompt_tokens"), figures.get("completion_tokens")
     if read is None or written is None:
         return None

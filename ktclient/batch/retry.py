@@ -19,7 +19,9 @@ def retry(store: Successions, old: StoredJob) -> tuple[StoredJob, bool]:
     second value is whether the job is new. Raises `BadInput` while a batch with other requests
     writes the same results file, and what `Successions.retry_pursued` raises."""
     spec = BatchSpec.from_json(old.spec)
-    requests = batch_spec.from_document(store.document(old.document))
+    # A file that was never checked has no answers either.
+    document = store.document(old.document) if spec.is_checked else b""
+    requests = batch_spec.from_document(document) if document else ()
     heritage = Heritage(batch_spec.sums(requests), frozenset({Outcome.SUCCEEDED.value}))
     mark = batch_spec.mark(spec.results)
     return store.retry_pursued(old.id, mark, heritage, lambda newest: _is_it(newest, spec))

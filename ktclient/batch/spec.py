@@ -109,6 +109,10 @@ class BatchSpec:
     """For each request."""
     has_key: bool = False
     """As `JobSpec.has_key`."""
+    is_held: bool = False
+    """No file is written: `results` is only a name, and the lines are read from the store."""
+    is_checked: bool = True
+    """False: the document is a file of requests as it came, which the conductor checks first."""
 
     def to_json(self) -> str:
         stored = {
@@ -126,6 +130,8 @@ class BatchSpec:
             "lines": self.lines,
             "digest": self.digest,
             "keyed": self.has_key,
+            **({"held": True} if self.is_held else {}),
+            **({} if self.is_checked else {"unchecked": True}),
         }
         return json.dumps(stored, ensure_ascii=False)
 
@@ -138,6 +144,8 @@ class BatchSpec:
             timeout=found["timeout"],
             max_attempts=found["max_attempts"],
             has_key=bool(found.get("keyed")),
+            is_held=bool(found.get("held")),
+            is_checked=not found.get("unchecked"),
         )
 
 

@@ -8,6 +8,7 @@ in each piece, give each piece a new id, or send the arguments as an object.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 LEGACY = "function_call"
@@ -25,8 +26,14 @@ class _Call:
         """Whether its input is text, not JSON (OpenAI's custom tools)."""
         self._arguments: list[str] = []
         self._had_object = False
+        self._taken = 0
         self._depth = 0
         self._is_in_text = self._is_escaped = False
+
+    def taken(self) -> str:
+        """The text of its arguments that came since the last time."""
+        new, self._taken = self._arguments[self._taken :], len(self._arguments)
+        return "".join(new)
 
     @property
     def is_complete(self) -> bool:
@@ -75,7 +82,8 @@ class _Calls:
         self._last: dict[int | None, _Call] = {}
         self._by_id: dict[tuple[int | None, str], _Call] = {}
 
-    def add(self, piece: dict[str, Any]) -> None:
+    def add(self, piece: dict[str, Any]) -> _Call:
+        """The call that a piece belongs to, with it."""
         named = (piece.get(one) for one in ("function", CUSTOM))
         function: dict[str, Any] = next((one for one in named if isinstance(one, dict)), {})
         place, identity, name = piece.get("index"), piece.get("id"), function.get("name")
@@ -88,6 +96,11 @@ class _Calls:
                 self._by_id[at, str(identity)] = call
         call.is_custom |= function is piece.get(CUSTOM)
         call.add(identity, name, function.get("input" if call.is_custom else "arguments"))
+        return call
+
+    def place_of(self, call: _Call) -> int:
+        """In the order in which calls began."""
+        return next(place for place, one in enumerate(self._all) if one is call)
 
     def _continued(self, place: int | None, identity: object, name: object) -> _Call | None:
         """The call that a piece continues; None if it begins one."""
@@ -129,3 +142,47 @@ def legacy(pieces: str) -> dict[str, Any] | None:
                 call = call or _Call(None, None)
                 call.add(None, told.get("name"), told.get("arguments"))
     return None if call is None else call.whole()["function"]
+
+
+class CallDeltas:
+    """The same pieces as a stream of OpenAI's brings them: each call has an index of its own, its
+    id and name come once, and its arguments are text."""
+
+    def __init__(self) -> None:
+        self._calls = _Calls()
+        self._told: dict[int, tuple[object, object]] = {}
+        """The id and name that were told, by index."""
+        self._has_legacy = False
+
+    def of(self, pieces: str) -> Iterator[dict[str, Any]]:
+        """The deltas of further pieces: one JSON list of them per line."""
+        for line in pieces.split("\n"):
+            for piece in json.loads(line or "[]"):
+                if isinstance(piece, dict) and isinstance(piece.get(LEGACY), dict):
+                    yield {LEGACY: self._legacy(piece[LEGACY])}
+                elif isinstance(piece, dict) and LEGACY not in piece:
+                    yield {"tool_calls": [self._call(piece)]}
+
+    def _call(self, piece: dict[str, Any]) -> dict[str, Any]:
+        call = self._calls.add(piece)
+        index = self._calls.place_of(call)
+        told = self._told.get(index, (None, None))
+        self._told[index] = (call.id, call.name)
+        kind, words = (CUSTOM, "input") if call.is_custom else ("function", "arguments")
+        inner: dict[str, Any] = {words: call.taken()}
+        found: dict[str, Any] = {"index": index}
+        if call.name and told[1] is None:
+            inner = {"name": call.name, **inner}
+        if told == (None, None) or (call.id and told[0] is None):
+            found |= {"id": call.id, "type": kind}
+        return {**found, kind: inner}
+
+    def _legacy(self, told: dict[str, Any]) -> dict[str, Any]:
+        arguments = told.get("arguments")
+        if arguments is not None and not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        found: dict[str, Any] = {"arguments": arguments or ""}
+        if told.get("name") and not self._has_legacy:
+            found = {"name": told["name"], **found}
+            self._has_legacy = True
+        return found

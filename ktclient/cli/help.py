@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     examples: tuple[str, ...]
     """Command lines for the end of its own `--help`. A test parses every one of them."""
     inner: Mapping[str, tuple[str, ...]] = {}
-    """The examples of each command below it, by name, where it is a group."""
+    """The examples of each command below it, by its name or names, where it is a group."""
 
 
 KTJOB: dict[str, Entry] = {
@@ -69,6 +69,14 @@ KTJOB: dict[str, Entry] = {
         "Ask",
         "Serve OpenAI's HTTP interface: each request is a job",
         ("ktjob serve", "ktjob serve --port 9000"),
+        {
+            "keys add": (
+                "ktjob serve keys add alice --expires 30d",
+                "ktjob serve keys add monitor --admin",
+            ),
+            "keys list": ("ktjob serve keys list",),
+            "keys rm": ("ktjob serve keys rm alice",),
+        },
     ),
     "templates": Entry(
         "ktclient.cli.jobs.templates:templates",
@@ -368,9 +376,16 @@ def _load(entry: Entry) -> click.Command:
     command = copy.copy(getattr(import_module(module), attribute))  # both programs have completion
     assert isinstance(command, click.Command)
     _append_examples(command, entry.examples)
-    if isinstance(command, click.Group):
-        for short, inner in command.commands.items():
-            _append_examples(inner, entry.inner.get(short, ()))
+    for names, shown in entry.inner.items():
+        _append_examples(_inner(command, names.split()), shown)
+    return command
+
+
+def _inner(command: click.Command, names: list[str]) -> click.Command:
+    """The command below it that these names lead to."""
+    for name in names:
+        assert isinstance(command, click.Group)
+        command = command.commands[name]
     return command
 
 

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import secrets
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from jobs.errors import KtjobError
-from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway import health_routes, metrics_routes, models_routes
+from ktclient.gateway.access import routes as access_routes
+from ktclient.gateway.access.callers import Access, Callers
+from ktclient.gateway.access.cors import Origins
+from ktclient.gateway.access.envelope import Envelope
+from ktclient.gateway.access.keys import KeyRing
+from ktclient.gateway.access.session import Sessions
+from ktclient.gateway.access.shape import Shape
+from ktclient.gateway.batches import routes as batch_routes
+from ktclient.gateway.chat import routes as chat_routes
+from ktclient.gateway.context import Gateway
+from ktclient.gateway.files import routes as file_routes
+from ktclient.gateway.page import routes as page_routes
+from ktclient.gateway.responses import routes as response_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
-from ktclient.gateway.wire.requests import CALLER
-
-_LOG = logging.getLogger("ktjob")
 
 
 def make(gateway: Gateway) -> ASGIApp:
@@ -35,12 +42,30 @@ def make(gateway: Gateway) -> ASGIApp:
         },
         lifespan=_lifespan,
     )
-    app.state.gateway = gateway
-    return _Named(app)
+    ring = KeyRing(gateway.threads)
+    access = Access(ring, Sessions(gateway.settings.state), gateway.rules)
+    app.state.gateway, app.state.access = gateway, access
+    return _surrounded(app, gateway, access)
+
+
+def _surrounded(app: ASGIApp, gateway: Gateway, access: Access) -> ASGIApp:
+    """The application inside of what each request passes, from the last to the first."""
+    inner = Shape(Origins(Callers(app, access), gateway.rules), gateway.limits)
+    return gateway.counts.counting(Envelope(inner))
 
 
 def _routes() -> list[BaseRoute]:
-    return [Route("/healthz", _healthz)]
+    return [
+        *models_routes.routes(),
+        *health_routes.routes(),
+        *metrics_routes.routes(),
+        *access_routes.routes(),
+        *chat_routes.routes(),
+        *response_routes.routes(),
+        *file_routes.routes(),
+        *batch_routes.routes(),
+        *page_routes.routes(),
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -51,11 +76,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         gateway.watch.stop()
+        gateway.models.close()
         gateway.threads.close()
-
-
-async def _healthz(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 async def _api_error(request: Request, error: Exception) -> Response:
@@ -75,24 +97,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code not in (404, 405):
         found = ApiError(error.status_code, str(error.detail))
     return JSONResponse(found.body, found.status, {**found.all_headers, **(error.headers or {})})
-
-
-class _Named:
-    """Gives each request an id, which each answer repeats, and a caller."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        name = f"req_{secrets.token_hex(12)}"
-        scope[CALLER] = Caller()
-
-        async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = name
-            await send(message)
-
-        await self._app(scope, receive, send_named)

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ktclient.config.settings import Settings
+from ktclient.gateway.access.rules import Rules
+from ktclient.gateway.http_counts import HttpCounts
+from ktclient.gateway.models import Models
+from ktclient.gateway.routing.targets import Targets
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
 
@@ -26,6 +30,8 @@ class Limits:
     """At most so long a connection is silent."""
     progress_seconds: float = 60.0
     """At most so long a stream is without an event that clients parse."""
+    max_tokens: int | None = None
+    """The limit of an answer where a request sets none; None: by the window of its server."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,13 @@ class Gateway:
     threads: StoreThreads
     watch: Watch
     limits: Limits = field(default_factory=Limits)
+    rules: Rules = field(default_factory=Rules)
     accepting: dict[str, asyncio.Task[Any]] = field(default_factory=dict)
     """Requests that are being accepted, by caller and what they are recognised by
     (`gateway.accept`)."""
+    models: Models = field(default_factory=Models)
+    counts: HttpCounts = field(default_factory=HttpCounts)
+    targets: Targets = field(default_factory=Targets)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from jobs.errors import KtjobError
@@ -13,6 +14,23 @@ from ktclient.gateway.context import Gateway
 UNDELIVERED_SECONDS = 24 * 3600.0
 """How long an answer that is not to be stored waits for its client."""
 _LOG = logging.getLogger("ktjob")
+
+
+_noting: set[asyncio.Task[None]] = set()
+"""A task that nobody holds may be collected before it ends."""
+
+
+def begin(gateway: Gateway, job_id: str) -> None:
+    """`note_delivered` by itself: the client has what it wanted, and may be gone already."""
+    task = asyncio.create_task(note_delivered(gateway, job_id))
+    _noting.add(task)
+    task.add_done_callback(_ended)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    _noting.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOG.warning("that an answer was delivered could not be recorded: %s", error)
 
 
 async def note_delivered(gateway: Gateway, job_id: str) -> None:

@@ -24,6 +24,8 @@ PREFILL = "prefill"
 DECODE = "decode"
 NOT_ANSWERING = "not answering"
 """The server has answered no query for a minute. `done` and `total` are seconds then."""
+CHECKING_REQUESTS = "checking requests"
+"""Of a batch that came over HTTP: its file was stored as it came."""
 
 REFUSED = (WAITING_FOR_SERVER, WAITING_FOR_SETTINGS)
 """In these `last_refusal` has the reason."""
@@ -31,6 +33,7 @@ BEFORE_SENDING = frozenset(
     (
         *(STARTING, PREPARING, CONNECTING),
         *(WAITING_FOR_SERVER, WAITING_FOR_SETTINGS, WAITING_FOR_LAST_ATTEMPT),
+        CHECKING_REQUESTS,
     )
 )
 """In these the server has nothing to compute for the attempt."""

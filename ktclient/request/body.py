@@ -60,6 +60,11 @@ class Body:
     def model(self) -> str | None:
         return self.fields.get("model") or None
 
+    def for_model(self, model: str | None) -> Body:
+        """The same body for another model; None: for the server's own."""
+        others = {name: value for name, value in self.fields.items() if name != "model"}
+        return Body({**others, "model": model} if model else others)
+
     @property
     def max_tokens(self) -> int | None:
         """The body's own limit; the newer name takes precedence, as in sglang (serving_chat.py)."""
@@ -113,26 +118,45 @@ class Body:
         return Body({**self.fields, "messages": messages})
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a field of a body. `field`: its path, such as "messages[2].content"."""
+
+    field: str
+    text: str
+
+
 def problems(fields: dict[str, Any]) -> list[str]:
-    """The problems of a body; empty if it is valid."""
-    if _is_deeper(fields, _MOST_LEVELS):
-        return [f"the body is nested more than {_MOST_LEVELS} levels deep"]
-    found = list(_in_messages(fields.get("messages")))
+    """The problems of a body of a batch file; empty if it is valid."""
+    found = [problem.text for problem in faults(fields)]
     if fields.get("stream"):
         found.append("stream is true, but a result is a whole answer; remove it")
+    return found
+
+
+def faults(fields: dict[str, Any]) -> list[Problem]:
+    """The problems of a body, whether its answer is streamed or not, each with its field."""
+    if _is_deeper(fields, _MOST_LEVELS):
+        return [Problem("messages", f"the body is nested more than {_MOST_LEVELS} levels deep")]
+    return [*_in_messages(fields.get("messages")), *_in_others(fields)]
+
+
+def _in_others(fields: dict[str, Any]) -> Iterator[Problem]:
     if fields.get("n") not in (None, 1) or isinstance(fields.get("n"), bool):
-        found.append(f"n is {quote(json.dumps(fields['n']))}, but each request gets one answer")
-    if fields.get("logprobs") or fields.get("top_logprobs"):
-        found.append("logprobs are not supported: results do not contain them")
+        given = quote(json.dumps(fields["n"]))
+        yield Problem("n", f"n is {given}, but each request gets one answer")
+    for name in ("logprobs", "top_logprobs"):
+        if fields.get(name):
+            yield Problem(name, "logprobs are not supported: results do not contain them")
+            break
     if fields.get("model") is not None and not isinstance(fields["model"], str):
-        found.append("model is not a string")
+        yield Problem("model", "model is not a string")
     for name in ("max_tokens", "max_completion_tokens"):
         value = fields.get(name)
         if value is not None and (type(value) is not int or value < 1):
-            found.append(f"{name} is not a whole number of at least 1")
+            yield Problem(name, f"{name} is not a whole number of at least 1")
         elif value is not None and value > MOST_TOKENS:
-            found.append(f"{name} is more than {MOST_TOKENS:,}")
-    return found
+            yield Problem(name, f"{name} is more than {MOST_TOKENS:,}")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -150,36 +174,41 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return True
 
 
-def _in_messages(messages: object) -> Iterator[str]:
+def _in_messages(messages: object) -> Iterator[Problem]:
     if not isinstance(messages, list) or not messages:
-        yield "messages is not a list of at least one message"
+        yield Problem("messages", "messages is not a list of at least one message")
         return
     for place, message in enumerate(messages):
         where = f"messages[{place}]"
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
-            yield f"{where} is not a message with a role"
+            yield Problem(where, f"{where} is not a message with a role")
             continue
-        content = message.get("content")
-        if isinstance(content, list):
-            yield from _in_parts(f"{where}.content", content)
-        elif content is not None and not isinstance(content, str):
-            yield f"{where}.content is neither text nor a list of parts"
-        elif content is None and not any(message.get(name) for name in _INSTEAD):
-            yield f"{where} has no content"
-        elif "\0" in (content or ""):
-            yield f"{where}.content is not text: it contains NUL characters"
+        yield from _in_content(where, message)
 
 
-def _in_parts(where: str, parts: list[object]) -> Iterator[str]:
+def _in_content(where: str, message: dict[str, Any]) -> Iterator[Problem]:
+    content, at = message.get("content"), f"{where}.content"
+    if isinstance(content, list):
+        yield from _in_parts(at, content)
+    elif content is not None and not isinstance(content, str):
+        yield Problem(at, f"{at} is neither text nor a list of parts")
+    elif content is None and not any(message.get(name) for name in _INSTEAD):
+        yield Problem(at, f"{where} has no content")
+    elif "\0" in (content or ""):
+        yield Problem(at, f"{at} is not text: it contains NUL characters")
+
+
+def _in_parts(where: str, parts: list[object]) -> Iterator[Problem]:
     for place, part in enumerate(parts):
+        at = f"{where}[{place}]"
         kind = part.get("type") if isinstance(part, dict) else None
         if kind not in _PARTS:
             of_type = f"of type {quote(kind)}" if isinstance(kind, str) else "without a type"
-            yield f"{where}[{place}] is {of_type}; only text can be counted and sent"
+            yield Problem(at, f"{at} is {of_type}; only text can be counted and sent")
         elif not isinstance(part, dict) or not isinstance(part.get(kind), str):
-            yield f"{where}[{place}] has no {kind}"
+            yield Problem(at, f"{at} has no {kind}")
         elif "\0" in part[kind]:
-            yield f"{where}[{place}] is not text: it contains NUL characters"
+            yield Problem(at, f"{at} is not text: it contains NUL characters")
 
 
 def _texts(message: dict[str, Any]) -> Iterator[str]:

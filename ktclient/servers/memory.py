@@ -74,6 +74,14 @@ def facts_known(memory: Memory, server: str, model: str) -> ServerFacts | None:
     return None if note is None or note.get("refuted") else _facts_of(note)
 
 
+def all_known(memory: LongMemory, server: str) -> list[ServerFacts]:
+    """What this server last reported of each model that nothing has refuted since, the newest
+    first; does not query the server."""
+    notes = memory.recall_all(server, _name("")).values()
+    found = [_facts_of(note) for note in notes if not note.get("refuted")]
+    return [facts for facts in found if facts is not None]
+
+
 def _refutation(
     facts: ServerFacts, probed: ServerFacts, refuted: object, told_run: object, run: str | None
 ) -> str | None:
@@ -124,3 +132,9 @@ class Memory(Protocol):
     def remember(self, pool: str, name: str, value: dict[str, object]) -> None: ...
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None: ...
+
+
+class LongMemory(Protocol):
+    """The store: it can list what it remembers of a server."""
+
+    def recall_all(self, pool: str, prefix: str) -> dict[str, dict[str, object]]: ...

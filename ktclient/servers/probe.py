@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx2
 
 from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, UpstreamDown, WrongAddress
@@ -47,6 +49,26 @@ def names(url: str, api_key: str | None) -> tuple[str, ...]:
         raise error_mapping.explain(error, url, sent=False) from error
     parse(url, answer, None)
     return tuple(one.name for one in _listed(answer) or [])
+
+
+def listed(url: str, api_key: str | None, seconds: float) -> list[Listed]:
+    """The models for chats that the server lists now, the best first. No step of the query takes
+    longer than `seconds`. Raises what `names` raises."""
+    try:
+        with connection.short_client(api_key, url) as client:
+            client.timeout = httpx2.Timeout(seconds)
+            answer = client.get(f"{url}/v1/models")
+    except httpx2.HTTPError as error:
+        raise error_mapping.explain(error, url, sent=False) from error
+    parse(url, answer, None)
+    return models.for_chats(_listed(answer) or [])
+
+
+def window_of(entry: Mapping[str, object]) -> int | None:
+    """The context window that the entry of a list says, in tokens."""
+    meta = entry.get("meta")
+    said = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return count_of(said)
 
 
 def parse(
@@ -106,13 +128,11 @@ def _facts(url: str, entries: list[Listed], model: str | None, seen: str | None)
     wanted = model or seen
     one = next((one for one in entries if one.name == wanted), usable[0] if usable else None)
     entry = one.entry if one is not None else {}
-    meta = entry.get("meta")
-    window = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
     return ServerFacts(
         url=url,
         dialect=_OWNERS.get(str(entry.get("owned_by")), openai_compatible.NAME),
         model=model or (one.name if one is not None else ""),
-        window=count_of(window),
+        window=window_of(entry),
         models=tuple(one.name for one in usable[: models.MOST_NAMED]),
     )
 

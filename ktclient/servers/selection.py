@@ -61,6 +61,54 @@ class Target:
         return embedded.WINDOW if self.is_embedded else None
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server may be."""
+
+    named: str | None
+    """What selects it, as `--server` takes it; None: it is selected where nothing is named."""
+    url: str
+    """As configured, or `EMBEDDED`."""
+    label: str
+    """What people call it."""
+
+
+def places(settings: Settings) -> list[Place]:
+    """All servers that a request may name, each once, the one that is selected by default first:
+    the configured ones, else what listens on the well-known ports, and the embedded one where it
+    may be selected. Queries nothing."""
+    found = _default_places(settings)
+    found += [Place(name, one.url or "", name) for name, one in settings.servers.items()]
+    firsts: list[Place] = []
+    for place in found:
+        if not any(one.url == place.url or urls.is_same(one.url, place.url) for one in firsts):
+            firsts.append(place)
+    return firsts
+
+
+def _default_places(settings: Settings) -> list[Place]:
+    server = settings.meant(None)
+    if server is None:
+        ports = (f"http://127.0.0.1:{port}" for port in WELL_KNOWN_PORTS)
+        found = [Place(url, url, url.partition("://")[2]) for url in ports]
+        return [*found, Place(EMBEDDED, EMBEDDED, EMBEDDED)]
+    url = server.url or ""
+    shown = urls.without_secrets(url).partition("://")[2] or url
+    return [Place(None, url, server.name or shown)]
+
+
+def embedded_facts(settings: Settings) -> ServerFacts | None:
+    """What the embedded server serves, whether it runs now or not; None if it is not installed."""
+    running = embedded.status(settings.state.server)
+    if running is not None:
+        return ServerFacts(
+            running.url, "llama.cpp", running.model, running.window, is_embedded=True
+        )
+    if not embedded.is_installed():
+        return None
+    return ServerFacts("", "llama.cpp", embedded.MODEL, embedded.WINDOW, is_embedded=True)
+
+
 def choose(
     settings: Settings, named: str | None, model: str | None, seen: str | None = None
 ) -> Target:
@@ -108,7 +156,7 @@ def _external(
     from ktclient.servers import probe
 
     assert server.url is not None
-    root, asked = _root(server.url), model or settings.model_of(server)
+    root, asked = canonical_root(server.url), model or settings.model_of(server)
     try:
         facts = probe.probe(root, settings.key_for(root), asked, seen)
     except HostUnknown as error:
@@ -133,7 +181,7 @@ def _external(
     return Target(facts.url, why, facts, server.parallel, asked)
 
 
-def _root(url: str) -> str:
+def canonical_root(url: str) -> str:
     """The root URL; localhost becomes 127.0.0.1 if the server listens there: some listen on ::1
     only."""
     root = urls.root_of(url)

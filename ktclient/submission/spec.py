@@ -57,6 +57,9 @@ class JobSpec:
     """Nobody asked for `model`: submit found it there and chose it. If the server serves another
     one now, and no other, that one is used."""
 
+    is_short: bool = False
+    """Its prefill takes seconds, so it may share a worker with others like it."""
+
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
         if self.task.questions:
@@ -69,6 +72,8 @@ class JobSpec:
             task["keyed"] = True
         if self.is_model_chosen and self.model is not None:
             task["chosen"] = True
+        if self.is_short:
+            task["short"] = True
         if self.remarks:
             task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
@@ -104,6 +109,7 @@ class JobSpec:
             is_lasting=bool(task.get("lasting")),
             has_key=bool(task.get("keyed")),
             is_model_chosen=bool(task.get("chosen")),
+            is_short=bool(task.get("short")),
             remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),
@@ -119,6 +125,11 @@ def _task(stored: dict[str, Any]) -> Task:
         questions=tuple(stored.get("questions", ())),
         schema="" if schema is None else json.dumps(schema, ensure_ascii=False),
     )
+
+
+def may_share(spec: str) -> bool:
+    """Whether a job of this stored spec may share a worker with other short ones."""
+    return bool(json.loads(spec)["task"].get("short"))
 
 
 def server_of(spec: str) -> str:

@@ -20,6 +20,7 @@ from ktclient.batch.spec import BatchSpec, Request
 from ktclient.errors import EmptyAnswer, ResultsUnwritable
 from ktclient.records import phases
 from ktclient.wording import quote
+from ktclient.worker import batch_check
 from ktclient.worker.waiting_parts import WaitingParts
 
 _SLICE = 500
@@ -32,10 +33,12 @@ def conduct(running: RunningAttempt) -> None:
     """Run a batch. Raises `PartFailed` if a request failed, and `ResultsUnwritable`; the job's
     output has all results in both cases."""
     spec = BatchSpec.from_json(running.spec)
+    if not spec.is_checked:
+        spec = batch_check.checked(running, spec)
     running.enter_phase(phases.STORING_REQUESTS)
     names = _store(running, spec)
     running.enter_phase(phases.RUNNING_REQUESTS)
-    tell = _ProgressReport(running, len(names), spec.results).tell
+    tell = _ProgressReport(running, len(names), None if spec.is_held else spec.results).tell
     ended = conductor.wait_for_parts(running, len(names), tolerant=True, look=tell)
     running.enter_phase(phases.WRITING_RESULTS)
     parts = {part.part: part for part in ended}
@@ -74,7 +77,7 @@ def _part(running: RunningAttempt, spec: BatchSpec, request: Request) -> NewJob:
 class _ProgressReport:
     """Reports progress in lines, and how many failed so far."""
 
-    def __init__(self, running: RunningAttempt, lines: int, results: str) -> None:
+    def __init__(self, running: RunningAttempt, lines: int, results: str | None) -> None:
         self._running, self._lines, self._results = running, lines, results
         self._failed = -1
         self._waiting = WaitingParts(running)
@@ -84,14 +87,14 @@ class _ProgressReport:
         self._waiting.look(tally)
         if tally.failed != self._failed:
             self._failed = tally.failed
-            self._running.record_metrics(
-                lines=self._lines, failed=tally.failed, results=self._results
-            )
+            place = {} if self._results is None else {"results": self._results}
+            self._running.record_metrics(lines=self._lines, failed=tally.failed, **place)
 
 
 def _write(running: RunningAttempt, spec: BatchSpec, parts: list[Job]) -> None:
     """Write the same lines to the job's output and to the files."""
-    files = ResultFiles(spec.results, spec.errors, spec.mode, running.job_id)
+    results = None if spec.is_held else spec.results
+    files = ResultFiles(results, spec.errors, spec.mode, running.job_id)
     try:
         held, marks = 0, Counter[str]()
         for number, part in enumerate(parts):
@@ -171,8 +174,9 @@ def _what_failed(running: RunningAttempt, spec: BatchSpec, failed: list[Job]) ->
     first = failed[0]
     lines = f"{len(failed):,} of {spec.lines:,} lines"
     files = " and ".join(path for path in (spec.results, spec.errors) if path)
+    where = f"shown by `ktjob result {running.job_id}`" if spec.is_held else f"in {files}"
     return (
         f"{lines} failed, first {quote(first.part or '')} (job {first.id}): {first.message} "
-        f"[{first.cause}]. All results are in {files}. After fixing the cause, `ktjob retry "
+        f"[{first.cause}]. All results are {where}. After fixing the cause, `ktjob retry "
         f"{running.job_id}` sends only the requests without an answer"
     )

@@ -11,17 +11,17 @@ from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
 from ktclient.request.stream import MAX_TOKENS, NEW_LIMIT, SCHEMA, STREAM_OPTIONS
 from ktclient.submission import lent_keys
+from ktclient.submission import spec as submission_spec
 from ktclient.submission.spec import JobSpec
 from ktclient.worker import (
     conductors,
     exchange,
     ghost_prefill,
     job_settings,
-    memory_shortage,
     preload,
 )
 from ktclient.worker.job_settings import JobSettings
-from ktclient.worker.retry import tries
+from ktclient.worker.retry import shortage_named, tries
 
 _LIMITS = (MAX_TOKENS, NEW_LIMIT)
 _UNKNOWN = re.compile(
@@ -36,6 +36,11 @@ _UNKNOWN = re.compile(
 def prepare() -> None:
     """Called once in the runner, before it forks workers."""
     preload.preload()
+
+
+def may_share(job_spec: str) -> bool:
+    """Called in the runner: whether a job may share a worker with others."""
+    return submission_spec.may_share(job_spec)
 
 
 def tidy(state: StateDir) -> None:
@@ -54,7 +59,7 @@ def perform(attempt: RunningAttempt) -> None:
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
     for turn in tries(attempt, spec):
-        with turn, memory_shortage.named(attempt):
+        with turn, shortage_named(attempt):
             settings = job_settings.read(attempt, spec)
             _with_fallbacks(attempt, spec, settings, left_behind)
 

@@ -6,11 +6,15 @@ embedded server.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import tenacity
 
+from jobs.errors import NotEnoughMemory, OutOfMemory
+from jobs.system import no_memory
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import (
     NEVER_ACCEPTED,
@@ -25,6 +29,7 @@ from ktclient.errors import (
     UpstreamDown,
     WeightsUnavailable,
 )
+from ktclient.records import phases
 from ktclient.records.phases import WAITING_FOR_SERVER, WAITING_FOR_SETTINGS
 from ktclient.servers import starting
 from ktclient.submission.spec import JobSpec
@@ -60,6 +65,20 @@ def tries(attempt: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
         before_sleep=refusals.tell,
         reraise=True,
     )
+
+
+@contextlib.contextmanager
+def shortage_named(attempt: RunningAttempt) -> Iterator[None]:
+    """Turn every error that means that memory ran out into `NotEnoughMemory`, which is waited for,
+    if the server cannot have the whole request yet, else into `OutOfMemory`."""
+    try:
+        yield
+    except Exception as error:
+        if not no_memory.is_it(error):
+            raise
+        is_before = attempt.phase in phases.BEFORE_SENDING or attempt.phase == phases.SENDING
+        kind = NotEnoughMemory if is_before else OutOfMemory
+        raise kind(f"its worker: {no_memory.words(error)}") from error
 
 
 @dataclass

@@ -55,6 +55,11 @@ PLACES: dict[str, dict[str, str]] = {
         "connection.short_client": "/v1/models",
         "client.get(f'{url}/v1/models')": "/v1/models",
     },
+    "ktclient.servers.dialects.live_load": {
+        "connection.short_client": "/metrics",
+        "client.get(f'{url}/metrics')": "/metrics",
+        "client.get(f'{url}/v1/models')": "/v1/models",
+    },
     "ktclient.servers.queries": {
         "connection.short_client": "/tokenize",
         "connection.probe_client": "/model_info",
@@ -95,6 +100,9 @@ PLACES: dict[str, dict[str, str]] = {
         "client.get(f'{_URL}/v1/models')": NONE + "answers from memory",
         "api.chat.completions.create": NONE + "answers from memory",
     },
+    "ktclient.cli.gateway.running": {
+        "http_probe.get(f'{url}/healthz')": NONE + "asks a gateway of this state directory",
+    },
     "ktclient.cli.setup.notify": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.delivery": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.channels": {"service.notify": NONE + "an address of [notify]"},
@@ -114,17 +122,29 @@ MAY_CONNECT = {
     "ktclient.request.response_body",
     "ktclient.request.short_client",
     "server_bundle.launch.start",  # tries whether a port is free
+    "jobs.system.listening_sockets",  # asks the kernel, which is no other machine
+    "jobs.runner.loop",  # names the socket of a forked child
+    "jobs.runner.shared_workers",  # makes it: a pair of this process and its child
+    "jobs.worker.shared",  # reads the other end
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
     "ktclient.request.liveness",  # watches a socket
-    "ktclient.servers.listening",  # asks the kernel
     "ktclient.servers.dialects.dialect",  # names types
     "ktclient.servers.dialects.openai_compatible",  # asks for nothing
     "ktclient.api.async_wait",  # starts a process
     "ktclient.api.remote_job",  # starts processes
     "server_bundle.addresses",  # parses addresses
+    "ktclient.gateway.service.server",  # listens
 }
 """Modules that import one of `LIBRARIES`."""
+ANSWERS = "ktclient.gateway."
+"""The room that answers connections and makes none: its modules may import asyncio, and
+`LISTENS` the rest."""
+LISTENS = {
+    "ktclient.gateway.access.hosts",  # asks for this machine's name
+    "ktclient.gateway.service.listener",
+    "ktclient.gateway.service.server",
+}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -25,6 +25,7 @@ PLACES: dict[str, dict[str, str]] = {
     "jobs.processes.identity": {"json.loads": OURS},
     "jobs.store.database": {"json.loads": OURS},
     "jobs.store.files.opening": {"json.loads": OURS},
+    "jobs.store.http.requests": {"json.loads": OURS},
     "jobs.store.rows": {"json.loads": OURS},
     "jobs.system.systemd_unit": {"json.loads": BOUNDED + "one string on one line of a unit file"},
     "ktclient.batch.result_files": {"json.loads": OURS},
@@ -41,6 +42,12 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.documents.formats.notebook": {
         "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
     },
+    "ktclient.gateway.batches.results": {"json.loads": OURS},
+    "ktclient.gateway.chat.reading": {"json.loads": OURS},
+    "ktclient.gateway.responses.response": {"json.loads": OURS},
+    "ktclient.gateway.responses.stored_items": {"json.loads": OURS},
+    "ktclient.gateway.responses.stored_texts": {"json.loads": OURS},
+    "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
         "json.loads": OURS + ", or just written by json.dumps",

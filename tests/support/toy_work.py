@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,11 @@ from jobs.worker import conductor
 from jobs.worker.attempt import RunningAttempt
 
 
+def may_share(spec: str) -> bool:
+    """Whether the job's spec says that it may share a worker."""
+    return bool(json.loads(spec).get("shared"))
+
+
 def perform(attempt: RunningAttempt) -> None:
     """Follow the job's spec: say something, wait for a file, then end as told."""
     spec = json.loads(attempt.spec)
@@ -27,6 +33,7 @@ def perform(attempt: RunningAttempt) -> None:
         return
     attempt.enter_phase("working")
     attempt.output(spec.get("say", ""))
+    print(spec.get("print", ""), end="", file=sys.stderr)
     while "until" in spec and not Path(spec["until"]).exists():
         if not attempt.heartbeat():
             raise WorkCancelled("cancelled by the test")

@@ -33,7 +33,7 @@ def examples_of(name: str) -> tuple[str, ...]:
     """Those of a command, by its whole name."""
     program, command, *inner = name.split()
     entry = PROGRAMS[program][command]
-    return entry.inner[inner[0]] if inner else entry.examples
+    return entry.inner[" ".join(inner)] if inner else entry.examples
 
 
 EACH = [one for name, group in GROUPS.items() for one in commands(group, name)]

@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import threading
 import time
+import weakref
 from pathlib import Path
 
 from jobs.processes import file_users
@@ -56,6 +58,14 @@ class OpenFiles:
         """Call it after the first read, which opens -wal and -shm."""
         self._paths = [database, *(database.with_name(database.name + end) for end in BESIDE)]
         self._fds = [_reference(path) for path in self._paths]
+        self._pid = os.getpid()
+        with _lock:
+            _all_here.add(self)
+
+    def is_torn_here(self, database: Path) -> bool:
+        """Whether this process uses removed files of that database through these."""
+        is_asked = self._paths[0] == database and self._pid == os.getpid()
+        return is_asked and self.condition() is Condition.TORN
 
     def condition(self) -> Condition:
         """Costs six calls of the kernel, a few microseconds."""
@@ -87,10 +97,37 @@ class OpenFiles:
             return True
 
     def close(self) -> None:
-        for fd in self._fds:
+        with _lock:
+            _all_here.discard(self)
+        fds, self._fds = self._fds, [None, None, None]
+        for fd in fds:
             if fd is not None:
                 os.close(fd)
-        self._fds = [None, None, None]
+
+
+_all_here: weakref.WeakSet[OpenFiles] = weakref.WeakSet()
+"""Those of this process."""
+_lock = threading.Lock()
+
+
+def is_torn_here(database: Path) -> bool:
+    """Whether another connection of this process uses removed files of the database. SQLite gives
+    all connections of a process one -shm, so a new connection would use the removed one beside a
+    new -wal, and what it commits would be lost."""
+    with _lock:
+        all_here = list(_all_here)
+    return any(one.is_torn_here(database) for one in all_here)
+
+
+def wait_until_whole_here(database: Path) -> bool:
+    """Wait until no other thread of this process uses removed files of the database, for up to
+    `WAIT_SECONDS`. False if one still does."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while is_torn_here(database):
+        if time.monotonic() >= give_up:
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
 
 
 class Folder:

@@ -49,13 +49,24 @@ def connect(state: StateDir, *, create: bool, adopting: bool = False) -> sqlite3
     with explained(state.database):
         _refuse_emptied(state)
         _refuse_unsafe_place(state, create=create, adopting=adopting)
-        connection = _connect(state.database, create=create)
-        try:
-            _refuse_removed_files(state.database)
-            _bring_up_to_date(connection, state)
-        except BaseException:
-            connection.close()
-            raise
+        while True:
+            connection = _whole(state, create=create)
+            if not open_files.is_torn_here(state.database):
+                return connection
+            connection.close()  # they were removed meanwhile, and another thread has them open
+
+
+def _whole(state: StateDir, *, create: bool) -> sqlite3.Connection:
+    """A connection, once nobody uses removed files."""
+    if not open_files.wait_until_whole_here(state.database):
+        raise diagnosis.torn(state.database, os.getpid())
+    connection = _connect(state.database, create=create)
+    try:
+        _refuse_removed_files(state.database)
+        _bring_up_to_date(connection, state)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -70,6 +70,11 @@ class Files(Database):
         """Files to delete by now."""
         return self._values(_file, self._all("expired_files", now=clock.now()))
 
+    def stored_ids(self) -> frozenset[str]:
+        """The ids of all files, and of the parts of pending uploads: the names of what is on
+        disk."""
+        return frozenset(row["id"] for row in self._all("stored_ids"))
+
     def add_upload(self, new: Upload) -> Upload:
         """Store a new upload; its `status`, `file_id` and `created_at` are set here."""
         with self._transaction():

@@ -35,6 +35,10 @@ class Keys(Database):
         """All keys, expired ones too, oldest first."""
         return self._values(_key, self._all("api_keys"))
 
+    def jobs_of_owners(self) -> dict[str, int]:
+        """How many jobs are stored that each owner sent over HTTP, by key id."""
+        return {row["owner"]: row["jobs"] for row in self._all("jobs_of_owners")}
+
     def remove_api_key(self, name: str) -> bool:
         """Forget a key. Whether there was one."""
         with self._transaction():

@@ -53,6 +53,19 @@ class ProgressMark:
 
 
 @record(frozen=True)
+class Totals:
+    """What the parts of a job have come to: how many ended how, and tokens of their attempts."""
+
+    succeeded: int
+    failed: int
+    """FAILED or LOST; not those that were cancelled."""
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    thought_tokens: int
+
+
+@record(frozen=True)
 class File:
     """A file that was uploaded. Its bytes are in a file of its id."""
 

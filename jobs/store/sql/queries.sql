@@ -214,6 +214,10 @@ SELECT * FROM jobs WHERE status = :status ORDER BY seq;
 -- name: has_status
 SELECT EXISTS (SELECT 1 FROM jobs WHERE status = :status);
 
+-- name: open_weight
+SELECT coalesce(sum(weight), 0) FROM jobs
+WHERE pool = :pool AND status IN ('QUEUED', 'RUNNING');
+
 -- name: capacities
 SELECT name, capacity, slots, affinity FROM pools;
 
@@ -231,6 +235,10 @@ FROM pools WHERE affinity;
 
 -- name: note
 SELECT value FROM notes WHERE pool = :pool AND name = :name;
+
+-- name: notes_of
+SELECT name FROM notes WHERE pool = :pool AND substr(name, 1, length(:prefix)) = :prefix
+ORDER BY at DESC, name;
 
 -- name: set_note
 INSERT INTO notes (pool, name, value, at) VALUES (:pool, :name, :value, :at)
@@ -351,6 +359,10 @@ DELETE FROM tellings WHERE job_id = :id;
 
 -- name: remove_job
 DELETE FROM jobs WHERE id = :id AND status = 'FINISHED';
+
+-- name: amend_job
+UPDATE jobs SET spec = :spec, document = :document
+WHERE id = :id AND status = 'RUNNING' AND attempt = :number;
 
 -- name: remove_document_if_unused
 DELETE FROM documents

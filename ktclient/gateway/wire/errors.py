@@ -85,3 +85,9 @@ def of(error: KtjobError) -> ApiError:
         if isinstance(error, kind):
             return ApiError(status, str(error), type_, code or error.cause, None, is_curable)
     return ApiError(500, str(error), SERVER, error.cause)
+
+
+def too_large(most: int) -> ApiError:
+    """The error for a body of more than so many bytes."""
+    words = f"the request has more than {most:,} bytes. Send a smaller one"
+    return ApiError(413, words, code="request_too_large", headers={"connection": "close"})

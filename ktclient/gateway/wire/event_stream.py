@@ -8,9 +8,11 @@ chunk.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Send
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -21,21 +23,69 @@ HEADERS = {
 COMMENT = b": ktjob\n\n"
 """Keeps a connection alive, and no client shows it."""
 DONE = b"data: [DONE]\n\n"
+_LOG = logging.getLogger("ktjob")
 
 
 class Cut(Exception):
     """The stream ends here without its end, so that the client knows that something is missing."""
 
 
+class Stream(StreamingResponse):
+    """A body that can be cut. `on_sent` is called after its end, even if the client goes as soon
+    as it has the last event; `on_gone` when the client goes before. Neither when the gateway ends
+    or the body is cut."""
+
+    def __init__(
+        self,
+        parts: AsyncIterator[bytes],
+        headers: Mapping[str, str],
+        on_sent: Callable[[], None] = lambda: None,
+        on_gone: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(parts, headers=headers)
+        self._on_sent, self._on_gone = on_sent, on_gone
+        self._is_over = False
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except Cut as cut:
+            # To return without the last chunk makes the server drop the connection.
+            _LOG.warning("an answer was cut: %s", cut)
+        else:
+            self._end(self._on_sent)
+
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        await super().listen_for_disconnect(receive)
+        self._end(self._on_gone)
+
+    def _end(self, tell: Callable[[], None]) -> None:
+        if not self._is_over:
+            self._is_over = True
+            tell()
+
+
 def event(data: object, name: str | None = None) -> bytes:
     """One event, to be written at once: a parser may forget half an event. Never with `id:` or
     `retry:`, which confuse openai's clients."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     head = f"event: {name}\n" if name else ""
-    # A lone surrogate of a model's cut character cannot be encoded.
-    return f"{head}data: {text}\n\n".encode("utf-8", "replace")
+    return head.encode() + b"data: " + json_of(data) + b"\n\n"
 
 
-def response(events: AsyncIterator[bytes], headers: Mapping[str, str]) -> StreamingResponse:
+def json_of(data: object) -> bytes:
+    """Compact JSON in one line. A character that a model's piece cuts in halves stays in halves,
+    for whoever joins the pieces."""
+    try:
+        return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+def response(
+    events: AsyncIterator[bytes],
+    headers: Mapping[str, str],
+    on_sent: Callable[[], None] = lambda: None,
+    on_gone: Callable[[], None] = lambda: None,
+) -> Stream:
     """The answer that sends these events, its headers at once."""
-    return StreamingResponse(events, headers={**HEADERS, **headers})
+    return Stream(events, {**HEADERS, **headers}, on_sent, on_gone)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
+from jobs import parsing
 from ktclient.gateway.context import Caller, Gateway
-from ktclient.gateway.wire.errors import ApiError
+from ktclient.gateway.wire.errors import PERMISSION, ApiError, too_large
+from ktclient.wording import reason
 
 CALLER = "ktjob.caller"
 """The key of a request's scope under which `access` puts the `Caller`."""
+LEASE = "ktjob.lease"
+"""The one under which it puts the memory that the body may take."""
+
+ClientGone = ClientDisconnect
+"""What reading a body raises when the client goes before its end."""
+
+MOST_VALUES = 2_000_000
+"""Of one JSON body. A request with a million tokens as numbers has half of them."""
+_SIGNS = (b",", b"[", b"{")
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -26,34 +38,52 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-async def body_of(request: Request) -> bytes:
-    """The whole body. Raises `ApiError` 413 for more bytes than the limit, before they are read
-    where the request says how many there are."""
-    most = gateway_of(request).limits.body_bytes
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > most:
+def require_admin(request: Request) -> None:
+    """Raise `ApiError` 403 for a key that sees only its own: for what counts or shows all."""
+    if caller_of(request).sees is not None:
+        words = "this needs an admin's key: ktjob serve keys add NAME --admin"
+        raise ApiError(403, words, PERMISSION, "admin_key_needed")
+
+
+async def body_of(request: Request, *, most: int | None = None) -> bytes:
+    """The whole body. Raises `ApiError`: 413 for more bytes than `most` or the gateway's limit, 408
+    for a client that sends too slowly, 503 while other bodies fill the memory."""
+    lease, announced = request.scope[LEASE], request.headers.get("content-length", "")
+    parts, size, taken = [], 0, int(announced) if announced.isdecimal() else 0
+    if most is not None and taken > most:
         raise too_large(most)
-    parts, size = [], 0
+    await lease.take(taken)
     async for part in request.stream():
         size += len(part)
-        if size > most:
+        if most is not None and size > most:
             raise too_large(most)
+        if size > taken:  # it is not announced
+            await lease.take(size - taken)
+            taken = size
         parts.append(part)
     return b"".join(parts)
-
-
-def too_large(most: int) -> ApiError:
-    """The error for a body of more than so many bytes."""
-    words = f"the request has more than {most:,} bytes. Send a smaller one"
-    return ApiError(413, words, code="request_too_large", headers={"connection": "close"})
 
 
 def fields_of(body: bytes) -> dict[str, Any]:
     """The JSON object in a body. Raises `ApiError` 400. For megabytes: call it in a thread."""
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from error
+        _check_values(body)
+        found = parsing.of_json(body)
+    except ValueError as error:
+        said = f"is not JSON: {reason(error)}"
+        if isinstance(error, parsing.Unusable):
+            said = f"cannot be used: {error}"
+        raise ApiError(400, f"the body {said}", code="invalid_json") from error
     if not isinstance(found, dict):
         raise ApiError(400, "the body is not a JSON object", code="invalid_json")
     return found
+
+
+def _check_values(body: bytes) -> None:
+    """Raise `Unusable` for more values than a request needs: each takes a hundred bytes of memory,
+    and two of the body."""
+    if sum(map(body.count, _SIGNS)) <= MOST_VALUES:
+        return
+    without_texts = _TEXT.sub(b"", body)
+    if sum(map(without_texts.count, _SIGNS)) > MOST_VALUES:
+        raise parsing.Unusable(f"it has more than {MOST_VALUES:,} values")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.processes import identity
+from jobs.system import listening_sockets
 from ktclient.servers import listening
 
 
@@ -30,7 +31,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The kernel is asked for listeners, does not know that question, or may not be asked it."""
     if request.param == "not answered":
-        monkeypatch.setattr(listening, "_BY_FAMILY", 99)
+        monkeypatch.setattr(listening_sockets, "_BY_FAMILY", 99)
     elif request.param == "refused":
         monkeypatch.setattr(socket, "AF_NETLINK", 9999)
     return str(request.param)
@@ -42,10 +43,10 @@ def test_a_run_is_the_inode_of_what_listens(server: socket.socket, kernel: str) 
     url = f"http://localhost:{port}/v1"
     assert listening.run_of(url) == f"{identity.boot_id()}:{os.fstat(server.fileno()).st_ino}"
     if kernel == "asked":
-        assert list(listening._told(server.family, port))
+        assert list(listening_sockets._of_kernel(server.family, port))
     else:
         with pytest.raises(OSError):
-            list(listening._told(server.family, port))
+            list(listening_sockets._of_kernel(server.family, port))
     server.close()
     assert listening.run_of(url) is None
 

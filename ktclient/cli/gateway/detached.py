@@ -1,0 +1,43 @@
+"""`ktjob serve --detach`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ktclient.cli import exit_codes
+from ktclient.cli.gateway import running
+from ktclient.cli.render import output
+from ktclient.config.settings import Settings
+from ktclient.errors import BadInput
+from ktclient.gateway.service import instance, start
+from ktclient.gateway.service.instance import Files
+
+
+def detach(settings: Settings, options: Mapping[str, Any], words: Sequence[str]) -> int:
+    """Start it in the background; print its base URL when it answers. 1: it does not answer.
+    Raises `BadInput` if one runs there, `DetachFailed` with the end of the log of one that did not
+    start."""
+    require_package()
+    state, port = settings.state, options["port"]
+    if instance.of_port(state, port) is not None:
+        raise instance.taken(Files(state, port))
+    url = start.detached(settings, port, words)
+    if not running.is_answering(url):
+        output.note(f"{url} does not answer yet. Its log: {Files(state, port).log}")
+        return exit_codes.FAILED
+    output.print_data(f"{url}/v1")
+    output.note(f"page: {url}/")
+    output.note(f"log: {Files(state, port).log}")
+    number = url.rpartition(":")[2]
+    output.note(f"to stop: ktjob serve --stop --port {number}; jobs continue")
+    return exit_codes.SUCCEEDED
+
+
+def require_package() -> None:
+    """Raise `BadInput` if a package of the gateway is not installed."""
+    import importlib.util
+
+    for name in ("uvicorn", "starlette"):
+        if importlib.util.find_spec(name) is None:
+            raise BadInput(f"the gateway needs the package {name}: pip install 'ktjob[gateway]'")

@@ -1,0 +1,1 @@
+"""Clients that nobody here wrote, as their users call them, against `ktjob serve`."""
