@@ -92,6 +92,7 @@ def job_when(state: StateDir, job_id: str, *outcomes: Outcome) -> None:
         assert found in outcomes
 
 
+@pytest.mark.promise
 def test_a_stream_is_never_silent(serving: Serving, server: FakeServer) -> None:
     with post(serving, {**BODY, "stream": True}) as answer:
         lines = answer.iter_lines()
@@ -119,6 +120,7 @@ def test_a_plain_answer_begins_with_spaces(serving: Serving, server: FakeServer)
     assert found["choices"][0]["message"]["content"] == ANSWER
 
 
+@pytest.mark.promise
 def test_the_same_request_again_attaches(
     serving: Serving, server: FakeServer, state: StateDir
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_same_request_again_attaches(
         assert other.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("is_streamed", [False, True])
 def test_a_job_ends_with_its_client_only_if_asked(
     serving: Serving, server: FakeServer, state: StateDir, is_streamed: bool
@@ -161,6 +164,7 @@ def test_a_job_ends_with_its_client_only_if_asked(
     job_when(state, stays, Outcome.SUCCEEDED)
 
 
+@pytest.mark.promise
 def test_a_failure_after_the_headers_cuts_and_the_next_one_has_its_status(
     serving: Serving, server: FakeServer, state: StateDir
 ) -> None:
