@@ -23,7 +23,7 @@ ClientGone = ClientDisconnect
 MOST_VALUES = 2_000_000
 """Of one JSON body. A request with a million tokens as numbers has half of them."""
 _SIGNS = (b",", b"[", b"{")
-_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_TEXT = re.compile(rb'"[^"]*(?:"|\Z)')
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -81,9 +81,15 @@ def fields_of(body: bytes) -> dict[str, Any]:
 
 def _check_values(body: bytes) -> None:
     """Raise `Unusable` for more values than a request needs: each takes a hundred bytes of memory,
-    and two of the body."""
+    and two of the body. In linear time, and without many objects."""
     if sum(map(body.count, _SIGNS)) <= MOST_VALUES:
         return
-    without_texts = _TEXT.sub(b"", body)
-    if sum(map(without_texts.count, _SIGNS)) > MOST_VALUES:
+    text = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # so each quote begins or ends a text
+    count, at = 0, 0
+    for found in _TEXT.finditer(text):
+        count += 1 + sum(text.count(sign, at, found.start()) for sign in _SIGNS)
+        at = found.end()
+        if count > MOST_VALUES:
+            break
+    if count + sum(text.count(sign, at) for sign in _SIGNS) > MOST_VALUES:
         raise parsing.Unusable(f"it has more than {MOST_VALUES:,} values")

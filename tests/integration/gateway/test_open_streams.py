@@ -23,7 +23,7 @@ from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 
 STREAMS = 2000
-MOST_KIB = 200
+MOST_KIB = 80
 """Of the gateway's memory for each of them."""
 MODEL = "DeepSeek-V4-Flash"
 END = b"0\r\n\r\n"
