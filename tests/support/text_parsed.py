@@ -47,9 +47,6 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.gateway.responses.response": {"json.loads": OURS},
     "ktclient.gateway.responses.stored_items": {"json.loads": OURS},
     "ktclient.gateway.responses.stored_texts": {"json.loads": OURS},
-    "ktclient.gateway.wire.requests": {
-        "json.loads": BOUNDED + "a body has a bounded size, and `fields_of` bears deep nesting",
-    },
     "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
