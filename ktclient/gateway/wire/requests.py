@@ -20,6 +20,7 @@ LEASE = "ktjob.lease"
 ClientGone = ClientDisconnect
 """What reading a body raises when the client goes before its end."""
 
+SHORT_BYTES = 1_000_000
 MOST_VALUES = 2_000_000
 """Of one JSON body. A request with a million tokens as numbers has half of them."""
 _SIGNS = (b",", b"[", b"{")
@@ -77,6 +78,12 @@ def fields_of(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ApiError(400, "the body is not a JSON object", code="invalid_json")
     return found
+
+
+async def short_fields_of(request: Request) -> dict[str, Any]:
+    """The JSON object of a request that has no documents: parsed at once, so of at most
+    `SHORT_BYTES`. Raises `ApiError` 400, 408 and 413."""
+    return fields_of(await body_of(request, most=SHORT_BYTES))
 
 
 def _check_values(body: bytes) -> None:
