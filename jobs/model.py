@@ -55,7 +55,7 @@ class NewRequest:
     owner: str
     """The id of the API key that it came with; empty without keys."""
     surface: str
-    """The interface: "chat", "responses" or "batches"."""
+    """The interface: "chat", "responses", "batches" or "page"."""
     digest: str
     """SHA-256 of what was sent, to recognise the same request when it comes again."""
     fields: dict[str, object]

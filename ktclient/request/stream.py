@@ -16,10 +16,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-import openai
-from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
-
 from jobs.errors import KtjobError
+from ktclient import late_packages
 from ktclient.errors import NEVER_ACCEPTED, DeadlineExceeded, ProtocolError, ServerHung
 from ktclient.request import connection, error_mapping, response_body
 from ktclient.request.events import Came as Came
@@ -32,6 +30,10 @@ from ktclient.request.incoming.received import Received
 from ktclient.request.liveness import AnswersAgain, LeftInPeace, LivenessProbe, NotAnswering
 from ktclient.request.reader import StreamReader
 from ktclient.wording import spoken
+
+with late_packages.late({"openai.types", "openai.types.responses"}):  # of its other APIs
+    import openai
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 SCHEMA, STREAM_OPTIONS, MAX_TOKENS = "response_format", "stream_options", "max_tokens"
 NEW_LIMIT = "max_completion_tokens"

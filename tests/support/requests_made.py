@@ -55,6 +55,11 @@ PLACES: dict[str, dict[str, str]] = {
         "connection.short_client": "/v1/models",
         "client.get(f'{url}/v1/models')": "/v1/models",
     },
+    "ktclient.servers.dialects.live_load": {
+        "connection.short_client": "/metrics",
+        "client.get(f'{url}/metrics')": "/metrics",
+        "client.get(f'{url}/v1/models')": "/v1/models",
+    },
     "ktclient.servers.queries": {
         "connection.short_client": "/tokenize",
         "connection.probe_client": "/model_info",
@@ -117,6 +122,10 @@ MAY_CONNECT = {
     "ktclient.request.response_body",
     "ktclient.request.short_client",
     "server_bundle.launch.start",  # tries whether a port is free
+    "jobs.system.listening_sockets",  # asks the kernel, which is no other machine
+    "jobs.runner.loop",  # names the socket of a forked child
+    "jobs.runner.shared_workers",  # makes it: a pair of this process and its child
+    "jobs.worker.shared",  # reads the other end
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
     "ktclient.request.liveness",  # watches a socket

@@ -42,13 +42,12 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.documents.formats.notebook": {
         "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
     },
+    "ktclient.gateway.batches.results": {"json.loads": OURS},
     "ktclient.gateway.chat.reading": {"json.loads": OURS},
     "ktclient.gateway.responses.response": {"json.loads": OURS},
     "ktclient.gateway.responses.stored_items": {"json.loads": OURS},
     "ktclient.gateway.responses.stored_texts": {"json.loads": OURS},
-    "ktclient.gateway.wire.requests": {
-        "json.loads": BOUNDED + "a body has a bounded size, and `fields_of` bears deep nesting",
-    },
+    "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
         "json.loads": OURS + ", or just written by json.dumps",

@@ -21,6 +21,7 @@ LEAVES = {
     "ktclient.wording",
     "ktclient._version",
     "ktclient.hidden",
+    "ktclient.late_packages",
     "ktclient.programs",
     "jobs.model",
     "jobs.errors",
@@ -122,7 +123,8 @@ MAY_IMPORT = {
     },
     "gateway": {
         *("answers", "batch", "config", "documents", "planning", "records", "request", "servers"),
-        *("submission", "tokens", "jobs.processes", "jobs.store", "jobs.system", "jobs.upkeep"),
+        *("prompts", "submission", "tokens"),
+        *("jobs.processes", "jobs.store", "jobs.system", "jobs.upkeep"),
     },
     # what has a name that the world outside knows
     "ktclient": {"api"},

@@ -5,7 +5,7 @@ CREATE TABLE requests (
     job_id       TEXT PRIMARY KEY,
     -- The id of the API key that it came with; '' without keys.
     owner        TEXT NOT NULL,
-    surface      TEXT NOT NULL CHECK (surface IN ('chat', 'responses', 'batches')),
+    surface      TEXT NOT NULL CHECK (surface IN ('chat', 'responses', 'batches', 'page')),
     -- SHA-256 of what was sent, to recognise the same request when it comes again.
     digest       TEXT NOT NULL,
     -- JSON: what the answers repeat of it (metadata, instructions), and its input.

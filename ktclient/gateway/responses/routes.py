@@ -13,14 +13,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.store.http.store import HttpStore
-from ktclient.gateway import accept, cancellation, delivery, ids, routing, visibility
+from ktclient.gateway import accept, delivery, ids, visibility
 from ktclient.gateway.accept import Accepted, Asked, Incoming
+from ktclient.gateway.chat import cancellation
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.responses import changes, checks, plain, request_body, stored_items
 from ktclient.gateway.responses.request_body import ResponseRequest
 from ktclient.gateway.responses.response import SURFACE
 from ktclient.gateway.responses.sources import StoreSources
 from ktclient.gateway.responses.stream import FROM_THE_FIRST, ResponseStream
+from ktclient.gateway.routing import model_names
 from ktclient.gateway.visibility import Visible
 from ktclient.gateway.wire import event_stream, long_answer
 from ktclient.gateway.wire.long_answer import LongAnswer
@@ -124,7 +126,7 @@ async def count(request: Request) -> Response:
 
 def _count(gateway: Gateway, caller: Caller, raw: bytes) -> int:
     asked, settings = _asked(gateway, caller, request_body.read(raw)), gateway.settings
-    server, model = routing.route(gateway.models, settings, asked.body.model)
+    server, model = model_names.route(gateway.models, settings, asked.body.model)
     options = replace(asked.options, server=server, model=model, is_model_listed=True)
     checked = chat_request.check(asked.body.for_model(model), options, settings)
     return checked.forecast.count.tokens
