@@ -21,6 +21,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
+@pytest.mark.promise
 def test_the_page_and_its_files_have_strict_headers(one: Site) -> None:
     """No script, style or frame of anybody else; and a file is only what is listed."""
     for path, kind in (
@@ -43,6 +44,7 @@ def test_the_page_and_its_files_have_strict_headers(one: Site) -> None:
         assert httpx2.get(f"{one.url}/static/{path}").status_code == 404, path
 
 
+@pytest.mark.promise
 def test_only_the_page_itself_changes_anything(one: Site) -> None:
     """A form of another site has no header of ours."""
     job = one.submit(TEXT, "a question")
