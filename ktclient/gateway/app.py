@@ -26,6 +26,7 @@ from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Gateway
 from ktclient.gateway.files import routes as file_routes
 from ktclient.gateway.page import routes as page_routes
+from ktclient.gateway.responses import routes as response_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 
@@ -60,6 +61,7 @@ def _routes() -> list[BaseRoute]:
         *metrics_routes.routes(),
         *access_routes.routes(),
         *chat_routes.routes(),
+        *response_routes.routes(),
         *file_routes.routes(),
         *batch_routes.routes(),
         *page_routes.routes(),

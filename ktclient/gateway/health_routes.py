@@ -7,7 +7,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.errors import KtjobError
-from ktclient._version import __version__
 from ktclient.gateway.wire.requests import gateway_of
 
 
@@ -18,10 +17,9 @@ def routes() -> list[BaseRoute]:
 async def _healthz(request: Request) -> Response:
     """`status` is "ok" if jobs can be read, else 503: nothing can be accepted or retrieved then."""
     gateway = gateway_of(request)
-    said = {"version": __version__, "streams": gateway.watch.watchers}
     try:
         await gateway.threads.store(lambda store: store.counts())
     except KtjobError as error:
         # Without its message, which names folders of this machine.
-        return JSONResponse({"status": "unavailable", "cause": error.cause, **said}, 503)
-    return JSONResponse({"status": "ok", **said})
+        return JSONResponse({"status": "unavailable", "cause": error.cause}, 503)
+    return JSONResponse({"status": "ok"})

@@ -1,4 +1,4 @@
-"""GET /metrics for Prometheus. It needs a key like the rest where there are keys."""
+"""GET /metrics for Prometheus. Where there are keys it needs an admin's: it counts all jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from ktclient._version import __version__
 from ktclient.gateway import metrics
 from ktclient.gateway.metrics import Counted
-from ktclient.gateway.wire.requests import gateway_of
+from ktclient.gateway.wire.requests import gateway_of, require_admin
 
 
 def routes() -> list[BaseRoute]:
@@ -17,6 +17,7 @@ def routes() -> list[BaseRoute]:
 
 
 async def _metrics(request: Request) -> Response:
+    require_admin(request)
     gateway = gateway_of(request)
     counts = gateway.counts
     # This scrape itself is no work that anybody wants to watch.

@@ -60,6 +60,11 @@ class Body:
     def model(self) -> str | None:
         return self.fields.get("model") or None
 
+    def for_model(self, model: str | None) -> Body:
+        """The same body for another model; None: for the server's own."""
+        others = {name: value for name, value in self.fields.items() if name != "model"}
+        return Body({**others, "model": model} if model else others)
+
     @property
     def max_tokens(self) -> int | None:
         """The body's own limit; the newer name takes precedence, as in sglang (serving_chat.py)."""

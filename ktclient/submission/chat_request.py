@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from jobs.model import Job, NewJob, NewRequest
 from jobs.store.store import Store
 from ktclient.config import settings as config
+from ktclient.errors import ModelUnknown
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import preflight
 from ktclient.planning.forecast import Forecast
@@ -18,11 +19,13 @@ from ktclient.planning.options import MAX_ATTEMPTS
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import access
 from ktclient.request.body import Body
-from ktclient.servers import selection
+from ktclient.servers import models, selection
 from ktclient.servers.selection import Target
 from ktclient.submission import capacity, lent_keys
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
+from ktclient.wording import quote
+from server_bundle.embedded import server as embedded
 
 MOST_USUAL_ANSWER = 16_384
 """Tokens. The limit of an answer where the body sets none, if a quarter of the window is not less:
@@ -37,6 +40,10 @@ class ChatOptions:
     server: str | None = None
     model: str | None = None
     """The model to request instead of the body's own."""
+    is_quick: bool = False
+    """Whether a long body may be counted by a sample of it, where that decides nothing."""
+    is_model_listed: bool = False
+    """Whether the server must list the model."""
     max_tokens: int | None = None
     """The limit of an answer where the body sets none; None: by the window."""
     timeout: float | None = None
@@ -66,8 +73,11 @@ class CheckedChat:
         return self.forecast.target
 
 
-def check(body: Body, options: ChatOptions, settings: config.Settings) -> CheckedChat:
+def check(
+    body: Body, options: ChatOptions, settings: config.Settings, target: Target | None = None
+) -> CheckedChat:
     """Find the server and check the body against it. `body` must be valid (`body.problems`).
+    `target`: the server, if it was found and queried a moment ago.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `ModelUnknown`,
     and what starting an embedded server raises. A body that does not fit is no error here: the
@@ -75,18 +85,60 @@ def check(body: Body, options: ChatOptions, settings: config.Settings) -> Checke
     """
     preflight.check(options.max_tokens, options.max_attempts, options.timeout)
     preflight.check_priority(options.priority)
-    asked = options.model or body.model
-    target = selection.choose(settings, options.server, asked)
-    most = body.max_tokens or options.max_tokens or usual_answer(target)
     text = body.text
-    target = forecasts.resolve_target(
-        text, most, target, settings, lambda what, done, total: None, options.patience
+    if target is None:
+        target = _target(body, text, options, settings)
+    most = body.max_tokens or options.max_tokens or usual_answer(target)
+    around = forecasts.Around(
+        body.is_one_text,
+        body.tells_of_thinking,
+        body.surplus_tokens,
+        _room(target, settings) if options.is_quick else None,
     )
-    if body.max_tokens is None and options.max_tokens is None:
-        most = usual_answer(target)
-    around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
     before = forecasts.from_target(text, most, options.timeout, target, settings, around)
     return CheckedChat(body, before, most, target.chosen_model)
+
+
+def _target(body: Body, text: str, options: ChatOptions, settings: config.Settings) -> Target:
+    """The server, with what it says of itself."""
+    target = selection.choose(settings, options.server, options.model or body.model)
+    if options.is_model_listed:
+        _require_listed(target, settings)
+    most = body.max_tokens or options.max_tokens or usual_answer(target)
+    return forecasts.resolve_target(
+        text, most, target, settings, lambda what, done, total: None, options.patience
+    )
+
+
+def _room(target: Target, settings: config.Settings) -> int:
+    """Tokens in the target's pool that no job has or waits for. Where there are fewer than a new
+    one may need, it has to wait, and its weight has to be exact."""
+    known = forecasts.limits(target)
+    with Store.open(settings.state) as store:
+        return (known.pool or _UNLIMITED) - store.open_weight(target.server)
+
+
+_UNLIMITED = 10**12
+
+
+def _require_listed(target: Target, settings: config.Settings) -> None:
+    """Raises `ModelUnknown`. A server that tells no names, or has more than are kept, decides
+    itself."""
+    facts, asked = target.facts, target.model
+    offered = (embedded.MODEL,) if target.is_embedded else facts.models if facts else ()
+    if asked is None or not offered or asked in offered or len(offered) >= models.MOST_NAMED:
+        return
+    if asked == settings.model_of(settings.of_url(target.server)):
+        return  # a server need not list a name that it takes
+    names = quote(", ".join(offered[:_MOST_TOLD]))
+    more = " and others" if len(offered) > _MOST_TOLD else ""
+    raise ModelUnknown(
+        f"there is no model {quote(asked)}. The server offers {names}{more}; the name of a server "
+        'in config.toml, SERVER/MODEL and "default" are possible too'
+    )
+
+
+_MOST_TOLD = 8
 
 
 def usual_answer(target: Target) -> int:

@@ -49,6 +49,7 @@ class Reporter:
         self._phase_before = ""
         self._first_at: float | None = None
         self._pieces = 0
+        self._channels: set[str] = set()
         self.sent_at: float | None = None
         self._stepped_at = float("-inf")
         self._read = 0
@@ -159,6 +160,9 @@ class Reporter:
             self._attempt.record_metrics(tokens_per_second=round(rate, 1))
         self._attempt.output(event.text, event.channel)
         self._attempt.progress(self._pieces, None, "tokens")
+        if event.channel not in self._channels:
+            self._channels.add(event.channel)
+            self._attempt.flush()  # somebody has waited for the first words
 
     def _liveness(self, event: NotAnswering | LeftInPeace | AnswersAgain) -> None:
         if isinstance(event, NotAnswering):

@@ -47,7 +47,7 @@ MODEL = "DeepSeek-V4-Flash"
 KEY = "sk-0a8f3c1d5e7b9a2c4d6e8f0a1b3c5d7e9f"
 """LiteLLM refuses to start with a key that looks weak."""
 READY_SECONDS = 300.0
-QUICK = ("--prefill-seconds", "0.05", "--token-seconds", "0.002", "--max-running", "64")
+QUICK = ("--prefill-seconds", "0.002", "--token-seconds", "0.002", "--max-running", "64")
 """A server whose own time hardly counts."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -167,7 +167,7 @@ def start(asked: argparse.Namespace) -> None:
 
 def short_chats(asked: argparse.Namespace) -> None:
     print("e: 64 short chats at once, each of about a second at the server")
-    options = ("--prefill-seconds", "0.5", "--token-seconds", "0.03", "--max-running", "64")
+    options = ("--prefill-seconds", "0.002", "--token-seconds", "0.06", "--max-running", "64")
     seconds, cpus, most = {}, {}, {}
     with _fronts(asked, *options) as fronts:
         for front in fronts:

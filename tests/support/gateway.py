@@ -6,12 +6,13 @@ with gateway(state, server.url) as one:
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,14 @@ from pathlib import Path
 from jobs.store.state_dir import StateDir
 from support.patience import HANG_SECONDS
 
+CONSTANTS = """
+import importlib, json, sys
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module = importlib.import_module(name.rpartition(".")[0])
+    assert hasattr(module, name.rpartition(".")[2]), name
+    setattr(module, name.rpartition(".")[2], value)
+"""
+"""Sets each constant of a module that a test names, before the gateway starts."""
 SERVE = [sys.executable, "-c", "from ktclient.cli.ktjob import main; main()", "serve"]
 _LISTENING = "listening on "
 LOOK_SECONDS = 0.02
@@ -45,16 +54,22 @@ class Serving:
 
 @contextmanager
 def gateway(
-    state: StateDir, server: str, *options: str, port: int = 0, **environment: str
+    state: StateDir,
+    server: str,
+    *options: str,
+    port: int = 0,
+    constants: Mapping[str, float] | None = None,
+    **environment: str,
 ) -> Iterator[Serving]:
     """`ktjob serve` with these options, until the block ends. What it prints goes to
-    `gateway.NUMBER.txt` beside the state directory."""
+    `gateway.NUMBER.txt` beside the state directory. `constants`: other values than those in the
+    code, by "module.NAME"."""
     folder = Path(state.root.parent)
     log = folder / f"gateway.{len(list(folder.glob('gateway.*.txt')))}.txt"
     given = {"KTJOB_HOME": str(state.root), "KTJOB_SERVER": server, **environment}
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
-            [*SERVE, "--port", str(port), *options],
+            [*_serve(constants or {}), "--port", str(port), *options],
             env={**os.environ, **given},
             stdin=subprocess.DEVNULL,
             stderr=out,
@@ -70,6 +85,11 @@ def gateway(
             process.wait(HANG_SECONDS)
         finally:
             process.kill()
+
+
+def _serve(constants: Mapping[str, float]) -> list[str]:
+    python, flag, code, *words = SERVE
+    return [python, flag, f"{CONSTANTS}{code}", json.dumps(dict(constants)), *words]
 
 
 def _announced(process: subprocess.Popen[str], log: Path) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Mapping
 
 from jobs import clock
+from jobs.model import Job
 from jobs.store.database import Database
 from jobs.store.http.values import Head, ProgressMark, Request, Totals
 
@@ -83,9 +84,19 @@ class Requests(Database):
         with self._transaction(durable=False):
             return self._run("insert_progress_mark", **given, at=clock.now()) == 1
 
-    def progress_marks(self, job_id: str) -> list[ProgressMark]:
-        """All marks of a job, in order."""
-        return self._values(_mark, self._all("progress_marks", job_id=job_id))
+    def progress_marks(self, job_id: str, after: int = 0) -> list[ProgressMark]:
+        """The marks of a job behind the one of this number, in order."""
+        return self._values(_mark, self._all("progress_marks", job_id=job_id, after=after))
+
+    def is_deleted(self, job_id: str) -> bool:
+        """Whether a job was deleted over HTTP, and has not ended yet."""
+        return bool(self._scalar("is_request_deleted", job_id=job_id))
+
+    def jobs_ahead(self, job: Job) -> int:
+        """How many jobs of its pool are before a queued job: running ones, and queued ones with
+        more priority, or of the same and older."""
+        given = {"pool": job.pool, "priority": job.priority, "seq": job.seq}
+        return int(str(self._scalar("jobs_ahead", **given)))
 
     def heads(self, ids: Collection[str]) -> dict[str, Head]:
         """How far these jobs are, by id. Those that do not exist are missing."""

@@ -78,7 +78,14 @@ FROM jobs WHERE id = :job_id AND status <> 'FINISHED' AND attempt = :attempt
                       WHERE progress_marks.job_id = :job_id AND at > :not_since);
 
 -- name: progress_marks
-SELECT * FROM progress_marks WHERE job_id = :job_id ORDER BY number;
+SELECT * FROM progress_marks WHERE job_id = :job_id AND number > :after ORDER BY number;
+
+-- name: is_request_deleted
+SELECT deleted_at IS NOT NULL FROM requests WHERE job_id = :job_id;
+
+-- name: jobs_ahead
+SELECT count(*) FROM jobs WHERE pool = :pool AND status IN ('RUNNING', 'QUEUED')
+       AND (status = 'RUNNING' OR priority > :priority OR priority = :priority AND seq < :seq);
 
 -- name: heads
 SELECT id, status, coalesce(outcome, '') AS outcome, attempt,

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.store.http.store import HttpStore
+from jobs.store.state_dir import StateDir
 from ktclient.gateway import accept
 from ktclient.gateway.accept import Asked, Incoming
 from ktclient.gateway.batches import batch_object, creation, state
@@ -57,17 +58,20 @@ def _shown(store: HttpStore, caller: Caller, batch_id: str) -> dict[str, object]
 
 
 async def _cancel(request: Request) -> Response:
-    batch_id, caller = request.path_params["batch_id"], caller_of(request)
-    return JSONResponse(await gateway_of(request).threads.store(_cancelled, caller, batch_id))
+    gateway, caller = gateway_of(request), caller_of(request)
+    batch_id, place = request.path_params["batch_id"], gateway.settings.state
+    return JSONResponse(await gateway.threads.check(_cancelled, place, caller, batch_id))
 
 
-def _cancelled(store: HttpStore, caller: Caller, batch_id: str) -> dict[str, object]:
-    batch = state.find(store, caller, batch_id)
-    if batch.status in (state.COMPLETED, state.FAILED):
-        words = f"the batch {batch_id} is {batch.status}, so it cannot be cancelled"
-        raise ApiError(400, words, code="batch_not_cancellable")
-    store.request_cancel(batch.last.id)
-    return _shown(store, caller, batch_id)
+def _cancelled(place: StateDir, caller: Caller, batch_id: str) -> dict[str, object]:
+    """In a thread for long work: ten thousands of parts take seconds."""
+    with HttpStore.open(place) as store:
+        batch = state.find(store, caller, batch_id)
+        if batch.status in (state.COMPLETED, state.FAILED):
+            words = f"the batch {batch_id} is {batch.status}, so it cannot be cancelled"
+            raise ApiError(400, words, code="batch_not_cancellable")
+        store.request_cancel(batch.last.id)
+        return _shown(store, caller, batch_id)
 
 
 async def _list(request: Request) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from jobs.errors import PartFailed
 from jobs.model import Attempt, Job, Outcome, Status
 from jobs.store import rerun
+from jobs.store.families import Tally
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request, Totals
 from ktclient.batch.spec import BatchSpec
@@ -18,6 +19,8 @@ from ktclient.records import phases
 VALIDATING, FAILED, IN_PROGRESS = "validating", "failed", "in_progress"
 FINALIZING, COMPLETED = "finalizing", "completed"
 CANCELLING, CANCELLED = "cancelling", "cancelled"
+_known: dict[tuple[str, Tally], Totals] = {}
+_MOST_KNOWN = 10_000
 _ENDED = (FAILED, COMPLETED, CANCELLED)
 
 
@@ -93,9 +96,23 @@ def read(store: HttpStore, job: Job, request: Request) -> Batch:
         last=last,
         spec=spec,
         attempt=store.attempt(last),
-        totals=store.totals_of_parts(last.id),
+        totals=_totals(store, last),
         checked_at=next(checked, last.started_at if spec.is_checked else None),
     )
+
+
+def _totals(store: HttpStore, job: Job) -> Totals:
+    """Kept in memory once the job has ended: the sums of ten thousands of parts take a while, and
+    lists need them of each batch."""
+    if job.status is not Status.FINISHED:
+        return store.totals_of_parts(job.id)
+    key = (job.id, store.tally(job.id))  # parts move between a job and its retry
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        found = _known[key] = store.totals_of_parts(job.id)
+    return found
 
 
 def listed(

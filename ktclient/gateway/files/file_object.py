@@ -101,7 +101,7 @@ def expiry(seconds: int | None) -> str | None:
 
 def disposition(filename: str) -> str:
     """The header Content-Disposition for a download under this name (RFC 6266)."""
-    plain = "".join(one if one.isascii() and one not in '"\\%' else "_" for one in filename)
+    plain = "".join(one if " " <= one <= "~" and one not in '"\\%' else "_" for one in filename)
     return (
         f"attachment; filename=\"{plain}\"; filename*=UTF-8''{percent_encoded(filename, safe='')}"
     )

@@ -73,10 +73,22 @@ class LogHandler(logging.Handler):
         if record.msg == _REPEATED:
             return
         raised = record.exc_info[1] if record.exc_info else None
-        if raised is None:
-            self._lines.say(record.getMessage())
+        if raised is None and (words := without_trace(record.getMessage())):
+            self._lines.say(words)
+        elif raised is None:
+            return
         elif not isinstance(raised, (Cut, CancelledError)):  # these are in the line of the request
             self._lines.say(f"{record.getMessage().strip()}: {where(raised)}")
+
+
+def without_trace(text: str) -> str:
+    """A message of a library, of a traceback in it only the kind of the error; nothing where that
+    only says that the process ends."""
+    before, trace, after = text.partition("Traceback (most recent call last)")
+    if not trace:
+        return text
+    kind = after.strip().splitlines()[-1].partition(":")[0]
+    return "" if kind.endswith(CancelledError.__name__) else f"{before.strip()}: {kind}"
 
 
 def where(error: BaseException) -> str:

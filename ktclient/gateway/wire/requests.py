@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from jobs import parsing
 from ktclient.gateway.context import Caller, Gateway
-from ktclient.gateway.wire.errors import ApiError, too_large
+from ktclient.gateway.wire.errors import PERMISSION, ApiError, too_large
 from ktclient.wording import reason
 
 CALLER = "ktjob.caller"
@@ -36,6 +36,13 @@ def caller_of(request: Request) -> Caller:
     """Who sent it."""
     found: Caller = request.scope[CALLER]
     return found
+
+
+def require_admin(request: Request) -> None:
+    """Raise `ApiError` 403 for a key that sees only its own: for what counts or shows all."""
+    if caller_of(request).sees is not None:
+        words = "this needs an admin's key: ktjob serve keys add NAME --admin"
+        raise ApiError(403, words, PERMISSION, "admin_key_needed")
 
 
 async def body_of(request: Request, *, most: int | None = None) -> bytes:

@@ -82,13 +82,66 @@ def test_a_chat_is_answered_plain_and_streamed(
             wait_until(partial(is_delivered, store, job_of(one.id)))
 
 
-@pytest.mark.parametrize(("fields", "param"), [({"n": 2}, "n"), ({"messages": []}, "messages")])
-def test_bad_input_names_its_field_and_stores_nothing(
-    client: OpenAI, state: StateDir, fields: dict[str, object], param: str
-) -> None:
+def test_bad_input_names_its_field_and_stores_nothing(client: OpenAI, state: StateDir) -> None:
     usual = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
-    with pytest.raises(openai.BadRequestError) as caught:
-        client.chat.completions.create(**{**usual, **fields})  # type: ignore[call-overload]
-    assert caught.value.param == param
+    image = {"type": "image_url", "image_url": {"url": "data:"}}
+    pairs = {f"k{n}": "v" for n in range(17)}
+    too_long = [{"role": "user", "content": "word " * 1_100_000}]
+    for fields, status, param, code in (
+        ({"n": 2}, 400, "n", "invalid_value"),
+        ({"logprobs": True}, 400, "logprobs", "invalid_value"),
+        ({"messages": []}, 400, "messages", "invalid_value"),
+        (
+            {"messages": [{"role": "user", "content": [image]}]},
+            400,
+            "messages[0].content[0]",
+            "invalid_value",
+        ),
+        ({"temperature": "hot"}, 400, "temperature", "invalid_type"),
+        ({"metadata": pairs}, 400, "metadata", "object_above_max_properties"),
+        ({"audio": {"voice": "a"}}, 400, "audio", "unsupported_value"),
+        ({"model": "gpt-unheard-of"}, 404, "model", "model_not_found"),
+        ({"messages": too_long}, 400, "messages", "context_length_exceeded"),
+        ({"messages": too_long, "stream": True}, 400, "messages", "context_length_exceeded"),
+    ):
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.chat.completions.create(**{**usual, **fields})  # type: ignore[call-overload]
+        error = caught.value
+        assert (error.status_code, error.param, error.code) == (status, param, code)
+        assert error.response.headers["x-should-retry"] == "false"
     with HttpStore.open(state) as store:
         assert store.last_event() == 0
+
+
+def test_stored_completions_are_listed_changed_and_deleted(client: OpenAI, state: StateDir) -> None:
+    chats = client.chat.completions
+    made = [
+        chats.create(
+            model="default",
+            messages=[{"role": "user", "content": f"How many, {n}?"}],
+            metadata={"n": str(n)},
+        )
+        for n in range(3)
+    ]
+    ids = [one.id for one in made]
+    assert chats.retrieve(ids[0]).choices == made[0].choices
+    assert [one.id for one in chats.list(limit=2)] == ids
+    assert [one.id for one in chats.list(limit=1, order="desc")] == ids[::-1]
+    assert [one.id for one in chats.list(metadata={"n": "1"})] == [ids[1]]
+    assert [one.content for one in chats.messages.list(ids[2])] == ["How many, 2?"]
+    assert chats.update(ids[1], metadata={"a": "b"}).metadata == {"a": "b"}
+    assert chats.delete(ids[1]).deleted
+    with pytest.raises(openai.NotFoundError):
+        chats.retrieve(ids[1])
+    assert [one.id for one in chats.list()] == [ids[0], ids[2]]
+
+
+def test_what_must_not_be_stored_is_deleted_after_delivery(client: OpenAI, state: StateDir) -> None:
+    question = {"role": "user", "content": "How many?"}
+    chats = client.chat.completions
+    whole = chats.create(model=MODEL, messages=[question], store=False)
+    streamed = list(chats.create(model=MODEL, messages=[question], store=False, stream=True))
+    with HttpStore.open(state) as store:
+        for one in (whole, streamed[0]):
+            job_id = job_of(one.id)
+            wait_until(lambda job_id=job_id: not store.exists(job_id))
