@@ -105,12 +105,12 @@ def test_a_form_becomes_jobs_and_each_is_downloaded(one: Site) -> None:
 )
 def test_bad_input_is_refused_in_words(one: Site, fields: dict[str, str], words: str) -> None:
     """With OpenAI's error object, and nothing is stored."""
-    before = httpx2.get(f"{one.url}/page/older").json()
+    before = one.jobs()
     data = [(name, (None, value)) for name, value in fields.items()]
     answer = httpx2.post(f"{one.url}/page/jobs", files=data, headers=OWN, timeout=600)
     assert answer.status_code == 400, answer.text
     assert words in answer.json()["error"]["message"]
-    assert httpx2.get(f"{one.url}/page/older").json() == before
+    assert one.jobs() == before
 
 
 def test_wrong_states_and_unknown_jobs_are_refused_in_words(one: Site) -> None:
