@@ -29,7 +29,7 @@ sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
 from conformance import sglang_kt  # noqa: E402
-from support import fuse_disk, memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
+from support import browser, fuse_disk, memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
 from support.patience import HANG_SECONDS  # noqa: E402
 
 from jobs import known_secrets  # noqa: E402
@@ -48,6 +48,7 @@ FAST = "promise"
 docs/guarantees.md, and the whole journey."""
 NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
 NEEDS: dict[str, Callable[[], str | None]] = {
+    "browser": browser.missing,
     "netns": ssh_lab.missing,
     "mount": small_disk.missing,
     "fuse": fuse_disk.missing,
@@ -64,7 +65,7 @@ ON_REQUEST: dict[str, Callable[[], str | None]] = {
 LONG = "long"
 """The marker of tests that take as long as those of tests/acceptance."""
 ADD = (
-    "sudo apt-get install -y openssh-server openssh-client iproute2 systemd bindfs "
+    "sudo apt-get install -y openssh-server openssh-client iproute2 systemd bindfs chromium "
     "&& sudo -E $(which pytest) --everything"
 )
 _fast_only: dict[str, int] = {}
@@ -92,6 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "each_python: may differ from one Python to another")
     config.addinivalue_line("markers", f"{FAST}: in the fast part though it is no unit test")
+    config.addinivalue_line("markers", "browser: needs Debian's chromium")
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "fuse: needs bindfs and /dev/fuse")

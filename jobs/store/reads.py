@@ -60,6 +60,10 @@ class Looking(Database):
         """Whether any job is in this status."""
         return bool(self._scalar("has_status", status=status.value))
 
+    def open_weight(self, pool: str) -> int:
+        """The sum of the weights of a pool's jobs that run or wait."""
+        return int(str(self._scalar("open_weight", pool=pool)))
+
     def capacities(self) -> dict[str, Capacity]:
         """What each pool may run simultaneously."""
         return {row["name"]: rows.capacity(row) for row in self._all("capacities")}

@@ -18,13 +18,13 @@ from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, DoesNotFit, ModelUnknown
-from ktclient.gateway import routing
 from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.request.body import Body
 from ktclient.submission import chat_request, idempotency
-from ktclient.submission.chat_request import ChatOptions
+from ktclient.submission.chat_request import ChatOptions, CheckedChat
 from ktclient.wording import quote
 
 REPEATED_SECONDS = 24 * 3600.0
@@ -172,22 +172,45 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
         is_stored=asked.is_stored,
     )
     name = asked.options.model or asked.body.model
-    server, model = routing.route(gateway.models, settings, name)
+    server, model = model_names.route(gateway.models, settings, name)
     options = replace(
         asked.options,
         server=server,
         model=model,
         is_model_listed=True,
+        is_quick=True,
+        max_tokens=asked.options.max_tokens or gateway.limits.max_tokens,
         request=request,
         submit_key=incoming.submit_key,
     )
     try:
-        checked = chat_request.check(asked.body.for_model(model), options, settings)
+        checked = _check(asked.body.for_model(model), options, gateway)
         return chat_request.enqueue(checked, options, settings)
     except DoesNotFit as error:
         raise replace(errors.of(error), param=_PROMPT.get(incoming.surface)) from error
     except ModelUnknown as error:
         raise replace(errors.of(error), param="model") from error
+    except UnicodeEncodeError as error:
+        words = "the body contains a lone surrogate, which is no character"
+        raise ApiError(400, words, code="invalid_json") from error
+    except ValueError as error:
+        words = "the body contains a number that is too large"
+        raise ApiError(400, words, code="invalid_json") from error
+
+
+def _check(body: Body, options: ChatOptions, gateway: Gateway) -> CheckedChat:
+    """Check a body against its server, which is asked only if that was not done a moment ago, or if
+    what it said then does not allow the body."""
+    key, settings = (options.server, options.model), gateway.settings
+    known = gateway.targets.get(key)
+    if known is not None:
+        checked = chat_request.check(body, options, settings, known)
+        if checked.forecast.verdict.fits:
+            return checked
+        gateway.targets.drop(key)
+    checked = chat_request.check(body, options, settings)
+    gateway.targets.keep(key, checked.target)
+    return checked
 
 
 _PROMPT = {"chat": "messages", "responses": "input"}

@@ -25,6 +25,7 @@ from ktclient.gateway.batches import routes as batch_routes
 from ktclient.gateway.chat import routes as chat_routes
 from ktclient.gateway.context import Gateway
 from ktclient.gateway.files import routes as file_routes
+from ktclient.gateway.page import routes as page_routes
 from ktclient.gateway.responses import routes as response_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
@@ -63,6 +64,7 @@ def _routes() -> list[BaseRoute]:
         *response_routes.routes(),
         *file_routes.routes(),
         *batch_routes.routes(),
+        *page_routes.routes(),
     ]
 
 

@@ -113,6 +113,8 @@ class Around:
     """Whether the request turns thinking on."""
     surplus: int = 0
     """Tokens added in every case."""
+    sample_below: int | None = None
+    """Tokens of prompt and answer below which the count of a sample is enough; None: never."""
 
 
 def forecast(
@@ -180,7 +182,9 @@ def assess(
     around: Around,
 ) -> tuple[Count, fit.Verdict]:
     """Only the count and whether it fits, as in `say`: for very many messages to one server."""
-    count = _count(message, estimate.estimate(message), max_tokens, target, settings)
+    count = _sampled(message, max_tokens, target, settings, around) or _count(
+        message, estimate.estimate(message), max_tokens, target, settings
+    )
     if count.exact and not around.is_one:
         count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
     if around.thinking:
@@ -241,6 +245,21 @@ def _count(
     if is_hopeless or target.facts is None or not is_needed:
         return token_count.rough(message)
     return token_count.best(message, target.facts, settings, may_ask=is_close)
+
+
+def _sampled(
+    message: str, max_tokens: int, target: Target, settings: Settings, around: Around
+) -> Count | None:
+    """The count of a sample; None if it is not enough."""
+    if around.sample_below is None or target.facts is None:
+        return None
+    found = token_count.sampled(message, target.facts, settings)
+    if found is None:
+        return None
+    high = found.high + around.surplus + token_count.THINKING_WORDS
+    is_far = high + max_tokens < around.sample_below
+    fits = fit.judge(high, max_tokens, limits(target), exact=False).fits
+    return found if is_far and fits else None
 
 
 def verdict_of(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict:

@@ -8,6 +8,7 @@ nothing here starts a thread, but a server may be queried.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,16 @@ UNKNOWN_TEMPLATE = 16
 """Allowance for an unknown template, in tokens. SmolLM2's, with its system message, is 31."""
 
 
+_SAMPLES, _SAMPLE_CHARACTERS = 64, 1000
+"""Evenly spread over a text, so that tables and code in it count with their share."""
+SAMPLED_FROM = 4 * _SAMPLES * _SAMPLE_CHARACTERS
+"""Characters. Of a shorter text all is counted."""
+_SAMPLED_STRAY = 0.2
+"""By which share of the sample's count the whole may differ from it."""
+_COUNTER_SECONDS = 60.0
+"""How long a process uses a server's vocabulary before it asks again which one that is."""
+
+
 @dataclass(frozen=True)
 class Count:
     """Prompt tokens, including the chat template's."""
@@ -49,6 +60,8 @@ class Count:
 
     is_rough: bool = False
     """Whether it is only estimated from the characters."""
+    is_sampled: bool = False
+    """Whether only parts of the text were counted."""
     may_add: int = 0
     """Tokens that the template may have besides these."""
 
@@ -68,6 +81,8 @@ class Count:
             return self.tokens
         if self.is_rough:
             return math.ceil(self.tokens * factor)
+        if self.is_sampled:
+            return math.ceil(self.tokens * (1 + sign * _SAMPLED_STRAY))
         return max(0, self.tokens + sign * (self.tokens // 100 + 2 * UNKNOWN_TEMPLATE))
 
     def __str__(self) -> str:
@@ -131,7 +146,7 @@ class Exact:
         from ktclient.tokens.counter import Counter
 
         self._counter: Counter = Counter(vocabulary)
-        self._by, self._template = by, template
+        self.by, self._template = by, template
 
     def tokens(self, text: str) -> int:
         """Tokens of a stretch of text, without a template."""
@@ -140,7 +155,7 @@ class Exact:
     def count(self, message: str) -> Count:
         """Tokens of a whole message, with its template."""
         doubt = self._counter.doubts(message)
-        return _with_template(self.tokens(message), self._by, self._template, doubt)
+        return _with_template(self.tokens(message), self.by, self._template, doubt)
 
 
 def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
@@ -160,6 +175,38 @@ def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
         return Exact(bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
     return None
+
+
+_counters: dict[tuple[str, str], tuple[float, Exact | None]] = {}
+"""By URL and model, with the time at which they were made. A few: a gateway has few servers."""
+_MOST_COUNTERS = 4
+
+
+def sampled(message: str, facts: ServerFacts, settings: Settings) -> Count | None:
+    """A count of parts of a long text, which costs a hundredth of a second once the vocabulary is
+    loaded; it stays loaded in this process. None for a short text, or if no vocabulary is available
+    here."""
+    if len(message) < SAMPLED_FROM:
+        return None
+    exact = _counter_of(facts, settings)
+    if exact is None:
+        return None
+    step = len(message) / _SAMPLES
+    starts = (int(step * (number + 0.5)) - _SAMPLE_CHARACTERS // 2 for number in range(_SAMPLES))
+    found = sum(exact.tokens(message[at : at + _SAMPLE_CHARACTERS]) for at in starts)
+    tokens = math.ceil(found * len(message) / (_SAMPLES * _SAMPLE_CHARACTERS))
+    return Count(tokens, False, f"a sample, by {exact.by}", is_sampled=True)
+
+
+def _counter_of(facts: ServerFacts, settings: Settings) -> Exact | None:
+    key, now = (facts.url, facts.model), time.monotonic()
+    made_at, known = _counters.get(key, (None, None))
+    if made_at is None or now - made_at > _COUNTER_SECONDS:
+        known = exact_counter(facts, settings)
+        while len(_counters) >= _MOST_COUNTERS and key not in _counters:
+            _counters.pop(next(iter(_counters)), None)
+        _counters[key] = (now, known)
+    return known
 
 
 def _by(message: str, vocabulary: ranks.Ranks, by: str, template: int | None) -> Count:

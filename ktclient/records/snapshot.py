@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from jobs.store.store import Store
     from ktclient.answers.thoughts import Divided
 
+PREFILL_SAMPLES = "prefill_progress"
+"""The figure of an attempt with how far its prefill was at each time: [tokens, seconds since it was
+sent], in order, some fifty at most."""
+
 
 @record(frozen=True)
 class Snapshot:

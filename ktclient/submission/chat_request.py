@@ -40,6 +40,8 @@ class ChatOptions:
     server: str | None = None
     model: str | None = None
     """The model to request instead of the body's own."""
+    is_quick: bool = False
+    """Whether a long body may be counted by a sample of it, where that decides nothing."""
     is_model_listed: bool = False
     """Whether the server must list the model."""
     max_tokens: int | None = None
@@ -71,8 +73,11 @@ class CheckedChat:
         return self.forecast.target
 
 
-def check(body: Body, options: ChatOptions, settings: config.Settings) -> CheckedChat:
+def check(
+    body: Body, options: ChatOptions, settings: config.Settings, target: Target | None = None
+) -> CheckedChat:
     """Find the server and check the body against it. `body` must be valid (`body.problems`).
+    `target`: the server, if it was found and queried a moment ago.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `ModelUnknown`,
     and what starting an embedded server raises. A body that does not fit is no error here: the
@@ -80,20 +85,40 @@ def check(body: Body, options: ChatOptions, settings: config.Settings) -> Checke
     """
     preflight.check(options.max_tokens, options.max_attempts, options.timeout)
     preflight.check_priority(options.priority)
-    asked = options.model or body.model
-    target = selection.choose(settings, options.server, asked)
+    text = body.text
+    if target is None:
+        target = _target(body, text, options, settings)
+    most = body.max_tokens or options.max_tokens or usual_answer(target)
+    around = forecasts.Around(
+        body.is_one_text,
+        body.tells_of_thinking,
+        body.surplus_tokens,
+        _room(target, settings) if options.is_quick else None,
+    )
+    before = forecasts.from_target(text, most, options.timeout, target, settings, around)
+    return CheckedChat(body, before, most, target.chosen_model)
+
+
+def _target(body: Body, text: str, options: ChatOptions, settings: config.Settings) -> Target:
+    """The server, with what it says of itself."""
+    target = selection.choose(settings, options.server, options.model or body.model)
     if options.is_model_listed:
         _require_listed(target, settings)
     most = body.max_tokens or options.max_tokens or usual_answer(target)
-    text = body.text
-    target = forecasts.resolve_target(
+    return forecasts.resolve_target(
         text, most, target, settings, lambda what, done, total: None, options.patience
     )
-    if body.max_tokens is None and options.max_tokens is None:
-        most = usual_answer(target)
-    around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
-    before = forecasts.from_target(text, most, options.timeout, target, settings, around)
-    return CheckedChat(body, before, most, target.chosen_model)
+
+
+def _room(target: Target, settings: config.Settings) -> int:
+    """Tokens in the target's pool that no job has or waits for. Where there are fewer than a new
+    one may need, it has to wait, and its weight has to be exact."""
+    known = forecasts.limits(target)
+    with Store.open(settings.state) as store:
+        return (known.pool or _UNLIMITED) - store.open_weight(target.server)
+
+
+_UNLIMITED = 10**12
 
 
 def _require_listed(target: Target, settings: config.Settings) -> None:

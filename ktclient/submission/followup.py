@@ -33,6 +33,18 @@ def ask(
     is queried for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the
     document is missing, and what `enqueue` raises.
     """
+    document, options = prepare(job_id, question, settings, max_tokens, timeout)
+    return enqueue(document, options, settings, on_progress)[0]
+
+
+def prepare(
+    job_id: str,
+    question: str,
+    settings: config.Settings,
+    max_tokens: int | None = None,
+    timeout: float | None = None,
+) -> tuple[Document, SubmitOptions]:
+    """What `ask` stores, not stored yet. Raises what `ask` raises before that."""
     task = tasks.task(False, question, None)
     with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
@@ -53,8 +65,7 @@ def ask(
         patience=forecasts.PATIENCE_SECONDS,
         generation=spec.manner,
     )
-    options = SubmitOptions(request, old.priority)
-    return enqueue(document, options, settings, on_progress)[0]
+    return document, SubmitOptions(request, old.priority)
 
 
 def _read_as(spec: JobSpec) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from jobs.model import NewRequest
 from ktclient.planning.options import RequestOptions
 from ktclient.submission.conditions import Conditions
 
@@ -20,3 +21,5 @@ class SubmitOptions:
     """(channel, target) of each, as returned by `notify.delivery.parse_targets`."""
     key: str | None = None
     """The idempotency key: a submit under a known key stores nothing again."""
+    http_request: NewRequest | None = None
+    """The request that the jobs came with, if they came over HTTP."""

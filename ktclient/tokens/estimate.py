@@ -26,9 +26,10 @@ class Estimate:
 
 
 def estimate(text: str) -> Estimate:
-    """Estimated tokens of `text`, from its characters. Takes about 20 ms per million characters."""
-    ascii_count = len(text.encode("ascii", "ignore"))
-    digits = sum(text.count(digit) for digit in "0123456789")
+    """Estimated tokens of `text`, from its characters. Takes a few ms per million characters."""
+    in_ascii = text.encode("ascii", "ignore")
+    ascii_count = len(in_ascii)
+    digits = ascii_count - len(in_ascii.translate(None, b"0123456789"))
     likely = (
         (ascii_count - digits) / _LETTERS_PER_TOKEN
         + digits / 2

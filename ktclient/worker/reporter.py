@@ -9,9 +9,12 @@ import time
 
 from jobs import clock
 from jobs.worker.attempt import RunningAttempt
+from ktclient.planning import prefill_time
+from ktclient.planning.prefill_time import Sample
 from ktclient.planning.progress import Prefill, Progress
 from ktclient.records import phases
 from ktclient.records.phases import NOT_ANSWERING
+from ktclient.records.snapshot import PREFILL_SAMPLES
 from ktclient.request.events import UNKNOWN, Came, Completed, Prefilled, Sent, Text
 from ktclient.request.liveness import AnswersAgain, LeftInPeace, NotAnswering
 from ktclient.request.stream import StreamEvent
@@ -46,6 +49,7 @@ class Reporter:
         self._phase_before = ""
         self._first_at: float | None = None
         self._pieces = 0
+        self._channels: set[str] = set()
         self.sent_at: float | None = None
         self._stepped_at = float("-inf")
         self._read = 0
@@ -133,7 +137,14 @@ class Reporter:
             eta_at=clock.now(),
             progress_source=known.source,
             shared=known.shared,
+            **self._samples(),
         )
+
+    def _samples(self, end: Sample | None = None) -> dict[str, object]:
+        """How far the prefill was at each time, for charts: [tokens, seconds since it was sent]."""
+        seen = [*prefill_time.progress(self._prefill.looks), *([] if end is None else [end])]
+        rows = [[one.tokens, round(one.seconds, 1)] for one in seen]
+        return {PREFILL_SAMPLES: rows} if len(rows) > 1 else {}
 
     def _text(self, event: Text) -> None:
         if self._first_at is None:
@@ -149,6 +160,9 @@ class Reporter:
             self._attempt.record_metrics(tokens_per_second=round(rate, 1))
         self._attempt.output(event.text, event.channel)
         self._attempt.progress(self._pieces, None, "tokens")
+        if event.channel not in self._channels:
+            self._channels.add(event.channel)
+            self._attempt.flush()  # somebody has waited for the first words
 
     def _liveness(self, event: NotAnswering | LeftInPeace | AnswersAgain) -> None:
         if isinstance(event, NotAnswering):
@@ -188,6 +202,8 @@ class Reporter:
             first_token_seconds=round(first - sent, 3),
             decode_seconds=round(now - first, 3),
         )
+        if event.prompt_tokens and self._prefill.looks and self._prefill.shared is None:
+            self._attempt.record_metrics(**self._samples(Sample(event.prompt_tokens, first - sent)))
         if event.thought_fields not in ((), ("reasoning_content",)):
             self._attempt.record_metrics(thought_fields=list(event.thought_fields))
         if event.finish_reason == UNKNOWN:

@@ -17,8 +17,8 @@ from jobs.store.store import Store
 from ktclient import submit_long
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
-from ktclient.cli.render import next_steps
 from ktclient.prompts.tasks import task
+from ktclient.records import next_steps
 from ktclient.submission.spec import JobSpec
 
 

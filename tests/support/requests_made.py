@@ -55,6 +55,11 @@ PLACES: dict[str, dict[str, str]] = {
         "connection.short_client": "/v1/models",
         "client.get(f'{url}/v1/models')": "/v1/models",
     },
+    "ktclient.servers.dialects.live_load": {
+        "connection.short_client": "/metrics",
+        "client.get(f'{url}/metrics')": "/metrics",
+        "client.get(f'{url}/v1/models')": "/v1/models",
+    },
     "ktclient.servers.queries": {
         "connection.short_client": "/tokenize",
         "connection.probe_client": "/model_info",

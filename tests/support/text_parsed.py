@@ -44,6 +44,10 @@ PLACES: dict[str, dict[str, str]] = {
     },
     "ktclient.gateway.batches.results": {"json.loads": OURS},
     "ktclient.gateway.chat.reading": {"json.loads": OURS},
+    "ktclient.gateway.responses.response": {"json.loads": OURS},
+    "ktclient.gateway.responses.stored_items": {"json.loads": OURS},
+    "ktclient.gateway.responses.stored_texts": {"json.loads": OURS},
+    "ktclient.gateway.page.job": {"json.loads": OURS},
     "ktclient.notify.delivery": {"json.loads": OURS},
     "ktclient.prompts.answer_schema": {
         "json.loads": OURS + ", or just written by json.dumps",

@@ -123,7 +123,8 @@ MAY_IMPORT = {
     },
     "gateway": {
         *("answers", "batch", "config", "documents", "planning", "records", "request", "servers"),
-        *("submission", "tokens", "jobs.processes", "jobs.store", "jobs.system", "jobs.upkeep"),
+        *("prompts", "submission", "tokens"),
+        *("jobs.processes", "jobs.store", "jobs.system", "jobs.upkeep"),
     },
     # what has a name that the world outside knows
     "ktclient": {"api"},

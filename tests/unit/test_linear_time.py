@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import itertools
 import time
 from collections.abc import Callable
 
@@ -141,7 +142,7 @@ def counter() -> Counter:
     return Counter(bundled.deepseek_v4())
 
 
-LONGEST = 1 << 16
+SHORTEST, LONGEST = 1 << 12, 1 << 16
 LEAST_SECONDS = 0.1
 """Of CPU time; less says nothing about its growth."""
 
@@ -160,16 +161,19 @@ def test_so_does_a_page_with_twice_the_elements(shape: str) -> None:
 
 
 def assert_linear(function: Callable[[str], object], shape: str) -> None:
-    length = 1 << 12
-    while length < LONGEST and seconds(function, shape, length) < LEAST_SECONDS:
-        length *= 2
+    length = SHORTEST
+    once = seconds(function, shape, length)
+    if once * LONGEST / length < LEAST_SECONDS:
+        length, once = LONGEST // 2, seconds(function, shape, LONGEST // 2)
+        if once >= LEAST_SECONDS:  # it is not linear, or something came between
+            length, once = SHORTEST, seconds(function, shape, SHORTEST)
+    while once < LEAST_SECONDS and (length := 2 * length) < LONGEST:
+        once = seconds(function, shape, length)
     if length < LONGEST:
-        once, twice = (best(function, shape, size) for size in (length, 2 * length))
-        assert twice < 3 * once, f"{shape!r} of {length} characters: {once:.3f} s, {twice:.3f} s"
-
-
-def best(function: Callable[[str], object], shape: str, length: int) -> float:
-    return min(seconds(function, shape, length) for _ in range(3))
+        once = min(once, *(seconds(function, shape, length) for _ in range(2)))
+        tries = (seconds(function, shape, 2 * length) for _ in range(3))
+        slow = list(itertools.takewhile(lambda twice: twice >= 3 * once, tries))
+        assert len(slow) < 3, f"{shape!r} of {length} characters: {once:.3f} s, {min(slow):.3f} s"
 
 
 def seconds(function: Callable[[str], object], shape: str, length: int) -> float:

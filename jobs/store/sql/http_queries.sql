@@ -18,6 +18,27 @@ WHERE surface = :surface AND (:owner IS NULL OR owner = :owner) AND deleted_at I
       AND CASE WHEN :descending THEN seq < :after ELSE seq > :after END
 ORDER BY CASE WHEN :descending THEN -seq ELSE seq END LIMIT :limit;
 
+-- name: owned_jobs
+SELECT jobs.* FROM requests JOIN jobs ON id = job_id
+WHERE owner = :owner AND deleted_at IS NULL AND status = :status AND parent IS NULL
+ORDER BY CASE :status WHEN 'RUNNING' THEN started_at END, finished_at DESC,
+         CASE :status WHEN 'FINISHED' THEN -seq ELSE -priority END, seq LIMIT :limit;
+
+-- name: count_owned_jobs
+SELECT status, count(*) AS jobs FROM requests JOIN jobs ON id = job_id
+WHERE owner = :owner AND deleted_at IS NULL AND parent IS NULL GROUP BY status;
+
+-- name: deleted_requests
+SELECT job_id FROM requests WHERE deleted_at IS NOT NULL;
+
+-- name: order_of_queue
+SELECT id, pool FROM jobs WHERE status = 'QUEUED' AND parent IS NULL
+ORDER BY priority DESC, seq LIMIT :limit;
+
+-- name: give_job
+INSERT INTO requests (job_id, owner, surface, digest, created_at)
+SELECT id, :owner, 'responses', '', created_at FROM jobs WHERE id = :job_id ON CONFLICT DO NOTHING;
+
 -- name: set_request_fields
 UPDATE requests SET fields = :fields WHERE job_id = :job_id;
 

@@ -214,6 +214,10 @@ SELECT * FROM jobs WHERE status = :status ORDER BY seq;
 -- name: has_status
 SELECT EXISTS (SELECT 1 FROM jobs WHERE status = :status);
 
+-- name: open_weight
+SELECT coalesce(sum(weight), 0) FROM jobs
+WHERE pool = :pool AND status IN ('QUEUED', 'RUNNING');
+
 -- name: capacities
 SELECT name, capacity, slots, affinity FROM pools;
 

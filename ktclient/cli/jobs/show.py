@@ -12,10 +12,10 @@ from jobs.model import Attempt, Event, Job
 from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.jobs import lookup
-from ktclient.cli.render import job_details, next_steps, output, part_tree, terminal_text, units
-from ktclient.cli.render.next_steps import Step
+from ktclient.cli.render import job_details, output, part_tree, terminal_text, units
 from ktclient.cli.render.part_tree import Part
-from ktclient.records import kinds, snapshot
+from ktclient.records import kinds, next_steps, snapshot
+from ktclient.records.next_steps import Step
 from ktclient.records.snapshot import Snapshot
 
 _EVENTS = 20
@@ -38,16 +38,8 @@ class _Record:
     @property
     def steps(self) -> list[Step]:
         """The suggested next commands."""
-        is_own = self.now.is_by_embedded or _is_ours(self.now.server)
+        is_own = next_steps.is_own_server(command_settings.state(), self.now)
         return next_steps.steps(self.now, has_text=self.characters > 0, is_own_server=is_own)
-
-
-def _is_ours(url: str) -> bool:
-    """Whether ktserver started the server at this URL."""
-    from server_bundle.launch import registry
-
-    known = registry.all_of(command_settings.state().servers)
-    return any(registry.is_same_place(one.server.url, url) for one in known)
 
 
 @click.command()
@@ -161,7 +153,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     figures = (
         f"{job_details.NAMES.get(name, name)} {_figure(value)}"
         for name, value in measured.items()
-        if name != "eta_at"
+        if name not in ("eta_at", snapshot.PREFILL_SAMPLES)
     )
     lines += [_field("", f"   {figure}") for figure in figures]
     return lines

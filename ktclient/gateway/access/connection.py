@@ -52,15 +52,23 @@ class BoundedConnection(asyncio.Protocol):
         if len(self.connections) > self.most:
             self._close_with(_FULL)
             return
-        self._timer = self.loop.call_later(HEADER_SECONDS, self._is_late)
+        self._start_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        is_answered = self.cycle is None or self.cycle.response_complete
-        if not is_answered:
+        if not self._is_answered:
             self._stop_timer()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self._is_late)
+        else:
+            self._start_timer()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()  # type: ignore[misc]
+        if self._is_answered and self.cycle.more_body:  # what comes of the body is dropped
+            self._start_timer()
+
+    @property
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -73,6 +81,10 @@ class BoundedConnection(asyncio.Protocol):
     def _is_late(self) -> None:
         self._timer = None
         self._close_with(_LATE)
+
+    def _start_timer(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._is_late)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -103,7 +115,7 @@ _LATE = ApiError(
     is_curable=True,
 )
 _MALFORMED = ApiError(
-    400, "this is no HTTP request, or its headers have more than 16 KB", code="malformed_request"
+    400, "this is no HTTP request, or its headers are too large", code="malformed_request"
 )
 
 

@@ -23,7 +23,7 @@ async def answer(gateway: Gateway, accepting: asyncio.Task[Accepted]) -> dict[st
             await changes.changed(_LONG_SECONDS)
             if changes.head is None:
                 break  # it was deleted; the read says so
-    found = await gateway.threads.store(reading.read, accepted.job_id)
+    found = await gateway.threads.patient(reading.read, accepted.job_id)
     if not found.is_answered:
         raise job_errors.of(found.job)
     return completion.body(found)

@@ -42,7 +42,6 @@ def parse(raw: bytes) -> ChatRequest:
     kept = {name: value for name, value in fields.items() if name not in _BOOKKEEPING}
     said: dict[str, object] = {"model": fields.get("model") or None, "metadata": metadata}
     body = Body(kept)
-    _require_text(body)
     return ChatRequest(
         Asked(body, ChatOptions(), said, is_stored=fields.get("store") is not False),
         is_streamed=bool(fields.get("stream")),
@@ -73,18 +72,6 @@ def _require_kinds(fields: dict[str, Any]) -> None:
         raise ApiError(
             400, f"{param}: answers are text only", code="unsupported_value", param=param
         )
-
-
-def _require_text(body: Body) -> None:
-    """Raises `ApiError` for what cannot be stored."""
-    try:
-        body.to_bytes()
-    except UnicodeEncodeError as error:
-        words = "the body contains a lone surrogate, which is no character"
-        raise ApiError(400, words, code="invalid_json", param="messages") from error
-    except ValueError as error:
-        words = "the body contains a number that is too large"
-        raise ApiError(400, words, code="invalid_json") from error
 
 
 def checked_metadata(found: object) -> dict[str, str]:

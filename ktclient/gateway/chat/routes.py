@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from ktclient.gateway import accept, cancellation, delivery
+from ktclient.gateway import accept, delivery
 from ktclient.gateway.accept import Accepted, Incoming
-from ktclient.gateway.chat import plain, request_body, stored_routes
+from ktclient.gateway.chat import cancellation, plain, request_body, stored_routes
 from ktclient.gateway.chat.request_body import ChatRequest
 from ktclient.gateway.chat.stream import ChatStream
 from ktclient.gateway.context import Gateway

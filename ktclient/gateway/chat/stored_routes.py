@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.store.state_dir import StateDir
-from ktclient.gateway import cancellation, delivery
-from ktclient.gateway.chat import request_body, stored
+from ktclient.gateway import delivery
+from ktclient.gateway.chat import cancellation, request_body, stored
 from ktclient.gateway.chat.stored import Wanted
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.gateway.wire.event_stream import json_of

@@ -34,7 +34,7 @@ class ChatStream:
     async def events(self, accepting: asyncio.Task[Accepted]) -> AsyncIterator[bytes]:
         """The bytes of each event and comment. Ends after `[DONE]` or an error."""
         try:
-            async for text in self._until_accepted(accepting):
+            async for text in self._until_done(accepting):
                 yield text
             async for text in self._of_job(accepting.result().job_id):
                 yield text
@@ -43,25 +43,31 @@ class ChatStream:
         except KtjobError as error:
             yield event_stream.event(errors.of(error).body)
 
-    async def _until_accepted(self, accepting: asyncio.Task[Accepted]) -> AsyncIterator[bytes]:
-        while not accepting.done():
-            await asyncio.wait({accepting}, timeout=self._gateway.limits.comment_seconds)
-            if not accepting.done():
-                yield COMMENT
+    async def _until_done(self, task: asyncio.Task[Any]) -> AsyncIterator[bytes]:
+        """Comments while it lasts."""
+        while True:
+            await asyncio.wait({task}, timeout=self._patience())
+            if task.done():
+                return
+            self._spoken_at = time.monotonic()
+            yield COMMENT
 
     async def _of_job(self, job_id: str) -> AsyncIterator[bytes]:
         with self._gateway.watch.job(job_id) as changes:
-            now = await self._read(job_id)
-            self._head = _head(now)
-            yield self._chunk(FIRST)
             while True:
+                look = asyncio.create_task(self._read(job_id))
+                async for text in self._until_done(look):
+                    yield text
+                now = look.result()
+                if not self._head:
+                    self._head = _head(now)
+                    yield self._chunk(FIRST)
                 for text in self._new(now):
                     yield text
                 if now.is_finished:
                     break
                 while not await changes.changed(self._patience()):
                     yield await self._sign_of_life(job_id)
-                now = await self._read(job_id)
         ending = self._end(now)
         self.has_answered = True
         for text in ending:
@@ -70,7 +76,7 @@ class ChatStream:
     async def _read(self, job_id: str) -> Reading:
         known = self._transcript
         try:
-            return await self._gateway.threads.store(
+            return await self._gateway.threads.patient(
                 reading.read, job_id, known.attempt, known.after
             )
         except NoSuchJob:
@@ -95,14 +101,20 @@ class ChatStream:
         """Seconds until something must be said."""
         limits, now = self._gateway.limits, time.monotonic()
         silent, untold = now - self._spoken_at, now - self._told_at
-        left = min(limits.comment_seconds - silent, limits.progress_seconds - untold)
+        left = limits.comment_seconds - silent
+        if self._head:
+            left = min(left, limits.progress_seconds - untold)
         return max(left, 0.0)
 
     async def _sign_of_life(self, job_id: str) -> bytes:
-        if time.monotonic() - self._told_at < self._gateway.limits.progress_seconds:
-            self._spoken_at = time.monotonic()
+        self._spoken_at = time.monotonic()
+        if self._spoken_at - self._told_at < self._gateway.limits.progress_seconds:
             return COMMENT
-        now = await self._read(job_id)
+        self._told_at = self._spoken_at
+        try:
+            now = await self._gateway.threads.store(reading.read, job_id)
+        except KtjobError:
+            return self._chunk({})
         return self._chunk({}, ktjob=progress.of(now))
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None, **more: object) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
-from ktclient.gateway import cancellation, delivery
+from ktclient.gateway import delivery
+from ktclient.gateway.chat import cancellation
 from ktclient.gateway.responses.response import SURFACE
 from ktclient.gateway.visibility import Visible
 from ktclient.gateway.wire.errors import ApiError

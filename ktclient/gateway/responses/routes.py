@@ -13,14 +13,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.store.http.store import HttpStore
-from ktclient.gateway import accept, cancellation, delivery, ids, routing, visibility
+from ktclient.gateway import accept, delivery, ids, visibility
 from ktclient.gateway.accept import Accepted, Asked, Incoming
+from ktclient.gateway.chat import cancellation
 from ktclient.gateway.context import Caller, Gateway
-from ktclient.gateway.responses import changes, checks, input_list, plain, request
-from ktclient.gateway.responses.request import ResponseRequest
+from ktclient.gateway.responses import changes, checks, plain, request_body, stored_items
+from ktclient.gateway.responses.request_body import ResponseRequest
 from ktclient.gateway.responses.response import SURFACE
 from ktclient.gateway.responses.sources import StoreSources
 from ktclient.gateway.responses.stream import FROM_THE_FIRST, ResponseStream
+from ktclient.gateway.routing import model_names
 from ktclient.gateway.visibility import Visible
 from ktclient.gateway.wire import event_stream, long_answer
 from ktclient.gateway.wire.long_answer import LongAnswer
@@ -45,31 +47,31 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-async def create(http: Request) -> Response:
+async def create(request: Request) -> Response:
     """Make a response, and answer with it: plain or streamed, now or when it is done."""
-    gateway, raw, caller = gateway_of(http), await body_of(http), caller_of(http)
-    wanted = await gateway.threads.check(request.read, raw)
+    gateway, raw, caller = gateway_of(request), await body_of(request), caller_of(request)
+    wanted = await gateway.threads.check(request_body.read, raw)
 
     def parse(_: bytes) -> Asked:
         return _asked(gateway, caller, wanted)
 
-    incoming = Incoming(caller, SURFACE, raw, http.headers, parse)
+    incoming = Incoming(caller, SURFACE, raw, request.headers, parse)
     accepting = accept.begin(gateway, incoming)
 
     def gone() -> None:
-        if http.headers.get(cancellation.HEADER) == "1" and not wanted.is_background:
+        if request.headers.get(cancellation.HEADER) == "1" and not wanted.is_background:
             cancellation.client_gone(gateway, accepting)
 
     if wanted.is_streamed:
         return await _streamed(gateway, accepting, gone)
     if wanted.is_background:
-        return await _at_once(http, gateway, accepting)
-    return await _plain(http, gateway, accepting, gone)
+        return await _at_once(request, gateway, accepting)
+    return await _plain(request, gateway, accepting, gone)
 
 
 def _asked(gateway: Gateway, caller: Caller, wanted: ResponseRequest) -> Asked:
     with HttpStore.open(gateway.settings.state) as store:
-        return request.asked(wanted, StoreSources(store, gateway.settings.state, caller))
+        return request_body.asked(wanted, StoreSources(store, gateway.settings.state, caller))
 
 
 async def _streamed(
@@ -84,7 +86,7 @@ async def _streamed(
 
 
 async def _plain(
-    http: Request,
+    request: Request,
     gateway: Gateway,
     accepting: asyncio.Task[Accepted],
     gone: Callable[[], None],
@@ -95,13 +97,15 @@ async def _plain(
 
     work = asyncio.create_task(plain.answer(gateway, accepting))
     answer = LongAnswer(work, lambda: _headers(accepting), note, gone)
-    return await long_answer.response(http, answer, gateway.limits)
+    return await long_answer.response(request, answer, gateway.limits)
 
 
-async def _at_once(http: Request, gateway: Gateway, accepting: asyncio.Task[Accepted]) -> Response:
+async def _at_once(
+    request: Request, gateway: Gateway, accepting: asyncio.Task[Accepted]
+) -> Response:
     work = asyncio.create_task(plain.at_once(gateway, accepting))
     answer = LongAnswer(work, lambda: _headers(accepting))
-    return await long_answer.response(http, answer, gateway.limits)
+    return await long_answer.response(request, answer, gateway.limits)
 
 
 def _headers(accepting: asyncio.Task[Accepted]) -> Mapping[str, str]:
@@ -113,27 +117,27 @@ def _headers(accepting: asyncio.Task[Accepted]) -> Mapping[str, str]:
     return {JOB_ID: accepted.job_id, **attached}
 
 
-async def count(http: Request) -> Response:
+async def count(request: Request) -> Response:
     """Count the tokens of a request that is not made."""
-    gateway, raw, caller = gateway_of(http), await body_of(http), caller_of(http)
+    gateway, raw, caller = gateway_of(request), await body_of(request), caller_of(request)
     found = await gateway.threads.check(_count, gateway, caller, raw)
     return JSONResponse({"object": "response.input_tokens", "input_tokens": found})
 
 
 def _count(gateway: Gateway, caller: Caller, raw: bytes) -> int:
-    asked, settings = _asked(gateway, caller, request.read(raw)), gateway.settings
-    server, model = routing.route(gateway.models, settings, asked.body.model)
+    asked, settings = _asked(gateway, caller, request_body.read(raw)), gateway.settings
+    server, model = model_names.route(gateway.models, settings, asked.body.model)
     options = replace(asked.options, server=server, model=model, is_model_listed=True)
     checked = chat_request.check(asked.body.for_model(model), options, settings)
     return checked.forecast.count.tokens
 
 
-async def retrieve(http: Request) -> Response:
+async def retrieve(request: Request) -> Response:
     """The object, or its events from the first or behind one that the client has."""
-    gateway, found = gateway_of(http), await _found(http)
+    gateway, found = gateway_of(request), await _found(request)
     headers = {JOB_ID: found.job.id}
-    if _is_true(http, "stream"):
-        after = _number(http, "starting_after", FROM_THE_FIRST, 0)
+    if _is_true(request, "stream"):
+        after = _number(request, "starting_after", FROM_THE_FIRST, 0)
         stream = ResponseStream(gateway, after)
         return event_stream.response(stream.of_job(found.job.id), headers, stream.note_sent)
     body = await gateway.threads.store(plain.read, found.job.id)
@@ -150,37 +154,37 @@ def _delivery(gateway: Gateway, job_id: str, body: Mapping[str, Any]) -> Backgro
     return BackgroundTask(note)
 
 
-async def cancel(http: Request) -> Response:
+async def cancel(request: Request) -> Response:
     """Cancel a response that runs in the background."""
-    gateway, found = gateway_of(http), await _found(http)
+    gateway, found = gateway_of(request), await _found(request)
     await gateway.threads.check(changes.cancel, gateway.settings.state, found)
     await plain.ended(gateway, found.job.id, gateway.limits.quick_seconds)
     body = await gateway.threads.store(plain.read, found.job.id)
     return JSONResponse(body, headers={JOB_ID: found.job.id})
 
 
-async def delete(http: Request) -> Response:
+async def delete(request: Request) -> Response:
     """Delete a response; one that has not ended is cancelled first."""
-    gateway, found = gateway_of(http), await _found(http)
+    gateway, found = gateway_of(request), await _found(request)
     await gateway.threads.check(changes.delete, gateway.settings.state, found.job.id)
     response_id = f"{ids.RESPONSE}{found.job.id}"
     return JSONResponse({"id": response_id, "object": "response", "deleted": True})
 
 
-async def list_input(http: Request) -> Response:
+async def list_input(request: Request) -> Response:
     """The input items of a response, page by page."""
-    gateway, found = gateway_of(http), await _found(http)
-    asked = input_list.Page(
-        limit=_number(http, "limit", input_list.USUAL, 1, input_list.MOST),
-        after=http.query_params.get("after") or None,
-        order=http.query_params.get("order") or input_list.DESCENDING,
+    gateway, found = gateway_of(request), await _found(request)
+    wanted = stored_items.Page(
+        limit=_number(request, "limit", stored_items.USUAL, 1, stored_items.MOST),
+        after=request.query_params.get("after") or None,
+        order=request.query_params.get("order") or stored_items.DESCENDING,
     )
-    return JSONResponse(await gateway.threads.store(input_list.read, found, asked))
+    return JSONResponse(await gateway.threads.store(stored_items.page, found, wanted))
 
 
-async def _found(http: Request) -> Visible:
-    given = http.path_params["response_id"]
-    return await gateway_of(http).threads.store(_find, caller_of(http), given)
+async def _found(request: Request) -> Visible:
+    given = request.path_params["response_id"]
+    return await gateway_of(request).threads.store(_find, caller_of(request), given)
 
 
 def _find(store: HttpStore, caller: Caller, given: str) -> Visible:
@@ -190,13 +194,13 @@ def _find(store: HttpStore, caller: Caller, given: str) -> Visible:
     return found
 
 
-def _is_true(http: Request, name: str) -> bool:
-    given = http.query_params.get(name, "false").lower()
+def _is_true(request: Request, name: str) -> bool:
+    given = request.query_params.get(name, "false").lower()
     return checks.choice(given, name, ("true", "false")) == "true"
 
 
-def _number(http: Request, name: str, usual: int, least: int, most: int = 2**53) -> int:
-    given = http.query_params.get(name)
+def _number(request: Request, name: str, usual: int, least: int, most: int = 2**53) -> int:
+    given = request.query_params.get(name)
     if not given:
         return usual
     if not given.isascii() or not given.isdigit() or len(given) > 16:

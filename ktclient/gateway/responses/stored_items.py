@@ -1,24 +1,40 @@
-"""The items of a stored job: what went in, and what came out. Reads the store."""
+"""The items of a stored job: what went in, page by page, and what came out. Reads the store."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from jobs.model import Job
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
-from ktclient.gateway.responses import stored_texts
+from ktclient.gateway.responses import checks, input_items, stored_texts
 from ktclient.gateway.responses.history import History
 from ktclient.gateway.responses.input_items import CALL_OUTPUT
 from ktclient.gateway.responses.output_items import CALL, MESSAGE
-from ktclient.gateway.responses.request import INPUT
+from ktclient.gateway.responses.request_body import INPUT
 from ktclient.gateway.responses.response import SURFACE
+from ktclient.gateway.visibility import Visible
 from ktclient.records import kinds
+from ktclient.wording import quote
 
 Fields = dict[str, Any]
+ASCENDING, DESCENDING = "asc", "desc"
+USUAL, MOST = 20, 100
+"""Items of a page."""
 _SUMMARIZE = "Summarize this document."
 """What the user asked for where a job has no words of a task."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which items are wanted."""
+
+    limit: int
+    after: str | None
+    """The id of the item before the first one."""
+    order: str
 
 
 def conversation(store: HttpStore, job: Job, request: Request | None) -> list[Fields]:
@@ -44,6 +60,27 @@ def inputs(store: HttpStore, job: Job, request: Request | None) -> list[Fields]:
         found: list[Fields] = stored_texts.whole(store, job, request.fields)[INPUT]
         return found
     return _of_job(store, job)
+
+
+def page(store: HttpStore, found: Visible, wanted: Page) -> dict[str, Any]:
+    """The list with these items. Raises `ApiError`."""
+    items = inputs(store, found.job, found.request)
+    if checks.choice(wanted.order, "order", (ASCENDING, DESCENDING)) == DESCENDING:
+        items = items[::-1]
+    start = 0
+    if wanted.after is not None:
+        places = [place for place, item in enumerate(items) if item["id"] == wanted.after]
+        if not places:
+            raise checks.wrong("after", f"there is no item {quote(wanted.after)} in this input")
+        start = places[0] + 1
+    data = [input_items.shown(item) for item in items[start : start + wanted.limit]]
+    return {
+        "object": "list",
+        "data": data,
+        "has_more": start + wanted.limit < len(items),
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+    }
 
 
 def _of_job(store: HttpStore, job: Job) -> list[Fields]:

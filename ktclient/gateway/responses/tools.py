@@ -68,6 +68,17 @@ def chat_choice(fields: Fields, tools: list[Fields]) -> tuple[list[Fields], Any]
     return [tool for tool in tools if tool[FUNCTION]["name"] in names], mode
 
 
+def echoed_choice(fields: Fields) -> Any:
+    """The choice of a valid request as its response repeats it; None: it makes none."""
+    given = fields.get("tool_choice")
+    if not isinstance(given, dict):
+        return given
+    if given["type"] == FUNCTION:
+        return {"type": FUNCTION, "name": given["name"]}
+    names = [{"type": FUNCTION, "name": one["name"]} for one in given["tools"]]
+    return {"type": given["type"], "mode": given["mode"], "tools": names}
+
+
 def _known(name: object, param: str, tools: list[Fields]) -> str:
     found = checks.text(name, param)
     if all(tool[FUNCTION]["name"] != found for tool in tools):

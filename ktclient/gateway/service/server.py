@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -57,6 +58,7 @@ def serve(
     upkeep = Upkeep(state, watch, Chores(claim.renew, claim.note, claim.files.log))
 
     def begin() -> None:
+        gc.freeze()  # modules and routes, which stay: looking for garbage there is a long pause
         on_answering(remark)
         upkeep.start()
 

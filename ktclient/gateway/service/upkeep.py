@@ -20,6 +20,7 @@ from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 from jobs.upkeep import log_rotation
 from ktclient.gateway import delivery, store_threads
+from ktclient.gateway.files import expiry
 from ktclient.gateway.watch import Watch
 from ktclient.records import access
 
@@ -106,6 +107,7 @@ class Upkeep:
         self._chores.renew()
         if self._state.has_database():
             delivery.sweep(self._state)
+            expiry.sweep(self._state)
         if not self._is_outdated and self._code.has_changed():
             self._is_outdated = True
             _LOG.warning(

@@ -106,6 +106,7 @@ def test_a_batch_runs_to_its_end(state: StateDir, tmp_path: Path, until: Until) 
         assert list(client.files.list()) == []
 
 
+@pytest.mark.promise
 def test_wrong_lines_make_a_batch_that_failed(
     state: StateDir, tmp_path: Path, until: Until
 ) -> None:
@@ -152,6 +153,7 @@ def _outcome(state: StateDir, job_id: str) -> Outcome | None:
         return store.job(job_id).outcome
 
 
+@pytest.mark.promise
 def test_a_cancelled_batch_gives_what_it_has(state: StateDir, tmp_path: Path, until: Until) -> None:
     """And what it has not got, line by line; a retry of the command line goes on with it."""
     slow = ("--prefill-seconds", "0.3", "--max-running", "1")
@@ -221,6 +223,7 @@ def test_what_is_refused_stores_nothing(state: StateDir, tmp_path: Path) -> None
             client.batches.list(limit=101)
 
 
+@pytest.mark.promise
 def test_the_same_request_is_the_same_batch(state: StateDir, tmp_path: Path, until: Until) -> None:
     """By its Idempotency-Key, and as the SDK's own retry. Without either it is another one; the
     list has pages."""
@@ -243,6 +246,7 @@ def test_the_same_request_is_the_same_batch(state: StateDir, tmp_path: Path, unt
             assert ended(client, until, one).status == "completed"
 
 
+@pytest.mark.promise
 def test_a_killed_gateway_loses_no_batch(state: StateDir, tmp_path: Path, until: Until) -> None:
     """`kill -9` right after the answer: the batch is checked and run without a gateway."""
     with fake_sglang(tmp_path, *WINDOWED) as server:

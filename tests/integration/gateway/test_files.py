@@ -167,6 +167,7 @@ def test_forms_that_are_wrong_leave_nothing(running: Running) -> None:
     assert post(running, file + BATCH + END).status_code == 200  # in any order
 
 
+@pytest.mark.promise
 def test_names_are_only_shown(running: Running) -> None:
     for name, shown in (
         ("../../../etc/passwd", "passwd"),

@@ -314,9 +314,10 @@ def test_others_responses_are_not_there(shared_state: StateDir) -> None:
             spec=json.dumps({**spec, **rest}),
             document=b'{"messages": []}',
             title="t",
+            not_before="2999-01-01T00:00:00.000Z",
             request=NewRequest("ann", "responses", "d", {"model": "m", "input": []}),
         )
-        job = store.submit(new, Capacity(slots=0))
+        job = store.submit(new, Capacity())
         store.request_cancel(job.id)
         ben = StoreSources(store, shared_state, Caller("ben", is_admin=False))
         ann = StoreSources(store, shared_state, Caller("ann", is_admin=False))

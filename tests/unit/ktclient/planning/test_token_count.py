@@ -182,3 +182,24 @@ def test_thinking_may_cost_words_before_the_document() -> None:
     assert not told.exact and told.low <= 10 and told.high >= 102
     for other in (None, replace(facts, dialect="llama.cpp")):
         assert token_count.with_thinking(count, other) == count
+
+
+AWAY = ServerFacts("http://example.invalid", "sglang", "DeepSeek-V4-Flash", 1_048_576)
+PROSE = (ROOT / "README.md").read_text(encoding="utf-8")
+NUMBERS = " ".join(str(number * 7919 % 1_000_003) for number in range(20_000))
+
+
+@pytest.mark.parametrize("text", [PROSE * 40, NUMBERS * 4, PROSE * 20 + NUMBERS * 3])
+def test_the_count_of_a_sample_is_near_the_whole(text: str) -> None:
+    settings = config.load({"HOME": "/nowhere"})
+    found = token_count.sampled(text, AWAY, settings)
+    assert found is not None and not found.exact
+    exact = token_count.best(text, AWAY, settings, may_ask=False)
+    assert found.low < exact.tokens < found.high
+
+
+def test_a_short_text_or_an_unknown_vocabulary_has_no_sample() -> None:
+    settings = config.load({"HOME": "/nowhere"})
+    assert token_count.sampled(PROSE[:1000], AWAY, settings) is None
+    other = ServerFacts("http://example.invalid", "vllm", "no-such-model", 1_048_576)
+    assert token_count.sampled(PROSE * 40, other, settings) is None

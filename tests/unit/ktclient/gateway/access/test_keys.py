@@ -85,7 +85,8 @@ def test_other_names_are_taken(name: str) -> None:
 
 @pytest.fixture
 def threads(state: StateDir) -> Iterator[StoreThreads]:
-    made = StoreThreads(state.create())
+    HttpStore.open(state).close()  # as the gateway does at its start
+    made = StoreThreads(state)
     yield made
     made.close()
 

@@ -1,4 +1,4 @@
-"""Suggest the next commands for a job, by its state and its cause of failure. Pure."""
+"""Suggest the next commands for a job, by its state and its cause of failure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs.store.state_dir import StateDir
 from ktclient.records.snapshot import Snapshot
 
 _EXPLAIN = ("ktserver explain --last", "diagnose the server's log")
@@ -72,6 +73,16 @@ def steps(job: Snapshot, *, has_text: bool, is_own_server: bool) -> list[Step]:
     else:
         again = Step(f"ktjob retry {whole}", "retry after fixing the cause")
     return [Step(command.format(id=job.id), why), *kept, again]
+
+
+def is_own_server(state: StateDir, job: Snapshot) -> bool:
+    """Whether ktserver started the job's server, or it is the embedded one."""
+    from server_bundle.launch import registry
+
+    known = registry.all_of(state.servers)
+    return job.is_by_embedded or any(
+        registry.is_same_place(one.server.url, job.server) for one in known
+    )
 
 
 def _again(job: Snapshot, why: str) -> Step:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ktclient.gateway.responses import request, stored_texts
+from ktclient.gateway.responses import request_body, stored_texts
 from ktclient.gateway.wire.errors import ApiError
 
 Fields = dict[str, Any]
@@ -32,22 +32,22 @@ class Known:
         return "a.txt", "text of a.txt"
 
 
-def read(**fields: Any) -> request.ResponseRequest:
-    return request.read(json.dumps({"model": "m", "input": "Hello", **fields}).encode())
+def read(**fields: Any) -> request_body.ResponseRequest:
+    return request_body.read(json.dumps({"model": "m", "input": "Hello", **fields}).encode())
 
 
 def sent(**fields: Any) -> Fields:
-    found: Fields = request.asked(read(**fields), Known()).body.fields
+    found: Fields = request_body.asked(read(**fields), Known()).body.fields
     return found
 
 
 def stored(**fields: Any) -> Fields:
-    return request.asked(read(**fields), Known()).fields
+    return request_body.asked(read(**fields), Known()).fields
 
 
 def wrong(**fields: Any) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        request.asked(read(**fields), Known())
+        request_body.asked(read(**fields), Known())
     assert caught.value.status == 400
     assert caught.value.message.startswith(f"{caught.value.param}: ")
     return caught.value
@@ -181,7 +181,7 @@ def test_functions_are_tools(choice: object, expected: object) -> None:
 def test_long_texts_are_stored_once() -> None:
     """In the body: the database has each document once."""
     text = "A long document. " * 100
-    asked = request.asked(read(input=text, instructions=text + "!"), Known())
+    asked = request_body.asked(read(input=text, instructions=text + "!"), Known())
     assert text not in json.dumps(asked.fields)
     whole = stored_texts.restored(asked.fields, asked.body.fields)
     assert whole["instructions"] == text + "!"
@@ -189,8 +189,8 @@ def test_long_texts_are_stored_once() -> None:
 
 
 def test_what_is_not_to_be_stored() -> None:
-    assert request.asked(read(store=False), Known()).is_stored is False
-    assert request.asked(read(store=None), Known()).is_stored is True
+    assert request_body.asked(read(store=False), Known()).is_stored is False
+    assert request_body.asked(read(store=None), Known()).is_stored is True
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ def asked(request: ResponseRequest, sources: Sources) -> Asked:
     for problem in request_body.problems(body):
         raise checks.wrong(INPUT, problem)
     said["tools"] = tools.echoed(tools.chat_tools(fields))
+    if (choice := tools.echoed_choice(fields)) is not None:
+        said["tool_choice"] = choice
     said[INPUT] = items
     stored = stored_texts.without(said, (INPUT, "instructions"), body)
     is_stored = checks.truth(fields, "store", usual=True)
@@ -126,7 +128,6 @@ def _echoed(fields: Fields) -> Fields:
     found["max_output_tokens"] = checks.whole(fields, "max_output_tokens", 1, MOST_TOKENS)
     found["max_tool_calls"] = checks.whole(fields, "max_tool_calls", 1, MOST_TOKENS)
     found["parallel_tool_calls"] = checks.truth(fields, "parallel_tool_calls", usual=None)
-    found["tool_choice"] = fields.get("tool_choice")
     found["background"] = checks.truth(fields, "background", usual=None)
     found["metadata"] = checks.metadata(fields)
     found["reasoning"] = _reasoning(fields)
