@@ -127,8 +127,10 @@ async def _accept(
     if incoming.submit is not None:
         job = await gateway.threads.check(incoming.submit, incoming, digest, gateway.settings)
     else:
-        checked, options = await gateway.threads.check(_checked, incoming, digest, gateway)
-        job = await gateway.threads.store(_store, checked, options, gateway)
+        found = await gateway.threads.check(_checked_or_stored, incoming, digest, gateway)
+        if isinstance(found, Job):
+            return Accepted(found.id, is_new=True)
+        job = await gateway.threads.store(_store, *found, gateway)
         # Its client gets the id meanwhile: a runner's start takes seconds on a busy machine.
         _waking.add(waking := asyncio.create_task(_wake_runner(gateway)))
         waking.add_done_callback(_waking.discard)
@@ -183,8 +185,10 @@ def _of_key(store: HttpStore, key: str, incoming: Incoming, digest: str) -> Job 
     return job
 
 
-def _checked(incoming: Incoming, digest: str, gateway: Gateway) -> tuple[CheckedChat, ChatOptions]:
-    """A request that can be stored. In a thread."""
+def _checked_or_stored(
+    incoming: Incoming, digest: str, gateway: Gateway
+) -> tuple[CheckedChat, ChatOptions] | Job:
+    """A request that can be stored; the job of one that is read in parts. In a thread."""
     asked, settings = incoming.parse(incoming.raw), gateway.settings
     request = NewRequest(
         owner=incoming.caller.owner,
