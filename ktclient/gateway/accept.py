@@ -45,6 +45,8 @@ class Asked:
     fields: dict[str, object] = field(default_factory=dict)
     """What the answers repeat of the request; stored as JSON."""
     is_stored: bool = True
+    fields_of: Callable[[CheckedChat], dict[str, object]] | None = field(default=None, repr=False)
+    """What is stored besides, once the server and the model are known; in a thread."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,9 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
     )
     try:
         checked = _check(asked.body.for_model(model), options, gateway)
+        if asked.fields_of is not None:
+            request = replace(request, fields={**asked.fields, **asked.fields_of(checked)})
+            options = replace(options, request=request)
         return chat_request.store(checked, options, settings)
     except DoesNotFit as error:
         raise replace(errors.of(error), param=_PROMPT.get(incoming.surface)) from error

@@ -319,8 +319,8 @@ def test_others_responses_are_not_there(shared_state: StateDir) -> None:
         )
         job = store.submit(new, Capacity())
         store.request_cancel(job.id)
-        ben = StoreSources(store, shared_state, Caller("ben", is_admin=False))
-        ann = StoreSources(store, shared_state, Caller("ann", is_admin=False))
+        ben = StoreSources(shared_state, Caller("ben", is_admin=False))
+        ann = StoreSources(shared_state, Caller("ann", is_admin=False))
         errors = []
         for who in (ben, ann):
             with pytest.raises(ApiError) as caught:
@@ -331,8 +331,9 @@ def test_others_responses_are_not_there(shared_state: StateDir) -> None:
             ben.item(f"msg_{job.id}_0", "input[0].id")
 
 
-def test_calls_of_functions_come_back_as_items(state: StateDir, own_environment: None) -> None:
-    """And thoughts as an item of their own; an answer that is cut off is incomplete."""
+def test_calls_and_thoughts_come_back_as_items(state: StateDir, own_environment: None) -> None:
+    """An answer that is cut off is incomplete. Of a model that begins to think in its prompt the
+    next answer is held back until it is one."""
     call = {"index": 0, "id": "call_9", "function": {"name": "look", "arguments": '{"at": '}}
     rest = {"index": 0, "function": {"arguments": '"it"}'}}
     deltas = [{"reasoning_content": "I look."}, {"tool_calls": [call]}, {"tool_calls": [rest]}]
@@ -354,6 +355,13 @@ def test_calls_of_functions_come_back_as_items(state: StateDir, own_environment:
         assert cut.incomplete_details and cut.incomplete_details.reason == "max_output_tokens"
         messages: Any = server.asked[-1][1]["messages"]
         assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+        server.say("/v1/chat/completions", _sse([{"content": "I think.\n</think>\nYes."}], "stop"))
+        kinds = []
+        for _ in range(2):
+            said = client.responses.create(model="m", input="Is it?")
+            assert said.output_text == "Yes."
+            kinds.append([item.type for item in said.output])
+        assert kinds[1] == ["reasoning", "message"]
 
 
 def _sse(deltas: list[dict[str, Any]], reason: str) -> bytes:
