@@ -163,6 +163,7 @@ def test_a_conversation_goes_on(client: OpenAI, shared: tuple[StateDir, OpenAI, 
     assert caught.value.param == "previous_response_id"
 
 
+@pytest.mark.promise
 def test_what_is_not_to_be_stored_goes_when_it_was_delivered(
     client: OpenAI, shared_state: StateDir
 ) -> None:
@@ -252,6 +253,7 @@ def test_files_in_the_input_are_read(client: OpenAI, shared: tuple[StateDir, Ope
         assert caught.value.param == f"input[0].content[0].{param}"
 
 
+@pytest.mark.promise
 def test_a_background_one_is_polled_cancelled_and_kept(
     state: StateDir, tmp_path: Path, own_environment: None
 ) -> None:
@@ -280,6 +282,7 @@ def test_a_background_one_is_polled_cancelled_and_kept(
             wait_until(lambda: not store.exists(unwanted.id.removeprefix("resp_")))
 
 
+@pytest.mark.promise
 def test_jobs_of_the_command_line_are_responses_too(client: OpenAI, shared_state: StateDir) -> None:
     """Of a document and a question, and of a chat; they can be continued as well."""
     server = client.responses.create(model=MODEL, input="x")  # there is a server to ask
@@ -304,6 +307,7 @@ def test_jobs_of_the_command_line_are_responses_too(client: OpenAI, shared_state
     assert more.output_text == ANSWER
 
 
+@pytest.mark.promise
 def test_others_responses_are_not_there(shared_state: StateDir) -> None:
     """Neither to be continued nor to be referred to: the same error as for none at all."""
     spec = {"version": 2, "task": {"kind": "request", "text": ""}, "server": "http://127.0.0.1:1"}
