@@ -53,16 +53,24 @@ _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _CODES: Mapping[str | None, str] = {RateLimited.cause: "rate_limit_exceeded"}
 """A job's cause -> the code of an error in a response; OpenAI's clients know a closed list."""
 SERVER_ERROR = "server_error"
+INPUT = "input"
+"""The stored field with all input items: those of earlier responses of the conversation too."""
 HOLDS = "holds"
 """The stored field that says whether text is held back that may turn out to be thought."""
 _EPOCH = "1970-01-01T00:00:00.000Z"
+
+
+def came_here(request: Request | None) -> bool:
+    """Whether a job was made by a request for a response; others came from the page, a chat, a
+    batch or the command line."""
+    return request is not None and request.surface == SURFACE and INPUT in request.fields
 
 
 def head(job: Job, request: Request | None, echoed: Fields) -> Head:
     """What is known of a response from the beginning. `echoed`: the request's fields, whole; of
     other jobs nothing."""
     spec = json.loads(job.spec)
-    is_own = request is not None and request.surface == SURFACE
+    is_own = came_here(request)
     said = {name: echoed[name] for name in DEFAULTS if name in echoed} if is_own else {}
     if not is_own:
         # Whoever sent it is not waiting here.
