@@ -17,7 +17,7 @@ from jobs.store.http.store import HttpStore
 from ktclient.gateway import visibility
 from ktclient.gateway.page import actions, queue, submit
 from ktclient.gateway.page.board import Board
-from ktclient.gateway.page.feed import Feed
+from ktclient.gateway.page.feed import Feed, Page
 from ktclient.gateway.page.submit import Form
 from ktclient.gateway.wire import event_stream
 from ktclient.gateway.wire.errors import ApiError
@@ -101,8 +101,14 @@ def _file(name: str) -> Response:
 
 async def _events(request: Request) -> Response:
     seen = request.headers.get("last-event-id") or request.query_params.get("seen", "")
-    job = request.query_params.get("job") or None
-    feed = Feed(gateway_of(request), _board(request), caller_of(request), job, seen)
+    caller = caller_of(request)
+
+    async def may_look() -> bool:
+        """A key's stream is cut with the key; one without a key ends with the first key."""
+        return bool(caller.owner) or not await request.app.state.access.is_needed(request.scope)
+
+    page = Page(caller, request.query_params.get("job") or None, seen, may_look)
+    feed = Feed(gateway_of(request), _board(request), page)
     return event_stream.response(feed.events(), {"x-content-type-options": "nosniff"})
 
 

@@ -74,7 +74,7 @@ function open() {
   } else side.replaceChildren(...(isOpening ? [] : [welcome(queue.isEmpty)]));
   side.hidden = isOpening && !side.children.length;
   scrollTo({ top: 0 });
-  if (feed.job !== job || !feed.source) feed.open(job);
+  if (feed.job !== job || feed.isClosed) feed.open(job);
 }
 
 function setUpDrop() {
