@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from jobs import clock
+from jobs.errors import KtjobError
 from jobs.model import Job, NewRequest, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
@@ -22,6 +24,7 @@ from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
+from ktclient.records import access
 from ktclient.request.body import Body
 from ktclient.submission import chat_request, idempotency
 from ktclient.submission.chat_request import ChatOptions, CheckedChat
@@ -29,6 +32,7 @@ from ktclient.wording import quote
 
 REPEATED_SECONDS = 24 * 3600.0
 """How old a request may be that a repetition belongs to: longer than any prefill."""
+_LOG = logging.getLogger("ktjob")
 KEY, RETRIES = "idempotency-key", "x-stainless-retry-count"
 
 
@@ -121,7 +125,21 @@ async def _accept(
         job = await gateway.threads.check(incoming.submit, incoming, digest, gateway.settings)
     else:
         job = await gateway.threads.check(_submit, incoming, digest, gateway)
+        # Its client gets the id meanwhile: a runner's start takes seconds on a busy machine.
+        _waking.add(waking := asyncio.create_task(_wake_runner(gateway)))
+        waking.add_done_callback(_waking.discard)
     return Accepted(job.id, is_new=True)
+
+
+_waking: set[asyncio.Task[None]] = set()
+"""A task that nobody holds may be collected before it ends."""
+
+
+async def _wake_runner(gateway: Gateway) -> None:
+    try:
+        await gateway.threads.check(access.ensure_runner, gateway.settings.state)
+    except KtjobError as error:
+        _LOG.warning("a job is stored, but no runner could be started for now: %s", error)
 
 
 def _known(
@@ -185,7 +203,7 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
     )
     try:
         checked = _check(asked.body.for_model(model), options, gateway)
-        return chat_request.enqueue(checked, options, settings)
+        return chat_request.store(checked, options, settings)
     except DoesNotFit as error:
         raise replace(errors.of(error), param=_PROMPT.get(incoming.surface)) from error
     except ModelUnknown as error:

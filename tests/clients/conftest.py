@@ -24,7 +24,7 @@ def client_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def install(folder: Path) -> None:
         run(sys.executable, "-m", "venv", str(folder))
-        run(str(folder / "bin/python"), "-m", "pip", "install", "-q", *PACKAGES)
+        run(str(folder / "bin/python"), "-m", "pip", "install", "-q", "--no-compile", *PACKAGES)
 
     return made_once(tmp_path_factory, "client-venv", install) / "bin/python"
 

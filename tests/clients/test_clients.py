@@ -22,6 +22,8 @@ PROGRAMS = Path(__file__).parent / "programs"
 ANSWER = "It ends well."
 PERSON = f"name='{ANSWER}'"
 """The scripted server fills each field of a schema with its answer."""
+READING = "1250"
+"""Tokens a second: a greeting is read immediately, `SLOW` in two seconds."""
 SLOW = "slow slow"
 PATIENCE_SECONDS = "0.5"
 """How long LangChain waits for a chunk; the gateway says something five times as often."""
@@ -50,7 +52,7 @@ def lab(
 ) -> Iterator[Lab]:
     """The gateway with the options of the test's parameter."""
     folder = tmp_path_factory.mktemp("server")
-    options = ("--answer", ANSWER, "--prefill-seconds", "1.5", "--max-running", "8")
+    options = ("--answer", ANSWER, "--rate", READING, "--ghost", "off", "--max-running", "8")
     with (
         fake_sglang(folder, *options) as server,
         gateway(state, server.url, *request.param) as one,
@@ -77,6 +79,7 @@ def told(*command: str | Path, **environment: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("lab", [SILENT], indirect=True)
 def test_openai_python(lab: Lab) -> None:
     """Sync and async, raw and by helpers; background, files, batches, errors, its own retries."""
@@ -106,7 +109,7 @@ OPENAI_PYTHON: dict[str, Any] = {
     "batch": ["completed", 3, 0],
     "batch answers": 3,
     "error too long": ["BadRequestError", "context_length_exceeded", "messages"],
-    "error bad field": ["BadRequestError", None, "temperature"],
+    "error bad field": ["BadRequestError", "invalid_type", "temperature"],
     "error no model": ["NotFoundError", "model_not_found", "model"],
     **{
         f"error no {name}": ["NotFoundError", "not_found", None]
@@ -168,6 +171,7 @@ def test_litellm_sdk(lab: Lab, client_python: Path) -> None:
     }
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("lab", [LIVELY], indirect=True)
 def test_langchain_openai(lab: Lab, client_python: Path) -> None:
     """Its async stream takes only chunks for a sign of life, not comments."""
@@ -176,4 +180,5 @@ def test_langchain_openai(lab: Lab, client_python: Path) -> None:
         **dict.fromkeys(("invoke", "stream", "responses", "async"), ANSWER),
         "usage": True,
         "structured": PERSON,
+        "too long": "OpenAIContextOverflowError",
     }

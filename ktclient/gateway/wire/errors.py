@@ -30,6 +30,9 @@ from ktclient.errors import (
 
 INVALID, NOT_FOUND = "invalid_request_error", "not_found_error"
 AUTHENTICATION, PERMISSION = "authentication_error", "permission_error"
+TOO_LONG = "the prompt is too long"
+"""By such words rather than by the code, litellm 1.110 and langchain-openai 1.7 recognise an
+overflow, after which agents shorten their history."""
 RATE, SERVER = "rate_limit_error", "server_error"
 
 
@@ -83,7 +86,8 @@ def of(error: KtjobError) -> ApiError:
     """The answer for an error of ours; its `cause` is the code where OpenAI has none."""
     for kind, status, type_, code, is_curable in _TABLE:
         if isinstance(error, kind):
-            return ApiError(status, str(error), type_, code or error.cause, None, is_curable)
+            words = f"{TOO_LONG}: {error}" if kind is DoesNotFit else str(error)
+            return ApiError(status, words, type_, code or error.cause, None, is_curable)
     return ApiError(500, str(error), SERVER, error.cause)
 
 

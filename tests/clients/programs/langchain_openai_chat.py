@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 
+from langchain_core.exceptions import ContextOverflowError
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
 
@@ -40,6 +41,14 @@ def sync_ones() -> None:
     found["responses"] = model(use_responses_api=True).invoke("hello").text
 
 
+def too_long() -> None:
+    """An agent shortens its history after this error."""
+    try:
+        model().invoke("word " * 1_200_000)
+    except ContextOverflowError as error:
+        found["too long"] = type(error).__name__
+
+
 async def async_ones() -> None:
     hasty = model(stream_chunk_timeout=float(sys.argv[2]))
     slow = "slow " * 2_000
@@ -48,5 +57,6 @@ async def async_ones() -> None:
 
 if __name__ == "__main__":
     sync_ones()
+    too_long()
     asyncio.run(async_ones())
     print(json.dumps(found))

@@ -23,7 +23,7 @@ litellm.register_model(
     {
         MODEL: {
             "litellm_provider": "openai",
-            "mode": "responses",
+            "mode": "chat",
             "supports_native_streaming": True,
         }
     }

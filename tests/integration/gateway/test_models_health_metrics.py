@@ -79,6 +79,7 @@ def test_health_is_that_of_the_store(state: StateDir) -> None:
         assert str(state.root) not in answer.text
 
 
+@pytest.mark.promise
 def test_counts_are_those_of_the_store_and_survive_a_restart(
     state: StateDir, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
