@@ -70,7 +70,6 @@ class Feed:
 
     async def events(self) -> AsyncIterator[bytes]:
         """Until the page goes, or its time is over."""
-        end = time.monotonic() + LIFE_SECONDS
         yield RETRY
         yield event("hello", {"version": __version__, "beat": BEAT_SECONDS})
         with ExitStack() as stack:
@@ -80,21 +79,26 @@ class Feed:
                 job = stack.enter_context(self._gateway.watch.job(self._job_id))
             waits: dict[str, asyncio.Task[object]] = {}
             try:
-                heard = time.monotonic()
-                while time.monotonic() < end and await self._may_look():
-                    if await _any(waits, viewer, job):
-                        heard = time.monotonic()
-                    elif time.monotonic() - heard >= BEAT_SECONDS:
-                        heard = time.monotonic()
-                        yield event("beat", {})
-                    for one in self._of_board(viewer):
-                        yield one
-                    if job is not None:
-                        for one in await self._gateway.threads.store(self._of_job):
-                            yield one
+                async for told in self._told(waits, viewer, job):
+                    yield told
             finally:
                 for wait in waits.values():
                     wait.cancel()
+
+    async def _told(
+        self, waits: dict[str, asyncio.Task[object]], viewer: Viewer, job: Subscription | None
+    ) -> AsyncIterator[bytes]:
+        heard = begun = time.monotonic()
+        while time.monotonic() - begun < LIFE_SECONDS and await self._may_look():
+            has_changed = await _any(waits, viewer, job)
+            told = self._of_board(viewer)
+            if has_changed and job is not None:  # a board changes with each step of a prefill
+                told += await self._gateway.threads.patient(self._of_job)
+            if not told and time.monotonic() - heard >= BEAT_SECONDS:
+                told.append(event("beat", {}))
+            for one in told:
+                yield one
+                heard = time.monotonic()
 
     def _of_board(self, viewer: Viewer) -> list[bytes]:
         viewer.changed.clear()
@@ -132,7 +136,7 @@ class Feed:
 async def _any(
     waits: dict[str, asyncio.Task[object]], viewer: Viewer, job: Subscription | None
 ) -> bool:
-    """Wait until there is something new; False after `CHECK_SECONDS`."""
+    """Wait until something may have changed; False after `CHECK_SECONDS`."""
     if "board" not in waits:
         waits["board"] = asyncio.create_task(_forever(viewer))
     if job is not None and "job" not in waits:
