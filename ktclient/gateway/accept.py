@@ -18,15 +18,18 @@ from jobs.errors import KtjobError
 from jobs.model import Job, NewRequest, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
+from jobs.store.store import Store
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, DoesNotFit, ModelUnknown
+from ktclient.gateway import split_request
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
+from ktclient.planning.split_planner import Split
 from ktclient.records import access
 from ktclient.request.body import Body
-from ktclient.submission import chat_request, idempotency
+from ktclient.submission import chat_request, enqueue, idempotency
 from ktclient.submission.chat_request import ChatOptions, CheckedChat
 from ktclient.wording import quote
 
@@ -201,11 +204,14 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
         request=request,
         submit_key=incoming.submit_key,
     )
+    split = split_request.wanted(incoming.headers)
     try:
+        if split is not None:
+            return _submit_in_parts(asked.body, options, split, settings)
         checked = _check(asked.body.for_model(model), options, gateway)
         return chat_request.store(checked, options, settings)
     except DoesNotFit as error:
-        raise replace(errors.of(error), param=_PROMPT.get(incoming.surface)) from error
+        raise _too_long(error, asked.body, incoming) from error
     except ModelUnknown as error:
         raise replace(errors.of(error), param="model") from error
     except UnicodeEncodeError as error:
@@ -214,6 +220,21 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
     except ValueError as error:
         words = "the body contains a number that is too large"
         raise ApiError(400, words, code="invalid_json") from error
+
+
+def _submit_in_parts(body: Body, options: ChatOptions, split: Split, settings: Settings) -> Job:
+    document, submit = split_request.of(body, options, split)
+    job_id, _ = enqueue.enqueue(document, submit, settings)[0]
+    with Store.open_existing(settings.state) as store:
+        return store.job(job_id)
+
+
+def _too_long(error: DoesNotFit, body: Body, incoming: Incoming) -> ApiError:
+    found = replace(errors.of(error), param=_PROMPT.get(incoming.surface))
+    if split_request.HEADER not in incoming.headers and split_request.is_possible(body):
+        words = f"Or let it be read in parts: send the header {split_request.HEADER}: auto"
+        found = replace(found, message=f"{found.message} {words}")
+    return found
 
 
 def _check(body: Body, options: ChatOptions, gateway: Gateway) -> CheckedChat:
