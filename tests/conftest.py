@@ -6,6 +6,7 @@ What a test starts is stopped by id when it ends.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -50,7 +51,7 @@ settings.register_profile("ours", deadline=None)
 settings.register_profile("few", deadline=None, max_examples=15)
 settings.load_profile("ours")
 
-UNIT = TESTS / "unit"
+UNIT, ACCEPTANCE = TESTS / "unit", TESTS / "acceptance"
 FAST = "promise"
 """The marker of the other tests that `pytest` runs where nobody names any: one of each promise of
 docs/guarantees.md, and the whole journey."""
@@ -154,15 +155,22 @@ def _keep_the_fast_part(config: pytest.Config, items: list[pytest.Item]) -> None
 
 
 def _is_fast(item: pytest.Item) -> bool:
-    return FAST in item.keywords or UNIT in item.path.parents
+    return _lies_in(item.path, UNIT) or FAST in item.keywords
+
+
+@functools.cache
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Asked for each of thousands of tests, by each worker."""
+    return folder in path.parents
 
 
 def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
     """The long tests first: workers of pytest-xdist get a stretch each, at whose beginning these
     are dealt out; one near the end of all would be waited for alone."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    long = [item for item in items if _is_long(item)]
-    short = [item for item in items if not _is_long(item)]
+    long, short = [], []
+    for item in items:
+        (long if _is_long(item) else short).append(item)
     dealt = [long[number::workers] for number in range(workers)]
     borders = [len(items) * number // workers for number in range(workers + 1)]
     ordered: list[pytest.Item] = []
@@ -174,7 +182,7 @@ def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 def _is_long(item: pytest.Item) -> bool:
-    return LONG in item.keywords or TESTS / "acceptance" in item.path.parents
+    return _lies_in(item.path, ACCEPTANCE) or LONG in item.keywords
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

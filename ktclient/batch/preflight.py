@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ktclient import wording
@@ -20,6 +20,7 @@ from ktclient.planning.options import MAX_ATTEMPTS, MAX_TOKENS
 from ktclient.request.body import Body
 from ktclient.servers import probe, selection
 from ktclient.servers.selection import Target
+from ktclient.submission import chat_request
 from ktclient.submission.conditions import Conditions
 from ktclient.tokens.estimate import Estimate
 from ktclient.wording import quote
@@ -47,11 +48,16 @@ class Options:
     conditions: Conditions = field(default_factory=Conditions)
     tellings: tuple[tuple[str, str], ...] = ()
     """The notifications of the batch's end, as returned by `delivery.parse_targets`."""
+    usual_max_tokens: int | None = None
+    """The limit of an answer where neither `max_tokens` nor its request sets one. None:
+    `MAX_TOKENS`."""
+    is_by_window: bool = False
+    """Set that limit by the server's window, as for a chat over HTTP."""
 
     def answer_limit(self, body: Body) -> int:
         """Maximum tokens of the answer to this request."""
         if body.max_tokens is None:
-            return self.max_tokens or MAX_TOKENS
+            return self.max_tokens or self.usual_max_tokens or MAX_TOKENS
         return min(body.max_tokens, self.max_tokens or body.max_tokens)
 
 
@@ -96,6 +102,8 @@ def assess(
     body = Body.from_bytes(longest.body)
     most = options.answer_limit(body)
     target = forecasts.resolve_target(body.text, most, target, settings, on_progress)
+    if options.is_by_window:
+        options = replace(options, usual_max_tokens=chat_request.usual_answer(target))
     naming = _Naming(target, target.model, settings)
     scale = _Scale(target, options, settings)
     requests = tuple(scale.request(line, naming) for line in lines)
@@ -195,7 +203,7 @@ class _Scale:
 
     def notes(self) -> list[str]:
         notes = []
-        bound = self._options.max_tokens or MAX_TOKENS
+        bound = self._options.max_tokens or self._options.usual_max_tokens or MAX_TOKENS
         if self._unbounded:
             notes.append(
                 f"{wording.count(self._unbounded, 'line')} without max_tokens: {bound:,} is used; "

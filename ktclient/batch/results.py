@@ -49,7 +49,12 @@ class Answered:
 
 def answered(custom_id: str, told: Answered) -> str:
     """The result line of an answered request."""
-    response = {"status_code": 200, "request_id": told.rid, "body": body(told)}
+    return answered_with(custom_id, told, body(told))
+
+
+def answered_with(custom_id: str, told: Answered, answer: dict[str, object]) -> str:
+    """The same with the body of another interface."""
+    response = {"status_code": 200, "request_id": told.rid, "body": answer}
     return _line(told.job_id, custom_id, response, None)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from ktclient.batch.file import Line
+from ktclient.batch.file import Line, Problem
 from ktclient.documents import turn_marks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import kinds
@@ -104,7 +104,8 @@ class BatchSpec:
     model: str | None
     max_tokens: int
     timeout: float
-    """`max_tokens` and `timeout` are the largest of any request."""
+    """`max_tokens` and `timeout` are the largest of any request. Before the check, `max_tokens` is
+    the limit of an answer where its request sets none; 0: by the window."""
     max_attempts: int
     """For each request."""
     has_key: bool = False
@@ -113,6 +114,8 @@ class BatchSpec:
     """No file is written: `results` is only a name, and the lines are read from the store."""
     is_checked: bool = True
     """False: the document is a file of requests as it came, which the conductor checks first."""
+    refused: tuple[Problem, ...] = ()
+    """What is wrong with lines that whoever stored the file has left out of it."""
 
     def to_json(self) -> str:
         stored = {
@@ -132,6 +135,7 @@ class BatchSpec:
             "keyed": self.has_key,
             **({"held": True} if self.is_held else {}),
             **({} if self.is_checked else {"unchecked": True}),
+            **({"refused": [asdict(one) for one in self.refused]} if self.refused else {}),
         }
         return json.dumps(stored, ensure_ascii=False)
 
@@ -146,6 +150,7 @@ class BatchSpec:
             has_key=bool(found.get("keyed")),
             is_held=bool(found.get("held")),
             is_checked=not found.get("unchecked"),
+            refused=tuple(Problem(**one) for one in found.get("refused", ())),
         )
 
 

@@ -9,26 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from jobs import clock
+from jobs.errors import KtjobError
 from jobs.model import Job, NewRequest, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
+from jobs.store.store import Store
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, DoesNotFit, ModelUnknown
+from ktclient.gateway import split_request
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
+from ktclient.planning.split_planner import Split
+from ktclient.records import access
 from ktclient.request.body import Body
-from ktclient.submission import chat_request, idempotency
+from ktclient.submission import chat_request, enqueue, idempotency
 from ktclient.submission.chat_request import ChatOptions, CheckedChat
 from ktclient.wording import quote
 
 REPEATED_SECONDS = 24 * 3600.0
 """How old a request may be that a repetition belongs to: longer than any prefill."""
+_LOG = logging.getLogger("ktjob")
 KEY, RETRIES = "idempotency-key", "x-stainless-retry-count"
 
 
@@ -121,7 +128,21 @@ async def _accept(
         job = await gateway.threads.check(incoming.submit, incoming, digest, gateway.settings)
     else:
         job = await gateway.threads.check(_submit, incoming, digest, gateway)
+        # Its client gets the id meanwhile: a runner's start takes seconds on a busy machine.
+        _waking.add(waking := asyncio.create_task(_wake_runner(gateway)))
+        waking.add_done_callback(_waking.discard)
     return Accepted(job.id, is_new=True)
+
+
+_waking: set[asyncio.Task[None]] = set()
+"""A task that nobody holds may be collected before it ends."""
+
+
+async def _wake_runner(gateway: Gateway) -> None:
+    try:
+        await gateway.threads.check(access.ensure_runner, gateway.settings.state)
+    except KtjobError as error:
+        _LOG.warning("a job is stored, but no runner could be started for now: %s", error)
 
 
 def _known(
@@ -183,11 +204,14 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
         request=request,
         submit_key=incoming.submit_key,
     )
+    split = split_request.wanted(incoming.headers)
     try:
+        if split is not None:
+            return _submit_in_parts(asked.body, options, split, settings)
         checked = _check(asked.body.for_model(model), options, gateway)
-        return chat_request.enqueue(checked, options, settings)
+        return chat_request.store(checked, options, settings)
     except DoesNotFit as error:
-        raise replace(errors.of(error), param=_PROMPT.get(incoming.surface)) from error
+        raise _too_long(error, asked.body, incoming) from error
     except ModelUnknown as error:
         raise replace(errors.of(error), param="model") from error
     except UnicodeEncodeError as error:
@@ -196,6 +220,21 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
     except ValueError as error:
         words = "the body contains a number that is too large"
         raise ApiError(400, words, code="invalid_json") from error
+
+
+def _submit_in_parts(body: Body, options: ChatOptions, split: Split, settings: Settings) -> Job:
+    document, submit = split_request.of(body, options, split)
+    job_id, _ = enqueue.enqueue(document, submit, settings)[0]
+    with Store.open_existing(settings.state) as store:
+        return store.job(job_id)
+
+
+def _too_long(error: DoesNotFit, body: Body, incoming: Incoming) -> ApiError:
+    found = replace(errors.of(error), param=_PROMPT.get(incoming.surface))
+    if split_request.HEADER not in incoming.headers and split_request.is_possible(body):
+        words = f"Or let it be read in parts: send the header {split_request.HEADER}: auto"
+        found = replace(found, message=f"{found.message} {words}")
+    return found
 
 
 def _check(body: Body, options: ChatOptions, gateway: Gateway) -> CheckedChat:

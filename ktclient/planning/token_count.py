@@ -109,6 +109,8 @@ def best(
 
     if facts is None:
         return rough(message, "no server is known")
+    if (loaded := _loaded_counter(facts)) is not None:
+        return loaded.count(message)
     key = settings.key_for(facts.whose_key)
     folder = queries.model_folder(facts, key) if urls.is_local(facts.url) else None
     here = _by_folder(message, Path(folder), settings.cache) if folder else None
@@ -198,14 +200,19 @@ def sampled(message: str, facts: ServerFacts, settings: Settings) -> Count | Non
     return Count(tokens, False, f"a sample, by {exact.by}", is_sampled=True)
 
 
+def _loaded_counter(facts: ServerFacts) -> Exact | None:
+    """The vocabulary that this process has loaded for that server lately."""
+    made_at, known = _counters.get((facts.url, facts.model), (-math.inf, None))
+    return known if time.monotonic() - made_at < _COUNTER_SECONDS else None
+
+
 def _counter_of(facts: ServerFacts, settings: Settings) -> Exact | None:
-    key, now = (facts.url, facts.model), time.monotonic()
-    made_at, known = _counters.get(key, (None, None))
-    if made_at is None or now - made_at > _COUNTER_SECONDS:
+    known = _loaded_counter(facts)
+    if known is None:
         known = exact_counter(facts, settings)
-        while len(_counters) >= _MOST_COUNTERS and key not in _counters:
+        while len(_counters) >= _MOST_COUNTERS:
             _counters.pop(next(iter(_counters)), None)
-        _counters[key] = (now, known)
+        _counters[facts.url, facts.model] = (time.monotonic(), known)
     return known
 
 

@@ -20,6 +20,9 @@ SPLIT = "split"
 """The kind of a job whose document is too long for one request."""
 BATCH = "batch"
 """The kind of a job with many requests; its output is the lines of their results."""
+PROBLEMS = "problems"
+"""The metric of a batch whose lines cannot be used: a list of objects with line, code, message and
+param. The job's message lists the first."""
 VERSION = 2
 """The version of their specs: a ktjob that knows only 1 must not take one for a request."""
 

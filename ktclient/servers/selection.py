@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # only needed if nothing answers
 
 WELL_KNOWN_PORTS = (40001, 30000)
 """The deployment guide's port, and sglang's and `kt run`'s default."""
+EMBEDDED_MODEL = embedded.MODEL
+"""The model of the embedded server, whose jobs name none."""
 _CONNECT_SECONDS = 0.5
 
 

@@ -151,18 +151,24 @@ def usual_answer(target: Target) -> int:
 
 
 def enqueue(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> Job:
-    """Store the job, and make sure that a runner is alive. Returns the job that exists already
-    under the same submit key, if any.
+    """Store the job, and make sure that a runner is alive. Returns and raises what `store`
+    does."""
+    job = store(checked, options, settings)
+    access.ensure_runner(settings.state)
+    return job
+
+
+def store(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> Job:
+    """Store the job. Returns the job that exists already under the same submit key, if any. Whoever
+    calls must then make sure that a runner is alive.
 
     Raises `DoesNotFit` and `StoreUnusable`; nothing is stored then.
     """
     checked.forecast.verdict.require()
     target = checked.target
-    with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
-        capacities = {target.server: capacity.of(store, target)}
-        job = store.submit_all([_job(checked, options, settings)], capacities)[0]
-    access.ensure_runner(settings.state)
-    return job
+    with Store.open(settings.state) as opened, lent_keys.lending(settings, target.server):
+        capacities = {target.server: capacity.of(opened, target)}
+        return opened.submit_all([_job(checked, options, settings)], capacities)[0]
 
 
 def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> NewJob:

@@ -21,15 +21,12 @@ from ktclient.batch.spec import BatchSpec
 from ktclient.config import settings as config
 from ktclient.errors import DocumentUnusable, DoesNotFit
 from ktclient.prompts.tasks import Kind, Task
-from ktclient.records import phases
+from ktclient.records import kinds, phases
 from ktclient.submission import capacity, lent_keys
 from ktclient.submission.spec import JobSpec
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.retry import AWAY_SECONDS, shortage_named, tries
 
-PROBLEMS = "problems"
-"""The metric that has what is wrong with the lines: a list of objects with line, code, message and
-param."""
 _MOST_PROBLEMS = 100
 _TABLES = ("server", "servers")
 
@@ -40,6 +37,7 @@ def checked(running: RunningAttempt, spec: BatchSpec) -> BatchSpec:
     running.enter_phase(phases.CHECKING_REQUESTS)
     document = running.document()
     lines, wrong = call_in_thread(running, lambda: file.examine(document))
+    wrong = sorted([*spec.refused, *wrong], key=lambda one: one.number or 0)
     if not lines and not wrong:
         wrong = [Problem(None, "the file contains no request", "empty_file")]
     if wrong:
@@ -72,7 +70,12 @@ def _assessed(
 ) -> tuple[Batch, list[Problem]]:
     """The requests as the server of the batch takes them."""
     options = Options(
-        spec.results, server=spec.server, model=spec.model, max_attempts=spec.max_attempts
+        spec.results,
+        usual_max_tokens=spec.max_tokens or None,
+        is_by_window=not spec.max_tokens,
+        server=spec.server,
+        model=spec.model,
+        max_attempts=spec.max_attempts,
     )
     whom = JobSpec(Task(Kind.REQUEST), spec.server, spec.model, 1, AWAY_SECONDS)
     for turn in tries(running, whom):
@@ -98,10 +101,9 @@ def _noted(running: RunningAttempt, wrong: Sequence[Problem]) -> str:
         {"line": one.number, "code": one.code, "message": one.message, "param": one.param}
         for one in wrong[:_MOST_PROBLEMS]
     ]
-    running.record_metrics(**{PROBLEMS: told, "problems_in_all": len(wrong)})
+    running.record_metrics(**{kinds.PROBLEMS: told})
     listed = "".join(f"\n  {one}" for one in wrong[:10])
     more = f"\n  and {len(wrong) - 10:,} more" if len(wrong) > 10 else ""
     return (
-        f"{wording.count(len(wrong), 'line')} of the file cannot be used, and no request was "
-        f"sent:{listed}{more}"
+        f"the file has {wording.count(len(wrong), 'error')}, and no request was sent:{listed}{more}"
     )

@@ -38,7 +38,7 @@ def test_a_kill_in_mid_upload_leaves_what_is_whole(state: StateDir, until: Until
         made = client.uploads.create(bytes=4, filename="b", mime_type="c", purpose="batch")
         first = client.uploads.parts.create(made.id, data=b"ab").id
         with socket.create_connection(("127.0.0.1", one.port)) as slow:
-            head = b"POST /v1/files HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n"
+            head = b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n"
             slow.sendall(head + FORM + b"\r\n" + BEGIN + bytes(4_000_000))
             drafts = until(lambda: list(state.gateway_files.glob(".*")))
             until(lambda: drafts[0].stat().st_size > 1_000_000)

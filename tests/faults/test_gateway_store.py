@@ -146,6 +146,7 @@ def test_a_dead_worker_and_runner_are_noticed_while_a_client_waits(
         assert store.job(open_one.job_id).attempt == 2
 
 
+@pytest.mark.promise
 def test_its_children_have_none_of_its_files_and_it_has_no_openai(
     state: StateDir, server: FakeServer, until: Until
 ) -> None:

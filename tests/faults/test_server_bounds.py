@@ -28,7 +28,7 @@ LOW = (
     ",".join(
         f"{BOUNDS}.{name}={value}"
         for name, value in {
-            "EVENT_BYTES": 100_000,
+            "EVENT_BYTES": 150_000,  # more than is read of a page: ERROR_BYTES and a block of 64 KB
             "STREAM_BYTES": 2_000_000,
             "STREAM_LINES": 5_000,
             "ANSWER_BYTES": 50_000,
@@ -232,11 +232,12 @@ def test_other_queries_may_go_wrong_in_any_way(
 
 
 def growing() -> Iterator[bytes]:
-    """Progress of a prefill, a token at a time."""
+    """Progress of a prefill, a token at a time; a thousand of them in what is sent at once."""
     yield too_much.head()
-    for done in itertools.count():
-        report = {"choices": [], "prompt_progress": {"processed": done, "total": 10**9}}
-        yield b"data: %s\n\n" % json.dumps(report).encode()
+    report = {"choices": [], "prompt_progress": {"processed": "DONE", "total": 10**9}}
+    line = b"data: %s\n\n" % json.dumps(report).replace('"DONE"', "%d").encode()
+    for start in itertools.count(0, 1000):
+        yield b"".join(line % done for done in range(start, start + 1000))
 
 
 EMOJI = event("x" * 3_000 + "\N{GRINNING FACE}")
@@ -251,7 +252,7 @@ FULL: dict[str, tuple[str, Shape, str]] = {
     ),
     "an answer": (CHAT, too_much.streaming(WORD, then=EMOJI), "answer_too_long"),
     "an answer by a schema": (CHAT, too_much.streaming(WORD, then=EMOJI), "answer_too_long"),
-    "letters": (CHAT, too_much.streaming(WORD, then=event("xy")), "stream_too_large"),
+    "letters": (CHAT, too_much.streaming(WORD, then=event("xy") * 99), "stream_too_large"),
     "progress": (CHAT, growing, "stream_too_large"),
     "an error": (
         CHAT,

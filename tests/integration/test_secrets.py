@@ -17,6 +17,7 @@ from support import commands
 from support.commands import Run
 from support.recording import Recorder, recorder
 
+from jobs.store.state_dir import StateDir
 from ktclient import Job
 
 Until = Callable[..., object]
@@ -109,6 +110,8 @@ def test_a_key_that_the_server_repeats_is_kept_nowhere(
         *("--on-done", f"env > {heard}.new; mv {heard}.new {heard}", "--notify", "hook"),
     )
     job = done.stdout.strip()
+    store = StateDir(tmp_path / "state").database  # a look at it costs less than two commands
+    until(lambda: any(b"***" in one.read_bytes() for one in store.parent.glob(f"{store.name}*")))
     until(lambda: "***" in run("show", job, "--json").stdout + run("events", job).stdout)
     run("cancel", job)  # a server that is busy, or away, is asked again for minutes
     until(heard.exists)

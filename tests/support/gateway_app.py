@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 from ktclient.config import settings
 from ktclient.gateway import app
@@ -29,9 +30,12 @@ LOOK_SECONDS = 0.01
 @contextmanager
 def gateway_app(state: StateDir, server: str, limits: Limits) -> Iterator[str]:
     """Its root URL, without /v1, until the block ends. Settings are those of the environment."""
+    HttpStore.open(state).close()  # a gateway makes no store of its own accord
     found = dataclasses.replace(settings.load(), state=state, server=server)
     made = Gateway(found, StoreThreads(state), Watch(state), limits)
-    config = uvicorn.Config(app.make(made), log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app.make(made), log_config=None, access_log=False, timeout_graceful_shutdown=1
+    )
     served = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listener]})

@@ -43,10 +43,12 @@ class Site:
         given = document.from_text(text, title)
         return enqueue.enqueue(given, SubmitOptions(request), settings)[0][0]
 
-    def job_state(self, job_id: str) -> str:
-        """QUEUED, RUNNING, SUCCEEDED …"""
+    def jobs(self) -> int:
+        """How many there are, in whatever state."""
+        if not self.state.has_database():
+            return 0
         with Store.open_existing(self.state) as store:
-            return store.job(job_id).state
+            return sum(store.counts().values())
 
 
 @contextmanager

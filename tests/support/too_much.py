@@ -4,6 +4,7 @@ headers included, in pieces that are sent until the client has had enough."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import itertools
 import json
@@ -72,9 +73,13 @@ def compressed(kind: str, begin: bytes, then: bytes, status: int = 200) -> Shape
 
 
 def twice_compressed(kind: str, begin: bytes, of: bytes, megabytes: int) -> Shape:
-    """A bomb in a bomb: a few hundred bytes for each megabyte."""
-    bomb = gzip.compress(begin + of * (megabytes * (1 << 20) // len(of)))
-    return replying(gzip.compress(bomb), kind=kind, content_encoding="gzip, gzip")
+    """A bomb in a bomb: a few hundred bytes for each megabyte. Made when it is first sent."""
+
+    @functools.cache
+    def bomb() -> bytes:
+        return gzip.compress(gzip.compress(begin + of * (megabytes * (1 << 20) // len(of))))
+
+    return lambda: replying(bomb(), kind=kind, content_encoding="gzip, gzip")()
 
 
 def trickling(first: bytes, then: bytes, seconds: float) -> Shape:

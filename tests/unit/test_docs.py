@@ -137,7 +137,7 @@ def test_no_guarantee_is_without_its_test() -> None:
 
 UNIT = ROOT / "tests/unit"
 FAST = "promise"
-NEEDS_MORE = "(?:netns|mount|login|memcg|real_sglang)"
+NEEDS_MORE = "(?:netns|mount|login|memcg|browser|real_sglang)"
 
 
 def test_each_guarantee_has_a_test_in_the_fast_part() -> None:

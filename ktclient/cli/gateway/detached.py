@@ -13,6 +13,8 @@ from ktclient.errors import BadInput
 from ktclient.gateway.service import instance, start
 from ktclient.gateway.service.instance import Files
 
+KEY_VARIABLE = "KTJOB_API_KEY"
+
 
 def detach(settings: Settings, options: Mapping[str, Any], words: Sequence[str]) -> int:
     """Start it in the background; print its base URL when it answers. 1: it does not answer.
@@ -22,6 +24,11 @@ def detach(settings: Settings, options: Mapping[str, Any], words: Sequence[str])
     state, port = settings.state, options["port"]
     if instance.of_port(state, port) is not None:
         raise instance.taken(Files(state, port))
+    if settings.environ.get(KEY_VARIABLE):
+        output.note(
+            f"note: {KEY_VARIABLE} is not passed to a process in the background: put the key into "
+            "a file that server.api_key_file in config.toml names"
+        )
     url = start.detached(settings, port, words)
     if not running.is_answering(url):
         output.note(f"{url} does not answer yet. Its log: {Files(state, port).log}")

@@ -153,7 +153,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     figures = (
         f"{job_details.NAMES.get(name, name)} {_figure(value)}"
         for name, value in measured.items()
-        if name not in ("eta_at", snapshot.PREFILL_SAMPLES)
+        if name not in ("eta_at", snapshot.PREFILL_SAMPLES, kinds.PROBLEMS)
     )
     lines += [_field("", f"   {figure}") for figure in figures]
     return lines

@@ -5,12 +5,10 @@ from __future__ import annotations
 from ktclient.gateway import ids
 from ktclient.gateway.batches.state import CANCELLED, COMPLETED, FAILED, FINALIZING, Batch
 from ktclient.gateway.files.file_object import epoch
-from ktclient.records import phases
+from ktclient.records import kinds, phases
 
 OUT, ERR = "file-batch_out_", "file-batch_err_"
 """Prefixes of the ids of results, before the id of the batch's job."""
-PROBLEMS = "problems"
-"""The metric of a job whose lines cannot be used."""
 
 
 def to_json(batch: Batch) -> dict[str, object]:
@@ -61,7 +59,7 @@ def _errors(batch: Batch) -> dict[str, object] | None:
         return None
     figures = {} if batch.attempt is None else batch.attempt.figures
     whole = {"line": None, "param": None, "code": batch.last.cause, "message": batch.last.message}
-    return {"object": "list", "data": figures.get(PROBLEMS) or [whole]}
+    return {"object": "list", "data": figures.get(kinds.PROBLEMS) or [whole]}
 
 
 def _usage(batch: Batch) -> dict[str, object]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.model import Job, NewJob, NewRequest
@@ -17,12 +17,16 @@ from jobs.store.http.store import HttpStore
 from jobs.store.http.values import File
 from jobs.store.state_dir import StateDir
 from ktclient.batch import file as batch_file
+from ktclient.batch.file import Problem
 from ktclient.batch.spec import BatchSpec
 from ktclient.config.settings import Settings
 from ktclient.gateway.accept import Incoming
 from ktclient.gateway.batches import lines
 from ktclient.gateway.context import Caller
 from ktclient.gateway.files import file_object, storage
+from ktclient.gateway.models import Models
+from ktclient.gateway.responses.sources import StoreSources
+from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import requests
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.planning.options import MAX_ATTEMPTS
@@ -60,12 +64,18 @@ class Wanted:
         }
 
 
-def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
-    """Check the request and store its job, in a thread; the lines are checked later. Raises
-    `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
+def submit(
+    incoming: Incoming, digest: str, settings: Settings, *, models: Models, max_tokens: int | None
+) -> Job:
+    """Check the request and store its job, in a thread; the lines are checked later. All of them go
+    to the server that the first one's model names. `max_tokens`: of an answer where its line sets
+    no limit; None: by the server's window.
+
+    Raises `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
     wanted = read(requests.fields_of(incoming.raw))
-    file, body = _input(settings.state, incoming.caller, wanted)
-    target = selection.choose(settings, None, None)
+    file, body, refused = _input(settings.state, incoming.caller, wanted)
+    server, _ = model_names.route(models, settings, lines.first_model(body))
+    target = selection.choose(settings, server, None)
     request = NewRequest(
         owner=incoming.caller.owner,
         surface=SURFACE,
@@ -74,7 +84,9 @@ def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
     )
     new = NewJob(
         pool=kinds.POOL,
-        spec=_spec(target, settings).to_json(),
+        spec=replace(
+            _spec(target, settings), max_tokens=max_tokens or 0, refused=tuple(refused)
+        ).to_json(),
         document=body,
         title=file.filename,
         max_attempts=kinds.ATTEMPTS,
@@ -87,8 +99,10 @@ def submit(incoming: Incoming, digest: str, settings: Settings) -> Job:
     return job
 
 
-def _input(state: StateDir, caller: Caller, wanted: Wanted) -> tuple[File, bytes]:
-    """The file, and its requests as those of /v1/chat/completions."""
+def _input(
+    state: StateDir, caller: Caller, wanted: Wanted
+) -> tuple[File, bytes, Sequence[Problem]]:
+    """The file, its requests as those of /v1/chat/completions, and those that cannot be."""
     with HttpStore.open(state) as store:
         file = storage.find(store, caller, wanted.input_file_id)
     if file.purpose != "batch":
@@ -102,7 +116,9 @@ def _input(state: StateDir, caller: Caller, wanted: Wanted) -> tuple[File, bytes
     except OSError as error:
         words = f"the bytes of {file.id} cannot be read: {error.strerror}. Upload it again"
         raise ApiError(500, words, "server_error", "file_missing") from error
-    return file, lines.as_chats(body, wanted.endpoint)
+    with HttpStore.open(state) as store:
+        sources = StoreSources(store, state, caller)
+        return file, *lines.as_chats(body, wanted.endpoint, sources)
 
 
 def _spec(target: Target, settings: Settings) -> BatchSpec:

@@ -26,10 +26,12 @@ from ktclient.errors import EmptyAnswer
 from ktclient.gateway import visibility
 from ktclient.gateway.batches import state as states
 from ktclient.gateway.batches.batch_object import ERR, OUT
+from ktclient.gateway.batches.lines import RESPONSES
 from ktclient.gateway.batches.state import CANCELLED, Batch
 from ktclient.gateway.context import Caller
 from ktclient.gateway.files import storage
 from ktclient.gateway.files.file_object import OUTPUT, Shown, epoch
+from ktclient.gateway.responses import plain
 
 CANCELLED_CODE = "batch_cancelled"
 _DELETED = "deleted_results"
@@ -156,7 +158,7 @@ def lines(store: HttpStore, batch: Batch) -> Iterator[tuple[str, bool]]:
                 own_id = f"{batch.last.id}-{number}" if part is None else part.id
                 yield _never_run(batch, own_id, name), True
             else:
-                yield _line(name, part, answers[part.id])
+                yield _line(store, batch, part, answers[part.id])
 
 
 def _custom_ids(store: HttpStore, batch: Batch) -> list[str]:
@@ -194,13 +196,17 @@ def _answers(store: HttpStore, parts: Sequence[Job]) -> dict[str, Answered]:
     return found
 
 
-def _line(name: str, part: Job, found: Answered) -> tuple[str, bool]:
+def _line(store: HttpStore, batch: Batch, part: Job, found: Answered) -> tuple[str, bool]:
+    name, is_response = part.part or "", batch.request.fields["endpoint"] == RESPONSES
     if part.outcome is not Outcome.SUCCEEDED:
         cause, message = part.cause or part.state.lower(), part.message or ""
-        if cause == EmptyAnswer.cause and found.has_output:
+        if cause == EmptyAnswer.cause and found.has_output and not is_response:
             return batch_results.only_thoughts(name, found, message), True
         return batch_results.failed(part.id, name, cause, message), True
     try:
+        if is_response:
+            body = {**plain.read(store, part.id), "background": False}
+            return batch_results.answered_with(name, found, body), False
         return batch_results.answered(name, found), False
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         words = f"its answer cannot be written as a result: {error}. See: ktjob show {part.id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -36,9 +37,10 @@ def routes() -> list[BaseRoute]:
 async def _create(request: Request) -> Response:
     gateway, caller = gateway_of(request), caller_of(request)
     raw = await body_of(request)
-    incoming = Incoming(
-        caller, creation.SURFACE, raw, request.headers, _no_chat, submit=creation.submit
+    submit = functools.partial(
+        creation.submit, models=gateway.models, max_tokens=gateway.limits.max_tokens
     )
+    incoming = Incoming(caller, creation.SURFACE, raw, request.headers, _no_chat, submit=submit)
     accepted = await asyncio.shield(accept.begin(gateway, incoming))
     return JSONResponse(await gateway.threads.store(_shown, caller, accepted.job_id))
 

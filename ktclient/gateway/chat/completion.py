@@ -8,9 +8,11 @@ from typing import Any
 from jobs.model import Job
 from ktclient.batch import results
 from ktclient.batch.results import Answered
+from ktclient.config.servers import DEFAULT, EMBEDDED
 from ktclient.gateway import ids
 from ktclient.gateway.chat.reading import Reading
 from ktclient.request.events import UNKNOWN
+from ktclient.servers import selection
 from ktclient.tokens import estimate
 
 OURS = "ktjob"
@@ -29,7 +31,10 @@ def created(job: Job) -> int:
 
 def model_of(reading: Reading) -> str:
     """The model that was asked."""
-    return str(reading.spec["model"] or reading.figures.get("model") or "default")
+    named = reading.spec["model"]
+    if named is None and reading.spec["server"] == EMBEDDED:
+        named = selection.EMBEDDED_MODEL
+    return str(named or reading.figures.get("model") or DEFAULT)
 
 
 def body(reading: Reading, metadata: dict[str, Any] | None = None) -> dict[str, Any]:

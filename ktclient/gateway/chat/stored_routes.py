@@ -16,7 +16,7 @@ from ktclient.gateway.chat import cancellation, request_body, stored
 from ktclient.gateway.chat.stored import Wanted
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.gateway.wire.event_stream import json_of
-from ktclient.gateway.wire.requests import body_of, caller_of, fields_of, gateway_of
+from ktclient.gateway.wire.requests import caller_of, gateway_of, short_fields_of
 
 PATH = "/v1/chat/completions"
 MOST_LISTED, USUALLY_LISTED = 100, 20
@@ -52,7 +52,7 @@ async def messages(request: Request) -> Response:
 
 async def update(request: Request) -> Response:
     """Other metadata."""
-    fields = fields_of(await body_of(request))
+    fields = await short_fields_of(request)
     if "metadata" not in fields:
         raise ApiError(400, "metadata is missing", code="missing_field", param="metadata")
     metadata = request_body.checked_metadata(fields["metadata"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from jobs.errors import KtjobError, NoSuchJob
@@ -31,13 +32,14 @@ class ChatStream:
         self._spoken_at = self._told_at = time.monotonic()
         """When the last bytes, and the last event, were sent."""
 
-    async def events(self, accepting: asyncio.Task[Accepted]) -> AsyncIterator[bytes]:
+    async def events(self, accepting: asyncio.Task[Accepted]) -> AsyncGenerator[bytes, None]:
         """The bytes of each event and comment. Ends after `[DONE]` or an error."""
         try:
             async for text in self._until_done(accepting):
                 yield text
-            async for text in self._of_job(accepting.result().job_id):
-                yield text
+            async with aclosing(self._of_job(accepting.result().job_id)) as texts:
+                async for text in texts:
+                    yield text
         except ApiError as error:
             yield event_stream.event(error.body)
         except KtjobError as error:
@@ -52,7 +54,7 @@ class ChatStream:
             self._spoken_at = time.monotonic()
             yield COMMENT
 
-    async def _of_job(self, job_id: str) -> AsyncIterator[bytes]:
+    async def _of_job(self, job_id: str) -> AsyncGenerator[bytes, None]:
         with self._gateway.watch.job(job_id) as changes:
             while True:
                 look = asyncio.create_task(self._read(job_id))

@@ -23,7 +23,7 @@ from ktclient.gateway.files import (
 from ktclient.gateway.files.file_object import Shown
 from ktclient.gateway.files.list_query import ListQuery
 from ktclient.gateway.files.reception import Received
-from ktclient.gateway.wire.requests import body_of, caller_of, fields_of, gateway_of
+from ktclient.gateway.wire.requests import caller_of, gateway_of, short_fields_of
 
 _FILE, _DATA = "file", "data"
 _MOST_LISTED = 10_000
@@ -117,7 +117,7 @@ def _named(request: Request) -> tuple[StateDir, Caller, str]:
 
 async def _create_upload(request: Request) -> Response:
     gateway, caller = gateway_of(request), caller_of(request)
-    given = fields_of(await body_of(request))
+    given = await short_fields_of(request)
     quota = gateway.limits.quota_bytes
     upload = await gateway.threads.store(uploads.create, caller.owner, given, quota)
     return JSONResponse(uploads.to_json(upload, None))
@@ -141,7 +141,7 @@ async def _add_part(request: Request) -> Response:
 
 async def _complete(request: Request) -> Response:
     gateway, caller = gateway_of(request), caller_of(request)
-    given, state = fields_of(await body_of(request)), gateway.settings.state
+    given, state = await short_fields_of(request), gateway.settings.state
     upload = await gateway.threads.check(
         uploads.complete, state, caller, _upload_id(request), given
     )

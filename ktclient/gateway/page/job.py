@@ -25,7 +25,8 @@ def details(store: HttpStore, job: Job) -> Record:
     now = snapshot.of_job(store, job)
     spec = json.loads(job.spec)
     attempts = store.attempts(job.id)
-    has_text = job.attempt > 0 and any(store.pieces(job.id, one.number) for one in attempts[-1:])
+    head = store.heads([job.id]).get(job.id)
+    has_text = head is not None and head.pieces > 0
     is_own = next_steps.is_own_server(store.state, now)
     steps = next_steps.steps(now, has_text=has_text, is_own_server=is_own)
     is_over = job.status is Status.FINISHED

@@ -21,7 +21,7 @@ from ktclient.gateway.page.feed import Feed
 from ktclient.gateway.page.submit import Form
 from ktclient.gateway.wire import event_stream
 from ktclient.gateway.wire.errors import ApiError
-from ktclient.gateway.wire.requests import LEASE, body_of, caller_of, fields_of, gateway_of
+from ktclient.gateway.wire.requests import LEASE, caller_of, gateway_of, short_fields_of
 from ktclient.records import snapshot
 
 HEADERS = {
@@ -189,7 +189,7 @@ async def _retry(request: Request) -> Response:
 
 async def _ask(request: Request) -> Response:
     gateway, job = gateway_of(request), await _visible(request)
-    question = fields_of(await body_of(request)).get("question")
+    question = (await short_fields_of(request)).get("question")
     if not isinstance(question, str):
         raise ApiError(400, "question must be text", param="question")
     new = await gateway.threads.check(

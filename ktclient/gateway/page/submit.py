@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
 
 from jobs.model import NewRequest
+from ktclient import wording
 from ktclient.config.settings import Settings
 from ktclient.documents import document as documents_document
 from ktclient.documents.document import Document
@@ -19,6 +20,7 @@ from ktclient.gateway.page import servers
 from ktclient.planning import preflight
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
+from ktclient.planning.queue_ahead import QueueAhead
 from ktclient.prompts import instructions, templates
 from ktclient.prompts.instructions import Instructions
 from ktclient.submission import conditions, enqueue
@@ -130,7 +132,17 @@ def check(form: Form, settings: Settings, caller: Caller) -> Record:
         ],
         "can_run": all(one.can_run for one in longest),
         **_target(longest[0]),
+        "ahead": ahead_lines(longest[0].ahead, caller),
     }
+
+
+def ahead_lines(ahead: QueueAhead, caller: Caller) -> list[str]:
+    """What is before it. A key learns how many jobs of others there are, not which."""
+    if caller.sees is None:
+        return ahead.lines()
+    counts = ((ahead.jobs_running, "running"), (ahead.jobs_waiting, "waiting"))
+    words = [f"{wording.count(number, 'job')} {what}" for number, what in counts if number]
+    return [f"before it on this server: {' and '.join(words)}"] if words else []
 
 
 def _target(one: Forecast) -> Record:
@@ -140,7 +152,6 @@ def _target(one: Forecast) -> Record:
         "why": one.target.why,
         "model": None if facts is None else facts.model,
         "models": [] if facts is None else list(facts.models),
-        "ahead": one.ahead.lines(),
     }
 
 

@@ -38,7 +38,7 @@ def read(store: HttpStore, job_id: str) -> Fields:
 async def at_once(gateway: Gateway, accepting: asyncio.Task[Accepted]) -> Fields:
     """The object of a request as soon as its job is stored. Raises `ApiError`, `KtjobError`."""
     accepted = await asyncio.shield(accepting)
-    return await gateway.threads.store(read, accepted.job_id)
+    return await gateway.threads.patient(read, accepted.job_id)
 
 
 async def answer(gateway: Gateway, accepting: asyncio.Task[Accepted]) -> Fields:
@@ -46,9 +46,9 @@ async def answer(gateway: Gateway, accepting: asyncio.Task[Accepted]) -> Fields:
     To cancel it ends only the wait."""
     accepted = await asyncio.shield(accepting)
     await ended(gateway, accepted.job_id, _LONG_SECONDS, is_patient=True)
-    found = await gateway.threads.store(read, accepted.job_id)
+    found = await gateway.threads.patient(read, accepted.job_id)
     if found["status"] not in _ANSWERED:
-        raise job_errors.of(await gateway.threads.store(_job, accepted.job_id))
+        raise job_errors.of(await gateway.threads.patient(_job, accepted.job_id))
     return found
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
 
 from jobs.errors import KtjobError, NoSuchJob
 from jobs.store.http.store import HttpStore
@@ -35,14 +37,12 @@ class ResponseStream:
         self._answered = ""
         """The job whose last event was said."""
 
-    async def of_request(self, accepting: asyncio.Task[Accepted]) -> AsyncIterator[bytes]:
+    async def of_request(self, accepting: asyncio.Task[Accepted]) -> AsyncGenerator[bytes, None]:
         """The stream of a request that becomes a job. One that is refused after the headers ends
         with the error, which openai's clients raise."""
         try:
-            while not accepting.done():
-                await asyncio.wait({accepting}, timeout=self._gateway.limits.comment_seconds)
-                if not accepting.done():
-                    yield COMMENT
+            async for text in self._until_done(accepting):
+                yield text
             job_id = accepting.result().job_id
         except ApiError as error:
             yield event_stream.event(error.body)
@@ -50,15 +50,28 @@ class ResponseStream:
         except KtjobError as error:
             yield event_stream.event(errors.of(error).body)
             return
-        async for text in self.of_job(job_id):
-            yield text
+        async with aclosing(self.of_job(job_id)) as texts:
+            async for text in texts:
+                yield text
 
-    async def of_job(self, job_id: str) -> AsyncIterator[bytes]:
+    async def _until_done(self, task: asyncio.Task[Any]) -> AsyncIterator[bytes]:
+        """Comments while it lasts."""
+        while True:
+            await asyncio.wait({task}, timeout=self._gateway.limits.comment_seconds)
+            if task.done():
+                return
+            self._sent_at = time.monotonic()
+            yield COMMENT
+
+    async def of_job(self, job_id: str) -> AsyncGenerator[bytes, None]:
         """The stream of a job. Raises `Cut` if it is deleted meanwhile."""
         history = History(job_id)
         with self._gateway.watch.job(job_id) as changes:
             while True:
-                for text in self._texts(await self._read(history)):
+                look = asyncio.create_task(self._read(history))
+                async for text in self._until_done(look):
+                    yield text
+                for text in self._texts(look.result()):
                     yield text
                 if history.is_over:
                     break
@@ -77,7 +90,7 @@ class ResponseStream:
 
     async def _read(self, history: History) -> list[Event]:
         try:
-            return await self._gateway.threads.store(history.read)
+            return await self._gateway.threads.patient(history.read)
         except NoSuchJob as error:
             raise Cut(f"the job was deleted: {error}") from error
 
@@ -106,8 +119,10 @@ class ResponseStream:
 def _mark(store: HttpStore, history: History, quiet_seconds: float) -> bool:
     try:
         data = progress.of(store, store.job(history.job_id))
+        attempt, piece = history.place
+        data = {**data, "attempt": attempt}
+        return store.mark_progress(history.job_id, attempt, piece, data, quiet_seconds)
     except NoSuchJob:
         return True  # the next read says so
-    attempt, piece = history.place
-    data = {**data, "attempt": attempt}
-    return store.mark_progress(history.job_id, attempt, piece, data, quiet_seconds)
+    except KtjobError:
+        return False  # the store cannot be used for now: comments have to do

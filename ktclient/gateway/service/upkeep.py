@@ -21,6 +21,7 @@ from jobs.store.state_dir import StateDir
 from jobs.upkeep import log_rotation
 from ktclient.gateway import delivery, store_threads
 from ktclient.gateway.files import expiry
+from ktclient.gateway.service import late_modules
 from ktclient.gateway.watch import Watch
 from ktclient.records import access
 
@@ -51,7 +52,7 @@ class Upkeep:
         self._state, self._watch, self._chores = state, watch, chores
         self._store: HttpStore | None = None
         self._stop = threading.Event()
-        self._code = LoadedCode()
+        self._code: LoadedCode | None = None
         self._is_outdated = False
         self._warned = ""
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
@@ -66,6 +67,8 @@ class Upkeep:
         self._thread.join(store_threads.CLOSE_SECONDS)
 
     def _run(self) -> None:
+        late_modules.load()
+        self._code = LoadedCode()
         looked_at = swept_at = float("-inf")
         while not self._stop.is_set():
             now = time.monotonic()
@@ -108,7 +111,8 @@ class Upkeep:
         if self._state.has_database():
             delivery.sweep(self._state)
             expiry.sweep(self._state)
-        if not self._is_outdated and self._code.has_changed():
+        is_replaced = self._code is not None and self._code.has_changed()
+        if is_replaced and not self._is_outdated:
             self._is_outdated = True
             _LOG.warning(
                 "ktjob's program files were replaced. This gateway continues with those that it "

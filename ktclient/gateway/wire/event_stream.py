@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -32,8 +32,8 @@ class Cut(Exception):
 
 class Stream(StreamingResponse):
     """A body that can be cut. `on_sent` is called after its end, even if the client goes as soon
-    as it has the last event; `on_gone` when the client goes before. Neither when the gateway ends
-    or the body is cut."""
+    as it has the last event; `on_gone` when the client went before, once the generator is closed.
+    Neither when the gateway ends or the body is cut."""
 
     def __init__(
         self,
@@ -43,8 +43,18 @@ class Stream(StreamingResponse):
         on_gone: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(parts, headers=headers)
+        self._parts = parts
         self._on_sent, self._on_gone = on_sent, on_gone
-        self._is_over = False
+        self._is_over = self._is_gone = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self._parts, AsyncGenerator):
+                await self._parts.aclose()
+        if self._is_gone:
+            self._on_gone()
 
     async def stream_response(self, send: Send) -> None:
         try:
@@ -53,16 +63,12 @@ class Stream(StreamingResponse):
             # To return without the last chunk makes the server drop the connection.
             _LOG.warning("an answer was cut: %s", cut)
         else:
-            self._end(self._on_sent)
+            self._on_sent()
+        self._is_over = True
 
     async def listen_for_disconnect(self, receive: Receive) -> None:
         await super().listen_for_disconnect(receive)
-        self._end(self._on_gone)
-
-    def _end(self, tell: Callable[[], None]) -> None:
-        if not self._is_over:
-            self._is_over = True
-            tell()
+        self._is_gone = not self._is_over
 
 
 def event(data: object, name: str | None = None) -> bytes:

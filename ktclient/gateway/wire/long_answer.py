@@ -9,7 +9,7 @@ cannot have its status any more: the answer is cut, and the same request gets th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.background import BackgroundTask
@@ -53,13 +53,19 @@ async def response(request: Request, answer: LongAnswer, limits: Limits) -> Resp
     finally:
         gone.cancel()
     if gone.done() and not gone.cancelled():
-        answer.work.cancel()
+        await _end(answer.work)
         answer.on_gone()
         return Response(status_code=_GONE)
     if answer.work.done():
         return _whole(answer)
     headers = {"content-type": "application/json", "x-accel-buffering": "no", **answer.headers()}
     return Stream(_late(answer, limits), headers, answer.on_sent, answer.on_gone)
+
+
+async def _end(work: asyncio.Task[Mapping[str, object]]) -> None:
+    """End the wait, so that nobody seems to wait any more."""
+    work.cancel()
+    await asyncio.wait({work})
 
 
 async def _gone(request: Request) -> None:
@@ -83,7 +89,7 @@ def _whole(answer: LongAnswer) -> Response:
     return Response(json_of(body), status, all_headers, background=BackgroundTask(note))
 
 
-async def _late(answer: LongAnswer, limits: Limits) -> AsyncIterator[bytes]:
+async def _late(answer: LongAnswer, limits: Limits) -> AsyncGenerator[bytes, None]:
     try:
         while not answer.work.done():
             yield _SPACE
@@ -94,7 +100,7 @@ async def _late(answer: LongAnswer, limits: Limits) -> AsyncIterator[bytes]:
             raise Cut(f"it failed after its headers were sent: {_words(error)}") from error
         yield json_of(body)
     finally:
-        answer.work.cancel()
+        await _end(answer.work)
 
 
 def _words(error: ApiError | KtjobError) -> str:

@@ -12,6 +12,7 @@ import openai
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from openai.types import Batch
+from openai.types.responses import Response
 from support.batches import WINDOWED, asked, request, said
 from support.gateway import Serving, gateway
 
@@ -264,3 +265,42 @@ def test_a_killed_gateway_loses_no_batch(state: StateDir, tmp_path: Path, until:
 
 def _client(one: Serving) -> Any:
     return openai.OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0)
+
+
+@pytest.mark.promise
+def test_responses_in_a_batch_are_response_objects(
+    state: StateDir, tmp_path: Path, until: Until
+) -> None:
+    """Their lines are those of /v1/responses; a line that is none is named."""
+
+    def line(name: str, **body: Any) -> dict[str, Any]:
+        whole = {"model": "m", "input": f"{name}?", "max_output_tokens": 8, **body}
+        return {"custom_id": name, "method": "POST", "url": "/v1/responses", "body": whole}
+
+    good = [line("a"), line("b", instructions="Be brief.", metadata={"x": "y"})]
+    wrong = [*good, line("c", stream=True), line("d", input=7), request("e", "x")]
+    with served(state, tmp_path) as (client, server):
+        options = {"endpoint": "/v1/responses", "completion_window": "24h"}
+        failed = client.batches.create(input_file_id=upload(client, *wrong), **options)
+        made = client.batches.create(input_file_id=upload(client, *good), **options)
+        done = ended(client, until, failed.id)
+        assert done.status == "failed" and done.errors is not None
+        assert [(one.line, one.param) for one in done.errors.data or ()] == [
+            (3, "body.stream"),
+            (4, "body.input"),
+            (5, "url"),
+        ]
+        done = ended(client, until, made.id)
+        assert done.status == "completed" and done.endpoint == "/v1/responses"
+        found = lines_of(client, done.output_file_id)
+        for name in ("a", "b"):
+            answer = Response.model_validate(found[name]["response"]["body"])
+            assert answer.status in ("completed", "incomplete") and answer.output_text
+            assert answer.usage is not None and answer.usage.output_tokens == 8
+        assert sorted(asked(server)) == ["a?", "b?"]
+        (system,) = {
+            one["messages"][0]["content"]
+            for one in server.requests()
+            if one["messages"][0]["role"] in ("system", "developer")
+        }
+        assert system == "Be brief."

@@ -82,6 +82,7 @@ def test_a_chat_is_answered_plain_and_streamed(
             wait_until(partial(is_delivered, store, job_of(one.id)))
 
 
+@pytest.mark.promise
 def test_bad_input_names_its_field_and_stores_nothing(client: OpenAI, state: StateDir) -> None:
     usual = {"model": MODEL, "messages": [{"role": "user", "content": "x"}]}
     image = {"type": "image_url", "image_url": {"url": "data:"}}
@@ -136,6 +137,7 @@ def test_stored_completions_are_listed_changed_and_deleted(client: OpenAI, state
     assert [one.id for one in chats.list()] == [ids[0], ids[2]]
 
 
+@pytest.mark.promise
 def test_what_must_not_be_stored_is_deleted_after_delivery(client: OpenAI, state: StateDir) -> None:
     question = {"role": "user", "content": "How many?"}
     chats = client.chat.completions

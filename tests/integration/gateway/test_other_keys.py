@@ -191,6 +191,30 @@ def _still_there(shared: Shared, key: Made) -> None:
 
 
 @pytest.mark.promise
+def test_what_belongs_to_another_key_cannot_be_referred_to(shared: Shared) -> None:
+    """As the response before, as a file, as the file of a batch: and nothing is stored."""
+    _, _, of_file, before, with_file = _bodies(shared)
+    stored = shared.ask(shared.admin, "GET", "/metrics").text.partition("submitted_total ")[2][:9]
+    for path, body in (
+        ("/v1/responses", before),
+        ("/v1/responses", {**before, "previous_response_id": shared.ids["job"]}),
+        ("/v1/responses", {**before, "previous_response_id": shared.job_of_command_line}),
+        ("/v1/responses", with_file),
+        ("/v1/batches", of_file),
+        (f"/page/jobs/{shared.ids['job']}/ask", {"question": "What does it say?"}),
+    ):
+        answer = shared.ask(shared.bob, "POST", path, json=body)
+        assert answer.status_code in (400, 404), (path, answer.text)
+        assert MARK not in answer.text
+    assert (
+        stored.split()[0]
+        == shared.ask(shared.admin, "GET", "/metrics")
+        .text.partition("submitted_total ")[2][:9]
+        .split()[0]
+    )
+
+
+@pytest.mark.promise
 def test_an_admins_key_sees_all_and_any_other_no_job_of_the_command_line(shared: Shared) -> None:
     _still_there(shared, shared.admin)
     paths = [path for method, path in _routes() if method == "GET" and PARAMETER.search(path)]
@@ -212,7 +236,7 @@ def test_an_admins_key_sees_all_and_any_other_no_job_of_the_command_line(shared:
 @pytest.mark.promise
 def test_the_same_request_of_another_key_is_another_job(shared: Shared) -> None:
     """With the same Idempotency-Key, and as the repetition of a request that she has sent."""
-    chat = {"model": MODEL, "messages": [{"role": "user", "content": MARK}]}
+    chat = {"model": MODEL, "messages": [{"role": "user", "content": "Again?"}]}
     for headers in ({"Idempotency-Key": "one"}, {"x-stainless-retry-count": "1"}):
         ids = [
             shared.ask(key, "POST", "/v1/chat/completions", json=chat, headers=headers).json()["id"]
@@ -229,6 +253,8 @@ def test_she_herself_gets_an_answer_from_each_of_these_routes(shared: Shared) ->
     for method, path in sorted(routes, key=lambda one: ("GET", "POST", "DELETE").index(one[0])):
         if path.startswith(NO_OWNER) or (method, path) in NEVER_FOR_HER:
             continue
+        if method == "DELETE" or path.endswith("/delete"):
+            ids = _things(shared.one, shared.alice)
         found = [
             shared.ask(shared.alice, method, used, **({"json": {}} if method == "POST" else {}))
             for used in _with_ids(path, ids)

@@ -21,6 +21,7 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield found
 
 
+@pytest.mark.promise
 def test_the_page_and_its_files_have_strict_headers(one: Site) -> None:
     """No script, style or frame of anybody else; and a file is only what is listed."""
     for path, kind in (
@@ -43,6 +44,7 @@ def test_the_page_and_its_files_have_strict_headers(one: Site) -> None:
         assert httpx2.get(f"{one.url}/static/{path}").status_code == 404, path
 
 
+@pytest.mark.promise
 def test_only_the_page_itself_changes_anything(one: Site) -> None:
     """A form of another site has no header of ours."""
     job = one.submit(TEXT, "a question")
@@ -103,12 +105,12 @@ def test_a_form_becomes_jobs_and_each_is_downloaded(one: Site) -> None:
 )
 def test_bad_input_is_refused_in_words(one: Site, fields: dict[str, str], words: str) -> None:
     """With OpenAI's error object, and nothing is stored."""
-    before = httpx2.get(f"{one.url}/page/older").json()
+    before = one.jobs()
     data = [(name, (None, value)) for name, value in fields.items()]
     answer = httpx2.post(f"{one.url}/page/jobs", files=data, headers=OWN, timeout=600)
     assert answer.status_code == 400, answer.text
     assert words in answer.json()["error"]["message"]
-    assert httpx2.get(f"{one.url}/page/older").json() == before
+    assert one.jobs() == before
 
 
 def test_wrong_states_and_unknown_jobs_are_refused_in_words(one: Site) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from support.patience import HANG_SECONDS
 from jobs.processes import identity
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
-from ktclient.gateway.service import instance
+from ktclient.gateway.service import instance, late_modules
 from ktclient.gateway.service.instance import Claim, Files
 
 NOWHERE = "http://127.0.0.1:9"
@@ -119,13 +117,24 @@ def test_a_second_signal_does_not_wait_for_what_is_open(locked: StateDir) -> Non
         assert "graceful shutdown exceeded" not in text and "Traceback" not in text
 
 
-def test_it_imports_nothing_that_costs_a_second(state: StateDir) -> None:
-    """openai costs more than all the rest, and workers have it."""
-    words = "import sys, ktclient.gateway.service.server; print(*sys.modules)"
-    argv = [sys.executable, "-c", words]
-    loaded = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"openai", "pydantic", "fastapi", "pypdfium2", "numpy", "websockets"}
-    assert heavy & set(loaded) == set()
+def test_it_loads_all_that_it_needs_once(state: StateDir, server: FakeServer) -> None:
+    """What a chat needs is loaded right after the start: `pip install -U` may come at any time. The
+    openai package, which costs more than all the rest, never is."""
+    with gateway(state, server.url, PYTHONPROFILEIMPORTTIME="1") as one:
+        last = late_modules.NAMES[-1]
+        said(one, "to stop: ")
+        before = len(said(one, f" {last}\n"))
+        model = httpx2.get(f"{one.url}/v1/models").json()["data"][0]["id"]
+        body = {"model": model, "messages": [{"role": "user", "content": "?"}]}
+        for is_streamed in (False, True):
+            asked = {**body, "stream": is_streamed}
+            url = f"{one.url}/v1/chat/completions"
+            assert httpx2.post(url, json=asked, timeout=HANG_SECONDS).status_code == 200
+        text = one.log.read_text(encoding="utf-8")
+    loaded = {line.rpartition("|")[2].strip() for line in text.splitlines() if "|" in line}
+    assert not loaded & {"openai", "pydantic", "fastapi", "pypdfium2", "numpy", "websockets"}
+    late = {line.rpartition("|")[2].strip() for line in text[before:].splitlines() if "|" in line}
+    assert {name for name in late if name.split(".")[0] in ("jobs", "ktclient")} == set()
 
 
 def test_a_lock_file_that_was_removed_is_made_again(state: StateDir) -> None:

@@ -3,23 +3,23 @@
 import { svg } from "./dom.js";
 import { compact, duration } from "./words.js";
 
-const WIDTH = 640, HEIGHT = 200, LEFT = 46, RIGHT = 12, TOP = 12, BOTTOM = 26;
+const HEIGHT = 200, LEFT = 46, RIGHT = 12, TOP = 12, BOTTOM = 26;
 
 /** `samples`: [tokens, seconds since it was sent] in order; `total` tokens; `predicted` seconds or
-    null. Returns an element. */
-export function prefill(samples, total, predicted) {
+    null; `width` pixels. Returns an element. */
+export function prefill(samples, total, predicted, width = 640) {
   const points = [[0, 0], ...samples];
   const [doneLast, last] = points[points.length - 1];
   const most = Math.max(total || 0, doneLast, 1);
   const end = Math.max(predicted || 0, last, 1) * 1.04;
-  const x = (seconds) => LEFT + ((WIDTH - LEFT - RIGHT) * seconds) / end;
+  const x = (seconds) => LEFT + ((width - LEFT - RIGHT) * seconds) / end;
   const y = (tokens) => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * tokens) / most;
   const line = (all) => all.map(([tokens, seconds], at) => `${at ? "L" : "M"}${x(seconds).toFixed(1)} ${y(tokens).toFixed(1)}`).join("");
   const area = `${line(points)}L${x(last).toFixed(1)} ${y(0)}L${x(0)} ${y(0)}Z`;
   const node = svg(
-    "svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": words(points, total, predicted) },
+    "svg", { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": words(points, total, predicted) },
     ...ticks(most, 3).flatMap((value) => [
-      svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
+      svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
       svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, compact(value)),
     ]),
     ...ticks(end, 4).slice(1).map((value) =>

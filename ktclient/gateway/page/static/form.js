@@ -17,8 +17,9 @@ export class Form {
   build() {
     const change = () => this.changed();
     this.input = el("input", { type: "file", multiple: true, id: "files", onchange: () => { this.add([...this.input.files]); this.input.value = ""; } });
+    this.zone = el("label", { class: "dropzone", for: "files" }, this.input, el("strong", {}, "Drop files here, or choose them"), el("span", {}, "Text, PDF, Word, PowerPoint, HTML, EPUB … each file becomes one job"));
     this.list = el("ul", { class: "files" });
-    this.text = el("textarea", { id: "text", rows: 3, placeholder: "… or paste a text here", "aria-label": "Pasted text", oninput: change });
+    this.text = el("textarea", { id: "text", rows: 2, placeholder: "… or paste a text here", "aria-label": "Pasted text", oninput: change });
     this.task = el("select", { id: "task", onchange: () => this.showTask() },
       el("option", { value: "summarize" }, "Summarize"), el("option", { value: "ask" }, "Ask a question"), el("option", { value: "prompt" }, "Own prompt"),
       this.setup.templates.length ? el("optgroup", { label: "Templates" }, ...this.setup.templates.map((one) => el("option", { value: `template:${one.name}` }, one.description ? `${one.name}: ${one.description}` : one.name))) : null);
@@ -38,7 +39,7 @@ export class Form {
     this.questionField = field(this.questionLabel, "question", this.question);
     this.node = el("form", { class: "new", novalidate: true },
       el("div", { class: "job-head" }, el("a", { class: "back", href: "#/" }, "All jobs"), el("h2", { tabindex: "-1" }, "New request")),
-      el("label", { class: "dropzone", for: "files" }, this.input, el("strong", {}, "Drop files here, or choose them"), el("span", {}, "Text, PDF, Word, PowerPoint, HTML, EPUB … each file becomes one job")),
+      this.zone,
       this.list, this.text,
       field("Task", "task", this.task), this.questionField, this.variables,
       el("details", { class: "more-options" }, el("summary", {}, "Server, model, length, label"),
@@ -60,6 +61,7 @@ export class Form {
   }
 
   showFiles() {
+    this.zone.classList.toggle("small", this.files.length > 0);
     this.list.replaceChildren(...this.files.map((file) => el("li", {},
       el("span", { class: "name" }, file.name), el("span", { class: "size" }, words.bytes(file.size)),
       el("button", { type: "button", class: "quiet", "aria-label": `Remove ${file.name}`, onclick: () => this.remove(file) }, "Remove"))));

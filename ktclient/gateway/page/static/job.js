@@ -9,7 +9,7 @@ import * as words from "./words.js";
 
 const FIGURES = [
   ["first_token_seconds", "time to first token", (value) => words.duration(value)],
-  ["predicted_seconds", "forecast of that", (value) => words.duration(value)],
+  ["predicted_seconds", "forecast of the first token", (value) => words.duration(value)],
   ["prompt_tokens", "prompt tokens", words.number],
   ["cached_tokens", "of these cached", words.number],
   ["completion_tokens", "answer tokens", words.number],
@@ -25,6 +25,7 @@ export class JobView {
     this.go = go;
     this.job = null;
     this.cameAt = 0;
+    this.drawn = new Map();
     this.build();
     this.timer = setInterval(() => this.tick(), 1000);
   }
@@ -90,18 +91,28 @@ export class JobView {
     setAttr(this.state, "data-state", job.state);
     this.showMeta(job);
     this.showQuestion(job);
-    this.showCause(job);
+    const figures = { ...job.figures, tokens_per_second: null, eta_seconds: null, eta_at: null, prefill_progress: null };
+    this.draw("cause", [job.state, job.message, job.figures.warning, job.figures.last_refusal, job.next], () => this.showCause(job));
     this.cancelButton.hidden = !job.can.cancel;
     this.retryButton.hidden = !job.can.retry;
     this.deleteButton.hidden = !job.can.delete;
     this.documentLink.hidden = false;
-    this.follow.hidden = !job.can.ask;
-    this.showFigures(job);
-    this.showChart(job);
-    this.showAttempts(job);
+    this.follow.hidden = !job.can.ask || job.state === "QUEUED";
+    this.draw("figures", [figures, job.reserved_tokens], () => this.showFigures(job));
+    this.draw("chart", [job.figures.prefill_progress, job.figures.prompt_tokens, job.phase === "decode"], () => this.showChart(job));
+    this.draw("attempts", [job.attempts.map((one) => [one.number, one.outcome, one.phase, one.message]), job.parts], () => this.showAttempts(job));
     this.tick();
     this.showText();
+    this.place();
     if (before && before.state !== job.state) announce(`${job.title}: ${words.state(job)}`);
+  }
+
+  /** Draw a part again only where what it shows has changed: a selection in it stays. */
+  draw(part, shown, call) {
+    const now = JSON.stringify(shown);
+    if (this.drawn.get(part) === now) return;
+    this.drawn.set(part, now);
+    call();
   }
 
   showMeta(job) {
@@ -131,7 +142,7 @@ export class JobView {
     const steps = isBad ? job.next.filter((one) => !/^ktjob (result|retry|ask) /.test(one.command)) : [];
     this.cause.replaceChildren(
       el("p", {}, why || refusal || ""),
-      ...(isBad && job.cause ? [el("p", { class: "code" }, job.cause.replaceAll("_", " "))] : []),
+      ...(isBad && job.cause && job.state !== "CANCELLED" ? [el("p", { class: "code" }, job.cause.replaceAll("_", " "))] : []),
       ...(steps.length ? [el("p", { class: "todo" }, "What to do")] : []),
       ...steps.map((one) => el("p", { class: "step" }, el("code", {}, one.command), el("span", {}, one.why))),
     );
@@ -157,7 +168,8 @@ export class JobView {
     this.chart.replaceChildren(
       el("figcaption", {}, el("strong", {}, "Prefill"), el("span", { class: "key done" }, "tokens read"),
         job.figures.predicted_seconds ? el("span", { class: "key forecast" }, "forecast") : null),
-      prefill(samples, job.phase === "decode" && !job.figures.prompt_tokens ? samples[samples.length - 1][0] : total, job.figures.predicted_seconds || null),
+      prefill(samples, job.phase === "decode" && !job.figures.prompt_tokens ? samples[samples.length - 1][0] : total, job.figures.predicted_seconds || null,
+        Math.min(720, Math.max(280, this.node.clientWidth || 640))),
     );
   }
 
@@ -175,6 +187,13 @@ export class JobView {
     this.attempts.open = isOpen;
   }
 
+  /** The chart stands above while the prompt is read, and below the answer afterwards. */
+  place() {
+    const isReading = this.job.state === "RUNNING" && this.answer.hidden;
+    const next = isReading ? this.cause : this.figures;
+    if (this.chart.nextElementSibling !== next) next.before(this.chart);
+  }
+
   text(data) {
     if (data.reset) {
       this.answerText.reset(data.answer);
@@ -184,6 +203,7 @@ export class JobView {
       this.thoughtText.add(data.thoughts);
     }
     this.showText();
+    if (this.job) this.place();
   }
 
   showText() {

@@ -71,7 +71,8 @@ function open() {
     if (!form) form = new Form(setup, go);
     side.replaceChildren(form.node);
     form.node.querySelector("h2").focus({ preventScroll: true });
-  } else side.replaceChildren(welcome(queue.isEmpty && !isOpening));
+  } else side.replaceChildren(...(isOpening ? [] : [welcome(queue.isEmpty)]));
+  side.hidden = isOpening && !side.children.length;
   scrollTo({ top: 0 });
   if (feed.job !== job || !feed.source) feed.open(job);
 }

@@ -126,7 +126,7 @@ export function setBar(bar, job) {
 
 function facts(job, cameAt) {
   if (job.state === "RUNNING") {
-    return [words.phase(job), ...words.progress(job, cameAt), words.duration(words.since(job.started_at))].join(" · ");
+    return [words.phase(job), ...words.progress(job, cameAt), `${words.duration(words.since(job.started_at))} elapsed`].join(" · ");
   }
   if (job.state === "QUEUED") {
     const place = job.place ? [`place ${words.number(job.place)}`] : [];

@@ -24,16 +24,19 @@ class Card {
   constructor() {
     this.dot = el("i", { class: "dot", "aria-hidden": "true" });
     this.name = el("strong");
+    this.place = el("span", { class: "place" });
     this.health = el("span", { class: "health" });
     this.used = el("span", { class: "used" });
     this.reserved = el("span", { class: "reserved" });
     this.pool = el("div", { class: "pool", role: "img" }, this.reserved, this.used);
     this.load = el("span", { class: "load" });
-    this.node = el("div", { class: "server" }, el("div", { class: "who" }, this.dot, this.name, this.health), this.pool, this.load);
+    this.node = el("div", { class: "server" }, el("div", { class: "who" }, this.dot, this.name, this.place, this.health), this.pool, this.load);
   }
 
   show({ url, name, load, ours }) {
-    setText(this.name, name || url.replace(/^https?:\/\//, ""));
+    const host = url.replace(/^https?:\/\//, "");
+    setText(this.name, name || host);
+    setText(this.place, name && name !== host ? host : "");
     setAttr(this.node, "title", url);
     const state = !load ? "idle" : load.is_up ? "up" : "down";
     setAttr(this.dot, "data-state", state);

@@ -85,8 +85,10 @@ def test_it_says_once_that_its_program_files_were_replaced(
     monkeypatch.syspath_prepend(tmp_path)
     __import__("module_of_ktjob")
     one = Upkeep(state, Watch(state), Chores())
-    module.write_text("changed = True\n")
     one.start()
+    looks.wait(2)
+    assert "were replaced" not in caplog.text
+    module.write_text("changed = True\n")
     looks.wait(4)
     one.stop()
     assert caplog.text.count("program files were replaced") == 1
