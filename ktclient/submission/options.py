@@ -21,5 +21,9 @@ class SubmitOptions:
     """(channel, target) of each, as returned by `notify.delivery.parse_targets`."""
     key: str | None = None
     """The idempotency key: a submit under a known key stores nothing again."""
+    submit_key: str | None = None
+    """That of the only job, as the store knows it; instead of `key`."""
+    origin: NewRequest | None = None
+    """The request over HTTP that the job came with."""
     http_request: NewRequest | None = None
     """The request that the jobs came with, if they came over HTTP."""

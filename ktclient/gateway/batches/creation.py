@@ -132,9 +132,7 @@ def _input(
     except OSError as error:
         words = f"the bytes of {file.id} cannot be read: {error.strerror}. Upload it again"
         raise ApiError(500, words, "server_error", "file_missing") from error
-    with HttpStore.open(state) as store:
-        sources = StoreSources(store, state, caller)
-        return file, *lines.as_chats(body, wanted.endpoint, sources)
+    return file, *lines.as_chats(body, wanted.endpoint, StoreSources(state, caller))
 
 
 def _spec(server: str, settings: Settings) -> BatchSpec:
