@@ -47,6 +47,7 @@ MODEL = "DeepSeek-V4-Flash"
 KEY = "sk-0a8f3c1d5e7b9a2c4d6e8f0a1b3c5d7e9f"
 """LiteLLM refuses to start with a key that looks weak."""
 READY_SECONDS = 300.0
+SETTLE_SECONDS = 15.0
 QUICK = ("--prefill-seconds", "0.002", "--token-seconds", "0.002", "--max-running", "64")
 """A server whose own time hardly counts."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -364,15 +365,15 @@ async def _hold(front: Front, clients: int, silent: float) -> tuple[float, float
 
 
 async def _settled(front: Front) -> None:
-    """Until it has nothing to do any more for three seconds."""
+    """Until all that the clients caused is done: its CPU time falls no more."""
     deadline = time.monotonic() + READY_SECONDS
-    last = front.cpu()
+    used, last = front.cpu(), float("inf")
     while time.monotonic() < deadline:
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(SETTLE_SECONDS)
         now = front.cpu()
-        if now - last < 0.6:
+        if now - used >= 0.8 * last:
             return
-        last = now
+        used, last = now, now - used
 
 
 def _tree(root: int) -> list[int]:
