@@ -10,7 +10,6 @@ from support.gateway import gateway
 from jobs.store.state_dir import StateDir
 
 
-@pytest.mark.promise
 @pytest.mark.timeout(300)
 def test_a_real_model_answers_openais_client(state: StateDir, cache_env: dict[str, str]) -> None:
     """A chat, a streamed chat and a streamed response, by the model that is listed."""
