@@ -129,7 +129,10 @@ async def _accept(
     if incoming.submit is not None:
         job = await gateway.threads.check(incoming.submit, incoming, digest, gateway.settings)
     else:
-        job = await gateway.threads.check(_submit, incoming, digest, gateway)
+        found = await gateway.threads.check(_checked_or_stored, incoming, digest, gateway)
+        if isinstance(found, Job):
+            return Accepted(found.id, is_new=True)
+        job = await gateway.threads.store(_store, *found, gateway)
         # Its client gets the id meanwhile: a runner's start takes seconds on a busy machine.
         _waking.add(waking := asyncio.create_task(_wake_runner(gateway)))
         waking.add_done_callback(_waking.discard)
@@ -184,8 +187,10 @@ def _of_key(store: HttpStore, key: str, incoming: Incoming, digest: str) -> Job 
     return job
 
 
-def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
-    """Check and store it, in a thread."""
+def _checked_or_stored(
+    incoming: Incoming, digest: str, gateway: Gateway
+) -> tuple[CheckedChat, ChatOptions] | Job:
+    """A request that can be stored; the job of one that is read in parts. In a thread."""
     asked, settings = incoming.parse(incoming.raw), gateway.settings
     request = NewRequest(
         owner=incoming.caller.owner,
@@ -211,20 +216,30 @@ def _submit(incoming: Incoming, digest: str, gateway: Gateway) -> Job:
         if split is not None:
             return _submit_in_parts(asked.body, options, split, settings)
         checked = _check(asked.body.for_model(model), options, gateway)
+        checked.forecast.verdict.require()
         if asked.fields_of is not None:
             request = replace(request, fields={**asked.fields, **asked.fields_of(checked)})
             options = replace(options, request=request)
-        return chat_request.store(checked, options, settings)
+        return checked, options
     except DoesNotFit as error:
         raise _too_long(error, asked.body, incoming) from error
     except ModelUnknown as error:
         raise replace(errors.of(error), param="model") from error
     except UnicodeEncodeError as error:
-        words = "the body contains a lone surrogate, which is no character"
-        raise ApiError(400, words, code="invalid_json") from error
+        raise _unstorable("a lone surrogate, which is no character") from error
+
+
+def _store(store: HttpStore, checked: CheckedChat, options: ChatOptions, gateway: Gateway) -> Job:
+    try:
+        return chat_request.store(store, checked, options, gateway.settings)
+    except UnicodeEncodeError as error:
+        raise _unstorable("a lone surrogate, which is no character") from error
     except ValueError as error:
-        words = "the body contains a number that is too large"
-        raise ApiError(400, words, code="invalid_json") from error
+        raise _unstorable("a number that is too large") from error
+
+
+def _unstorable(what: str) -> ApiError:
+    return ApiError(400, f"the body contains {what}", code="invalid_json")
 
 
 def _submit_in_parts(body: Body, options: ChatOptions, split: Split, settings: Settings) -> Job:
@@ -253,7 +268,7 @@ def _check(body: Body, options: ChatOptions, gateway: Gateway) -> CheckedChat:
             return checked
         gateway.targets.drop(key)
     checked = chat_request.check(body, options, settings)
-    gateway.targets.keep(key, checked.target)
+    gateway.targets.keep(key, checked.known)
     return checked
 
 

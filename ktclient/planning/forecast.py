@@ -102,6 +102,10 @@ class Forecast:
         }
 
 
+Learned = tuple[prefill_time.PrefillModel | None, str]
+"""How long a server's prefills take (None: unknown), and where the figure comes from."""
+
+
 @dataclass(frozen=True)
 class Around:
     """What a request has besides the text that is counted."""
@@ -115,6 +119,8 @@ class Around:
     """Tokens added in every case."""
     sample_below: int | None = None
     """Tokens of prompt and answer below which the count of a sample is enough; None: never."""
+    learned: Learned | None = None
+    """What `model_of` said a moment ago, for a program that does not read what is ahead either."""
 
 
 def forecast(
@@ -163,13 +169,15 @@ def from_target(
 ) -> Forecast:
     """The forecast for a message to a server already queried."""
     count, verdict = assess(message, max_tokens, target, settings, around)
-    belief, by = model_of(target, settings)
+    belief, by = around.learned or model_of(target, settings)
     expected = None if belief is None else belief.first_token(count.tokens)
     usual = (
         prefill_time.LEAST_TIMEOUT_SECONDS if expected is None else prefill_time.timeout(expected)
     )
     deadline = usual if timeout is None else timeout
-    before = queue_ahead.read(target.server, target.facts, settings)
+    before = QueueAhead()
+    if around.learned is None:
+        before = queue_ahead.read(target.server, target.facts, settings)
     is_lasting = timeout is None
     return Forecast(target, count, verdict, expected, by, deadline, before, is_lasting=is_lasting)
 
@@ -271,7 +279,7 @@ def verdict_of(count: Count, max_tokens: int, limits: fit.Limits) -> fit.Verdict
     return replace(verdict, kind=fit.Kind.ALONE, cure=doubt)
 
 
-def model_of(target: Target, settings: Settings) -> tuple[prefill_time.PrefillModel | None, str]:
+def model_of(target: Target, settings: Settings) -> Learned:
     """How long the server's prefills take, and where the figure comes from. The guide's figures are
     for one model; for others, no figure is better than a wrong one."""
     facts = target.facts

@@ -13,11 +13,10 @@ from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.errors import ModelUnknown
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import preflight
-from ktclient.planning.forecast import Forecast
+from ktclient.planning import prefill_time, preflight, token_count
+from ktclient.planning.forecast import Forecast, Learned
 from ktclient.planning.options import MAX_ATTEMPTS
 from ktclient.prompts.tasks import Kind, Task
-from ktclient.records import access
 from ktclient.request.body import Body
 from ktclient.servers import models, selection
 from ktclient.servers.selection import Target
@@ -59,10 +58,19 @@ class ChatOptions:
 
 
 @dataclass(frozen=True)
+class KnownServer:
+    """A server that was found and queried, and what is known of its speed."""
+
+    target: Target
+    learned: Learned
+
+
+@dataclass(frozen=True)
 class CheckedChat:
     """A body, and what is known of it before it is sent."""
 
     body: Body
+    known: KnownServer
     forecast: Forecast
     max_tokens: int
     model: str | None
@@ -70,14 +78,14 @@ class CheckedChat:
 
     @property
     def target(self) -> Target:
-        return self.forecast.target
+        return self.known.target
 
 
 def check(
-    body: Body, options: ChatOptions, settings: config.Settings, target: Target | None = None
+    body: Body, options: ChatOptions, settings: config.Settings, known: KnownServer | None = None
 ) -> CheckedChat:
     """Find the server and check the body against it. `body` must be valid (`body.problems`).
-    `target`: the server, if it was found and queried a moment ago.
+    `known`: the server, if it was found and queried a moment ago.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `ModelUnknown`,
     and what starting an embedded server raises. A body that does not fit is no error here: the
@@ -86,17 +94,21 @@ def check(
     preflight.check(options.max_tokens, options.max_attempts, options.timeout)
     preflight.check_priority(options.priority)
     text = body.text
-    if target is None:
+    if known is None:
         target = _target(body, text, options, settings)
+        known = KnownServer(target, forecasts.model_of(target, settings))
+    target = known.target
     most = body.max_tokens or options.max_tokens or usual_answer(target)
+    is_sampled = options.is_quick and len(text) >= token_count.SAMPLED_FROM
     around = forecasts.Around(
-        body.is_one_text,
-        body.tells_of_thinking,
-        body.surplus_tokens,
-        _room(target, settings) if options.is_quick else None,
+        is_one=body.is_one_text,
+        thinking=body.tells_of_thinking,
+        surplus=body.surplus_tokens,
+        sample_below=_room(target, settings) if is_sampled else None,
+        learned=known.learned,
     )
     before = forecasts.from_target(text, most, options.timeout, target, settings, around)
-    return CheckedChat(body, before, most, target.chosen_model)
+    return CheckedChat(body, known, before, most, target.chosen_model)
 
 
 def _target(body: Body, text: str, options: ChatOptions, settings: config.Settings) -> Target:
@@ -150,15 +162,9 @@ def usual_answer(target: Target) -> int:
     return max(min(LEAST_USUAL_ANSWER, least // 2), min(MOST_USUAL_ANSWER, least // 4))
 
 
-def enqueue(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> Job:
-    """Store the job, and make sure that a runner is alive. Returns and raises what `store`
-    does."""
-    job = store(checked, options, settings)
-    access.ensure_runner(settings.state)
-    return job
-
-
-def store(checked: CheckedChat, options: ChatOptions, settings: config.Settings) -> Job:
+def store(
+    opened: Store, checked: CheckedChat, options: ChatOptions, settings: config.Settings
+) -> Job:
     """Store the job. Returns the job that exists already under the same submit key, if any. Whoever
     calls must then make sure that a runner is alive.
 
@@ -166,7 +172,7 @@ def store(checked: CheckedChat, options: ChatOptions, settings: config.Settings)
     """
     checked.forecast.verdict.require()
     target = checked.target
-    with Store.open(settings.state) as opened, lent_keys.lending(settings, target.server):
+    with lent_keys.lending(settings, target.server):
         capacities = {target.server: capacity.of(opened, target)}
         return opened.submit_all([_job(checked, options, settings)], capacities)[0]
 
@@ -183,7 +189,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         is_lasting=options.timeout is None,
         counted=None if count.is_rough else Estimate(count.low, count.tokens, count.high),
         has_key=settings.has_key_for(target.server),
-        is_short=not target.is_embedded and _is_short(checked.forecast),
+        is_short=not target.is_embedded and is_short(checked.forecast.expected, count.high),
     )
     return NewJob(
         pool=target.server,
@@ -205,10 +211,11 @@ SHORT_TOKENS = 2_000
 or tokens where nothing is known of the server's speed."""
 
 
-def _is_short(before: Forecast) -> bool:
-    if before.expected is not None:
-        return before.expected.high <= SHORT_SECONDS
-    return before.count.high <= SHORT_TOKENS
+def is_short(expected: prefill_time.Estimate | None, tokens: int) -> bool:
+    """Whether a request may share a worker. `expected`: seconds of its prefill, if known."""
+    if expected is not None:
+        return expected.high <= SHORT_SECONDS
+    return tokens <= SHORT_TOKENS
 
 
 _TITLE_CHARACTERS = 60

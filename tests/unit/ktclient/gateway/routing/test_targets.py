@@ -10,12 +10,15 @@ from ktclient.gateway.routing import targets
 from ktclient.gateway.routing.targets import Targets
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.selection import Target
+from ktclient.submission.chat_request import KnownServer
 
 FACTS = ServerFacts("http://x", "sglang", "m", 1000)
+LEARNED = (None, "unknown")
+SERVER = KnownServer(Target("http://x", "named", FACTS, None), LEARNED)
 
 
 def test_it_is_used_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    known, target = Targets(), Target("http://x", "named", FACTS, None)
+    known, target = Targets(), SERVER
     known.keep((None, "m"), target)
     assert known.get((None, "m")) is target and known.get((None, None)) is None
     later = time.monotonic() + targets.FRESH_SECONDS
@@ -28,9 +31,9 @@ def test_it_is_used_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_that_is_being_started_is_asked_again_and_few_are_kept() -> None:
     known = Targets()
-    known.keep((None, None), Target("embedded", "named", None, 1))
+    known.keep((None, None), KnownServer(Target("embedded", "named", None, 1), LEARNED))
     assert known.get((None, None)) is None
     for number in range(1000):
-        known.keep((None, str(number)), Target("http://x", "named", FACTS, None))
+        known.keep((None, str(number)), SERVER)
     kept = [number for number in range(1000) if known.get((None, str(number)))]
     assert kept == list(range(1000 - len(kept), 1000)) and len(kept) < 100
