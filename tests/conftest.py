@@ -30,7 +30,15 @@ sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
 from conformance import sglang_kt  # noqa: E402
-from support import browser, fuse_disk, memory_cgroup, processes, small_disk, unit_checker  # noqa: E402
+from support import (  # noqa: E402
+    browser,
+    foreign_programs,
+    fuse_disk,
+    memory_cgroup,
+    processes,
+    small_disk,
+    unit_checker,
+)
 from support.patience import HANG_SECONDS  # noqa: E402
 
 from jobs import known_secrets  # noqa: E402
@@ -56,6 +64,8 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "login": login_lab.missing,
     "memcg": memory_cgroup.missing,
     "unit_checker": unit_checker.missing,
+    "nginx": lambda: None if foreign_programs.nginx() else "there is no nginx",
+    "node": lambda: None if foreign_programs.npm() else "there is no npm",
 }
 """Marker -> what this machine lacks for it, or None."""
 ON_REQUEST: dict[str, Callable[[], str | None]] = {
@@ -67,6 +77,7 @@ LONG = "long"
 """The marker of tests that take as long as those of tests/acceptance."""
 ADD = (
     "sudo apt-get install -y openssh-server openssh-client iproute2 systemd bindfs chromium "
+    "nginx-light nodejs npm "
     "&& sudo -E $(which pytest) --everything"
 )
 _fast_only: dict[str, int] = {}
@@ -95,6 +106,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_python: may differ from one Python to another")
     config.addinivalue_line("markers", f"{FAST}: in the fast part though it is no unit test")
     config.addinivalue_line("markers", "browser: needs Debian's chromium")
+    config.addinivalue_line("markers", "nginx: needs nginx")
+    config.addinivalue_line("markers", "node: needs Node.js and npm")
     config.addinivalue_line("markers", "netns: needs root, network namespaces and an sshd")
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "fuse: needs bindfs and /dev/fuse")

@@ -181,19 +181,21 @@ class _Scale:
         self.tokens += count.tokens
         counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
         model, is_chosen = naming.of(body)
+        expected = None if self.belief is None else self.belief.first_token(count.tokens)
+        is_short = chat_request.is_short(expected, count.high)
         return Request(
             custom_id=line.custom_id,
             body=line.body,
             model=model,
             is_model_chosen=is_chosen,
+            is_short=is_short and not self._target.is_embedded,
             max_tokens=most,
-            timeout=self._timeout(count.tokens),
+            timeout=self._timeout(expected),
             weight=count.high + most,
             counted=counted,
         )
 
-    def _timeout(self, tokens: int) -> float:
-        expected = None if self.belief is None else self.belief.first_token(tokens)
+    def _timeout(self, expected: prefill_time.Estimate | None) -> float:
         self.seconds += 0.0 if expected is None else expected.seconds
         if self._options.timeout is not None:
             return self._options.timeout

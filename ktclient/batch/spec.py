@@ -35,7 +35,8 @@ class Request:
     weight: int
     counted: Estimate | None
     is_model_chosen: bool = False
-    """As in a job's spec."""
+    is_short: bool = False
+    """Both as in a job's spec."""
 
     def to_json(self) -> bytes:
         tokens = self.counted and [self.counted.low, self.counted.likely, self.counted.high]
@@ -47,6 +48,7 @@ class Request:
             "weight": self.weight,
             "tokens": tokens,
             **({"chosen": True} if self.is_model_chosen else {}),
+            **({"short": True} if self.is_short else {}),
         }
         return json.dumps(head, ensure_ascii=False).encode()[:-1] + b', "body": ' + self.body + b"}"
 
@@ -63,6 +65,7 @@ class Request:
             weight=found["weight"],
             counted=None if tokens is None else Estimate(*tokens),
             is_model_chosen=bool(found.get("chosen")),
+            is_short=bool(found.get("short")),
         )
 
     def spec(self, server: str, *, has_key: bool) -> str:
@@ -76,6 +79,7 @@ class Request:
             counted=self.counted,
             has_key=has_key,
             is_model_chosen=self.is_model_chosen,
+            is_short=self.is_short,
         ).to_json()
 
 

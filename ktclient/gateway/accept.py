@@ -48,6 +48,8 @@ class Asked:
     fields: dict[str, object] = field(default_factory=dict)
     """What the answers repeat of the request; stored as JSON."""
     is_stored: bool = True
+    fields_of: Callable[[CheckedChat], dict[str, object]] | None = field(default=None, repr=False)
+    """What is stored besides, once the server and the model are known; in a thread."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,9 @@ def _checked_or_stored(
             return _submit_in_parts(asked.body, options, split, settings)
         checked = _check(asked.body.for_model(model), options, gateway)
         checked.forecast.verdict.require()
+        if asked.fields_of is not None:
+            request = replace(request, fields={**asked.fields, **asked.fields_of(checked)})
+            options = replace(options, request=request)
         return checked, options
     except DoesNotFit as error:
         raise _too_long(error, asked.body, incoming) from error

@@ -39,6 +39,11 @@ def is_from_prompt(memory: Memory, job: Job, model: object) -> bool:
     return isinstance(model, str) and _recalled(memory, *_place(job.spec, model))
 
 
+def will_be_from_prompt(memory: Memory, server: str, model: str) -> bool:
+    """The same for a request body that is not a job yet."""
+    return _recalled(memory, server, _name(model, None))
+
+
 def _recalled(memory: Memory, server: str, name: str) -> bool:
     return bool((memory.recall(server, name) or {}).get("from_prompt"))
 
@@ -46,4 +51,8 @@ def _recalled(memory: Memory, server: str, name: str) -> bool:
 def _place(spec: str, model: str) -> tuple[str, str]:
     """The server, and the name for this model with thinking on, off, or as the server likes."""
     stored = json.loads(spec)
-    return stored["server"], f"thoughts of {model}, thinking {stored['task'].get('thinking')}"
+    return stored["server"], _name(model, stored["task"].get("thinking"))
+
+
+def _name(model: str, thinking: object) -> str:
+    return f"thoughts of {model}, thinking {thinking}"

@@ -13,7 +13,7 @@ from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.errors import ModelUnknown
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import preflight, token_count
+from ktclient.planning import prefill_time, preflight, token_count
 from ktclient.planning.forecast import Forecast, Learned
 from ktclient.planning.options import MAX_ATTEMPTS
 from ktclient.prompts.tasks import Kind, Task
@@ -189,7 +189,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         is_lasting=options.timeout is None,
         counted=None if count.is_rough else Estimate(count.low, count.tokens, count.high),
         has_key=settings.has_key_for(target.server),
-        is_short=not target.is_embedded and _is_short(checked.forecast),
+        is_short=not target.is_embedded and is_short(checked.forecast.expected, count.high),
     )
     return NewJob(
         pool=target.server,
@@ -211,10 +211,11 @@ SHORT_TOKENS = 2_000
 or tokens where nothing is known of the server's speed."""
 
 
-def _is_short(before: Forecast) -> bool:
-    if before.expected is not None:
-        return before.expected.high <= SHORT_SECONDS
-    return before.count.high <= SHORT_TOKENS
+def is_short(expected: prefill_time.Estimate | None, tokens: int) -> bool:
+    """Whether a request may share a worker. `expected`: seconds of its prefill, if known."""
+    if expected is not None:
+        return expected.high <= SHORT_SECONDS
+    return tokens <= SHORT_TOKENS
 
 
 _TITLE_CHARACTERS = 60

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,7 +121,7 @@ OPENAI_PYTHON: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("lab", [SILENT], indirect=True)
-@pytest.mark.skipif(shutil.which("npm") is None, reason="node is not installed")
+@pytest.mark.node
 def test_openai_node(lab: Lab, node_program: Path) -> None:
     found = told("node", node_program, lab.url)
     deleted = found.pop("deleted")

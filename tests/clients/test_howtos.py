@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,7 +75,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="node is not installed")
+@pytest.mark.node
 @pytest.mark.parametrize("name", [page.stem for page in PAGES if page.stem not in WITHOUT_COMMANDS])
 def test_every_command_and_program_of_the_page_runs(name: str, desk: Desk) -> None:
     """The server gets what was asked, each question once."""

@@ -65,12 +65,12 @@ def attempt_of(state: StateDir, job: Job) -> tuple[Job, Attempt | None]:
 def test_a_worker_killed_in_the_check_is_followed_by_another(
     state: StateDir, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server is away meanwhile: the check waits for it. Each line is sent once."""
+    """The server is away, also at the submit: the check waits for it. Each line is sent once."""
     monkeypatch.setattr(access, "ensure_runner", lambda state: None)
     lines = [request("a", "one?"), request("b", "two?", None)]
     with fake_sglang(tmp_path, *WINDOWED) as server:
         monkeypatch.setenv("KTJOB_SERVER", server.url)
-        job = submit(state, *lines)
+    job = submit(state, *lines)
     argv = [sys.executable, "-c", QUICK, str(state.root), access.WORK_ENTRY]
     with state.runner_log.open("w") as log, subprocess.Popen(argv, stderr=log) as runner:
 

@@ -45,7 +45,7 @@ class Stream:
     def until(self, mark: str) -> str:
         """The next line that begins with this."""
         for line in self.lines:
-            assert "error" not in line, line
+            assert '"error":{' not in line, line
             if line.startswith(mark):
                 return line
         raise AssertionError(f"the stream ended before {mark!r}")
@@ -83,6 +83,17 @@ def stream(one: Serving, question: str) -> Iterator[Stream]:
         yield found
 
 
+@contextlib.contextmanager
+def response_of(one: Serving, job_id: str) -> Iterator[Stream]:
+    """The same job as a response, streamed from its first event."""
+    url, patience = f"{one.url}/v1/responses/resp_{job_id}", httpx2.Timeout(HANG_SECONDS)
+    with httpx2.stream("GET", f"{url}?stream=true", timeout=patience) as answer:
+        assert answer.status_code == 200
+        found = Stream(answer.iter_lines(), job_id)
+        found.until("data: ")
+        yield found
+
+
 def ask(one: Serving, question: str) -> httpx2.Response:
     url = f"{one.url}/v1/chat/completions"
     return httpx2.post(url, json=body(question), timeout=HANG_SECONDS)
@@ -105,7 +116,7 @@ def test_open_streams_and_new_requests_bear_what_happens_to_the_store(
         until(lambda: status_of(state, open_one.job_id) is Status.RUNNING)
         for end in BESIDE:
             Path(f"{state.database}{end}").unlink()
-        with stream(one, "second") as other:
+        with stream(one, "second") as other, response_of(one, other.job_id) as response:
             with HttpStore.open_existing(state) as store:
                 assert store.exists(other.job_id)
             open_one.until("data: ")
@@ -115,12 +126,13 @@ def test_open_streams_and_new_requests_bear_what_happens_to_the_store(
             assert refused.status_code == 503
             assert refused.headers["x-should-retry"] == "true"
             assert not state.database.exists()
-            open_one.live()
-            other.live()
+            for each in (open_one, other, response):
+                each.live()
             (tmp_path / "away").rename(state.root)
             server.let_go()
             assert open_one.text() == "One two three."
             assert other.text() == "One two three."
+            assert '"text":"One two three."' in response.until('data: {"type":"response.completed')
         assert ask(one, "third").json()["choices"][0]["message"]["content"] == "One two three."
     assert len(server.requests()) == 3
 

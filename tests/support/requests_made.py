@@ -141,6 +141,7 @@ ANSWERS = "ktclient.gateway."
 """The room that answers connections and makes none: its modules may import asyncio, and
 `LISTENS` the rest."""
 LISTENS = {
+    "ktclient.gateway.access.connection",  # resets one
     "ktclient.gateway.access.hosts",  # asks for this machine's name
     "ktclient.gateway.service.listener",
     "ktclient.gateway.service.server",

@@ -394,6 +394,7 @@ def test_there_is_no_import_cycle() -> None:
         (
             ("ctypes",),
             {
+                "jobs.system.heap",
                 "jobs.processes.parent_death",
                 "ktclient.documents.formats.pdfium.fields",
                 "ktclient.documents.formats.pdfium.raised",

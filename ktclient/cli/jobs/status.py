@@ -87,33 +87,12 @@ def _table(now: Overview, room: int | None) -> list[str]:
 
 def _troubles(state: StateDir, now: Overview) -> list[str]:
     """What keeps queued jobs from starting, with the fix."""
+    from ktclient.records import troubles
+
     refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
-    runner = _of_runner(state, now)
+    is_waiting = any(job.state == "QUEUED" for job in now.jobs)
+    runner = troubles.of_runner(state) if is_waiting else None
     return refused if runner is None else [*refused, runner]
-
-
-def _of_runner(state: StateDir, now: Overview) -> str | None:
-    """One that is stopped, or that cannot start jobs."""
-    if all(job.state != "QUEUED" for job in now.jobs):
-        return None
-    from jobs.runner import start
-
-    trouble = start.runner_trouble(state)
-    if trouble is not None:
-        from ktclient.cli.render import units
-
-        return (
-            f"jobs wait: since {units.local_time(trouble.since)} the runner (process "
-            f"{trouble.pid}) can start neither them nor its successor, and keeps trying: "
-            f"{trouble.reason}"
-        )
-    stopped = start.stopped_runner(state)
-    if stopped is None:
-        return None
-    return (
-        f"the runner (process {stopped.pid}) is stopped and starts no jobs; resume it with: "
-        f"kill -CONT {stopped.pid}"
-    )
 
 
 def _watch(state: StateDir, job_id: str | None) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import socket
+import struct
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +19,8 @@ headers."""
 IDLE_SECONDS = 75
 """How long a connection without a request is kept: longer than nginx keeps its own, so that it is
 not closed at the moment in which a request is sent."""
+STALLED_SECONDS = 300.0
+"""How long a client may take nothing of an answer that waits for it."""
 MOST_CONNECTIONS = 10_000
 _OTHER_FILES = 256
 """Descriptors for what is no connection: the store's threads, the log, queries to servers."""
@@ -46,6 +50,7 @@ class BoundedConnection(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     connections: set[Any]
     _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -72,7 +77,31 @@ class BoundedConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._end_stall()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The buffers of both sides are full. The kernel would wait for ever for a client that
+        still acknowledges."""
+        super().pause_writing()
+        self._end_stall()
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self._reset)
+
+    def resume_writing(self) -> None:
+        self._end_stall()
+        super().resume_writing()
+
+    def _reset(self) -> None:
+        """Close without what was not taken yet, which the kernel would keep."""
+        self._stalled = None
+        peer = self.transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    def _end_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def send_400_response(self, msg: str) -> None:
         """What the server calls for bytes that are no request."""

@@ -16,10 +16,12 @@ from jobs.model import Job, NewJob, NewRequest
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import File
 from jobs.store.state_dir import StateDir
+from ktclient import urls
 from ktclient.batch import file as batch_file
 from ktclient.batch.file import Problem
 from ktclient.batch.spec import BatchSpec
 from ktclient.config.settings import Settings
+from ktclient.errors import ConnectionRefused, HostUnreachable, ServerSilent, UpstreamDown
 from ktclient.gateway.accept import Incoming
 from ktclient.gateway.batches import lines
 from ktclient.gateway.context import Caller
@@ -32,12 +34,12 @@ from ktclient.gateway.wire.errors import ApiError
 from ktclient.planning.options import MAX_ATTEMPTS
 from ktclient.records import access, kinds
 from ktclient.servers import selection
-from ktclient.servers.selection import Target
 from ktclient.submission import lent_keys
 from ktclient.wording import quote
 
 SURFACE = "batches"
 WINDOW = "24h"
+_AWAY = (ConnectionRefused, HostUnreachable, ServerSilent, UpstreamDown)
 _MOST_PAIRS, _MOST_KEY, _MOST_VALUE = 16, 64, 512
 """Of metadata, as OpenAI has it."""
 
@@ -74,8 +76,8 @@ def submit(
     Raises `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
     wanted = read(requests.fields_of(incoming.raw))
     file, body, refused = _input(settings.state, incoming.caller, wanted)
-    server, _ = model_names.route(models, settings, lines.first_model(body))
-    target = selection.choose(settings, server, None)
+    named, _ = model_names.route(models, settings, lines.first_model(body))
+    server = _server(settings, named)
     request = NewRequest(
         owner=incoming.caller.owner,
         surface=SURFACE,
@@ -85,7 +87,7 @@ def submit(
     new = NewJob(
         pool=kinds.POOL,
         spec=replace(
-            _spec(target, settings), max_tokens=max_tokens or 0, refused=tuple(refused)
+            _spec(server, settings), max_tokens=max_tokens or 0, refused=tuple(refused)
         ).to_json(),
         document=body,
         title=file.filename,
@@ -93,10 +95,21 @@ def submit(
         submit_key=incoming.submit_key,
         request=request,
     )
-    with HttpStore.open(settings.state) as store, lent_keys.lending(settings, target.server):
+    with HttpStore.open(settings.state) as store, lent_keys.lending(settings, server):
         job = store.submit_all([new], {kinds.POOL: kinds.CAPACITY})[0]
     access.ensure_runner(settings.state)
     return job
+
+
+def _server(settings: Settings, named: str | None) -> str:
+    """The root URL of the server. A configured one may be away: the check of the lines waits."""
+    try:
+        return selection.choose(settings, named, None).server
+    except _AWAY:
+        meant = settings.meant(named)
+        if meant is None or meant.url is None:
+            raise
+        return urls.root_of(meant.url)
 
 
 def _input(
@@ -104,7 +117,10 @@ def _input(
 ) -> tuple[File, bytes, Sequence[Problem]]:
     """The file, its requests as those of /v1/chat/completions, and those that cannot be."""
     with HttpStore.open(state) as store:
-        file = storage.find(store, caller, wanted.input_file_id)
+        try:
+            file = storage.find(store, caller, wanted.input_file_id)
+        except ApiError as error:
+            raise replace(error, param="input_file_id") from error
     if file.purpose != "batch":
         words = f"the file {file.id} has the purpose {file.purpose}; upload it with purpose batch"
         raise ApiError(400, words, param="input_file_id", code="invalid_purpose")
@@ -116,12 +132,10 @@ def _input(
     except OSError as error:
         words = f"the bytes of {file.id} cannot be read: {error.strerror}. Upload it again"
         raise ApiError(500, words, "server_error", "file_missing") from error
-    with HttpStore.open(state) as store:
-        sources = StoreSources(store, state, caller)
-        return file, *lines.as_chats(body, wanted.endpoint, sources)
+    return file, *lines.as_chats(body, wanted.endpoint, StoreSources(state, caller))
 
 
-def _spec(target: Target, settings: Settings) -> BatchSpec:
+def _spec(server: str, settings: Settings) -> BatchSpec:
     """What the conductor needs to check the lines; it fills in the rest."""
     return BatchSpec(
         results=f"batch {secrets.token_hex(8)}",
@@ -129,12 +143,12 @@ def _spec(target: Target, settings: Settings) -> BatchSpec:
         mode=0o600,
         lines=0,
         digest="",
-        server=target.server,
+        server=server,
         model=None,
         max_tokens=0,
         timeout=0.0,
         max_attempts=MAX_ATTEMPTS,
-        has_key=settings.has_key_for(target.server),
+        has_key=settings.has_key_for(server),
         is_held=True,
         is_checked=False,
     )

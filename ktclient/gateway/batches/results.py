@@ -32,6 +32,7 @@ from ktclient.gateway.context import Caller
 from ktclient.gateway.files import storage
 from ktclient.gateway.files.file_object import OUTPUT, Shown, epoch
 from ktclient.gateway.responses import plain
+from ktclient.gateway.wire.errors import ApiError
 
 CANCELLED_CODE = "batch_cancelled"
 _DELETED = "deleted_results"
@@ -50,6 +51,11 @@ class Result:
     @property
     def id(self) -> str:
         return f"{self.prefix}{self.batch.job.id}"
+
+    @property
+    def is_errors(self) -> bool:
+        """Whether it has the lines without an answer."""
+        return self.prefix == ERR
 
     @property
     def created_at(self) -> str:
@@ -80,11 +86,10 @@ class Result:
         kind = "output" if self.prefix == OUT else "errors"
         return state.gateway_batches / f"{self.batch.last.id}.{kind}.jsonl"
 
-    def shown(self, path: Path) -> Shown:
-        """The file, as `path` has it."""
+    def shown(self, size: int) -> Shown:
+        """The file, with its size in bytes."""
         name = str(self.batch.request.fields["filename"]).removesuffix(".jsonl")
         kind = "output" if self.prefix == OUT else "error"
-        size = path.stat().st_size
         filename = f"{name}_{kind}.jsonl"
         return Shown(self.id, filename, OUTPUT, size, self.created_at, self.expires_at)
 
@@ -133,12 +138,24 @@ def written(store: HttpStore, state: StateDir, result: Result) -> Path:
     return path
 
 
+def about(store: HttpStore, state: StateDir, result: Result) -> Shown:
+    """The file as lists have it. Where the disk takes it not, its size is counted: a list must not
+    fail because of that."""
+    try:
+        return result.shown(written(store, state, result).stat().st_size)
+    except ApiError:
+        own = (
+            line for line, is_error in lines(store, result.batch) if is_error == result.is_errors
+        )
+        return result.shown(sum(len(line.encode()) + 1 for line in own))
+
+
 def _write(store: HttpStore, result: Result, path: Path) -> None:
     with contextlib.ExitStack() as stack:
         target = draft.Draft(path)
         stack.callback(target.drop)
         for line, is_error in lines(store, result.batch):
-            if is_error == (result.prefix == ERR):
+            if is_error == result.is_errors:
                 target.file.write(line.encode() + b"\n")
         target.publish()
 

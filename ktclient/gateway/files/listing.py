@@ -34,7 +34,7 @@ def find(state: StateDir, caller: Caller, file_id: str) -> Found:
         if results.is_id(file_id):
             result = results.find(store, caller, file_id)
             path = results.written(store, state, result)
-            return Found(result.shown(path), path)
+            return Found(result.shown(path.stat().st_size), path)
         file = storage.find(store, caller, file_id)
     path = storage.path_of(state, file)
     if not path.is_file():
@@ -69,8 +69,7 @@ def page(
         start = 0 if query.after is None else ids.index(query.after) + 1
         some = every[start : start + query.limit]
         shown = [
-            one if isinstance(one, Shown) else one.shown(results.written(store, state, one))
-            for one in some
+            one if isinstance(one, Shown) else results.about(store, state, one) for one in some
         ]
     found = [one.to_json() for one in shown]
     return list_query.envelope(found, has_more=len(every) > start + query.limit)

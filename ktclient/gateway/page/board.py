@@ -8,13 +8,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 
 from jobs.errors import KtjobError, NothingStored
+from jobs.model import Status
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 from ktclient.gateway.context import Gateway
 from ktclient.gateway.page import queue, servers
 from ktclient.gateway.page.queue import Queue
 from ktclient.gateway.page.servers import Record
-from ktclient.records import access
+from ktclient.records import access, troubles
 
 LOOK_SECONDS = 0.7
 """How often the queue is read at most: with 10,000 jobs one read takes 30 ms."""
@@ -34,7 +35,7 @@ class Viewer:
         self.queue: Queue | None = None
         self.servers: list[Record] | None = None
         self.trouble = ""
-        """Why the queue cannot be read for now."""
+        """Why the queue cannot be read for now, or why no job starts."""
 
 
 class Board:
@@ -47,6 +48,8 @@ class Board:
         self._queues: dict[str | None, Queue] = {}
         self._versions: dict[tuple[int, str | None], tuple[int, int]] = {}
         self._servers: list[Record] | None = None
+        self._runner = ""
+        """Why queued jobs do not start."""
 
     @contextlib.contextmanager
     def viewer(self, owner: str | None) -> Iterator[Viewer]:
@@ -79,7 +82,7 @@ class Board:
     async def _read_queues(self) -> None:
         owners = {one.owner for one in self._viewers}
         for owner in owners:
-            trouble = ""
+            trouble = self._runner
             try:
                 found = await self._gateway.threads.store(self._changed_queue, owner)
             except KtjobError as error:
@@ -116,9 +119,11 @@ class Board:
             one.changed.set()
 
     async def _recover(self) -> None:
-        await self._gateway.threads.check(_recover, self._gateway.settings.state)
+        self._runner = await self._gateway.threads.check(_recover, self._gateway.settings.state)
 
 
-def _recover(state: StateDir) -> None:
-    with contextlib.suppress(NothingStored), access.open_recovered(state):
-        pass
+def _recover(state: StateDir) -> str:
+    """Why queued jobs do not start, if there are any; empty if nothing is wrong."""
+    with contextlib.suppress(NothingStored), access.open_recovered(state) as store:
+        return (troubles.of_runner(state) or "") if store.has(Status.QUEUED) else ""
+    return ""

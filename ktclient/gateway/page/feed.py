@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from jobs.store.http.store import HttpStore
 from ktclient._version import __version__
@@ -28,6 +29,8 @@ BEAT_SECONDS = 15.0
 """At most so long a page hears nothing; after three times that it connects again."""
 LIFE_SECONDS = 900.0
 """Then the page connects again, and shows its key again: it may have been removed."""
+CHECK_SECONDS = 2.0
+"""How often it is checked that the page may still look, where nothing else ends its stream."""
 RETRY = b"retry: 1000\n\n"
 
 
@@ -38,14 +41,25 @@ def event(name: str, data: object, place: str = "") -> bytes:
     return f"{head}event: {name}\ndata: {text}\n\n".encode("utf-8", "replace")
 
 
-class Feed:
-    """The events of one page, for a caller; with the job that it has open, if any. `seen`: the last
-    `id` that it got before."""
+@dataclass(frozen=True)
+class Page:
+    """Who looks, and at what. `may_look`: whether it still may."""
 
-    def __init__(
-        self, gateway: Gateway, board: Board, caller: Caller, job_id: str | None, seen: str
-    ) -> None:
-        self._gateway, self._board, self._caller = gateway, board, caller
+    caller: Caller
+    job_id: str | None
+    """The job that it has open."""
+    seen: str
+    """The last `id` that it got before."""
+    may_look: Callable[[], Awaitable[bool]]
+
+
+class Feed:
+    """The events of one page."""
+
+    def __init__(self, gateway: Gateway, board: Board, page: Page) -> None:
+        self._gateway, self._board, self._caller = gateway, board, page.caller
+        self._may_look = page.may_look
+        job_id, seen = page.job_id, page.seen
         self._job_id = job_id
         known, _, place = seen.partition(":")
         self._output = Output(place if known == job_id else "")
@@ -56,7 +70,6 @@ class Feed:
 
     async def events(self) -> AsyncIterator[bytes]:
         """Until the page goes, or its time is over."""
-        end = time.monotonic() + LIFE_SECONDS
         yield RETRY
         yield event("hello", {"version": __version__, "beat": BEAT_SECONDS})
         with ExitStack() as stack:
@@ -66,18 +79,26 @@ class Feed:
                 job = stack.enter_context(self._gateway.watch.job(self._job_id))
             waits: dict[str, asyncio.Task[object]] = {}
             try:
-                while time.monotonic() < end:
-                    is_quiet = not await _any(waits, viewer, job)
-                    if is_quiet:
-                        yield event("beat", {})
-                    for one in self._of_board(viewer):
-                        yield one
-                    if job is not None:
-                        for one in await self._gateway.threads.store(self._of_job):
-                            yield one
+                async for told in self._told(waits, viewer, job):
+                    yield told
             finally:
                 for wait in waits.values():
                     wait.cancel()
+
+    async def _told(
+        self, waits: dict[str, asyncio.Task[object]], viewer: Viewer, job: Subscription | None
+    ) -> AsyncIterator[bytes]:
+        heard = begun = time.monotonic()
+        while time.monotonic() - begun < LIFE_SECONDS and await self._may_look():
+            has_changed = await _any(waits, viewer, job)
+            told = self._of_board(viewer)
+            if has_changed and job is not None:  # a board changes with each step of a prefill
+                told += await self._gateway.threads.patient(self._of_job)
+            if not told and time.monotonic() - heard >= BEAT_SECONDS:
+                told.append(event("beat", {}))
+            for one in told:
+                yield one
+                heard = time.monotonic()
 
     def _of_board(self, viewer: Viewer) -> list[bytes]:
         viewer.changed.clear()
@@ -115,13 +136,13 @@ class Feed:
 async def _any(
     waits: dict[str, asyncio.Task[object]], viewer: Viewer, job: Subscription | None
 ) -> bool:
-    """Wait until there is something new; False after `BEAT_SECONDS`."""
+    """Wait until something may have changed; False after `CHECK_SECONDS`."""
     if "board" not in waits:
         waits["board"] = asyncio.create_task(_forever(viewer))
     if job is not None and "job" not in waits:
         waits["job"] = asyncio.create_task(job.changed(BEAT_SECONDS))
     done, _ = await asyncio.wait(
-        waits.values(), timeout=BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        waits.values(), timeout=CHECK_SECONDS, return_when=asyncio.FIRST_COMPLETED
     )
     for name in [name for name, one in waits.items() if one in done]:
         del waits[name]

@@ -15,9 +15,9 @@ from jobs.errors import IllegalTransition
 from jobs.model import Job
 from jobs.store.http.store import HttpStore
 from ktclient.gateway import visibility
-from ktclient.gateway.page import actions, queue, submit
+from ktclient.gateway.page import actions, conversation, queue, submit
 from ktclient.gateway.page.board import Board
-from ktclient.gateway.page.feed import Feed
+from ktclient.gateway.page.feed import Feed, Page
 from ktclient.gateway.page.submit import Form
 from ktclient.gateway.wire import event_stream
 from ktclient.gateway.wire.errors import ApiError
@@ -60,6 +60,7 @@ def routes() -> list[BaseRoute]:
         Route("/page/jobs", _own(_submit), methods=["POST"]),
         Route("/page/jobs/{id}/answer", _answer),
         Route("/page/jobs/{id}/document", _document),
+        Route("/page/jobs/{id}/messages", _messages),
         Route("/page/jobs/{id}/cancel", _own(_cancel), methods=["POST"]),
         Route("/page/jobs/{id}/retry", _own(_retry), methods=["POST"]),
         Route("/page/jobs/{id}/ask", _own(_ask), methods=["POST"]),
@@ -101,8 +102,14 @@ def _file(name: str) -> Response:
 
 async def _events(request: Request) -> Response:
     seen = request.headers.get("last-event-id") or request.query_params.get("seen", "")
-    job = request.query_params.get("job") or None
-    feed = Feed(gateway_of(request), _board(request), caller_of(request), job, seen)
+    caller = caller_of(request)
+
+    async def may_look() -> bool:
+        """A key's stream is cut with the key; one without a key ends with the first key."""
+        return bool(caller.owner) or not await request.app.state.access.is_needed(request.scope)
+
+    page = Page(caller, request.query_params.get("job") or None, seen, may_look)
+    feed = Feed(gateway_of(request), _board(request), page)
     return event_stream.response(feed.events(), {"x-content-type-options": "nosniff"})
 
 
@@ -226,6 +233,11 @@ async def _document(request: Request) -> Response:
     job = await _visible(request)
     body = await gateway_of(request).threads.store(HttpStore.document, job.document)
     return _download(body, f"{job.id}-document.txt", "text/plain")
+
+
+async def _messages(request: Request) -> Response:
+    job = await _visible(request)
+    return _json({"messages": await gateway_of(request).threads.store(conversation.messages, job)})
 
 
 def _download(body: bytes, name: str, kind: str) -> Response:

@@ -6,7 +6,7 @@ from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 from ktclient.gateway import delivery
 from ktclient.gateway.chat import cancellation
-from ktclient.gateway.responses.response import SURFACE
+from ktclient.gateway.responses.response import came_here
 from ktclient.gateway.visibility import Visible
 from ktclient.gateway.wire.errors import ApiError
 
@@ -15,8 +15,9 @@ def cancel(state: StateDir, found: Visible) -> None:
     """Request that a job ends; no effect if it has. Raises `ApiError` for one that is not in the
     background: its client's connection is its own way to say so."""
     request = found.request
-    is_foreground = request is not None and not (
-        request.surface == SURFACE and request.fields.get("background")
+    is_chat = request is not None and request.surface == "chat"
+    is_foreground = is_chat or (
+        request is not None and came_here(request) and not request.fields.get("background")
     )
     if is_foreground:
         words = (

@@ -12,15 +12,13 @@ from typing import Any, Protocol
 
 from ktclient.gateway.accept import Asked
 from ktclient.gateway.responses import checks, input_items, stored_texts, tools
-from ktclient.gateway.responses.response import DEFAULTS
+from ktclient.gateway.responses.response import DEFAULTS, INPUT
 from ktclient.gateway.wire import requests
 from ktclient.request import body as request_body
 from ktclient.request.body import MOST_TOKENS, Body
 from ktclient.submission.chat_request import ChatOptions
 
 Fields = dict[str, Any]
-INPUT = "input"
-"""The field with all input items: those of earlier responses of the conversation too."""
 _ENGINE = (
     *("top_k", "min_p", "repetition_penalty", "seed", "stop", "logit_bias", "min_tokens"),
     *("ignore_eos", "regex", "ebnf", "separate_reasoning", "chat_template_kwargs"),

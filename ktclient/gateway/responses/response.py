@@ -1,4 +1,6 @@
-"""The response object of a job: what is known when it is stored, and how it ended. Pure."""
+"""The response object of a job: what is known when it is stored, and how it ended. Pure, but for
+`policy`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,15 @@ from typing import Any
 
 from jobs import clock
 from jobs.model import Attempt, Job, Outcome
+from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
+from jobs.store.state_dir import StateDir
 from ktclient.errors import EmptyAnswer, RateLimited
 from ktclient.gateway import ids
 from ktclient.gateway.responses.events import Ending, Head
-from ktclient.records import kinds
+from ktclient.records import kinds, thinking
 from ktclient.records.thinking import ONLY_THOUGHTS
+from ktclient.submission.chat_request import CheckedChat
 
 SURFACE = "responses"
 Fields = dict[str, Any]
@@ -48,14 +53,24 @@ _REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _CODES: Mapping[str | None, str] = {RateLimited.cause: "rate_limit_exceeded"}
 """A job's cause -> the code of an error in a response; OpenAI's clients know a closed list."""
 SERVER_ERROR = "server_error"
+INPUT = "input"
+"""The stored field with all input items: those of earlier responses of the conversation too."""
+HOLDS = "holds"
+"""The stored field that says whether text is held back that may turn out to be thought."""
 _EPOCH = "1970-01-01T00:00:00.000Z"
+
+
+def came_here(request: Request | None) -> bool:
+    """Whether a job was made by a request for a response; others came from the page, a chat, a
+    batch or the command line."""
+    return request is not None and request.surface == SURFACE and INPUT in request.fields
 
 
 def head(job: Job, request: Request | None, echoed: Fields) -> Head:
     """What is known of a response from the beginning. `echoed`: the request's fields, whole; of
     other jobs nothing."""
     spec = json.loads(job.spec)
-    is_own = request is not None and request.surface == SURFACE
+    is_own = came_here(request)
     said = {name: echoed[name] for name in DEFAULTS if name in echoed} if is_own else {}
     if not is_own:
         # Whoever sent it is not waiting here.
@@ -77,7 +92,17 @@ def head(job: Job, request: Request | None, echoed: Fields) -> Head:
         "ktjob": {"job": job.id},
     }
     is_plain = kinds.kind_of(job.spec) == kinds.BATCH
-    return Head(job.id, response, is_plain, holds=bool(is_own and echoed.get("holds")))
+    return Head(job.id, response, is_plain, holds=bool(is_own and echoed.get(HOLDS)))
+
+
+def policy(state: StateDir, checked: CheckedChat) -> Fields:
+    """How the output will be divided into thoughts and the answer, decided once, so that all
+    streams divide it alike: text of a model whose thoughts begin in its prompt is held back."""
+    model = checked.model or (checked.target.facts.model if checked.target.facts else None)
+    if model is None:
+        return {HOLDS: False}
+    with HttpStore.open(state) as store:
+        return {HOLDS: thinking.will_be_from_prompt(store, checked.target.server, model)}
 
 
 def ending(job: Job, attempt: Attempt | None) -> Ending:

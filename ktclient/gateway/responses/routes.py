@@ -17,7 +17,7 @@ from ktclient.gateway import accept, delivery, ids, visibility
 from ktclient.gateway.accept import Accepted, Asked, Incoming
 from ktclient.gateway.chat import cancellation
 from ktclient.gateway.context import Caller, Gateway
-from ktclient.gateway.responses import changes, checks, plain, request_body, stored_items
+from ktclient.gateway.responses import changes, checks, plain, request_body, response, stored_items
 from ktclient.gateway.responses.request_body import ResponseRequest
 from ktclient.gateway.responses.response import SURFACE
 from ktclient.gateway.responses.sources import StoreSources
@@ -70,8 +70,9 @@ async def create(request: Request) -> Response:
 
 
 def _asked(gateway: Gateway, caller: Caller, wanted: ResponseRequest) -> Asked:
-    with HttpStore.open(gateway.settings.state) as store:
-        return request_body.asked(wanted, StoreSources(store, gateway.settings.state, caller))
+    state = gateway.settings.state
+    asked = request_body.asked(wanted, StoreSources(state, caller))
+    return replace(asked, fields_of=lambda checked: response.policy(state, checked))
 
 
 async def _streamed(

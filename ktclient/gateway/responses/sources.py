@@ -28,16 +28,19 @@ _DATA_URL = "data:"
 
 @dataclass(frozen=True)
 class StoreSources:
-    """What a caller may refer to in a store."""
+    """What a caller may refer to in a store, which is opened only if something is referred to."""
 
-    store: HttpStore
     state: StateDir
     caller: Caller
 
     def previous(self, response_id: str) -> list[Fields]:
         """All items of a conversation up to this response. Raises `ApiError`."""
+        with HttpStore.open(self.state) as store:
+            return self._previous(store, response_id)
+
+    def _previous(self, store: HttpStore, response_id: str) -> list[Fields]:
         try:
-            found = visibility.find(self.store, self.caller, response_id, ids.RESPONSE)
+            found = visibility.find(store, self.caller, response_id, ids.RESPONSE)
         except ApiError:
             words = (
                 f"there is no response {quote(response_id)} that you may see. It may have been "
@@ -48,21 +51,23 @@ class StoreSources:
         if found.request is not None and not found.request.is_stored:
             words = f"the response {quote(response_id)} was sent with store: false"
             raise checks.wrong(PREVIOUS, words, "previous_response_not_found")
-        return stored_items.conversation(self.store, found.job, found.request)
+        return stored_items.conversation(store, found.job, found.request)
 
     def item(self, item_id: str, param: str) -> Fields:
         """An item that an earlier response wrote. Raises `ApiError`."""
-        job_id = job_id_of(item_id)
-        try:
-            found = visibility.find(self.store, self.caller, job_id or "", ids.RESPONSE)
-            items = stored_items.output(self.store, found.job)
-        except ApiError:
-            items = []
-        for item in items:
+        for item in self._output(job_id_of(item_id) or ""):
             if item["id"] == item_id:
                 return item
         words = f"there is no item {quote(item_id)} in a response that you may see; send it whole"
         raise checks.wrong(param, words, "item_not_found")
+
+    def _output(self, job_id: str) -> list[Fields]:
+        with HttpStore.open(self.state) as store:
+            try:
+                found = visibility.find(store, self.caller, job_id, ids.RESPONSE)
+            except ApiError:
+                return []
+            return stored_items.output(store, found.job)
 
     def file(self, part: Fields, param: str) -> tuple[str, str]:
         """The name and the text of a file: of its data, or of one that was uploaded."""
@@ -81,7 +86,8 @@ class StoreSources:
 
     def _uploaded(self, file_id: str, param: str) -> tuple[str, str]:
         try:
-            file = storage.find(self.store, self.caller, file_id)
+            with HttpStore.open(self.state) as store:
+                file = storage.find(store, self.caller, file_id)
             body = storage.path_of(self.state, file).read_bytes()
         except (ApiError, OSError):
             words = f"there is no file {quote(file_id)} that you may see"

@@ -9,12 +9,11 @@ from typing import Any
 from jobs.model import Job
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
-from ktclient.gateway.responses import checks, input_items, stored_texts
+from ktclient.gateway.responses import checks, input_items, response, stored_texts
 from ktclient.gateway.responses.history import History
 from ktclient.gateway.responses.input_items import CALL_OUTPUT
 from ktclient.gateway.responses.output_items import CALL, MESSAGE
-from ktclient.gateway.responses.request_body import INPUT
-from ktclient.gateway.responses.response import SURFACE
+from ktclient.gateway.responses.response import INPUT
 from ktclient.gateway.visibility import Visible
 from ktclient.records import kinds
 from ktclient.wording import quote
@@ -56,7 +55,7 @@ def _with_content(items: list[Fields]) -> list[Fields]:
 
 def inputs(store: HttpStore, job: Job, request: Request | None) -> list[Fields]:
     """The input items of a job, oldest first."""
-    if request is not None and request.surface == SURFACE:
+    if request is not None and response.came_here(request):
         found: list[Fields] = stored_texts.whole(store, job, request.fields)[INPUT]
         return found
     return _of_job(store, job)

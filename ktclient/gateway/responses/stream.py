@@ -113,7 +113,10 @@ class ResponseStream:
         if time.monotonic() - self._told_at < seconds:
             return False
         self._told_at = time.monotonic()
-        return await self._gateway.threads.store(_mark, history, seconds / 2)
+        try:
+            return await self._gateway.threads.store(_mark, history, seconds / 2)
+        except KtjobError:
+            return False  # the store cannot be used for now: comments have to do
 
 
 def _mark(store: HttpStore, history: History, quiet_seconds: float) -> bool:
@@ -124,5 +127,3 @@ def _mark(store: HttpStore, history: History, quiet_seconds: float) -> bool:
         return store.mark_progress(history.job_id, attempt, piece, data, quiet_seconds)
     except NoSuchJob:
         return True  # the next read says so
-    except KtjobError:
-        return False  # the store cannot be used for now: comments have to do

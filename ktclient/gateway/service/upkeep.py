@@ -18,6 +18,7 @@ from jobs.errors import KtjobError
 from jobs.processes.code_version import LoadedCode
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
+from jobs.system import heap
 from jobs.upkeep import log_rotation
 from ktclient.gateway import delivery, store_threads
 from ktclient.gateway.files import expiry
@@ -67,6 +68,7 @@ class Upkeep:
         self._thread.join(store_threads.CLOSE_SECONDS)
 
     def _run(self) -> None:
+        heap.keep_small()
         late_modules.load()
         self._code = LoadedCode()
         looked_at = swept_at = float("-inf")
@@ -105,6 +107,7 @@ class Upkeep:
             self._store = store_threads.usable(self._store, self._state)
 
     def _sweep(self) -> None:
+        heap.give_back()
         if self._chores.log is not None:
             log_rotation.rotate_own(self._chores.log)
         self._chores.renew()

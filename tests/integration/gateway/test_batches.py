@@ -210,8 +210,9 @@ def test_what_is_refused_stores_nothing(state: StateDir, tmp_path: Path) -> None
                 client.batches.create(**{**good, **change})
             assert caught.value.param == (param or "output_expires_after[seconds]")
         for wrong in ("file-none", "../../etc/passwd", "file-\x00", "file-é"):
-            with pytest.raises(openai.NotFoundError):
+            with pytest.raises(openai.NotFoundError) as missing:
                 client.batches.create(**{**good, "input_file_id": wrong})
+            assert missing.value.param == "input_file_id"
         for wrong in ("batch_none", "batch_..%2f", "batch_\x00"):
             with pytest.raises(openai.NotFoundError):
                 client.batches.retrieve(wrong)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
+import httpx2
 import pytest
 from support.gateway import Serving, gateway
 from support.gateway_keys import Made, make_key
@@ -86,6 +90,12 @@ def status(said: bytes) -> int:
 def error_of(said: bytes) -> dict[str, object]:
     found: dict[str, object] = json.loads(said.partition(b"\r\n\r\n")[2])["error"]
     return found
+
+
+def rss_kib(one: Serving) -> int:
+    status = Path(f"/proc/{one.process.pid}/status").read_text()
+    (found,) = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    return int(found)
 
 
 def is_well(one: Serving) -> bool:
@@ -210,6 +220,28 @@ def test_a_body_that_stops_in_the_middle_is_let_go(impatient: Serving) -> None:
                 impatient, head(how, "Content-Type: application/json", target=target), part
             )
             assert not said or status(said) in (400, 408), (how, target, said)
+
+
+@pytest.mark.promise
+def test_clients_that_read_nothing_are_let_go(state: StateDir) -> None:
+    """Their answers stay on disk until the network takes them."""
+    constants = {f"{ACCESS}.connection.STALLED_SECONDS": 1.0}
+    size, clients = 40_000_000, 20
+    with gateway(state, SERVER, constants=constants) as one:
+        file = {"file": ("large", b"x" * size)}
+        sent = httpx2.post(f"{one.url}/v1/files", data={"purpose": "user_data"}, files=file)
+        target = f"GET /v1/files/{sent.json()['id']}/content"
+        with ExitStack() as stack:
+            before = rss_kib(one)
+            held = [stack.enter_context(connected(one)) for _ in range(clients)]
+            for connection in held:
+                connection.sendall(head(target=target))
+            for connection in held:
+                gone = select.poll()
+                gone.register(connection, select.POLLRDHUP)
+                assert gone.poll(HANG_SECONDS * 1000)
+            assert rss_kib(one) - before < size // 1024 * clients // 10
+        assert is_well(one)
 
 
 @pytest.mark.promise

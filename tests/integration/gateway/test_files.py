@@ -15,6 +15,7 @@ import openai
 import pytest
 from openai.types import FileObject
 from support.gateway import Serving, gateway
+from support.gateway_keys import make_key
 
 from jobs import clock
 from jobs.store.http.store import HttpStore
@@ -255,3 +256,43 @@ def test_what_expires_and_what_is_left_is_swept(running: Running) -> None:
     assert {path.name for path in running.on_disk()} == {keep, "file-left", ".ktjob-left"}
     expiry.sweep(state, orphan_seconds=0.0)
     assert [path.name for path in running.on_disk()] == [keep]
+
+
+@pytest.mark.promise
+def test_a_key_sees_only_its_own(state: StateDir) -> None:
+    """Files, uploads, batches and results, in every call; an administrator's key sees all."""
+    names = ("ann", "ben", "root")
+    keys = [make_key(state, name, is_admin=name == "root").key for name in names]
+    with gateway(state, NO_SERVER) as one:
+        ann, ben, root = (
+            openai.OpenAI(base_url=f"{one.url}/v1", api_key=key, max_retries=0) for key in keys
+        )
+        file = ann.files.create(file=("a", b"{}\n"), purpose="batch").id
+        upload = ann.uploads.create(bytes=2, filename="b", mime_type="c", purpose="batch").id
+        wanted: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        batch = ann.batches.create(input_file_id=file, **wanted).id
+        ann.batches.cancel(batch)
+        calls: list[Callable[[openai.OpenAI], object]] = [
+            lambda client: client.files.retrieve(file),
+            lambda client: client.files.content(file),
+            lambda client: client.files.list(after=file),
+            lambda client: client.uploads.parts.create(upload, data=b"ab"),
+            lambda client: client.uploads.complete(upload, part_ids=["x"]),
+            lambda client: client.batches.create(input_file_id=file, **wanted),
+            lambda client: client.batches.retrieve(batch),
+            lambda client: client.batches.list(after=batch),
+            lambda client: client.batches.cancel(batch),
+            lambda client: client.uploads.cancel(upload),
+            lambda client: client.files.delete(file),
+        ]
+        for call in calls:
+            with pytest.raises(openai.NotFoundError):
+                call(ben)
+        assert list(ben.files.list()) == [] and list(ben.batches.list()) == []
+        for client in (ann, root):
+            assert file in [one.id for one in client.files.list()]
+            assert batch in [one.id for one in client.batches.list()]
+            assert client.batches.retrieve(batch).id == batch
+        assert root.uploads.cancel(upload).status == "cancelled"
+        with pytest.raises(openai.AuthenticationError):
+            openai.OpenAI(base_url=f"{one.url}/v1", api_key="none", max_retries=0).files.list()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,8 @@ import pytest
 from support import browser
 from support.browser import button, expect
 from support.page_site import Site, site
+
+from jobs.processes import identity
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -190,6 +194,24 @@ def test_what_is_wrong_is_said_in_words(page: Page) -> None:
         "#files", {"name": "nothing.txt", "mimeType": "text/plain", "buffer": b" "}
     )
     expect(page.locator(".forecast-box")).to_contain_text("nothing.txt is empty")
+
+
+def test_what_holds_up_the_queue_is_named(one: Site, page: Page) -> None:
+    """A stopped runner, with the command that resumes it; and no longer when it runs again."""
+    one.server.hold()
+    one.submit(TEXT, "it runs")
+    expect(page.locator("[data-list=running] .row")).to_contain_text("it runs")
+    waiting = one.submit(TEXT, "it waits")
+    runner = identity.holder(one.state.runner_lock)
+    assert runner is not None
+    os.kill(runner.pid, signal.SIGSTOP)
+    try:
+        expect(page.locator("#notice")).to_contain_text(f"kill -CONT {runner.pid}")
+    finally:
+        os.kill(runner.pid, signal.SIGCONT)
+        one.server.let_go()
+    expect(page.locator("#notice")).to_be_hidden()
+    expect(page.locator(f"[data-list=recent] a[href='#/job/{waiting}']")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -43,12 +43,14 @@ def _key(one: Site, name: str, *, is_admin: bool = False) -> str:
 
 
 def test_a_key_logs_in_and_sees_its_own_jobs(one: Site, chromium: Browser) -> None:
-    """A wrong one is refused in words; an admin's sees everybody's; after the logout, nothing."""
-    ada, admin = _key(one, "ada"), _key(one, "admin", is_admin=True)
+    """A page that is open when the first key is made asks for one too. A wrong one is refused in
+    words; an admin's sees everybody's; after the logout, nothing is there."""
     foreign = one.submit(TEXT, "a question of the command line", "other.txt")
     page = browser.opened(chromium)
     said = browser.listen(page)
     page.goto(one.url)
+    expect(page.locator(".row")).to_have_count(1)
+    ada, admin = _key(one, "ada"), _key(one, "admin", is_admin=True)
     expect(page.locator("#key")).to_be_focused()
     page.keyboard.type("sk-ktjob-wrong")
     page.keyboard.press("Enter")

@@ -163,6 +163,7 @@ def test_a_conversation_goes_on(client: OpenAI, shared: tuple[StateDir, OpenAI, 
     assert caught.value.param == "previous_response_id"
 
 
+@pytest.mark.promise
 def test_what_is_not_to_be_stored_goes_when_it_was_delivered(
     client: OpenAI, shared_state: StateDir
 ) -> None:
@@ -252,6 +253,7 @@ def test_files_in_the_input_are_read(client: OpenAI, shared: tuple[StateDir, Ope
         assert caught.value.param == f"input[0].content[0].{param}"
 
 
+@pytest.mark.promise
 def test_a_background_one_is_polled_cancelled_and_kept(
     state: StateDir, tmp_path: Path, own_environment: None
 ) -> None:
@@ -280,6 +282,7 @@ def test_a_background_one_is_polled_cancelled_and_kept(
             wait_until(lambda: not store.exists(unwanted.id.removeprefix("resp_")))
 
 
+@pytest.mark.promise
 def test_jobs_of_the_command_line_are_responses_too(client: OpenAI, shared_state: StateDir) -> None:
     """Of a document and a question, and of a chat; they can be continued as well."""
     server = client.responses.create(model=MODEL, input="x")  # there is a server to ask
@@ -304,6 +307,7 @@ def test_jobs_of_the_command_line_are_responses_too(client: OpenAI, shared_state
     assert more.output_text == ANSWER
 
 
+@pytest.mark.promise
 def test_others_responses_are_not_there(shared_state: StateDir) -> None:
     """Neither to be continued nor to be referred to: the same error as for none at all."""
     spec = {"version": 2, "task": {"kind": "request", "text": ""}, "server": "http://127.0.0.1:1"}
@@ -319,8 +323,8 @@ def test_others_responses_are_not_there(shared_state: StateDir) -> None:
         )
         job = store.submit(new, Capacity())
         store.request_cancel(job.id)
-        ben = StoreSources(store, shared_state, Caller("ben", is_admin=False))
-        ann = StoreSources(store, shared_state, Caller("ann", is_admin=False))
+        ben = StoreSources(shared_state, Caller("ben", is_admin=False))
+        ann = StoreSources(shared_state, Caller("ann", is_admin=False))
         errors = []
         for who in (ben, ann):
             with pytest.raises(ApiError) as caught:
@@ -331,8 +335,9 @@ def test_others_responses_are_not_there(shared_state: StateDir) -> None:
             ben.item(f"msg_{job.id}_0", "input[0].id")
 
 
-def test_calls_of_functions_come_back_as_items(state: StateDir, own_environment: None) -> None:
-    """And thoughts as an item of their own; an answer that is cut off is incomplete."""
+def test_calls_and_thoughts_come_back_as_items(state: StateDir, own_environment: None) -> None:
+    """An answer that is cut off is incomplete. Of a model that begins to think in its prompt the
+    next answer is held back until it is one."""
     call = {"index": 0, "id": "call_9", "function": {"name": "look", "arguments": '{"at": '}}
     rest = {"index": 0, "function": {"arguments": '"it"}'}}
     deltas = [{"reasoning_content": "I look."}, {"tool_calls": [call]}, {"tool_calls": [rest]}]
@@ -354,6 +359,13 @@ def test_calls_of_functions_come_back_as_items(state: StateDir, own_environment:
         assert cut.incomplete_details and cut.incomplete_details.reason == "max_output_tokens"
         messages: Any = server.asked[-1][1]["messages"]
         assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+        server.say("/v1/chat/completions", _sse([{"content": "I think.\n</think>\nYes."}], "stop"))
+        kinds = []
+        for _ in range(2):
+            said = client.responses.create(model="m", input="Is it?")
+            assert said.output_text == "Yes."
+            kinds.append([item.type for item in said.output])
+        assert kinds[1] == ["reasoning", "message"]
 
 
 def _sse(deltas: list[dict[str, Any]], reason: str) -> bytes:

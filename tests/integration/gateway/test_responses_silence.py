@@ -67,6 +67,7 @@ class Reader:
                 assert found, f"the stream ended before {kind}"
 
 
+@pytest.mark.promise
 def test_a_silent_prefill_is_told_of_the_same_in_each_stream(url: str, server: FakeServer) -> None:
     """Comments for connections, and events with our progress for who counts events only."""
     server.hold()
@@ -104,6 +105,7 @@ def test_a_plain_answer_is_kept_alive_by_blanks(url: str, server: FakeServer) ->
     assert json.loads(body)["status"] == "completed"
 
 
+@pytest.mark.promise
 def test_the_stream_of_a_deleted_response_is_cut(url: str, server: FakeServer) -> None:
     """A polite end would be taken for a whole answer."""
     server.hold()

@@ -37,6 +37,11 @@ export class Feed {
     source.onerror = () => this.failed(source);
   }
 
+  /** Whether nothing is to be expected of it, such as after a refused key. */
+  get isClosed() {
+    return !this.source || this.source.readyState === EventSource.CLOSED;
+  }
+
   close() {
     clearTimeout(this.timer);
     if (this.source) this.source.close();

@@ -136,6 +136,7 @@ export class Form {
         several ? el("strong", {}, `${one.title}: `) : null,
         [one.tokens, one.split ? `in ${words.count(one.split.parts, "part")} (${words.count(one.split.requests, "request")})` : null, one.can_run ? one.time : `${one.reason}${one.fix ? `. ${one.fix}` : ""}`].filter(Boolean).join(" · "),
         ...one.remarks.map((remark) => el("span", { class: "remark" }, remark)))),
+      found.documents.some((one) => one.split) ? el("p", { class: "hint" }, "Parts are processed independently, so cross-part context may be missed.") : "",
       el("p", { class: "hint" }, `Runs on ${where} (${found.why}).`),
       ...found.ahead.map((line) => el("p", { class: "hint" }, line)),
     );

@@ -40,6 +40,8 @@ export class JobView {
     this.doing.append(this.bar, this.facts);
     this.cause = el("div", { class: "cause", hidden: true });
     this.question = el("div", { class: "question", hidden: true });
+    this.conversation = el("details", { class: "conversation", hidden: true, ontoggle: () => this.loadConversation() }, el("summary", {}, "What was sent"), el("div"));
+    this.parts = el("p", { class: "facts", hidden: true });
     this.thoughts = el("details", { class: "thoughts", hidden: true }, el("summary", {}, "Thoughts"));
     this.thoughtText = new Growing(this.thoughts.appendChild(el("div", { class: "prose" })));
     this.answer = el("div", { class: "prose answer", hidden: true });
@@ -54,7 +56,7 @@ export class JobView {
     this.node = el(
       "article", { class: "job" },
       el("div", { class: "job-head" }, el("a", { class: "back", href: "#/" }, "All jobs"), el("div", { class: "names" }, this.title, this.state), this.meta),
-      this.actions, this.error, this.doing, this.cause, this.question, this.thoughts, this.answer, this.waiting, this.follow, this.chart, this.figures, this.attempts,
+      this.actions, this.error, this.doing, this.parts, this.cause, this.question, this.conversation, this.thoughts, this.answer, this.waiting, this.follow, this.chart, this.figures, this.attempts,
     );
   }
 
@@ -97,10 +99,15 @@ export class JobView {
     this.retryButton.hidden = !job.can.retry;
     this.deleteButton.hidden = !job.can.delete;
     this.documentLink.hidden = false;
+    const names = { request: ["Download answer", "Download request"], batch: ["Download results", "Download requests"] }[job.task] || ["Download answer", "Download document"];
+    setText(this.answerLink, names[0]);
+    setText(this.documentLink, names[1]);
+    this.conversation.hidden = job.task !== "request";
+    this.showParts(job);
     this.follow.hidden = !job.can.ask || job.state === "QUEUED";
     this.draw("figures", [figures, job.reserved_tokens], () => this.showFigures(job));
     this.draw("chart", [job.figures.prefill_progress, job.figures.prompt_tokens, job.phase === "decode"], () => this.showChart(job));
-    this.draw("attempts", [job.attempts.map((one) => [one.number, one.outcome, one.phase, one.message]), job.parts], () => this.showAttempts(job));
+    this.draw("attempts", [job.attempts.map((one) => [one.number, one.outcome, one.phase, one.message])], () => this.showAttempts(job));
     this.tick();
     this.showText();
     this.place();
@@ -148,6 +155,31 @@ export class JobView {
     );
   }
 
+  /** The messages of a chat, once somebody opens them: they may be long. */
+  async loadConversation() {
+    if (!this.conversation.open || this.isLoaded) return;
+    this.isLoaded = true;
+    try {
+      const { messages } = await call(`/page/jobs/${encodeURIComponent(this.id)}/messages`);
+      this.conversation.lastElementChild.replaceChildren(...messages.map((one) => el("div", { class: "message" },
+        el("strong", {}, one.role),
+        el("p", {}, one.text + (one.characters > one.text.length ? ` … (${words.count(one.characters, "character")} in all)` : "")))));
+    } catch (error) {
+      this.isLoaded = false;
+      this.fail(error.message);
+    }
+  }
+
+  showParts(job) {
+    this.parts.hidden = !job.parts;
+    if (!job.parts) return;
+    const { total, succeeded, running, queued, kind } = job.parts;
+    const ended = total - succeeded - running - queued;
+    const noun = kind === "batch" ? "request" : "part";
+    setText(this.parts, [`${words.count(total, noun)}: ${words.number(succeeded)} done`, running ? `${words.number(running)} running` : null,
+      queued ? `${words.number(queued)} queued` : null, ended ? `${words.number(ended)} without success` : null].filter(Boolean).join(", "));
+  }
+
   showFigures(job) {
     const found = FIGURES.filter(([name]) => job.figures[name] !== undefined && job.figures[name] !== null && job.figures[name] !== 0);
     const rows = found.map(([name, label, format]) => [label, format(job.figures[name])]);
@@ -174,16 +206,15 @@ export class JobView {
   }
 
   showAttempts(job) {
-    const isWorth = job.attempts.length > 1 || job.attempts.some((one) => one.outcome && one.outcome !== "SUCCEEDED") || job.parts;
+    const isWorth = job.attempts.length > 1 || job.attempts.some((one) => one.outcome && one.outcome !== "SUCCEEDED") ;
     this.attempts.hidden = !isWorth;
     if (!isWorth) return;
-    const parts = job.parts ? [el("p", {}, `${words.count(job.parts.total, "part")}: ${job.parts.succeeded} done, ${job.parts.running} running, ${job.parts.queued} queued`)] : [];
     const rows = job.attempts.map((one) => el("li", {},
       el("span", { class: "state", "data-state": one.outcome || "RUNNING" }, (one.outcome || "running").toLowerCase()),
       ` ${words.clock(one.started_at)}, ${words.duration(words.since(one.started_at, one.ended_at))}, in phase “${one.phase}”`,
       one.message ? el("p", {}, one.message) : null));
     const isOpen = this.attempts.open;
-    this.attempts.replaceChildren(el("summary", {}, `${job.attempts.length} of ${words.count(job.max_attempts, "attempt")}`), ...parts, el("ol", {}, ...rows));
+    this.attempts.replaceChildren(el("summary", {}, `${job.attempts.length} of ${words.count(job.max_attempts, "attempt")}`), el("ol", {}, ...rows));
     this.attempts.open = isOpen;
   }
 
@@ -238,7 +269,7 @@ export class JobView {
     setText(this.title, "There is no such job");
     setText(this.meta, message);
     arrange(this.actions, []);
-    for (const one of [this.state, this.doing, this.cause, this.question, this.thoughts, this.answer, this.follow, this.chart, this.figures, this.attempts]) one.hidden = true;
+    for (const one of [this.state, this.parts, this.conversation, this.doing, this.cause, this.question, this.thoughts, this.answer, this.follow, this.chart, this.figures, this.attempts]) one.hidden = true;
   }
 
   async act(what, said) {

@@ -60,6 +60,7 @@ function open() {
   document.body.dataset.view = job ? "job" : to === "new" ? "new" : "list";
   setAttr(byId("new"), "aria-current", to === "new" ? "page" : null);
   queue.select(job);
+  if (feed.job !== job || feed.isClosed) feed.open(job);
   if (job && view && view.id === job) return;
   if (view) view.close();
   view = null;
@@ -74,7 +75,6 @@ function open() {
   } else side.replaceChildren(...(isOpening ? [] : [welcome(queue.isEmpty)]));
   side.hidden = isOpening && !side.children.length;
   scrollTo({ top: 0 });
-  if (feed.job !== job || !feed.source) feed.open(job);
 }
 
 function setUpDrop() {

@@ -93,7 +93,7 @@ export function progress(job, cameAt) {
   const part = share(job);
   if (part !== null) parts.push(`${about}${Math.floor(part * 100)} %`);
   if (job.unit === "seconds" && job.done !== null) parts.push(`${duration(job.done)} of ${duration(job.total || 0)}`);
-  else if (job.done && job.unit) {
+  else if (job.done !== null && job.unit) {
     const of = job.total ? ` of ${compact(job.total)}` : "";
     parts.push(job.unit === "bytes" ? `${bytes(job.done)}` : `${compact(job.done)}${of} ${job.unit}`);
   }

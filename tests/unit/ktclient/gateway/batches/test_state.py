@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from jobs.errors import PartFailed
 from jobs.model import Capacity, Identity, Job, NewJob, NewRequest, Outcome, Piece
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
+from jobs.upkeep import garbage
 from ktclient.batch.spec import BatchSpec, Request, to_document
 from ktclient.gateway.batches import batch_object, results, state
 from ktclient.gateway.context import Caller
+from ktclient.gateway.files import expiry
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.records import kinds, phases
 
@@ -141,7 +145,7 @@ def test_a_batch_whose_job_is_lost_failed_and_keeps_its_answers(
         result = results.find(store, ANNA, f"{prefix}{job.id}")
         path = results.written(store, folder, result)
         lines[prefix] = [json.loads(one) for one in path.read_text().splitlines()]
-        about = result.shown(path)
+        about = results.about(store, folder, result)
         assert about.bytes == path.stat().st_size and about.expires_at is not None
         assert path.stat().st_mode & 0o777 == 0o600
     (answer,) = lines[batch_object.OUT]
@@ -153,6 +157,50 @@ def test_a_batch_whose_job_is_lost_failed_and_keeps_its_answers(
     ]
     assert {one["error"]["code"] for one in lines[batch_object.ERR]} == {"worker_died"}
     assert len({one["id"] for some in lines.values() for one in some}) == 3
+    whole = results.about(store, folder, results.find(store, ANNA, f"{batch_object.OUT}{job.id}"))
+    shutil.rmtree(folder.gateway_batches)
+    folder.gateway_batches.write_text("in the way")  # as a disk that takes no file
+    again = results.find(store, ANNA, f"{batch_object.OUT}{job.id}")
+    assert results.about(store, folder, again) == whole
+    with pytest.raises(ApiError) as caught:
+        results.written(store, folder, again)
+    assert caught.value.status == 507
+    folder.gateway_batches.unlink()
+    results.written(store, folder, again)
     results.delete(store, folder, results.find(store, ANNA, f"{batch_object.ERR}{job.id}"))
     assert [one.id for one in results.listed(store, ANNA)] == [f"{batch_object.OUT}{job.id}"]
     assert [one.name for one in folder.gateway_batches.iterdir()] == [f"{job.id}.output.jsonl"]
+
+
+def test_a_batch_cancelled_before_its_check_names_its_lines(
+    store: HttpStore, folder: StateDir
+) -> None:
+    """Also the results of a batch that was deleted are deleted."""
+    spec = replace(SPEC, lines=0, digest="", is_checked=False)
+    body = {"messages": [{"role": "user", "content": "x"}]}
+    lines = [
+        {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body}
+        for name in "ab"
+    ]
+    document = b"\n".join(json.dumps(one).encode() for one in lines) + b"\nno JSON"
+    request = NewRequest("anna", "batches", "digest", FIELDS)
+    new = NewJob(kinds.POOL, spec.to_json(), document, "a.jsonl", request=request)
+    job = store.submit(new, Capacity())
+    assert shown(store, job)["status"] == "validating"
+    store.request_cancel(job.id)
+    found = shown(store, job)
+    assert found["status"] == "cancelled" and found["output_file_id"] is None
+    result = results.find(store, ANNA, f"{batch_object.ERR}{job.id}")
+    path = results.written(store, folder, result)
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(one["custom_id"], one["error"]["code"]) for one in told] == [
+        ("a", "batch_cancelled"),
+        ("b", "batch_cancelled"),
+    ]
+    expiry.sweep(folder, orphan_seconds=0.0)
+    assert path.exists()
+    garbage.delete_job(folder, job.id)
+    expiry.sweep(folder, orphan_seconds=0.0)
+    assert not path.exists()
+    with pytest.raises(ApiError):
+        results.find(store, ANNA, f"{batch_object.ERR}{job.id}")

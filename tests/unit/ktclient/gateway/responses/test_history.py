@@ -19,6 +19,7 @@ from ktclient.gateway.responses.history import History
 SPEC = {"task": {"kind": "request", "text": ""}, "server": "http://s", "max_tokens": 9}
 WORKER = Identity("boot", 1, 1)
 FIELDS: dict[str, object] = {"model": "m", "metadata": {"a": "b"}, "instructions": "Be brief."}
+STORED: dict[str, object] = {**FIELDS, "input": []}
 
 
 def submitted(store: HttpStore) -> Job:
@@ -28,7 +29,7 @@ def submitted(store: HttpStore) -> Job:
         document=b'{"messages": []}',
         title="title",
         max_attempts=9,
-        request=NewRequest("", "responses", "digest", FIELDS),
+        request=NewRequest("", "responses", "digest", STORED),
     )
     return store.submit(new, Capacity())
 
