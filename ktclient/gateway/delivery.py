@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from jobs.errors import KtjobError
+from jobs.errors import KtjobError, NoSuchJob
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 from jobs.upkeep import garbage
@@ -33,11 +33,18 @@ def _ended(task: asyncio.Task[None]) -> None:
         _LOG.warning("that an answer was delivered could not be recorded: %s", error)
 
 
+_RESTS = (0.2, 1.0, 3.0, 10.0)
+"""Seconds between tries to delete a job whose worker has not quite ended."""
+
+
 async def note_delivered(gateway: Gateway, job_id: str) -> None:
     """Record that a client has the whole answer, and delete what is not to be stored."""
-    request = await gateway.threads.store(_note, job_id)
-    if request:
-        await gateway.threads.check(sweep, gateway.settings.state)
+    if not await gateway.threads.store(_note, job_id):
+        return
+    for rest in _RESTS:
+        if await gateway.threads.check(sweep, gateway.settings.state):
+            return
+        await asyncio.sleep(rest)
 
 
 def _note(store: HttpStore, job_id: str) -> bool:
@@ -46,13 +53,29 @@ def _note(store: HttpStore, job_id: str) -> bool:
     return found is not None and not found.is_stored
 
 
-def sweep(state: StateDir) -> None:
+def sweep(state: StateDir) -> bool:
     """Delete jobs that were deleted over HTTP and have ended, and those that are not to be stored
-    and were delivered. Logs what cannot be deleted now; a later sweep tries again."""
+    and were delivered. False if one of them cannot be deleted now, which is logged: a later sweep
+    tries again."""
     try:
         with HttpStore.open_existing(state) as store:
             ids = store.removable_requests(UNDELIVERED_SECONDS)
-        for job_id in ids:
-            garbage.delete_job(state, job_id)
     except KtjobError as error:
-        _LOG.warning("jobs that are not to be kept could not be deleted for now: %s", error)
+        _log(error)
+        return False
+    return all([_is_deleted(state, job_id) for job_id in ids])
+
+
+def _is_deleted(state: StateDir, job_id: str) -> bool:
+    try:
+        garbage.delete_job(state, job_id)
+    except NoSuchJob:
+        return True  # another sweep was first
+    except KtjobError as error:
+        _log(error)
+        return False
+    return True
+
+
+def _log(error: KtjobError) -> None:
+    _LOG.warning("jobs that are not to be kept could not be deleted for now: %s", error)
