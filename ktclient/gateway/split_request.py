@@ -93,8 +93,8 @@ def _divided(body: Body) -> tuple[str, str, str | None]:
         return "\n\n".join(texts[:-1]), texts[-1], system
     if system is None:
         raise _refused(
-            "parts need a document and an instruction: give the instruction as a separate last text "
-            "part, or as a system prompt"
+            "parts need a document and an instruction: give the instruction as a separate last "
+            "text part, or as a system prompt"
         )
     return texts[0], system, None
 
