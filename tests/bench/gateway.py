@@ -47,6 +47,7 @@ MODEL = "DeepSeek-V4-Flash"
 KEY = "sk-0a8f3c1d5e7b9a2c4d6e8f0a1b3c5d7e9f"
 """LiteLLM refuses to start with a key that looks weak."""
 READY_SECONDS = 300.0
+SETTLE_SECONDS = 15.0
 QUICK = ("--prefill-seconds", "0.002", "--token-seconds", "0.002", "--max-running", "64")
 """A server whose own time hardly counts."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -104,20 +105,24 @@ def main() -> None:
 def first_token(asked: argparse.Namespace) -> None:
     body = _body(long_document(), stream=True)
     found: dict[str, list[float]] = {}
+    cpus: dict[str, list[float]] = {}
     with _fronts(asked, *QUICK) as fronts:
         for number in range(asked.rounds + 1):
             for front in fronts:
+                before = front.cpu()
                 # Each one another: a gateway that knows the text would be faster.
                 own = body.replace(b"@@", f"{number:02d}".encode())
                 answer = asyncio.run(_ask(front, own))
                 assert answer.status == 200, answer
                 if number:  # the first is for what is loaded then
                     found.setdefault(front.name, []).append(answer.first_token)
+                    cpus.setdefault(front.name, []).append(front.cpu() - before)
     middle = {name: statistics.median(times) for name, times in found.items()}
     print(f"a: first token of a {len(body) / 1e6:.1f} MB chat, median of {asked.rounds}")
     _print_seconds(middle)
     added = {name: middle[name] - middle["server"] for name in middle if name != "server"}
     _print_ratio("added", added, "s")
+    _print_ratio("CPU time", {name: statistics.median(cpus[name]) for name in added}, "s")
 
 
 def waiting(asked: argparse.Namespace) -> None:
@@ -140,16 +145,22 @@ def waiting(asked: argparse.Namespace) -> None:
 
 def many_at_once(asked: argparse.Namespace) -> None:
     rates: dict[str, list[float]] = {}
+    cpus: dict[str, list[float]] = {}
     with _fronts(asked, *QUICK) as fronts:
         for number in range(asked.rounds + 1):
             for front in fronts:
+                before = front.cpu()
                 seconds = asyncio.run(_all(front, 50, f"c{number}"))
                 if number:
+                    cpus.setdefault(front.name, []).append((front.cpu() - before) / 50)
                     rates.setdefault(front.name, []).append(50 / seconds)
     middle = {name: statistics.median(found) for name, found in rates.items()}
     print(f"c: 50 small chats at once, median of {asked.rounds}")
     print("   " + ", ".join(f"{name} {rate:.1f}/s" for name, rate in middle.items()))
-    _print_ratio("requests/s", {name: middle[name] for name in middle if name != "server"}, "/s")
+    others = [name for name in middle if name != "server"]
+    _print_ratio("requests/s", {name: middle[name] for name in others}, "/s")
+    each = {name: 1000 * statistics.median(cpus[name]) for name in others}
+    _print_ratio("CPU time of each", each, "ms")
 
 
 def start(asked: argparse.Namespace) -> None:
@@ -364,15 +375,15 @@ async def _hold(front: Front, clients: int, silent: float) -> tuple[float, float
 
 
 async def _settled(front: Front) -> None:
-    """Until it has nothing to do any more for three seconds."""
+    """Until all that the clients caused is done: its CPU time falls no more."""
     deadline = time.monotonic() + READY_SECONDS
-    last = front.cpu()
+    used, last = front.cpu(), float("inf")
     while time.monotonic() < deadline:
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(SETTLE_SECONDS)
         now = front.cpu()
-        if now - last < 0.6:
+        if now - used >= 0.8 * last:
             return
-        last = now
+        used, last = now, now - used
 
 
 def _tree(root: int) -> list[int]:

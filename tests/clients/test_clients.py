@@ -170,7 +170,6 @@ def test_litellm_sdk(lab: Lab, client_python: Path) -> None:
     }
 
 
-@pytest.mark.promise
 @pytest.mark.parametrize("lab", [LIVELY], indirect=True)
 def test_langchain_openai(lab: Lab, client_python: Path) -> None:
     """Its async stream takes only chunks for a sign of life, not comments."""

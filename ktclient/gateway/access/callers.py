@@ -6,7 +6,6 @@ import asyncio
 import math
 import sys
 
-from jobs.errors import KtjobError
 from jobs.store.http.values import ApiKey
 from ktclient.gateway.access import hosts, session
 from ktclient.gateway.access.asgi import (
@@ -25,7 +24,6 @@ from ktclient.gateway.access.rate import TRIES, Tries, address_of
 from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.access.session import Sessions
 from ktclient.gateway.context import Caller
-from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import AUTHENTICATION, RATE, ApiError
 from ktclient.gateway.wire.requests import CALLER
 
@@ -49,13 +47,13 @@ class Access:
         self.open_requests = OpenRequests(ring)
 
     async def key_of(self, scope: Scope) -> ApiKey | None:
-        """The valid key of a request; None if it has none that counts. Raises `StoreUnusable`."""
+        """The valid key of a request; None if it has none that counts. Raises `ApiError`."""
         key = _key(scope, await self.ring.known(), self.sessions)
         return None if key is None or is_expired(key) else key
 
     async def is_needed(self, scope: Scope) -> bool:
         """Whether requests need a key: once there is one, and always where others than this
-        machine can send them. Raises `StoreUnusable`."""
+        machine can send them. Raises `ApiError`."""
         return (await self.ring.known()).are_needed or not is_loopback(_local_address(scope))
 
     def refusal(self, scope: Scope, key: ApiKey | None) -> ApiError:
@@ -101,9 +99,6 @@ class Callers:
         except ApiError as error:
             await send_error(send, error)
             return
-        except KtjobError as error:
-            await send_error(send, errors.of(error))
-            return
         if key is None:
             scope[CALLER] = Caller()
             await self._app(scope, receive, send)
@@ -113,7 +108,7 @@ class Callers:
         await self._answer(scope, receive, send, key)
 
     async def _key(self, scope: Scope) -> ApiKey | None:
-        """The key that counts; None where none is needed. Raises `ApiError`, `StoreUnusable`."""
+        """The key that counts; None where none is needed. Raises `ApiError`."""
         if not await self._access.is_needed(scope):
             return None
         key = _key(scope, await self._access.ring.known(), self._access.sessions)

@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs import clock
+from jobs.errors import KtjobError
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import ApiKey
 from ktclient.errors import BadInput
 from ktclient.gateway.store_threads import StoreThreads
+from ktclient.gateway.wire.errors import SERVER, ApiError
 from ktclient.wording import quote
 
 CACHE_SECONDS = 0.25
@@ -92,7 +94,7 @@ class KeyRing:
         self._read: asyncio.Task[Known] | None = None
 
     async def known(self) -> Known:
-        """The keys by now. Raises `StoreUnusable`."""
+        """The keys by now. Raises `ApiError` 503 while they cannot be read."""
         before = self._known
         if before is not None and time.monotonic() - before.read_at < CACHE_SECONDS:
             return before
@@ -102,7 +104,17 @@ class KeyRing:
 
     async def _again(self) -> Known:
         now = time.monotonic()
-        keys = await self._threads.store(HttpStore.api_keys)
+        try:
+            keys = await self._threads.store(HttpStore.api_keys)
+        except KtjobError as error:
+            raise _unreadable(error) from error
         were_needed = self._known is not None and self._known.are_needed
         self._known = Known(keys, now, were_needed or bool(keys))
         return self._known
+
+
+def _unreadable(error: KtjobError) -> ApiError:
+    """Without the error's message, which names folders of this machine: nobody knows yet who
+    asks."""
+    words = "the gateway cannot read its database for now. Send the request again later"
+    return ApiError(503, words, SERVER, error.cause, is_curable=True)

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jobs.errors import KtjobError
 from ktclient.gateway.access.keys import KeyRing, is_expired
+from ktclient.gateway.wire.errors import ApiError
 
 LOOK_SECONDS = 1.0
 """How often the keys of open requests are looked at."""
@@ -52,7 +52,7 @@ class OpenRequests:
     async def _look(self) -> None:
         while self._all:
             await asyncio.sleep(LOOK_SECONDS)
-            with contextlib.suppress(KtjobError):  # an absent disk: nobody loses access for that
+            with contextlib.suppress(ApiError):  # an absent disk: nobody loses access for that
                 await self._end_those_without_a_key()
 
     async def _end_those_without_a_key(self) -> None:

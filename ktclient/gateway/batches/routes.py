@@ -52,7 +52,16 @@ def _no_chat(raw: bytes) -> Asked:
 async def _retrieve(request: Request) -> Response:
     batch_id = request.path_params["batch_id"]
     caller = caller_of(request)
-    return JSONResponse(await gateway_of(request).threads.store(_shown, caller, batch_id))
+    return JSONResponse(await gateway_of(request).threads.store(_retrieved, caller, batch_id))
+
+
+def _retrieved(store: HttpStore, caller: Caller, batch_id: str) -> dict[str, object]:
+    """A client that asks for a batch that has ended knows of it: what it sends from now on is
+    another request, even if it is the same."""
+    batch = state.find(store, caller, batch_id)
+    if batch.has_ended and batch.request.delivered_at is None:
+        store.note_delivered(batch.job.id)
+    return batch_object.to_json(batch)
 
 
 def _shown(store: HttpStore, caller: Caller, batch_id: str) -> dict[str, object]:

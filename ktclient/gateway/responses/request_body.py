@@ -59,8 +59,9 @@ def read(raw: bytes) -> ResponseRequest:
     return ResponseRequest(fields, is_streamed, checks.truth(fields, "background", usual=False))
 
 
-def asked(request: ResponseRequest, sources: Sources) -> Asked:
-    """What is sent and stored. Raises `ApiError` with the first field that is wrong."""
+def asked(request: ResponseRequest, sources: Sources, *, is_split: bool = False) -> Asked:
+    """What is sent and stored. `is_split`: the body itself is not stored, but a document and its
+    parts. Raises `ApiError` with the first field that is wrong."""
     fields = request.fields
     _require_known(fields)
     said = _echoed(fields)
@@ -72,7 +73,7 @@ def asked(request: ResponseRequest, sources: Sources) -> Asked:
     if (choice := tools.echoed_choice(fields)) is not None:
         said["tool_choice"] = choice
     said[INPUT] = items
-    stored = stored_texts.without(said, (INPUT, "instructions"), body)
+    stored = said if is_split else stored_texts.without(said, (INPUT, "instructions"), body)
     is_stored = checks.truth(fields, "store", usual=True)
     return Asked(_storable(body), ChatOptions(), stored, is_stored=is_stored)
 

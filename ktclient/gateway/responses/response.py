@@ -81,7 +81,7 @@ def head(job: Job, request: Request | None, echoed: Fields) -> Head:
         "created_at": seconds(job.created_at),
         "completed_at": None,
         "status": "queued",
-        "model": str((is_own and echoed.get("model")) or spec.get("model") or spec["server"]),
+        "model": str((is_own and echoed.get("model")) or spec.get("model") or "default"),
         "error": None,
         "incomplete_details": None,
         "output": [],

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from jobs.store.http.store import HttpStore
-from ktclient.gateway import accept, delivery, ids, visibility
+from ktclient.gateway import accept, delivery, ids, split_request, visibility
 from ktclient.gateway.accept import Accepted, Asked, Incoming
 from ktclient.gateway.chat import cancellation
 from ktclient.gateway.context import Caller, Gateway
@@ -53,7 +53,8 @@ async def create(request: Request) -> Response:
     wanted = await gateway.threads.check(request_body.read, raw)
 
     def parse(_: bytes) -> Asked:
-        return _asked(gateway, caller, wanted)
+        is_split = split_request.wanted(request.headers) is not None
+        return _asked(gateway, caller, wanted, is_split=is_split)
 
     incoming = Incoming(caller, SURFACE, raw, request.headers, parse)
     accepting = accept.begin(gateway, incoming)
@@ -69,9 +70,11 @@ async def create(request: Request) -> Response:
     return await _plain(request, gateway, accepting, gone)
 
 
-def _asked(gateway: Gateway, caller: Caller, wanted: ResponseRequest) -> Asked:
+def _asked(
+    gateway: Gateway, caller: Caller, wanted: ResponseRequest, *, is_split: bool = False
+) -> Asked:
     state = gateway.settings.state
-    asked = request_body.asked(wanted, StoreSources(state, caller))
+    asked = request_body.asked(wanted, StoreSources(state, caller), is_split=is_split)
     return replace(asked, fields_of=lambda checked: response.policy(state, checked))
 
 

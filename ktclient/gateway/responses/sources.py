@@ -88,11 +88,25 @@ class StoreSources:
         try:
             with HttpStore.open(self.state) as store:
                 file = storage.find(store, self.caller, file_id)
+        except ApiError:
+            raise _no_file(file_id, param) from None
+        _require_size(file.bytes, param)
+        try:
             body = storage.path_of(self.state, file).read_bytes()
-        except (ApiError, OSError):
-            words = f"there is no file {quote(file_id)} that you may see"
-            raise checks.wrong(param, words, "file_not_found") from None
+        except OSError:  # it was deleted meanwhile
+            raise _no_file(file_id, param) from None
         return file.filename, _text_of(body, file.filename, param)
+
+
+def _no_file(file_id: str, param: str) -> ApiError:
+    words = f"there is no file {quote(file_id)} that you may see"
+    return checks.wrong(param, words, "file_not_found")
+
+
+def _require_size(size: int, param: str) -> None:
+    if size > document.MOST_BYTES:
+        words = f"the file has {size:,} bytes; the maximum is {document.MOST_BYTES:,}"
+        raise checks.wrong(param, words, "file_too_large")
 
 
 def _require_complete(job: Job, response_id: str) -> None:
@@ -120,6 +134,7 @@ def _decoded(data: str, param: str) -> bytes:
 
 
 def _text_of(body: bytes, name: str, param: str) -> str:
+    _require_size(len(body), param)
     try:
         return document.from_bytes(body, document.display_name(name)).text
     except BadInput as error:

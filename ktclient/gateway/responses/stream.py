@@ -69,8 +69,11 @@ class ResponseStream:
         with self._gateway.watch.job(job_id) as changes:
             while True:
                 look = asyncio.create_task(self._read(history))
-                async for text in self._until_done(look):
-                    yield text
+                try:
+                    async for text in self._until_done(look):
+                        yield text
+                finally:
+                    look.cancel()  # where the client goes meanwhile
                 for text in self._texts(look.result()):
                     yield text
                 if history.is_over:

@@ -323,3 +323,21 @@ def test_no_key_and_no_text_reaches_the_log(state: StateDir, tmp_path: Path) -> 
     logged += one.log.read_text()
     for text in (key.key, key.key[9:], wrong, wrong[9:], secret):
         assert text not in logged
+
+
+@pytest.mark.promise
+def test_a_store_that_cannot_be_read_opens_no_door_and_names_no_folder(state: StateDir) -> None:
+    key = make_key(state, "alice")
+    with gateway(state, SERVER) as one:
+        assert status(one, headers=key.headers) == 404
+        for path in state.root.glob("ktjob.db*"):
+            path.unlink()
+        state.database.mkdir()
+        reached(lambda: status(one) == 503)
+        for path in (NOTHING, "/session", "/v1/files"):
+            for headers in ({}, key.headers):
+                answer = ask("GET", f"{one.url}{path}", headers=headers)
+                assert answer.status_code == 503 and answer.headers["x-should-retry"] == "true"
+                assert str(state.root) not in answer.text
+        answer = ask("POST", f"{one.url}/login", json={"key": key.key}, headers=own(one))
+        assert answer.status_code == 503 and str(state.root) not in answer.text

@@ -246,6 +246,10 @@ def test_the_same_request_is_the_same_batch(state: StateDir, tmp_path: Path, unt
         assert page.has_more and [one.id for one in page.data] == ids[:2]
         for one in ids:
             assert ended(client, until, one).status == "completed"
+        # Its client has seen the end of all of them.
+        later = create(client, file_id, extra_headers={"x-stainless-retry-count": "1"})
+        assert later.id not in ids
+        assert create(client, file_id, **key).id == first.id
 
 
 @pytest.mark.promise

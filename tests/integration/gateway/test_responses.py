@@ -239,7 +239,16 @@ def test_files_in_the_input_are_read(client: OpenAI, shared: tuple[StateDir, Ope
         "type": "input_file",
         "filename": "a.pdf",
     }
+    uploaded = client.files.create(file=("b.txt", b"Forty-three."), purpose="user_data")
+    again = [{"type": "input_file", "file_id": uploaded.id}]
+    client.responses.create(
+        model=MODEL,
+        input=[{"role": "user", "content": again}],  # type: ignore[list-item]
+    )
+    sent = requests_of(shared[2])[-1]["messages"][0]["content"]
+    assert [part["text"] for part in sent] == ["b.txt", "Forty-three."]
     for bad, param in (
+        ({"file_id": "file-nothing"}, "file_id"),
         ({"file_url": "http://127.0.0.1/"}, "file_url"),
         ({"file_data": "§"}, "file_data"),
         ({"file_data": base64.b64encode(b"\x7fELF\0\1").decode()}, "file_data"),

@@ -49,6 +49,8 @@ def test_it_is_refused_with_a_way_out_and_then_read_in_parts(
             model="default", input=[{"role": "user", "content": parts}], extra_headers=SPLIT
         )
         assert response.status == "completed" and "It rained" in response.output_text
+        (item,) = client.responses.input_items.list(response.id)
+        assert [part.text for part in item.content] == [BOOK, QUESTION]  # type: ignore[union-attr]
         with Store.open(state) as store:
             jobs = store.newest(10)
             assert [len(store.parts(job.id)) > 1 for job in jobs] == [True, True]

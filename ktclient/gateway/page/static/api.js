@@ -9,7 +9,7 @@ export class ApiError extends Error {
 }
 
 const HEADERS = { "x-ktjob-page": "1" };
-const AWAY = "The gateway does not answer. Is `ktjob serve` still running? This page tries again by itself.";
+const AWAY = "The gateway does not answer. Is “ktjob serve” still running? This page tries again by itself.";
 let onLogin = () => {};
 
 /** What to do when the gateway wants a key. */

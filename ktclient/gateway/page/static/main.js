@@ -75,6 +75,7 @@ function open() {
   } else side.replaceChildren(...(isOpening ? [] : [welcome(queue.isEmpty)]));
   side.hidden = isOpening && !side.children.length;
   scrollTo({ top: 0 });
+  side.scrollTop = 0;
 }
 
 function setUpDrop() {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from openresponses_types import ResponseResource
@@ -262,6 +262,7 @@ def _played(attempts: list[list[Any]], ending: Ending, *, holds: bool) -> list[E
     return one.take()
 
 
+@settings(max_examples=50)
 @given(_ATTEMPTS, _ENDINGS, st.booleans())
 def test_whatever_happened_the_events_are_those_of_a_response(
     attempts: list[list[Any]], ending: Ending, holds: bool
@@ -301,6 +302,7 @@ def _check_text(text: str, attempts: list[list[Any]]) -> None:
     assert "".join(text.split()) == "".join(expected.split())
 
 
+@settings(max_examples=50)
 @given(_ATTEMPTS, _ENDINGS, st.booleans(), st.data())
 def test_a_beginning_has_the_first_events_of_the_whole(
     attempts: list[list[Any]], ending: Ending, holds: bool, data: st.DataObject
