@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from jobs.errors import KtjobError
 from ktclient.gateway import health_routes, metrics_routes, models_routes
+from ktclient.gateway.access import envelope
 from ktclient.gateway.access import routes as access_routes
 from ktclient.gateway.access.callers import Access, Callers
 from ktclient.gateway.access.cors import Origins
@@ -29,6 +30,10 @@ from ktclient.gateway.page import routes as page_routes
 from ktclient.gateway.responses import routes as response_routes
 from ktclient.gateway.wire import errors
 from ktclient.gateway.wire.errors import ApiError
+from ktclient.gateway.wire.requests import ClientGone
+
+_GONE = 499
+"""As nginx logs a client that went; nobody gets it."""
 
 
 def make(gateway: Gateway) -> ASGIApp:
@@ -39,6 +44,9 @@ def make(gateway: Gateway) -> ASGIApp:
             ApiError: _api_error,
             KtjobError: _our_error,
             HTTPException: _http_error,
+            ClientGone: _client_gone,
+            # Starlette answers, and raises it again: the envelope logs it.
+            Exception: _unexpected,
         },
         lifespan=_lifespan,
     )
@@ -97,3 +105,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code not in (404, 405):
         found = ApiError(error.status_code, str(error.detail))
     return JSONResponse(found.body, found.status, {**found.all_headers, **(error.headers or {})})
+
+
+async def _client_gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=_GONE)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    return await _api_error(request, envelope.unexpected(request.scope))

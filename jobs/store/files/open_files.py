@@ -199,4 +199,16 @@ def wait_for_users_of_removed(database: Path) -> int | None:
 def uses_removed(pid: int, database: Path) -> bool:
     """Whether a process has a removed -wal or -shm file of the database open."""
     ends = tuple(f"{database.name}{end} (deleted)" for end in BESIDE)
-    return any(link.endswith(ends) for link in file_users.open_files(pid))
+    return any(
+        link.endswith(ends) and _may_be_in(database.parent, os.path.dirname(link))
+        for link in file_users.open_files(pid)
+    )
+
+
+def _may_be_in(folder: Path, named: str) -> bool:
+    """Whether a folder that another process names may be this one. One that is not here is named as
+    another container sees it."""
+    try:
+        return os.path.samefile(folder, named)
+    except OSError:
+        return True

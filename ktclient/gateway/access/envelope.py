@@ -22,6 +22,8 @@ from ktclient.wording import quote
 
 _LOG = logging.getLogger("ktjob.gateway")
 _LONGEST_PATH = 200
+_NAME = "ktjob.request_id"
+"""The key of a request's scope with its id."""
 
 
 class Envelope:
@@ -35,6 +37,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         name = f"req_{secrets.token_hex(12)}"
+        scope[_NAME] = name
         start, status = time.monotonic(), 0
 
         async def send_named(message: Message) -> None:
@@ -55,7 +58,7 @@ class Envelope:
         except Exception as error:
             _log_error(name, error)
             if not status:
-                await send_error(send_named, _unexpected(name))
+                await send_error(send_named, unexpected(scope))
         finally:
             _log_line(scope, name, status, time.monotonic() - start)
 
@@ -65,8 +68,9 @@ def _stopping() -> ApiError:
     return ApiError(503, words, SERVER, "gateway_stopping", is_curable=True)
 
 
-def _unexpected(name: str) -> ApiError:
-    words = f"the gateway failed at this request; its log says where (id {name})"
+def unexpected(scope: Scope) -> ApiError:
+    """The answer to a request at which the gateway failed."""
+    words = f"the gateway failed at this request; its log says where (id {scope[_NAME]})"
     return ApiError(500, words, SERVER, "internal_error")
 
 

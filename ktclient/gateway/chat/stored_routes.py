@@ -89,7 +89,8 @@ def _wanted(request: Request) -> Wanted:
     if order not in ("asc", "desc"):
         raise ApiError(400, "order is neither asc nor desc", code="invalid_value", param="order")
     limit = query.get("limit", str(USUALLY_LISTED))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST_LISTED):
+    is_number = limit.isascii() and limit.isdigit() and len(limit) < 9
+    if not is_number or not 1 <= int(limit) <= MOST_LISTED:
         words = f"limit is not a whole number from 1 to {MOST_LISTED}"
         raise ApiError(400, words, code="invalid_value", param="limit")
     named = ((_METADATA.fullmatch(key), value) for key, value in query.items())

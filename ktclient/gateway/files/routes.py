@@ -7,6 +7,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Message, Receive, Scope, Send
 
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import NewFile, Upload
@@ -23,6 +24,7 @@ from ktclient.gateway.files import (
 from ktclient.gateway.files.file_object import Shown
 from ktclient.gateway.files.list_query import ListQuery
 from ktclient.gateway.files.reception import Received
+from ktclient.gateway.wire.errors import ApiError
 from ktclient.gateway.wire.requests import caller_of, gateway_of, short_fields_of
 
 _FILE, _DATA = "file", "data"
@@ -95,7 +97,7 @@ async def _retrieve(request: Request) -> Response:
 
 async def _content(request: Request) -> Response:
     found = await gateway_of(request).threads.check(listing.find, *_named(request))
-    return FileResponse(
+    return _Download(
         found.path,
         media_type="application/octet-stream",
         headers={
@@ -103,6 +105,22 @@ async def _content(request: Request) -> Response:
             "x-content-type-options": "nosniff",
         },
     )
+
+
+class _Download(FileResponse):
+    """A file, whole or in part; an error is one as all others are."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def checked(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                words = "the header Range names no part of the file"
+                raise ApiError(message["status"], words, code="invalid_range", param="range")
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, checked)
+        except RuntimeError as error:  # as Starlette says that there is no file any more
+            raise ApiError(404, "the file was just deleted", code="not_found") from error
 
 
 async def _delete(request: Request) -> Response:

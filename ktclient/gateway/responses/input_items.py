@@ -50,7 +50,7 @@ def _item(given: object, param: str, sources: Sources) -> Fields:
         kind = REFERENCE
     if kind == REFERENCE:
         return sources.item(checks.text(item.get("id"), f"{param}.id"), f"{param}.id")
-    if kind not in _BY_KIND:
+    if not isinstance(kind, str) or kind not in _BY_KIND:
         words = f"items of type {quote(str(kind))} are not supported"
         raise checks.wrong(f"{param}.type", words, "unsupported_value")
     item_id = checks.text_or_none(item, "id", f"{param}.") or _new_id(kind)

@@ -95,12 +95,12 @@ def _require_known(fields: Fields) -> None:
     for name in _REFUSED:
         if fields.get(name) not in (None, 1 if name == "n" else None):
             raise checks.wrong(name, "this is not supported", checks.UNSUPPORTED)
-    if fields.get("top_logprobs") or _LOGPROBS in (fields.get("include") or ()):
+    include = fields.get("include")
+    included = [] if include is None else checks.listed(include, "include")
+    if fields.get("top_logprobs") or _LOGPROBS in included:
         name = "top_logprobs" if fields.get("top_logprobs") else "include"
         words = "log probabilities are not supported: answers do not contain them"
         raise checks.wrong(name, words, checks.UNSUPPORTED)
-    if fields.get("include") is not None:
-        checks.listed(fields["include"], "include")
     cut = fields.get("truncation")
     if cut not in (None, "disabled"):
         words = "only 'disabled' is supported: no input is dropped without a word"

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import logging
 
+from jobs import clock
+
+_JOBS = clock.__name__.rpartition(".")[0]
+"""The package's name: another one in a wheel."""
 NAMES = (
     "anyio.lowlevel",
     "anyio.streams.memory",
-    "jobs.processes.doorbell",
-    "jobs.runner.start",
-    "jobs.system.logout",
+    f"{_JOBS}.processes.doorbell",
+    f"{_JOBS}.runner.start",
+    f"{_JOBS}.system.logout",
     "ktclient.servers.question_limit",
     "ktclient.servers.starting",
     "ktclient.tokens.vocabulary",

@@ -25,6 +25,9 @@ MOST_VALUES = 2_000_000
 """Of one JSON body. A request with a million tokens as numbers has half of them."""
 _SIGNS = (b",", b"[", b"{")
 _TEXT = re.compile(rb'"[^"]*(?:"|\Z)')
+_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How half a character comes: UTF-8 itself has none."""
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -69,7 +72,7 @@ def fields_of(body: bytes) -> dict[str, Any]:
     """The JSON object in a body. Raises `ApiError` 400. For megabytes: call it in a thread."""
     try:
         _check_values(body)
-        found = parsing.of_json(body)
+        found = parsing.of_json(body.decode("utf-8-sig"))
     except ValueError as error:
         said = f"is not JSON: {reason(error)}"
         if isinstance(error, parsing.Unusable):
@@ -77,7 +80,25 @@ def fields_of(body: bytes) -> dict[str, Any]:
         raise ApiError(400, f"the body {said}", code="invalid_json") from error
     if not isinstance(found, dict):
         raise ApiError(400, "the body is not a JSON object", code="invalid_json")
+    if _ESCAPED.search(body):
+        _check_characters(found)
     return found
+
+
+def _check_characters(value: object, where: str = "") -> None:
+    """Raise `ApiError` with the field where a text has half a character: it can be neither stored
+    nor shown, wherever it is."""
+    if isinstance(value, str) and _HALF.search(value):
+        words = "this is not text: it contains a lone surrogate, which is no character"
+        said = f"{where or 'the body'}: {words}"
+        raise ApiError(400, said, code="invalid_json", param=where or None)
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_characters(name, where)
+            _check_characters(inner, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            _check_characters(inner, f"{where}[{place}]")
 
 
 async def short_fields_of(request: Request) -> dict[str, Any]:

@@ -62,6 +62,7 @@ def test_a_chat_is_answered_plain_and_streamed(
     assert whole.id == f"chatcmpl-{raw.headers['x-ktjob-id']}"
     sent = server.requests()[0]
     assert not {"store", "metadata"} & sent.keys()  # OpenAI's bookkeeping
+    assert "chat_template_kwargs" not in sent  # whether to think is the server's default
 
     chunks = list(
         client.chat.completions.create(
@@ -128,6 +129,10 @@ def test_stored_completions_are_listed_changed_and_deleted(client: OpenAI, state
     assert chats.retrieve(ids[0]).choices == made[0].choices
     assert [one.id for one in chats.list(limit=2)] == ids
     assert [one.id for one in chats.list(limit=1, order="desc")] == ids[::-1]
+    for limit in ("0", "101", "x", "000000001" + "0" * 5000):
+        with pytest.raises(openai.BadRequestError) as caught:
+            chats.list(extra_query={"limit": limit})
+        assert caught.value.param == "limit"
     assert [one.id for one in chats.list(metadata={"n": "1"})] == [ids[1]]
     assert [one.content for one in chats.messages.list(ids[2])] == ["How many, 2?"]
     assert chats.update(ids[1], metadata={"a": "b"}).metadata == {"a": "b"}

@@ -94,6 +94,11 @@ def test_a_file_comes_back_as_it_was(running: Running) -> None:
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-disposition"].startswith("attachment; filename=")
     assert "UTF-8''Bericht%20%C3%BC.jsonl" in headers["content-disposition"]
+    url = f"{running.url}/{made.id}/content"
+    assert httpx2.get(url, headers={"range": "bytes=0-1"}).content == b"\x00\xff"
+    for wrong, status in (("x", 400), ("bytes=5-1", 400), ("bytes=99-", 416)):
+        answer = httpx2.get(url, headers={"range": wrong})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (status, "range")
     (path,) = running.on_disk()
     assert path.name == made.id and stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -12,6 +12,7 @@ import httpx2
 import pytest
 from fake_sglang.process import fake_sglang
 from starlette.routing import Route
+from support import processes
 from support.gateway import Serving, gateway
 from support.gateway_keys import Made, make_key
 from support.patience import HANG_SECONDS
@@ -80,7 +81,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         job.wait()
         with gateway(state, server.url) as one:
             made = Shared(one, *keys, _things(one, keys[0]), job.id)
-            yield made
+            try:
+                yield made
+            finally:
+                processes.end_all(state)
 
 
 def _things(one: Serving, key: Made) -> dict[str, str]:

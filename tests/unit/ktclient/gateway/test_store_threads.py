@@ -20,12 +20,14 @@ from jobs.store.state_dir import StateDir
 from ktclient.gateway import store_threads
 from ktclient.gateway.store_threads import CHECKERS, READERS, StoreThreads
 
-ADD_KEY = """
+ADD_KEY = f"""
 import sys
 from pathlib import Path
+from jobs.store.files import open_files
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 
+open_files.WAIT_SECONDS = {HANG_SECONDS}
 with HttpStore.open_existing(StateDir(Path(sys.argv[1]))) as store:
     store.add_api_key("k2", "from another process", "h2", is_admin=False, expires_at=None)
 """

@@ -16,7 +16,7 @@ from ktclient.records.snapshot import Snapshot
 
 pytestmark = pytest.mark.each_python
 
-ACTS = re.compile(r"@|[<>]|\][\[(]|&#?\w+;")
+ACTS = re.compile(r"@|[<>]|\][\[(]|&#?[0-9A-Za-z]+;")
 """What a service acts on: mentions, markup, links, entities."""
 UNSEEN = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"

@@ -202,6 +202,8 @@ def test_what_is_not_to_be_stored() -> None:
         ({"input": "a\0b"}, "input"),
         ({"input": ["x"]}, "input[0]"),
         ({"input": [{"type": "computer_call"}]}, "input[0].type"),
+        ({"input": [{"type": ["message"]}]}, "input[0].type"),
+        ({"input": [{"type": {}}]}, "input[0].type"),
         ({"input": [{"role": "robot", "content": ""}]}, "input[0].role"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         (
@@ -239,6 +241,8 @@ def test_what_is_not_to_be_stored() -> None:
         ({"top_logprobs": 3}, "top_logprobs"),
         ({"include": ["message.output_text.logprobs"]}, "include"),
         ({"include": "x"}, "include"),
+        ({"include": 5}, "include"),
+        ({"include": True}, "include"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"prompt": {"id": "p"}}, "prompt"),
     ],

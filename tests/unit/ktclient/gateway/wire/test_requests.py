@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 
 import pytest
@@ -29,6 +30,8 @@ def refused(body: bytes) -> str:
         b"null",
         b'"text"',
         b"\xff\xfe",
+        b'{"a": "\xed\xa0\x80"}',
+        '{"a": "b"}'.encode("utf-16"),
         b'{"a": NaN}',
         b'{"a": 1e999}',
         b'{"a": ' + b"9" * 5000 + b"}",
@@ -67,3 +70,28 @@ def test_counting_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     for part in (b'"\\,', b'",', b'\\"[,', b',"', b"\\\\[", b'"\\\\",'):
         seconds(part * 1000)
         assert seconds(b"[" + part * 1_000_000) < 20, part  # a hundredth, if it is linear
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (rb'{"a": "\ud800"}', "a"),
+        (rb'{"a": [{"b": 1}, {"b": "x\uDFFFy"}]}', "a[1].b"),
+        (rb'{"a": {"\udc00": 1}}', "a"),
+        (rb'{"\ud800": 1}', None),
+        (rb'{"a": "\ude00\ud83d"}', "a"),
+    ],
+)
+def test_half_a_character_is_refused_with_its_field(body: bytes, field: str | None) -> None:
+    """It could be neither stored nor shown."""
+    with pytest.raises(ApiError) as caught:
+        fields_of(body)
+    assert (caught.value.status, caught.value.param) == (400, field)
+    json.dumps(caught.value.body, ensure_ascii=False).encode()
+
+
+def test_whole_characters_may_be_escaped() -> None:
+    assert fields_of(rb'{"a": "\ud83d\ude00", "b": "\\ud800"}') == {
+        "a": "\U0001f600",
+        "b": "\\ud800",
+    }
