@@ -190,6 +190,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         counted=None if count.is_rough else Estimate(count.low, count.tokens, count.high),
         has_key=settings.has_key_for(target.server),
         is_short=not target.is_embedded and is_short(checked.forecast.expected, count.high),
+        is_relayed=True,
     )
     return NewJob(
         pool=target.server,

@@ -60,20 +60,25 @@ class JobSpec:
     is_short: bool = False
     """Its prefill takes seconds, so it may share a worker with others like it."""
 
+    is_relayed: bool = False
+    """The body is that of a client of the gateway: whether to think, where it says nothing, is left
+    to the server, as if the client had sent it there."""
+
     def to_json(self) -> str:
         task: dict[str, object] = {"kind": self.task.kind.value, "text": self.task.text}
         if self.task.questions:
             task["questions"] = self.task.questions
         if self.task.schema:
             task["schema"] = json.loads(self.task.schema)
-        if self.is_lasting:
-            task["lasting"] = True
-        if self.has_key:
-            task["keyed"] = True
-        if self.is_model_chosen and self.model is not None:
-            task["chosen"] = True
-        if self.is_short:
-            task["short"] = True
+        has_chosen = self.is_model_chosen and self.model is not None
+        flags = {
+            "lasting": self.is_lasting,
+            "keyed": self.has_key,
+            "chosen": has_chosen,
+            "short": self.is_short,
+            "relayed": self.is_relayed,
+        }
+        task.update({name: True for name, is_set in flags.items() if is_set})
         if self.remarks:
             task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
@@ -110,6 +115,7 @@ class JobSpec:
             has_key=bool(task.get("keyed")),
             is_model_chosen=bool(task.get("chosen")),
             is_short=bool(task.get("short")),
+            is_relayed=bool(task.get("relayed")),
             remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),

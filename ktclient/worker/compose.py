@@ -112,7 +112,7 @@ def _of_body(
     body = Body.from_bytes(attempt.document()).harmless(marks, found)
     _check_fit(attempt, facts, body.text, spec, settings, is_one=body.is_one_text)
     ours = queries.request_fields(facts, attempt.rid)
-    if body.tells_of_thinking:
+    if body.tells_of_thinking or spec.is_relayed:
         ours.pop("chat_template_kwargs", None)
     return LongRequest(
         url=facts.url,

@@ -93,15 +93,23 @@ def _jobs(state: StateDir) -> tuple[int, int]:
     return counts.get(Status.QUEUED, 0), counts.get(Status.RUNNING, 0)
 
 
-def end(state: StateDir, port: int) -> int:
-    """Stop the gateway on a port. Returns 0, also if none runs there."""
-    one = instance.of_port(state, port)
-    if one is None:
-        others = [str(other.port) for other in instance.all_of(state)]
-        hint = f". Gateways run on port {', '.join(others)}: add --port" if others else ""
-        output.note(f"no gateway runs on port {port}{hint}")
-        return exit_codes.SUCCEEDED
+def end(state: StateDir, port: int | None) -> int:
+    """Stop the gateway on a port; without one, the only one that runs. Returns 0, also if none
+    runs there; 2 if it is not known which one is meant."""
+    running = instance.all_of(state)
+    meant = [one for one in running if port in (None, one.port)]
+    if len(meant) != 1:
+        _refuse_to_stop(port, [str(one.port) for one in running])
+        return exit_codes.USAGE if meant else exit_codes.SUCCEEDED
+    one = meant[0]
     is_clean = stop.stop(one)
     how = "" if is_clean else ", killed: it did not end by itself"
     output.print_data(f"{one.url}/v1 stopped (process {one.process.pid}{how}). Jobs continue")
     return exit_codes.SUCCEEDED
+
+
+def _refuse_to_stop(port: int | None, ports: list[str]) -> None:
+    where = "" if port is None else f" on port {port}"
+    none = f"no gateway runs{where}"
+    which = f"gateways run on port {', '.join(ports)}: choose one with --port"
+    output.note(which if port is None and ports else f"{none}. {which}" if ports else none)

@@ -31,7 +31,9 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8640
 @click.option("--quiet", is_flag=True, help="Write no line per request.")
 @click.option("--detach", is_flag=True, help="Start in the background and return when it answers.")
 @click.option("--status", is_flag=True, help="Show the running gateways of this state directory.")
-@click.option("--stop", is_flag=True, help="Stop the gateway on this port. Jobs continue.")
+@click.option(
+    "--stop", is_flag=True, help="Stop the gateway; several: that on --port. Jobs continue."
+)
 @click.option("--install-unit", is_flag=True, help="Start it at boot: write a systemd user unit.")
 @click.option("--remove-unit", is_flag=True, help="Remove that unit.")
 @click.option("--dry-run", is_flag=True, help="With --install-unit: only show what would be done.")
@@ -72,7 +74,7 @@ def serve(context: click.Context, /, **options: Any) -> int:
 
         state = command_settings.state()
         if options["stop"]:
-            return running.end(state, options["port"])
+            return running.end(state, _port_given(context))
         return running.show(state, _port_given(context), as_json=options["as_json"])
     if options["install_unit"] or options["remove_unit"]:
         from ktclient.cli.gateway import boot_unit

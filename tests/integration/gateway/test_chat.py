@@ -62,6 +62,7 @@ def test_a_chat_is_answered_plain_and_streamed(
     assert whole.id == f"chatcmpl-{raw.headers['x-ktjob-id']}"
     sent = server.requests()[0]
     assert not {"store", "metadata"} & sent.keys()  # OpenAI's bookkeeping
+    assert "chat_template_kwargs" not in sent  # whether to think is the server's default
 
     chunks = list(
         client.chat.completions.create(

@@ -69,7 +69,7 @@ def test_it_runs_in_the_background_until_it_is_stopped(
     (second,) = json.loads(run("serve", "--status", "--json").stdout)["gateways"]
     assert second["answers"] and second["base_url"] == f"http://127.0.0.1:{port}/v1"
     assert second["pid"] != first.process.pid
-    stopped = run("serve", "--stop", *option)
+    stopped = run("serve", "--stop")  # there is no other one
     assert stopped.returncode == 0 and f"process {second['pid']}" in stopped.stdout
     assert instance.all_of(state) == []
     log = Path(second["log"]).read_text(encoding="utf-8")
