@@ -2,7 +2,8 @@
 
 A client that lost its connection sends the same request again. It must not prefill twice: with an
 Idempotency-Key it gets the job of that key; without one, a repetition that says so
-(`x-stainless-retry-count`) gets the job of the same bytes that it has not been given yet.
+(`x-stainless-retry-count`) gets the job of the same bytes that it has not been given yet, or whose
+long answer was written a moment ago to a connection that was perhaps dead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from jobs import clock
 from jobs.errors import KtjobError
-from jobs.model import Job, NewRequest, Status
+from jobs.model import Job, NewRequest, Outcome, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
 from jobs.store.store import Store
@@ -35,6 +36,12 @@ from ktclient.wording import quote
 
 REPEATED_SECONDS = 24 * 3600.0
 """How old a request may be that a repetition belongs to: longer than any prefill."""
+LOST_SECONDS = 15 * 60.0
+"""How long after its delivery an answer may turn out to be lost: it was written to a connection
+whose client sleeps or is out of reach. Such a client notices after ten minutes, and repeats."""
+CHEAP_SECONDS = 60.0
+"""An answer that took less is made again instead: one may ask the same several times because one
+wants several answers."""
 _LOG = logging.getLogger("ktjob")
 KEY, RETRIES = "idempotency-key", "x-stainless-retry-count"
 
@@ -163,12 +170,24 @@ def _known(
     open_ones = [one for one in before if _is_open(store, one)]
     # Of several that are alike, one whose client is gone.
     alone = [one for one in open_ones if not is_watched(one.job_id)]
-    return next((store.job(one.job_id) for one in [*alone, *open_ones]), None)
+    lost = [one for one in before if _may_be_lost(store, one)]
+    return next((store.job(one.job_id) for one in [*alone, *open_ones, *lost]), None)
 
 
 def _is_open(store: HttpStore, request: Request) -> bool:
     job = store.job(request.job_id)
     return job.status is not Status.FINISHED or request.delivered_at is None
+
+
+def _may_be_lost(store: HttpStore, request: Request) -> bool:
+    """Whether an expensive answer was delivered, but perhaps to nobody."""
+    job, delivered = store.job(request.job_id), request.delivered_at
+    if job.outcome is not Outcome.SUCCEEDED or request.surface not in _PROMPT:
+        return False
+    if not (delivered and job.started_at and job.finished_at):
+        return False
+    took = clock.seconds_between(job.started_at, job.finished_at)
+    return took >= CHEAP_SECONDS and delivered >= clock.ago(LOST_SECONDS)
 
 
 def _of_key(store: HttpStore, key: str, incoming: Incoming, digest: str) -> Job | None:

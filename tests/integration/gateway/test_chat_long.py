@@ -147,6 +147,33 @@ def test_the_same_request_again_attaches(
         assert other.headers["x-should-retry"] == "false"
 
 
+@pytest.mark.parametrize("path", [CHATS, "/v1/responses"])
+def test_a_long_answer_that_may_be_lost_is_given_again(
+    serving: Serving, server: FakeServer, state: StateDir, path: str
+) -> None:
+    """What was written to a connection may have reached nobody. A short answer is made anew."""
+    server.let_go()
+    body = BODY if path == CHATS else {"model": BODY["model"], "input": "How many?"}
+    repeated = {"x-stainless-retry-count": "1"}
+
+    def asked(one: Serving, headers: dict[str, str]) -> str:
+        answer = httpx2.post(one.url + path, json=body, headers=headers, timeout=HANG_SECONDS)
+        assert answer.status_code == 200
+        return answer.headers["x-ktjob-id"]
+
+    first = asked(serving, {})
+    end = time.monotonic() + HANG_SECONDS
+    with HttpStore.open(state) as store:
+        while (found := store.request(first)) is None or found.delivered_at is None:
+            assert time.monotonic() < end, "it was not delivered"
+            time.sleep(LOOK_SECONDS)
+    long = {"ktclient.gateway.accept.CHEAP_SECONDS": 0.0}
+    with gateway(state, server.url, constants=long) as other:
+        assert asked(other, repeated) == first
+        assert asked(other, {}) != first
+    assert asked(serving, repeated) != first
+
+
 @pytest.mark.promise
 @pytest.mark.parametrize("is_streamed", [False, True])
 def test_a_job_ends_with_its_client_only_if_asked(
