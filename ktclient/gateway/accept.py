@@ -3,7 +3,7 @@
 A client that lost its connection sends the same request again. It must not prefill twice: with an
 Idempotency-Key it gets the job of that key; without one, a repetition that says so
 (`x-stainless-retry-count`) gets the job of the same bytes that it has not been given yet, or whose
-long answer was written a moment ago to a connection that was perhaps dead.
+long answer was written a moment ago to a connection that may have been dead.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _is_open(store: HttpStore, request: Request) -> bool:
 
 
 def _may_be_lost(store: HttpStore, request: Request) -> bool:
-    """Whether an expensive answer was delivered, but perhaps to nobody."""
+    """Whether an expensive answer was delivered, but may have reached nobody."""
     job, delivered = store.job(request.job_id), request.delivered_at
     if job.outcome is not Outcome.SUCCEEDED or request.surface not in _PROMPT:
         return False

@@ -106,7 +106,9 @@ def answer(body: Json, options: Options) -> str:
     wanted = schema(body)
     if wanted is None:
         return options.answer
-    return json.dumps(dict.fromkeys(wanted["properties"], options.answer), ensure_ascii=False)
+    return json.dumps(
+        dict.fromkeys(wanted.get("properties", ()), options.answer), ensure_ascii=False
+    )
 
 
 def _check_lengths(tokens: int, max_tokens: int | None, options: Options) -> None:
