@@ -7,7 +7,7 @@ from ktclient.config.settings import Settings
 
 
 def of(settings: Settings) -> str:
-    """Which server gets the requests that name none, and whether it answers now. May wait for it."""
+    """Which server gets the requests that name none, and whether it answers. May wait for it."""
     from ktclient.servers import selection
 
     try:
