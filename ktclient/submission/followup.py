@@ -49,8 +49,13 @@ def prepare(
     with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
         spec = JobSpec.from_json(old.spec)
-        if spec.task.kind in (Kind.REQUEST, Kind.BATCH):
+        if spec.task.kind is Kind.BATCH:
             raise BadInput(f"job {old.id} is a batch and has no document to ask about")
+        if spec.task.kind is Kind.REQUEST:
+            raise BadInput(
+                f"job {old.id} has messages and no document to ask about. Send a request with "
+                f"these messages and your question, or with previous_response_id resp_{old.id}"
+            )
         text = store.document(old.document).decode()
         read_as, data = _read_as(spec), encoded.characters(text)
         document = Document(old.title, text, read_as=read_as, encoded=data)

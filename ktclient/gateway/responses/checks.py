@@ -48,13 +48,13 @@ def choice(value: object, param: str, choices: Collection[str]) -> str:
     return found
 
 
-def truth(fields: dict[str, Any], name: str, usual: bool | None) -> Any:
+def truth(fields: dict[str, Any], name: str, usual: bool | None, prefix: str = "") -> Any:
     """A field that is true or false; null is the usual value."""
     value = fields.get(name)
     if value is None:
         return usual
     if not isinstance(value, bool):
-        raise wrong(name, "this is neither true nor false", WRONG_TYPE)
+        raise wrong(f"{prefix}{name}", "this is neither true nor false", WRONG_TYPE)
     return value
 
 

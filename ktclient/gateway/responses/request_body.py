@@ -163,8 +163,8 @@ def _text(fields: Fields) -> Fields | None:
     if kind == "json_schema":
         found["name"] = checks.text(wanted.get("name"), "text.format.name")
         found["schema"] = checks.mapping(wanted.get("schema"), "text.format.schema")
-        for name in ("description", "strict"):
-            found[name] = wanted.get(name)
+        found["description"] = checks.text_or_none(wanted, "description", "text.format.")
+        found["strict"] = checks.truth(wanted, "strict", usual=None, prefix="text.format.")
     return {"format": found}
 
 

@@ -32,6 +32,7 @@ def _chat_tool(given: object, param: str) -> Fields:
             function[name] = tool[name]
     if "parameters" in function:
         checks.mapping(function["parameters"], f"{param}.parameters")
+    checks.truth(tool, "strict", usual=None, prefix=f"{param}.")
     if "description" in function:
         checks.text(function["description"], f"{param}.description")
     return {"type": FUNCTION, FUNCTION: function}

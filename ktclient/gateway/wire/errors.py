@@ -25,6 +25,7 @@ from ktclient.errors import (
     RateLimited,
     RequestFailed,
     ServerBusy,
+    ServerRefused,
     Unauthorized,
 )
 
@@ -77,6 +78,8 @@ _TABLE: tuple[tuple[type[KtjobError], int, str, str | None, bool], ...] = (
     (StoreUnusable, 503, SERVER, None, True),
     (NotEnoughMemory, 503, SERVER, None, True),
     (OutOfMemory, 503, SERVER, None, True),
+    # Its words say which field; a client that takes it for a failure would send it again.
+    (ServerRefused, 400, INVALID, None, False),
     (RequestFailed, 502, SERVER, None, False),
 )
 """The first that fits."""

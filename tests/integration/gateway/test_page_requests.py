@@ -124,6 +124,12 @@ def test_wrong_states_and_unknown_jobs_are_refused_in_words(one: Site) -> None:
     _wait(one, job, "SUCCEEDED")
     answer = httpx2.post(f"{one.url}/page/jobs/{job}/retry", headers=OWN)
     assert answer.status_code == 409, answer.text
+    said = {"model": "default", "messages": [{"role": "user", "content": "x"}]}
+    chat = httpx2.post(f"{one.url}/v1/chat/completions", json=said).headers["x-ktjob-id"]
+    answer = httpx2.post(
+        f"{one.url}/page/jobs/{chat}/ask", json={"question": "And then?"}, headers=OWN
+    )
+    assert answer.status_code == 400 and "messages and no document" in answer.text
     for path in ("cancel", "ask", "retry", "delete"):
         answer = httpx2.post(
             f"{one.url}/page/jobs/nothere0/{path}", json={"question": "?"}, headers=OWN

@@ -151,6 +151,10 @@ FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object"}, "
 TOOL = {"type": "function", **FUNCTION}
 
 
+def _schema(**more: Any) -> Fields:
+    return {"text": {"format": {"type": "json_schema", "name": "n", "schema": {}, **more}}}
+
+
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
@@ -233,6 +237,9 @@ def test_what_is_not_to_be_stored() -> None:
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort"),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema"),
+        (_schema(description=5), "text.format.description"),
+        (_schema(strict="yes"), "text.format.strict"),
+        ({"tools": [{**TOOL, "strict": "yes"}]}, "tools[0].strict"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [TOOL], "tool_choice": "maybe"}, "tool_choice"),

@@ -20,6 +20,7 @@ from ktclient.gateway.wire import job_errors
         (Outcome.FAILED, "model_unknown", 404, "model_not_found"),
         (Outcome.FAILED, "rate_limited", 429, "rate_limit_exceeded"),
         (Outcome.FAILED, "connection_refused", 503, "connection_refused"),
+        (Outcome.FAILED, "server_refused", 400, "server_refused"),
         (Outcome.FAILED, "stream_cut", 502, "stream_cut"),
         (Outcome.FAILED, "unauthorized", 502, "server_refused_key"),
         (Outcome.LOST, "worker_killed", 500, "worker_killed"),
