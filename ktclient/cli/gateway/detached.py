@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ktclient.cli import exit_codes
-from ktclient.cli.gateway import running
+from ktclient.cli.gateway import running, server_words
 from ktclient.cli.render import output
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
@@ -35,6 +35,7 @@ def detach(settings: Settings, options: Mapping[str, Any], words: Sequence[str])
         return exit_codes.FAILED
     output.print_data(f"{url}/v1")
     output.note(f"page: {url}/")
+    output.note(f"server: {server_words.of(settings)}")
     output.note(f"log: {Files(state, port).log}")
     number = url.rpartition(":")[2]
     output.note(f"to stop: ktjob serve --stop --port {number}; jobs continue")

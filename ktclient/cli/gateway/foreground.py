@@ -6,10 +6,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.errors import KtjobError
 from jobs.processes import detach
 from ktclient.cli import exit_codes
-from ktclient.cli.gateway import access_options
+from ktclient.cli.gateway import access_options, server_words
 from ktclient.cli.render import output
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput
@@ -48,18 +47,6 @@ def _say(place: Place, settings: Settings) -> None:
 
 
 def _say_more(place: Place, settings: Settings) -> None:
-    output.note(f"server: {_server(settings)}")
+    output.note(f"server: {server_words.of(settings)}")
     output.note(f"access: {place.remark or 'each request needs an API key'}")
     output.note(f"to stop: Ctrl-C, or ktjob serve --stop --port {place.port}; jobs continue")
-
-
-def _server(settings: Settings) -> str:
-    from ktclient.servers import selection
-
-    try:
-        target = selection.choose(settings, None, None)
-    except KtjobError as error:
-        return f"not usable now, requests are kept until it is: {error}"
-    if target.facts is None:
-        return f"the embedded server, which starts with the first request ({target.why})"
-    return f"{target.facts.url} answers with {target.facts.model} ({target.why})"
