@@ -14,6 +14,7 @@ import pytest
 from fake_sglang.process import fake_sglang
 from support import processes
 from support.patience import HANG_SECONDS
+from support.serving import free_port
 
 from acceptance.clone import copy_of_the_tree
 from jobs.store.state_dir import StateDir
@@ -65,7 +66,7 @@ def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_p
     """Every command and the Python example run as they stand; only what stands for the reader's
     own - the server's address, the book, the id - is put in."""
     readme = stranger.clone / "README.md"
-    first, tests, server, daily, serving = blocks(readme, "sh")
+    first, tests, gateway, server, daily, serving = blocks(readme, "sh")
     done = stranger.paste(first)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) > 5, "no summary"
@@ -73,12 +74,13 @@ def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_p
 
     assert tests == "pip install -e '.[test]' && pytest\n"  # .ci/run runs exactly this line
 
-    (example,) = blocks(readme, "python")
+    example, client = blocks(readme, "python")
     (stranger.clone / "example.py").write_text(example)
     ran = stranger.paste("python example.py")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.rstrip().endswith("tokens read")
 
+    _try_gateway(stranger, gateway, client)
     (stranger.clone / "book.txt").write_text("Once upon a time there was a long book.\n" * 100)
     with fake_sglang(tmp_path, "--answer", "It ends well.") as scripted:
         where, submit = server.splitlines()
@@ -98,6 +100,22 @@ def _check_what_it_said(said: str) -> None:
         assert words in said
     assert "prefill" in said, "no progress"
     assert "demonstration model that invents facts" in said
+
+
+def _try_gateway(stranger: Stranger, command: str, client: str) -> None:
+    """At a port that is free here, of which nothing is left."""
+    port = free_port()
+    command = command.replace("ktjob serve", f"ktjob serve --port {port}")
+    try:
+        started = stranger.paste(command)
+        assert started.returncode == 0, started.stderr
+        assert started.stdout.splitlines()[-1] == f"http://127.0.0.1:{port}/v1"
+        text = client.replace("8640", str(port)) + "print(response.status)\n"
+        (stranger.clone / "client.py").write_text(text)
+        asked = stranger.paste("python client.py")
+        assert (asked.returncode, asked.stdout) == (0, "queued\n"), asked.stderr
+    finally:
+        assert stranger.paste("ktjob serve --stop").returncode == 0
 
 
 def _run_daily(stranger: Stranger, where: str, lines: list[str]) -> None:

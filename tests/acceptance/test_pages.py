@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from support import page as pages
 from support import processes
+from support.serving import free_port
 
 from jobs.store.state_dir import StateDir
 
@@ -70,6 +72,8 @@ def desk(tmp_path: Path, model_cache: Path) -> Iterator[Desk]:
         _point(folder / "examples", server)
         _stand_for_gpu1(tmp_path, environment, server)
         yield Desk(folder, environment, server)
+        stop = [sys.executable, "-m", "ktclient", "serve", "--stop"]
+        subprocess.run(stop, env=environment, check=True, capture_output=True)
         for one in (home, tmp_path / "far"):
             processes.end_all(StateDir(one / ".local/state/ktjob"))
 
@@ -107,7 +111,12 @@ def test_every_command_does_what_the_page_says(guide: Path, desk: Desk) -> None:
     """It ends with the exit code that the page promises: 0 unless said otherwise."""
     typed = pages.commands(guide)
     assert typed
-    words = {"http://127.0.0.1:40001": desk.server.url}
+    port = free_port()
+    words = {
+        "http://127.0.0.1:40001": desk.server.url,
+        "ktjob serve": f"ktjob serve --port {port}",
+        "127.0.0.1:8640": f"127.0.0.1:{port}",
+    }
     with pages.Reader(desk.folder, desk.environment, words) as reader:
         for command in typed:
             reader.type(command)

@@ -115,6 +115,7 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert Path(paths["answer"]).read_text() == text and Path(paths["log"]).exists()
     assert len(run("templates", "templates")) >= 3
     assert run("templates", "templates", "minutes")["built_in"] is True
+    assert run("gateways", "serve", "--status", codes=(6,))["gateways"] == []
     assert run("removed", "gc", "--older-than", "9d")["removed"] == []
     assert run("removed", "rm", first, second)["removed"] == [first, second]
     assert not Path(paths["answer"]).exists() and not Path(paths["document"]).exists()

@@ -16,6 +16,7 @@ from ktclient.cli.render import output, units
 from ktclient.gateway.service import instance, stop
 from ktclient.gateway.service.instance import Instance
 from ktclient.records import access
+from ktclient.records.output_schema import SCHEMA
 from server_bundle.launch import http_probe
 
 ANSWER_SECONDS = 5.0
@@ -45,7 +46,8 @@ def show(state: StateDir, port: int | None, *, as_json: bool) -> int:
     waiting, running = _jobs(state)
     if as_json:
         listed = [one.to_dict() for one in seen]
-        output.print_data(json.dumps({"gateways": listed, "queued": waiting, "running": running}))
+        told = {"schema": SCHEMA, "gateways": listed, "queued": waiting, "running": running}
+        output.print_data(json.dumps(told))
     else:
         _print(seen, port)
         output.print_data(f"jobs: {running:,} running, {waiting:,} queued")

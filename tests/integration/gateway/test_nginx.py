@@ -15,6 +15,7 @@ import httpx2
 import openai
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from openai.types.chat import ChatCompletionMessageParam
 from support import foreign_programs
 from support.gateway import SERVE, gateway
 from support.patience import HANG_SECONDS
@@ -28,6 +29,7 @@ NAME = "llm.example.org"
 MODEL = "DeepSeek-V4-Flash"
 LONG = "word " * 220_000
 """1.1 MB."""
+SHORT: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Are you there?"}]
 PATIENCE_SECONDS = 8.0
 """nginx's 60 s, made shorter. The prefill is silent for longer."""
 ROOM = ("--max-running", "4", "--pool", "4000000")
@@ -96,16 +98,18 @@ def test_a_silent_prefill_outlives_the_patience_of_nginx(
         nginx(tmp_path_factory.mktemp("off"), one.port, "off") as direct,
         ThreadPoolExecutor(4) as threads,
     ):
+        # The server says how many requests it takes at once, while it still answers.
+        client(direct, key).chat.completions.create(model=MODEL, messages=SHORT)
         server.hold()
         asked = [
             threads.submit(how, url, key) for url in (buffered, direct) for how in (plain, streamed)
         ]
         for number in range(len(asked)):
-            wait_for_requests(server, number + 1)
+            wait_for_requests(server, number + 2)
         time.sleep(1.25 * PATIENCE_SECONDS)  # the silence itself
         server.let_go()
         assert [one.result() for one in asked] == ["stop"] * 4
-        assert len(server.requests()) == 4
+        assert len(server.requests()) == 5
         refused = httpx2.get(f"{direct}/healthz", headers={"host": "evil.example"})
         assert refused.status_code == 421
 

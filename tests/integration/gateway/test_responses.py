@@ -15,7 +15,6 @@ import pytest
 from fake_sglang.process import fake_sglang
 from openai import OpenAI
 from openai.types.responses import Response, ResponseStreamEvent
-from openresponses_types import ResponseResource
 from pydantic import TypeAdapter
 from support import processes, tiny_pdf
 from support.gateway import LOOK_SECONDS, gateway
@@ -30,6 +29,7 @@ from ktclient.gateway.context import Caller
 from ktclient.gateway.responses.sources import StoreSources
 from ktclient.gateway.wire.errors import ApiError
 
+open_types = pytest.importorskip("openresponses_types.types", reason="it needs Python 3.11")
 MODEL = "DeepSeek-V4-Flash"
 ANSWER = "One two three."
 STRICT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
@@ -96,7 +96,7 @@ def test_a_response_is_made_kept_listed_and_deleted(client: OpenAI) -> None:
     raw = client.responses.with_raw_response.retrieve(made.id)
     body = json.loads(raw.text)
     Response.model_validate(body, strict=False)
-    ResponseResource.model_validate(body)
+    open_types.ResponseResource.model_validate(body)
     assert raw.parse() == made and raw.headers["x-ktjob-id"] == made.id.removeprefix("resp_")
     (item,) = client.responses.input_items.list(made.id)
     assert item.content[0].text == "How many?"  # type: ignore[union-attr, index]
