@@ -28,8 +28,9 @@ def of(moment: datetime) -> str:
 
 def seconds_between(start: str, end: str) -> float:
     """Seconds from one stored time to another; negative when the clock was set back."""
-    return (_parse(end) - _parse(start)).total_seconds()
+    return (moment(end) - moment(start)).total_seconds()
 
 
-def _parse(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """The moment of a stored time."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))  # 3.10 knows no "Z"

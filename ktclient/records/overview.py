@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs import clock
@@ -90,7 +89,5 @@ def _reason(job: Snapshot, ahead: Sequence[str], now: str) -> str:
 
 def _clock_time(utc: str, now: str) -> str:
     """In the reader's time zone: the time today, with the date on other days."""
-    then, today = (
-        datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone() for at in (utc, now)
-    )
+    then, today = (clock.moment(at).astimezone() for at in (utc, now))
     return then.strftime("%H:%M" if then.date() == today.date() else "%m-%d %H:%M")

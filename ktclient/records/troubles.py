@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from jobs import clock
 from jobs.store.state_dir import StateDir
 
 
@@ -28,5 +27,5 @@ def of_runner(state: StateDir) -> str | None:
 
 
 def _local_time(utc: str) -> str:
-    moment = datetime.fromisoformat(utc.replace("Z", "+00:00")).astimezone()
+    moment = clock.moment(utc).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from datetime import datetime
 
+from jobs import clock
 from jobs.errors import PartFailed
 from jobs.model import Job, NewJob, Outcome
 from jobs.store.families import Tally
@@ -154,7 +154,7 @@ def _answer(running: RunningAttempt, part: Job) -> Answered:
     text = {name: "" for name in ("answer", "reasoning", "tool_calls")}
     for piece in pieces:
         text[piece.channel] += piece.text
-    ended = datetime.fromisoformat(part.finished_at.replace("Z", "+00:00"))
+    ended = clock.moment(part.finished_at)
     return Answered(
         job_id=part.id,
         rid=attempt.rid,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from jobs import clock
 
 
 def duration(seconds: float) -> str:
@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
 
 def local_time(utc: str) -> str:
     """Convert a stored UTC time to the local time zone, to the second."""
-    moment = datetime.fromisoformat(utc.replace("Z", "+00:00")).astimezone()
+    moment = clock.moment(utc).astimezone()
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 

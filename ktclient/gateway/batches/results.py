@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Result:
         seconds = self.batch.request.fields.get("output_seconds")
         if not isinstance(seconds, int):
             return None
-        ended = datetime.fromisoformat(self.created_at.replace("Z", "+00:00"))
+        ended = clock.moment(self.created_at)
         return clock.of(ended + timedelta(seconds=seconds))
 
     @property

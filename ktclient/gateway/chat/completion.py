@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
+from jobs import clock
 from jobs.model import Job
 from ktclient.batch import results
 from ktclient.batch.results import Answered
@@ -26,7 +26,7 @@ def id_of(job: Job) -> str:
 
 def created(job: Job) -> int:
     """When it was asked for, in seconds since 1970."""
-    return int(datetime.fromisoformat(job.created_at).timestamp())
+    return int(clock.moment(job.created_at).timestamp())
 
 
 def model_of(reading: Reading) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import quote as percent_encoded
 
 from jobs import clock
@@ -54,7 +53,7 @@ class Shown:
 
 def epoch(at: str) -> int:
     """A stored time in seconds since 1970."""
-    return int(datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp())
+    return int(clock.moment(at).timestamp())
 
 
 def purpose(given: object) -> str:

@@ -17,6 +17,8 @@ from support.patience import HANG_SECONDS
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 
+pytestmark = pytest.mark.each_python
+
 MODEL = "DeepSeek-V4-Flash"
 
 

@@ -18,6 +18,8 @@ from ktclient.prompts.tasks import Kind, Task
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
 
+pytestmark = pytest.mark.each_python
+
 SPEC = JobSpec(Task(Kind.REQUEST), "http://x", "m", 16, 60.0, Estimate(7, 7, 7)).to_json()
 
 
