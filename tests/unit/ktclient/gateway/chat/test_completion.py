@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from openai.types.chat import ChatCompletion
 
 from jobs.model import Capacity, NewJob, Outcome
