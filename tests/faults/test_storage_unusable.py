@@ -262,7 +262,12 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     until(lambda: len(processes.of(state)) == 2)
     old = processes.of(state)
     gone = state.root.rename(tmp_path / "gone")  # at once: they may write while it is emptied
-    shutil.rmtree(gone)
+
+    def is_emptied() -> bool:
+        shutil.rmtree(gone, ignore_errors=True)
+        return not gone.exists()
+
+    until(is_emptied)
     until(lambda: not any(identity.is_same_process_alive(one) for one in old))
     for asked in (["result", "k7"], ["rm", "k7"], ["retry", "k7"], ["wait", "k7"]):
         assert exit_codes.code_of_command(ktjob, "ktjob", asked) == exit_codes.NO_SUCH_JOB
