@@ -67,7 +67,7 @@ def of(body: Body, options: ChatOptions, split: Split) -> tuple[Document, Submit
     )
     document = documents.from_text(text, chat_request.title(body))
     submit = SubmitOptions(
-        request, options.priority, submit_key=options.submit_key, origin=options.request
+        request, options.priority, submit_key=options.submit_key, http_request=options.request
     )
     return document, submit
 

@@ -138,6 +138,7 @@ def _job(
         not_before=options.conditions.not_before,
         delay_seconds=options.conditions.delay_seconds,
         tellings=options.notifications,
+        submit_key=options.submit_key,
         request=options.http_request,
     )
 

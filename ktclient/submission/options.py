@@ -23,7 +23,5 @@ class SubmitOptions:
     """The idempotency key: a submit under a known key stores nothing again."""
     submit_key: str | None = None
     """That of the only job, as the store knows it; instead of `key`."""
-    origin: NewRequest | None = None
-    """The request over HTTP that the job came with."""
     http_request: NewRequest | None = None
     """The request that the jobs came with, if they came over HTTP."""

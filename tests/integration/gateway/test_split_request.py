@@ -10,8 +10,8 @@ from fake_sglang.process import fake_sglang
 from openai import OpenAI
 from support.gateway import gateway
 
+from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
-from jobs.store.store import Store
 
 STORY = "It was a dark and stormy night; the rain fell in torrents.\n\n"
 BOOK = "".join(f"Chapter {n}\n\n{STORY * 130}" for n in range(1, 10))
@@ -40,7 +40,10 @@ def test_it_is_refused_with_a_way_out_and_then_read_in_parts(
         with pytest.raises(openai.BadRequestError, match="instruction"):
             client.chat.completions.create(model="default", extra_headers=SPLIT, **chat)
         assert not server.requests()
-        done = client.chat.completions.create(model="default", extra_headers=SPLIT, **with_system)
+        once = {**SPLIT, "Idempotency-Key": "the weather"}
+        done = client.chat.completions.create(model="default", extra_headers=once, **with_system)
+        again = client.chat.completions.create(model="default", extra_headers=once, **with_system)
+        assert again.id == done.id
         assert "It rained" in (done.choices[0].message.content or "")
         asked = [request["messages"][-1]["content"] for request in server.requests()]
         assert sum(text.startswith("[Part ") for text in asked) > 1
@@ -51,6 +54,8 @@ def test_it_is_refused_with_a_way_out_and_then_read_in_parts(
         assert response.status == "completed" and "It rained" in response.output_text
         (item,) = client.responses.input_items.list(response.id)
         assert [part.text for part in item.content] == [BOOK, QUESTION]  # type: ignore[union-attr]
-        with Store.open(state) as store:
+        with HttpStore.open(state) as store:
             jobs = store.newest(10)
             assert [len(store.parts(job.id)) > 1 for job in jobs] == [True, True]
+            requests = [store.request(job.id) for job in jobs]
+        assert [one and one.surface for one in requests] == ["responses", "chat"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jobs.model import NewRequest
 from ktclient.gateway import split_request
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.prompts.tasks import Kind
@@ -32,7 +33,10 @@ def test_the_instruction_is_the_last_text_or_the_system_prompt(
     messages: list[dict[str, Any]], text: str, instruction: str, system: str | None
 ) -> None:
     body = Body({"messages": messages, "temperature": 0.5, "max_tokens": 7})
-    document, submit = split_request.of(body, ChatOptions(priority=3), "auto")
+    came_with = NewRequest("alice", "chat", "digest", {})
+    options = ChatOptions(priority=3, request=came_with, submit_key="once")
+    document, submit = split_request.of(body, options, "auto")
+    assert (submit.http_request, submit.submit_key) == (came_with, "once")
     assert document.text == text and submit.priority == 3
     (task,) = submit.request.tasks
     assert (task.kind, task.text) == (Kind.PROMPT, instruction)
