@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
-from jobs import draft, named_file, private_folder
 from jobs.runner import start
-from jobs.system import systemd_unit, user_manager
+from jobs.system import systemd_unit
 from jobs.system.logind import Logind
-from ktclient.cli import command_settings, exit_codes
-from ktclient.cli.render import output, terminal_text
+from ktclient.cli import command_settings, exit_codes, unit_file
+from ktclient.cli.render import output
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.records import access
@@ -30,11 +28,12 @@ def install_unit(dry_run: bool, remove: bool, force: bool) -> int:
     next ktjob command. Stopping or removing the unit does not affect running requests.
     """
     path = config.user_units() / systemd_unit.NAME
-    old = _read(path)
+    old = unit_file.read(path)
     if old is not None and not systemd_unit.is_ours(old) and not force:
         raise BadInput(f"{path} was not written by ktjob: look at it, then add --force")
     if remove:
-        return _remove(path, dry_run, is_there=old is not None)
+        unit_file.remove(path, is_there=old is not None, is_dry=dry_run)
+        return exit_codes.SUCCEEDED
     return _install(path, old, dry_run)
 
 
@@ -53,52 +52,17 @@ def _install(path: Path, old: str | None, dry_run: bool) -> int:
     text = systemd_unit.render(systemd_unit.BootUnit(sys.executable, root, argv, variables))
     if dry_run:
         output.print_data(f"# {path}\n{text}")
-        _print_commands(_ENABLE)
+        unit_file.print_commands(_ENABLE)
     else:
         settings.state.create()
-        _write(path, text)
+        unit_file.write(path, text)
         output.print_data(f"{path} {'written' if old != text else 'is up to date'}")
-        _run(_ENABLE)
+        unit_file.run(_ENABLE)
     _explain(old, root, withheld)
     return exit_codes.SUCCEEDED
 
 
-def _remove(path: Path, dry_run: bool, *, is_there: bool) -> int:
-    link = path.parent / "default.target.wants" / systemd_unit.NAME
-    if dry_run:
-        output.print_data(f"# removes {path}")
-        _print_commands(_DISABLE)
-    elif not is_there and not link.is_symlink():
-        output.print_data(f"{path} does not exist")
-    else:
-        try:
-            link.unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise BadInput(f"{path} cannot be removed: {error.strerror or error}") from None
-        output.print_data(f"{path} removed")
-        _run(_DISABLE)
-    return exit_codes.SUCCEEDED
-
-
 _ENABLE = (["daemon-reload"], ["enable", systemd_unit.NAME])
-_DISABLE = (["daemon-reload"],)
-
-
-def _print_commands(commands: tuple[list[str], ...]) -> None:
-    output.print_data("\n".join(f"systemctl --user {' '.join(words)}" for words in commands))
-
-
-def _run(commands: tuple[list[str], ...]) -> None:
-    """Run the systemctl commands; from the first one that fails, print them for the user."""
-    for number, words in enumerate(commands):
-        problem = user_manager.systemctl(words, config.environment(), os.geteuid())
-        if problem is not None:
-            output.note(
-                f"not done yet: {terminal_text.one_line(problem)}. Log in as yourself, then run:"
-            )
-            _print_commands(commands[number:])
-            return
 
 
 def _explain(old: str | None, root: str, withheld: list[str]) -> None:
@@ -116,21 +80,3 @@ def _explain(old: str | None, root: str, withheld: list[str]) -> None:
             "note: lingering is off, so it starts at your first login and not at boot. "
             f"To change that: loginctl enable-linger {logind.user}"
         )
-
-
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file atomically, because systemd may read it at any moment. Raises `BadInput`."""
-    try:
-        private_folder.make(path.parent)
-        draft.write(named_file.followed(path), text, keeps=True)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror or error}") from None
