@@ -126,7 +126,7 @@ def wait_until_whole_here(database: Path) -> bool:
     while is_torn_here(database):
         if time.monotonic() >= give_up:
             return False
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_LOOK_SECONDS)  # each thread closes its own at its next use
     return True
 
 
