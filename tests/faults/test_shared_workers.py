@@ -126,12 +126,13 @@ def test_a_failure_of_one_is_told_in_its_own_log(
     other = put(state, 0, until=str(gate), print="for the other\n", then="whole")
     broken = put(state, 1, bug="it broke", print="for the broken one\n")
     start.ensure_runner(state, queueing.WORK)
+    for_other = state.job_log(other.id)  # the other may begin to print after this one has ended
     until(ended(state, broken))
+    until(lambda: for_other.exists() and "for the other" in for_other.read_text())
     assert look(state, broken).cause == "bug"
     log = state.job_log(broken.id).read_text()
     assert "for the broken one" in log and "ZeroDivisionError: it broke" in log
     assert "for the other" not in log
-    assert "for the other" in state.job_log(other.id).read_text()
     gate.touch()
     until(ended(state, other))
     assert text_of(state, other) == "whole"
