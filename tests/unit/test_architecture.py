@@ -55,6 +55,8 @@ MAY_IMPORT = {
     "server_bundle.launch": {"server_bundle.plan", "server_bundle.logs", "jobs.processes"},
     "server_bundle.doctor": {"server_bundle.plan", "jobs.system"},
     "server_bundle.embedded": {"server_bundle.launch", "jobs.processes"},
+    "server_bundle.install": {"server_bundle.plan", "server_bundle.doctor", "jobs.processes"},
+    "server_bundle.weights": {"server_bundle.plan", "server_bundle.doctor", "jobs.processes"},
     # ktclient, from the lowest room up
     "config": {"jobs.store"},
     "documents": {"jobs.processes"},
@@ -119,7 +121,8 @@ MAY_IMPORT = {
         *("records", "remote", "servers", "splitting", "submission"),
         *("jobs.processes", "jobs.runner", "jobs.store", "jobs.system", "jobs.upkeep"),
         *("server_bundle.doctor", "server_bundle.embedded", "server_bundle.launch"),
-        *("server_bundle.logs", "server_bundle.plan"),
+        *("server_bundle.install", "server_bundle.logs", "server_bundle.plan"),
+        "server_bundle.weights",
     },
     "gateway": {
         *("answers", "batch", "config", "documents", "planning", "records", "request", "servers"),
