@@ -63,6 +63,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── IllegalTransition               another process was first
 ├── DetachFailed                    the runner did not start: read its log
 ├── AnotherServer                   stop the running one, or use another name or port
+├── InstallRefused, InstallFailed   change what it says; run `ktserver install` again
 ├── ServerInUse, StillStarting      wait for its jobs, or --force; wait longer
 └── StoreUnusable                   disk full, read-only, locked
     ├── StoreCopied, StoreLinked    a copy of another queue: read it, or `ktjob adopt`
@@ -102,6 +103,8 @@ from jobs.errors import (
 from server_bundle.errors import (
     AnotherServer as AnotherServer,
     EmbeddedNotInstalled as EmbeddedNotInstalled,
+    InstallFailed as InstallFailed,
+    InstallRefused as InstallRefused,
     NoServer as NoServer,
     NoSuchProfile as NoSuchProfile,
     PlanRefused as PlanRefused,

@@ -57,3 +57,15 @@ class PlanRefused(KtjobError):
     """The requested settings contradict each other, or would not run. Nothing was started."""
 
     cause = "plan_refused"
+
+
+class InstallRefused(KtjobError):
+    """The installation would not work on this machine, or in this folder. Nothing was fetched."""
+
+    cause = "install_refused"
+
+
+class InstallFailed(KtjobError):
+    """The installation ended before it was complete. It can be continued."""
+
+    cause = "install_failed"

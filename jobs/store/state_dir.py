@@ -122,6 +122,11 @@ class StateDir:
         return self.root / "servers"
 
     @property
+    def engines(self) -> Path:
+        """The folder of the Python environments that `ktserver install` made, one for an engine."""
+        return self.root / "engines"
+
+    @property
     def lent_keys(self) -> Path:
         """API keys that the work keeps outside the store while jobs need them."""
         return self.root / "keys"

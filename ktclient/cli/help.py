@@ -272,6 +272,16 @@ KTSERVER: dict[str, Entry] = {
         "Explain a failure from the server's log",
         ("ktserver explain server.log", "ktserver explain --last"),
     ),
+    "install": Entry(
+        "ktclient.cli.server.install:install",
+        "Prepare",
+        "Install an engine in a Python environment of its own",
+        (
+            "ktserver install --dry-run",
+            "ktserver install sglang-kt==0.7.2 --python 3.12",
+            "ktserver install --list",
+        ),
+    ),
     "plan": Entry(
         "ktclient.cli.server.plan:plan",
         "Prepare",

@@ -13,7 +13,7 @@ from ktclient.errors import BadSetting
 
 Table = Mapping[str, object]
 
-TABLES = ("server", "servers", "defaults", "notify", "hosts")
+TABLES = ("server", "servers", "defaults", "notify", "hosts", "interpreters")
 """All allowed top-level tables."""
 MOST_BYTES = 1_000_000
 """Of the file. A hundred servers take 20,000."""

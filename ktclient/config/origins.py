@@ -60,9 +60,10 @@ def _of_named(settings: Settings) -> Iterator[Origin]:
 
 
 def _others(settings: Settings) -> Iterator[Origin]:
-    for table in ("defaults", "notify", "hosts"):
+    for table in ("defaults", "notify", "hosts", "interpreters"):
         for name, value in settings.tables[table].items():
-            shown = value if table == "defaults" else "set"  # a notification's URL may be secret
+            is_shown = table in ("defaults", "interpreters")
+            shown = value if is_shown else "set"  # a notification's URL may be secret
             yield _file(f"{table}.{name}", shown)
 
 

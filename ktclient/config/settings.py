@@ -17,6 +17,7 @@ from jobs.quick_dataclass import record
 from jobs.store.state_dir import StateDir
 from ktclient import urls
 from ktclient.config import file as config_file_module
+from ktclient.config import interpreters as config_interpreters
 from ktclient.config import keys, server_key
 from ktclient.config import servers as config_servers
 from ktclient.config.file import Table
@@ -93,6 +94,11 @@ class Settings:
             return server_key.choose(self.default, self.environ, self.lent, is_named=False)
         return key
 
+    def interpreter_of(self, engine: str) -> str | None:
+        """The configured Python that runs an engine. `ktserver install` sets it."""
+        value = self.tables["interpreters"].get(engine)
+        return value if isinstance(value, str) else None
+
     def learn_keys(self) -> None:
         """Read the keys that are in files, so that a log that is shown does not show them."""
         for server in (self.default, *self.servers.values()):
@@ -138,6 +144,7 @@ def load(
     else:
         tables = config_file_module.parse(text, file, needed)
     default = config_servers.default(tables["server"], file)
+    config_interpreters.check(tables["interpreters"], file)
     servers = config_servers.named(tables["servers"], file)
     config_servers.require_alias(default, servers, file)
     settings = Settings(

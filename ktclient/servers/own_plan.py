@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ktclient.config.settings import Settings
-from server_bundle.plan import build, interpreter, key_file, machine, overrides
+from server_bundle.errors import PlanRefused
+from server_bundle.plan import build, installation, interpreter, key_file, machine, overrides
 from server_bundle.plan import profile as plan_profile
 from server_bundle.plan.flags import Planned
 from server_bundle.plan.overrides import Overrides
@@ -45,7 +46,9 @@ def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
     `NoSuchProfile` and `PlanRefused`.
     """
     chosen = plan_profile.load(wanted.profile)
-    python = interpreter.absolute(wanted.python) if wanted.python else interpreter.default()
+    python = _python(wanted, settings, chosen.engine)
+    if refusal := installation.refusal(python):
+        raise PlanRefused(refusal)
     engine, version = wanted.engine, wanted.engine_version
     found = interpreter.engine_of(python)
     if found is not None and engine in (None, found[0]):
@@ -73,6 +76,13 @@ def work_out(wanted: PlanOptions, settings: Settings) -> Planned:
         return build.with_differences(chosen, replace(wish, key_config=None), here)
     key_file.check(key)
     return planned
+
+
+def _python(wanted: PlanOptions, settings: Settings, engine: str) -> str:
+    """The interpreter that is named, else the configured one of the engine, else one with an
+    engine."""
+    given = wanted.python or settings.interpreter_of(wanted.engine or engine)
+    return interpreter.absolute(given) if given else interpreter.default()
 
 
 def write_key(planned: Planned, settings: Settings) -> Path | None:

@@ -18,7 +18,7 @@ from server_bundle.launch import exit_reason, readiness, registry, server_folder
 from server_bundle.launch.registry import Observed
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import ServerState
-from server_bundle.plan import plan_file
+from server_bundle.plan import installation, plan_file
 from server_bundle.plan.launch_plan import LaunchPlan
 
 LOCK_SECONDS = 60.0
@@ -130,6 +130,8 @@ def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
             f"cannot find the program {executable}. Install it, or name the server's interpreter "
             "with --python"
         )
+    if refusal := installation.refusal(plan.python):
+        raise ServerDidNotStart(refusal)
     private_folder.make(files.folder)
     server_folder.write_private(files.plan, plan_file.to_json(plan))
     if files.log.exists():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from server_bundle.doctor.case import SGLANG_KT, Case
 from server_bundle.doctor.finding import Finding, error, note, ok, warning
-from server_bundle.plan import version_rules
+from server_bundle.plan import installation, version_rules
 
 _ABOUT = "python"
 _UPSTREAM = "sglang"
@@ -16,6 +16,11 @@ _KERNEL_WHEELS = ("3.11", "3.12")
 def check(case: Case) -> Iterator[Finding]:
     """Check the interpreter's version and engine."""
     inside, python = case.inside, case.plan.python
+    if refusal := installation.refusal(python):
+        command = installation.of_folder(installation.folder_of(python))
+        cure = f"ktserver {command.command}" if command else "ktserver install"
+        yield error(_ABOUT, f"{python} is not complete", refusal, "ktserver install", cure)
+        return
     if inside.trouble:
         why = "it must run the server"
         cure = "name the interpreter of the server's venv: --python VENV/bin/python"

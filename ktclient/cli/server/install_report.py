@@ -1,0 +1,146 @@
+"""What `ktserver install` prints: what it will do, how far it is, what is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ktclient import wording
+from ktclient.cli.render import progress_line, terminal_text, units
+from ktclient.cli.server.install_target import Target
+from ktclient.records.output_schema import SCHEMA
+from server_bundle.install import progress as progresses
+from server_bundle.install.catalog import Environment
+from server_bundle.install.index import Index
+from server_bundle.install.lock import Lock, Wheel
+from server_bundle.install.needs import Amounts, in_size
+from server_bundle.install.progress import Progress
+from server_bundle.plan.installation import Installation
+
+_LARGEST = 5
+
+
+def plan(target: Target, index: Index, needed: Amounts) -> str:
+    """What will be done, in a few lines."""
+    lock = target.lock
+    cuda = f"CUDA {lock.cuda}" if lock.cuda else "CPU only"
+    there = f"; {in_size(needed.there)} of it have arrived before" if needed.there else ""
+    base = target.base
+    python = f"{base.path} ({base.version})" if base else f"{lock.python}, which uv will fetch"
+    rows = [
+        ("install", f"{lock.engine} {lock.version} ({cuda}), lock file of {lock.date}"),
+        ("into", str(target.layout.folder)),
+        ("packages", f"{len(lock.wheels)}, {in_size(needed.total)} to fetch{there}"),
+        ("largest", ", ".join(f"{one.name} {in_size(one.size)}" for one in largest(lock))),
+        ("from", index.shown),
+        ("python", python),
+        ("by", target.uv or "pip"),
+        ("disk", f"{in_size(needed.disk)} needed until it is done, {in_size(lock.unpacked)} after"),
+    ]
+    return "\n".join(f"{name:<9} {terminal_text.one_line(value)}" for name, value in rows)
+
+
+def largest(lock: Lock) -> list[Wheel]:
+    """The largest wheels of a lock."""
+    return sorted(lock.wheels, key=lambda one: -one.size)[:_LARGEST]
+
+
+class Live:
+    """Shows the progress on a line, and what is tried again below it."""
+
+    def __init__(self, line: progress_line.Line, note: Any) -> None:
+        self._line, self._note = line, note
+        self._remark = ""
+
+    def show(self, seen: Progress) -> None:
+        """Show one state."""
+        if seen.remark and seen.remark != self._remark:
+            self._remark = seen.remark
+            self._note(f"  trying again: {seen.remark}")
+        self._line.start(in_a_line(seen), seen.phase, seen.done, seen.total)
+
+
+def in_a_line(seen: Progress) -> str:
+    """The progress as one line."""
+    if not seen.all_packages:
+        return "starting"
+    if seen.phase != progresses.FETCH:
+        return f"{seen.phase} {seen.packages:,} of {wording.count(seen.all_packages, 'package')}"
+    words = [
+        f"fetching {in_size(seen.done)} of {in_size(seen.total)}",
+        f"{seen.packages} of {wording.count(seen.all_packages, 'package')}",
+    ]
+    if seen.rate:
+        words.append(f"{in_size(seen.rate)}/s")
+    if seen.seconds_left is not None:
+        words.append(f"{units.duration(seen.seconds_left)} left")
+    if seen.current:
+        words.append(", ".join(seen.current[:2]))
+    return "  ".join(words)
+
+
+def table(found: Sequence[Environment], locks: Sequence[Lock]) -> str:
+    """What is installed, and what can be."""
+    lines = []
+    if found:
+        rows = [("INSTALLED", "PYTHON", "STATE", "SIZE", "FOLDER")]
+        for one in found:
+            made = one.made
+            name = f"{made.engine}=={made.version}" + (" --cpu" if made.variant == "cpu" else "")
+            size = in_size(made.unpacked)
+            rows.append((name, made.python, one.state, size, str(one.layout.folder)))
+        lines += [terminal_text.table(rows), ""]
+    rows = [("AVAILABLE", "PYTHON", "CUDA", "FETCHES", "SIZE")]
+    for lock in locks:
+        name = f"{lock.engine}=={lock.version}" + (" --cpu" if lock.variant == "cpu" else "")
+        fetched = in_size(sum(one.size for one in lock.wheels))
+        rows.append((name, lock.python, lock.cuda or "-", fetched, in_size(lock.unpacked)))
+    return "\n".join([*lines, terminal_text.table(rows)])
+
+
+def status(one: Environment) -> str:
+    """One installation in a few lines."""
+    seen = one.progress
+    lines = [f"{one.made.title}: {one.state}", f"  {one.layout.folder}"]
+    if seen is not None and one.is_running:
+        lines.append(f"  {in_a_line(seen)}  (for {units.duration(seen.seconds)})")
+        if seen.remark:
+            lines.append(f"  trying again: {seen.remark}")
+    elif seen is not None and seen.message:
+        lines.append(f"  {terminal_text.one_line(seen.message)}")
+    if one.state == "incomplete":
+        lines.append(f"  to continue: ktserver {one.made.command}")
+    return "\n".join(lines)
+
+
+def as_json(one: Environment) -> dict[str, Any]:
+    """One environment as --json prints it."""
+    seen = one.progress
+    return {
+        **_json(one.made, str(one.layout.folder), str(one.layout.python)),
+        "state": one.state,
+        "done_bytes": seen.done if seen and seen.phase == progresses.FETCH else None,
+        "total_bytes": seen.total if seen and seen.phase == progresses.FETCH else None,
+        "message": seen.message or None if seen else None,
+        "log": str(one.layout.log),
+    }
+
+
+def _json(made: Installation, folder: str, python: str) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "engine": made.engine,
+        "version": made.version,
+        "variant": made.variant,
+        "python_version": made.python,
+        "folder": folder,
+        "python": python,
+        "packages": made.wheels,
+        "unpacked_bytes": made.unpacked,
+    }
+
+
+def since(moment: float) -> str:
+    """The time since a moment of `time.monotonic`."""
+    return units.duration(time.monotonic() - moment)
