@@ -5,7 +5,8 @@ KtjobError                          everything below; `.cause` is a short stable
 │   ├── DocumentUnusable            the document: missing, empty, binary, undecodable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id (NothingStored: no job yet)
-├── NoSuchProfile, PlanRefused      look up the name, or change an option of `ktserver plan`
+├── NoSuchProfile, NoSuchLock       look up the name
+├── PlanRefused                     change an option of `ktserver plan`
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -106,6 +107,7 @@ from server_bundle.errors import (
     InstallFailed as InstallFailed,
     InstallRefused as InstallRefused,
     NoServer as NoServer,
+    NoSuchLock as NoSuchLock,
     NoSuchProfile as NoSuchProfile,
     PlanRefused as PlanRefused,
     ServerDidNotStart as ServerDidNotStart,

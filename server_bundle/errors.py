@@ -53,6 +53,12 @@ class NoSuchProfile(KtjobError):
     cause = "no_such_profile"
 
 
+class NoSuchLock(KtjobError):
+    """No lock file has this engine, version and Python."""
+
+    cause = "no_such_lock"
+
+
 class PlanRefused(KtjobError):
     """The requested settings contradict each other, or would not run. Nothing was started."""
 

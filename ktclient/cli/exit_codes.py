@@ -61,6 +61,7 @@ _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
     (errors.AmbiguousId, USAGE),
     (ktclient_errors.BadInput, USAGE),
     (server_bundle_errors.NoSuchProfile, USAGE),
+    (server_bundle_errors.NoSuchLock, USAGE),
     (server_bundle_errors.PlanRefused, USAGE),
     (ktclient_errors.JobCancelled, CANCELLED),
     (ktclient_errors.NotFinished, NOT_FINISHED),

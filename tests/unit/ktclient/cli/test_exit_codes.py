@@ -22,6 +22,7 @@ CODES: dict[type[errors.KtjobError], int] = {
     ktclient_errors.BadSetting: 2,
     errors.AmbiguousId: 2,
     server_bundle_errors.NoSuchProfile: 2,
+    server_bundle_errors.NoSuchLock: 2,
     server_bundle_errors.PlanRefused: 2,
     errors.NoSuchJob: 3,
     errors.NothingStored: 3,
