@@ -169,7 +169,7 @@ class Downloads:
         size = stream.start
         self._count(wheel, size)
         while size <= wheel.size and not self._stop.is_set():
-            block = stream.body.read(_BLOCK)
+            block = stream.body.read1(_BLOCK)  # what is there: a kill loses little
             if not block:
                 return
             file.write(block)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import io
 import netrc
 import os
 import re
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from server_bundle import addresses
@@ -42,7 +43,7 @@ class TransferFailed(Exception):
 class Stream:
     """Bytes that arrive, from byte `start` on."""
 
-    body: BinaryIO
+    body: io.BufferedIOBase
     start: int
     kind: str
     """The media type of a page."""
@@ -95,7 +96,7 @@ class Transfers:
         with opener.open(request, timeout=self._index.seconds) as answer:
             begins = _begin(answer.headers.get("Content-Range")) if answer.status == 206 else 0
             kind = answer.headers.get("Content-Type") or ""
-            yield Stream(cast(BinaryIO, answer), begins, kind, answer.url)
+            yield Stream(cast(io.BufferedIOBase, answer), begins, kind, answer.url)
 
     def _credentials(self, url: str) -> str | None:
         """Of a Basic header: of the URL, of the index at the same host, or of ~/.netrc."""
@@ -143,7 +144,7 @@ def _from_file(url: str, start: int) -> Iterator[Stream]:
         raise TransferFailed(words, is_final=True, status=404) from None
     with file:
         file.seek(start)
-        yield Stream(cast(BinaryIO, file), start, "text/html", url)
+        yield Stream(file, start, "text/html", url)
 
 
 def _refused(url: str, status: int, reason: object) -> TransferFailed:

@@ -95,6 +95,15 @@ class WheelIndex:
     other_content: dict[str, bytes] = field(default_factory=dict)
     claims_hash: bool = True
 
+    def hold_in_the_middle(self, file: str) -> threading.Event:
+        """Stop each answer after half of the file."""
+        return self.hold.setdefault(file, threading.Event())
+
+    def release(self, file: str, held: threading.Event) -> None:
+        """Let those answers end, and hold no further ones."""
+        self.hold.pop(file, None)
+        held.set()
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
