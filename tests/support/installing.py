@@ -27,6 +27,18 @@ _KTSERVER = [sys.executable, "-c", "from ktclient.cli.ktserver import main; main
 
 
 @dataclass
+class Running:
+    """A command that runs, and the file with what it says."""
+
+    process: subprocess.Popen[bytes]
+    file: Path
+
+    @property
+    def said(self) -> str:
+        return self.file.read_text()
+
+
+@dataclass
 class Bench:
     """All that an installation needs, in a test's folder."""
 
@@ -64,15 +76,14 @@ class Bench:
         """Another command to its end."""
         return _run([*_KTSERVER, *words], self.top, code)
 
-    def begin(self, *words: str) -> subprocess.Popen[str]:
+    def begin(self, *words: str) -> Running:
         """`ktserver install`, while it runs."""
-        return subprocess.Popen(
-            self.words(*words),
-            cwd=self.top,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        said = self.top / f"said-{len(list(self.top.glob('said-*')))}"
+        with said.open("w") as file:
+            process = subprocess.Popen(
+                self.words(*words), cwd=self.top, stdout=subprocess.DEVNULL, stderr=file
+            )
+        return Running(process, said)
 
     def kill(self) -> None:
         """`kill -9` for the process that installs."""
