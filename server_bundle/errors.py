@@ -57,3 +57,17 @@ class PlanRefused(KtjobError):
     """The requested settings contradict each other, or would not run. Nothing was started."""
 
     cause = "plan_refused"
+
+
+class FetchRefused(KtjobError):
+    """The weights cannot be fetched as asked: the name, the folder or an option is wrong, or a
+    library is missing. Nothing was fetched."""
+
+    cause = "fetch_refused"
+
+
+class FetchFailed(KtjobError):
+    """The weights are not whole: the disk, the network, the hub or the content was the reason. What
+    had arrived is kept."""
+
+    cause = "fetch_failed"
