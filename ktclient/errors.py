@@ -6,6 +6,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   └── BadSetting                  the configuration file or an environment variable
 ├── NoSuchJob, AmbiguousId          look up the id (NothingStored: no job yet)
 ├── NoSuchProfile, PlanRefused      look up the name, or change an option of `ktserver plan`
+├── FetchRefused, FetchFailed       change the option; fetch again, and only the rest is fetched
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -102,6 +103,8 @@ from jobs.errors import (
 from server_bundle.errors import (
     AnotherServer as AnotherServer,
     EmbeddedNotInstalled as EmbeddedNotInstalled,
+    FetchFailed as FetchFailed,
+    FetchRefused as FetchRefused,
     NoServer as NoServer,
     NoSuchProfile as NoSuchProfile,
     PlanRefused as PlanRefused,

@@ -62,6 +62,7 @@ _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
     (ktclient_errors.BadInput, USAGE),
     (server_bundle_errors.NoSuchProfile, USAGE),
     (server_bundle_errors.PlanRefused, USAGE),
+    (server_bundle_errors.FetchRefused, USAGE),
     (ktclient_errors.JobCancelled, CANCELLED),
     (ktclient_errors.NotFinished, NOT_FINISHED),
     (server_bundle_errors.StillStarting, NOT_FINISHED),

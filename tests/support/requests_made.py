@@ -126,6 +126,7 @@ MAY_CONNECT = {
     "jobs.runner.loop",  # names the socket of a forked child
     "jobs.runner.shared_workers",  # makes it: a pair of this process and its child
     "jobs.worker.shared",  # reads the other end
+    "server_bundle.weights.hubs.huggingface",  # names the errors of huggingface_hub's client
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
     "ktclient.request.liveness",  # watches a socket

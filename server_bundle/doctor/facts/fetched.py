@@ -77,7 +77,8 @@ class Record:
     @property
     def name(self) -> str:
         """What was fetched, for people."""
-        return f"{self.repo} at {self.commit[:12] or self.revision}"
+        at = self.commit[:12] or self.revision
+        return f"{self.repo} at {at}" if at else self.repo
 
 
 def path_of(folder: Path) -> Path:

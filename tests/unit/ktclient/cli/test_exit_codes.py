@@ -23,6 +23,8 @@ CODES: dict[type[errors.KtjobError], int] = {
     errors.AmbiguousId: 2,
     server_bundle_errors.NoSuchProfile: 2,
     server_bundle_errors.PlanRefused: 2,
+    server_bundle_errors.FetchRefused: 2,
+    server_bundle_errors.FetchFailed: 1,
     errors.NoSuchJob: 3,
     errors.NothingStored: 3,
     ktclient_errors.JobCancelled: 4,

@@ -7,6 +7,7 @@ library's own download would need twice the space of each large file: it joins p
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator
 
@@ -15,11 +16,12 @@ from modelscope_hub import errors
 
 from jobs import known_secrets
 from server_bundle.errors import FetchFailed
-from server_bundle.weights import hub
-from server_bundle.weights.hub import Body, Interrupted, Listing, NotAllowed, RemoteFile
+from server_bundle.weights.hubs import hub
+from server_bundle.weights.hubs.hub import Body, Interrupted, Listing, RemoteFile
 from server_bundle.weights.source import Source
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
+"""In bytes: what is not yet in the partial file when the connection is cut, is fetched again."""
 _DEFAULT = "master"
 _MODEL = "model"
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
@@ -30,6 +32,7 @@ class ModelScope:
     """The hub that MODELSCOPE_ENDPOINT or MODELSCOPE_DOMAIN names, else modelscope.cn."""
 
     def __init__(self) -> None:
+        logging.getLogger("modelscope_hub").setLevel(logging.CRITICAL)
         self._api = modelscope_hub.HubApi()
 
     def token(self) -> str | None:
@@ -42,7 +45,7 @@ class ModelScope:
             )
         files = [_file(one) for one in listed if one.get("Type") != "tree"]
         if not files:
-            raise NotAllowed(f"{source} has no files on {self._api.legacy.endpoint}")
+            raise FetchFailed(f"{source} has no files on {self._api.legacy.endpoint}")
         return Listing(source, "", hub.checked(files))
 
     @contextlib.contextmanager
@@ -72,13 +75,13 @@ class ModelScope:
         try:
             yield
         except errors.NotExistError:
-            raise NotAllowed(
+            raise FetchFailed(
                 f"there is no model {source} on {self._api.legacy.endpoint}: check its name and "
                 "its revision"
             ) from None
         except (errors.AuthenticationError, errors.PermissionDeniedError):
             how = "has no access" if self.token() else "is needed"
-            raise NotAllowed(
+            raise FetchFailed(
                 f"ModelScope refuses {source}: a token {how}. Ask for access at "
                 f"{self._api.legacy.endpoint}/models/{source.repo}, and set MODELSCOPE_API_TOKEN "
                 "or run `ms login`"

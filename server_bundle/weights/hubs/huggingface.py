@@ -1,30 +1,32 @@
 """The Hugging Face hub, by `huggingface_hub`: its endpoint, proxy, token and login file.
 
-The bytes do not come by `hf_hub_download`: since 1.0 it writes to a file with a random name, begins
-a file anew after each interruption, and compares only sizes (huggingface_hub #4196, #4228;
-findings/hf-download-begins-anew.sh). So its parts are used that know the hub: the list, the
-metadata of a file with its address, and its HTTP session.
+The bytes do not come by `hf_hub_download`: it writes to a file with a random name, so the next
+process begins that file from its first byte, and it compares only sizes (huggingface_hub #4196,
+#4228; findings/hf-download-restarts-files.sh). So only those parts of the library are used that
+know the hub: the list, the metadata of a file with its address, and the HTTP session.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import huggingface_hub
+from httpx2 import HTTPError, Response
 from huggingface_hub import constants, errors, file_download
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_stream_backoff
-from httpx2 import HTTPError, Response
 
 from jobs import known_secrets
 from server_bundle.errors import FetchFailed
-from server_bundle.weights import hub
-from server_bundle.weights.hub import Body, Interrupted, Listing, NotAllowed, RemoteFile
+from server_bundle.weights.hubs import hub
+from server_bundle.weights.hubs.hub import Body, Contradiction, Interrupted, Listing, RemoteFile
 from server_bundle.weights.source import Source
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 17
+"""In bytes: what is not yet in the partial file when the connection is cut, is fetched again."""
 _LATER = (408, 425, 429, 500, 502, 503, 504)
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -34,7 +36,7 @@ class HuggingFace:
 
     def __init__(self) -> None:
         huggingface_hub.utils.disable_progress_bars()
-        huggingface_hub.utils.logging.set_verbosity_error()
+        logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
         self._api = huggingface_hub.HfApi()
 
     def token(self) -> str | None:
@@ -93,15 +95,15 @@ class HuggingFace:
         except errors.OfflineModeIsEnabled:
             raise FetchFailed("HF_HUB_OFFLINE is set: unset it to fetch") from None
         except errors.GatedRepoError as error:
-            raise NotAllowed(self._gated(source, error.response.status_code)) from None
+            raise FetchFailed(self._gated(source, error.response.status_code)) from None
         except errors.RepositoryNotFoundError as error:
-            raise NotAllowed(self._unknown(source, error.response.status_code)) from None
+            raise FetchFailed(self._unknown(source, error.response.status_code)) from None
         except errors.RevisionNotFoundError:
-            raise NotAllowed(
+            raise FetchFailed(
                 f"{source.repo} has no revision {source.revision!r}: see {self._page(source)}/tree"
             ) from None
         except errors.DisabledRepoError:
-            raise NotAllowed(f"the hub has disabled {source.repo}: {self._page(source)}") from None
+            raise FetchFailed(f"the hub has disabled {source.repo}: {self._page(source)}") from None
         except errors.HfHubHTTPError as error:
             raise self._of_status(source, error) from None
         except (HTTPError, errors.FileMetadataError) as error:
@@ -145,16 +147,16 @@ class HuggingFace:
             return Interrupted(f"the hub answers HTTP {status}", _after(error.response))
         if status in (401, 403):
             if self.token() is None:
-                return NotAllowed(
+                return FetchFailed(
                     f"the hub wants a login for {source.repo} (HTTP {status}): set HF_TOKEN or run "
                     "`hf auth login`"
                 )
-            return NotAllowed(
+            return FetchFailed(
                 f"the hub refuses your token for {source.repo} (HTTP {status}): make a new one at "
                 f"{self._api.endpoint}/settings/tokens, and check that it may read this repository"
             )
         if status == 416:
-            return Interrupted("the hub has fewer bytes than its list says (HTTP 416)")
+            return Contradiction("the hub has fewer bytes than its list says (HTTP 416)")
         words = known_secrets.hide_foreign(error.server_message or str(error))
         return FetchFailed(f"the hub answers HTTP {status} for {source.repo}: {words[:300]}")
 

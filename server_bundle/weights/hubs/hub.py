@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from server_bundle.doctor.facts import fetched
-from server_bundle.errors import FetchFailed, FetchRefused
+from server_bundle.errors import FetchRefused
 from server_bundle.weights.source import Source
 
 PIECE_BYTES = 8 << 30
@@ -26,15 +26,18 @@ class Interrupted(Exception):
     """A request did not end well, and may later: the network, or a busy hub. `after` is how many
     seconds the hub asks to wait; None where it does not say."""
 
+    most = 0
+    """How often in a row it is tried again for one file; 0: until the time is over."""
+
     def __init__(self, words: str, after: float | None = None) -> None:
         super().__init__(words)
         self.after = after
 
 
-class NotAllowed(FetchFailed):
-    """The hub refuses these files to this user, or has none of that name."""
+class Contradiction(Interrupted):
+    """What the hub sends is not what its list says: a proxy's page, or a file being changed."""
 
-    cause = "fetch_not_allowed"
+    most = 5
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Hub(Protocol):
         """The user's token, to be hidden in messages."""
 
     def listing(self, source: Source) -> Listing:
-        """The files of a revision. Raises `NotAllowed`, `FetchFailed` and `Interrupted`."""
+        """The files of a revision. Raises `FetchFailed` and
+        `Interrupted`."""
 
     def body(
         self, source: Source, commit: str, file: RemoteFile, offset: int
