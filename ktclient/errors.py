@@ -7,6 +7,7 @@ KtjobError                          everything below; `.cause` is a short stable
 ├── NoSuchJob, AmbiguousId          look up the id (NothingStored: no job yet)
 ├── NoSuchProfile, NoSuchLock       look up the name
 ├── PlanRefused                     change an option of `ktserver plan`
+├── FetchRefused, FetchFailed       change the option; fetch again, and only the rest is fetched
 ├── NoServer                        start or name a server
 │   ├── ServerUnreachable           no request was sent: a job retries for a while
 │   │   ├── ConnectionRefused       start the server, or the tunnel to it
@@ -104,6 +105,8 @@ from jobs.errors import (
 from server_bundle.errors import (
     AnotherServer as AnotherServer,
     EmbeddedNotInstalled as EmbeddedNotInstalled,
+    FetchFailed as FetchFailed,
+    FetchRefused as FetchRefused,
     InstallFailed as InstallFailed,
     InstallRefused as InstallRefused,
     NoServer as NoServer,

@@ -75,3 +75,17 @@ class InstallFailed(KtjobError):
     """The installation ended before it was complete. It can be continued."""
 
     cause = "install_failed"
+
+
+class FetchRefused(KtjobError):
+    """The weights cannot be fetched as asked: the name, the folder or an option is wrong, or a
+    library is missing. Nothing was fetched."""
+
+    cause = "fetch_refused"
+
+
+class FetchFailed(KtjobError):
+    """The weights are not whole: the disk, the network, the hub or the content was the reason. What
+    had arrived is kept."""
+
+    cause = "fetch_failed"

@@ -63,6 +63,7 @@ _BY_ERROR: tuple[tuple[type[errors.KtjobError], int], ...] = (
     (server_bundle_errors.NoSuchProfile, USAGE),
     (server_bundle_errors.NoSuchLock, USAGE),
     (server_bundle_errors.PlanRefused, USAGE),
+    (server_bundle_errors.FetchRefused, USAGE),
     (ktclient_errors.JobCancelled, CANCELLED),
     (ktclient_errors.NotFinished, NOT_FINISHED),
     (server_bundle_errors.StillStarting, NOT_FINISHED),

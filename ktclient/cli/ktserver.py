@@ -1,4 +1,4 @@
-"""The `ktserver` command. Its commands are in the table of help.py."""
+"""The `ktserver` command. Its commands are in command_table.py."""
 
 from __future__ import annotations
 

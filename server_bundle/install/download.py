@@ -187,8 +187,8 @@ class Downloads:
             return False
         raise InstallFailed(
             f"{wheel.file} from {without_secrets(link.url)} has not the hash of the lock file "
-            f"(SHA-256 {wheel.sha256}), so it was deleted. Nothing is installed from it. Ask "
-            "whoever runs that index, or use another one"
+            f"(SHA-256 {wheel.sha256}), so it was deleted. Nothing is installed from it. Use "
+            "another index, or ask its administrator"
         )
 
     def _is_right(self, path: Path, wheel: Wheel) -> bool:

@@ -44,6 +44,8 @@ class Index:
     client_certificate: str | None = None
     proxy: str | None = None
     seconds: float = _SECONDS
+    netrc: str | None = None
+    """The file with users and passwords; None for ~/.netrc."""
 
     @property
     def shown(self) -> str:
@@ -75,6 +77,7 @@ def configured(environ: Mapping[str, str]) -> Index:
         certificates=pip.get("cert") or _first(environ, "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"),
         client_certificate=pip.get("client-cert") or environ.get("SSL_CLIENT_CERT"),
         proxy=pip.get("proxy"),
+        netrc=environ.get("NETRC") or None,
         seconds=max(_SECONDS, _number(pip.get("timeout") or pip.get("default-timeout"))),
     )
     for url in (*index.urls, *index.links, index.proxy or ""):

@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import io
 import netrc
-import os
 import re
 import ssl
 import urllib.error
@@ -56,7 +55,7 @@ class Transfers:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._netrc = _netrc()
+        self._netrc = _netrc(index.netrc)
         self._openers = {
             (is_local, is_trusted): self._opener(is_local, is_trusted)
             for is_local in (False, True)
@@ -187,8 +186,8 @@ def _place(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.rpartition("@")[2]
 
 
-def _netrc() -> netrc.netrc | None:
+def _netrc(path: str | None) -> netrc.netrc | None:
     try:
-        return netrc.netrc(os.environ.get("NETRC") or None)
+        return netrc.netrc(path)
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None

@@ -24,7 +24,7 @@ _ENGINES = ("sglang-kt", "sglang", LLAMA_CPP)
 _KEYS = {
     *("title", "engine", "since", "family", "status", "source", "served_name", "port", "gpus"),
     *("context", "warmup_tokens", "ready_seconds", "needs", "kv", "prefix", "variable", "flag"),
-    "change",
+    *("change", "model"),
 }
 
 
@@ -95,6 +95,8 @@ class Profile:
     """The model family that version rules name; empty for others."""
     status: str
     source: str
+    model: str
+    """The name of its weights on the Hugging Face hub, where the source gives one; else empty."""
     served_name: str
     port: int
     gpus: int
@@ -136,6 +138,7 @@ def from_toml(name: str, data: dict[str, Any]) -> Profile:
         family=data.get("family", ""),
         status=data["status"],
         source=data["source"],
+        model=data.get("model", ""),
         served_name=data["served_name"],
         port=data["port"],
         gpus=data["gpus"],
@@ -156,7 +159,7 @@ def from_toml(name: str, data: dict[str, Any]) -> Profile:
 def _check(name: str, data: dict[str, Any]) -> None:
     unknown = set(data) - _KEYS
     missing = _KEYS - set(data) - {"since", "family", "context", "kv", "prefix", "variable"}
-    missing.discard("change")
+    missing -= {"change", "model"}
     if unknown or missing:
         raise ValueError(
             f"profile {name}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}"

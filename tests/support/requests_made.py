@@ -106,6 +106,9 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.cli.setup.notify": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.delivery": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.channels": {"service.notify": NONE + "an address of [notify]"},
+    "server_bundle.install.transfer": {
+        "urllib.request.build_opener": NONE + "asks the user's package index",
+    },
     "server_bundle.launch.http_probe": {
         "urllib.request.build_opener": "/model_info",
         "urllib.request.build_opener(*handlers).open": "/model_info",
@@ -126,6 +129,7 @@ MAY_CONNECT = {
     "jobs.runner.loop",  # names the socket of a forked child
     "jobs.runner.shared_workers",  # makes it: a pair of this process and its child
     "jobs.worker.shared",  # reads the other end
+    "server_bundle.weights.hubs.huggingface",  # names the errors of huggingface_hub's client
     "ktclient.request.connection_errors",  # names errors
     "ktclient.request.error_mapping",  # names errors
     "ktclient.request.liveness",  # watches a socket

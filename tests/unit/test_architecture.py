@@ -55,8 +55,12 @@ MAY_IMPORT = {
     "server_bundle.launch": {"server_bundle.plan", "server_bundle.logs", "jobs.processes"},
     "server_bundle.doctor": {"server_bundle.plan", "jobs.system"},
     "server_bundle.embedded": {"server_bundle.launch", "jobs.processes"},
-    "server_bundle.install": {"server_bundle.plan", "server_bundle.doctor", "jobs.processes"},
-    "server_bundle.weights": {"server_bundle.plan", "server_bundle.doctor", "jobs.processes"},
+    "server_bundle.install": {
+        *("server_bundle.plan", "server_bundle.doctor", "jobs.processes", "jobs.system"),
+    },
+    "server_bundle.weights": {
+        *("server_bundle.plan", "server_bundle.doctor", "jobs.processes", "jobs.system"),
+    },
     # ktclient, from the lowest room up
     "config": {"jobs.store"},
     "documents": {"jobs.processes"},
@@ -349,8 +353,11 @@ def test_there_is_no_import_cycle() -> None:
                 "ktclient.request.bounds",
                 "ktclient.request.error_mapping",
                 "ktclient.request.connection_errors",
+                "server_bundle.weights.hubs.huggingface",
             },
         ),
+        (("huggingface_hub",), {"server_bundle.weights.hubs.huggingface"}),
+        (("modelscope_hub",), {"server_bundle.weights.hubs.modelscope"}),
         (
             ("openai",),
             {
@@ -388,11 +395,17 @@ def test_there_is_no_import_cycle() -> None:
                 "server_bundle.launch.child",
                 "server_bundle.doctor.facts.commands",
                 "server_bundle.embedded.weights",
+                "server_bundle.install.installer",
+                "server_bundle.install.interpreters",
             },
         ),
         (
             ("urllib.request",),
-            {"server_bundle.launch.http_probe", "ktclient.request.connection_errors"},
+            {
+                "server_bundle.install.transfer",
+                "server_bundle.launch.http_probe",
+                "ktclient.request.connection_errors",
+            },
         ),
         (
             ("ctypes",),
@@ -426,6 +439,7 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
                 "jobs.worker.overdue",
                 "ktclient.gateway.service.stop",
                 "server_bundle.embedded.server",
+                "server_bundle.install.start",
                 "server_bundle.launch.process_tree",
             },
         ),

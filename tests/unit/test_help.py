@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from ktclient.cli.help import PROGRAMS
+from ktclient.cli.command_table import PROGRAMS
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
 
@@ -47,7 +47,7 @@ def test_every_command_has_examples_that_parse(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "server.log").write_text("")
     shown = examples_of(name)
-    assert shown, f"{name} has no example in ktclient/cli/help.py"
+    assert shown, f"{name} has no example in ktclient/cli/command_table.py"
     program, *path = name.split()
     for line in shown:
         found = re.search(rf"\b{name}\b([^|)]*)", line)

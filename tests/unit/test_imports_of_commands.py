@@ -17,7 +17,7 @@ from jobs.model import Capacity, NewJob, Outcome
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient.cli.help import KTJOB, KTSERVER
+from ktclient.cli.command_table import KTJOB, KTSERVER
 
 MODULES = {
     program: {name: entry.where.partition(":")[0] for name, entry in table.items()}

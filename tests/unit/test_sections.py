@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from ktclient.cli import help as table
+from ktclient.cli import command_table as table
 from ktclient.cli.ktjob import ktjob
 from ktclient.cli.ktserver import ktserver
 
@@ -54,7 +54,7 @@ def test_no_line_of_the_help_is_cut_or_wrapped_at_80_columns(program: str) -> No
 
 def test_a_command_that_is_not_in_the_table_is_refused() -> None:
     """Else it would be called, and neither helped nor completed."""
-    with pytest.raises(TypeError, match=r"help\.py"):
+    with pytest.raises(TypeError, match=r"command_table\.py"):
         ktjob.add_command(click.Command("other"))
     with pytest.raises(KeyError):
         ktjob.commands["other"]

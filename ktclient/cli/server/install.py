@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.install import process, report
+from ktclient.cli.install import target as targets
+from ktclient.cli.install.target import Asked, Target
 from ktclient.cli.render import output, progress_line
-from ktclient.cli.server import install_process, install_report, preflight
-from ktclient.cli.server import install_target as targets
-from ktclient.cli.server.install_target import Asked, Target
+from ktclient.cli.server import preflight
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, InstallFailed, InstallRefused
 from ktclient.records.output_schema import SCHEMA
@@ -73,7 +74,7 @@ def install(
         return _show_dry(target, index, found, needed, as_json)
     if _is_there(target, as_json, settings):
         return exit_codes.SUCCEEDED
-    output.note(install_report.plan(target, index, needed))
+    output.note(report.plan(target, index, needed))
     _require(found, no_check)
     begun = _begin(target, asked, settings)
     if detach:
@@ -86,7 +87,7 @@ def _show_dry(
 ) -> int:
     code = exit_codes.FAILED if needs.blocking(found) else exit_codes.SUCCEEDED
     if not as_json:
-        output.print_data(install_report.plan(target, index, needed))
+        output.print_data(report.plan(target, index, needed))
         output.print_data(preflight.in_words(found))
         return code
     lock = target.lock
@@ -140,7 +141,7 @@ def _is_there(target: Target, as_json: bool, settings: Settings) -> bool:
     wrong = contents.problems(layout.folder, lock.wheels)
     if not wrong and made.digest == run.digest(lock):
         output.note(f"{made.title} is installed already, and complete")
-        _finish(layout, target, install_process.configure(layout), as_json)
+        _finish(layout, target, process.configure(layout), as_json)
         return True
     catalog.refuse_used(layout, _users(layout, settings))
     what = f"is damaged ({wrong[0]})" if wrong else "is of an older lock file"
@@ -165,7 +166,7 @@ def _begin(target: Target, asked: Asked, settings: Settings) -> start.Begun:
     base = target.base.path if target.base else target.lock.python
     order = Order(str(target.lock.path), base, target.uv, asked.command)
     environ = settings.environ
-    begun = start.begin(target.layout, target.lock, order, install_process.MODULE, environ)
+    begun = start.begin(target.layout, target.lock, order, process.MODULE, environ)
     catalog.remember(settings.state.engines, target.layout.folder)
     if not begun.is_new:
         output.note("it is being installed already")
@@ -186,7 +187,7 @@ def _follow(layout: Layout, target: Target, as_json: bool) -> int:
     began = time.monotonic()
     try:
         with progress_line.line() as line:
-            done = start.follow(layout, install_report.Live(line, output.note).show)
+            done = start.follow(layout, report.Live(line, output.note).show)
     except KeyboardInterrupt:
         output.note(
             "\ndetached; the installation continues. Follow it: run the same command again. Show "
@@ -197,7 +198,7 @@ def _follow(layout: Layout, target: Target, as_json: bool) -> int:
         if as_json:
             _print_json(_one(layout))
         raise error
-    output.note(f"installed in {install_report.since(began)}; all files are as their packages say")
+    output.note(f"installed in {report.since(began)}; all files are as their packages say")
     _finish(layout, target, done.message, as_json)
     return exit_codes.SUCCEEDED
 
@@ -248,9 +249,9 @@ def _users(layout: Layout, settings: Settings) -> list[str]:
 def _list(asked: Asked, settings: Settings, as_json: bool) -> int:
     found = catalog.environments(settings.state.engines)
     if as_json:
-        _print_json([install_report.as_json(one) for one in found])
+        _print_json([report.as_json(one) for one in found])
     else:
-        output.print_data(install_report.table(found, lock_file.known()))
+        output.print_data(report.table(found, lock_file.known()))
         output.note("remove one with: ktserver install --remove ENGINE==VERSION, or --venv DIR")
     return exit_codes.SUCCEEDED
 
@@ -258,9 +259,9 @@ def _list(asked: Asked, settings: Settings, as_json: bool) -> int:
 def _status(asked: Asked, settings: Settings, as_json: bool) -> int:
     one = _chosen(asked, settings)[0]
     if as_json:
-        _print_json(install_report.as_json(one))
+        _print_json(report.as_json(one))
     else:
-        output.print_data(install_report.status(one))
+        output.print_data(report.status(one))
     return exit_codes.SUCCEEDED
 
 
@@ -290,7 +291,7 @@ def _remove(asked: Asked, settings: Settings, as_json: bool) -> int:
     one = found[0]
     output.note(f"removing {one.made.title} from {one.layout.folder}")
     catalog.remove(one, _users(one.layout, settings))
-    if said := install_process.unconfigure(one.made.engine, str(one.layout.python)):
+    if said := process.unconfigure(one.made.engine, str(one.layout.python)):
         output.note(said)
     return exit_codes.SUCCEEDED
 
@@ -320,7 +321,7 @@ def _one(layout: Layout) -> dict[str, Any]:
     found = catalog.look(layout.folder)
     if found is None:
         raise InstallFailed(f"{layout.folder} was removed meanwhile")
-    return install_report.as_json(found)
+    return report.as_json(found)
 
 
 def _print_json(value: object) -> None:

@@ -1,6 +1,6 @@
 """`ktjob completion` and `ktserver completion`: click's own scripts.
 
-What they offer is in completion_candidates.py, and the names of commands in help.py.
+What they offer is in completion_candidates.py, and the names of commands in command_table.py.
 """
 
 from __future__ import annotations

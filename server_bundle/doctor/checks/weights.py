@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server_bundle.doctor.case import Case
+from server_bundle.doctor.checks import fetched
 from server_bundle.doctor.facts import safetensors
 from server_bundle.doctor.facts.safetensors import Checkpoint
 from server_bundle.doctor.finding import Finding, error, note, ok, warning
@@ -39,6 +40,7 @@ def check(case: Case) -> Iterator[Finding]:
         why = "sglang would treat it as a name on the Hugging Face hub, and fail after a minute"
         yield error(_ABOUT, f"the folder {seen.folder} does not exist", why, "", "correct --model")
         return
+    yield from fetched.check(seen.folder)
     if case.flags.text("--load-format") == "dummy":
         why = "the answers are meaningless"
         yield note(_ABOUT, "random weights (--load-format dummy)", why, "")
@@ -128,7 +130,9 @@ def _experts(folder: Path) -> Iterator[Finding]:
     if not seen.is_there:
         found = f"the folder of --kt-weight-path, {folder}, does not exist"
         yield error(_ABOUT, found, "the experts are loaded from it", "", "correct --kt-weight-path")
-    elif seen.sizes or seen.missing:
+        return
+    yield from fetched.check(folder)
+    if seen.sizes or seen.missing:
         # Converted experts have no config.json: check only the files.
         seen.trouble = ""
         yield from _whole(seen)

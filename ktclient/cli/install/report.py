@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ktclient import wording
+from ktclient.cli.install.target import Target
 from ktclient.cli.render import progress_line, terminal_text, units
-from ktclient.cli.server.install_target import Target
 from ktclient.records.output_schema import SCHEMA
 from server_bundle.install import progress as progresses
 from server_bundle.install.catalog import Environment

@@ -26,7 +26,7 @@ from server_bundle.install.layout import Layout
 from server_bundle.install.progress import Progress
 from server_bundle.plan import installation
 
-MODULE = "ktclient.cli.server.install_process"
+MODULE = "ktclient.cli.install.process"
 
 
 class _Stopped(BaseException):
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:
-        index = user_index.configured(os.environ)
+        index = user_index.configured(config.environment())
         run.perform(layout, run.read_order(layout), index, last.write)
     except _Stopped:
         last.end(progresses.STOPPED, "stopped on request")

@@ -1,0 +1,1 @@
+"""What `ktserver install` needs: what is meant, what is printed, the process that installs."""

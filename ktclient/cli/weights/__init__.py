@@ -1,0 +1,1 @@
+"""What `ktserver fetch` says of a fetch, and the fetches that run without it."""
