@@ -69,6 +69,8 @@ def read(layout: Layout) -> Progress | None:
 
 
 def _checked(data: Any) -> Progress:
+    if not isinstance(data, dict):
+        raise ValueError("it is no object")
     names = {field.name for field in dataclasses.fields(Progress)}
     known = {name: value for name, value in data.items() if name in names}
     return Progress(**{**known, "current": tuple(known.get("current", ()))})

@@ -55,6 +55,8 @@ def of_folder(folder: Path) -> Installation | None:
 
 
 def _checked(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError("it is no object")
     kinds = {field.name: field.type for field in dataclasses.fields(Installation)}
     known = {name: value for name, value in data.items() if name in kinds}
     for name, value in known.items():

@@ -84,6 +84,7 @@ def test_killed_while_it_installs_the_environment_is_made_anew(bench: Bench, unt
     assert bench.index.sent == sent and not (site / "half.py").exists()
 
 
+@pytest.mark.promise
 def test_two_at_once_are_one_and_ctrl_c_only_detaches(bench: Bench, until: Until) -> None:
     """The second command follows the first one's process; --stop ends it, and keeps what came."""
     torch = torch_of(bench)

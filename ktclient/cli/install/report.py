@@ -9,7 +9,6 @@ from typing import Any
 from ktclient import wording
 from ktclient.cli.install.target import Target
 from ktclient.cli.render import progress_line, terminal_text, units
-from ktclient.records.output_schema import SCHEMA
 from server_bundle.install import progress as progresses
 from server_bundle.install.catalog import Environment
 from server_bundle.install.index import Index
@@ -87,13 +86,13 @@ def table(found: Sequence[Environment], locks: Sequence[Lock]) -> str:
         rows = [("INSTALLED", "PYTHON", "STATE", "SIZE", "FOLDER")]
         for one in found:
             made = one.made
-            name = f"{made.engine}=={made.version}" + (" --cpu" if made.variant == "cpu" else "")
+            name = f"{made.engine}=={made.version}"
             size = in_size(made.unpacked)
             rows.append((name, made.python, one.state, size, str(one.layout.folder)))
         lines += [terminal_text.table(rows), ""]
     rows = [("AVAILABLE", "PYTHON", "CUDA", "FETCHES", "SIZE")]
     for lock in locks:
-        name = f"{lock.engine}=={lock.version}" + (" --cpu" if lock.variant == "cpu" else "")
+        name = f"{lock.engine}=={lock.version}"
         fetched = in_size(sum(one.size for one in lock.wheels))
         rows.append((name, lock.python, lock.cuda or "-", fetched, in_size(lock.unpacked)))
     return "\n".join([*lines, terminal_text.table(rows)])
@@ -129,7 +128,6 @@ def as_json(one: Environment) -> dict[str, Any]:
 
 def _json(made: Installation, folder: str, python: str) -> dict[str, Any]:
     return {
-        "schema": SCHEMA,
         "engine": made.engine,
         "version": made.version,
         "variant": made.variant,

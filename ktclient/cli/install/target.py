@@ -16,7 +16,7 @@ from server_bundle.install import interpreters
 from server_bundle.install import lock as lock_file
 from server_bundle.install.interpreters import Interpreter
 from server_bundle.install.layout import Layout, refuse_others
-from server_bundle.install.lock import CPU, CUDA, Lock
+from server_bundle.install.lock import Lock
 from server_bundle.plan import profile as plan_profile
 from server_bundle.plan.profile import LLAMA_CPP, Profile
 
@@ -30,7 +30,6 @@ class Asked:
     profile: str | None = None
     venv: str | None = None
     python: str | None = None
-    is_cpu: bool = False
     lock: str | None = None
     installer: str | None = None
 
@@ -47,7 +46,7 @@ class Asked:
         words = ["install", *([self.engine] if self.engine else [])]
         for name, value in options.items():
             words += [name, value] if value else []
-        return shlex.join([*words, *(["--cpu"] if self.is_cpu else [])])
+        return shlex.join(words)
 
 
 def _absolute(path: str | None) -> str | None:
@@ -137,12 +136,11 @@ def _lock(
         lock = _own_lock(asked)
         return lock, interpreters.find(lock.python, environ)
     engine, _, version = (asked.engine or (profile.engine if profile else "")).partition("==")
-    variant = CPU if asked.is_cpu else CUDA
-    best = lock_file.find(engine, version or None, python, variant)
+    best = lock_file.find(engine, version or None, python)
     if python is not None:
         return best, interpreters.find(best.python, environ)
     for lock in lock_file.known():
-        if (lock.engine, lock.version, lock.variant) == (best.engine, best.version, variant):
+        if (lock.engine, lock.version, lock.variant) == (best.engine, best.version, best.variant):
             found = interpreters.find(lock.python, environ)
             if found is not None:
                 return lock, found
@@ -150,8 +148,8 @@ def _lock(
 
 
 def _own_lock(asked: Asked) -> Lock:
-    if asked.engine or asked.profile or asked.is_cpu:
-        raise BadInput("--lock names the engine already: leave out the engine, --profile and --cpu")
+    if asked.engine or asked.profile:
+        raise BadInput("--lock names the engine already: leave out the engine and --profile")
     path = Path(asked.lock or "").expanduser().absolute()
     try:
         lock = lock_file.read(path)

@@ -18,7 +18,6 @@ from ktclient.cli.render import output, progress_line
 from ktclient.cli.server import preflight
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, InstallFailed, InstallRefused
-from ktclient.records.output_schema import SCHEMA
 from server_bundle.install import catalog, contents, needs, run, start
 from server_bundle.install import index as user_index
 from server_bundle.install import lock as lock_file
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 @click.option("--profile", metavar="P", help="Install the engine of this profile.")
 @click.option("--venv", metavar="DIR", help="Folder (default: engines/NAME in the state folder).")
 @click.option("--python", metavar="3.12", help="Python version, or the path of an interpreter.")
-@click.option("--cpu", "is_cpu", is_flag=True, help="Packages without CUDA, to try things out.")
 @click.option("--lock", metavar="FILE", help="Install a lock file of your own.")
 @click.option(
     "--installer",
@@ -93,7 +91,6 @@ def _show_dry(
     lock = target.lock
     _print_json(
         {
-            "schema": SCHEMA,
             "engine": lock.engine,
             "version": lock.version,
             "variant": lock.variant,
