@@ -51,7 +51,7 @@ def _engine(case: Case) -> Iterator[Finding]:
         why = "No module named 'sglang'"
         if other:
             why = "their options and log lines differ; upstream sglang has no --kt- options"
-        yield error(_ABOUT, found, why, "", f"pip install {engine}, or another --python")
+        yield error(_ABOUT, found, why, "", f"ktserver install {engine}, or another --python")
     else:
         installed = packages[engine]
         planned = case.plan.version
