@@ -289,6 +289,6 @@ class Fetch:
                 f"{target} differs from the file on the hub, and was not written by this fetch: "
                 "move it away, or replace it with --force"
             )
-        self.meter.say(f"{path} is damaged (wrong checksum); fetching it again")
+        self.meter.say(path, f"{path} is damaged (wrong checksum); fetching it again")
         self.meter.lost(listed.size)
         return None

@@ -42,7 +42,7 @@ class Meter:
         self._total, self._files, self._print = total, files, say
         self._done = self._received = self._checked = self._files_done = 0
         self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
-        self._note = ""
+        self._notes: dict[str, str] = {}
 
     def stop(self) -> None:
         """Let every thread end at its next byte."""
@@ -53,12 +53,12 @@ class Meter:
         if self._stop.wait(seconds):
             raise Stopped
 
-    def arrived(self, size: int) -> None:
+    def arrived(self, path: str, size: int) -> None:
         """Bytes came over the network. Raises `Stopped`."""
         with self._lock:
             self._received += size
             self._done += size
-            self._note = ""
+            self._notes.pop(path, None)
             self._sample()
         self._raise_if_stopped()
 
@@ -82,10 +82,10 @@ class Meter:
         with self._lock:
             self._files_done += 1
 
-    def say(self, words: str) -> None:
-        """Something that people should know: shown until bytes arrive."""
+    def say(self, path: str, words: str) -> None:
+        """Something that people should know of a file: shown until bytes of it arrive."""
         with self._lock:
-            self._note = words
+            self._notes[path] = words
         self._print(words)
 
     def reading(self) -> Reading:
@@ -104,7 +104,7 @@ class Meter:
                 left,
                 self._files_done,
                 self._files,
-                self._note,
+                next(reversed(self._notes.values()), ""),
             )
 
     def _sample(self) -> float:

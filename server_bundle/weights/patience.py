@@ -48,5 +48,5 @@ class Patience:
                 f"{what}: {error}; {why}. What has arrived is kept: fetch again with the same "
                 "command, and only the rest is fetched"
             )
-        self._meter.say(f"{what}: {error}; trying again in {seconds:,.0f} s")
+        self._meter.say(what, f"{what}: {error}; trying again in {seconds:,.0f} s")
         self._meter.rest(seconds)

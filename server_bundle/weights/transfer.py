@@ -56,7 +56,9 @@ class Transfer:
                 return self._publish(partial, target)
             partial.unlink()
             self.meter.lost(listed.size)
-            self.meter.say(f"{path} arrived with a wrong checksum" + "; fetching it again" * left)
+            self.meter.say(
+                path, f"{path} arrived with a wrong checksum" + "; fetching it again" * left
+            )
         raise WrongContent(
             f"{path} arrived {_TRIES} times with a wrong checksum (expected "
             f"{listed.sha256 or listed.git_sha1}): a proxy or mirror changes it, or it was changed "
@@ -97,7 +99,7 @@ class Transfer:
                 _write(out, piece)
                 if have // SYNC_BYTES != (have - len(piece)) // SYNC_BYTES:
                     os.fdatasync(out.fileno())
-                self.meter.arrived(len(piece))
+                self.meter.arrived(file.path, len(piece))
                 self.patience.progressed(file.path)
         if have == begun and have < file.size:
             raise Interrupted("the hub closed the connection without a byte")

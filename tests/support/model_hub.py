@@ -35,11 +35,13 @@ class Fault:
 
 @dataclass
 class Repo:
-    """`commits`: id -> path -> content. `access`: "" for all, "gated", "private"."""
+    """`commits`: id -> path -> content. `access`: "" for all, "gated", "private". `sizes`: what the
+    list says instead of the true size."""
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     revisions: dict[str, str] = field(default_factory=dict)
     access: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
 
     def commit(self, files: dict[str, bytes], revision: str = "main") -> str:
         """A new commit of a branch; returns its id."""
@@ -67,6 +69,7 @@ class ModelHub:
         self.some_sent = threading.Condition(self.lock)
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -183,7 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         if what != "tree":
             self._json({"id": name, "sha": commit, "siblings": []})
             return
-        self._json([_entry(path, content) for path, content in repo.commits[commit].items()])
+        files = repo.commits[commit].items()
+        self._json([_entry(path, content, repo.sizes.get(path)) for path, content in files])
 
     def _hf_file(self, name: str, revision: str, path: str) -> None:
         repo = self._repo(name, is_file=True)
@@ -283,9 +287,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _entry(path: str, content: bytes) -> dict[str, object]:
-    entry: dict[str, object] = {"type": "file", "oid": blob_id(content), "size": len(content)}
+def _entry(path: str, content: bytes, size: int | None) -> dict[str, object]:
+    size = len(content) if size is None else size
+    entry: dict[str, object] = {"type": "file", "oid": blob_id(content), "size": size}
     if is_lfs(path):
         digest = hashlib.sha256(content).hexdigest()
-        entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 134}
+        entry["lfs"] = {"oid": digest, "size": size, "pointerSize": 134}
     return {**entry, "path": path}

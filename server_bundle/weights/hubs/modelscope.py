@@ -74,30 +74,36 @@ class ModelScope:
         `OSError`; so is a full disk, which is not hidden."""
         try:
             yield
-        except errors.NotExistError:
-            raise FetchFailed(
-                f"there is no model {source} on {self._api.legacy.endpoint}: check its name and "
-                "its revision"
-            ) from None
-        except (errors.AuthenticationError, errors.PermissionDeniedError):
-            how = "has no access" if self.token() else "is needed"
-            raise FetchFailed(
-                f"ModelScope refuses {source}: a token {how}. Ask for access at "
-                f"{self._api.legacy.endpoint}/models/{source.repo}, and set MODELSCOPE_API_TOKEN "
-                "or run `ms login`"
-            ) from None
         except errors.APIError as error:
-            status = getattr(error, "status_code", None)
-            words = known_secrets.hide_foreign(str(error))[:300]
-            if error.retryable or status in (408, 416, 429):
-                raise Interrupted(words, getattr(error, "retry_after", None)) from None
-            raise FetchFailed(f"ModelScope refuses {source}: {words}") from None
+            raise self._of_status(source, error) from None
         except errors.HubError as error:
-            raise Interrupted(known_secrets.hide_foreign(str(error))[:300]) from None
+            raise Interrupted(_words(error)) from None
         except OSError as error:
             if error.errno is not None or not type(error).__module__.startswith("requests"):
                 raise
-            raise Interrupted(known_secrets.hide_foreign(str(error))[:300]) from None
+            raise Interrupted(_words(error)) from None
+
+    def _of_status(self, source: Source, error: errors.APIError) -> Exception:
+        status, endpoint = error.status_code, self._api.legacy.endpoint
+        if isinstance(error, errors.NotExistError) or status == 404:
+            return FetchFailed(
+                f"there is no model {source} on {endpoint}: check its name and its revision"
+            )
+        if status in (401, 403):
+            how = "your token has no access" if self.token() else "it wants a token"
+            return FetchFailed(
+                f"ModelScope refuses {source} (HTTP {status}): {how}. Ask for access at "
+                f"{endpoint}/models/{source.repo}, and set MODELSCOPE_API_TOKEN or run `ms login`"
+            )
+        if error.retryable or status in (408, 416, 429):
+            return Interrupted(_words(error), getattr(error, "retry_after", None))
+        return FetchFailed(f"ModelScope refuses {source}: {_words(error)}")
+
+
+def _words(error: Exception) -> str:
+    """The first line of what the library says: the others repeat the request."""
+    lines = known_secrets.hide_foreign(str(error)).splitlines() or [type(error).__name__]
+    return lines[0][:300]
 
 
 def _file(entry: dict[str, object]) -> RemoteFile:
