@@ -254,6 +254,7 @@ def test_a_disk_that_is_too_small_ends_it_before(fetch: Fetcher) -> None:
     assert found["disk"]["needed"] > 10**16 > found["disk"]["free"]
 
 
+@pytest.mark.promise
 def test_a_folder_being_filled_is_not_started(fetch: Fetcher) -> None:
     """The doctor reads the record, so `up` refuses in a second what would fail after minutes."""
     import subprocess
