@@ -2,7 +2,7 @@
 
 The bytes do not come by `hf_hub_download`: it writes to a file with a random name, so the next
 process begins that file from its first byte, and it compares only sizes (huggingface_hub #4196,
-#4228). So only those parts of the library are used that
+#4228; findings/hf-download-restarts-files.sh). So only those parts of the library are used that
 know the hub: the list, the metadata of a file with its address, and the HTTP session.
 """
 
