@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tool: flashinfer-python 0.7.4, flashinfer-cubin 0.6.13 (the newest on the package index on 2026-11-26), uv 0.13.9
+# Tool: uv 0.13.9, flashinfer-python 0.6.14 (and 0.7.4, flashinfer-cubin 0.6.13: the newest of 2026-11-26)
 # Surprise: flashinfer refuses to be imported beside a flashinfer-cubin of another version, and its
 #   guides upgrade both by one command without versions. The index has no flashinfer-cubin after
 #   0.6.13, and flashinfer-python does not depend on it, so the command brings two versions that
@@ -20,7 +20,7 @@ echo "$resolved"
   { echo "changed: other versions"; exit 1; }
 
 "$folder/venv/bin/pip" download -q --no-cache-dir --disable-pip-version-check --no-deps \
-  --only-binary :all: -d "$folder" flashinfer-python==0.6.14
+  --only-binary=:all: -d "$folder" flashinfer-python==0.6.14
 "$folder/venv/bin/python" - "$folder" <<'PYTHON'
 import sys
 import zipfile
@@ -35,5 +35,5 @@ required = any(
 )
 print(f"flashinfer 0.6.14 refuses another flashinfer-cubin: {refuses}; requires one: {required}")
 if not refuses or required:
-    sys.exit("changed")
+    sys.exit(f"changed: refuses {refuses}, requires {required}")
 PYTHON
