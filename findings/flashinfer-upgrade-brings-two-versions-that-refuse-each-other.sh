@@ -20,7 +20,7 @@ echo "$resolved"
   { echo "changed: other versions"; exit 1; }
 
 "$folder/venv/bin/pip" download -q --no-cache-dir --disable-pip-version-check --no-deps \
-  --only-binary=:all: -d "$folder" flashinfer-python==0.6.14
+  --only-binary=:all: --dest="$folder" flashinfer-python==0.6.14
 "$folder/venv/bin/python" - "$folder" <<'PYTHON'
 import sys
 import zipfile
