@@ -24,9 +24,10 @@ def _unmet(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> Iterator
     """Requirements that nothing in the lock satisfies."""
     versions = {one.name: one.version for one in chosen}
     explained = {
-        canonicalize_name(Requirement(one["package"]).name)
+        (asking, canonicalize_name(Requirement(one["package"]).name))
         for kind in ("overrides", "excludes")
         for one in entry.get(kind, ())
+        for asking in one["against"]
     }
     extras = _extras(python, chosen)
     for one in chosen:
@@ -36,7 +37,7 @@ def _unmet(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> Iterator
             name = canonicalize_name(need.name)
             have = versions.get(name)
             met = have is not None and need.specifier.contains(have, prereleases=True)
-            if not met and name not in explained:
+            if not met and (one.name, name) not in explained:
                 yield f"{one.name} {one.version} needs {need}; the lock has {have or 'none'}"
 
 
