@@ -68,6 +68,7 @@ def test_each_failure_is_its_own_and_the_rest_goes_on(folder: Path) -> None:
     assert found["crash"].lines[-1] == "last words"
 
 
+@pytest.mark.promise
 def test_what_hangs_is_killed_with_all_that_it_started(folder: Path) -> None:
     """Also a process in a session of its own, which no signal to a group reaches."""
     began = time.monotonic()
