@@ -14,7 +14,14 @@ from jobs import private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.errors import AnotherServer, ServerDidNotStart, StillStarting
-from server_bundle.launch import exit_reason, readiness, registry, server_folder, server_state
+from server_bundle.launch import (
+    exit_reason,
+    readiness,
+    registry,
+    server_folder,
+    server_state,
+    start_progress,
+)
 from server_bundle.launch.registry import Observed
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import ServerState
@@ -193,4 +200,10 @@ def _why(files: ServerFiles, seen: Observed | None) -> str:
         how += " (it was stopped on request)" if ended.asked else f": {ended.in_words()}"
     elif seen is not None:
         how = f"{seen.server.name!r} has ended: {seen.why}"
-    return f"{how}.\n{exit_reason.describe(files.log, ended)}"
+    text = f"{how}.\n{exit_reason.describe(files.log, ended)}"
+    if ended is not None and not ended.asked and ended.stage == start_progress.FIRST:
+        text += (
+            "\n`ktserver doctor --deep` with the same options tries every import of a start, and "
+            "names what is broken"
+        )
+    return text

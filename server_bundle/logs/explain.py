@@ -187,7 +187,10 @@ def explain(raw: Iterable[str], exit_status: int | None = None, before: int = 0)
     reader = _Reader(known)
     for line in stages.read(raw, before):
         reader.read(line)
-    exception = _worth_showing(reader.of_scheduler) or _worth_showing(reader.exceptions)
+    harmless = _harmless(reader.found.values())
+    exception = _worth_showing(reader.of_scheduler, harmless) or _worth_showing(
+        reader.exceptions, harmless
+    )
     found = _without_consequences(list(reader.found.values()), exception)
     last = _evidence(reader.last)
     if exception is None and last is not None and not any(one.cause.is_fatal for one in found):
@@ -204,10 +207,26 @@ def _evidence(line: StagedLine | None) -> Evidence | None:
     return None if line is None else Evidence(line.number, _around(line.text, 0))
 
 
-def _worth_showing(exceptions: list[Evidence]) -> Evidence | None:
-    """The last exception that is not just the reaction to another process's end."""
-    told = [one for one in exceptions if not one.text.startswith(_OF_THE_LISTENER)]
-    return (told or exceptions)[-1] if exceptions else None
+def _harmless(found: Iterable[Finding]) -> set[str]:
+    """The exceptions that prove a known cause that ends no server."""
+    return {
+        _without_bar(evidence.text)
+        for one in found
+        if not one.cause.is_fatal
+        for evidence in one.evidence
+    }
+
+
+def _without_bar(text: str) -> str:
+    return text.lstrip("| ")
+
+
+def _worth_showing(exceptions: list[Evidence], harmless: set[str]) -> Evidence | None:
+    """The last exception that is not just the reaction to another process's end, nor the proof of
+    a harmless cause."""
+    left = [one for one in exceptions if _without_bar(one.text) not in harmless]
+    told = [one for one in left if not one.text.startswith(_OF_THE_LISTENER)]
+    return (told or left)[-1] if left else None
 
 
 def _without_consequences(found: list[Finding], exception: Evidence | None) -> list[Finding]:

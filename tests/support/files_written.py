@@ -55,6 +55,11 @@ PLACES: dict[str, dict[str, str]] = {
     "jobs.store.state_dir": {"folder.chmod": "the state directory, made private"},
     "jobs.system.no_room": {"os.open": "a file without a name"},
     "jobs.upkeep.log_rotation": {"os.replace": "a log of the state directory"},
+    "server_bundle.doctor.inside.imports": {
+        "tempfile.TemporaryDirectory": "a private folder of random name",
+        "source.write_text": "in that folder, by the server's interpreter",
+        "kernel.write_text": "in that folder, by the server's interpreter",
+    },
     "server_bundle.embedded.server": {"os.replace": "a log of the server's folder"},
     "server_bundle.embedded.weights": {
         "said.open": "in a private folder of random name",

@@ -89,6 +89,7 @@ PLACES: dict[str, dict[str, str]] = {
         "json.JSONDecoder().raw_decode": BOUNDED + "likewise",
     },
     "ktclient.tokens.tokenizer_json": {"json.loads": BOUNDED + "`_NOT_KNOWN` has all it raises"},
+    "server_bundle.doctor.inside.imports": {"json.loads": "ours: the doctor's own request"},
     "server_bundle.doctor.inside.installed": {
         "ast.parse": BOUNDED + "1 MB of a package's own module, read in the server's interpreter",
     },

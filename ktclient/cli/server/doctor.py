@@ -25,20 +25,32 @@ if TYPE_CHECKING:
     "--profile", default=DEFAULT_PROFILE, metavar="P", help=f"Profile (default {DEFAULT_PROFILE})."
 )
 @plan_options.plan_options
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also try in the server's Python what a start does before it loads: half a minute.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of findings.")
-def doctor(as_json: bool, **given: Any) -> int:
+def doctor(deep: bool, as_json: bool, **given: Any) -> int:
     """Check what would keep a server from starting or make it slow. Starts nothing.
 
     Requires --model, and checks the server that `ktserver plan` would plan with the same options;
     or takes a complete command instead: ktserver doctor --
     SGLANG_DSV4_MODE=2604 numactl --interleave=all python -m sglang.launch_server --model DIR ...
 
+    With --deep, the server's own Python imports the engine and its kernels, parses the server's
+    arguments, reads the model's configuration and tokenizer, and compiles an empty kernel. Nothing
+    is loaded. What hangs or crashes is killed with all that it started.
+
     Exit code 1 if there is an ERROR.
     """
     from server_bundle import doctor as doctoring
 
     machine = preflight.here()
-    findings = doctoring.examine(_plan(given, machine), machine)
+    plan = _plan(given, machine)
+    findings = doctoring.examine(plan, machine)
+    if deep:
+        findings += preflight.deep(plan, machine, is_silent=as_json)
     if as_json:
         rows = [asdict(finding) for finding in findings]
         output.print_data(

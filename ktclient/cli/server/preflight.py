@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ktclient.cli import command_settings
-from ktclient.cli.render import output, terminal_text
+from ktclient.cli.render import output, progress_line, terminal, terminal_text
 from ktclient.config import settings as config
 from server_bundle.errors import ServerDidNotStart
 
@@ -49,6 +49,18 @@ def require(plan: LaunchPlan) -> None:
         raise ServerDidNotStart(
             f"not started: {errors}, see above. Fix this, or start anyway with --no-check"
         )
+
+
+def deep(plan: LaunchPlan, machine: Machine, *, is_silent: bool = False) -> list[Finding]:
+    """Run the deep checks, with their progress on a terminal."""
+    from server_bundle.doctor import deep as deep_checks
+
+    with progress_line.line(is_silent=is_silent or not terminal.is_interactive()) as line:
+
+        def show(step: deep_checks.Step, seconds: float) -> None:
+            line.start(f"{step.name}  {seconds:.0f} s", step.name, None, None)
+
+        return deep_checks.examine(plan, machine, on_step=show)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

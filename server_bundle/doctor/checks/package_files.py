@@ -79,8 +79,11 @@ def _two_kernels(case: Case) -> Iterator[Finding]:
 
 def _parts(case: Case) -> Iterator[Finding]:
     kernels = case.inside.kernels
-    if case.wants_gpus == 0 or kernels is None or not kernels.absent or kernels.built:
+    is_whole = kernels is None or not kernels.absent or "sm100" in kernels.built
+    if case.wants_gpus == 0 or kernels is None or is_whole:
         return
+    if "sm90" in kernels.built and _hoppers(case) == len(case.gpus) > 0:
+        return  # they need no other build
     names = [one.removesuffix(_PART).replace("_", "-") for one in kernels.absent]
     why = (
         f"sgl_kernel joins its CUDA kernels from {kernels.parts} packages at its first import: "
@@ -95,8 +98,7 @@ def _parts(case: Case) -> Iterator[Finding]:
 def _pinned(case: Case, name: str) -> str:
     """`ktransformers` has the version of kt-kernel; the others are pinned by sglang-kt."""
     version = case.inside.packages.get(name) or case.inside.packages.get(_KT)
-    is_of_family = name in ("ktransformers", "sglang-kt")
-    return f"{name}=={version}" if is_of_family and version else name
+    return f"{name}=={version}" if name in ("ktransformers", "sglang-kt") and version else name
 
 
 def _hopper(case: Case) -> Iterator[Finding]:
@@ -104,18 +106,20 @@ def _hopper(case: Case) -> Iterator[Finding]:
     has_any = kernels is not None and (kernels.built or kernels.parts)
     if kernels is None or not has_any or "sm90" in kernels.built:
         return
-    hopper = next((gpu for gpu in case.gpus if gpu.capability == _HOPPER), None)
-    if hopper is None or case.wants_gpus == 0:
-        return
-    yield error(
-        _ABOUT,
-        f"sgl_kernel has no kernels for {hopper.name} (sm_90)",
-        "'Could not load any common_ops library': Hopper has a build of its own, sm90, which "
-        "kt-kernel's wheel lacks",
-        _PAYLOAD,
-        "use GPUs that are not Hopper, sglang-kt 0.6.2.post3 with sgl-kernel 0.3.21, or upstream "
-        "sglang",
-    )
+    if _hoppers(case) and case.wants_gpus:
+        cure = f"{case.plan.python} -m pip install --no-deps {_pinned(case, 'ktransformers')}"
+        yield error(
+            _ABOUT,
+            f"sgl_kernel has no kernels for {case.gpus[0].name} (sm_90)",
+            "'Could not load any common_ops library': Hopper has a build of its own, sm90, which "
+            "is in the wheel of ktransformers, not of kt-kernel",
+            "ktransformers 0.7.2: its RECORD; " + _PAYLOAD,
+            cure,
+        )
+
+
+def _hoppers(case: Case) -> int:
+    return sum(gpu.capability == _HOPPER for gpu in case.gpus)
 
 
 def _and(names: tuple[str, ...] | list[str]) -> str:

@@ -22,6 +22,8 @@ from typing import Any
 
 _LARGEST_HASHED = 4_000_000
 _EXAMPLES = 3
+_BESIDE = ("..", "tests", "test", "docs", "doc", "examples", "benchmarks", "licenses", "scripts")
+"""Folders in which packages leave what no server imports, each over the others' files."""
 _Row = tuple[str, int]
 """A file's hash, as in RECORD, and its size in bytes."""
 
@@ -31,7 +33,9 @@ def _name(one: metadata.Distribution) -> str:
 
 
 def _rows(one: metadata.Distribution) -> tuple[str, dict[str, _Row]]:
-    """The folder of a package, and the files of its RECORD that have a size above zero."""
+    """The folder of a package, and the files of its RECORD in its own folders that have a size
+    above zero. Many wheels leave a build_backend.py or a setup.py at the top, and nothing loads
+    those."""
     root = str(one.locate_file(""))
     found: dict[str, _Row] = {}
     try:
@@ -39,7 +43,10 @@ def _rows(one: metadata.Distribution) -> tuple[str, dict[str, _Row]]:
     except (ValueError, csv.Error):
         return root, found
     for row in rows:
-        if len(row) == 3 and row[2].isdigit() and int(row[2]) and not row[0].endswith(".pyc"):
+        if len(row) != 3 or not row[2].isdigit() or not int(row[2]) or row[0].endswith(".pyc"):
+            continue
+        top, _, below = row[0].partition("/")
+        if below and top not in _BESIDE:
             found[os.path.normpath(os.path.join(root, row[0]))] = (row[1], int(row[2]))
     return root, found
 

@@ -268,3 +268,28 @@ def test_the_table_of_failures_is_the_catalogue() -> None:
     """docs/failures.md; its rows can be had from this file's `rows()`."""
     page = (Path(__file__).parents[4] / "docs/failures.md").read_text()
     assert re.findall(r"^\| `.*$", page, re.M) == rows()
+
+
+def test_what_was_stopped_on_request_did_not_fail() -> None:
+    """Recorded from sglang 0.5.17: SIGTERM ends the detokenizer, and sglang calls that a crash."""
+    stopped = [
+        "[2026-11-29 12:42:25] server_args=ServerArgs(model_path='/m')",
+        "[2026-11-29 12:43:00] The server is fired up and ready to roll!",
+        "[2026-11-29 12:47:13] SIGTERM received. signum=None frame=None. Draining requests and "
+        "shutting down...",
+        "[2026-11-29 12:47:14] Subprocess detokenizer (pid=657) crashed with exit code -15. "
+        "Triggering SIGQUIT for cleanup...",
+        "[2026-11-29 12:47:14] SIGQUIT received. signum=None, frame=None. It usually means one "
+        "child failed.",
+    ]
+    explained = explain.explain(stopped)
+    assert explained.found == ()
+    assert explained.ended and not explained.is_failure
+    assert ids([*stopped[:2], *stopped[3:]]) == ["child_failed"]
+
+
+def test_a_refusal_is_counted_once_for_each_request() -> None:
+    """sglang-kt writes each of them twice: in a group of exceptions and alone."""
+    lines = lines_of(DATA / "failures/full_queue_streams_nothing.log")
+    (found,) = explain.explain([*lines, *lines[4:]]).found
+    assert found.times == 2

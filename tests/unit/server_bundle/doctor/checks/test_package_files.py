@@ -78,10 +78,11 @@ def test_two_packages_with_the_same_files(tmp_path: Path) -> None:
 
 
 def test_files_that_many_share_do_no_harm(tmp_path: Path) -> None:
-    """The empty __init__.py of nvidia's packages, and equal ones."""
+    """The empty __init__.py of nvidia's packages, equal ones, and what nothing imports:
+    torch-c-dlpack-ext 0.1.5 and flashinfer-python have a build_backend.py each."""
     same = {"nvidia/__init__.py": b"", "nvidia/shared.py": b"the same"}
-    install(tmp_path, "nvidia-one", "1", same)
-    install(tmp_path, "nvidia-two", "1", same)
+    install(tmp_path, "nvidia-one", "1", {**same, "build_backend.py": b"1", "tests/a.py": b"1"})
+    install(tmp_path, "nvidia-two", "1", {**same, "build_backend.py": b"12", "tests/a.py": b"12"})
     assert look(tmp_path).damaged == ()
     (tmp_path / "nvidia/__init__.py").unlink()
     assert look(tmp_path).damaged == ()
@@ -100,8 +101,10 @@ def test_the_parts_of_the_kernels(tmp_path: Path) -> None:
 
 
 def test_a_broken_record_is_not_the_end(tmp_path: Path) -> None:
-    install(tmp_path, "odd", "1", {"odd.py": b"x"})
-    (tmp_path / "odd-1.dist-info/RECORD").write_bytes(b'odd.py,"x\n\xff\n,,,,\nodd.py,sha256=,9\n')
+    install(tmp_path, "odd", "1", {"odd/a.py": b"x"})
+    (tmp_path / "odd-1.dist-info/RECORD").write_bytes(
+        b'odd/a.py,"x\n\xff\n,,,,\nodd/a.py,sha256=,9\n'
+    )
     inside = look(tmp_path)
     assert inside.trouble == ""
     assert inside.packages["odd"] == "1"
@@ -177,8 +180,10 @@ def test_kernels_without_a_part_and_without_hopper(box: Recorded, model: Path) -
     assert trouble(box, plan) == []
     box.out("nvidia-smi --query-gpu", "12.0", "9.0")
     arches = {"FLASHINFER_CUDA_ARCH_LIST": "9.0a", "TORCH_CUDA_ARCH_LIST": "9.0a"}
-    (finding,) = trouble(box, guide(model, version="0.7.2", environment=arches))
+    hopper = guide(model, version="0.7.2", environment=arches)
+    (finding,) = trouble(box, hopper)
     assert finding.severity is Severity.ERROR
     assert "no kernels for NVIDIA GeForce RTX 5090 (sm_90)" in finding.found
-    box.told(kernels={"built": ["sm90", "sm100"], "parts": 0, "absent": []})
-    assert trouble(box, guide(model, version="0.7.2", environment=arches)) == []
+    assert finding.cure.endswith("ktransformers==0.7.2")
+    box.told(kernels={"built": ["sm90"], "parts": 5, "absent": ["x_sgl_kernel_payload"]})
+    assert trouble(box, hopper) == []
