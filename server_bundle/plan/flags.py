@@ -5,18 +5,19 @@ version needs or refuses. Each difference from the profile's source has a reason
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server_bundle.errors import PlanRefused
 from server_bundle.plan import arguments, kv_pool, version_rules
 from server_bundle.plan.arguments import Arguments
-from server_bundle.plan.kv_pool import KvPlan
+from server_bundle.plan.kv_pool import Card, KvPlan, Layout, Loaded
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.overrides import Overrides
 from server_bundle.plan.profile import Profile, Value
 
 PREFIX = "command prefix"
+_GPU_EXPERTS = "--kt-num-gpu-experts"
 _RESERVATION = "mxfp4-layerwise-reservation"
 
 
@@ -154,8 +155,8 @@ class Draft:
             )
         if self.profile.kv is not None and self.kv is None:
             self.notes.append(
-                f"the size of the KV pool is known only for {self.profile.gpus} GPUs, so the "
-                "context is the guide's: compare it with max_total_num_tokens in the log"
+                "the size of the KV pool is unknown, so the context is the guide's: compare it "
+                "with max_total_num_tokens in the log"
             )
         if self._swa_ratio() != kv_pool.SWA_RATIO:
             self.notes.append(
@@ -211,27 +212,39 @@ class Draft:
     def _kv_plan(self) -> KvPlan | None:
         profile, wish = self.profile, self.wish
         facts = profile.kv
-        if facts is None or wish.gpus != profile.gpus or profile.context is None:
+        if facts is None or profile.context is None:
             return None
-        reserved, ratio = 0.0, self._swa_ratio()
+        loaded = replace(facts.loaded, gpus=wish.gpus or 0, gpu_experts=self._gpu_experts())
+        is_known, card = loaded == facts.loaded, facts.card
+        if not is_known:
+            if (why := loaded.refusal()) is not None:
+                raise PlanRefused(f"--tensor-parallel-size {wish.gpus}: {why}")
+            card = card.with_others(facts.loaded, loaded)
+        reserved, layout = 0.0, kv_pool.Layout(loaded.shape, self._swa_ratio())
         if version_rules.holds(_RESERVATION, profile.engine, wish.version, profile.family):
-            reserved = kv_pool.layerwise_reservation_gib(
-                facts.experts, facts.hidden, facts.expert_hidden, profile.gpus
-            )
+            reserved = loaded.reservation_gib()
+        if not is_known:
+            self._tell_estimate(loaded, card, reserved)
+            if self._leaves_none(card, reserved):
+                return None
+        return self._kv_for(card, layout, reserved)
+
+    def _kv_for(self, card: Card, layout: Layout, reserved: float) -> KvPlan:
+        wish, most = self.wish, self.profile.context or 0
         fraction = wish.mem_fraction or self._profile_fraction()
         if wish.as_guide:
-            return kv_pool.plan(facts.card, fraction, profile.context, ratio, reserved)
+            return kv_pool.plan(card, fraction, most, layout, reserved)
         if wish.context is not None and wish.mem_fraction is None:
             need = kv_pool.pool_for(wish.context)
-            fraction = max(fraction, kv_pool.fraction_for(facts.card, need, ratio, reserved))
-        safe = kv_pool.safe_context(kv_pool.pool(facts.card, fraction, ratio, reserved))
-        context = wish.context or min(profile.context, safe)
-        found = kv_pool.plan(facts.card, fraction, context, ratio, reserved)
+            fraction = max(fraction, kv_pool.fraction_for(card, need, layout, reserved))
+        safe = kv_pool.safe_context(kv_pool.pool(card, fraction, layout, reserved))
+        context = wish.context or min(most, safe)
+        found = kv_pool.plan(card, fraction, context, layout, reserved)
         if wish.mem_fraction is None and (fraction >= 1 or found.workspace_gib < 1):
-            most = kv_pool.most_context(facts.card, ratio, reserved)
+            longest = kv_pool.most_context(card, layout, reserved)
             raise PlanRefused(
                 f"a context of {context:,} tokens does not fit on these GPUs: the longest is "
-                f"{most:,}. Use a shorter --context, or (experimental) "
+                f"{longest:,}. Use a shorter --context, or (experimental) "
                 "`-- --swa-full-tokens-ratio 0.02`"
             )
         if context < 1 or not found.fits:
@@ -241,6 +254,39 @@ class Draft:
                 "`-- --swa-full-tokens-ratio 0.02`"
             )
         return found
+
+    def _tell_estimate(self, loaded: Loaded, card: Card, reserved: float) -> None:
+        """What the weights of another division take is computed, not measured."""
+        held = (
+            f", {reserved:.2f} GiB reserved for layers of experts {loaded.expert_width:,} wide"
+            if reserved
+            else ""
+        )
+        self.notes.append(
+            f"on {loaded.gpus} GPUs like the profile's the pool is an estimate: about "
+            f"{loaded.weights_gib():.1f} GiB of weights on each{held}, {card.after_load_gib:.1f} "
+            f"GiB of {card.total_gib:.1f} free after loading. Compare it with max_total_num_tokens "
+            "in the log"
+        )
+
+    def _leaves_none(self, card: Card, reserved: float) -> bool:
+        """Whether an estimate leaves no pool: it may be wrong, so the plan is not refused."""
+        fraction = self.wish.mem_fraction or self._profile_fraction()
+        if kv_pool.safe_context(kv_pool.pool(card, fraction, reserved_gib=reserved)) > 0:
+            return False
+        self.notes.append(
+            f"by that estimate no memory is left for a KV pool at --mem-fraction {fraction:g}: use "
+            "more GPUs, or fewer experts on them (`-- --kt-num-gpu-experts 1`)"
+        )
+        return True
+
+    def _gpu_experts(self) -> int:
+        """Of each layer, by an option or by the profile."""
+        given = dict(arguments.parse(self.wish.extra)).get(_GPU_EXPERTS)
+        if given and given[0].isdigit():
+            return int(given[0])
+        assert self.profile.kv is not None
+        return self.profile.kv.loaded.gpu_experts
 
     def _profile_fraction(self) -> float:
         flags = {one.name: one.guide for one in self.profile.flags}

@@ -1,14 +1,17 @@
 """How many tokens DeepSeek V4's KV pool holds, and what that means for a context. Pure.
 
-The arithmetic is sglang-kt 0.6.2.post3's own (model_executor/memory_profiler.py), for the model's
-shape: 44 layers with window attention, of which 21 also keep every fourth token and 20 every 128th.
-The pool is not split over GPUs: each GPU holds all of it.
+The arithmetic is sglang-kt's own (model_executor/memory_profiler.py), by the model's shape.
+0.6.2.post3 and 0.7.2 differ in the reservation, and in what GPUs without FP8 take. The pool is not
+split over GPUs: each GPU holds all of it. Checked against recordings of 0.7.2: bytes of a token,
+sizes of all pools, the reservation, and the memory left on one GPU and on each of two.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+from server_bundle.plan.model_shape import FLASH, Shape
 
 PAGE = 256
 """Tokens; sglang-kt sets it for this model (server_args.py:1203-1241)."""
@@ -21,8 +24,70 @@ ADMISSION = 4096 + PAGE
 _GIB = 1 << 30
 _LEAST_WORKSPACE_GIB = 1.0
 """With less, a server runs out of memory."""
-_LAYERS, _LAYERS_4, _LAYERS_128 = 44, 21, 20
-_ROPE, _NOPE, _INDEX, _WINDOW = 64, 448, 128, 128
+NCCL_GIB = 0.92
+"""Memory on each GPU for the connections between several: "Init torch distributed ends … mem
+usage" was 0.09 GB on one H200 and 1.01 GB on each of two."""
+_SCALES = 8
+"""Bytes of the scales of a token's KV in FP8, for each layer."""
+_MARLIN = 64
+"""The layerwise prefill needs widths that are multiples of this (quantization/v4_marlin_moe.py)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a token of the pool consists of. `is_bf16`: on GPUs with a compute capability below 8.9
+    (0.6.3 and later)."""
+
+    shape: Shape = FLASH
+    swa_ratio: float = SWA_RATIO
+    is_speculative: bool = False
+    is_bf16: bool = False
+
+    def bytes_per_token(self) -> float:
+        """`bytes_per_full_token` in the log: 15,955.85 for DeepSeek V4 Flash."""
+        shape = self.shape
+        c4, c128 = shape.layers_with(4), shape.layers_with(128)
+        kv, indexer = self._kv_bytes()
+        ring_4, ring_128 = self._rings()
+        state_4 = ring_4 / shape.window * 2 * 2 * 4 * (shape.head + shape.index_head) * c4
+        state_128 = ring_128 / shape.window * 2 * 4 * shape.head * c128
+        window = kv * len(shape.ratios) + state_4 + state_128
+        return self.swa_ratio * window + kv * c4 / 4 + kv * c128 / 128 + indexer * c4 / 4
+
+    def pools(self, tokens: int) -> dict[str, int]:
+        """The sizes of all pools of a full one of `tokens`, as "DSv4 pool sizes" names them."""
+        swa = int(tokens * self.swa_ratio) // PAGE * PAGE
+        ring_4, ring_128 = self._rings()
+        windows = swa // self.shape.window
+        return {
+            "full": tokens,
+            "swa": swa,
+            "c4": tokens // 4,
+            "c128": tokens // 128,
+            "c4_state": windows * ring_4,
+            "c128_state": windows * ring_128,
+        }
+
+    def allocated_gib(self, tokens: int) -> float:
+        """GiB that the pools take from a GPU. The layer of the multi-token prediction is counted in
+        the bytes of a token, but has no pool before it is used."""
+        unused = max(0, len(self.shape.ratios) - self.shape.layers)
+        unused = 0 if self.is_speculative else unused
+        each = self.bytes_per_token() - self.swa_ratio * self._kv_bytes()[0] * unused
+        return tokens * each / _GIB
+
+    def _kv_bytes(self) -> tuple[int, int]:
+        """Bytes of a token for each layer, and for each layer with an index."""
+        shape, nope = self.shape, self.shape.head - self.shape.rope
+        if self.is_bf16:
+            return 2 * shape.head, 2 * shape.index_head
+        return nope + shape.rope * 2 + _SCALES, shape.index_head + shape.index_head // 128 * 4
+
+    def _rings(self) -> tuple[int, int]:
+        return (16, 256) if self.is_speculative else (8, 128)
+
+
+USUAL = Layout()
 
 
 @dataclass(frozen=True)
@@ -32,6 +97,55 @@ class Card:
     total_gib: float
     after_load_gib: float
     graphs_gib: float
+
+    def with_others(self, before: Loaded, after: Loaded) -> Card:
+        """An estimate of the same GPU with other weights, from one whose figures are known."""
+        nccl = NCCL_GIB * ((before.gpus > 1) - (after.gpus > 1))
+        total = self.total_gib + nccl
+        beside = self.total_gib - self.after_load_gib - before.weights_gib()
+        return Card(total, total - beside - after.weights_gib(), self.graphs_gib)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What is loaded: a model, on so many GPUs, with so many experts of each layer on them."""
+
+    shape: Shape
+    gpus: int
+    gpu_experts: int
+
+    def weights_gib(self) -> float:
+        """On each GPU, in GiB. Libraries, rotary tables and buffers come besides: 2.14 on one H200
+        and 2.13 on each of two, of which the tables of a million positions are a quarter."""
+        shape = self.shape
+        return (shape.split_bytes(self.gpu_experts) / self.gpus + shape.copied_bytes()) / _GIB
+
+    @property
+    def expert_width(self) -> int:
+        """Of an expert on each GPU."""
+        return self.shape.expert_hidden // self.gpus
+
+    def reservation_gib(self) -> float:
+        """What 0.7.0 and later reserve on each GPU beside the pool, in GiB."""
+        shape = self.shape
+        return layerwise_reservation_gib(
+            shape.experts, shape.hidden, shape.expert_hidden, self.gpus
+        )
+
+    def refusal(self) -> str | None:
+        """Why sglang does not divide this model over so many GPUs; None if it does."""
+        for what, number in (
+            ("attention heads", self.shape.heads),
+            ("groups of its output projection", self.shape.o_groups),
+            ("numbers of an expert's width", self.shape.expert_hidden),
+        ):
+            if number % self.gpus:
+                return f"the model's {number:,} {what} cannot be divided by {self.gpus}"
+        return None
+
+    def has_layerwise_prefill(self) -> bool:
+        """Whether the prepared MXFP4 kernels can compute experts of this width."""
+        return self.expert_width % _MARLIN == 0 and self.shape.hidden % _MARLIN == 0
 
 
 @dataclass(frozen=True)
@@ -45,7 +159,8 @@ class KvPlan:
     """Memory for everything else: `available_gpu_mem` in the log, minus `reserved_gib`."""
     reserved_gib: float
     context: int
-    swa_ratio: float = SWA_RATIO
+    layout: Layout
+    card: Card
 
     @property
     def fits(self) -> bool:
@@ -86,38 +201,25 @@ class KvPlan:
         return f"{left} is enough"
 
 
-def bytes_per_token(swa_ratio: float = SWA_RATIO, is_speculative: bool = False) -> float:
-    """Bytes of one token of the pool on every GPU: 15,955.85 at 0.1."""
-    kv = _NOPE + _ROPE * 2 + 8
-    indexer = _INDEX + _INDEX // 128 * 4
-    ring_4, ring_128 = (16, 256) if is_speculative else (8, 128)
-    head = _NOPE + _ROPE
-    state_4 = ring_4 / _WINDOW * 2 * 2 * 4 * (head + _INDEX) * _LAYERS_4
-    state_128 = ring_128 / _WINDOW * 2 * 4 * head * _LAYERS_128
-    window = kv * _LAYERS + state_4 + state_128
-    compressed = kv * _LAYERS_4 / 4 + kv * _LAYERS_128 / 128 + indexer * _LAYERS_4 / 4
-    return swa_ratio * window + compressed
-
-
-def pool(
-    card: Card, fraction: float, swa_ratio: float = SWA_RATIO, reserved_gib: float = 0.0
-) -> int:
+def pool(card: Card, fraction: float, layout: Layout = USUAL, reserved_gib: float = 0.0) -> int:
     """Tokens that the KV pool holds; 0 when there is no memory left for it."""
-    free = card.after_load_gib - card.total_gib * (1 - fraction) - reserved_gib
-    return max(0, int(free * _GIB / bytes_per_token(swa_ratio)) // PAGE * PAGE)
+    free = (card.after_load_gib - card.total_gib * (1 - fraction) - reserved_gib) * _GIB
+    if layout.is_speculative:  # the draft model's layer has a pool too
+        free *= len(layout.shape.ratios) / (len(layout.shape.ratios) + 1)
+    return max(0, int(free / layout.bytes_per_token()) // PAGE * PAGE)
 
 
 def plan(
     card: Card,
     fraction: float,
     context: int,
-    swa_ratio: float = SWA_RATIO,
+    layout: Layout = USUAL,
     reserved_gib: float = 0.0,
 ) -> KvPlan:
     """Pool and workspace for one fraction."""
     workspace = card.total_gib * (1 - fraction) - card.graphs_gib
-    tokens = pool(card, fraction, swa_ratio, reserved_gib)
-    return KvPlan(fraction, tokens, workspace, reserved_gib, context, swa_ratio)
+    tokens = pool(card, fraction, layout, reserved_gib)
+    return KvPlan(fraction, tokens, workspace, reserved_gib, context, layout, card)
 
 
 def safe_context(tokens: int) -> int:
@@ -130,31 +232,35 @@ def pool_for(context: int) -> int:
     return math.ceil(context / PAGE) * PAGE + ADMISSION
 
 
-def most_context(card: Card, swa_ratio: float = SWA_RATIO, reserved_gib: float = 0.0) -> int:
+def most_context(card: Card, layout: Layout = USUAL, reserved_gib: float = 0.0) -> int:
     """The longest context whose pool leaves enough workspace on the card, in tokens."""
     fraction = 1 - (card.graphs_gib + _LEAST_WORKSPACE_GIB) / card.total_gib
     rounded = math.floor(fraction * 1000) / 1000
-    return safe_context(pool(card, rounded, swa_ratio, reserved_gib))
+    return safe_context(pool(card, rounded, layout, reserved_gib))
 
 
 def fraction_for(
-    card: Card, tokens: int, swa_ratio: float = SWA_RATIO, reserved_gib: float = 0.0
+    card: Card, tokens: int, layout: Layout = USUAL, reserved_gib: float = 0.0
 ) -> float:
     """The smallest --mem-fraction-static, to a thousandth, whose pool holds `tokens`. It may be
     more than 1: then no fraction is large enough."""
-    need = math.ceil(tokens / PAGE) * PAGE * bytes_per_token(swa_ratio) / _GIB + reserved_gib
+    need = math.ceil(tokens / PAGE) * PAGE * layout.bytes_per_token() / _GIB
+    if layout.is_speculative:
+        need *= (len(layout.shape.ratios) + 1) / len(layout.shape.ratios)
+    need += reserved_gib
     exact = 1 - (card.after_load_gib - need) / card.total_gib
     found = math.ceil(exact * 1000) / 1000
-    while pool(card, found, swa_ratio, reserved_gib) < tokens:  # rounding of floats
+    while pool(card, found, layout, reserved_gib) < tokens:  # rounding of floats
         found = round(found + 0.001, 3)
     return found
 
 
 def layerwise_reservation_gib(experts: int, hidden: int, expert_hidden: int, gpus: int) -> float:
     """GiB on each GPU that sglang-kt 0.7.0 and later reserve beside the pool: two raw and two
-    prepared MXFP4 layers (0.7.2 layers/moe/kt_ep_wrapper.py:3429-3494,
-    quantization/v4_marlin_moe.py:125).
-    Raw scales are 4 bytes for 32 numbers there, prepared ones 1 byte."""
+    prepared MXFP4 layers (0.7.2 layers/moe/kt_ep_wrapper.py:3425-3494,
+    quantization/v4_marlin_moe.py:103,111), on GPUs with compute capability 8.9 and 12.0 and with a
+    --kt-gpu-prefill-token-threshold. Raw scales are 4 bytes for 32 numbers there, prepared ones 1
+    byte. Its log has two decimals of it: 3.47 for a width of 512 on each GPU, 1.73 for 256."""
     numbers = 3 * experts * hidden * (expert_hidden // gpus)
     raw, prepared = numbers // 2 + numbers // 32 * 4, numbers // 2 + numbers // 32
     return 2 * (raw + prepared) / _GIB

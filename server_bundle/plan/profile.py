@@ -6,13 +6,14 @@ A profile is `profiles/NAME.toml`; `flag_changes.toml` has the reasons and chang
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from server_bundle import package_data
 from server_bundle.errors import NoSuchProfile
-from server_bundle.plan.kv_pool import Card
+from server_bundle.plan.kv_pool import Card, Loaded
+from server_bundle.plan.model_shape import FLASH
 
 EMBEDDED = "embedded"
 LLAMA_CPP = "llama.cpp"
@@ -73,12 +74,11 @@ class Prefix:
 
 @dataclass(frozen=True)
 class KvFacts:
-    """The values from which the KV pool is computed."""
+    """The values from which the KV pool is computed: a GPU of the profile's deployment, and what is
+    loaded there."""
 
     card: Card
-    experts: int
-    hidden: int
-    expert_hidden: int
+    loaded: Loaded
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def from_toml(name: str, data: dict[str, Any]) -> Profile:
         warmup_tokens=data["warmup_tokens"],
         ready_seconds=float(data["ready_seconds"]),
         needs=data["needs"],
-        kv=_kv(data.get("kv")),
+        kv=_kv(data.get("kv"), data["gpus"]),
         prefix=_prefix(data.get("prefix"), data["source"]),
         variables=tuple(
             Variable(key, one["value"], one["reason"], one.get("source", data["source"]))
@@ -204,11 +204,13 @@ def _prefix(found: dict[str, Any] | None, source: str) -> Prefix:
     return Prefix(guide, found["reason"], source, ours, change)
 
 
-def _kv(found: dict[str, Any] | None) -> KvFacts | None:
+def _kv(found: dict[str, Any] | None, gpus: int) -> KvFacts | None:
+    """DeepSeek V4 Flash, with other sizes of its experts if the profile has them."""
     if found is None:
         return None
     card = Card(found["total_gib"], found["after_load_gib"], found["graphs_gib"])
-    return KvFacts(card, found["experts"], found["hidden"], found["expert_hidden"])
+    sizes = {name: found[name] for name in ("experts", "hidden", "expert_hidden")}
+    return KvFacts(card, Loaded(replace(FLASH, **sizes), gpus, found["gpu_experts"]))
 
 
 @cache

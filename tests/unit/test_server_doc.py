@@ -29,7 +29,7 @@ def pools() -> str:
 def reserved() -> str:
     facts = profile.load(MAIN).kv
     assert facts is not None
-    held = kv_pool.layerwise_reservation_gib(facts.experts, facts.hidden, facts.expert_hidden, 4)
+    held = facts.loaded.reservation_gib()
     assert f"{held:.2f} GiB" in PAGE
     return f"{kv_pool.pool(facts.card, 0.7, reserved_gib=held):,}"
 

@@ -93,16 +93,14 @@ def describe(planned: Planned) -> str:
 
 
 def _kv(planned: Planned) -> list[str]:
-    from server_bundle.plan import kv_pool, profile
+    from server_bundle.plan import kv_pool
 
-    kv, facts = planned.kv, profile.load(planned.plan.profile).kv
-    if kv is None or facts is None:
+    kv = planned.kv
+    if kv is None:
         pool = planned.plan.planned_pool
         return [f"KV pool   {pool:,} tokens at most"] if pool else []
     rows = sorted({*_TABLE, kv.fraction})
-    plans = [
-        kv_pool.plan(facts.card, one, kv.context, kv.swa_ratio, kv.reserved_gib) for one in rows
-    ]
+    plans = [kv_pool.plan(kv.card, one, kv.context, kv.layout, kv.reserved_gib) for one in rows]
     table = terminal_text.table(
         [
             ("mem-fraction", "KV pool", "longest context", "workspace", ""),

@@ -163,13 +163,23 @@ def test_an_experimental_ratio_makes_room_and_says_so() -> None:
     assert any("experimental" in note for note in found.notes)
 
 
-def test_another_number_of_gpus_is_not_computed() -> None:
-    """The figures are of four."""
+def test_another_number_of_gpus_is_an_estimate() -> None:
+    """The figures are of four; what the weights take on each is computed for others, and said."""
     found = planned(gpus=2)
     assert found.plan.environment["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert value(found, "--tensor-parallel-size") == "2"
-    assert found.plan.planned_pool is None
-    assert any("only for 4 GPUs" in note for note in found.notes)
+    four, eight = planned(gpus=4), planned(gpus=8)
+    assert not any("is an estimate" in note for note in four.notes)
+    sizes = [one.plan.planned_pool or 0 for one in (found, four, eight)]
+    assert sizes == sorted(sizes) and 0 < sizes[0] < 750_000
+    note = next(note for note in found.notes if "is an estimate" in note)
+    assert "about 8.1 GiB of weights on each" in note and "max_total_num_tokens" in note
+    newer = planned(gpus=2, version="0.7.2")
+    assert any("6.94 GiB reserved for layers of experts 1,024 wide" in one for one in newer.notes)
+    none = planned(gpus=1, version="0.7.2")
+    assert none.plan.planned_pool is None and any("no memory is left" in one for one in none.notes)
+    with pytest.raises(PlanRefused, match="64 attention heads"):
+        planned(gpus=3)
 
 
 def test_the_key_comes_by_a_file() -> None:
