@@ -75,7 +75,7 @@ class Deployment:
         if done.returncode:
             raise SystemExit(f"the server did not start: exit {done.returncode}")
         seconds, now = time.monotonic() - began, self.status()
-        told = f"READY by its log after {now['start_seconds']:.0f} s; pool {now['figures']['pool']:,.0f}"
+        told = f"READY by its log after {now['start_seconds']:.0f} s"
         evidence.add("up, until warm", f"{seconds:.0f} s", told, said=done.stderr, status=now)
         self.memory(evidence)
 
