@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ LOADS_SECONDS = 600.0
 """/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen, minutes
 if kernels are compiled first. The limit is much longer than that, because sglang-kt keeps a query
 whose client has gone, and answers it before the next one."""
+CHUNK_SECONDS = 30.0
+"""Longer than any chunk seen. Without an answer until then, the server may have had no request."""
 DEEPSEEK_V4_PAGE = 256
 """The page that its attention backend sets; it ignores --page-size (sglang-kt
 server_args.py:1203)."""
@@ -82,7 +85,7 @@ class Sglang:
         between chunks, so the timeout is long; sglang-kt answers one query at a time and the next
         at the next chunk (tokenizer_communicator_mixin.py:129), so this process sends only one."""
         with one_question:
-            answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
+            answer = _loads(http, url)
         if answer.status_code != 200:
             return None
         return not _works(answer.json())
@@ -93,6 +96,18 @@ class Sglang:
         if not rid:
             return False
         return http.post(f"{url}/abort_request", json={"rid": rid}).status_code == 200
+
+
+def _loads(http: httpx2.Client, url: str) -> httpx2.Response:
+    """Until it has had its first request, sglang-kt with --skip-server-warmup answers no question
+    to its scheduler: `get_loads` does not start the loop that reads the scheduler's answers (0.7.2
+    tokenizer_communicator_mixin.py:939; seen after a restart). /health starts it: it is a request
+    of one token, or none where another one runs."""
+    with contextlib.suppress(httpx2.ReadTimeout):
+        return http.get(f"{url}/v1/loads?include=core", timeout=CHUNK_SECONDS)
+    with contextlib.suppress(httpx2.HTTPError):
+        http.get(f"{url}/health", timeout=CHUNK_SECONDS)
+    return http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
 
 
 def is_full(http: httpx2.Client, url: str) -> bool:
