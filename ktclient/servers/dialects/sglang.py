@@ -30,6 +30,8 @@ CHUNK_SECONDS = 30.0
 DEEPSEEK_V4_PAGE = 256
 """The page that its attention backend sets; it ignores --page-size (sglang-kt
 server_args.py:1203)."""
+_OF_SCHEDULER = "sglang:num_running_reqs{"
+_OF_PREFILLS = ("sglang:realtime_tokens_total{", "sglang:prompt_tokens_total{")
 _INSTANT_SECONDS = 1.0
 """/server_info goes through the scheduler; an idle one answers in milliseconds."""
 TEMPLATE_TOKENS = 16
@@ -67,6 +69,7 @@ class Sglang:
         """/server_info, queried once: sglang-kt keeps a query whose client has gone. The answer
         contains the API key in plain text: only the fields that `told` reads leave this
         function."""
+        _make_answer(http, facts.url, patience)
         begun = time.monotonic()
         try:
             answer = http.get(f"{facts.url}/server_info", timeout=patience)
@@ -98,11 +101,21 @@ class Sglang:
         return http.post(f"{url}/abort_request", json={"rid": rid}).status_code == 200
 
 
+def _make_answer(http: httpx2.Client, url: str, seconds: float) -> None:
+    """Until its first request, sglang-kt with --skip-server-warmup answers no question to its
+    scheduler: `get_internal_state` and `get_loads` do not start the loop that reads the scheduler's
+    answers (0.7.2 tokenizer_communicator_mixin.py:911, 939; seen after a restart). /health starts
+    it with a request of one token. A server whose /metrics count no prefill has had none."""
+    with contextlib.suppress(httpx2.HTTPError):
+        counted = http.get(f"{url}/metrics", timeout=seconds).text
+        if _OF_SCHEDULER in counted and not any(one in counted for one in _OF_PREFILLS):
+            http.get(f"{url}/health", timeout=seconds)
+
+
 def _loads(http: httpx2.Client, url: str) -> httpx2.Response:
-    """Until it has had its first request, sglang-kt with --skip-server-warmup answers no question
-    to its scheduler: `get_loads` does not start the loop that reads the scheduler's answers (0.7.2
-    tokenizer_communicator_mixin.py:939; seen after a restart). /health starts it: it is a request
-    of one token, or none where another one runs."""
+    """Without /metrics, a server that answers nothing for long is taken for one that has had no
+    request; /health of a busy one sends none."""
+    _make_answer(http, url, CHUNK_SECONDS)
     with contextlib.suppress(httpx2.ReadTimeout):
         return http.get(f"{url}/v1/loads?include=core", timeout=CHUNK_SECONDS)
     with contextlib.suppress(httpx2.HTTPError):
