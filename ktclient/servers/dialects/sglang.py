@@ -30,7 +30,6 @@ CHUNK_SECONDS = 30.0
 DEEPSEEK_V4_PAGE = 256
 """The page that its attention backend sets; it ignores --page-size (sglang-kt
 server_args.py:1203)."""
-_OF_SCHEDULER = "sglang:num_running_reqs{"
 _OF_PREFILLS = ("sglang:realtime_tokens_total{", "sglang:prompt_tokens_total{")
 _INSTANT_SECONDS = 1.0
 """/server_info goes through the scheduler; an idle one answers in milliseconds."""
@@ -108,7 +107,7 @@ def _make_answer(http: httpx2.Client, url: str, seconds: float) -> None:
     it with a request of one token. A server whose /metrics count no prefill has had none."""
     with contextlib.suppress(httpx2.HTTPError):
         counted = http.get(f"{url}/metrics", timeout=seconds).text
-        if _OF_SCHEDULER in counted and not any(one in counted for one in _OF_PREFILLS):
+        if "sglang:" in counted and not any(one in counted for one in _OF_PREFILLS):
             http.get(f"{url}/health", timeout=seconds)
 
 
