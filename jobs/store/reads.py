@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jobs import clock
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import Attempt, Capacity, Event, Job, Piece, Status, Warmth
@@ -10,6 +12,9 @@ from jobs.store.database import Database
 
 _AHEAD = 100
 """How many queued jobs of each pool a runner considers, and so may start, at a time."""
+
+_RECENT = 100
+"""How many jobs of a pool count as started recently."""
 
 
 class Looking(Database):
@@ -92,6 +97,20 @@ class Looking(Database):
     def attempts(self, job_id: str) -> list[Attempt]:
         """All attempts of a job, in order."""
         return self._values(rows.attempt, self._all("attempts", job_id=job_id))
+
+    def attempts_in_pool(self, pool: str, since: str, asks: str | None = None) -> list[Attempt]:
+        """The attempts in a pool that run, or ended without success at `since` or later (UTC), in
+        the order in which they began. Of ended jobs only the last hundred are looked at. `asks`:
+        the id of the job that wants to know; then jobs that came with another API key are named
+        "" instead of their ids."""
+        found = self._all("attempts_in_pool", pool=pool, since=since, asks=asks, most=_RECENT)
+        names = [row["job_id"] if row["is_known"] else "" for row in found]
+        attempts = self._values(rows.attempt, found)
+        return [replace(one, job_id=name) for one, name in zip(attempts, names, strict=True)]
+
+    def has_output(self, job_id: str) -> bool:
+        """Whether any attempt of a job has written output."""
+        return bool(self._scalar("has_output", job_id=job_id))
 
     def events(self, job_id: str) -> list[Event]:
         """What happened to a job, in order."""

@@ -155,6 +155,17 @@ class RunningAttempt:
             return None
         return None if known is None else known.tokens
 
+    def others_in_pool(self, since: str) -> list[Attempt]:
+        """The other attempts in this job's pool that run, or ended without success at `since` or
+        later (UTC): earlier ones of this job too. Jobs of another API key are named "". None of
+        them while the store cannot be used."""
+        try:
+            found = self._store.attempts_in_pool(self._job.pool, since, self.job_id)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return []
+        return [one for one in found if one.rid != self.rid]
+
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was stored about a pool. None also while the store cannot be used."""
         try:

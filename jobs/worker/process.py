@@ -120,7 +120,7 @@ def _with_phase(store: Store, ending: _Ending, job_id: str) -> _Ending:
     job = store.job(job_id)
     last = store.attempt(job)
     assert last is not None and ending.message is not None
-    return replace(ending, message=recovery.what_was_lost(ending.message, job, last))
+    return replace(ending, message=recovery.what_was_lost(store, ending.message, job, last))
 
 
 def _record(store: Store, attempt: RunningAttempt, ending: _Ending) -> None:

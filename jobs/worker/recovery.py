@@ -1,9 +1,9 @@
 """Recovery after a crash.
 
 A RUNNING job whose worker is proved dead goes back to QUEUED while it has an attempt left, and
-becomes FINISHED(LOST) after its last one. Its text so far is kept, and the message names the phase
-in which the worker died. The next attempt sees the dead one, and must make sure before its request
-that no server still computes it.
+becomes FINISHED(LOST) after its last one. The message names the phase in which the worker died, and
+the text so far, if there is any: it is kept. The next attempt sees the dead one, and must make sure
+before its request that no server still computes it.
 """
 
 from __future__ import annotations
@@ -90,21 +90,28 @@ def _verdict(
         if overdue.was_killed(store, attempt):
             message = (
                 f"cancelled on request. Its worker (process {attempt.worker.pid}) did not react "
-                "and was killed. The text received so far is kept: show it with "
-                f"`ktjob result {job.id}`"
+                f"and was killed{_what_is_kept(store, job)}"
             )
         return Outcome.CANCELLED, "cancelled", message
     if attempt.worker.boot_id != identity.boot_id():
         what = "the machine was restarted"
     else:
         what = f"its worker (process {attempt.worker.pid}) {death or 'was killed'}"
-    return Outcome.LOST, "worker_died", what_was_lost(what, job, attempt)
+    return Outcome.LOST, "worker_died", what_was_lost(store, what, job, attempt)
 
 
-def what_was_lost(what: str, job: Job, attempt: Attempt) -> str:
+def what_was_lost(store: Store, what: str, job: Job, attempt: Attempt) -> str:
     """The message of an attempt that ended with its worker: what happened, the phase, and what is
     kept."""
     return (
-        f"{what} in phase {attempt.phase!r}, attempt {attempt.number} of {job.max_attempts}. "
-        f"The text received so far is kept: show it with `ktjob result {job.id}`"
+        f"{what} in phase {attempt.phase!r}, attempt {attempt.number} of {job.max_attempts}"
+        f"{_what_is_kept(store, job)}"
     )
+
+
+def _what_is_kept(store: Store, job: Job) -> str:
+    """A sentence about the text of this attempt or of an earlier one; empty if there is none, as in
+    a prefill."""
+    if not store.has_output(job.id):
+        return ""
+    return f". The text received so far is kept: show it with `ktjob result {job.id}`"

@@ -79,6 +79,12 @@ class Forecast:
         between = f" ({low} to {high})" if low != high else ""
         return f"about {spoken(self.expected.seconds)} of prefill{between}, {self.by}"
 
+    @property
+    def time_in_line(self) -> str:
+        """The same, after what the server reads first of ktjob's own requests. It names jobs."""
+        first = self.ahead.first
+        return f"{first.until()}, then {self.time}" if first.requests else self.time
+
     def to_dict(self) -> dict[str, object]:
         """For --json: tokens and seconds; null is unknown."""
         facts = self.target.facts

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ktclient.planning import prefill_time
+from ktclient.planning.own_requests import OwnWork
 from ktclient.planning.prefill_time import Countdown, PrefillModel, Sample
 from ktclient.records import phases
 from ktclient.servers.gauges import Reading
@@ -70,15 +71,20 @@ class Prefill:
 
     prompt: Prompt
     past: History = field(default_factory=History)
+    ahead: OwnWork = field(default_factory=OwnWork)
+    """What the server reads first of ktjob's own requests."""
     looks: list[Sample] = field(default_factory=list)
     """The samples of this prefill, from its start."""
     shared: str | None = None
+    serves_others: bool = False
+    """Whether the server was busy for other clients when this was sent."""
     _sent_at: float | None = None
     _source: str | None = None
     _baseline: Reading | None = None
     _last: Reading | None = None
     _done: int = 0
     _total: int | None = None
+    _tokens_ahead: int = 0
     _is_queued: bool = False
     _countdown: Countdown = field(default_factory=Countdown)
     _reason: object = None
@@ -87,6 +93,8 @@ class Prefill:
     def sent(self, now: float) -> None:
         """The whole request has been sent."""
         self._sent_at = now
+        if self._baseline is None and self.ahead.running().requests:
+            self.shared = self.ahead.reason()  # the server has not denied it
 
     def told(self, done: int, total: int, now: float) -> None:
         """The server has reported how much of this prompt it has prefilled."""
@@ -110,15 +118,24 @@ class Prefill:
         """Store the counter's value from before this prompt."""
         self._baseline = reading
         moved = before is not None and reading.tokens != before.tokens
-        if self._sent_at is not None:
+        if reading.is_busy is False and not moved:
+            self.ahead = self.ahead.running()  # the server computes for no one who has gone
+        is_late = self._sent_at is not None
+        if self.ahead.requests:
+            self.shared = self.ahead.reason()
+            self._tokens_ahead = self.ahead.tokens
+        elif is_late:  # it may be busy with this request only
             self.shared = "the server first answered after the request was sent"
-        if reading.is_busy or moved:
+        elif reading.is_busy or moved:
+            self.serves_others = True
             self.shared = "the server was serving other requests when this was sent"
 
     def _restart(self, reading: Reading) -> None:
         """The counter fell: the server restarted, or tokens of other requests were freed."""
-        self.shared = "the server's token count fell: it restarted, or serves other requests"
+        if not self.ahead.requests:  # else it was theirs, and the reason is known
+            self.shared = "the server's token count fell: it restarted, or serves other requests"
         self._baseline = Reading(reading.source, reading.tokens - self._done, reading.waiting)
+        self._tokens_ahead = 0
         self._forget()
 
     def _follow(self, reading: Reading, now: float) -> None:
@@ -127,11 +144,11 @@ class Prefill:
         # this. A request that was alone when it was sent is first in line, and none overtakes it.
         self._is_queued = self.shared is not None and reading.waiting > 0
         if self._is_queued:
-            self._baseline, self._done = reading, 0
+            self._baseline, self._done, self._tokens_ahead = reading, 0, 0
             self._forget()
             return
-        done = reading.tokens - self._baseline.tokens
-        if done > self.prompt.most + _BEYOND:
+        done = max(0, reading.tokens - self._baseline.tokens - self._tokens_ahead)
+        if done > self.prompt.most + _BEYOND and not self.ahead.requests:
             self.shared = "the server prefilled more than this prompt: it serves other requests too"
         self._move(done, now)
 
@@ -147,6 +164,13 @@ class Prefill:
         """From sending to the first token on an idle server; None if unknown."""
         belief = self.past.belief
         return belief.first_token(self.prompt.likely) if belief else None
+
+    def expected(self) -> prefill_time.Estimate | None:
+        """From sending to the first token, with what is ahead; None if unknown."""
+        own, ahead = self.predicted(), self.ahead.seconds
+        if own is None or ahead is None:
+            return None
+        return prefill_time.Estimate(own.seconds + ahead, own.low + ahead, own.high + ahead)
 
     def now(self, now: float) -> Progress:
         """The progress to show."""
@@ -176,12 +200,14 @@ class Prefill:
 
     def _remaining(self, total: int, now: float) -> float | None:
         """Seconds until the first token; None if unknown, or if it is overdue."""
-        if self._sent_at is None or self._is_queued or self._done > total + _BEYOND:
+        if self._sent_at is None or self._done > total + _BEYOND:
+            return None
+        waits_for_others = self.shared is not None and not self.ahead.requests
+        if self._is_queued and waits_for_others:
             return None
         seen = prefill_time.progress(self.looks)
-        if not seen:
-            waits_for_others = self.shared is not None
-            expected = None if waits_for_others else self.predicted()
+        if not seen or self._is_queued:
+            expected = None if waits_for_others else self.expected()
             since = now - self._sent_at
             if self.looks and self._done and expected and self.past.belief:
                 # The first sample is far along: the server had the prefix in its cache.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from jobs import clock
 from jobs.errors import StoreUnusable
 from jobs.model import Job, Status
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
+from ktclient.planning import own_requests
+from ktclient.planning.own_requests import OwnRequest, OwnWork
 from ktclient.records import phases, snapshot
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.wording import spoken
@@ -46,12 +49,15 @@ class QueueAhead:
     head: Position | None = None
     is_asleep: bool | None = None
     """Whether the server has unloaded its model for lack of work."""
+    own: OwnWork = field(default_factory=OwnWork)
+    """What the server has still to read of ktjob's own requests, ghosts of ended ones included."""
 
     def lines(self) -> list[str]:
         """Lines for people; empty if nothing is known to be ahead."""
         lines = []
         if self.is_asleep:
             lines.append("server asleep: it loads its model first, which may take minutes")
+        lines += [_ghost(one, is_sure=self.is_busy is True) for one in self._ghosts]
         if self._serves_others:
             lines.append(f"server busy{self._load} (the estimate assumes an idle server)")
         if self.head is not None:
@@ -63,10 +69,21 @@ class QueueAhead:
 
     @property
     def _serves_others(self) -> bool:
-        """Whether it serves other clients too. A prompt in prefill is in neither count."""
-        if self.jobs_running == 0:
-            return self.is_busy is True
+        """Whether it serves other clients too. A prompt in prefill is in neither count, and nor is
+        the ghost of a request."""
+        if self.jobs_running == 0 and not (self.running or self.waiting):
+            return self.is_busy is True and not self._ghosts
         return (self.running or 0) + (self.waiting or 0) > self.jobs_running
+
+    @property
+    def _ghosts(self) -> list[OwnRequest]:
+        """Requests of ended attempts that a server still computes, if it does not deny it."""
+        return [one for one in self.first.requests if one.ended is not None]
+
+    @property
+    def first(self) -> OwnWork:
+        """What the server reads first, as far as it does not say that it is idle."""
+        return self.own.running() if self.is_busy is False else self.own
 
     @property
     def _load(self) -> str:
@@ -102,9 +119,11 @@ def read(server: str, facts: ServerFacts | None, settings: Settings) -> QueueAhe
             running = [job for job in store.in_status(Status.RUNNING) if job.pool == server]
             waiting = sum(job.pool == server for job in store.next_in_line())
             head = _head(store, running)
+            since = clock.ago(own_requests.LONGEST_SECONDS)
+            own = own_requests.in_prefill(store.attempts_in_pool(server, since), clock.now())
     except StoreUnusable:
         return said
-    return replace(said, jobs_running=len(running), jobs_waiting=waiting, head=head)
+    return replace(said, jobs_running=len(running), jobs_waiting=waiting, head=head, own=own)
 
 
 def _head(store: Store, running: list[Job]) -> Position | None:
@@ -112,6 +131,12 @@ def _head(store: Store, running: list[Job]) -> Position | None:
         return None
     first = snapshot.of_job(store, min(running, key=lambda job: (job.started_at or "", job.seq)))
     return Position(first.id, first.phase == phases.DECODE, first.eta_seconds)
+
+
+def _ghost(one: OwnRequest, *, is_sure: bool) -> str:
+    verb = "is still computing" if is_sure else "may still compute"
+    left = "" if one.left is None else f", for about {spoken(one.left)} more"
+    return f"the server {verb} {one.name}, which ended {spoken(one.ended or 0.0)} ago{left}"
 
 
 def _jobs(number: int) -> str:

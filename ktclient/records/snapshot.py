@@ -21,6 +21,10 @@ PREFILL_SAMPLES = "prefill_progress"
 """The figure of an attempt with how far its prefill was at each time: [tokens, seconds since it was
 sent], in order, some fifty at most."""
 
+PREDICTED_AS = "predicted_as"
+"""The figure of an attempt with what its prediction consists of, as text, where its request was not
+the server's only one."""
+
 
 @record(frozen=True)
 class Snapshot:
@@ -60,7 +64,7 @@ class Snapshot:
     progress_source: str | None
     """The source of the progress: log, stream, metrics, loads or history."""
     is_estimate: bool
-    """Whether other clients share the server, so that progress and times are an estimate."""
+    """Whether the server has other requests too, so that progress and times are an estimate."""
     questions: tuple[str, ...] = ()
     """The questions: several if one request combines them."""
     has_schema: bool = False

@@ -45,9 +45,11 @@ def abort_unheard(attempt: RunningAttempt, facts: ServerFacts, api_key: str | No
         attempt.log_event("abort", asked=True, dialect=facts.dialect)
 
 
-def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> str:
+def wait_and_report(
+    facts: ServerFacts, api_key: str | None, ghost: Ghost, others: str = "other clients"
+) -> str:
     """After a request was aborted and its connection closed: what the server still computes, as
-    text; empty if it became idle, or cannot report it."""
+    text; empty if it became idle, or cannot report it. `others`: for whom besides."""
     give_up = time.monotonic() + AFTER_CANCEL_SECONDS
     while (left := give_up - time.monotonic()) > 0:
         try:
@@ -58,7 +60,7 @@ def wait_and_report(facts: ServerFacts, api_key: str | None, ghost: Ghost) -> st
             return ""
         time.sleep(LOOK_SECONDS / 4)
     return (
-        f"{facts.url} still computes: either for another client, or the rest of this prompt, as "
+        f"{facts.url} still computes: either for {others}, or the rest of this prompt, as "
         f"sglang-kt does{ghost}; until then the next request waits; only a restart of the server "
         "ends it sooner"
     )

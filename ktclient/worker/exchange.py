@@ -47,7 +47,7 @@ from ktclient.servers.watcher import GaugeWatcher
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens import estimate
 from ktclient.wording import quote
-from ktclient.worker import abort, compose, ghost_prefill
+from ktclient.worker import abort, compose, ghost_prefill, prediction
 from ktclient.worker import server as worker_server
 from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
 from ktclient.worker.heartbeat import call_in_thread
@@ -107,7 +107,8 @@ def run(
         except KtjobError as error:
             ended = _end(exchange, error)
     # The connection is closed at this point: only now can the server become idle.
-    left = abort.wait_and_report(exchange.facts, exchange.api_key, _ghost(exchange))
+    others = prediction.served(attempt)
+    left = abort.wait_and_report(exchange.facts, exchange.api_key, _ghost(exchange), others)
     raise type(ended)(f"{ended}. {left}" if left else str(ended))
 
 
@@ -124,10 +125,10 @@ def _prepare(
     request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
+    prediction.look(attempt, prefill)
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
-    ghosts.end(attempt, facts, key, longest)
-    if (predicted := prefill.predicted()) is not None:
-        attempt.record_metrics(predicted_seconds=round(predicted.seconds, 1))
+    if ghosts.end(attempt, facts, key, longest + (prefill.ahead.seconds or 0.0)):
+        prediction.look_again(attempt, prefill)
     gauges = log_gauges.gauges(facts, key, attempt.state.servers)
     watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
     reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
@@ -287,7 +288,8 @@ def _stream_to_reporter(
     for event in events:
         reporter.report(event)
         if not attempt.heartbeat():
-            raise WorkCancelled("cancelled on request; the text so far is kept")
+            kept = "; the text so far is kept" if attempt.pieces() else ""
+            raise WorkCancelled(f"cancelled on request{kept}")
 
 
 def _answer(exchange: Exchange) -> str:
@@ -384,7 +386,7 @@ def _ghost(exchange: Exchange) -> Ghost:
     if reporter.first_token_seconds is not None:
         return Ghost(0.0)  # it was decoding: an abort ends that immediately
     longest = ghost_prefill.ghost_seconds(exchange.tokens, exchange.prefill.past.belief)
-    left = longest - reporter.seconds_since_sent()
+    left = longest + (exchange.prefill.ahead.seconds or 0.0) - reporter.seconds_since_sent()
     known = reporter.progress
     if known is None or known.done is None or known.total is None or known.is_estimate:
         return Ghost(left)

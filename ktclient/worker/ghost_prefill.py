@@ -11,23 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs import clock
-from jobs.errors import WorkCancelled
 from jobs.model import Attempt
 from jobs.worker.attempt import RunningAttempt
-from ktclient.errors import (
-    BadGateway,
-    CacheExhausted,
-    DeadlineExceeded,
-    LinkLost,
-    ProxyGaveUp,
-    ServerHung,
-    StreamCut,
-)
+from ktclient.planning import own_requests
 from ktclient.planning.prefill_time import PrefillModel
 from ktclient.records import phases
 from ktclient.servers import queries
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.wording import count, spoken
+from ktclient.worker import prediction
 from ktclient.worker.heartbeat import call_in_thread, sleep
 
 LOOK_SECONDS = 2.0
@@ -41,16 +33,6 @@ SLOWEST_TOKENS_PER_SECOND = 300.0
 
 
 LEAST_PATIENCE_SECONDS = 60.0
-
-
-_UNANSWERED = frozenset(
-    (
-        *("worker_died", "worker_stopped", WorkCancelled.cause, DeadlineExceeded.cause),
-        *(StreamCut.cause, LinkLost.cause, ServerHung.cause, ProxyGaveUp.cause, BadGateway.cause),
-        CacheExhausted.cause,  # what others have there must end before it is sent again
-    )
-)
-"""Causes of an attempt's end that are not an answer of the server."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +62,7 @@ class GhostPrefills:
     """What earlier attempts may have left on the server; handled once."""
 
     def __init__(self, attempt: RunningAttempt) -> None:
-        repeated = (one for one in attempt.repeated if _may_compute(one))
+        repeated = (one for one in attempt.repeated if own_requests.may_compute(one))
         self._attempts = [*repeated, *attempt.earlier]
         self._is_doubtful = False
         self.has_seen_server = False
@@ -97,27 +79,23 @@ class GhostPrefills:
         facts: ServerFacts,
         api_key: str | None,
         most_seconds: float,
-    ) -> None:
+    ) -> bool:
         """Abort them, and wait until the server computes nothing. A server that cannot report that
         is trusted after an event in the job's log; so is one that is busy after their end for
-        longer than that prefill takes (`most_seconds`): it serves other clients by now. Raises
-        `WorkCancelled`."""
+        longer than they take (`most_seconds`): it has other requests by now. Returns whether there
+        were any. Raises `WorkCancelled`."""
         if self._is_doubtful:
             self.has_seen_server = _is_silent(attempt, facts, api_key) is not None
         attempts, self._attempts = self._attempts, []
         if not attempts:
-            return
+            return False
         attempt.enter_phase(phases.WAITING_FOR_LAST_ATTEMPT)
         for one in attempts:
             rid = one.rid
             call_in_thread(attempt, lambda rid=rid: queries.abort(facts, api_key, rid))  # type: ignore[misc]
         longest = max(LEAST_PATIENCE_SECONDS, most_seconds)
         _wait_for_silence(attempt, facts, api_key, longest, _since_end(attempts))
-
-
-def _may_compute(attempt: Attempt) -> bool:
-    """Whether the server may still compute it because it does not know that its client is gone."""
-    return attempt.cause in _UNANSWERED and attempt.phase not in phases.BEFORE_SENDING
+        return True
 
 
 def _since_end(attempts: Sequence[Attempt]) -> float:
@@ -136,7 +114,7 @@ def _wait_for_silence(
                 "last attempt",
                 silent=False,
                 because=f"busy for {spoken(longest)}, longer than that prefill can take: it "
-                "serves other clients",
+                f"serves {prediction.served(attempt)}",
             )
             return
         sleep(attempt, LOOK_SECONDS)

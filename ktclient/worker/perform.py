@@ -5,21 +5,16 @@ from __future__ import annotations
 import re
 
 from jobs.store.state_dir import StateDir
-from jobs.worker.attempt import RunningAttempt
-from ktclient.errors import AbortedByServer, ServerRefused
+from jobs.worker.attempt import Perform, RunningAttempt
+from ktclient.errors import AbortedByServer, BadInput, ServerRefused
 from ktclient.prompts import answer_schema, tasks
 from ktclient.records import kinds
+from ktclient.records.kinds import SPLIT
 from ktclient.request.stream import MAX_TOKENS, NEW_LIMIT, SCHEMA, STREAM_OPTIONS
 from ktclient.submission import lent_keys
 from ktclient.submission import spec as submission_spec
 from ktclient.submission.spec import JobSpec
-from ktclient.worker import (
-    conductors,
-    exchange,
-    ghost_prefill,
-    job_settings,
-    preload,
-)
+from ktclient.worker import exchange, ghost_prefill, job_settings, preload
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.retry import shortage_named, tries
 
@@ -53,7 +48,7 @@ def perform(attempt: RunningAttempt) -> None:
     cancel was requested."""
     kind = kinds.kind_of(attempt.spec)
     if kind is not None:
-        conductors.conductor_for(kind)(attempt)
+        _conductor_for(kind)(attempt)
         return
     spec = JobSpec.from_json(attempt.spec)
     left_behind = ghost_prefill.GhostPrefills(attempt)
@@ -62,6 +57,20 @@ def perform(attempt: RunningAttempt) -> None:
         with turn, shortage_named(attempt):
             settings = job_settings.read(attempt, spec)
             _with_fallbacks(attempt, spec, settings, left_behind)
+
+
+def _conductor_for(kind: str) -> Perform:
+    """The function that performs a job of many requests. Raises `BadInput` for a kind of a newer
+    ktjob."""
+    from ktclient.batch import spec as batch_spec
+    from ktclient.worker import batch_conductor, split_conductor
+
+    known = {batch_spec.CONDUCT: batch_conductor.conduct, SPLIT: split_conductor.conduct}
+    if kind not in known:
+        raise BadInput(
+            f"this job was submitted by a newer ktjob ({kind!r} is unknown here); upgrade ktjob"
+        )
+    return known[kind]
 
 
 def _with_fallbacks(

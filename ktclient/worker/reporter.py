@@ -19,6 +19,7 @@ from ktclient.request.events import UNKNOWN, Came, Completed, Prefilled, Sent, T
 from ktclient.request.liveness import AnswersAgain, LeftInPeace, NotAnswering
 from ktclient.request.stream import StreamEvent
 from ktclient.servers.watcher import GaugeWatcher
+from ktclient.worker import prediction
 
 WRITE_SECONDS = 2.0
 SAMPLE_SECONDS = 0.05
@@ -77,11 +78,13 @@ class Reporter:
 
     def report(self, event: StreamEvent) -> None:
         """Write an event to the store."""
+        ahead = self._prefill.ahead
         for reading, moment in self._watcher.readings():  # first: it may be from before `Sent`
             self._prefill.read(reading, moment)
         if isinstance(event, Sent):
             self.sent_at = time.monotonic()
             self._prefill.sent(self.sent_at)
+            prediction.sent(self._attempt, self._prefill, ahead)
             self._enter(phases.WAITING)
         elif isinstance(event, Prefilled):
             if not self._is_sample(event, now := time.monotonic()):

@@ -65,21 +65,34 @@ def test_a_second_prefill_waits_for_the_ghost_of_the_first(
     tmp_path: Path, state: StateDir, until: Until, at_once: None
 ) -> None:
     """The worker dies in mid-prefill. sglang-kt computes on: the next attempt asks only once the
-    server has fallen silent, under a new name, and the answer is whole."""
+    server has fallen silent, under a new name, and the answer is whole. It says how long both take,
+    because a job before it taught that."""
     with fake_sglang(tmp_path, *PREFILL, "--flavour", "kt", "--answer", "Whole.") as server:
+        submit_long("y" * len(PROMPT), server=server.url).wait()
         job = submit(server)
-        server.wait_for_event("prefill_started")
+        until(lambda: job.status().phase in ("waiting", "prefill") and job.status().eta_seconds)
         os.kill(worker_of(state, job).pid, signal.SIGKILL)
         until(lambda: str(job.status().phase).startswith("waiting for the last attempt"))
-        assert not server.events("finished"), "it begins while the ghost is there"
+        waiting = job.status()
+        assert len(server.events("finished")) == 1, "it begins while the ghost is there"
         assert job.result() == "Whole."
-        first, second = server.events("request")
-        (ghost, *_) = server.events("finished")
+        _, first, second = server.events("request")
+        _, ghost, *_ = server.events("finished")
         assert first["rid"] != second["rid"]
         assert ghost["rid"] == first["rid"] and ghost["t"] <= second["t"]
         assert ghost["prefilled"] > 20_480, "a ghost: it was computed to its end"
     assert job.status().attempt == 2
     assert notes_of(state, job, "last attempt") == [{"silent": True}]
+    assert f"until your job {job.id} (ended " in str(waiting.figures["predicted_as"])
+    assert waiting.eta_seconds is not None and "first token in" in job_activity.activity(waiting)
+    after = job.status().figures
+    assert float(str(waiting.figures["predicted_seconds"])) >= float(
+        str(after["predicted_seconds"])
+    )
+    assert after["predicted_as"] is None and after["shared"] is None
+    with Store.open(state) as store:
+        message = str(store.attempts(job.id)[0].message)
+    assert message.endswith("attempt 1 of 2"), "no text had come, so none is kept"
 
 
 def test_a_server_that_stops_at_once_is_asked_again_at_once(

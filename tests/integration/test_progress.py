@@ -14,6 +14,8 @@ import pytest
 from fake_sglang.process import fake_sglang
 from support.patience import HANG_SECONDS
 
+from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job, submit_long
 from ktclient.records.snapshot import Snapshot
 from ktclient.servers.gauges import LOADS, METRICS
@@ -103,7 +105,9 @@ def test_behind_another_it_waits_without_a_bar_and_is_an_estimate(
         assert all(one.is_estimate for one in shown if one.phase == "prefill")
         waiting = [one for one in shown if one.phase == "waiting"]
         assert waiting and all(one.done is None for one in waiting)
-        assert "other requests" in str(second.status().figures["shared"])
+        told = second.status().figures
+        assert f"was reading your job {first.id} when this was sent" in str(told["shared"])
+        assert f"until your job {first.id} has been read" in str(told["predicted_as"])
         assert first.status().figures["shared"] is None
 
 
@@ -118,6 +122,41 @@ def test_after_one_prefill_the_next_is_predicted_before_it_starts(tmp_path: Path
     assert predicted == pytest.approx(end["first_token_seconds"], rel=0.25), (
         "0.1 on an idle machine"
     )
+
+
+@pytest.mark.promise
+def test_a_ghost_of_ones_own_is_not_called_others_and_its_rest_is_predicted(
+    tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One teaches the speed; one is cancelled in its prefill, which sglang-kt computes to its end;
+    the next one waits for that rest first, says so from the beginning, and teaches nothing."""
+    soon = f"{OFTEN},ktclient.worker.abort.AFTER_CANCEL_SECONDS=0.5"
+    monkeypatch.setenv("KTJOB_CONSTANTS", soon)
+    with fake_sglang(tmp_path, *SERVER, "--metrics", "--flavour", "kt") as server:
+        submit_long(PROMPT, server=server.url).wait()
+        ghost = submit_long("z" * 3 * len(PROMPT), server=server.url)
+        until(lambda: ghost.status().phase == "prefill" and ghost.status().eta_seconds)
+        server.hold()
+        ghost.cancel()
+        ghost.wait(HANG_SECONDS)
+        job = submit_long("y" * len(PROMPT), server=server.url)
+        until(lambda: job.status().figures.get("predicted_as"))
+        command = [sys.executable, "-m", "ktclient", "status", job.id]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        server.let_go()
+        job.wait(HANG_SECONDS)
+    message, figures = str(ghost.status().message), job.status().figures
+    assert "the text so far" not in message, "there was none"
+    assert message.startswith("cancelled on request. ") and "either for other clients" in message
+    assert f"still computing your job {ghost.id}, which ended " in str(figures["shared"])
+    assert f"until your job {ghost.id} (ended " in str(figures["predicted_as"])
+    own, ahead = 80_000 / 30_000, float(str(figures["ahead_seconds"]))
+    assert 0 < ahead < 3.5 * own
+    assert figures["predicted_seconds"] == pytest.approx(ahead + own, rel=0.4)
+    assert "first token in" in shown
+    with Store.open(StateDir(tmp_path / "state")) as store:
+        known = store.recall(server.url, "prefills of stand-in")
+    assert known is not None and len(known["looks"]) == 1  # type: ignore[arg-type]
 
 
 def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:

@@ -250,6 +250,25 @@ SELECT * FROM attempts WHERE job_id = :job_id AND number = :number;
 -- name: attempts
 SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number;
 
+-- name: attempts_in_pool
+-- Of the jobs that run, and of those that were started last: SQLite finds both by an index.
+-- `is_known`: whether a job came with the same API key as the one that asks, or asks is no job.
+SELECT attempts.*, :asks IS NULL OR coalesce((
+    SELECT owner FROM requests, jobs AS own LEFT JOIN jobs AS whole ON whole.id = own.parent
+    WHERE own.id = attempts.job_id AND requests.job_id IN (own.id, own.parent, whole.parent)), '')
+  = coalesce((
+    SELECT owner FROM requests, jobs AS own LEFT JOIN jobs AS whole ON whole.id = own.parent
+    WHERE own.id = :asks AND requests.job_id IN (own.id, own.parent, whole.parent)), '') AS is_known
+FROM attempts WHERE job_id IN (
+    SELECT id FROM jobs WHERE status = 'RUNNING' AND pool = :pool
+    UNION SELECT id FROM (SELECT id FROM jobs WHERE pool = :pool AND started_at IS NOT NULL
+                          ORDER BY started_at DESC LIMIT :most))
+AND (ended_at IS NULL OR ended_at >= :since AND outcome IS NOT 'SUCCEEDED')
+ORDER BY started_at, job_id, number;
+
+-- name: has_output
+SELECT EXISTS (SELECT 1 FROM pieces WHERE job_id = :job_id);
+
 -- name: events
 SELECT * FROM events WHERE job_id = :job_id ORDER BY seq;
 

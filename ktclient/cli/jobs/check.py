@@ -53,6 +53,6 @@ def check(
         forecast_text.print_skipped(given_files)
         forecast_text.describe_all(documents, [one for of_it in before for one in of_it])
         if found[0].expected is None:
-            output.note(f"  time       {found[0].time}")
+            output.note(f"  time       {found[0].time_in_line}")
     fits = all(one.can_run for one in found)
     return exit_codes.SUCCEEDED if fits else exit_codes.DOES_NOT_FIT

@@ -123,7 +123,7 @@ def describe(forecast: Forecast) -> None:
         each = " for each part" if forecast.split is not None else ""
         limit = f"time limit{each} {forecast.deadline:,.0f} s"
         limit += ", extended while it makes progress" if forecast.is_lasting else ""
-        output.note(f"  time       {forecast.time}; {limit}")
+        output.note(f"  time       {forecast.time_in_line}; {limit}")
     for line in forecast.ahead.lines():
         output.note(f"  now        {line}")
     if forecast.doubt:

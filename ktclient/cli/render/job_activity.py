@@ -72,7 +72,7 @@ def activity(job: Snapshot) -> str:
         return f"{phase} ({units.duration(job.seconds())}): {terminal_text.one_line(str(why))}"
     elapsed = units.duration(job.seconds())
     parts = (
-        phase,
+        _awaited(job, phase),
         progress(job),
         _failures(job),
         speed(job),
@@ -80,6 +80,16 @@ def activity(job: Snapshot) -> str:
         _waiting_part(job),
     )
     return "  ".join(part for part in parts if part)
+
+
+def _awaited(job: Snapshot, phase: str) -> str:
+    """The phase, with what the server reads first."""
+    from ktclient.records.snapshot import PREDICTED_AS
+
+    before = job.figures.get(PREDICTED_AS) if job.phase == "waiting" else None
+    if not before or job.cancel_requested:
+        return phase
+    return f"waiting for the first token: {terminal_text.one_line(str(before))}"
 
 
 def _waiting_part(job: Snapshot) -> str:

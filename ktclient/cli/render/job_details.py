@@ -20,6 +20,8 @@ NAMES = {
     "last_refusal": "last error",
     "tokens_per_second": "tokens/s",
     "asked": "requested",
+    "ahead_seconds": "seconds until its turn",
+    "predicted_as": "predicted as",
     "only_thoughts": "cut off in thoughts",
     "thought_fields": "thoughts came as",
     "thought_tokens": "thinking tokens",

@@ -142,6 +142,9 @@ class Lives(RuleBasedStateMachine):
         if life.state == "RUNNING":
             again = life.attempt < life.most
             life.state = "CANCELLED" if life.is_wished else "QUEUED" if again else "LOST"
+            last = self.store.attempts(job_id)[-1].message or ""
+            has_text = any(life.texts.values()) and not life.is_wished
+            assert ("The text received so far is kept" in last) is has_text, "only what there is"
         running = {one for one, other in self.lives.items() if other.state == "RUNNING"}
         assert {job.id for job in alive} == running
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ktclient.planning import prefill_time
-from ktclient.planning.prefill_time import Sample
+from ktclient.planning.own_requests import OwnRequest, OwnWork
+from ktclient.planning.prefill_time import Curve, Sample
 from ktclient.planning.progress import HISTORY, STREAM, History, Prefill, Prompt
 from ktclient.servers import gauges
 from ktclient.servers.gauges import LOADS, METRICS, Reading
@@ -225,3 +226,73 @@ def test_ranks_of_one_replica_count_the_same_tokens() -> None:
     found = gauges.of_metrics(text)
     assert found is not None and found.tokens == 15
     assert gauges.of_metrics("<html>sglang</html>") is None
+
+
+GHOST = OwnWork((OwnRequest("m7j8v4br", ended=4.0, left=6.0, tokens=3_000),))
+KNOWN = History(belief=prefill_time.PrefillModel(((1.0, Curve(1 / 500, 0.0)),), 0.05))
+"""500 tokens a second."""
+
+
+def behind(ahead: OwnWork, first: Reading) -> Prefill:
+    prefill = Prefill(Prompt(5_000, 5_000), KNOWN, ahead)
+    prefill.read(first, 99.0)
+    prefill.sent(100.0)
+    return prefill
+
+
+def test_a_busy_server_computes_our_own_ghost() -> None:
+    """The reason names it, the time is that of both, and its tokens are not counted as this
+    prompt's."""
+    prefill = behind(GHOST, Reading(METRICS, 10_000, 0, is_busy=True))
+    assert not prefill.serves_others and prefill.shared == GHOST.reason()
+    assert prefill.expected() is not None and prefill.expected().seconds == 16.0  # type: ignore[union-attr]
+    shown = prefill.now(101.0)
+    assert (shown.phase, shown.eta, shown.source) == ("waiting", 15.0, HISTORY)
+    prefill.read(counted(13_000), 106.0)
+    assert (prefill.now(106.0).phase, prefill.now(106.0).done) == ("waiting", None)
+    prefill.read(counted(14_000), 108.0)
+    shown = prefill.now(108.0)
+    assert (shown.phase, shown.done, shown.is_estimate) == ("prefill", 1_000, True)
+    assert prefill.shared == GHOST.reason()
+    prefill.read(counted(14_000 + 5_000), 117.0)
+    assert prefill.shared == GHOST.reason(), "more than the prompt, and still not others"
+
+
+def test_the_queue_is_believed_before_the_ghosts_tokens() -> None:
+    """While this request waits there, the time left is known too; then it counts from its turn."""
+    prefill = behind(GHOST, Reading(METRICS, 10_000, 0, is_busy=True))
+    prefill.read(counted(11_000, waiting=1), 102.0)
+    assert (prefill.now(102.0).phase, prefill.now(102.0).eta) == ("waiting", 14.0)
+    prefill.read(counted(12_000), 104.0)
+    assert prefill.now(104.0).done == 1_000
+
+
+def test_an_idle_server_has_no_ghost() -> None:
+    """Upstream sglang ends an aborted prefill: what it says of itself counts more. A running job of
+    ours may still be on its way to it."""
+    prefill = behind(GHOST, IDLE)
+    assert (prefill.shared, prefill.ahead) == (None, OwnWork())
+    assert prefill.expected() == prefill.predicted()
+    running = OwnWork((OwnRequest("aaaa", left=6.0), *GHOST.requests))
+    prefill = behind(running, IDLE)
+    assert prefill.ahead == running.running() and "was reading your job aaaa" in str(prefill.shared)
+
+
+def test_a_server_that_tells_nothing_may_read_our_other_job() -> None:
+    """So the time of this prefill is no measure for later ones. A ghost is no reason: most servers
+    have none."""
+    prefill = Prefill(Prompt(5_000, 5_000), KNOWN, OwnWork((OwnRequest("aaaa", left=6.0),)))
+    prefill.sent(100.0)
+    assert "was reading your job aaaa" in str(prefill.shared)
+    alone = Prefill(Prompt(5_000, 5_000), KNOWN, GHOST)
+    alone.sent(100.0)
+    assert alone.shared is None
+
+
+def test_a_late_first_answer_is_no_proof_of_others() -> None:
+    """By then the server is busy with this request."""
+    prefill = Prefill(Prompt(5_000, 5_000), KNOWN)
+    prefill.sent(100.0)
+    prefill.read(Reading(METRICS, 10_000, 0, is_busy=True), 103.0)
+    assert prefill.shared == "the server first answered after the request was sent"
+    assert not prefill.serves_others

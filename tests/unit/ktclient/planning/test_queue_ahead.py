@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ktclient.planning.own_requests import OwnRequest, OwnWork
 from ktclient.planning.queue_ahead import Position, QueueAhead
 
+GHOST = OwnWork((OwnRequest("bbbb", ended=4.0, left=11.0),))
 READS = Position("aaaa", is_answering=False, eta=720.0)
 
 
@@ -37,6 +39,19 @@ READS = Position("aaaa", is_answering=False, eta=720.0)
         (
             QueueAhead(jobs_running=1, head=Position("aaaa", True, None)),
             ["1 of your jobs is running there: aaaa is generating its answer"],
+        ),
+        (
+            QueueAhead(True, 0, 0, own=GHOST),
+            [
+                "the server is still computing your job bbbb, which ended 4 s ago, for about 11 s "
+                "more"
+            ],
+        ),
+        (QueueAhead(own=GHOST), ["may still compute your job bbbb, which ended 4 s ago"]),
+        (QueueAhead(False, 0, 0, own=GHOST), []),
+        (
+            QueueAhead(True, 1, 0, own=GHOST),
+            ["still computing your job bbbb", "server busy: 1 request running"],
         ),
         (QueueAhead(jobs_waiting=2), ["2 of your jobs wait before this one"]),
         (QueueAhead(jobs_waiting=100), ["at least 100 of your jobs wait before this one"]),

@@ -1,0 +1,83 @@
+"""When the first token of a request may come, with what the server reads first of ktjob's own."""
+
+from __future__ import annotations
+
+from jobs import clock
+from jobs.model import Attempt
+from jobs.worker.attempt import RunningAttempt
+from ktclient import wording
+from ktclient.planning import own_requests
+from ktclient.planning.own_requests import AHEAD_SECONDS, OwnRequest, OwnWork
+from ktclient.planning.progress import HISTORY, Prefill
+from ktclient.records import phases
+from ktclient.records.snapshot import PREDICTED_AS
+from ktclient.wording import spoken
+
+
+def look(attempt: RunningAttempt, prefill: Prefill) -> None:
+    """Find out what is ahead of this attempt's request, requests of its earlier attempts included,
+    and record when its first token may come."""
+    recent = _recent(attempt)
+    known = {one.rid for one in recent}
+    repeated = [one for one in attempt.repeated if one.rid not in known]
+    prefill.ahead = own_requests.in_prefill([*repeated, *recent], clock.now())
+    _record(attempt, prefill)
+
+
+def look_again(attempt: RunningAttempt, prefill: Prefill) -> None:
+    """After the wait for the requests of earlier attempts: they are not ahead any more."""
+    mine = {one.rid for one in (*attempt.earlier, *attempt.repeated)}
+    recent = [one for one in _recent(attempt) if one.rid not in mine]
+    _replace(attempt, prefill, own_requests.in_prefill(recent, clock.now()))
+
+
+def sent(attempt: RunningAttempt, prefill: Prefill, before: OwnWork) -> None:
+    """The request has been sent, and the server has perhaps been asked. `before`: what was thought
+    to be ahead."""
+    if prefill.ahead != before:
+        _replace(attempt, prefill, prefill.ahead)
+    own = prefill.predicted()
+    if prefill.serves_others and not prefill.ahead.requests and own is not None:
+        words = f"{spoken(own.seconds)} after the server has read what it was reading for others"
+        attempt.record_metrics(**{PREDICTED_AS: words})
+
+
+def _replace(attempt: RunningAttempt, prefill: Prefill, ahead: OwnWork) -> None:
+    if prefill.ahead.requests:
+        names = (PREDICTED_AS, AHEAD_SECONDS, "eta_seconds")
+        attempt.record_metrics(**dict.fromkeys(names))
+    prefill.ahead = ahead
+    _record(attempt, prefill)
+
+
+def served(attempt: RunningAttempt) -> str:
+    """For whom the server may compute besides this attempt: other jobs that run there, and other
+    clients, which only the server knows."""
+    running = (one for one in attempt.others_in_pool(clock.now()) if one.ended_at is None)
+    ids = [one.job_id for one in running if one.phase not in phases.BEFORE_SENDING]
+    if not ids:
+        return "other clients"
+    first = OwnRequest(max(ids)).name
+    more = f" and {wording.count(len(ids) - 1, 'more job')}" if ids[1:] else ""
+    return f"{first}{more}, or other clients"
+
+
+def _recent(attempt: RunningAttempt) -> list[Attempt]:
+    return attempt.others_in_pool(clock.ago(own_requests.LONGEST_SECONDS))
+
+
+def _record(attempt: RunningAttempt, prefill: Prefill) -> None:
+    own, expected, ahead = prefill.predicted(), prefill.expected(), prefill.ahead
+    figures: dict[str, object] = {}
+    if expected is not None:
+        figures["predicted_seconds"] = round(expected.seconds, 1)
+        if ahead.requests:  # else its own line says so as soon as it is sent
+            seconds, source = round(expected.seconds, 1), HISTORY
+            figures |= {"eta_seconds": seconds, "eta_at": clock.now(), "progress_source": source}
+    if ahead.requests:
+        then = "" if own is None else f", then {spoken(own.seconds)}"
+        figures[PREDICTED_AS] = ahead.until() + then
+        if ahead.seconds is not None:
+            figures[AHEAD_SECONDS] = round(ahead.seconds, 1)
+    if figures:
+        attempt.record_metrics(**figures)
