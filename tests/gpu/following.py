@@ -48,6 +48,11 @@ class Followed:
                 return
             time.sleep(LOOK_SECONDS)
 
+    def until_phase(self, *phases: str) -> None:
+        """Look until it is in one of these, or has ended."""
+        while not (now := self.look()).is_finished and now.phase not in phases:
+            time.sleep(LOOK_SECONDS)
+
     def to_end(self) -> Followed:
         """Look until it has ended."""
         while not (now := self.look()).is_finished:
@@ -71,6 +76,14 @@ class Followed:
     def first_token(self) -> float:
         """From the start of the upload, as the peer counts."""
         return self.phase_at("decode") - self.phase_at("sending")
+
+    @property
+    def error_before(self) -> float | None:
+        """Of the time to the first token, as predicted before anything was read; None: it was not
+        predicted."""
+        assert self.end is not None
+        predicted = self.end.figures.get("predicted_seconds")
+        return predicted / self.first_token - 1 if isinstance(predicted, float) else None
 
     def error(self, share: float) -> float | None:
         """Of the whole time to the first token, as told when so much was read; None: not told."""

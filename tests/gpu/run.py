@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,22 +23,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "gpu")]
 
+import turns  # noqa: E402
 from following import Followed  # noqa: E402
+from turns import KTJOB, MAX_TOKENS, Row  # noqa: E402
 
 from jobs.processes import identity  # noqa: E402
 from jobs.store.store import Store  # noqa: E402
 from ktclient import Job  # noqa: E402
 from ktclient.config import settings as config  # noqa: E402
 
-KTJOB = [sys.executable, "-m", "ktclient"]
 KTSERVER = [sys.executable, "-c", "from ktclient.cli.ktserver import main; main()"]
-INSTRUCTION = "\n\n请总结上文。"
-MAX_TOKENS = 16
 LEAST_TOKENS = 500_000
 ROUNDS = 3
 """Of the peer and of ours, in turns; medians are compared."""
-
-Row = tuple[str, str, str]
 
 
 def main() -> None:
@@ -98,29 +94,8 @@ def _up(asked: argparse.Namespace, rows: list[Row]) -> str:
 
 def _warm(url: str, short: Path) -> None:
     """Both paths once, so that neither pays for kernels or a first import in what is measured."""
-    _plain(url, short)
-    _submit(url, short).to_end()
-
-
-def _plain(url: str, document: Path) -> tuple[float, float]:
-    """Seconds to the first token, from the call and from the start of the program."""
-    script = str(ROOT / "tests" / "gpu" / "plain.py")
-    command = [sys.executable, script, url, str(document), INSTRUCTION, str(MAX_TOKENS)]
-    began = time.monotonic()
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    seconds = float(running.stdout.readline())
-    whole = time.monotonic() - began
-    if running.wait():
-        raise SystemExit("the peer failed")
-    return seconds, whole
-
-
-def _submit(url: str, document: Path) -> Followed:
-    command = [*KTJOB, "submit", str(document), "--summarize", "--server", url]
-    command += ["--max-tokens", str(MAX_TOKENS)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return Followed(Job(done.stdout.split()[0]))
+    turns.plain(url, short)
+    turns.submit(url, short).to_end()
 
 
 def _against_the_peer(url: str, texts: list[Path]) -> list[Row]:
@@ -130,41 +105,20 @@ def _against_the_peer(url: str, texts: list[Path]) -> list[Row]:
     for number in range(2 * ROUNDS):
         _flush(url)
         if number % 2:
-            peer.append(_plain(url, texts[number]))
+            peer.append(turns.plain(url, texts[number]))
         else:
             began = time.time()
-            followed = _submit(url, texts[number]).to_end()
+            followed = turns.submit(url, texts[number]).to_end()
             ours.append((followed, followed.phase_at("decode") - began))
-    rows = [_told(followed, number + 1) for number, (followed, _) in enumerate(ours)]
+    rows = [
+        turns.forecasts(followed, f"ktjob {number}", LEAST_TOKENS)
+        for number, (followed, _) in enumerate(ours, 1)
+    ]
     first = [followed.first_token for followed, _ in ours]
-    rows.append(_ratio("first token, from the call", [one for one, _ in peer], first))
+    rows.append(turns.ratio("first token, from the call", [one for one, _ in peer], first))
     whole = [seconds for _, seconds in ours]
-    rows.append(_ratio("first token, from the command", [one for _, one in peer], whole))
+    rows.append(turns.ratio("first token, from the command", [one for _, one in peer], whole))
     return rows
-
-
-def _told(followed: Followed, number: int) -> Row:
-    end = followed.end
-    assert end is not None
-    tokens = int(str(end.figures["prompt_tokens"]))
-    if tokens < LEAST_TOKENS:
-        raise SystemExit(f"only {tokens:,} tokens: use a longer document")
-    errors = ", ".join(
-        f"at {share:.0%} {'not told' if error is None else f'{error:+.1%}'}"
-        for share, error in ((share, followed.error(share)) for share in (0.2, 0.5))
-    )
-    predicted = end.figures.get("predicted_seconds")
-    before = "nothing known before"
-    if isinstance(predicted, float):
-        before = f"predicted before it began: {predicted / followed.first_token - 1:+.1%}"
-    return (f"ktjob {number}: {tokens:,} tokens, ETA error", errors, before)
-
-
-def _ratio(what: str, peer: list[float], ours: list[float]) -> Row:
-    ratio = statistics.median(ours) / statistics.median(peer)
-    shown = " / ".join(f"{one:.2f}" for one in ours) + " s"
-    against = " / ".join(f"{one:.2f}" for one in peer) + " s"
-    return (what, f"{ratio:.4f}x", f"ktjob {shown}; openai client {against}")
 
 
 def _cut_and_reattached(url: str, text: Path) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -24,9 +25,12 @@ LOADS_SECONDS = 600.0
 """/v1/loads waits for the end of a chunk: 7 to 13 s in the guide's deployment, 26 s seen, minutes
 if kernels are compiled first. The limit is much longer than that, because sglang-kt keeps a query
 whose client has gone, and answers it before the next one."""
+CHUNK_SECONDS = 30.0
+"""Longer than any chunk seen. Without an answer until then, the server may have had no request."""
 DEEPSEEK_V4_PAGE = 256
 """The page that its attention backend sets; it ignores --page-size (sglang-kt
 server_args.py:1203)."""
+_OF_PREFILLS = ("sglang:realtime_tokens_total{", "sglang:prompt_tokens_total{")
 _INSTANT_SECONDS = 1.0
 """/server_info goes through the scheduler; an idle one answers in milliseconds."""
 TEMPLATE_TOKENS = 16
@@ -64,6 +68,7 @@ class Sglang:
         """/server_info, queried once: sglang-kt keeps a query whose client has gone. The answer
         contains the API key in plain text: only the fields that `told` reads leave this
         function."""
+        _make_answer(http, facts.url, patience)
         begun = time.monotonic()
         try:
             answer = http.get(f"{facts.url}/server_info", timeout=patience)
@@ -82,7 +87,7 @@ class Sglang:
         between chunks, so the timeout is long; sglang-kt answers one query at a time and the next
         at the next chunk (tokenizer_communicator_mixin.py:129), so this process sends only one."""
         with one_question:
-            answer = http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
+            answer = _loads(http, url)
         if answer.status_code != 200:
             return None
         return not _works(answer.json())
@@ -93,6 +98,28 @@ class Sglang:
         if not rid:
             return False
         return http.post(f"{url}/abort_request", json={"rid": rid}).status_code == 200
+
+
+def _make_answer(http: httpx2.Client, url: str, seconds: float) -> None:
+    """Until its first request, sglang-kt with --skip-server-warmup answers no question to its
+    scheduler: `get_internal_state` and `get_loads` do not start the loop that reads the scheduler's
+    answers (0.7.2 tokenizer_communicator_mixin.py:911, 939; seen after a restart). /health starts
+    it with a request of one token. A server whose /metrics count no prefill has had none."""
+    with contextlib.suppress(httpx2.HTTPError):
+        counted = http.get(f"{url}/metrics", timeout=seconds).text
+        if "sglang:" in counted and not any(one in counted for one in _OF_PREFILLS):
+            http.get(f"{url}/health", timeout=seconds)
+
+
+def _loads(http: httpx2.Client, url: str) -> httpx2.Response:
+    """Without /metrics, a server that answers nothing for long is taken for one that has had no
+    request; /health of a busy one sends none."""
+    _make_answer(http, url, CHUNK_SECONDS)
+    with contextlib.suppress(httpx2.ReadTimeout):
+        return http.get(f"{url}/v1/loads?include=core", timeout=CHUNK_SECONDS)
+    with contextlib.suppress(httpx2.HTTPError):
+        http.get(f"{url}/health", timeout=CHUNK_SECONDS)
+    return http.get(f"{url}/v1/loads?include=core", timeout=LOADS_SECONDS)
 
 
 def is_full(http: httpx2.Client, url: str) -> bool:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fake_sglang.asking import start
 from fake_sglang.process import fake_sglang
@@ -70,3 +71,28 @@ def test_a_busy_server_is_waited_for_only_so_long(tmp_path: Path) -> None:
         known = queries.survey(probe.probe(server.url, None), None, 0.2)
         connection.close()
     assert (known.window, known.pool, known.is_busy) == (1_048_576, None, True)
+
+
+@pytest.mark.parametrize("metrics", ["sglang:routing_keys_active 0.0\n", None])
+def test_a_server_without_a_first_request_is_given_one(metrics: str | None) -> None:
+    """sglang-kt with --skip-server-warmup answers no /v1/loads until then, as after a restart."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        if request.url.path == "/metrics":
+            counted = "sglang:realtime_tokens_total{} 1.0\n" if "/health" in asked else ""
+            return httpx2.Response(404 if metrics is None else 200, text=(metrics or "") + counted)
+        if "/health" not in asked:
+            raise httpx2.ReadTimeout("as recorded: for ever", request=request)
+        load = {"num_running_reqs": 0, "num_waiting_reqs": 0, "num_used_tokens": 0}
+        return httpx2.Response(200, json={"loads": [load]})
+
+    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http:
+        assert sglang.Sglang().is_silent(http, "http://test") is True
+        assert sglang.Sglang().is_silent(http, "http://test") is True
+    if metrics is None:
+        first = ["/metrics", "/v1/loads", "/health", "/v1/loads"]
+    else:
+        first = ["/metrics", "/health", "/v1/loads"]
+    assert asked == [*first, "/metrics", "/v1/loads"]
