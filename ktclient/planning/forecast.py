@@ -10,8 +10,9 @@ from jobs.store.store import Store
 from ktclient.config.settings import Settings
 from ktclient.documents import turn_marks
 from ktclient.documents.turn_marks import TurnMarks
-from ktclient.planning import calibration, fit, prefill_time, queue_ahead, token_count
+from ktclient.planning import calibration, fit, prefill_time, queue_ahead, thinking, token_count
 from ktclient.planning.queue_ahead import QueueAhead
+from ktclient.planning.thinking import Thinking, Words
 from ktclient.planning.token_count import Count
 from ktclient.servers.selection import Target
 from ktclient.splitting.split_plan import Plan
@@ -54,6 +55,8 @@ class Forecast:
     """The deadline is a default: it is extended while the request makes progress."""
     harmless: Mapping[str, int] = field(default_factory=dict)
     """Turn marks that are made harmless in the request, and how often each occurs."""
+    words: Words | None = None
+    """Of a DeepSeek V4 that thinks: what its template puts before the text."""
 
     @property
     def can_run(self) -> bool:
@@ -99,6 +102,7 @@ class Forecast:
             "ahead": asdict(self.ahead),
             "split": None if self.split is None else self.split.to_dict(),
             "turn_marks": dict(self.harmless),
+            "thinking": None if self.words is None else self.words.to_dict(),
         }
 
 
@@ -113,8 +117,8 @@ class Around:
     is_one: bool = True
     """Whether it is one user's message, without a system prompt; else the count is exact except for
     the template around it."""
-    thinking: bool = False
-    """Whether the request turns thinking on."""
+    thinking: Thinking = field(default_factory=Thinking)
+    """Whether the request thinks, and how hard."""
     surplus: int = 0
     """Tokens added in every case."""
     sample_below: int | None = None
@@ -179,7 +183,12 @@ def from_target(
     if around.learned is None:
         before = queue_ahead.read(target.server, target.facts, settings)
     is_lasting = timeout is None
-    return Forecast(target, count, verdict, expected, by, deadline, before, is_lasting=is_lasting)
+    words = thinking.words(around.thinking, target.facts, settings)
+    return Forecast(
+        *(target, count, verdict, expected, by, deadline, before),
+        is_lasting=is_lasting,
+        words=words,
+    )
 
 
 def assess(
@@ -195,8 +204,7 @@ def assess(
     )
     if count.exact and not around.is_one:
         count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
-    if around.thinking:
-        count = token_count.with_thinking(count, target.facts)
+    count = thinking.counted(count, around.thinking, target.facts, settings)
     count = replace(count, tokens=count.tokens + around.surplus)
     return count, verdict_of(count, max_tokens, limits(target))
 

@@ -53,8 +53,9 @@ def test_the_new_question_is_counted_with_the_document(tmp_path: Path, ktjob_hom
     question, settings = "Which of these words is the longest? " * 200, config.load()
     with fake_sglang(tmp_path) as server:
         first = submit_long(STORY, ask=question, server=server.url).id
-        second, before = followup.ask(first, "Who?", settings, 100)
-        again, _ = followup.ask(second, question, settings)
+        asked = followup.ask(first, "Who?", settings, followup.Changes(100))
+        second, before = asked.id, asked.forecast
+        again = followup.ask(second, question, settings).id
     with Store.open(settings.state) as store:
         jobs = [store.job(one) for one in (first, second, again)]
     exact = before.count.tokens
@@ -72,7 +73,7 @@ def test_what_does_not_fit_is_refused_as_at_submit(tmp_path: Path, ktjob_home: P
         first = submit_long(STORY, server=server.url)
         first.wait()
         with pytest.raises(errors.DoesNotFit, match="KV pool is 50,000"):
-            followup.ask(first.id, "Who?", settings, 2_500)
+            followup.ask(first.id, "Who?", settings, followup.Changes(2_500))
     with Store.open(settings.state) as store:
         assert [job.id for job in store.newest(10)] == [first.id]
 
