@@ -14,6 +14,7 @@ from ktclient.planning import calibration, fit, prefill_time, queue_ahead, think
 from ktclient.planning.queue_ahead import QueueAhead
 from ktclient.planning.thinking import Thinking, Words
 from ktclient.planning.token_count import Count
+from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.selection import Target
 from ktclient.splitting.split_plan import Plan
 from ktclient.tokens import bundled, estimate
@@ -294,9 +295,15 @@ def model_of(target: Target, settings: Settings) -> Learned:
     learned = _learned(target, embedded.MODEL if facts is None else facts.model, settings)
     if learned is not None:
         return learned, BY_EXPERIENCE
-    if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
+    is_v4 = facts is not None and bundled.is_deepseek_v4(facts.model)
+    if is_v4 and facts is not None and facts.dialect == "sglang" and not _is_upstream(facts):
         return prefill_time.fit_model([]), BY_THE_GUIDE
     return None, "unknown: no earlier run on this server"
+
+
+def _is_upstream(facts: ServerFacts) -> bool:
+    """Whether it surely is not the guide's fork: with all experts on GPUs it is far faster."""
+    return facts.engine is not None and facts.engine.startswith("sglang ")
 
 
 def _learned(target: Target, model: str, settings: Settings) -> prefill_time.PrefillModel | None:

@@ -29,6 +29,8 @@ DEEPSEEK_V4_PAGE = 256
 """The page that its attention backend sets; it ignores --page-size (sglang-kt
 server_args.py:1203)."""
 _VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}([.+a-z]?[0-9a-z.+]{0,20})")
+_NO_VERSION = "0.0.0.dev0"
+"""Of a build that does not know its own (sglang/version.py)."""
 _INSTANT_SECONDS = 1.0
 """/server_info goes through the scheduler; an idle one answers in milliseconds."""
 TEMPLATE_TOKENS = 16
@@ -147,7 +149,7 @@ def _engine(info: Mapping[str, object]) -> str | None:
         return "sglang-kt 0.7" if "kt_lora_path" in info else "sglang-kt 0.6"
     version = info.get("version")
     is_known = isinstance(version, str) and _VERSION.fullmatch(version)
-    return f"sglang {version}" if is_known else None
+    return f"sglang {version}" if is_known and version != _NO_VERSION else None
 
 
 _EFFECTIVE = "effective_max_running_requests_per_dp"
