@@ -104,3 +104,35 @@ def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:
             assert refused.returncode == 2 and not refused.stdout, refused
         run("wait", first)
     assert len(json.loads(run("status", "--json").stdout)) == 1
+
+
+@pytest.mark.promise
+def test_another_effort_is_counted_shown_and_said_to_cost_a_prefill(
+    run: Run, tmp_path: Path
+) -> None:
+    """By the words that each server's own template puts before the document; what would silently be
+    the hardest is refused, and nothing is sent."""
+    book = tmp_path / "book.txt"
+    book.write_text(STORY)
+    with fake_sglang(tmp_path, "--flavour", "upstream", "--radix", "--speed", "50") as server:
+        asked = ("--server", server.url, "--max-tokens", "64")
+        plain = json.loads(run("check", str(book), *asked, "--json").stdout)
+        hard = json.loads(run("check", str(book), *asked, "--effort", "max", "--json").stdout)
+        assert plain["thinking"] is None and hard["thinking"]["effort"] == "max"
+        least = hard["thinking"]["template_tokens"][0] - 4
+        assert hard["tokens"] == plain["tokens"] + least > plain["tokens"]
+        off = run("check", str(book), *asked, "--effort", "low", "--thinking", "off")
+        assert off.returncode == 2 and "effort low is for thinking" in off.stderr
+        first = run("submit", str(book), *asked).stdout.strip()
+        again = run("ask", first, "Who?", "--effort", "max")
+        assert "the server reads the document again: with the effort max" in again.stderr
+        assert "thinking   max" in run("show", again.stdout.strip()).stdout
+        same = run("ask", first, "Where?")
+        assert same.returncode == 0 and "again" not in same.stderr
+        run("wait", again.stdout.strip())
+        sent = [one["chat_template_kwargs"] for one in server.requests()]
+        assert {"thinking": True, "enable_thinking": True, "reasoning_effort": "max"} in sent
+    with fake_sglang(tmp_path, "--flavour", "kt") as server:
+        refused = run("check", str(book), "--server", server.url, "--effort", "medium")
+        assert refused.returncode == 2
+        assert "sglang-kt 0.7 does not know the effort medium" in refused.stderr
