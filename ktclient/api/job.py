@@ -137,13 +137,15 @@ class Job:
 
         return answer_schema.data_or_none(self.result(timeout))
 
-    def ask(self, question: str) -> Job:
-        """A new job with another question about the same document, on the same server. Raises what
-        `submit_long` raises, and `StoreDamaged` if the document is missing."""
+    def ask(self, question: str, *, thinking: bool | None = None, effort: str | None = None) -> Job:
+        """A new job with another question about the same document, on the same server. `thinking`
+        and `effort` are as for `submit_long`; None: as for this job. Raises what `submit_long`
+        raises, and `StoreDamaged` if the document is missing."""
         from ktclient.submission import followup
 
         settings = self._settings or config.load()
-        job_id, _ = followup.ask(self.id, question, settings)
+        changes = followup.Changes(thinking=thinking, effort=effort)
+        job_id = followup.ask(self.id, question, settings, changes).id
         return Job(job_id, settings)
 
     def cancel(self) -> Snapshot:

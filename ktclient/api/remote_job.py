@@ -43,7 +43,7 @@ _NOT_FINISHED = 5
 _FLAGS = ("summarize", "together", "raw")
 _WORDS = (
     *("prompt", "template", "max_tokens", "timeout", "model", "server", "max_attempts"),
-    *("priority", "encoding", "system", "temperature", "label", "on_done", "split"),
+    *("priority", "encoding", "system", "temperature", "label", "on_done", "split", "effort"),
 )
 
 KNOWN = {
@@ -109,8 +109,10 @@ class RemoteJob(Job):
         asked = questions if isinstance(questions, list) else []
         return [Part(str(question), text) for question in asked[:1]]
 
-    def ask(self, question: str) -> Job:
-        said = _run(self.host, "ask", "--", self.id, question)
+    def ask(self, question: str, *, thinking: bool | None = None, effort: str | None = None) -> Job:
+        how = [] if thinking is None else [f"--thinking={'on' if thinking else 'off'}"]
+        how += [] if effort is None else [f"--effort={effort}"]
+        said = _run(self.host, "ask", *how, "--", self.id, question)
         return RemoteJob(far_values.ids(said)[0], self.host)
 
     def cancel(self) -> Snapshot:

@@ -45,6 +45,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    effort: str | None = None,
     split: split_planner.Split = "auto",
     schema: Mapping[str, object] | None = None,
     template: str | None = None,
@@ -70,7 +71,8 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     content. `max_attempts` counts requests that were sent: a retry is automatic only if the worker
     or the server died, and only after the server has stopped processing the earlier request. Jobs
     of a higher `priority` start first. `system` is a system prompt, `temperature` from 0 to 2,
-    `thinking` switches the model's thinking on or off; None values are not sent. With `schema`, a
+    `thinking` switches the model's thinking on or off, and `effort` ("low", "medium", "high" or
+    "max") turns it on; None values are not sent. With `schema`, a
     JSON Schema, the answer is JSON that follows it: `Job.data()`. `label` is a label to filter by.
     The job starts after all jobs in `after` have succeeded, and fails if one of them does not. It
     starts no earlier than `at`: a datetime (local time, if it has no zone), or as on the command
@@ -98,6 +100,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
         system=system,
         temperature=temperature,
         thinking=thinking,
+        effort=effort,
         max_tokens=max_tokens,
     )
     request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
@@ -124,6 +127,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    effort: str | None = None,
     split: split_planner.Split = "auto",
     schema: Mapping[str, object] | None = None,
     label: str | None = None,
@@ -156,6 +160,7 @@ def submit_questions(  # noqa: PLR0913 - as above
         system=system,
         temperature=temperature,
         thinking=thinking,
+        effort=effort,
         max_tokens=max_tokens,
     )
     request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
@@ -276,6 +281,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     system: str | None = None,
     temperature: float | None = None,
     thinking: bool | None = None,
+    effort: str | None = None,
     split: split_planner.Split = "auto",
     schema: Mapping[str, object] | None = None,
     label: str | None = None,
@@ -305,6 +311,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
         system=system,
         temperature=temperature,
         thinking=thinking,
+        effort=effort,
         max_tokens=max_tokens,
     )
     settings = config.load()

@@ -15,8 +15,10 @@ from ktclient.documents import document as documents
 from ktclient.documents import turn_marks
 from ktclient.errors import DoesNotFit
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import prefill_time
+from ktclient.planning import prefill_time, thinking
 from ktclient.planning.options import MAX_ATTEMPTS, MAX_TOKENS
+from ktclient.planning.thinking import Thinking
+from ktclient.prompts import generation
 from ktclient.request.body import Body
 from ktclient.servers import probe, selection
 from ktclient.servers.selection import Target
@@ -53,6 +55,8 @@ class Options:
     `MAX_TOKENS`."""
     is_by_window: bool = False
     """Set that limit by the server's window, as for a chat over HTTP."""
+    effort: str | None = None
+    """How hard to think, for requests that say nothing about thinking."""
 
     def answer_limit(self, body: Body) -> int:
         """Maximum tokens of the answer to this request."""
@@ -104,6 +108,10 @@ def assess(
     target = forecasts.resolve_target(body.text, most, target, settings, on_progress)
     if options.is_by_window:
         options = replace(options, usual_max_tokens=chat_request.usual_answer(target))
+    if options.effort is not None:
+        generation.parse(effort=options.effort)
+        thinking.require(Thinking(True, options.effort), target.facts, settings)
+        lines = [_thinking(line, options.effort) for line in lines]
     naming = _Naming(target, target.model, settings)
     scale = _Scale(target, options, settings)
     requests = tuple(scale.request(line, naming) for line in lines)
@@ -112,6 +120,14 @@ def assess(
     title = title_of(name)
     batch = Batch(title, target, requests, scale.tokens, seconds, scale.by, tuple(notes))
     return batch, scale.too_long
+
+
+def _thinking(line: Line, effort: str) -> Line:
+    """The line with this effort, if it says nothing about thinking."""
+    body = Body.from_bytes(line.body)
+    return (
+        line if body.tells_of_thinking else replace(line, body=body.with_effort(effort).to_bytes())
+    )
 
 
 def title_of(name: str) -> str:
@@ -166,6 +182,7 @@ class _Scale:
         self.seconds = 0.0
         self.too_long: list[Problem] = []
         self._unbounded = self._cut = 0
+        self._misread = Counter[str]()
         self._marks, self._harmless = forecasts.marks_of(target, settings), Counter[str]()
 
     def request(self, line: Line, naming: _Naming) -> Request:
@@ -173,7 +190,10 @@ class _Scale:
         most = self._options.answer_limit(body)
         self._unbounded += body.max_tokens is None
         self._cut += most < (body.max_tokens or most)
-        around = forecasts.Around(body.is_one_text, body.tells_of_thinking, body.surplus_tokens)
+        said = Thinking(*body.thinking)
+        if (why := thinking.refusal(said, self._target.facts, self._settings)) is not None:
+            self._misread[why] += 1
+        around = forecasts.Around(body.is_one_text, said, body.surplus_tokens)
         count, verdict = forecasts.assess(body.text, most, self._target, self._settings, around)
         if not verdict.fits:
             words = f"({verdict.reason}). {verdict.cure}"
@@ -204,7 +224,7 @@ class _Scale:
         return prefill_time.timeout(expected)
 
     def notes(self) -> list[str]:
-        notes = []
+        notes = [f"{wording.count(lines, 'line')}: {why}" for why, lines in self._misread.items()]
         bound = self._options.max_tokens or self._options.usual_max_tokens or MAX_TOKENS
         if self._unbounded:
             notes.append(

@@ -17,8 +17,11 @@ _NEVER = {
     "as_json", "wait", "quiet", "after", "at", "template", "var", "schema", "help", "host",
 }  # fmt: skip
 """Options that belong to one document or one call, or to the table of a server."""
-_OF_TEMPLATES = {"max_tokens", "system", "temperature", "thinking"}
+_OF_TEMPLATES = {"max_tokens", "system", "temperature", "thinking", "effort"}
 """Options that a template may set; the template takes precedence over a default."""
+
+_EITHER = {"--thinking": "effort", "--effort": "thinking"}
+"""An option on the command line -> the default that it replaces with its own."""
 
 
 class WithDefaults(click.Command):
@@ -30,6 +33,9 @@ class WithDefaults(click.Command):
             known = values(settings, ctx)
             if any(one == "--template" or one.startswith("--template=") for one in args):
                 known = {name: known[name] for name in known.keys() - _OF_TEMPLATES}
+            for one, other in _EITHER.items():
+                if any(arg == one or arg.startswith(f"{one}=") for arg in args):
+                    known.pop(other, None)
             own = {one.name for one in self.params}
             ctx.default_map = {name: known[name] for name in known.keys() & own}
         return super().parse_args(ctx, args)

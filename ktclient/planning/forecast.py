@@ -10,9 +10,11 @@ from jobs.store.store import Store
 from ktclient.config.settings import Settings
 from ktclient.documents import turn_marks
 from ktclient.documents.turn_marks import TurnMarks
-from ktclient.planning import calibration, fit, prefill_time, queue_ahead, token_count
+from ktclient.planning import calibration, fit, prefill_time, queue_ahead, thinking, token_count
 from ktclient.planning.queue_ahead import QueueAhead
+from ktclient.planning.thinking import Thinking, Words
 from ktclient.planning.token_count import Count
+from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.selection import Target
 from ktclient.splitting.split_plan import Plan
 from ktclient.tokens import bundled, estimate
@@ -54,6 +56,8 @@ class Forecast:
     """The deadline is a default: it is extended while the request makes progress."""
     harmless: Mapping[str, int] = field(default_factory=dict)
     """Turn marks that are made harmless in the request, and how often each occurs."""
+    words: Words | None = None
+    """Of a DeepSeek V4 that thinks: what its template puts before the text."""
 
     @property
     def can_run(self) -> bool:
@@ -105,6 +109,7 @@ class Forecast:
             "ahead": asdict(self.ahead),
             "split": None if self.split is None else self.split.to_dict(),
             "turn_marks": dict(self.harmless),
+            "thinking": None if self.words is None else self.words.to_dict(),
         }
 
 
@@ -119,8 +124,8 @@ class Around:
     is_one: bool = True
     """Whether it is one user's message, without a system prompt; else the count is exact except for
     the template around it."""
-    thinking: bool = False
-    """Whether the request turns thinking on."""
+    thinking: Thinking = field(default_factory=Thinking)
+    """Whether the request thinks, and how hard."""
     surplus: int = 0
     """Tokens added in every case."""
     sample_below: int | None = None
@@ -185,7 +190,12 @@ def from_target(
     if around.learned is None:
         before = queue_ahead.read(target.server, target.facts, settings)
     is_lasting = timeout is None
-    return Forecast(target, count, verdict, expected, by, deadline, before, is_lasting=is_lasting)
+    words = thinking.words(around.thinking, target.facts, settings)
+    return Forecast(
+        *(target, count, verdict, expected, by, deadline, before),
+        is_lasting=is_lasting,
+        words=words,
+    )
 
 
 def assess(
@@ -201,8 +211,7 @@ def assess(
     )
     if count.exact and not around.is_one:
         count = replace(count, exact=False, by=f"{count.by}, including the system prompt")
-    if around.thinking:
-        count = token_count.with_thinking(count, target.facts)
+    count = thinking.counted(count, around.thinking, target.facts, settings)
     count = replace(count, tokens=count.tokens + around.surplus)
     return count, verdict_of(count, max_tokens, limits(target))
 
@@ -292,9 +301,15 @@ def model_of(target: Target, settings: Settings) -> Learned:
     learned = _learned(target, embedded.MODEL if facts is None else facts.model, settings)
     if learned is not None:
         return learned, BY_EXPERIENCE
-    if facts is not None and facts.dialect == "sglang" and bundled.is_deepseek_v4(facts.model):
+    is_v4 = facts is not None and bundled.is_deepseek_v4(facts.model)
+    if is_v4 and facts is not None and facts.dialect == "sglang" and not _is_upstream(facts):
         return prefill_time.fit_model([]), BY_THE_GUIDE
     return None, "unknown: no earlier run on this server"
+
+
+def _is_upstream(facts: ServerFacts) -> bool:
+    """Whether it surely is not the guide's fork: with all experts on GPUs it is far faster."""
+    return facts.engine is not None and facts.engine.startswith("sglang ")
 
 
 def _learned(target: Target, model: str, settings: Settings) -> prefill_time.PrefillModel | None:

@@ -10,9 +10,10 @@ from ktclient.config import settings as config
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import split_planner
+from ktclient.planning import split_planner, thinking
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
+from ktclient.planning.thinking import Thinking
 from ktclient.prompts import tasks as prompts_tasks
 from ktclient.prompts.tasks import Task
 from ktclient.servers import selection
@@ -76,7 +77,9 @@ def forecast_all(
 
     marks = forecasts.marks_of(target, settings)
     manner = options.generation
-    around = forecasts.Around(manner.system is None, bool(manner.thinking))
+    said = Thinking(manner.thinking, manner.effort)
+    thinking.require(said, target.facts, settings)
+    around = forecasts.Around(manner.system is None, said)
 
     def say(document: Document, task: Task) -> Forecast:
         message = options.generation.with_system(prompts_tasks.message(document.text, task))

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs import parsing
 from ktclient import urls
 from ktclient.config.settings import Settings
-from ktclient.servers.dialects import llamacpp, sglang
+from ktclient.servers.dialects import llamacpp
 from ktclient.servers.dialects.dialect import ServerFacts
-from ktclient.tokens import bundled, estimate, model_file, ranks, tokenizers_library
+from ktclient.tokens import (
+    bundled,
+    deepseek_effort,
+    estimate,
+    model_file,
+    ranks,
+    tokenizers_library,
+)
 from ktclient.tokens import vocabulary as tokens_vocabulary
 from ktclient.tokens.pattern import NotConvertible
 
@@ -30,10 +37,8 @@ DEEPSEEK_V4_TEMPLATE = 4
 Assistant and </think> after (encoding_dsv4.py of deepseek-ai/DeepSeek-V4-Flash, which sglang uses
 for the architecture DeepseekV4ForCausalLM; that repository has no chat template). The recordings
 in real/sglang-kt-0.7.2-cpu have 3: a stand-in model with a template without the thinking mark."""
-THINKING_WORDS = 92
-"""How many tokens longer a template may be with thinking on. DeepSeek V4's begins with words about
-its effort: 79 tokens for "max" in the preview's profile and "high" in the official one, 92 for
-"max" in that (sglang-kt 0.7.2, encoding_dsv4.py). Which profile a server has, it does not say."""
+THINKING_WORDS = deepseek_effort.MOST_WORDS
+"""How many tokens longer a template may be with thinking on, if nothing better is known."""
 UNKNOWN_TEMPLATE = 16
 """Allowance for an unknown template, in tokens. SmolLM2's, with its system message, is 31."""
 
@@ -64,6 +69,8 @@ class Count:
     """Whether only parts of the text were counted."""
     may_add: int = 0
     """Tokens that the template may have besides these."""
+    is_bounded: bool = False
+    """Whether it is exact but for `may_add`."""
 
     @property
     def low(self) -> int:
@@ -77,7 +84,7 @@ class Count:
         return self._other_end(estimate.HIGH, 1) + self.may_add
 
     def _other_end(self, factor: float, sign: int) -> int:
-        if self.exact:
+        if self.exact or self.is_bounded:
             return self.tokens
         if self.is_rough:
             return math.ceil(self.tokens * factor)
@@ -117,7 +124,7 @@ def best(
     if here is not None:
         return here
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
-        return _by(message, bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+        return _bundled(f"{facts.model} {folder or ''}").count(message)
     if facts.is_asleep:
         return rough(message, "the server is asleep, and is not woken for that")
     counted = queries.count(facts, key, message) if may_ask else None
@@ -125,14 +132,6 @@ def best(
         exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
     return rough(message, "its vocabulary is not available")
-
-
-def with_thinking(count: Count, facts: ServerFacts | None) -> Count:
-    """The same count for a request with thinking on."""
-    if facts is None or facts.dialect != sglang.NAME:
-        return count
-    by = f"{count.by}; words about thinking may add {THINKING_WORDS}"
-    return replace(count, exact=False, by=by, may_add=THINKING_WORDS)
 
 
 def rough(message: str, why: str = "") -> Count:
@@ -144,11 +143,13 @@ def rough(message: str, why: str = "") -> Count:
 class Exact:
     """A vocabulary available here, ready to count many stretches of text."""
 
-    def __init__(self, vocabulary: ranks.Ranks, by: str, template: int | None) -> None:
+    def __init__(
+        self, vocabulary: ranks.Ranks, by: str, template: int | None, doubt: str | None = None
+    ) -> None:
         from ktclient.tokens.counter import Counter
 
         self._counter: Counter = Counter(vocabulary)
-        self.by, self._template = by, template
+        self.by, self._template, self._doubt = by, template, doubt
 
     def tokens(self, text: str) -> int:
         """Tokens of a stretch of text, without a template."""
@@ -156,8 +157,16 @@ class Exact:
 
     def count(self, message: str) -> Count:
         """Tokens of a whole message, with its template."""
-        doubt = self._counter.doubts(message)
+        doubt = self._counter.doubts(message) or self._doubt
         return _with_template(self.tokens(message), self.by, self._template, doubt)
+
+
+def _bundled(name: str) -> Exact:
+    """DeepSeek V4's vocabulary, for a model of this name or folder."""
+    is_other = deepseek_effort.is_v41(name)
+    doubt = "with which V4.1's was not compared" if is_other else None
+    by = "DeepSeek V4's vocabulary"
+    return Exact(bundled.deepseek_v4(), by, DEEPSEEK_V4_TEMPLATE, doubt)
 
 
 def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
@@ -175,7 +184,7 @@ def exact_counter(facts: ServerFacts, settings: Settings) -> Exact | None:
         except (OSError, NotConvertible):
             pass  # try the next method
     if bundled.is_deepseek_v4(f"{facts.model} {folder or ''}"):
-        return Exact(bundled.deepseek_v4(), "DeepSeek V4's vocabulary", DEEPSEEK_V4_TEMPLATE)
+        return _bundled(f"{facts.model} {folder or ''}")
     return None
 
 

@@ -27,6 +27,7 @@ class Instructions:
     system: str | None = None
     temperature: float | None = None
     thinking: bool | None = None
+    effort: str | None = None
     max_tokens: int | None = None
 
 
@@ -44,7 +45,8 @@ def resolve(
     if wish.schema:
         asked = tasks.with_schema(asked, wish.schema)
     asked = tuple(replace(one, around_title=around_title) for one in asked)
-    return asked, generation.parse(wish.system, wish.temperature, wish.thinking), wish.max_tokens
+    how = generation.parse(wish.system, wish.temperature, wish.thinking, wish.effort)
+    return asked, how, wish.max_tokens
 
 
 def _by_template(
@@ -57,13 +59,19 @@ def _by_template(
         )
     found = templates.load(name, templates.folder(config_file))
     filled = templates.fill(found, wish.variables)
+    thinking, effort = wish.thinking, wish.effort
+    if thinking is None and effort is None:
+        thinking, effort = found.thinking, found.effort
+    elif effort is None and thinking:
+        effort = found.effort
     by_it = replace(
         wish,
         prompt="the document".join(filled.around_title),
         schema=wish.schema or found.schema,
         system=filled.system if wish.system is None else wish.system,
         temperature=found.temperature if wish.temperature is None else wish.temperature,
-        thinking=found.thinking if wish.thinking is None else wish.thinking,
+        thinking=thinking,
+        effort=effort,
         max_tokens=found.max_tokens if wish.max_tokens is None else wish.max_tokens,
     )
     return by_it, filled.around_title

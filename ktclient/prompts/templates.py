@@ -16,7 +16,7 @@ from pathlib import Path
 from jobs import parsing
 from ktclient import wording
 from ktclient.errors import BadInput, BadSetting
-from ktclient.prompts import answer_schema
+from ktclient.prompts import answer_schema, generation
 
 BUILT_IN = Path(__file__).parent / "built_in"
 OURS = ("title", "date")
@@ -31,6 +31,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "max_tokens": (int,),
     "temperature": (int, float),
     "thinking": (bool,),
+    "effort": (str,),
     "schema": (str, dict),
     "variables": (dict,),
 }
@@ -48,6 +49,7 @@ class Template:
     max_tokens: int | None = None
     temperature: float | None = None
     thinking: bool | None = None
+    effort: str | None = None
     schema: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
 
@@ -180,6 +182,11 @@ def _checked(template: Template) -> Template:
     path = template.path
     if not template.prompt:
         raise BadSetting(f"{path}: prompt is missing or empty")
+    if template.effort is not None and template.effort not in generation.EFFORTS:
+        raise BadSetting(
+            f"{path}: effort must be one of {', '.join(generation.EFFORTS)}, "
+            f"not {template.effort!r}"
+        )
     if "title" in _names(template.system or ""):
         raise BadSetting(f"{path}: $title is allowed in prompt, not in system")
     if unused := [name for name in template.defaults if name not in template.variables()]:

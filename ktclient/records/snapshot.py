@@ -84,6 +84,9 @@ class Snapshot:
     """The model that gets the request, stored at submit; None: the one that the server serves."""
     counted: tuple[int, ...] | None = None
     """Tokens of the request as counted at submit: least, likely, most; all equal if exact."""
+    thinking: str | None = None
+    """How hard the model thinks and what that costs before the text, as far as known at submit:
+    "high, 83 tokens of template"."""
 
     @property
     def is_finished(self) -> bool:
@@ -173,6 +176,7 @@ def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot
         model=spec.get("model"),
         waits_for=tuple(need.id for need in needs if not need.is_met),
         counted=None if counted is None else tuple(counted),
+        thinking=task.get("thinks"),
     )
 
 

@@ -27,6 +27,7 @@ _OURS = ("messages", "model", "max_tokens", "stream", "stream_options", "rid")
 """Fields that ktjob sets itself: streaming with usage, the attempt's rid, a token limit."""
 _THINKING = ("chat_template_kwargs", "reasoning_effort", "thinking", "reasoning")
 """If one of these is present, ktjob adds nothing about thinking."""
+_NO_EFFORT = "none"
 _MOST_LEVELS = 100
 """Of nested values; the schema of a tool has a dozen."""
 MOST_TOKENS = 10**9
@@ -100,6 +101,31 @@ class Body:
     @property
     def tells_of_thinking(self) -> bool:
         return any(name in self.fields for name in _THINKING)
+
+    @property
+    def thinking(self) -> tuple[bool | None, str | None]:
+        """Whether it turns thinking on or off, and the effort that it names; None: it does not say,
+        or servers read it differently."""
+        reasoning, kwargs = self.fields.get("reasoning"), self.fields.get("chat_template_kwargs")
+        kwargs = kwargs if isinstance(kwargs, dict) else {}
+        efforts = (
+            self.fields.get("reasoning_effort"),
+            reasoning.get("effort") if isinstance(reasoning, dict) else None,
+        )
+        effort = next((one for one in efforts if isinstance(one, str)), None)
+        switch = kwargs.get("thinking")
+        if effort is not None:
+            # sglang-kt thinks then whatever the template's arguments say; sglang as they say.
+            is_on = None if switch is False and effort != _NO_EFFORT else effort != _NO_EFFORT
+        else:
+            found = kwargs.get("reasoning_effort")
+            effort = found if isinstance(found, str) else None
+            is_on = False if effort == _NO_EFFORT else switch if isinstance(switch, bool) else None
+        return is_on, None if effort == _NO_EFFORT else effort
+
+    def with_effort(self, effort: str) -> Body:
+        """The same body with this effort of thinking."""
+        return Body({**self.fields, "reasoning_effort": effort})
 
     def extras(self, max_tokens: int) -> dict[str, object]:
         """The fields that are sent unchanged; the newer name of max_tokens gets the same value."""

@@ -12,15 +12,11 @@ from ktclient.prompts.generation import template_kwargs
 from ktclient.request import bounds, connection, liveness
 from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import Dialect, ServerFacts
-from ktclient.tokens import bundled
+from ktclient.tokens import bundled, deepseek_effort
 
 FOLDER_SECONDS = 3.0
 """For a query that sglang answers immediately: a submit waits for it."""
 
-DEEPSEEK_V4_EFFORT = "high"
-"""For thinking. If nothing is said, sglang-kt 0.7.2 takes "max": it puts words before the document,
-so that nothing of it is shared with a request without thinking, and the document is read again. A
-name that its profile does not know is "max" too; both profiles know "high"."""
 _LONGEST_PATH = 4096
 
 _DIALECTS: Mapping[str, Dialect] = {
@@ -29,16 +25,22 @@ _DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-def request_fields(facts: ServerFacts, rid: str, thinking: bool | None = None) -> dict[str, object]:
+def request_fields(
+    facts: ServerFacts, rid: str, thinking: bool | None = None, effort: str | None = None
+) -> dict[str, object]:
     """Fields to add to a chat request for this server. An explicit `thinking` is sent to any
-    server: one that does not know the field refuses the request with a message."""
+    server: one that does not know the field refuses the request with a message.
+
+    sglang gets the effort inside of chat_template_kwargs only: beside it, sglang-kt 0.6.2 refuses
+    "max" (protocol.py:591), and all versions take it from there. Others have OpenAI's name."""
     fields = _DIALECTS[facts.dialect].extras(rid)
     if thinking is None:
         return fields
-    kwargs = template_kwargs(thinking)
-    if thinking and facts.dialect == sglang.NAME and bundled.is_deepseek_v4(facts.model):
-        kwargs["reasoning_effort"] = DEEPSEEK_V4_EFFORT
-    return {**fields, "chat_template_kwargs": kwargs}
+    is_sglang = facts.dialect == sglang.NAME
+    if thinking and effort is None and is_sglang and bundled.is_deepseek_v4(facts.model):
+        effort = deepseek_effort.USUAL
+    fields = {**fields, "chat_template_kwargs": template_kwargs(thinking, effort)}
+    return fields if is_sglang or effort is None else {**fields, "reasoning_effort": effort}
 
 
 def count(facts: ServerFacts, api_key: str | None, message: str) -> int | None:

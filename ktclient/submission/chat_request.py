@@ -13,9 +13,10 @@ from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.errors import ModelUnknown
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import prefill_time, preflight, token_count
+from ktclient.planning import prefill_time, preflight, thinking, token_count
 from ktclient.planning.forecast import Forecast, Learned
 from ktclient.planning.options import MAX_ATTEMPTS
+from ktclient.planning.thinking import Thinking
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.request.body import Body
 from ktclient.servers import models, selection
@@ -98,11 +99,13 @@ def check(
         target = _target(body, text, options, settings)
         known = KnownServer(target, forecasts.model_of(target, settings))
     target = known.target
+    said = Thinking(*body.thinking, is_left=True)
+    thinking.require(said, target.facts, settings)
     most = body.max_tokens or options.max_tokens or usual_answer(target)
     is_sampled = options.is_quick and len(text) >= token_count.SAMPLED_FROM
     around = forecasts.Around(
         is_one=body.is_one_text,
-        thinking=body.tells_of_thinking,
+        thinking=said,
         surplus=body.surplus_tokens,
         sample_below=_room(target, settings) if is_sampled else None,
         learned=known.learned,
@@ -191,6 +194,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         has_key=settings.has_key_for(target.server),
         is_short=not target.is_embedded and is_short(checked.forecast.expected, count.high),
         is_relayed=True,
+        thinking="" if checked.forecast.words is None else str(checked.forecast.words),
     )
     return NewJob(
         pool=target.server,

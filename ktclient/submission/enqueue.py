@@ -123,6 +123,7 @@ def _job(
         manner=request.generation,
         split=before.split,
         has_key=settings.has_key_for(before.target.server),
+        thinking="" if before.words is None else str(before.words),
         remarks=document.remarks(),
     )
     is_split = before.split is not None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ktclient.config import settings as config
 from ktclient.documents import encoded
 from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput
 from ktclient.planning import forecast as forecasts
+from ktclient.planning import thinking
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
-from ktclient.prompts import tasks
+from ktclient.planning.thinking import Thinking
+from ktclient.prompts import generation, tasks
+from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access
 from ktclient.submission.enqueue import enqueue
@@ -18,33 +23,85 @@ from ktclient.submission.spec import JobSpec
 from server_bundle.embedded import weights
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What is not as in the old job; None: as there."""
+
+    max_tokens: int | None = None
+    timeout: float | None = None
+    """Seconds."""
+    thinking: bool | None = None
+    effort: str | None = None
+
+    def of(self, old: GenerationSettings) -> GenerationSettings:
+        """The old generation settings with these. Raises `BadInput`."""
+        if self.thinking is None and self.effort is None:
+            return old
+        return generation.parse(old.system, old.temperature, self.thinking, self.effort)
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """A new job on an old one's document."""
+
+    id: str
+    forecast: Forecast
+    rereads: str | None
+    """Why the server reads the document again, although it may have it in its cache."""
+
+
 def ask(
     job_id: str,
     question: str,
     settings: config.Settings,
-    max_tokens: int | None = None,
-    timeout: float | None = None,
+    changes: Changes = Changes(),
     on_progress: weights.Progress = lambda what, done, total: None,
-) -> tuple[str, Forecast]:
+) -> FollowUp:
     """A new job on the document of an old one: same server, model, generation settings and limits
-    unless given. Returns its id and its forecast.
+    unless changed.
 
-    `timeout` is in seconds. Counted and checked like any other request, except that a busy server
-    is queried for two seconds at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the
-    document is missing, and what `enqueue` raises.
+    Counted and checked like any other request, except that a busy server is queried for two seconds
+    at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the document is missing, and what
+    `enqueue` raises.
     """
-    document, options = prepare(job_id, question, settings, max_tokens, timeout)
-    return enqueue(document, options, settings, on_progress)[0]
+    document, options = prepare(job_id, question, settings, changes)
+    new, forecast = enqueue(document, options, settings, on_progress)[0]
+    return FollowUp(new, forecast, _rereads(job_id, options, forecast, settings))
+
+
+def _rereads(
+    job_id: str, options: SubmitOptions, forecast: Forecast, settings: config.Settings
+) -> str | None:
+    """A model that thinks has other words before the document, so it shares no prefix with one that
+    does not."""
+    facts, new = forecast.target.facts, options.request.generation
+    if facts is None or facts.has_prefix_cache is False:
+        return None
+    with access.open_recovered(settings.state, job_id) as store:
+        old = JobSpec.from_json(store.find(job_id).spec).manner
+    before, now = (Thinking(one.thinking, one.effort) for one in (old, new))
+    if not thinking.starts_otherwise(before, now, facts, settings):
+        return None
+    return (
+        f"the server reads the document again: with {_said(new)} the template begins in another "
+        f"way than with {_said(old)} (job {job_id})"
+    )
+
+
+def _said(how: GenerationSettings) -> str:
+    if how.effort is not None:
+        return f"the effort {how.effort}"
+    return "thinking on" if how.thinking else "thinking off"
 
 
 def prepare(
     job_id: str,
     question: str,
     settings: config.Settings,
-    max_tokens: int | None = None,
-    timeout: float | None = None,
+    changes: Changes = Changes(),
 ) -> tuple[Document, SubmitOptions]:
     """What `ask` stores, not stored yet. Raises what `ask` raises before that."""
+    max_tokens, timeout = changes.max_tokens, changes.timeout
     task = tasks.task(False, question, None)
     with access.open_recovered(settings.state, job_id) as store:
         old = store.find(job_id)
@@ -68,7 +125,7 @@ def prepare(
         server=spec.server,
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
-        generation=spec.manner,
+        generation=changes.of(spec.manner),
     )
     return document, SubmitOptions(request, old.priority)
 

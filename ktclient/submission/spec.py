@@ -50,6 +50,8 @@ class JobSpec:
     """`timeout` is a default: it is extended while progress or output arrives."""
     has_key: bool = False
     """An API key was configured for the server at submit: without one, the request is not sent."""
+    thinking: str = ""
+    """How hard it thinks and what that costs, for people: "high, 83 tokens of template"."""
     remarks: tuple[str, ...] = ()
     """How the document was read, and what was left out of it, for people."""
 
@@ -79,6 +81,8 @@ class JobSpec:
             "relayed": self.is_relayed,
         }
         task.update({name: True for name, is_set in flags.items() if is_set})
+        if self.thinking:
+            task["thinks"] = self.thinking
         if self.remarks:
             task["remarks"] = list(self.remarks)
         task.update(self.manner.to_fields())
@@ -116,6 +120,7 @@ class JobSpec:
             is_model_chosen=bool(task.get("chosen")),
             is_short=bool(task.get("short")),
             is_relayed=bool(task.get("relayed")),
+            thinking=str(task.get("thinks", "")),
             remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),

@@ -85,7 +85,7 @@ def _of_task(
         system = marks.harmless(system, found)
     whole = replace(spec.manner, system=system).with_system(message)
     _check_fit(attempt, facts, whole, spec, settings, is_one=system is None)
-    extras = queries.request_fields(facts, attempt.rid, spec.manner.thinking)
+    extras = queries.request_fields(facts, attempt.rid, spec.manner.thinking, spec.manner.effort)
     if spec.manner.temperature is not None:
         extras["temperature"] = spec.manner.temperature
     return LongRequest(

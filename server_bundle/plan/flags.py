@@ -14,7 +14,7 @@ from server_bundle.plan.kv_pool import Card, KvPlan, Layout, Loaded
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.overrides import Overrides
-from server_bundle.plan.profile import Profile, Value
+from server_bundle.plan.profile import LLAMA_CPP, Profile, Value
 
 PREFIX = "command prefix"
 _GPU_EXPERTS = "--kt-num-gpu-experts"
@@ -153,6 +153,13 @@ class Draft:
                 "exactly as in the guide: the server has no key, so anyone who can reach the port "
                 "can use it"
             )
+        if self.profile.kv is None and self.profile.engine != LLAMA_CPP:
+            self.notes.append(
+                "the size of the KV pool is not computed for this profile: the log has it at the "
+                "start (max_total_num_tokens), and ktjob asks the server for it"
+            )
+        if (chunk := self._chunk_of_a_rank()) is not None:
+            self.notes.append(chunk)
         if self.profile.kv is not None and self.kv is None:
             self.notes.append(
                 "the size of the KV pool is unknown, so the context is the guide's: compare it "
@@ -163,6 +170,19 @@ class Draft:
                 "--swa-full-tokens-ratio is experimental: the arithmetic is sglang's own, but this "
                 "project has not run a server with it"
             )
+
+    def _chunk_of_a_rank(self) -> str | None:
+        """What remains of a chunk where attention is not divided among GPUs."""
+        names = ("--data-parallel-size", "--dp-size", "--dp")
+        given = next((self.args.value(one) for one in names if one in self.args), None)
+        size = self.args.value("--chunked-prefill-size")
+        numbers = (given or "", size or "")
+        if "--enable-dp-attention" not in self.args or not all(map(str.isdigit, numbers)):
+            return None
+        ranks, chunk = map(int, numbers)
+        if ranks < 2:
+            return None
+        return f"a long prompt is read {chunk // ranks:,} tokens at a time ({chunk:,} / {ranks})"
 
     def planned(self) -> Planned:
         """The finished plan."""

@@ -65,7 +65,12 @@ def server_info(options: Options) -> Json:
         "max_total_num_tokens": options.pool,
         "max_req_input_len": options.max_input,
         "version": VERSIONS[options.flavour],
+        **(_OF_THE_FORK if options.is_kt else {}),
     }
+
+
+_OF_THE_FORK = {"kt_gpu_prefill_token_threshold": None, "kt_lora_path": None}
+"""Two of the options that only sglang-kt 0.7 has; recorded."""
 
 
 def metrics(options: Options, gauges: dict[str, float]) -> str:

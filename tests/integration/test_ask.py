@@ -53,8 +53,9 @@ def test_the_new_question_is_counted_with_the_document(tmp_path: Path, ktjob_hom
     question, settings = "Which of these words is the longest? " * 200, config.load()
     with fake_sglang(tmp_path) as server:
         first = submit_long(STORY, ask=question, server=server.url).id
-        second, before = followup.ask(first, "Who?", settings, 100)
-        again, _ = followup.ask(second, question, settings)
+        asked = followup.ask(first, "Who?", settings, followup.Changes(100))
+        second, before = asked.id, asked.forecast
+        again = followup.ask(second, question, settings).id
     with Store.open(settings.state) as store:
         jobs = [store.job(one) for one in (first, second, again)]
     exact = before.count.tokens
@@ -72,7 +73,7 @@ def test_what_does_not_fit_is_refused_as_at_submit(tmp_path: Path, ktjob_home: P
         first = submit_long(STORY, server=server.url)
         first.wait()
         with pytest.raises(errors.DoesNotFit, match="KV pool is 50,000"):
-            followup.ask(first.id, "Who?", settings, 2_500)
+            followup.ask(first.id, "Who?", settings, followup.Changes(2_500))
     with Store.open(settings.state) as store:
         assert [job.id for job in store.newest(10)] == [first.id]
 
@@ -103,3 +104,35 @@ def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:
             assert refused.returncode == 2 and not refused.stdout, refused
         run("wait", first)
     assert len(json.loads(run("status", "--json").stdout)) == 1
+
+
+@pytest.mark.promise
+def test_another_effort_is_counted_shown_and_said_to_cost_a_prefill(
+    run: Run, tmp_path: Path
+) -> None:
+    """By the words that each server's own template puts before the document; what would silently be
+    the hardest is refused, and nothing is sent."""
+    book = tmp_path / "book.txt"
+    book.write_text(STORY)
+    with fake_sglang(tmp_path, "--flavour", "upstream", "--radix", "--speed", "50") as server:
+        asked = ("--server", server.url, "--max-tokens", "64")
+        plain = json.loads(run("check", str(book), *asked, "--json").stdout)
+        hard = json.loads(run("check", str(book), *asked, "--effort", "max", "--json").stdout)
+        assert plain["thinking"] is None and hard["thinking"]["effort"] == "max"
+        least = hard["thinking"]["template_tokens"][0] - 4
+        assert hard["tokens"] == plain["tokens"] + least > plain["tokens"]
+        off = run("check", str(book), *asked, "--effort", "low", "--thinking", "off")
+        assert off.returncode == 2 and "effort low is for thinking" in off.stderr
+        first = run("submit", str(book), *asked).stdout.strip()
+        again = run("ask", first, "Who?", "--effort", "max")
+        assert "the server reads the document again: with the effort max" in again.stderr
+        assert "thinking   max" in run("show", again.stdout.strip()).stdout
+        same = run("ask", first, "Where?")
+        assert same.returncode == 0 and "again" not in same.stderr
+        run("wait", again.stdout.strip())
+        sent = [one["chat_template_kwargs"] for one in server.requests()]
+        assert {"thinking": True, "enable_thinking": True, "reasoning_effort": "max"} in sent
+    with fake_sglang(tmp_path, "--flavour", "kt") as server:
+        refused = run("check", str(book), "--server", server.url, "--effort", "medium")
+        assert refused.returncode == 2
+        assert "sglang-kt 0.7 does not know the effort medium" in refused.stderr

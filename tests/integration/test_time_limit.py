@@ -46,7 +46,9 @@ def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: 
         with pytest.raises(errors.JobFailed, match="no complete answer within 1 s"):
             submit_long(PROMPT, server=server.url, timeout=1.0).result()
         for timeout, is_lasting in ((None, True), (9.0, False)):
-            again, _ = followup.ask(job.id, "Who?", config.load(), timeout=timeout)
+            again = followup.ask(
+                job.id, "Who?", config.load(), followup.Changes(timeout=timeout)
+            ).id
             with Store.open(state) as store:
                 store.request_cancel(again)
                 assert JobSpec.from_json(store.job(again).spec).is_lasting == is_lasting

@@ -12,7 +12,7 @@ from server_bundle.plan.overrides import Overrides
 FOLDER = Path(__file__).parents[1] / "data/golden"
 MACHINE = MachineFacts(physical_cores=128, numa_nodes=2, gpus=8)
 """The guide's CPUs: two sockets of 64 cores."""
-VERSIONS = {"sglang-kt": ("0.6.2.post3", "0.7.2"), "sglang": ("0.5.17",)}
+VERSIONS = {"sglang-kt": ("0.6.2.post3", "0.7.2"), "sglang": ("0.5.17", "0.5.23")}
 
 
 def scripts() -> dict[str, str]:

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 ARCHIVE = Path(__file__).parents[1] / "data/sglang_args/server_args.tar.xz"
-OLD_KT, NEW_KT, UPSTREAM = "sglang-kt-0.6.2.post3", "sglang-kt-0.7.2", "sglang-0.5.17"
+OLD_KT, NEW_KT = "sglang-kt-0.6.2.post3", "sglang-kt-0.7.2"
+UPSTREAM, NEW_UPSTREAM = "sglang-0.5.17", "sglang-0.5.23"
 _FOREIGN = {"sglang", "orjson", "torch", "transformers", "packaging", "numpy", "pydantic"}
-_FOREIGN |= {"msgspec", "requests", "partial_json_parser", "jsonschema", "openai"}
+_FOREIGN |= {"requests", "partial_json_parser", "jsonschema", "openai"}
 
 
 def unpacked(folder: Path) -> Path:
@@ -105,6 +106,12 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         file = self._root / (name.replace(".", "/") + ".py")
         if file.exists():
             return importlib.util.spec_from_file_location(name, file)
+        package = file.with_suffix("") / "__init__.py"
+        if package.exists():
+            folders = [str(package.parent)]
+            return importlib.util.spec_from_file_location(
+                name, package, submodule_search_locations=folders
+            )
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: Any) -> types.ModuleType:
@@ -117,7 +124,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def _main() -> None:
     sys.meta_path.insert(0, _Finder(Path(sys.argv[1])))
     from sglang.srt.server_args import ServerArgs
-    from sglang.srt.server_args_config_parser import ConfigArgumentMerger
+
+    moved = Path(sys.argv[1]) / "sglang/srt/utils/server_args_config_parser.py"  # by 0.5.23
+    package = "sglang.srt.utils" if moved.exists() else "sglang.srt"
+    reader = importlib.import_module(f"{package}.server_args_config_parser")
 
     answers = []
     for argv in json.load(sys.stdin):
@@ -127,7 +137,9 @@ def _main() -> None:
         try:
             with contextlib.redirect_stderr(words):
                 # as prepare_server_args does it
-                found = parser.parse_args(ConfigArgumentMerger(parser).merge_config_with_args(argv))
+                found = parser.parse_args(
+                    reader.ConfigArgumentMerger(parser).merge_config_with_args(argv)
+                )
             answers.append(
                 {
                     name: value

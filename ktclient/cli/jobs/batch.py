@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     help="Maximum output tokens for each line (default: its own value, else 1024).",
 )
 @click.option(
+    "--effort",
+    type=click.Choice(["low", "medium", "high", "max"]),
+    help="How hard the model thinks, for lines that say nothing about thinking.",
+)
+@click.option(
     "--model",
     metavar="NAME",
     help="Model for all lines (default: the one a line names if the server has it, else the "
@@ -88,6 +93,7 @@ def batch(  # noqa: PLR0913 - a command's options
     output: str,
     errors: str | None,
     max_tokens: int | None,
+    effort: str | None,
     model: str | None,
     server: str | None,
     timeout: float | None,
@@ -125,6 +131,7 @@ def batch(  # noqa: PLR0913 - a command's options
         results=output,
         errors=errors,
         max_tokens=max_tokens,
+        effort=effort,
         timeout=timeout,
         model=model,
         server=server,

@@ -61,6 +61,11 @@ _ASKED = (
     click.option(
         "--thinking", type=click.Choice(["on", "off"]), help="Turn the model's thinking on or off."
     ),
+    click.option(
+        "--effort",
+        type=click.Choice(["low", "medium", "high", "max"]),
+        help="How hard the model thinks; turns thinking on.",
+    ),
     click.option("--model", metavar="NAME", help="Model name, for servers with several models."),
     click.option(
         "--server", metavar="URL", help='Server URL, a name from the configuration, or "embedded".'
@@ -158,6 +163,7 @@ class Given(TypedDict):
     system: str | None
     temperature: float | None
     thinking: str | None
+    effort: str | None
     split: str
 
 
@@ -183,6 +189,7 @@ def parse(given: Given) -> SubmitOptions:
         system=given["system"],
         temperature=given["temperature"],
         thinking={"on": True, "off": False}.get(given["thinking"] or ""),
+        effort=given["effort"],
         max_tokens=given["max_tokens"],
     )
     settings = command_settings.load()

@@ -62,6 +62,7 @@ def _record(one: Template) -> dict[str, object]:
         "max_tokens": one.max_tokens,
         "temperature": one.temperature,
         "thinking": one.thinking,
+        "effort": one.effort,
         "has_schema": bool(one.schema),
     }
 

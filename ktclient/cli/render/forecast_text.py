@@ -112,6 +112,8 @@ def describe(forecast: Forecast) -> None:
     if target.facts is not None and not target.is_embedded:
         output.note(f"  model      {_model(target)}")
     output.note(f"  tokens     {_counted(forecast.count)}")
+    if forecast.words is not None:
+        output.note(f"  thinking   {forecast.words}")
     verdict = forecast.verdict
     exception = "" if verdict.kind is fit.Kind.FITS else f"{verdict.kind.value}: "
     output.note(f"  size       {exception}{verdict.reason}")

@@ -54,6 +54,8 @@ def block(job: Snapshot) -> str:
         *(("question", terminal_text.one_line(question)) for question in job.questions),
         ("server", _server(job)),
     ]
+    if job.thinking:
+        lines.append(("thinking", job.thinking))
     if job.figures.get("prompt_tokens") is not None:
         read, written = job.figures["prompt_tokens"], job.figures["completion_tokens"]
         lines.append(("tokens", f"{read:,} read, {written:,} written{_thinking(job)}"))

@@ -26,10 +26,15 @@ _ENGINE = (
 """What engines know beside OpenAI's fields; sent on as it is."""
 _REFUSED = ("conversation", "prompt", "audio", "modalities", "n")
 """What would change the answer, and is not there."""
-_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"} | dict.fromkeys(
-    ("xhigh", "max"), "high"
-)
-"""OpenAI's words -> those that engines know."""
+_EFFORTS = {
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+    "max": "max",
+}
+"""OpenAI's words, and "max" -> those that engines know."""
 _NO_EFFORT = "none"
 _LOGPROBS = "message.output_text.logprobs"
 _ECHOED_TEXTS = ("user", "safety_identifier", "prompt_cache_key")

@@ -41,6 +41,9 @@ class ServerFacts:
     is_embedded: bool = False
     """Whether it is the embedded server, which has no key and another URL at each start."""
 
+    engine: str | None = None
+    """Which release it is, as far as its answers tell: "sglang 0.5.23", "sglang-kt 0.7". Chat
+    templates differ by it."""
     is_asleep: bool | None = None
     """Whether it has unloaded its model for lack of work, and loads it for the next request."""
     models: tuple[str, ...] = field(default=(), compare=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ DEEPSEEK_V4_PAGE = 256
 """The page that its attention backend sets; it ignores --page-size (sglang-kt
 server_args.py:1203)."""
 _OF_PREFILLS = ("sglang:realtime_tokens_total{", "sglang:prompt_tokens_total{")
+_VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}([.+a-z]?[0-9a-z.+]{0,20})")
+_NO_VERSION = "0.0.0.dev0"
+"""Of a build that does not know its own (sglang/version.py)."""
 _INSTANT_SECONDS = 1.0
 """/server_info goes through the scheduler; an idle one answers in milliseconds."""
 TEMPLATE_TOKENS = 16
@@ -161,7 +165,18 @@ def parse_info(facts: ServerFacts, info: Mapping[str, object]) -> ServerFacts:
         page=_page(f"{facts.model} {info.get('model_path')}", info),
         has_prefix_cache=not radix_is_off if isinstance(radix_is_off, bool) else None,
         progress="metrics" if info.get("enable_metrics") is True else "loads",
+        engine=_engine(info),
     )
+
+
+def _engine(info: Mapping[str, object]) -> str | None:
+    """The fork calls its version 0.0.0.dev0, and has options that sglang 0.5.17 with its own part
+    of kt-kernel has not (real/sglang-kt-0.7.2-cpu, real/sglang-0.5.17-h100)."""
+    if "kt_gpu_prefill_token_threshold" in info:
+        return "sglang-kt 0.7" if "kt_lora_path" in info else "sglang-kt 0.6"
+    version = info.get("version")
+    is_known = isinstance(version, str) and _VERSION.fullmatch(version)
+    return f"sglang {version}" if is_known and version != _NO_VERSION else None
 
 
 _EFFECTIVE = "effective_max_running_requests_per_dp"

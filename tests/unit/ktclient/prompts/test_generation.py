@@ -41,6 +41,7 @@ def test_a_system_prompt_that_is_no_text_is_refused(system: str) -> None:
         GenerationSettings("Be brief.", 0.0, False),
         GenerationSettings(None, 2.0, True),
         GenerationSettings(thinking=True),
+        GenerationSettings(thinking=True, effort="max"),
     ],
 )
 def test_the_spec_carries_it(how: GenerationSettings) -> None:
@@ -85,3 +86,29 @@ def test_deepseek_v4_thinks_without_words_before_the_document(
         sent = queries.request_fields(facts, "r1", thinking)["chat_template_kwargs"]
         assert isinstance(sent, dict)
         assert sent.get("reasoning_effort") == (effort if thinking else None)
+
+
+def test_an_effort_turns_thinking_on() -> None:
+    """It is one of four, and is refused beside thinking off."""
+    for effort in ("low", "medium", "high", "max"):
+        assert parse(effort=effort) == GenerationSettings(thinking=True, effort=effort)
+        assert parse(thinking=True, effort=effort).effort == effort
+    with pytest.raises(BadInput, match="effort must be one of low, medium, high, max, not"):
+        parse(effort="hard")
+    with pytest.raises(BadInput, match="effort low is for thinking, which is turned off"):
+        parse(thinking=False, effort="low")
+
+
+def test_the_effort_is_sent_where_each_server_reads_it() -> None:
+    """sglang in the template's arguments only: sglang-kt 0.6.2 refuses "max" beside them."""
+    for dialect, model in (("sglang", "DeepSeek-V4-Flash"), ("sglang", "Qwen3-30B")):
+        facts = ServerFacts("http://localhost:1", dialect, model, None)
+        sent = queries.request_fields(facts, "r1", True, "max")
+        assert "reasoning_effort" not in sent
+        kwargs = {"thinking": True, "enable_thinking": True, "reasoning_effort": "max"}
+        assert sent["chat_template_kwargs"] == kwargs
+    for dialect in ("llama.cpp", "openai-compatible"):
+        facts = ServerFacts("http://localhost:1", dialect, "gpt-oss-120b", None)
+        sent = queries.request_fields(facts, "r1", True, "low")
+        kwargs = {"thinking": True, "enable_thinking": True, "reasoning_effort": "low"}
+        assert (sent["reasoning_effort"], sent["chat_template_kwargs"]) == ("low", kwargs)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from support import golden, sglang_parser
-from support.sglang_parser import NEW_KT, OLD_KT, UPSTREAM
+from support.sglang_parser import NEW_KT, NEW_UPSTREAM, OLD_KT, UPSTREAM
 
 from server_bundle.plan import key_file, profile
 
-KT = {"0.6.2.post3": OLD_KT, "0.7.2": NEW_KT, "0.5.17": UPSTREAM}
+KT = {"0.6.2.post3": OLD_KT, "0.7.2": NEW_KT, "0.5.17": UPSTREAM, "0.5.23": NEW_UPSTREAM}
 
 
 def arguments_of(script: str) -> list[str]:
@@ -55,17 +55,19 @@ def test_the_guide_is_understood_by_both(parsers: Path) -> None:
 
 def test_what_the_tutorials_say_is_understood(parsers: Path) -> None:
     """As they say it, by the newest."""
-    names = [n for n in golden.scripts() if n.endswith("_as-guide.sh") and "generic" not in n]
-    scripts = {name: golden.scripts()[name] for name in names}
-    for name, found in asked(parsers, NEW_KT, scripts).items():
-        assert "error" not in found, f"{name}: {found}"
+    for engine, version in (("sglang-kt", NEW_KT), ("sglang", NEW_UPSTREAM)):
+        names = [name for name in profile.names() if profile.load(name).engine == engine]
+        scripts = {name: golden.scripts()[f"{name}_as-guide.sh"] for name in names}
+        assert scripts
+        for name, found in asked(parsers, version, scripts).items():
+            assert "error" not in found, f"{name}: {found}"
 
 
 def test_the_parser_is_no_dummy(parsers: Path) -> None:
     """It refuses unknown flags, wrong choices and words for numbers."""
     wrong = (["--kt-weight-paths", "/m"], ["--reasoning-parser", "gpt-7"], ["--port", "many"])
     commands = [["--model", "/m", *words] for words in wrong]
-    for version in (OLD_KT, NEW_KT, UPSTREAM):
+    for version in (OLD_KT, NEW_KT, UPSTREAM, NEW_UPSTREAM):
         answers = sglang_parser.parse(parsers, version, commands)
         assert all("error" in answer for answer in answers), answers
 
@@ -83,6 +85,18 @@ def test_upstream_does_not_know_all_of_kts_flags(parsers: Path) -> None:
     script = golden.script("deepseek-v4-flash-4x5090", "0.7.2")
     (found,) = asked(parsers, UPSTREAM, {"kt": script}).values()
     assert "error" in found
+
+
+def test_a_flag_that_0_5_23_calls_ambiguous_is_left_out(parsers: Path) -> None:
+    """As its parser says; the plan does not hand it on."""
+    (found,) = sglang_parser.parse(
+        parsers, NEW_UPSTREAM, [["--model", "/m", "--cuda-graph-max-bs", "8"]]
+    )
+    assert "ambiguous option" in found["error"]
+    (found,) = sglang_parser.parse(
+        parsers, UPSTREAM, [["--model", "/m", "--cuda-graph-max-bs", "8"]]
+    )
+    assert found["cuda_graph_max_bs_decode"] == 8
 
 
 KEYS = ["s3cret", "true", "12345", "0x1F", "a: b #c", 'q"uo\\te', "{x}", "~", "null", "*a"]

@@ -51,7 +51,7 @@ def test_every_difference_is_recorded() -> None:
 @pytest.mark.parametrize("name", [n for n in profile.names() if n != profile.EMBEDDED])
 def test_the_record_of_differences_is_complete(name: str) -> None:
     """Undone in turn, they lead from our flags to the guide's."""
-    version = NEW if profile.load(name).engine == "sglang-kt" else "0.5.17"
+    version = NEW if profile.load(name).engine == "sglang-kt" else "0.5.23"
     ours = planned(name, version=version)
     guide = planned(name, version=version, as_guide=True)
 
@@ -305,3 +305,21 @@ def test_a_plan_says_where_it_does_not_fit_the_machine() -> None:
     """It can still be made here for elsewhere."""
     found = planned(machine=MachineFacts(8, 1, 1))
     assert any("has 1 GPU, the plan" in note for note in found.notes)
+
+
+def test_an_upstream_plan_says_what_is_not_known_and_what_surprises() -> None:
+    """No pool is computed; attention by rank divides the chunk; a renamed flag is left out."""
+    name = "deepseek-v4-flash-4xrtxpro6000"
+    found = planned(name, version="0.5.23")
+    told = "\n".join(found.notes)
+    assert found.kv is None and "the size of the KV pool is not computed for this profile" in told
+    assert "a long prompt is read 1,024 tokens at a time (4,096 / 4)" in told
+    assert "--enable-prefill-delayer: with chunked prefill it may hold long prefills" in told
+    assert "--enable-dp-attention: --chunked-prefill-size is divided by --dp-size" in told
+    more = planned(name, version="0.5.23", extra=("--chunked-prefill-size", "16384"))
+    assert "4,096 tokens at a time (16,384 / 4)" in "\n".join(more.notes)
+    old = planned(name, version="0.5.23", extra=("--cuda-graph-max-bs", "64"))
+    assert "--cuda-graph-max-bs" not in old.plan.argv
+    assert any(one.what == "--cuda-graph-max-bs" for one in old.differences)
+    plain = planned("deepseek-v4-flash-4xh200", version="0.5.23")
+    assert not any("tokens at a time" in note for note in plain.notes)

@@ -79,7 +79,14 @@ def test_rules_of_a_family_leave_others_alone() -> None:
 
 def test_upstream_has_its_own_rules() -> None:
     """None of the fork's."""
-    assert ids("0.5.17", "sglang") == {"auto-truncate"}
+    assert ids("0.5.17", "sglang") == {
+        *("auto-truncate", "dp-attention-divides-chunks", "prefill-delayer-mixed"),
+        "free-slots-delay",
+    }
+    assert "prefill-delayer-without-bound" in ids("0.5.16.post1", "sglang")
+    assert "prefill-delayer-mixed" not in ids("0.5.16", "sglang")
+    assert "cuda-graph-max-bs-ambiguous" in ids("0.5.23", "sglang")
+    assert "dp-attention-divides-chunks" in ids("0.7.2")
     assert version_rules.required_packages("sglang", "0.5.17") == ()
 
 
