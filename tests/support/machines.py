@@ -64,6 +64,11 @@ class Recorded:
                 told["packages"][name] = version
         self.commands["python -c"]["out"] = json.dumps(told)
 
+    def told(self, **more: Any) -> None:
+        """Change what else the script about the server's interpreter prints."""
+        known = json.loads(self.commands["python -c"]["out"])
+        self.commands["python -c"]["out"] = json.dumps({**known, **more})
+
     def python(self, version: str) -> None:
         told = json.loads(self.commands["python -c"]["out"])
         self.commands["python -c"]["out"] = json.dumps({**told, "version": version})

@@ -89,6 +89,9 @@ PLACES: dict[str, dict[str, str]] = {
         "json.JSONDecoder().raw_decode": BOUNDED + "likewise",
     },
     "ktclient.tokens.tokenizer_json": {"json.loads": BOUNDED + "`_NOT_KNOWN` has all it raises"},
+    "server_bundle.doctor.inside.installed": {
+        "ast.parse": BOUNDED + "1 MB of a package's own module, read in the server's interpreter",
+    },
     "server_bundle.launch.http_probe": {"json.loads": BOUNDED + "MOST_BYTES, and deep nesting"},
     "server_bundle.launch.running_note": {"json.loads": OURS},
     "server_bundle.launch.server_state": {"json.loads": OURS},

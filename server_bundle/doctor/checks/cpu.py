@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from server_bundle.doctor.case import Case
+from server_bundle.doctor.checks import cpu_method
 from server_bundle.doctor.facts.machine import Machine
 from server_bundle.doctor.finding import Finding, error, note, ok, warning
 
@@ -31,7 +32,7 @@ def check(case: Case) -> Iterator[Finding]:
     counted = f"{_counted(cores, 'physical core')}, {_counted(nodes, 'NUMA node')}"
     yield ok(_ABOUT, f"{name}: {counted}, {best}")
     if case.uses_cpu_experts:
-        yield from _instructions(case, flags)
+        yield from cpu_method.check(case, flags)
         yield from _threads(case, cores)
         yield from _nodes(case, nodes)
     yield from _numactl(case, nodes)
@@ -54,31 +55,6 @@ def physical_cores(cpuinfo: str) -> int:
         if package and core:
             pairs.add((package[1], core[1]))
     return len(pairs) or sum(1 for block in blocks if re.search(r"^processor\s*:", block, re.M))
-
-
-def _instructions(case: Case, flags: set[str]) -> Iterator[Finding]:
-    method = case.kt_method
-    if "avx2" not in flags:
-        why = "kt-kernel needs it for every method"
-        yield error(_ABOUT, "no AVX2", why, "KT #1713", "use another machine")
-    elif method.startswith("AMX") and not set(_AMX) <= flags:
-        why = f"--kt-method {method} needs AMX (Intel from Sapphire Rapids on)"
-        cure = "use another --kt-method, with weights made for it"
-        yield warning(_ABOUT, "no AMX", why, "KT doc/en (AMX)", cure)
-    elif not set(_AVX512) <= flags and method not in ("GPTQ_INT4", "LLAMAFILE", "MOE_INT4"):
-        seen = "no AVX-512"
-        why = f"--kt-method {method} falls back to AVX2: slow, and not in every version"
-        if method == "MXFP4" and case.is_older("0.7.0"):
-            why = "MXFP4 backend not available. Required ISA: AVX512F + AVX512BW"
-            cure = "install sglang-kt and kt-kernel 0.7 or newer"
-            yield error(_ABOUT, seen, why, "KT #1999", cure)
-        else:
-            cure = "use a CPU with AVX-512"
-            yield warning(_ABOUT, seen, why, "KT #1999, AVX2 tutorial", cure)
-    elif method in ("MXFP4", "BF16") and "avx512_bf16" not in flags:
-        why = "without it some builds of kt-kernel decode garbage with MXFP4 and refuse BF16"
-        cure = "read an answer to check it; use a kt-kernel with #2196 or, for BF16, #1908"
-        yield note(_ABOUT, "AVX-512 without BF16", why, "KT #2192, #1907", cure)
 
 
 def _counted(number: int, thing: str) -> str:

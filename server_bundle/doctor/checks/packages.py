@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from server_bundle.doctor.case import Case
+from server_bundle.doctor.checks import package_files
 from server_bundle.doctor.finding import Finding, error, ok, warning
 from server_bundle.plan import version_rules
 from server_bundle.plan.version_rules import Requirement
@@ -26,7 +27,13 @@ def check(case: Case) -> Iterator[Finding]:
     """Check the packages, unless the interpreter could not be read or has no engine."""
     if case.inside.trouble or case.version is None:
         return
-    found = [*_absent(case), *_required(case), *_transformers(case), *_same_versions(case)]
+    found = [
+        *_absent(case),
+        *_required(case),
+        *_transformers(case),
+        *_same_versions(case),
+        *package_files.check(case),
+    ]
     yield from found
     if not found:
         yield ok(_ABOUT, "all packages that the server needs are installed")
@@ -38,7 +45,7 @@ def _absent(case: Case) -> Iterator[Finding]:
         cure = f"run pip install {case.plan.engine}, which installs the right version"
         yield error(_ABOUT, "no torch", "No module named 'torch'", "METADATA", cure)
     if case.is_fork and case.is_older("0.7.0") and "sgl-kernel" not in packages:
-        why = "No module named 'sgl_kernel' (sglang-kt 0.7 includes it)"
+        why = "No module named 'sgl_kernel' (from 0.7 on kt-kernel's wheel has it)"
         cure = "run pip install sgl-kernel==0.3.21"
         yield error(_ABOUT, "no sgl-kernel", why, "sglang-kt 0.6.2.post3 METADATA", cure)
 

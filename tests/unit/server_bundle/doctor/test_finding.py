@@ -307,7 +307,6 @@ PLANS: list[tuple[str, dict[str, object], tuple[str, ...], tuple[str, Severity],
     ("half the cores", {}, ("--kt-cpuinfer", "60"), ("cpu", Severity.NOTE), "60 of 128 cores"),
     ("pools", {}, ("--kt-threadpool-count", "4"), ("cpu", Severity.WARNING), "but 2 NUMA nodes"),
     ("no numactl wanted", {"prefix": ()}, (), ("cpu", Severity.NOTE), "without numactl"),
-    ("amx", {}, ("--kt-method", "AMXINT4"), ("cpu", Severity.WARNING), "no AMX"),
     (
         "no mode",
         {"environment": {"SGLANG_DSV4_MODE": ""}},

@@ -70,7 +70,7 @@ def test_old_versions_and_old_cpus(box: Recorded, model: Path) -> None:
     box.change("proc/cpuinfo", " avx512f ", " ")
     (finding,) = trouble(box, guide(model))
     assert finding.severity is Severity.ERROR
-    box.inside(sglang_kt="0.7.2", kt_kernel="0.7.2")
+    box.inside(sglang_kt="0.7.2", kt_kernel="0.7.2", sgl_kernel=None)
     (finding,) = trouble(box, guide(model, version=None))
     assert finding.severity is Severity.WARNING
 
