@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jobs import parsing
 from ktclient import urls
 from ktclient.config.settings import Settings
-from ktclient.servers.dialects import llamacpp
+from ktclient.servers.dialects import llamacpp, vllm
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.tokens import (
     bundled,
@@ -129,7 +129,7 @@ def best(
         return rough(message, "the server is asleep, and is not woken for that")
     counted = queries.count(facts, key, message) if may_ask else None
     if counted is not None:
-        exact = facts.dialect == llamacpp.NAME  # the others count in pieces, and no template
+        exact = facts.dialect in (llamacpp.NAME, vllm.NAME)  # others: in pieces, and no template
         return Count(counted, exact, "the server's tokenizer" + ("" if exact else ", in pieces"))
     return rough(message, "its vocabulary is not available")
 

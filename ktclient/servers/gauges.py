@@ -4,6 +4,8 @@ sglang reports it in two places. /metrics (with --enable-metrics) is answered im
 HTTP process and is one chunk late. /v1/loads always exists, but waits for the end of a chunk, and
 sglang-kt answers one such query at a time and keeps those whose client has gone
 (tokenizer_communicator_mixin.py:96): a running query is waited for, never dropped.
+
+vLLM reports it in /metrics alone, as the share of its KV cache in use.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import httpx2
 from ktclient.errors import BadSetting
 from ktclient.request import connection
 from ktclient.request.json_numbers import sure_amount_of
-from ktclient.servers.dialects import sglang
+from ktclient.servers.dialects import sglang, vllm
 from ktclient.servers.dialects.dialect import ServerFacts
 
 METRICS = "metrics"
@@ -58,7 +60,7 @@ class Gauges:
     @property
     def can_tell(self) -> bool:
         """Whether the server reports progress at all."""
-        return self._facts.dialect == sglang.NAME
+        return self._facts.dialect in (sglang.NAME, vllm.NAME)
 
     @property
     def asks(self) -> bool:
@@ -94,6 +96,8 @@ class Gauges:
         # kt leaves the lists in /metrics unchanged when it becomes idle (real/sglang-kt-0.7.2-cpu/
         # cut.jsonl), so only /v1/loads shows whether the server is idle.
         counted = self._metrics(client)
+        if self._facts.dialect == vllm.NAME:
+            return counted
         self._has_metrics = counted is not None
         loads = self._loads(client)
         if counted is None or loads is None:
@@ -102,7 +106,10 @@ class Gauges:
 
     def _metrics(self, client: httpx2.Client) -> Reading | None:
         answer = client.get(f"{self._facts.url}/metrics")
-        return of_metrics(answer.text) if answer.status_code == 200 else None
+        if answer.status_code != 200:
+            return None
+        is_vllm = self._facts.dialect == vllm.NAME
+        return of_vllm(answer.text) if is_vllm else of_metrics(answer.text)
 
     def _loads(self, client: httpx2.Client) -> Reading | None:
         with sglang.one_question:
@@ -127,6 +134,15 @@ def of_metrics(text: str) -> Reading | None:
     if not is_sglang or not ranks:
         return None
     return Reading(METRICS, sum(ranks.values()), waiting)
+
+
+def of_vllm(text: str) -> Reading | None:
+    """From the KV tokens in use, which include those that the prefix cache had; None if the server
+    does not say how many there are."""
+    found = vllm.figures_of(text)
+    if found is None or found.used is None:
+        return None
+    return Reading(METRICS, found.used, found.waiting, found.is_busy)
 
 
 def of_loads(body: dict[str, list[dict[str, int]]]) -> Reading:

@@ -90,7 +90,7 @@ def _refutation(
     if probed.dialect != facts.dialect:
         return f"it was {facts.dialect} and is {probed.dialect}"
     # llama.cpp's window of a slot may be smaller than the window that a probe reports.
-    if probed.dialect == "sglang" and probed.window != facts.window:
+    if probed.dialect in ("sglang", "vllm") and probed.window != facts.window:
         return f"its window was {facts.window} and is {probed.window}"
     if run is not None and told_run is not None and run != told_run:
         return "another process listens there"

@@ -10,7 +10,7 @@ from ktclient.errors import ModelUnknown, ServerBusy, ServerRefused, UpstreamDow
 from ktclient.request import connection, error_bodies, error_mapping, status_errors
 from ktclient.request.json_numbers import count_of
 from ktclient.servers import models
-from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
+from ktclient.servers.dialects import llamacpp, openai_compatible, sglang, vllm
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.models import Listed
 from ktclient.urls import root_of as root_of
@@ -19,8 +19,9 @@ from ktclient.wording import quote
 _MOST_TOLD = 8
 """Names of models in a message."""
 
-_OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME}
-"""`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2 and llama.cpp."""
+_OWNERS = {"sglang": sglang.NAME, "llamacpp": llamacpp.NAME, "vllm": vllm.NAME}
+"""`owned_by` of /v1/models, as recorded from sglang 0.5.17, sglang-kt 0.7.2, llama.cpp and vLLM
+0.32.0."""
 
 
 def probe(

@@ -10,7 +10,7 @@ import httpx2
 from ktclient.errors import BadSetting
 from ktclient.prompts.generation import template_kwargs
 from ktclient.request import bounds, connection, liveness
-from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
+from ktclient.servers.dialects import llamacpp, openai_compatible, sglang, vllm
 from ktclient.servers.dialects.dialect import Dialect, ServerFacts
 from ktclient.tokens import bundled, deepseek_effort
 
@@ -21,7 +21,7 @@ _LONGEST_PATH = 4096
 
 _DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect
-    for dialect in (sglang.Sglang(), llamacpp.LlamaCpp(), openai_compatible.Plain())
+    for dialect in (sglang.Sglang(), llamacpp.LlamaCpp(), vllm.Vllm(), openai_compatible.Plain())
 }
 
 

@@ -12,7 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from support.patience import HANG_SECONDS
 from support.served import served
 
-OWNERS = {"sglang": "sglang", "llama.cpp": "llamacpp", "openai-compatible": "vllm"}
+OWNERS = {
+    "sglang": "sglang",
+    "llama.cpp": "llamacpp",
+    "vllm": "vllm",
+    "openai-compatible": "library",
+}
 WINDOW = 2000
 _CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 

@@ -81,6 +81,11 @@ PLACES: dict[str, dict[str, str]] = {
         "http.get(f'{known.url}/v1/loads?include=core')": "/v1/loads",
         "http.post(f'{url}/abort_request')": "/abort_request",
     },
+    "ktclient.servers.dialects.vllm": {
+        "http.post(f'{url}/tokenize')": "/tokenize",
+        "http.get(f'{facts.url}/metrics')": "/metrics",
+        "http.get(f'{url}/metrics')": "/metrics",
+    },
     "ktclient.servers.dialects.llamacpp": {
         "http.post(f'{url}/apply-template')": "/apply-template",
         "http.post(f'{url}/tokenize')": "/tokenize",

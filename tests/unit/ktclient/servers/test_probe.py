@@ -130,7 +130,7 @@ def test_a_llamacpp_is_recognised_with_its_window(tiny: Tiny) -> None:
     "entry",
     [
         {"id": "m"},
-        {"id": "m", "owned_by": "vllm"},
+        {"id": "m", "owned_by": "library"},
         {"id": "m", "owned_by": None, "max_model_len": None, "meta": None},
         {"id": "m", "owned_by": ["sglang"], "max_model_len": "many", "meta": [1]},
         {"id": "m", "max_model_len": True},
