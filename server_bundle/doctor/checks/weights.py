@@ -16,7 +16,7 @@ _ABOUT = "weights"
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _NAMED = 5
 """How many files are named individually."""
-_FETCH = "download them again; hf download resumes where it stopped"
+_FETCH = "download them again; `ktserver fetch` continues where it stopped"
 _FAMILIES = (
     ("deepseek-v4", "DeepseekV4"),
     ("deepseek-v3", "DeepseekV3|DeepseekV32"),
