@@ -140,7 +140,7 @@ def test_all_that_is_listed_is_seen() -> None:
     """Each path of the list is asked for above, or by ktserver below."""
     listed = {path for places in requests_made.PLACES.values() for path in places.values()}
     paths = {one for one in listed if not one.startswith(requests_made.NONE)}
-    assert paths == set().union(*SEEN.values()) - {"/health"}
+    assert paths == set().union(*SEEN.values())
 
 
 def test_ktserver_asks_each_server_with_its_own_key(

@@ -80,6 +80,8 @@ PLACES: dict[str, dict[str, str]] = {
         "http.get(f'{url}/v1/loads?include=core')": "/v1/loads",
         "http.get(f'{known.url}/v1/loads?include=core')": "/v1/loads",
         "http.post(f'{url}/abort_request')": "/abort_request",
+        "http.get(f'{url}/metrics')": "/metrics",
+        "http.get(f'{url}/health')": "/health",
     },
     "ktclient.servers.dialects.vllm": {
         "http.post(f'{url}/tokenize')": "/tokenize",
