@@ -99,6 +99,9 @@ def _codes_by_cause() -> dict[str, int]:
     return codes
 
 
+_NO_MEMORY = b"memory ran out; raise the limit (ulimit -v)\n"
+
+
 def run(command: click.Command, name: str) -> None:
     """Run a command line and exit: an error becomes one line on stderr and a code, no traceback."""
     standard_streams.prepare()
@@ -138,7 +141,11 @@ def _code_of_call(call: Callable[[], object], name: str) -> int:
         standard_streams.silence(sys.stdout)
         return FAILED
     except Exception as error:
-        return _code_of_other(error, name)
+        try:
+            return _code_of_other(error, name)
+        except MemoryError:  # Python 3.10 needs memory for a call, too
+            os.write(2, _NO_MEMORY)
+            return FAILED
     return code if isinstance(code, int) else SUCCEEDED
 
 
