@@ -26,6 +26,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_ENVIRON = dict(os.environ)
+"""Without keys: that of the plan, in which the doctor starts this program."""
+
 _LINES, _LONGEST = 80, 600
 """How much of a traceback is reported."""
 _COMPILE_SECONDS = 60
@@ -129,13 +132,20 @@ def _compilers(given: dict[str, Any]) -> dict[str, Any]:
 
 def _runs(words: list[str]) -> bool:
     try:
-        return subprocess.run(words, capture_output=True, timeout=_COMPILE_SECONDS).returncode == 0
+        return (
+            subprocess.run(
+                words, env=_ENVIRON, capture_output=True, timeout=_COMPILE_SECONDS
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
 
 def _compile(words: list[str]) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=_COMPILE_SECONDS)
+    done = subprocess.run(
+        words, env=_ENVIRON, capture_output=True, text=True, timeout=_COMPILE_SECONDS
+    )
     if done.returncode:
         lines = [one for one in (done.stderr + done.stdout).splitlines() if one.strip()]
         wrong = next(
