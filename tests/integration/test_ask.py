@@ -84,7 +84,7 @@ def test_a_busy_server_is_not_waited_for(tmp_path: Path, ktjob_home: Path) -> No
         first = submit_long(STORY, server=server.url)
         server.wait_for_event("prefill_started")
         second = first.ask("Who?")
-        assert second.status().state == "QUEUED"
+        assert second.status().state in ("QUEUED", "RUNNING")  # the pool has room for both
         assert not server.events("prefill_ended")
         second.cancel()
         first.cancel()
