@@ -25,6 +25,13 @@ KEY = "sk-of-the-box"
 WAITS = f"{WAITING_FOR_SETTINGS} ("
 
 
+def put(path: Path, text: str) -> None:
+    """In one step: the worker may read it meanwhile, and half a file is a reason of its own."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(path)
+
+
 class Box:
     """A server that requires a key, its entry in config.toml, and a file with the key."""
 
@@ -36,10 +43,8 @@ class Box:
         self.mend()
 
     def mend(self) -> None:
-        if self.file.is_dir():
-            self.file.rmdir()
-        self.file.write_text(self.whole)
-        self.key_file.write_text(KEY)
+        put(self.file, self.whole)
+        put(self.key_file, KEY)
 
 
 @pytest.fixture
@@ -79,9 +84,9 @@ def notes_of(state: StateDir, job: Job, kind: str) -> list[dict[str, object]]:
 
 
 def unreadable(box: Box) -> None:
-    """As far as root is concerned, too."""
+    """As far as root is concerned, too; as a link, which the file can replace in one step."""
     box.file.unlink()
-    box.file.mkdir()
+    box.file.symlink_to(box.file.parent)
 
 
 BROKEN: dict[str, tuple[Callable[[Box], object], str]] = {
