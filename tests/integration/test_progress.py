@@ -177,12 +177,14 @@ def test_status_json_has_the_numbers(tmp_path: Path, until: Until) -> None:
 
 
 @pytest.mark.long
-def test_the_real_llama_cpp_tells_its_own_progress(
+def test_the_real_llama_cpp_tells_its_own_progress_and_is_then_predicted(
     cache_env: dict[str, str], report: Path, ktjob_home: Path
 ) -> None:
-    """Inside the stream, exact, from the first batch to the last."""
-    text = report.read_text(encoding="utf-8")[:7_000]  # three batches of 512 tokens
-    seen = followed(submit_long(text, summarize=True, server="embedded", max_tokens=4))
+    """Inside the stream, exact, from the first batch to the last. Before one prompt was read
+    nothing is known; the second is shown its time before its first word."""
+    text = report.read_text(encoding="utf-8")
+    first, other = text[:7_000], text[7_000:10_000]  # no prefix in common; batches of 512 tokens
+    seen = followed(submit_long(first, summarize=True, server="embedded", max_tokens=4))
     bars = [one for one in seen if one.phase == "prefill" and one.done is not None]
     done = [one.done for one in bars if one.done is not None]
     assert done and done == sorted(done)
@@ -190,17 +192,8 @@ def test_the_real_llama_cpp_tells_its_own_progress(
     assert {one.progress_source for one in bars} == {"stream"}
     phases = [phase for phase, _ in itertools.groupby(one.phase for one in seen)]
     assert phases.index("prefill") < len(phases) - 1 and phases[-1] == "decode"
+    assert all("predicted_seconds" not in one.figures for one in seen)
 
-
-@pytest.mark.long
-def test_the_real_llama_cpp_is_predicted_once_it_has_read_one_prompt(
-    cache_env: dict[str, str], report: Path, ktjob_home: Path
-) -> None:
-    """The first job knows nothing; the second is shown its time before its first word."""
-    text = report.read_text(encoding="utf-8")
-    first, other = text[:2_500], text[2_500:6_000]  # no prefix in common
-    learned = followed(submit_long(first, server="embedded", max_tokens=1))
-    assert all("predicted_seconds" not in one.figures for one in learned)
     seen = followed(submit_long(other, server="embedded", max_tokens=1))
     told = [one for one in seen if "predicted_seconds" in one.figures]
     assert told[0].figures.get("first_token_seconds") is None
