@@ -29,7 +29,7 @@ _JOB_ID = re.compile(r"job (\w+): ")
 _PASSED_ON = ("COVERAGE_", "KTJOB_", "PYTHON", "XDG_")
 """What a session on the server must share with this test, which an SSH login does not hand over."""
 _GET = "import sys, urllib.request as u; " + (
-    "print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=30).read().decode())"
+    "print(u.build_opener(u.ProxyHandler({})).open(sys.argv[1], timeout=600).read().decode())"
 )
 
 

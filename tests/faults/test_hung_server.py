@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support.patience import HANG_SECONDS
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -87,8 +88,8 @@ def test_a_stopped_server_is_told_of_and_waited_for(
 ) -> None:
     """It goes on after a while: one request, a whole answer, and both notes."""
     pace(60.0)
-    options = ("--prefill-seconds", "1", "--answer", "Whole again.")
-    with fake_sglang(tmp_path, *options) as server, woken(server):
+    with fake_sglang(tmp_path, "--answer", "Whole again.") as server, woken(server):
+        server.hold()
         job = submit_long(PROMPT, server=server.url)
         server.wait_for_event("prefill_started")
         stop(server)
@@ -96,6 +97,7 @@ def test_a_stopped_server_is_told_of_and_waited_for(
         now = until(lambda: (s := job.status()).phase == "not answering" and s.done and s)
         assert now.unit == "seconds" and now.total == 60  # type: ignore[attr-defined]
         os.kill(server.process.pid, signal.SIGCONT)
+        server.let_go()
         assert job.result() == "Whole again."
         assert len(server.requests()) == 1
     both = ["server not answering", "server answers again"]
@@ -203,8 +205,10 @@ def test_follow_says_so_under_the_text_too(
     """On stderr, while the text waits; stdout holds the text alone, to its end."""
     pace(60.0)
     words = " ".join(f"word{number}" for number in range(1, 31))
-    options = ("--answer", words, "--token-seconds", "0.2")
+    options = ("--answer", words, "--token-seconds", "0.02")
     with fake_sglang(tmp_path, *options) as server, woken(server):
+        server.hold()
+        server.step(5)  # the prefill and some words; the rest when it goes on
         job = submit_long("text\n", server=server.url)
         pipe = subprocess.PIPE
         with subprocess.Popen(
@@ -213,7 +217,7 @@ def test_follow_says_so_under_the_text_too(
             assert follow.stdout is not None and follow.stderr is not None
             begun = follow.stdout.read(len("word1 word2 "))
             stop(server)
-            patience = threading.Timer(60, follow.kill)
+            patience = threading.Timer(HANG_SECONDS, follow.kill)
             patience.start()
             said = ""
             while "the server has not answered for" not in said:
@@ -221,6 +225,7 @@ def test_follow_says_so_under_the_text_too(
                 assert line, said
                 said += line
             os.kill(server.process.pid, signal.SIGCONT)
+            server.let_go()
             rest = follow.stdout.read()  # communicate() passes over what read() has buffered
             follow.wait()
             patience.cancel()

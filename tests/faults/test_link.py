@@ -112,9 +112,11 @@ def test_a_link_that_comes_back_late_costs_a_second_attempt(
     is sent."""
     options = ("--flavour", "upstream", "--prefill-seconds", "4", *ANSWER)
     with link.fake_sglang(tmp_path, *options) as server:
+        server.hold()
         job = submit(link, server, tmp_path, KTJOB_CONSTANTS=SOON)
         server.wait_for_event("prefill_started")
         link.cut()
+        server.let_go()
         until(lambda: "not accepted" in kinds_of(state, job.id))
         link.restore()
         assert job.result() == " ".join(WORDS)

@@ -110,9 +110,12 @@ def test_a_server_that_stops_at_once_is_asked_again_at_once(
     """Upstream frees an aborted prefill within a chunk."""
     options = (*PREFILL, "--flavour", "upstream", "--answer", "Whole.")
     with fake_sglang(tmp_path, *options) as server:
+        server.hold()
         job = submit(server)
         server.wait_for_event("prefill_started")
         os.kill(worker_of(state, job).pid, signal.SIGKILL)
+        server.wait_for_event("disconnect")
+        server.let_go()
         assert job.result() == "Whole."
         (first, *_) = server.events("finished")
         assert first["prefilled"] < 20_480

@@ -57,13 +57,15 @@ def test_a_server_that_stands_still_for_a_while_loses_nothing(
     tmp_path: Path, state: StateDir
 ) -> None:
     """SIGSTOP in mid-prefill, SIGCONT later: the same request, whole."""
-    with fake_sglang(tmp_path, "--prefill-seconds", "1.5", "--answer", "Whole.") as server:
+    with fake_sglang(tmp_path, "--answer", "Whole.") as server:
+        server.hold()
         job = submit_long("x" * 81_920, server=server.url)
         server.wait_for_event("prefill_started")
         server.process.send_signal(signal.SIGSTOP)
         time.sleep(2)  # the fault itself
         assert job.status().state == "RUNNING"
         server.process.send_signal(signal.SIGCONT)
+        server.let_go()
         assert job.result() == "Whole."
         assert len(server.requests()) == 1
     assert job.status().attempt == 1

@@ -270,10 +270,12 @@ def test_results_that_cannot_be_written_are_kept(
     file = batches.write(tmp_path / "r.jsonl", [request("a", "x?")])
     folder = tmp_path / "out"
     folder.mkdir()
-    with fake_sglang(tmp_path, *batches.WINDOWED, "--prefill-seconds", "1") as server:
+    with fake_sglang(tmp_path, *batches.WINDOWED) as server:
+        server.hold()
         job = submit_batch(file, output=folder / "r", server=server.url)
         until(lambda: asked(server))
         folder.rmdir()
+        server.let_go()
         assert job.wait().status().cause == "results_unwritable"
         with pytest.raises(errors.JobFailed) as told:
             job.result()

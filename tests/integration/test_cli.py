@@ -236,12 +236,14 @@ def test_ctrl_c_detaches_and_never_cancels(
     ktjob_command: list[str], run: Run, book: Path, tmp_path: Path
 ) -> None:
     """Exit code 130, the way back is said, and the job finishes by itself."""
-    with fake_sglang(tmp_path, "--prefill-seconds", "2", "--answer", "Still here.") as server:
+    with fake_sglang(tmp_path, "--answer", "Still here.") as server:
+        server.hold()
         command = [*ktjob_command, "submit", str(book), "--server", server.url, "--wait"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
             server.wait_for_event("prefill_started")
             waiting.send_signal(signal.SIGINT)
             _, said = waiting.communicate()
+        server.let_go()
         assert waiting.returncode == 130
         job_id = said.split()[1].rstrip(":")
         assert f"ktjob wait {job_id}" in said and "still running" in said

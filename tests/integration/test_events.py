@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.patience import HANG_SECONDS
 
 from jobs.model import Capacity, NewJob
 from jobs.store.state_dir import StateDir
@@ -44,7 +45,7 @@ def events(ktjob_command: list[str], ktjob_home: Path) -> Iterator[Follow]:
 def next_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The next line of it, as what it says."""
     assert process.stdout is not None
-    patience = threading.Timer(60, process.kill)
+    patience = threading.Timer(HANG_SECONDS, process.kill)
     patience.start()
     line = process.stdout.readline()
     patience.cancel()

@@ -132,9 +132,8 @@ def test_on_a_terminal_nothing_steers_it_and_the_line_makes_way(
     ktjob_command: list[str], tmp_path: Path, ktjob_home: Path
 ) -> None:
     """Progress first, then the text with its control characters made harmless."""
-    with fake_sglang(
-        tmp_path, "--answer", "plain \x1b]0;evil\x07 end.", "--prefill-seconds", "1"
-    ) as server:
+    with fake_sglang(tmp_path, "--answer", "plain \x1b]0;evil\x07 end.") as server:
+        server.hold()
         job = submit_long("text\n", server=server.url)
         server.wait_for_event("prefill_started")
         server.process.send_signal(signal.SIGSTOP)  # a prefill as long as the command's start
@@ -147,6 +146,7 @@ def test_on_a_terminal_nothing_steers_it_and_the_line_makes_way(
             while b"silence is normal" not in shown:
                 shown += os.read(ours, 65536)
             server.process.send_signal(signal.SIGCONT)
+            server.let_go()
             shown += _all_of(ours)
             assert process.wait() == 0
     assert b"\x1b]0;evil" not in shown and b"end.\r\n" in shown

@@ -16,6 +16,7 @@ import pytest
 from openai.types import FileObject
 from support.gateway import Serving, gateway
 from support.gateway_keys import make_key
+from support.patience import HANG_SECONDS
 
 from jobs import clock
 from jobs.store.http.store import HttpStore
@@ -209,7 +210,8 @@ def test_names_are_only_shown(running: Running) -> None:
 def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
     """By its length before it is read; without a length, when it is."""
     head = f"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n".encode()
-    with socket.create_connection(("127.0.0.1", running.serving.port), timeout=30) as one:
+    place = ("127.0.0.1", running.serving.port)
+    with socket.create_connection(place, timeout=HANG_SECONDS) as one:
         one.sendall(head + b"Expect: 100-continue\r\nContent-Length: 201000001\r\n\r\n")
         answer = one.recv(10_000)
     assert b" 413 " in answer.split(b"\r\n")[0]
