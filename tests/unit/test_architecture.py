@@ -402,6 +402,7 @@ def test_there_is_no_import_cycle() -> None:
                 "server_bundle.embedded.weights",
                 "server_bundle.install.installer",
                 "server_bundle.install.interpreters",
+                "server_bundle.plan.memory.gpus",
             },
         ),
         (
