@@ -229,3 +229,54 @@ def test_an_unknown_profile_is_named_before_a_missing_model(ktjob_home: Path) ->
     """By every command that plans."""
     for command in ("plan", "up", "doctor"):
         assert "no profile 'nope'" in ktserver(command, "--profile", "nope", code=2).stderr
+
+
+@pytest.mark.promise
+def test_a_command_is_judged_beside_the_plan(ktjob_home: Path, model: str) -> None:
+    """`kt run` of the guide's model: in words and as JSON, and exit code 1 for what harms."""
+    told = ktserver("plan", "--compare", "--", "kt", "run", model, code=1)
+    assert "ERROR  --max-total-tokens: 40000; the plan: not set\n" in told.stdout
+    assert "more than 35,584 tokens waits forever" in told.stdout
+    assert "prompts   of up to 35,584 tokens; the plan's server: up to " in told.stdout
+    assert f"instead with: ktserver up --profile {MAIN} --model" in told.stdout
+    as_json = ktserver("plan", "--compare", "--json", "--", "kt", "run", model, code=1)
+    found = json.loads(as_json.stdout)
+    assert (found["longest"], found["has_harm"], found["profile"]) == (35_584, True, MAIN)
+    method = next(one for one in found["differences"] if one["what"] == "--kt-method")
+    assert (method["theirs"], method["plan"], method["severity"]) == ("AMXINT4", "MXFP4", "error")
+    assert set(method) == {"severity", "what", "theirs", "plan", "effect", "source"}
+    assert not ktjob_home.exists() or list(ktjob_home.iterdir()) == []
+
+
+def test_the_plans_own_command_is_no_harm(ktjob_home: Path, model: str) -> None:
+    """What `ktserver plan` prints, given back to it; and a profile for another engine."""
+    plan = json.loads(ktserver("plan", "--model", model, *VERSION, "--json").stdout)
+    variables = [f"{name}={value}" for name, value in plan["environment"].items()]
+    command = [*variables, "python3", *plan["argv"][1:]]
+    told = ktserver("plan", "--compare", *VERSION, "--", *command)
+    assert told.stdout.endswith("no difference from the plan\n")
+    tail = ("python3", "-m", "sglang.launch_server", "--model-path", "Qwen/Qwen3-32B")
+    other = ktserver("plan", "--compare", "--", "docker", "run", "--gpus", "all", "img:1", *tail)
+    assert "note      compared with the profile generic-sglang\n" in other.stdout
+    assert "note      the packages in the image are not looked at\n" in other.stdout
+    assert "0 errors, 1 warning" in other.stdout
+
+
+def test_what_cannot_be_compared_is_refused(ktjob_home: Path, model: str) -> None:
+    """With the reason, exit code 2, and no key in what is printed."""
+    server = ("python3", "-m", "sglang.launch_server")
+    for words, said in (
+        ((), "--compare needs the command after `--`"),
+        (("--", "vllm", "serve", model), "no `python -m sglang.launch_server`"),
+        (("--", "docker", "run", "img:1"), "docker inspect"),
+        (("--", "kt", "run"), "without a model"),
+        (("--", *server, "--tp", "4"), "no --model"),
+        (("--", *server, "--model", "/m/Llama-4", "--kt-method", "FP8"), "name one with --profile"),
+        (("--sh", "--", "kt", "run", model), "--compare prints text or --json"),
+        (("--as-guide", "--", "kt", "run", model), "--as-guide"),
+        (("--profile", "nope", "--", "kt", "run", model), "no profile 'nope'"),
+    ):
+        assert said in ktserver("plan", "--compare", *words, code=2).stderr
+    told = ktserver("plan", "--compare", "--", *server, "--model", "m", "--api-key", "k3y-of-mine")
+    assert "k3y-of-mine" not in told.stdout + told.stderr
+    assert "warn   --api-key: (a key)" in told.stdout
