@@ -102,3 +102,35 @@ def pool_doubts(server: ServerState) -> list[str]:
             f"min(max_tokens, {CLIP}) + {PAGE} below {pool:,} (ktjob does)"
         )
     return found
+
+
+_ROUNDING_GIB = 0.02
+"""The log has two decimals."""
+
+
+def reservation(server: ServerState) -> str:
+    """What the server keeps on each GPU for prefill of whole layers, and whether that was planned;
+    empty where it is nothing, as planned."""
+    figures, planned = server.figures, server.planned_reserved
+    reserved, slots = figures.get("reserved"), figures.get("slots")
+    parts = []
+    if reserved is not None and max(reserved, planned or 0.0) > _ROUNDING_GIB:
+        off = None if planned is None else reserved - planned
+        parts.append(f"{reserved:.2f} GiB reserved for prefill of whole layers{_compared(off)}")
+    if slots is not None:
+        beyond = 0.0 if reserved is None else slots - reserved
+        more = f", {beyond:.2f} GiB more than reserved" if beyond > _ROUNDING_GIB else ""
+        parts.append(f"{slots:.2f} GiB allocated{more}")
+    elif parts and reserved:
+        parts.append("not allocated before the first long prompt")
+    if "staging" in figures:
+        parts.append(f"staging buffer {figures['staging']:g} MiB")
+    return "; ".join(parts)
+
+
+def _compared(off: float | None) -> str:
+    if off is None:
+        return ""
+    if abs(off) <= _ROUNDING_GIB:
+        return ", as planned"
+    return f", {abs(off):.2f} GiB {'more' if off > 0 else 'less'} than planned"

@@ -190,4 +190,5 @@ def _warmed(server: ServerState, plan: LaunchPlan, key: str | None) -> ServerSta
     else:
         output.note(f"  warmed up with {wording.count(warm.tokens, 'token')} in {spent}")
     logged = registry.read_log(server)
-    return dataclasses.replace(server, warnings=tuple(logged.warnings))
+    figures = {**server.figures, **logged.figures}
+    return dataclasses.replace(server, figures=figures, warnings=tuple(logged.warnings))
