@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import parsing, program
+from jobs import extras, parsing, program
 from server_bundle.embedded import server
 from server_bundle.errors import EmbeddedNotInstalled, PlanRefused
 from server_bundle.plan.launch_plan import LaunchPlan
@@ -50,7 +50,7 @@ def plan(wanted: Wanted, key: Path | None) -> LaunchPlan:
     """
     if not server.is_installed():
         raise EmbeddedNotInstalled(
-            "llama.cpp is not installed. Install it with: pip install 'ktjob[embedded]'"
+            f"llama.cpp is not installed. Install it with: {extras.command('embedded')}"
         )
     file = checked(wanted.file)
     for option, value, least in (

