@@ -38,14 +38,18 @@ class Looking(Database):
 
     def find(self, prefix: str) -> Job:
         """The job whose id starts with `prefix`. Raises `NoSuchJob` and `AmbiguousId`."""
-        is_one = prefix and prefix.isascii()
-        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
+        found = self.with_prefix(prefix)
         if not found:
             raise NoSuchJob(f"there is no job {prefix!r}; `ktjob list` lists all jobs")
         if len(found) > 1 and all(job.id != prefix for job in found):
             ids = ", ".join(job.id for job in found)
             raise AmbiguousId(f"{prefix!r} matches several jobs ({ids}); use a longer prefix")
         return next((job for job in found if job.id == prefix), found[0])
+
+    def with_prefix(self, prefix: str) -> list[Job]:
+        """The jobs whose ids start so, at most six of them; none for an empty prefix."""
+        is_one = prefix and prefix.isascii()
+        return self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
 
     def needs(self, job_id: str) -> list[str]:
         """Ids of the jobs that must have succeeded before this one starts."""

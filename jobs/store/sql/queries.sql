@@ -138,6 +138,9 @@ INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, 
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
 
+-- name: jobs_by_ids
+SELECT * FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: jobs_by_prefix
 SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER BY id LIMIT 6;
 

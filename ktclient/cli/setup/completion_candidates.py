@@ -80,6 +80,23 @@ def ended_only() -> Items:
     return [one for one in _jobs(None, only_finished=True)]
 
 
+def states() -> Items:
+    """States by which commands choose jobs."""
+    from ktclient.records import selector
+
+    return [(name.lower(), "") for name in (*selector.STATES, "ended")]
+
+
+def labels() -> Items:
+    """Labels of the newest jobs."""
+    from ktclient.config import settings as config
+    from ktclient.records.access import open_readonly
+
+    with open_readonly(config.state_dir()) as store:
+        jobs = store.newest(_NEWEST) if store is not None else []
+    return [(label, "") for label in dict.fromkeys(job.label for job in jobs) if label]
+
+
 def newest() -> Items:
     """All jobs, newest first."""
     return _jobs(lambda is_finished: False)
@@ -159,11 +176,11 @@ def own_servers() -> Items:
 
 
 _ARGUMENTS = {
-    ("wait", "job_id"): unfinished,
-    ("follow", "job_id"): unfinished,
-    ("cancel", "job_id"): unfinished,
-    ("result", "job_id"): finished,
-    ("retry", "job_id"): finished,
+    ("wait", "job_ids"): unfinished,
+    ("follow", "job_ids"): unfinished,
+    ("cancel", "job_ids"): unfinished,
+    ("result", "job_ids"): finished,
+    ("retry", "job_ids"): finished,
     ("rm", "job_ids"): ended_only,
     ("key", "server"): default_and_servers,
     ("set", "name"): settings,
@@ -176,6 +193,8 @@ _BY_NAME = {
     "job_id": newest,
     "job_ids": newest,
     "after": newest,
+    "states": states,
+    "label": labels,
     "server": servers,
     "host": hosts,
     "template": templates,
