@@ -138,6 +138,9 @@ def _code_of_call(call: Callable[[], object], name: str) -> int:
         code = call()
         sys.stdout.flush()
     except click.ClickException as error:
+        from ktclient.cli import suggestions
+
+        suggestions.narrow(error)
         error.show()
         return USAGE
     except (click.Abort, KeyboardInterrupt):
