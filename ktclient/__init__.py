@@ -1,8 +1,9 @@
 """Long requests to self-hosted LLMs that never get lost.
 
+>>> from pathlib import Path
 >>> from ktclient import submit_long
->>> job = submit_long("report.txt", summarize=True)   # returns immediately; the work is detached
->>> print(job.id, job.wait().result())                # or come back tomorrow: Job("k7…")
+>>> job = submit_long(Path("report.txt"), summarize=True)  # returns immediately; it runs detached
+>>> print(job.id, job.wait().result())                     # or come back tomorrow: Job("k7…")
 
 Names are imported on first use, so that importing the package costs nothing.
 """

@@ -56,10 +56,9 @@ def up(
     Without a profile this is the embedded server: the first start downloads a model of 93 MB, which
     needs 300 MB of free space. It stops after half an hour without a request. Every other server
     runs until `ktserver down`. Ctrl-C only detaches; the start continues. An ERROR of `ktserver
-    doctor` prevents the start, except with --plan, which skips the checks.
+    doctor` prevents the start, also of a plan file, which may be from another machine or day.
     """
     settings = command_settings.load()
-    is_checked = not no_check and options["plan_file"] is None
     plan, notes = starting.plan_from(settings, options, dry_run)
     if plan is None:
         return starting.start_embedded(settings, dry_run, as_json)
@@ -69,7 +68,7 @@ def up(
         folder = settings.state.servers / name
         selection.show_dry(plan, name, folder, restart, not no_warm_up)
         return exit_codes.SUCCEEDED
-    if is_checked and not starting.is_running(settings, name):
+    if not no_check and not starting.is_running(settings, name):
         preflight.require(plan)
     starting.print_notes(notes)
     return starting.start(settings, name, plan, restart, StartOptions(not no_warm_up, as_json))
