@@ -9,6 +9,7 @@ import click
 from jobs.model import Job, Outcome
 from ktclient import wording
 from ktclient.cli import command_settings
+from ktclient.cli.jobs import stored
 from ktclient.cli.render import job_details, output
 from ktclient.records import access, kinds, snapshot
 from ktclient.submission import spec
@@ -39,6 +40,7 @@ def retry(job_id: str, as_json: bool) -> None:
     else:
         output.print_data(new.id)
     output.note(_told(old.id, new, is_new=is_new, kept=kept))
+    stored.say_blocked([new.id])
     if new.outcome in (None, Outcome.SUCCEEDED):
         output.note(f"  next       ktjob wait {new.id}, then ktjob result {new.id}")
     else:

@@ -25,8 +25,10 @@ class Line:
         self._said: tuple[str, int] | None = None
 
     def job(self, job: Snapshot) -> None:
-        """Show a job's activity. In a log, print a line per phase and per quarter of progress."""
-        self._show(job_activity.activity(job), job.phase or job.state, job.done, job.total)
+        """Show a job's activity. In a log, print a line per phase, per quarter of progress, and
+        when the job is paused or resumed."""
+        phase = f"{job.phase or job.state} {job.blocked_by or ''}"
+        self._show(job_activity.activity(job), phase, job.done, job.total)
 
     def download(self, what: str, done: int, total: int) -> None:
         """Show the progress of a download, in bytes."""
