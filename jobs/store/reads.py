@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from jobs import clock
 from jobs.errors import AmbiguousId, NoSuchJob
-from jobs.model import Attempt, Capacity, Event, Job, Piece, Status, Warmth
+from jobs.model import Attempt, Capacity, Event, Job, Pause, Piece, Status, Warmth
 from jobs.store import diagnosis, rows
 from jobs.store.database import Database
 
@@ -76,6 +76,14 @@ class Looking(Database):
     def capacities(self) -> dict[str, Capacity]:
         """What each pool may run simultaneously."""
         return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
+
+    def pauses(self) -> list[Pause]:
+        """What is paused; the whole queue first."""
+        return self._values(rows.pause, self._all("pauses"))
+
+    def pauses_of(self, job_id: str) -> list[Pause]:
+        """The pauses that keep a job from starting; that of the whole queue first."""
+        return self._values(rows.pause, self._all("pauses_of_job", id=job_id))
 
     def warmth(self) -> dict[str, Warmth]:
         """What each pool with affinity read last; without pools that read none yet."""

@@ -79,7 +79,8 @@ class Job:
                 return
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(
-                    f"job {self.id} has not finished within {timeout:g} s; it is still running"
+                    f"job {self.id} has not finished within {timeout:g} s; "
+                    f"{now.blocked or 'it is still running'}"
                 )
             time.sleep(_LOOK_SECONDS)  # SQLite has no event for another process's commit
 

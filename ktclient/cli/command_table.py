@@ -131,6 +131,36 @@ KTJOB: dict[str, Entry] = {
         "Stream job events as JSON lines (-f: follow)",
         ("ktjob events --follow", "ktjob events k7m2p9qx"),
     ),
+    "pause": Entry(
+        "ktclient.cli.jobs.pause:pause",
+        "Queue",
+        "Start no more jobs: none at all, or none of a server",
+        ("ktjob pause", "ktjob pause --server gpu1", "ktjob pause --status"),
+    ),
+    "resume": Entry(
+        "ktclient.cli.jobs.resume:resume",
+        "Queue",
+        "End a pause",
+        ("ktjob resume", "ktjob resume --server gpu1", "ktjob resume --all"),
+    ),
+    "hold": Entry(
+        "ktclient.cli.jobs.hold:hold",
+        "Queue",
+        "Keep queued jobs from starting until they are released",
+        ("ktjob hold k7m2p9qx a3b4c5d6",),
+    ),
+    "release": Entry(
+        "ktclient.cli.jobs.release:release",
+        "Queue",
+        "Let held jobs start",
+        ("ktjob release k7m2p9qx",),
+    ),
+    "priority": Entry(
+        "ktclient.cli.jobs.priority:priority",
+        "Queue",
+        "Change which queued jobs start first",
+        ("ktjob priority k7m2p9qx --first", "ktjob priority k7m2p9qx --to -5"),
+    ),
     "cancel": Entry(
         "ktclient.cli.jobs.cancel:cancel",
         "Change",

@@ -86,7 +86,6 @@ def _record(told: _Record) -> dict[str, object]:
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
         "remarks": _remarks(told.job),
-        "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
         "parts": [part.to_dict() for part in told.parts],

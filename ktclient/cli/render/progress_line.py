@@ -25,8 +25,10 @@ class Line:
         self._said: tuple[str, int] | None = None
 
     def job(self, job: Snapshot) -> None:
-        """Show a job's activity. In a log, print a line per phase and per quarter of progress."""
-        self._show(job_activity.activity(job), job.phase or job.state, job.done, job.total)
+        """Show a job's activity. In a log, print a line per phase, per quarter of progress, and
+        when the job is paused or resumed."""
+        phase = f"{job.phase or job.state} {job.blocked_by or ''}"
+        self._show(job_activity.activity(job), phase, job.done, job.total)
 
     def jobs(self, jobs: Sequence[Snapshot]) -> None:
         """The same for several jobs in one line: how many have ended, and the time left."""
