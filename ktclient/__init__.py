@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ktclient.api.job import Job as Job
     from ktclient.api.remote_job import FarJob as FarJob
     from ktclient.api.remote_job import RemoteJob as RemoteJob
+    from ktclient.api.selection import Selection as Selection
+    from ktclient.api.selection import select as select
     from ktclient.api.submit import submit_batch as submit_batch
     from ktclient.api.submit import submit_files as submit_files
     from ktclient.api.submit import submit_long as submit_long
@@ -27,8 +29,10 @@ __all__ = [
     "FarJob",
     "Job",
     "RemoteJob",
+    "Selection",
     "__version__",
     "errors",
+    "select",
     "submit_batch",
     "submit_files",
     "submit_long",
@@ -39,6 +43,8 @@ _HOMES = {
     "FarJob": "ktclient.api.remote_job",
     "Job": "ktclient.api.job",
     "RemoteJob": "ktclient.api.remote_job",
+    "Selection": "ktclient.api.selection",
+    "select": "ktclient.api.selection",
     "submit_batch": "ktclient.api.submit",
     "submit_files": "ktclient.api.submit",
     "submit_long": "ktclient.api.submit",

@@ -74,5 +74,6 @@ def ask(job_id: str, question: str, wait: bool, as_json: bool, **given: Unpack[_
     shown = job_details.json_text(Job(new, settings).status().to_dict()) if as_json else new
     stored.print_naming(shown, [new])
     output.note(f"job {new}: {forecast.count.in_words}")
+    stored.say_blocked([new])
     output.note(f"next: ktjob wait {new}, then ktjob result {new}")
     return 0

@@ -46,7 +46,10 @@ def read(store: HttpStore, owner: str | None) -> Queue:
     if owner is not None:
         lists, counts = _owned(store, owner), store.counts_owned(owner)
         shown = snapshot.of_jobs(store, [job for jobs in lists.values() for job in jobs])
-        waits = {one.id: _behind(places.get(one.id), running[one.server]) for one in shown}
+        waits = {
+            one.id: overview.blocked(one) or _behind(places.get(one.id), running[one.server])
+            for one in shown
+        }
     else:
         found = overview.read(store, ROWS)
         deleted = store.deleted_over_http()
