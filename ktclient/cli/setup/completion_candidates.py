@@ -182,6 +182,8 @@ _ARGUMENTS = {
     ("release", "job_ids"): held,
     ("result", "job_id"): finished,
     ("retry", "job_id"): finished,
+    ("rerun", "job_id"): finished,
+    ("edit", "job_id"): queued,
     ("rm", "job_ids"): ended_only,
     ("key", "server"): default_and_servers,
     ("set", "name"): settings,
