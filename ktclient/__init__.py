@@ -15,6 +15,8 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` may be hidden by a f
 if TYPE_CHECKING:
     from ktclient import errors
     from ktclient.api.job import Job as Job
+    from ktclient.api.queue_control import pause_queue as pause_queue
+    from ktclient.api.queue_control import resume_queue as resume_queue
     from ktclient.api.remote_job import FarJob as FarJob
     from ktclient.api.remote_job import RemoteJob as RemoteJob
     from ktclient.api.submit import submit_batch as submit_batch
@@ -28,6 +30,8 @@ __all__ = [
     "RemoteJob",
     "__version__",
     "errors",
+    "pause_queue",
+    "resume_queue",
     "submit_batch",
     "submit_files",
     "submit_long",
@@ -38,6 +42,8 @@ _HOMES = {
     "FarJob": "ktclient.api.remote_job",
     "Job": "ktclient.api.job",
     "RemoteJob": "ktclient.api.remote_job",
+    "pause_queue": "ktclient.api.queue_control",
+    "resume_queue": "ktclient.api.queue_control",
     "submit_batch": "ktclient.api.submit",
     "submit_files": "ktclient.api.submit",
     "submit_long": "ktclient.api.submit",
