@@ -94,6 +94,21 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert not Path(paths["answer"]).exists() and not Path(paths["document"]).exists()
 
 
+def test_what_changes_the_queue_prints_what_the_schema_says(run: Run, tmp_path: Path) -> None:
+    """Each object of it, also where some are refused."""
+    with fake_sglang(tmp_path, "--answer", ANSWER) as server:
+        (tmp_path / "a.txt").write_text("It was a dark and stormy night. ")
+        first = run("result", "submit", "a.txt", "--server", server.url, "--wait")["id"]
+        delayed = run("job", "rerun", first, "--at", "+1d")["id"]
+    both = run("job", "hold", delayed, first, codes=(1,))
+    assert [one["blocked_by"] for one in both] == ["held", None]
+    assert run("job", "priority", delayed, "--to", "3")["priority"] == 3
+    assert run("job", "release", delayed)["held_at"] is None
+    assert run("job", "edit", delayed, "--label", "x")["label"] == "x"
+    assert run("paused", "pause")["paused"][0]["server"] is None
+    assert run("paused", "resume")["paused"] == []
+
+
 def test_every_command_with_json_is_in_the_test_above() -> None:
     """Or here, with the reason."""
     source = Path(__file__).read_text()
