@@ -74,9 +74,9 @@ class Looking(Database):
         return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
 
     def warmth(self) -> dict[str, Warmth]:
-        """Which document each pool with affinity read last; without pools that read none yet."""
+        """What each pool with affinity read last; without pools that read none yet."""
         found = [row for row in self._all("warmth", now=clock.now()) if row["document"] is not None]
-        return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
+        return {row["name"]: Warmth(row["document"], row["passes"], row["spec"]) for row in found}
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was stored about a pool under `name`; None before the first time."""

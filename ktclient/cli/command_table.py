@@ -289,7 +289,10 @@ KTSERVER: dict[str, Entry] = {
         "ktclient.cli.server.plan:plan",
         "Prepare",
         "Show the command line for a server and the reason for each flag",
-        ("ktserver plan --model /data/DeepSeek-V4-Flash",),
+        (
+            "ktserver plan --model /data/DeepSeek-V4-Flash",
+            "ktserver plan --compare -- kt run /data/DeepSeek-V4-Flash",
+        ),
     ),
     "profiles": Entry(
         "ktclient.cli.server.profiles:profiles",

@@ -101,6 +101,7 @@ def test_a_silent_server_is_left_after_a_while(fetch: Fetcher) -> None:
 
     held = threading.Event()
     fetch.hub.fail(WEIGHTS, Fault(after=500_000, hold=held))
+    fetch.environment["HF_HUB_DOWNLOAD_TIMEOUT"] = "3"
     fetch.into()
     held.set()
     assert_whole(fetch)
@@ -261,7 +262,7 @@ def test_a_folder_being_filled_is_not_started(fetch: Fetcher) -> None:
     import sys
 
     fetch.hub.fail(WEIGHTS, *(Fault(status=503) for _ in range(9)))
-    fetch.into("--retry-for", "1", code=1)
+    fetch.into("--retry-for", "1", "--connections", "1", code=1)  # the large file is the last
     main = "from ktclient.cli.ktserver import main; main()"
     command = [sys.executable, "-c", main, "doctor", "--json", "--model", str(fetch.to)]
     command += ["--profile", "generic-sglang"]

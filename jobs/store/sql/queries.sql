@@ -225,6 +225,8 @@ SELECT name, capacity, slots, affinity FROM pools;
 SELECT name,
        (SELECT document FROM jobs WHERE pool = name AND started_at IS NOT NULL
         ORDER BY started_at DESC, seq DESC LIMIT 1) AS document,
+       (SELECT spec FROM jobs WHERE pool = name AND started_at IS NOT NULL
+        ORDER BY started_at DESC, seq DESC LIMIT 1) AS spec,
        (SELECT count(*) FROM jobs WHERE pool = name AND started_at IS NOT NULL AND seq > (
             SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED'
                                        AND coalesce(not_before, '') <= :now AND NOT EXISTS (

@@ -26,6 +26,7 @@ from server_bundle.install.index import Index
 from server_bundle.install.layout import Layout
 from server_bundle.install.run import Order
 from server_bundle.plan import installation
+from server_bundle.transfers import run as stopping
 
 if TYPE_CHECKING:
     from server_bundle.doctor import Finding
@@ -267,7 +268,7 @@ def _stop(asked: Asked, settings: Settings, as_json: bool) -> int:
     if not running:
         raise BadInput("no installation runs")
     for one in running:
-        start.stop(one.layout)
+        stopping.stop(one.layout.lock, "the installation", InstallFailed)
         output.note(
             f"stopped. What has arrived is kept in {one.layout.folder}. To continue: ktserver "
             f"{one.made.command}. To remove it: ktserver install --remove --venv "
