@@ -67,6 +67,7 @@ def test_a_paused_queue_says_so_everywhere_and_what_was_sent_continues(
     assert kinds[:4] == ["submitted", "paused", "resumed", "claimed"]
 
 
+@pytest.mark.promise
 def test_a_job_that_waits_for_its_server_sends_nothing_while_that_is_paused(
     run: Run, tmp_path: Path, state: StateDir, until: Until
 ) -> None:
