@@ -109,7 +109,7 @@ class Capacity:
     slots: int | None = None
     """The largest number of running jobs, whatever their weights."""
     affinity: bool = False
-    """Whether jobs with the same document run faster one right after another (prefix cache)."""
+    """Whether jobs that begin alike run faster one right after another (prefix cache)."""
 
 
 @record(frozen=True)
@@ -124,12 +124,14 @@ class Pause:
 
 @record(frozen=True)
 class Warmth:
-    """Which document a pool with affinity read last."""
+    """What a pool with affinity read last."""
 
     document: str
     """SHA-256 of the document of the job that started last."""
     passes: int
     """How many jobs have started that are younger than the first queued job."""
+    spec: str = "{}"
+    """The spec of that job: documents alone do not say whether two requests begin alike."""
 
 
 @record(frozen=True)

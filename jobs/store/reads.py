@@ -38,14 +38,18 @@ class Looking(Database):
 
     def find(self, prefix: str) -> Job:
         """The job whose id starts with `prefix`. Raises `NoSuchJob` and `AmbiguousId`."""
-        is_one = prefix and prefix.isascii()
-        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
+        found = self.with_prefix(prefix)
         if not found:
             raise NoSuchJob(f"there is no job {prefix!r}; `ktjob list` lists all jobs")
         if len(found) > 1 and all(job.id != prefix for job in found):
             ids = ", ".join(job.id for job in found)
             raise AmbiguousId(f"{prefix!r} matches several jobs ({ids}); use a longer prefix")
         return next((job for job in found if job.id == prefix), found[0])
+
+    def with_prefix(self, prefix: str) -> list[Job]:
+        """The jobs whose ids start so, at most six of them; none for an empty prefix."""
+        is_one = prefix and prefix.isascii()
+        return self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
 
     def needs(self, job_id: str) -> list[str]:
         """Ids of the jobs that must have succeeded before this one starts."""
@@ -82,9 +86,9 @@ class Looking(Database):
         return self._values(rows.pause, self._all("pauses_of_job", id=job_id))
 
     def warmth(self) -> dict[str, Warmth]:
-        """Which document each pool with affinity read last; without pools that read none yet."""
+        """What each pool with affinity read last; without pools that read none yet."""
         found = [row for row in self._all("warmth", now=clock.now()) if row["document"] is not None]
-        return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
+        return {row["name"]: Warmth(row["document"], row["passes"], row["spec"]) for row in found}
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was stored about a pool under `name`; None before the first time."""

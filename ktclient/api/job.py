@@ -13,7 +13,7 @@ from jobs.errors import IllegalTransition, KtjobError
 from ktclient import times
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
-from ktclient.records import access, snapshot, thinking
+from ktclient.records import access, selector, snapshot, thinking
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -33,14 +33,23 @@ Value = TypeVar("Value")
 
 
 class Job:
-    """A handle on a submitted job. It holds only the job's id: create one from an id at any
-    time."""
+    """A handle on a submitted job. It holds only the job's id: create one at any time from an id, a
+    unique prefix of one, or "@last"."""
 
     def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
         self._settings = settings
         self._state = settings.state if settings else config.state_dir()
         with access.open_recovered(self._state, job_id) as store:
-            self.id: str = store.find(job_id).id
+            self.id: str = selector.one(store, job_id).id
+
+    @classmethod
+    def known(cls, job_id: str, settings: config.Settings | None = None) -> Job:
+        """A handle on a job whose whole id is known: the store is not looked at."""
+        job = cls.__new__(cls)
+        job._settings = settings
+        job._state = settings.state if settings else config.state_dir()
+        job.id = job_id
+        return job
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -67,9 +76,9 @@ class Job:
         give_up = times.deadline(timeout)
         is_checked = False
         while True:
-            now = self._patiently(self.status)
+            now = patiently(self.status)
             if not (now.is_finished or is_checked):
-                self._patiently(self._require_running_here)
+                patiently(self._require_running_here)
                 is_checked = True
             yield now
             if now.is_finished:
@@ -85,7 +94,7 @@ class Job:
         """Wait for the answer and return it. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
         the text so far in `partial_text`, and `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        job, text = self._patiently(self._ended)
+        job, text = patiently(self._ended)
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
@@ -94,7 +103,7 @@ class Job:
         """Wait for the end, and return what the model thought; empty if it sent no thoughts. Also
         of a job that failed. Raises `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        return self._patiently(self._output).thoughts
+        return patiently(self._output).thoughts
 
     async def awaited(self, timeout: float | None = None) -> str:
         """`result` for asyncio: wait for the answer without blocking the event loop.
@@ -231,7 +240,7 @@ class Job:
             with access.open_recovered(self._state) as store:
                 return thinking.is_from_prompt(store, store.job(self.id), now.figures.get("model"))
 
-        return self._patiently(look)
+        return patiently(look)
 
     def _output(self) -> Divided:
         with access.open_recovered(self._state) as store:
@@ -240,18 +249,6 @@ class Job:
     def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
         with access.open_recovered(self._state) as store:
             return store.pieces(self.id, attempt, after)
-
-    def _patiently(self, look: Callable[[], Value]) -> Value:
-        """The result of `look`, tried again while the state directory is out of sight."""
-        give_up = time.monotonic() + access.AWAY_SECONDS
-        while True:
-            try:
-                return look()
-            except KtjobError as error:
-                is_over = time.monotonic() >= give_up
-                if is_over or not access.is_away(error):
-                    raise
-            time.sleep(_LOOK_SECONDS)
 
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
         """Like `watch`, but each status comes with the text of its attempt's answer since the
@@ -267,10 +264,23 @@ class Job:
         reader, is_skipped = AnswerReader(self._is_thought_first), from_now
         for now in self.watch():
             reader.begin(now)
-            pieces = self._patiently(functools.partial(self._pieces, now.attempt, reader.after))
+            pieces = patiently(functools.partial(self._pieces, now.attempt, reader.after))
             heard = reader.take(now, pieces)
             yield replace(heard, text="") if is_skipped else heard
             is_skipped = False
+
+
+def patiently(look: Callable[[], Value]) -> Value:
+    """The result of `look`, tried again while the state directory is out of sight."""
+    give_up = time.monotonic() + access.AWAY_SECONDS
+    while True:
+        try:
+            return look()
+        except KtjobError as error:
+            is_over = time.monotonic() >= give_up
+            if is_over or not access.is_away(error):
+                raise
+        time.sleep(_LOOK_SECONDS)
 
 
 class Changed(TypedDict, total=False):

@@ -50,7 +50,18 @@ _WORDS = (
 )
 
 KNOWN = {
-    *(*_FLAGS, *_WORDS, "document", "host", "ask", "questions", "after", "notify", "variables"),
+    *(
+        *_FLAGS,
+        *_WORDS,
+        "document",
+        "text",
+        "host",
+        "ask",
+        "questions",
+        "after",
+        "notify",
+        "variables",
+    ),
     *("thinking", "at", "schema"),
 }
 """The allowed parameters; others are refused, never silently ignored."""

@@ -92,8 +92,8 @@ KTJOB: dict[str, Entry] = {
     "wait": Entry(
         "ktclient.cli.jobs.wait:wait",
         "Look",
-        "Wait for a job to end and show its progress",
-        ("ktjob wait k7m2p9qx", "ktjob wait k7m2p9qx --timeout 60"),
+        "Wait for jobs to end and show their progress",
+        ("ktjob wait k7m2p9qx", "ktjob wait @last --print", "ktjob wait --label nightly"),
     ),
     "follow": Entry(
         "ktclient.cli.jobs.follow:follow",
@@ -104,8 +104,8 @@ KTJOB: dict[str, Entry] = {
     "result": Entry(
         "ktclient.cli.jobs.result:result",
         "Look",
-        "Print a job's answer",
-        ("ktjob result k7m2p9qx", "ktjob result k7m2p9qx -o summary.md"),
+        "Print answers",
+        ("ktjob result k7m2p9qx", "ktjob result --label nightly -o answers.md"),
     ),
     "open": Entry(
         "ktclient.cli.jobs.open:open_",
@@ -116,8 +116,8 @@ KTJOB: dict[str, Entry] = {
     "show": Entry(
         "ktclient.cli.jobs.show:show",
         "Look",
-        "Show one job in detail: attempts, figures, next steps",
-        ("ktjob show k7m2p9qx",),
+        "Show jobs in detail: attempts, figures, next steps",
+        ("ktjob show k7m2p9qx", "ktjob show --state failed --since 1d"),
     ),
     "logs": Entry(
         "ktclient.cli.jobs.logs:logs",
@@ -170,14 +170,14 @@ KTJOB: dict[str, Entry] = {
     "cancel": Entry(
         "ktclient.cli.jobs.cancel:cancel",
         "Change",
-        "Cancel a queued or running job",
-        ("ktjob cancel k7m2p9qx",),
+        "Cancel queued or running jobs",
+        ("ktjob cancel k7m2p9qx", "ktjob cancel --label nightly --state queued"),
     ),
     "retry": Entry(
         "ktclient.cli.jobs.retry:retry",
         "Change",
-        "Retry a failed, lost or cancelled job (finished parts are reused)",
-        ("ktjob retry k7m2p9qx",),
+        "Retry failed, lost or cancelled jobs (finished parts are reused)",
+        ("ktjob retry k7m2p9qx", "ktjob retry --state failed --since 1d"),
     ),
     "rerun": Entry(
         "ktclient.cli.jobs.rerun:rerun",
@@ -189,7 +189,7 @@ KTJOB: dict[str, Entry] = {
         "ktclient.cli.jobs.rm:rm",
         "Change",
         "Delete finished jobs",
-        ("ktjob rm k7m2p9qx a3b4c5d6",),
+        ("ktjob rm k7m2p9qx a3b4c5d6", "ktjob rm --state failed --until 30d"),
     ),
     "gc": Entry(
         "ktclient.cli.jobs.gc:gc",
@@ -331,7 +331,10 @@ KTSERVER: dict[str, Entry] = {
         "ktclient.cli.server.plan:plan",
         "Prepare",
         "Show the command line for a server and the reason for each flag",
-        ("ktserver plan --model /data/DeepSeek-V4-Flash",),
+        (
+            "ktserver plan --model /data/DeepSeek-V4-Flash",
+            "ktserver plan --compare -- kt run /data/DeepSeek-V4-Flash",
+        ),
     ),
     "profiles": Entry(
         "ktclient.cli.server.profiles:profiles",

@@ -44,6 +44,11 @@ def may_share(job_spec: str) -> bool:
     return submission_spec.may_share(job_spec)
 
 
+def begins(job_spec: str, document: str) -> str:
+    """Called in the runner: what a job's request begins with."""
+    return submission_spec.begins(job_spec, document)
+
+
 def tidy(state: StateDir) -> None:
     """Called in the runner when no work is left."""
     lent_keys.sweep(state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import pty
@@ -18,41 +17,15 @@ import click
 import jsonschema
 import pytest
 from fake_sglang.process import fake_sglang
+from support.output_schema import SCHEMA, strict
 
 from jobs.store.state_dir import StateDir
 from ktclient.cli.ktjob import ktjob as group
 from ktclient.prompts.tasks import Kind
 from ktclient.records.snapshot import Snapshot
 
-SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "ktclient/records/schema.json").read_text(encoding="utf-8")
-)
-EXTENDED = ("job", "list", "result", "show")
-"""Several of $defs together describe an object of these."""
 ANSWER = "It rained, and nobody came."
 Run = Callable[..., Any]
-
-
-def strict(name: str) -> jsonschema.Draft202012Validator:
-    """One of $defs, and not a field more than it names: what is printed is to be documented."""
-    schema = copy.deepcopy(SCHEMA)
-    for key, definition in schema["$defs"].items():
-        for node in _objects(definition):
-            if node is not definition or key not in EXTENDED:
-                node.setdefault("additionalProperties", False)
-    del schema["anyOf"]
-    return jsonschema.Draft202012Validator(
-        {**schema, "allOf": [{"$ref": f"#/$defs/{name}"}], "unevaluatedProperties": False}
-    )
-
-
-def _objects(node: object) -> list[dict[str, Any]]:
-    if isinstance(node, list):
-        return [one for each in node for one in _objects(each)]
-    if not isinstance(node, dict):
-        return []
-    below = [one for each in node.values() for one in _objects(each)]
-    return [node, *below] if "properties" in node else below
 
 
 @pytest.fixture

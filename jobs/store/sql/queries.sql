@@ -138,6 +138,9 @@ INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, 
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
 
+-- name: jobs_by_ids
+SELECT * FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: jobs_by_prefix
 SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER BY id LIMIT 6;
 
@@ -229,6 +232,8 @@ SELECT name, capacity, slots, affinity FROM pools;
 SELECT name,
        (SELECT document FROM jobs WHERE pool = name AND started_at IS NOT NULL
         ORDER BY started_at DESC, seq DESC LIMIT 1) AS document,
+       (SELECT spec FROM jobs WHERE pool = name AND started_at IS NOT NULL
+        ORDER BY started_at DESC, seq DESC LIMIT 1) AS spec,
        (SELECT count(*) FROM jobs WHERE pool = name AND started_at IS NOT NULL AND seq > (
             SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED' AND held_at IS NULL
                                        AND coalesce(not_before, '') <= :now AND NOT EXISTS (

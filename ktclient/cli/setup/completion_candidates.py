@@ -92,6 +92,23 @@ def held() -> Items:
     return _jobs(None, lambda job: job.held_at is not None and job.finished_at is None)
 
 
+def states() -> Items:
+    """States by which commands choose jobs."""
+    from ktclient.records import selector
+
+    return [(name.lower(), "") for name in (*selector.STATES, "ended")]
+
+
+def labels() -> Items:
+    """Labels of the newest jobs."""
+    from ktclient.config import settings as config
+    from ktclient.records.access import open_readonly
+
+    with open_readonly(config.state_dir()) as store:
+        jobs = store.newest(_NEWEST) if store is not None else []
+    return [(label, "") for label in dict.fromkeys(job.label for job in jobs) if label]
+
+
 def newest() -> Items:
     """All jobs, newest first."""
     return _jobs(lambda is_finished: False)
@@ -172,16 +189,16 @@ def own_servers() -> Items:
 
 
 _ARGUMENTS = {
-    ("wait", "job_id"): unfinished,
-    ("follow", "job_id"): unfinished,
-    ("cancel", "job_id"): unfinished,
+    ("wait", "job_ids"): unfinished,
+    ("follow", "job_ids"): unfinished,
+    ("cancel", "job_ids"): unfinished,
+    ("result", "job_ids"): finished,
+    ("retry", "job_ids"): finished,
     ("pause", "job_ids"): queued,
     ("hold", "job_ids"): queued,
     ("priority", "job_ids"): queued,
     ("resume", "job_ids"): held,
     ("release", "job_ids"): held,
-    ("result", "job_id"): finished,
-    ("retry", "job_id"): finished,
     ("rerun", "job_id"): finished,
     ("edit", "job_id"): queued,
     ("rm", "job_ids"): ended_only,
@@ -196,6 +213,8 @@ _BY_NAME = {
     "job_id": newest,
     "job_ids": newest,
     "after": newest,
+    "states": states,
+    "label": labels,
     "server": servers,
     "host": hosts,
     "template": templates,
