@@ -6,6 +6,7 @@ What is not known of the machine or of the model is taken from the profile, and 
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass, field, replace
 
 from server_bundle.errors import PlanRefused
@@ -24,6 +25,9 @@ _mxfp4_pipeline_backend_supported. Others compute the experts without prepared l
 _KERNELS = "SGLANG_V4_USE_TRITON_KERNELS"
 """With 0 or 1 nothing is reserved (the same function)."""
 _FP8 = (8, 9)
+_TOTAL = "--max-total-tokens"
+_DROPPED = "max-total-tokens"
+"""The rule that leaves it out."""
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 _LONGER = "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN"
 
@@ -106,7 +110,7 @@ class PoolChoice:
         return Loaded(
             shape,
             self.wish.gpus or 0,
-            int(experts) if experts.isdigit() else facts.loaded.gpu_experts,
+            min(shape.experts, int(experts)) if experts.isdigit() else facts.loaded.gpu_experts,
         )
 
     # -- the GPUs ------------------------------------------------------------------------------
@@ -126,7 +130,7 @@ class PoolChoice:
             why = (
                 f"nvidia-smi shows no memory for {here.name}"
                 if here is not None
-                else f"nvidia-smi shows no {count} GPUs here"
+                else self._none_here(count)
             )
             self.notes.append(
                 f"planned for {count} GPUs like the profile's, {facts.gpu.title}: {why}. For other "
@@ -135,6 +139,12 @@ class PoolChoice:
             return None
         self.notes.append(f"planned for {count} x {here.title}, by nvidia-smi on this machine")
         return None if here.is_like(facts.gpu) else here
+
+    def _none_here(self, count: int) -> str:
+        named = self.wish.environment.get(_DEVICES)
+        if named is not None and len(self.machine.cards) >= count:
+            return f"{_DEVICES}={named} does not name {count} of this machine's GPUs by number"
+        return f"nvidia-smi shows no {count} GPUs here"
 
     def _card(self, facts: KvFacts, loaded: Loaded, chosen: Gpu | None) -> Card:
         if chosen is None or chosen.before_load_gib is None:
@@ -189,11 +199,13 @@ class PoolChoice:
         if wish.config is not None and wish.config.longest is not None:
             most = min(most, wish.config.longest)
         if wish.context is not None and wish.mem_fraction is None:
-            need = kv_pool.pool_for(wish.context)
+            need = min(self._limit(), kv_pool.pool_for(wish.context))
             fraction = max(fraction, kv_pool.fraction_for(card, need, layout, reserved))
-        safe = kv_pool.safe_context(kv_pool.pool(card, fraction, layout, reserved))
-        context = wish.context or min(most, safe)
+        limit = self._limit()
+        tokens = min(limit, kv_pool.pool(card, fraction, layout, reserved))
+        context = wish.context or min(most, kv_pool.safe_context(tokens))
         found = kv_pool.plan(card, fraction, context, layout, reserved)
+        found = replace(found, pool=min(limit, found.pool))
         if wish.mem_fraction is None and (fraction >= 1 or found.workspace_gib < 1):
             longest = kv_pool.most_context(card, layout, reserved)
             raise PlanRefused(
@@ -208,6 +220,15 @@ class PoolChoice:
                 "`-- --swa-full-tokens-ratio 0.02`"
             )
         return found
+
+    def _limit(self) -> int:
+        """--max-total-tokens in whole pages, where the server's version takes it."""
+        given = self._setting(_TOTAL) or ""
+        profile, wish = self.profile, self.wish
+        is_dropped = version_rules.holds(_DROPPED, profile.engine, wish.version, profile.family)
+        if not given.isdigit() or is_dropped:
+            return sys.maxsize
+        return int(given) // kv_pool.PAGE * kv_pool.PAGE
 
     def _tell_estimate(
         self, loaded: Loaded, card: Card, reserved: float, chosen: Gpu | None
