@@ -53,6 +53,7 @@ from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
+from ktclient.worker.retry import begin_to_send
 
 REFUSED_SECONDS = 15.0
 """A server that is full says so when it has tokenized the prompt, between two chunks of another
@@ -124,7 +125,8 @@ def _prepare(
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
     request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
-    prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
+    prompt = Prompt(expected.likely, expected.high)
+    prefill = Prefill(prompt, _history(attempt, spec, facts), chunk=facts.chunk)
     prediction.look(attempt, prefill)
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
     if ghosts.end(attempt, facts, key, longest + (prefill.ahead.seconds or 0.0)):
@@ -283,8 +285,9 @@ def _minimum_prompt(size: estimate.Estimate) -> int:
 def _stream_to_reporter(
     attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
-    """Follow the stream to its end, and report each event."""
-    attempt.enter_phase(phases.SENDING)
+    """Follow the stream to its end, and report each event. Raises `Paused`: then nothing was
+    sent."""
+    begin_to_send(attempt)
     for event in events:
         reporter.report(event)
         if not attempt.heartbeat():

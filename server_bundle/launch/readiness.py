@@ -17,6 +17,8 @@ _SENTENCE = "The ferry was late again this morning, and nobody at the pier knew 
 _SENTENCE_TOKENS = 12
 """A lower bound for every tokenizer; DeepSeek V4's gives 16."""
 _REFUSED = (401, 403)
+LLAMA_CPP = "llama.cpp"
+"""The engine of `ktserver up --gguf`."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,11 @@ class Warm:
     why: str
 
 
-def is_answering(url: str, key: str | None) -> bool:
+def is_answering(url: str, key: str | None, engine: str = "sglang") -> bool:
     """Whether the server answers requests that sglang answers immediately, also during a prefill.
-    /health alone gives false alarms (docs/how-it-works.md). A refused key is an answer."""
-    for path in ("/model_info", "/v1/models"):
+    Its /health alone gives false alarms (docs/how-it-works.md); llama.cpp has no /model_info, and
+    its /health is 503 until the model is loaded. A refused key is an answer."""
+    for path in ("/health" if engine == LLAMA_CPP else "/model_info", "/v1/models"):
         answer = http_probe.get(url + path, key)
         if answer is None or answer.status not in (200, *_REFUSED):
             return False
@@ -83,6 +86,8 @@ _TOLERANCE = 0.99
 
 def pool_doubts(server: ServerState) -> list[str]:
     """Warnings to show before the first long request; empty when there are none."""
+    if server.engine == LLAMA_CPP:  # each slot has the memory of a whole window
+        return []
     found = []
     pool, window = server.pool, server.window
     if pool is None:
