@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from server_bundle.errors import PlanRefused
 from server_bundle.plan import arguments, kv_pool, version_rules
-from server_bundle.plan.kv_pool import Card, KvPlan, Layout, Loaded
+from server_bundle.plan.kv_pool import Basis, Card, KvPlan, Layout, Loaded
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.memory import gpus
 from server_bundle.plan.memory.gpus import Gpu
@@ -19,12 +19,8 @@ from server_bundle.plan.overrides import Overrides
 from server_bundle.plan.profile import KvFacts, Profile
 
 _RESERVATION = "mxfp4-layerwise-reservation"
-_RESERVING = ((8, 9), (12, 0))
-"""Compute capabilities for which memory is reserved: sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py,
-_mxfp4_pipeline_backend_supported. Others compute the experts without prepared layers."""
 _KERNELS = "SGLANG_V4_USE_TRITON_KERNELS"
 """With 0 or 1 nothing is reserved (the same function)."""
-_FP8 = (8, 9)
 _TOTAL = "--max-total-tokens"
 _DROPPED = "max-total-tokens"
 """The rule that leaves it out."""
@@ -42,6 +38,7 @@ class PoolChoice:
     notes: list[str] = field(default_factory=list)
     used: Gpu | None = None
     """The GPU that was planned for; None where the pool is not planned."""
+    basis: Basis | None = None
 
     def plan(self) -> KvPlan | None:
         """The plan of the pool; None where the profile has no figures for one, or an estimate
@@ -54,15 +51,15 @@ class PoolChoice:
         if loaded != facts.loaded and (why := loaded.refusal()) is not None:
             raise PlanRefused(f"--tensor-parallel-size {self.wish.gpus}: {why}")
         self.used = chosen or facts.gpu
-        capability = self.used.capability
+        card = self._card(facts, loaded, chosen)
+        self.basis = Basis(card, loaded, self.used.capability)
         layout = Layout(
             loaded.shape,
             self.swa_ratio(),
             is_speculative=self._setting("--speculative-algorithm") is not None,
-            is_bf16=capability is not None and capability < _FP8,
+            is_bf16=self.basis.is_bf16,
         )
-        card = self._card(facts, loaded, chosen)
-        reserved = self._reserved(loaded, capability)
+        reserved = self._reserved(self.basis)
         if card is not facts.card:
             self._tell_estimate(loaded, card, reserved, chosen)
             if self._leaves_none(card, layout, reserved):
@@ -159,9 +156,9 @@ class PoolChoice:
         total = chosen.before_load_gib
         return Card(total, total - beside, known.graphs_gib).with_others(one, loaded)
 
-    def _reserved(self, loaded: Loaded, capability: gpus.Capability | None) -> float:
+    def _reserved(self, basis: Basis) -> float:
         """GiB on each GPU that sglang-kt keeps out of the pool for layers of experts."""
-        profile, wish = self.profile, self.wish
+        profile, wish, loaded = self.profile, self.wish, basis.loaded
         threshold = self._setting("--kt-gpu-prefill-token-threshold") or ""
         is_used = (
             version_rules.holds(_RESERVATION, profile.engine, wish.version, profile.family)
@@ -170,12 +167,12 @@ class PoolChoice:
             and (self._setting("--kt-method") or "").upper() == "MXFP4"
             and wish.environment.get(_KERNELS) not in ("0", "1")
         )
-        if is_used and capability is not None and capability not in _RESERVING:
+        if is_used and basis.capability is not None and not basis.reserves:
             self.notes.append(
                 "on compute capability {}.{} sglang-kt reserves nothing for prefill of whole "
                 "layers: it loads them one after the other, into about {:.1f} GiB of the workspace "
                 "(sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py:3413,5805)".format(
-                    *capability, loaded.reservation_gib() / 2
+                    *basis.capability, loaded.reservation_gib() / 2
                 )
             )
             return 0.0
