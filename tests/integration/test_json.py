@@ -70,7 +70,7 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert failed["state"] == "FAILED"
     assert len(run("job", "status")) == 4
     assert run("job", "status", first)["label"] == "nightly"
-    (found,) = run("list", "list", "--search", "nobody rained", "--label", "night*")
+    found, _ = run("list", "list", "--search", "nobody rained", "--label", "night*")
     assert found["found"]["where"] == "answer"
     text = run("result", "result", first)["text"]
     assert ANSWER in text
@@ -92,6 +92,21 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert run("removed", "gc", "--older-than", "9d")["removed"] == []
     assert run("removed", "rm", first, second)["removed"] == [first, second]
     assert not Path(paths["answer"]).exists() and not Path(paths["document"]).exists()
+
+
+def test_what_changes_the_queue_prints_what_the_schema_says(run: Run, tmp_path: Path) -> None:
+    """Each object of it, also where some are refused."""
+    with fake_sglang(tmp_path, "--answer", ANSWER) as server:
+        (tmp_path / "a.txt").write_text("It was a dark and stormy night. ")
+        first = run("result", "submit", "a.txt", "--server", server.url, "--wait")["id"]
+        delayed = run("job", "rerun", first, "--at", "+1d")["id"]
+    both = run("job", "hold", delayed, first, codes=(1,))
+    assert [one["blocked_by"] for one in both] == ["held", None]
+    assert run("job", "priority", delayed, "--to", "3")["priority"] == 3
+    assert run("job", "release", delayed)["held_at"] is None
+    assert run("job", "edit", delayed, "--label", "x")["label"] == "x"
+    assert run("paused", "pause")["paused"][0]["server"] is None
+    assert run("paused", "resume")["paused"] == []
 
 
 def test_every_command_with_json_is_in_the_test_above() -> None:
