@@ -25,11 +25,11 @@ from server_bundle.launch import child, process_tree, server_state
 from server_bundle.launch.backoff import BackOff
 from server_bundle.launch.child import Child
 from server_bundle.launch.log_rotation import LogReader
+from server_bundle.launch.readiness import WarmUp
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import Ended, Restart, ServerState
 from server_bundle.launch.signal_wakeup import SignalWakeup
 from server_bundle.launch.start_progress import StartUp
-from server_bundle.launch.warm_up import WarmUp
 from server_bundle.plan import plan_file
 from server_bundle.plan.launch_plan import LaunchPlan
 

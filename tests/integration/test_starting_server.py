@@ -53,6 +53,7 @@ def test_while_it_loads(
     assert lab.run("down").returncode == 0
 
 
+@pytest.mark.promise
 def test_a_job_says_who_starts_its_server_again(state: StateDir, until: Until) -> None:
     """Not the user, where its supervisor does."""
     lab = Lab(state, ("server_bundle.launch.backoff:FIRST_SECONDS=600",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from server_bundle.launch import warm_up
+from server_bundle.launch import readiness
 from server_bundle.plan import key_file
 from server_bundle.plan.launch_plan import LaunchPlan
 
@@ -36,10 +36,10 @@ def test_the_key_is_read_as_it_was_written(tmp_path: Path) -> None:
     for key in ('k3y "of" mine: #1', "\u00e9\\n", "x" * 1000):
         file = key_file.write(tmp_path, key)
         assert key_file.read(file) == key
-        assert warm_up.key_of(plan("python", "--config", str(file), "--tp", "4")) == key
+        assert readiness.key_of(plan("python", "--config", str(file), "--tp", "4")) == key
     for text in ("model: x\n", "api-key: [1]\n", "api-key: \n", "\0"):
         file.write_text(text)
         assert key_file.read(file) is None
     assert key_file.read(tmp_path / "none.yaml") is None
-    assert warm_up.key_of(plan("python")) is None
-    assert warm_up.key_of(replace(plan("python"), argv=("python", "--config"))) is None
+    assert readiness.key_of(plan("python")) is None
+    assert readiness.key_of(replace(plan("python"), argv=("python", "--config"))) is None
