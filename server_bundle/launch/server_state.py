@@ -111,6 +111,8 @@ class ServerState:
     """Of the supervisor's warm-up after a restart: "in progress", then how it ended."""
     next_start_at: str | None = None
     ended: Ended | None = None
+    planned_reserved: float | None = None
+    """`LaunchPlan.planned_reserved`, in GiB."""
 
     @property
     def pool(self) -> int | None:

@@ -46,6 +46,32 @@ def test_each_is_a_job_and_a_prefix_cache_reads_the_document_once(
     assert all(int(str(cached)) > 0.9 * int(str(tokens)) for tokens, cached in read[1:])
 
 
+def test_only_questions_that_begin_alike_are_brought_together(
+    run: Run, tmp_path: Path, book: Path
+) -> None:
+    """Another system prompt before the same document shares nothing: that job keeps its place, and
+    one that the cache serves goes first. They all wait while the first is read."""
+    other = tmp_path / "other.txt"
+    other.write_text("Another story.\n" * 100)
+    with fake_sglang(tmp_path, "--radix", "--max-running", "1") as server:
+        server.hold()
+
+        def submit(path: Path, question: str, *options: str) -> str:
+            asked = run("submit", str(path), "--server", server.url, "--ask", question, *options)
+            assert asked.returncode == 0, asked.stderr
+            return asked.stdout.strip()
+
+        submit(book, "first?")
+        server.wait_for_event("prefill_started")
+        submit(other, "other?")
+        last = submit(book, "brief?", "--system", "Be brief.")
+        submit(book, "second?")
+        server.let_go()
+        assert run("wait", last).returncode == 0
+        sent = [one["messages"][-1]["content"].split()[-1] for one in server.requests()]
+    assert sent == ["first?", "second?", "other?", "brief?"]
+
+
 def test_waiting_prints_each_answer_under_its_question(
     run: Run, tmp_path: Path, book: Path
 ) -> None:

@@ -63,6 +63,10 @@ def test_the_fork_of_today_brings_its_own_kernel(box: Recorded, model: Path) -> 
     box.inside(kt_kernel="0.7.0")
     (finding,) = trouble(box, guide(model, version="0.7.2"))
     assert "sglang-kt 0.7.2 and kt-kernel 0.7.0" in finding.found
+    box.inside(kt_kernel="0.7.2", ktransformers="0.7.0")
+    found = trouble(box, guide(model, version="0.7.2"))
+    assert {one.severity for one in found} == {Severity.ERROR, Severity.WARNING}
+    assert all("ktransformers" in one.found and one.cure for one in found)
 
 
 def test_old_versions_and_old_cpus(box: Recorded, model: Path) -> None:
