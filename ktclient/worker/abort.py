@@ -22,9 +22,10 @@ from server_bundle.errors import NoServer
 ABORT_SECONDS = 2.0
 """How long a cancel waits for the answer to its abort. sglang answers immediately; a hung server
 never does."""
-AFTER_CANCEL_SECONDS = 5.0
+AFTER_CANCEL_SECONDS = 1.0
 """How long a cancel checks whether the server becomes idle, before it reports that it has not.
-sglang answers no query inside a chunk, so no answer in that time means the same."""
+sglang answers no query inside a chunk, so no answer in that time means the same. Short, because
+people wait for it; before the next request its worker looks for as long as it takes."""
 DEATH_SECONDS = 0.3
 """Seconds between two checks whether a server that cut the connection still listens."""
 

@@ -54,6 +54,7 @@ from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
+from ktclient.worker.retry import begin_to_send
 
 REFUSED_SECONDS = 15.0
 """A server that is full says so when it has tokenized the prompt, between two chunks of another
@@ -287,8 +288,9 @@ def _minimum_prompt(size: estimate.Estimate) -> int:
 def _stream_to_reporter(
     attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
-    """Follow the stream to its end, and report each event."""
-    attempt.enter_phase(phases.SENDING)
+    """Follow the stream to its end, and report each event. Raises `Paused`: then nothing was
+    sent."""
+    begin_to_send(attempt)
     for event in events:
         reporter.report(event)
         if not attempt.heartbeat():

@@ -17,7 +17,7 @@ from server_bundle.doctor.case import Case
 from server_bundle.doctor.checks import cpu, cuda
 from server_bundle.doctor.facts import nvidia
 from server_bundle.doctor.finding import error, ok, warning
-from server_bundle.install import download
+from server_bundle.install import wheels
 from server_bundle.install.interpreters import Interpreter
 from server_bundle.install.layout import Layout
 from server_bundle.install.lock import Lock
@@ -41,15 +41,19 @@ class Amounts:
     there: int
     """Of these, what has arrived before."""
     disk: int
-    """What the disk still needs at most, while wheels and environment are both there."""
+    """What the disk still needs at most: while wheels and environment are both there, or at the
+    first import, whichever is more."""
     free: int | None
 
 
 def amounts(lock: Lock, layout: Layout, machine: Machine) -> Amounts:
     """What is to be fetched, and the room that it needs."""
     total = sum(one.size for one in lock.wheels)
-    there = sum(download.there(one, layout.wheels) for one in lock.wheels)
-    disk = total - there + int(lock.unpacked * _GROWTH) + _SPARE - _bytes_in(layout)
+    there = sum(wheels.there(one, layout.wheels) for one in lock.wheels)
+    installed = int(lock.unpacked * _GROWTH) + _SPARE - _bytes_in(layout)
+    # The wheels are removed before anything is imported.
+    later = lock.first_import.room - there if lock.first_import else 0
+    disk = installed + max(total - there, later)
     space = machine.space(layout.folder)
     return Amounts(total, there, max(disk, 0), None if space is None else space.free)
 

@@ -40,7 +40,7 @@ def test_while_it_loads(
     start takes."""
     lab = Lab(state)
     plan = lab.plan("--stage-seconds", "1", "--answer", "Loaded.")
-    with lab.starting("up", "--plan", lab.file(plan), "--no-warm-up"):
+    with lab.starting("up", "--plan", lab.file(plan), "--no-warm-up", "--no-check"):
         until(lambda: lab.state_of() == "starting")
         monkeypatch.setattr(selection, "WELL_KNOWN_PORTS", (plan.port,))
         found = selection.choose(config.load(), None, None)

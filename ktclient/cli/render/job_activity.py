@@ -54,7 +54,7 @@ def activity(job: Snapshot) -> str:
     from ktclient.records.phases import NOT_ANSWERING, REFUSED
 
     if job.state == "QUEUED":
-        return "queued"
+        return f"queued: {terminal_text.one_line(job.blocked)}" if job.blocked else "queued"
     words = {
         "preparing": "looking for the embedded server",
         "waiting": "waiting for the first token (silence is normal)",
@@ -103,6 +103,8 @@ def _cached(job: Snapshot) -> str:
 
 def _waiting_part(job: Snapshot) -> str:
     """For a job with parts: why one of them waits."""
+    if job.blocked:
+        return f"its other parts wait: {terminal_text.one_line(job.blocked)}"
     why = job.figures.get("last_refusal")
     return f"a request waits: {terminal_text.one_line(str(why))}" if why else ""
 

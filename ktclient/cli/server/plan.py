@@ -33,12 +33,25 @@ _TABLE = (0.6, 0.7, 0.75)
 @click.option(
     "--systemd", "form", flag_value="systemd", help="Print a systemd unit that starts it."
 )
-def plan(form: str | None, **given: Any) -> int:
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Judge the command after `--` beside the plan: what each difference does to a long "
+    "request.",
+)
+def plan(form: str | None, compare: bool, **given: Any) -> int:
     """Plan how to start a server and explain every choice. Starts nothing. Requires --model.
 
     Flags after `--` are passed to the server unchanged. An API key in KTJOB_API_KEY becomes the
     server's key. It is passed in a file, never on a command line.
+
+    With --compare, what follows `--` is a whole command that you have: ktserver plan --compare --
+    kt run DIR; or `python -m sglang.launch_server …`, `sglang serve …`, `docker run … IMAGE
+    COMMAND`. Model, engine, port and number of GPUs are taken from it. Exit code 1 if a long
+    request or the start would fail.
     """
+    if compare:
+        return _compare(form, given)
     from ktclient.servers import own_plan
     from ktclient.servers.own_plan import PlanOptions
 
@@ -57,6 +70,19 @@ def plan(form: str | None, **given: Any) -> int:
     if key is not None:
         output.note(f"the server's key is in {key}; only you can read it")
     return exit_codes.SUCCEEDED
+
+
+def _compare(form: str | None, given: dict[str, Any]) -> int:
+    from ktclient.cli.comparison import report
+
+    if form in ("sh", "systemd"):
+        raise click.UsageError(f"--compare prints text or --json, not --{form}")
+    if given["as_guide"]:
+        raise click.UsageError("--compare has the guide's own command after `--`, not --as-guide")
+    source = click.get_current_context().get_parameter_source("profile")
+    if source is click.core.ParameterSource.DEFAULT:
+        given = {**given, "profile": None}
+    return report.show(given, as_json=form == "json")
 
 
 def _unit(planned: Planned) -> str:

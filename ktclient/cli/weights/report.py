@@ -15,8 +15,8 @@ from ktclient.config.settings import Settings
 if TYPE_CHECKING:
     from ktclient.cli.render.progress_line import Line
     from server_bundle.doctor import Finding, Machine
+    from server_bundle.transfers.progress import Progress
     from server_bundle.weights.fetch import Work
-    from server_bundle.weights.meter import Reading
     from server_bundle.weights.needs import Disk
 
 _NAMED = 4
@@ -159,24 +159,24 @@ class Shown:
     def __init__(self, line: Line) -> None:
         self._line = line
 
-    def show(self, reading: Reading) -> None:
-        self._line.start(progress(reading), "fetch", reading.done, reading.total)
+    def show(self, seen: Progress) -> None:
+        self._line.start(progress(seen), "fetch", seen.done, seen.total)
 
     def say(self, words: str) -> None:
         output.note(f"  {words}")
 
 
-def progress(reading: Reading) -> str:
+def progress(seen: Progress) -> str:
     """One line: how much, how fast, how long."""
     text = (
-        f"{gb(reading.done)} of {gb(reading.total)}, "
-        f"{reading.files_done} of {wording.count(reading.files, 'file')}"
+        f"{gb(seen.done)} of {gb(seen.total)}, "
+        f"{seen.files_done} of {wording.count(seen.files, 'file')}"
     )
-    if reading.rate > 0 and reading.done < reading.total:
-        text += f"  {reading.rate / 1e6:,.1f} MB/s"
-        text += f"  {units.duration(reading.left)} left" if reading.left is not None else ""
-    if reading.done >= reading.total and reading.files_done < reading.files:
-        text += f"  comparing checksums, {gb(reading.checked)} read"
+    if seen.rate > 0 and seen.done < seen.total:
+        text += f"  {seen.rate / 1e6:,.1f} MB/s"
+        text += f"  {units.duration(seen.left)} left" if seen.left is not None else ""
+    if seen.done >= seen.total and seen.files_done < seen.files:
+        text += f"  comparing checksums, {gb(seen.checked)} read"
     return text
 
 

@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import io
 import netrc
+import os
 import re
 import ssl
 import urllib.error
@@ -30,7 +31,7 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 """Statuses that may be others the next time."""
 
 
-class TransferFailed(Exception):
+class NoAnswer(Exception):
     """Nothing came, or not all. `is_final`: it would be the same the next time."""
 
     def __init__(self, message: str, *, is_final: bool = False, status: int = 0) -> None:
@@ -44,13 +45,15 @@ class Stream:
 
     body: io.BufferedIOBase
     start: int
+    total: int | None
+    """Bytes of the whole file; None where the server does not say."""
     kind: str
     """The media type of a page."""
     url: str
     """Where it came from after redirects."""
 
 
-class Transfers:
+class Requests:
     """Opens files of one index. For use by several threads."""
 
     def __init__(self, index: Index) -> None:
@@ -65,13 +68,13 @@ class Transfers:
     @contextmanager
     def open(self, url: str, start: int = 0, accept: str = "*/*") -> Iterator[Stream]:
         """The content of a URL or a path from byte `start` on, or from 0 where the server does not
-        offer parts. Raises `TransferFailed`, also for what breaks inside of the block."""
+        offer parts. Raises `NoAnswer`, also for what breaks inside of the block."""
         try:
             if urlsplit(url).scheme in ("", "file"):
                 yield from _from_file(url, start)
             else:
                 yield from self._from_http(url, start, accept)
-        except TransferFailed:
+        except NoAnswer:
             raise
         except urllib.error.HTTPError as error:
             with error:
@@ -94,8 +97,9 @@ class Transfers:
         opener = self._openers[addresses.is_here(host), is_trusted]
         with opener.open(request, timeout=self._index.seconds) as answer:
             begins = _begin(answer.headers.get("Content-Range")) if answer.status == 206 else 0
+            total = None if answer.length is None else begins + answer.length
             kind = answer.headers.get("Content-Type") or ""
-            yield Stream(cast(io.BufferedIOBase, answer), begins, kind, answer.url)
+            yield Stream(cast(io.BufferedIOBase, answer), begins, total, kind, answer.url)
 
     def _credentials(self, url: str) -> str | None:
         """Of a Basic header: of the URL, of the index at the same host, or of ~/.netrc."""
@@ -140,31 +144,29 @@ def _from_file(url: str, start: int) -> Iterator[Stream]:
         file = path.open("rb")
     except OSError as error:
         words = f"{path} cannot be read: {error.strerror}"
-        raise TransferFailed(words, is_final=True, status=404) from None
+        raise NoAnswer(words, is_final=True, status=404) from None
     with file:
         file.seek(start)
-        yield Stream(file, start, "text/html", url)
+        yield Stream(file, start, os.fstat(file.fileno()).st_size, "text/html", url)
 
 
-def _refused(url: str, status: int, reason: object) -> TransferFailed:
+def _refused(url: str, status: int, reason: object) -> NoAnswer:
     shown, words = without_secrets(url), f"HTTP {status} {reason}"
     if status == 407:
         words += "; the proxy wants a user and a password, in HTTPS_PROXY"
     elif status in (401, 403):
         words += "; it wants credentials: put them into the URL of the index, or into ~/.netrc"
-    return TransferFailed(
-        f"{shown}: {words}", is_final=status not in _PASSING and status != 416, status=status
-    )
+    return NoAnswer(f"{shown}: {words}", is_final=status not in _PASSING, status=status)
 
 
-def _broken(url: str, error: Exception) -> TransferFailed:
+def _broken(url: str, error: Exception) -> NoAnswer:
     cause = getattr(error, "reason", None) or error
     words = " ".join(str(cause).split()) or type(cause).__name__
     shown = without_secrets(url)
     if isinstance(cause, ssl.SSLCertVerificationError):
         words += ". If the index has a certificate of your organisation, set `cert` in pip.conf"
-        return TransferFailed(f"{shown}: {words}", is_final=True)
-    return TransferFailed(f"{shown}: {words}")
+        return NoAnswer(f"{shown}: {words}", is_final=True)
+    return NoAnswer(f"{shown}: {words}")
 
 
 def _begin(told: str | None) -> int:

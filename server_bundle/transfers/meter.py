@@ -6,7 +6,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from server_bundle.transfers.progress import Progress
 
 _WINDOW_SECONDS = 30.0
 """The rate is that of the last half minute: it follows the line, and does not jump."""
@@ -14,23 +15,6 @@ _WINDOW_SECONDS = 30.0
 
 class Stopped(Exception):
     """A person asked to stop; what has arrived is kept."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """`done` and `total` in bytes, of all wanted files; `checked` of those that were read to check
-    them, `received` over the network by this process. `rate` in bytes a second; `left` in seconds,
-    None while the rate is not known."""
-
-    done: int
-    total: int
-    received: int
-    checked: int
-    rate: float
-    left: float | None
-    files_done: int
-    files: int
-    note: str
 
 
 class Meter:
@@ -41,8 +25,10 @@ class Meter:
         self._stop = threading.Event()
         self._total, self._files, self._print = total, files, say
         self._done = self._received = self._checked = self._files_done = 0
-        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+        self._began = time.monotonic()
+        self._samples: deque[tuple[float, int]] = deque([(self._began, 0)])
         self._notes: dict[str, str] = {}
+        self._current: dict[str, None] = {}
 
     def stop(self) -> None:
         """Let every thread end at its next byte."""
@@ -53,6 +39,17 @@ class Meter:
         if self._stop.wait(seconds):
             raise Stopped
 
+    def begins(self, path: str) -> None:
+        """A file is looked at, and fetched."""
+        with self._lock:
+            self._current[path] = None
+
+    def ends(self, path: str, *, is_whole: bool = True) -> None:
+        """A file is whole, or was given up."""
+        with self._lock:
+            self._current.pop(path, None)
+            self._files_done += is_whole
+
     def arrived(self, path: str, size: int) -> None:
         """Bytes came over the network. Raises `Stopped`."""
         with self._lock:
@@ -60,7 +57,7 @@ class Meter:
             self._done += size
             self._notes.pop(path, None)
             self._sample()
-        self._raise_if_stopped()
+        self.rest(0)
 
     def found(self, size: int) -> None:
         """Bytes were here already."""
@@ -69,18 +66,13 @@ class Meter:
 
     def lost(self, size: int) -> None:
         """Bytes have to be fetched once more."""
-        with self._lock:
-            self._done -= size
+        self.found(-size)
 
     def check(self, size: int) -> None:
         """Bytes were read to compare a checksum. Raises `Stopped`."""
         with self._lock:
             self._checked += size
-        self._raise_if_stopped()
-
-    def file_done(self) -> None:
-        with self._lock:
-            self._files_done += 1
+        self.rest(0)
 
     def say(self, path: str, words: str) -> None:
         """Something that people should know of a file: shown until bytes of it arrive."""
@@ -88,23 +80,25 @@ class Meter:
             self._notes[path] = words
         self._print(words)
 
-    def reading(self) -> Reading:
+    def progress(self) -> Progress:
+        """How far it is now."""
         with self._lock:
             now = self._sample()
             began, before = self._samples[0]
             rate = (self._received - before) / (now - began) if now > began else 0.0
             missing = max(0, self._total - self._done)
-            left = 0.0 if not missing else missing / rate if rate > 0 else None
-            return Reading(
-                self._done,
-                self._total,
-                self._received,
-                self._checked,
-                rate,
-                left,
-                self._files_done,
-                self._files,
-                next(reversed(self._notes.values()), ""),
+            return Progress(
+                done=self._done,
+                total=self._total,
+                files_done=self._files_done,
+                files=self._files,
+                received=self._received,
+                checked=self._checked,
+                rate=rate,
+                left=0.0 if not missing else missing / rate if rate > 0 else None,
+                seconds=now - self._began,
+                current=tuple(self._current),
+                note=next(reversed(self._notes.values()), ""),
             )
 
     def _sample(self) -> float:
@@ -114,7 +108,3 @@ class Meter:
         while len(self._samples) > 2 and now - self._samples[0][0] > _WINDOW_SECONDS:
             self._samples.popleft()
         return now
-
-    def _raise_if_stopped(self) -> None:
-        if self._stop.is_set():
-            raise Stopped

@@ -1,4 +1,4 @@
-"""How long a fetch tries again: pauses that grow, and a limit of time without a single byte."""
+"""How long a transfer tries again: pauses that grow, and a limit of time without a single byte."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import random
 import threading
 import time
 
-from server_bundle.errors import FetchFailed
-from server_bundle.weights.hubs.hub import Interrupted
-from server_bundle.weights.meter import Meter
+from jobs.errors import KtjobError
+from server_bundle.transfers.meter import Meter
+from server_bundle.transfers.origin import Interrupted
 
-DAY_SECONDS = 86_400.0
-"""As a job waits for a server that is away."""
+KEPT = "What has arrived is kept; run the same command again to continue"
 _FIRST_SECONDS = 1.0
 _LONGEST_SECONDS = 60.0
 
 
 class Patience:
-    """Shared by the threads of one fetch: bytes of any file show that the line works."""
+    """Shared by the threads of one run: bytes of any file show that the line works. `failed`: the
+    error that is raised in the end."""
 
-    def __init__(self, meter: Meter, limit_seconds: float) -> None:
-        self._meter, self._limit = meter, limit_seconds
+    def __init__(self, meter: Meter, limit_seconds: float, failed: type[KtjobError]) -> None:
+        self._meter, self._limit, self._failed = meter, limit_seconds, failed
         self._lock = threading.Lock()
         self._last = time.monotonic()
         self._failures: dict[str, int] = {}
@@ -32,7 +32,7 @@ class Patience:
             self._failures.pop(what, None)
 
     def pause(self, what: str, error: Interrupted) -> None:
-        """Wait before the next try. Raises `FetchFailed` when the limit is reached, and
+        """Wait before the next try. Raises the error of the product when the limit is reached, and
         `Stopped`."""
         with self._lock:
             silent = time.monotonic() - self._last
@@ -44,9 +44,6 @@ class Patience:
             seconds = max(seconds, error.after)
         if silent + seconds > self._limit or (error.most and failed >= error.most):
             why = f"nothing has arrived for {silent:,.0f} s" if not error.most else "it stays so"
-            raise FetchFailed(
-                f"{what}: {error}; {why}. What has arrived is kept: fetch again with the same "
-                "command, and only the rest is fetched"
-            )
+            raise self._failed(f"{what}: {error}; {why}. {KEPT}")
         self._meter.say(what, f"{what}: {error}; trying again in {seconds:,.0f} s")
         self._meter.rest(seconds)
