@@ -39,7 +39,8 @@ def configured(tmp_path: Path, ktjob_home: Path, vllm: Server) -> Server:
     """Named in the configuration file with its key."""
     config = tmp_path / "config" / "config.toml"
     config.parent.mkdir(exist_ok=True)
-    config.write_text(f'[server]\nurl = "{vllm.facts.url}"\napi_key = "{KEY}"\n')
+    config.with_name("vllm.key").write_text(KEY)
+    config.write_text(f'[server]\nurl = "{vllm.facts.url}"\napi_key_file = "vllm.key"\n')
     return vllm
 
 
