@@ -77,6 +77,13 @@ def test_the_next_question_is_predicted_without_what_is_cached(
         brief = check("--ask", "Where?", "--ask", "When?", "--system", "Be brief.")
         assert brief["cached"] is None
         assert brief["first_token_seconds"]["seconds"] > whole / 4
+        server.hold()
+        to = (str(book), "--server", server.url, "--ask", "When?", "--system", "Be brief.")
+        reads = run("submit", *to).stdout.strip()
+        brief = check("--ask", "Where?", "--system", "Be brief.")
+        assert brief["cached"]["job"] == reads and brief["cached"]["share"] > 0.99
+        server.let_go()
+        assert run("wait", reads).returncode == 0
     with fake_sglang(tmp_path, "--model", "stand-in") as server:
         run("submit", str(book), "--server", server.url, "--ask", "Who?", "--wait")
         assert check("--ask", "Where?")["cached"] is None
