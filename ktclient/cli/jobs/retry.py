@@ -51,7 +51,8 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
         output.print_data("\n".join(job.id for job, _, _ in new))
     for job, (again_as, is_new, kept) in zip(old, new, strict=True):
         output.note(_told(job.id, again_as, is_new=is_new, kept=kept))
-    stored.say_blocked([job.id for job, _, _ in new])
+    if new:
+        stored.say_blocked([job.id for job, _, _ in new])
     _note_next([job for job, _, _ in new])
     selection.note_passed_over(found, Scope.UNSUCCESSFUL)
     return exit_codes.SUCCEEDED
