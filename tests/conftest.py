@@ -56,6 +56,7 @@ FAST = "promise"
 """The marker of the other tests that `pytest` runs where nobody names any: one of each promise of
 docs/guarantees.md, and the whole journey."""
 NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
+NO_INSTALLERS = "KTJOB_REAL_INSTALLERS is not set: uv and pipx fetch 60 MB"
 NEEDS: dict[str, Callable[[], str | None]] = {
     "browser": browser.missing,
     "netns": ssh_lab.missing,
@@ -71,6 +72,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 ON_REQUEST: dict[str, Callable[[], str | None]] = {
     "real_sglang": sglang_kt.not_asked_for,
     "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
+    "installers": lambda: None if os.environ.get("KTJOB_REAL_INSTALLERS") else NO_INSTALLERS,
 }
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
 LONG = "long"
@@ -113,6 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "fuse: needs bindfs and /dev/fuse")
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
     config.addinivalue_line("markers", "novels: wants the two whole novels in KTJOB_CORPUS")
+    config.addinivalue_line("markers", "installers: fetches uv and pipx, and installs with them")
     config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
     config.addinivalue_line("markers", "unit_checker: needs systemd-analyze")
     config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from jobs import model
-from jobs.errors import KtjobError
+from jobs.errors import IllegalTransition, KtjobError
 from ktclient import times
 from ktclient.config import settings as config
-from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
+from ktclient.errors import BadInput, JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
 from ktclient.records import access, selector, snapshot, thinking
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from types import ModuleType
+
+    from typing_extensions import Unpack
+
     from ktclient.answers.thoughts import Divided
     from ktclient.api.answer_reader import Heard
     from ktclient.prompts.combined import Part
+    from ktclient.submission import renewal
 
 _LOOK_SECONDS = 0.2
 
@@ -158,6 +164,49 @@ class Job:
         job_id = followup.ask(self.id, question, settings, changes).id
         return Job(job_id, settings)
 
+    def hold(self) -> Snapshot:
+        """Keep a queued job from starting until `release`; of a running one with parts, those that
+        wait. Raises `IllegalTransition` if its request was sent, or it has ended."""
+        return self._changed(queue_changes().hold)
+
+    def release(self) -> Snapshot:
+        """Let a held job start, at its old place in the queue. Raises `IllegalTransition` if it has
+        ended."""
+        return self._changed(queue_changes().release)
+
+    def prioritize(self, priority: int | None = None) -> Snapshot:
+        """Set the priority of a queued job, and of parts: higher starts first. None: before all
+        others that wait. Raises `IllegalTransition` as `hold`, and `BadInput`."""
+        prioritize = queue_changes().prioritize
+        return self._changed(functools.partial(prioritize, priority=priority))
+
+    def edit(self, **changes: Unpack[Changed]) -> Snapshot:
+        """Change a queued job. Options that are not given stay as they are; `label=""` removes the
+        label, `at="now"` the start time. Raises `IllegalTransition` with the reason if it has
+        started or ended, and what `submit_long` raises: then nothing is changed. Otherwise the
+        changes hold for the request that is sent."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        renewal.edit(self.id, changes_of(changes), settings)
+        return self.status()
+
+    def rerun(self, **changes: Unpack[Changed]) -> Job:
+        """A new job like this one, whatever became of it, with these changes. Raises what
+        `submit_long` raises; nothing is stored then."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        return Job(renewal.rerun(self.id, changes_of(changes), settings).id, settings)
+
+    def _changed(
+        self, change: Callable[[config.Settings, Sequence[str]], Mapping[str, str]]
+    ) -> Snapshot:
+        refused = change(self._settings or config.load(), [self.id])
+        if refused:
+            raise IllegalTransition(refused[self.id])
+        return self.status()
+
     def cancel(self) -> Snapshot:
         """Request cancellation. A queued job ends immediately, a running one usually within a
         second or two: `wait` for it. After half a minute its worker is killed. No effect if it has
@@ -232,6 +281,37 @@ def patiently(look: Callable[[], Value]) -> Value:
             if is_over or not access.is_away(error):
                 raise
         time.sleep(_LOOK_SECONDS)
+
+
+class Changed(TypedDict, total=False):
+    """What `Job.edit` and `Job.rerun` may change, each as for `submit_long`."""
+
+    ask: str
+    max_tokens: int
+    timeout: float
+    server: str
+    model: str
+    thinking: bool
+    effort: str
+    label: str
+    at: str | datetime
+
+
+def changes_of(given: Changed) -> renewal.Changes:
+    """The same for `submission.renewal`. Raises `BadInput` for a name that it does not know."""
+    from ktclient.submission import renewal
+
+    if unknown := sorted(given.keys() - Changed.__annotations__.keys()):
+        raise BadInput(f"{unknown[0]} cannot be changed; {', '.join(Changed.__annotations__)} can")
+    renamed = {"question" if name == "ask" else name: value for name, value in given.items()}
+    return renewal.Changes(**renamed)  # type: ignore[arg-type]
+
+
+def queue_changes() -> ModuleType:
+    """Imported by whoever changes the queue."""
+    from ktclient.submission import queue_control
+
+    return queue_control
 
 
 ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {

@@ -134,8 +134,8 @@ def select(  # noqa: PLR0913 - the words of every command
     groups, and "@group" (the newest group). The
     filters are those of `ktjob list`: `states` ("failed", "ended" …), `since` and `until` ("2d",
     "yesterday", "2026-11-20"), `label` (with * and ?), `group`, `server` (a part of its URL) and
-    `search` (words). With both, the named jobs that match; `everything` selects all jobs. Named jobs come in
-    that order, others oldest first.
+    `search` (words). With both, the named jobs that match; `everything` selects all jobs. Named
+    jobs come in that order, others oldest first.
 
     Raises `NoSuchJob`, `AmbiguousId`, and `BadInput` for no word and no filter.
     """

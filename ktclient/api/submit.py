@@ -285,7 +285,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     at: str | datetime | None = None,
     notify: Sequence[str] = (),
     on_done: str | None = None,
-) -> list[Job]:
+) -> Selection:
     """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
     them or none. Returns immediately: one job for each file in order, and within it for each
     question of `ask`; with `join` the files are one document.

@@ -161,6 +161,12 @@ KTJOB: dict[str, Entry] = {
         "Change which queued jobs start first",
         ("ktjob priority k7m2p9qx --first", "ktjob priority k7m2p9qx --to -5"),
     ),
+    "edit": Entry(
+        "ktclient.cli.jobs.edit:edit",
+        "Queue",
+        "Change what a queued job asks, its limits, server or time",
+        ('ktjob edit k7m2p9qx --ask "And who lives?" --max-tokens 2000',),
+    ),
     "cancel": Entry(
         "ktclient.cli.jobs.cancel:cancel",
         "Change",
@@ -172,6 +178,12 @@ KTJOB: dict[str, Entry] = {
         "Change",
         "Retry failed, lost or cancelled jobs (finished parts are reused)",
         ("ktjob retry k7m2p9qx", "ktjob retry --state failed --since 1d"),
+    ),
+    "rerun": Entry(
+        "ktclient.cli.jobs.rerun:rerun",
+        "Change",
+        "Run any job again, with other options",
+        ("ktjob rerun k7m2p9qx --server gpu2", "ktjob rerun k7m2p9qx --max-tokens 4000 --wait"),
     ),
     "rm": Entry(
         "ktclient.cli.jobs.rm:rm",

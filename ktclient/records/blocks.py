@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jobs import clock
 from jobs.model import Job, Pause, Status
 from jobs.quick_dataclass import record
+from ktclient.records.phases import PAUSED
 
 if TYPE_CHECKING:
     from jobs.store.store import Store
@@ -56,6 +57,17 @@ def of_jobs(store: Store, jobs: Sequence[Job]) -> dict[str, Block]:
             if paused := store.pauses_of(job.id):
                 found[job.id] = of_pause(paused[0])
     return found
+
+
+def word(kind: str | None) -> str:
+    """A block in one word, by its kind: as a phase, and in a table; empty for none."""
+    return {None: "", HELD: HELD}.get(kind, PAUSED)
+
+
+def word_of(store: Store, job: Job) -> str:
+    """The same of a queued job."""
+    found = of_jobs(store, [job]) if job.status is Status.QUEUED else {}
+    return word(found[job.id].kind) if found else ""
 
 
 def of_attempt(pauses: Sequence[Pause]) -> str:

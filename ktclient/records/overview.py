@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jobs import clock
 from jobs.model import Job, Pause, Status
 from jobs.quick_dataclass import record
-from ktclient.records import snapshot, tally
+from ktclient.records import blocks, snapshot, tally
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -107,17 +107,12 @@ def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dic
         if job.id in refused:
             found[job.id] = "another user's lock"
         elif job.state == Status.QUEUED.value and job.blocked_by is not None:
-            found[job.id] = blocked(job)
+            found[job.id] = blocks.word(job.blocked_by)
         elif job.state == Status.QUEUED.value:
             found[job.id] = _reason(job, ahead[job.server], now)
             if not found[job.id].startswith(("at ", "after ")):
                 ahead[job.server].append(job.id)
     return found
-
-
-def blocked(job: Snapshot) -> str:
-    """In one word, why a job does not start before somebody changes that; empty if it may."""
-    return {None: "", "held": "held"}.get(job.blocked_by, "paused")
 
 
 def _reason(job: Snapshot, ahead: Sequence[str], now: str) -> str:

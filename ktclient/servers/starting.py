@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ktclient.servers.dialects import openai_compatible, sglang
+from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.launch import registry, server_state
 from server_bundle.launch.registry import Observed
@@ -57,6 +57,8 @@ def _all(servers: Path) -> list[Observed]:
 def _coming(one: Observed) -> Coming:
     server = one.server
     dialect = sglang.NAME if server.engine.startswith("sglang") else openai_compatible.NAME
+    if server.engine == llamacpp.NAME:
+        dialect = llamacpp.NAME
     pool = server.pool or server.planned_pool
     what = (
         "waiting for its restart"

@@ -125,7 +125,8 @@ def _prepare(
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
     request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
-    prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
+    prompt = Prompt(expected.likely, expected.high)
+    prefill = Prefill(prompt, _history(attempt, spec, facts), chunk=facts.chunk)
     prediction.look(attempt, prefill)
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
     if ghosts.end(attempt, facts, key, longest + (prefill.ahead.seconds or 0.0)):

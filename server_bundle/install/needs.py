@@ -41,7 +41,8 @@ class Amounts:
     there: int
     """Of these, what has arrived before."""
     disk: int
-    """What the disk still needs at most, while wheels and environment are both there."""
+    """What the disk still needs at most: while wheels and environment are both there, or at the
+    first import, whichever is more."""
     free: int | None
 
 
@@ -49,7 +50,10 @@ def amounts(lock: Lock, layout: Layout, machine: Machine) -> Amounts:
     """What is to be fetched, and the room that it needs."""
     total = sum(one.size for one in lock.wheels)
     there = sum(wheels.there(one, layout.wheels) for one in lock.wheels)
-    disk = total - there + int(lock.unpacked * _GROWTH) + _SPARE - _bytes_in(layout)
+    installed = int(lock.unpacked * _GROWTH) + _SPARE - _bytes_in(layout)
+    # The wheels are removed before anything is imported.
+    later = lock.first_import.room - there if lock.first_import else 0
+    disk = installed + max(total - there, later)
     space = machine.space(layout.folder)
     return Amounts(total, there, max(disk, 0), None if space is None else space.free)
 

@@ -17,6 +17,8 @@ _SENTENCE = "The ferry was late again this morning, and nobody at the pier knew 
 _SENTENCE_TOKENS = 12
 """A lower bound for every tokenizer; DeepSeek V4's gives 16."""
 _REFUSED = (401, 403)
+LLAMA_CPP = "llama.cpp"
+"""The engine of `ktserver up --gguf`."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,11 @@ class Warm:
     why: str
 
 
-def is_answering(url: str, key: str | None) -> bool:
+def is_answering(url: str, key: str | None, engine: str = "sglang") -> bool:
     """Whether the server answers requests that sglang answers immediately, also during a prefill.
-    /health alone gives false alarms (docs/how-it-works.md). A refused key is an answer."""
-    for path in ("/model_info", "/v1/models"):
+    Its /health alone gives false alarms (docs/how-it-works.md); llama.cpp has no /model_info, and
+    its /health is 503 until the model is loaded. A refused key is an answer."""
+    for path in ("/health" if engine == LLAMA_CPP else "/model_info", "/v1/models"):
         answer = http_probe.get(url + path, key)
         if answer is None or answer.status not in (200, *_REFUSED):
             return False
@@ -83,6 +86,8 @@ _TOLERANCE = 0.99
 
 def pool_doubts(server: ServerState) -> list[str]:
     """Warnings to show before the first long request; empty when there are none."""
+    if server.engine == LLAMA_CPP:  # each slot has the memory of a whole window
+        return []
     found = []
     pool, window = server.pool, server.window
     if pool is None:
@@ -102,3 +107,35 @@ def pool_doubts(server: ServerState) -> list[str]:
             f"min(max_tokens, {CLIP}) + {PAGE} below {pool:,} (ktjob does)"
         )
     return found
+
+
+_ROUNDING_GIB = 0.02
+"""The log has two decimals."""
+
+
+def reservation(server: ServerState) -> str:
+    """What the server keeps on each GPU for prefill of whole layers, and whether that was planned;
+    empty where it is nothing, as planned."""
+    figures, planned = server.figures, server.planned_reserved
+    reserved, slots = figures.get("reserved"), figures.get("slots")
+    parts = []
+    if reserved is not None and max(reserved, planned or 0.0) > _ROUNDING_GIB:
+        off = None if planned is None else reserved - planned
+        parts.append(f"{reserved:.2f} GiB reserved for prefill of whole layers{_compared(off)}")
+    if slots is not None:
+        beyond = 0.0 if reserved is None else slots - reserved
+        more = f", {beyond:.2f} GiB more than reserved" if beyond > _ROUNDING_GIB else ""
+        parts.append(f"{slots:.2f} GiB allocated{more}")
+    elif parts and reserved:
+        parts.append("not allocated before the first long prompt")
+    if "staging" in figures:
+        parts.append(f"staging buffer {figures['staging']:g} MiB")
+    return "; ".join(parts)
+
+
+def _compared(off: float | None) -> str:
+    if off is None:
+        return ""
+    if abs(off) <= _ROUNDING_GIB:
+        return ", as planned"
+    return f", {abs(off):.2f} GiB {'more' if off > 0 else 'less'} than planned"

@@ -107,6 +107,8 @@ class ServerState:
     restarts: tuple[Restart, ...] = ()
     next_start_at: str | None = None
     ended: Ended | None = None
+    planned_reserved: float | None = None
+    """`LaunchPlan.planned_reserved`, in GiB."""
 
     @property
     def pool(self) -> int | None:

@@ -172,8 +172,11 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
             raise ServerDidNotStart(_why(files, seen))
         running_for = _since(seen, began)
         on_look(seen, running_for)
-        if seen.state == server_state.READY and readiness.is_answering(seen.server.url, key):
-            return seen.server
+        server = seen.server
+        if seen.state == server_state.READY and readiness.is_answering(
+            server.url, key, server.engine
+        ):
+            return server
         if running_for > seconds:
             raise StillStarting(
                 f"{seen.server.name!r} is not ready after {seconds:,.0f} s; its last stage is "

@@ -69,6 +69,7 @@ class Supervisor:
             url=plan.url,
             context=plan.context,
             planned_pool=plan.planned_pool,
+            planned_reserved=plan.planned_reserved,
             restart=restart,
             log=str(files.log),
             keeper=identity.mine(),

@@ -210,6 +210,7 @@ class Draft:
             warmup_tokens=self._warmup(int(context) if context else None),
             gpus=wish.gpus or 0,
             ready_seconds=profile.ready_seconds,
+            planned_reserved=None if self.kv is None else round(self.kv.reserved_gib, 4),
         )
         return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
 

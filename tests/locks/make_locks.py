@@ -89,6 +89,9 @@ def _text(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> str:
     if entry["variant"] == lock.CUDA:
         header["cuda"] = _cuda(chosen)
         header["driver"] = DRIVERS[header["cuda"].partition(".")[0]]
+    if first := entry.get("first_import"):
+        amounts = f"{first['written']} {first['room']}"
+        header["first-import"] = f"{amounts} {first['reason']} ({first['source']})"
     lines = ["# Made by tests/locks/make_locks.py from locks.toml: change that file, not this one."]
     lines += [f"#: {key} {value}" for key, value in header.items()]
     lines += [f"#: instruction {one}" for one in entry.get("instructions", ())]

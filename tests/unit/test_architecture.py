@@ -31,6 +31,7 @@ LEAVES = {
     "jobs.known_secrets",
     "jobs.child_environment",
     "jobs.draft",
+    "jobs.extras",
     "jobs.named_file",
     "jobs.private_folder",
     "server_bundle.addresses",
@@ -54,7 +55,7 @@ MAY_IMPORT = {
     "server_bundle.logs": set(),
     "server_bundle.launch": {"server_bundle.plan", "server_bundle.logs", "jobs.processes"},
     "server_bundle.doctor": {"server_bundle.plan", "server_bundle.logs", "jobs.system"},
-    "server_bundle.embedded": {"server_bundle.launch", "jobs.processes"},
+    "server_bundle.embedded": {"server_bundle.launch", "server_bundle.plan", "jobs.processes"},
     "server_bundle.transfers": {"jobs.processes", "jobs.system"},
     "server_bundle.install": {
         *("server_bundle.plan", "server_bundle.doctor", "server_bundle.transfers"),
@@ -368,7 +369,14 @@ def test_there_is_no_import_cycle() -> None:
                 "ktclient.request.error_mapping",
             },
         ),
-        (("xllamacpp",), {"server_bundle.embedded.process"}),
+        (
+            ("xllamacpp",),
+            {
+                "server_bundle.embedded.parameters",
+                "server_bundle.embedded.process",
+                "server_bundle.embedded.gguf_process",
+            },
+        ),
         (("keyring",), {"ktclient.config.keys"}),
         (("tomlkit",), {"ktclient.config.edit"}),
         (("tiktoken",), {"ktclient.tokens.counter"}),

@@ -35,9 +35,17 @@ def plan(target: Target, index: Index, needed: Amounts) -> str:
         ("from", index.shown),
         ("python", python),
         ("by", target.uv or "pip"),
-        ("disk", f"{in_size(needed.disk)} needed until it is done, {in_size(lock.unpacked)} after"),
+        ("disk", f"{in_size(needed.disk)} needed until it is done, {_after(lock)}"),
     ]
     return "\n".join(f"{name:<9} {terminal_text.one_line(value)}" for name, value in rows)
+
+
+def _after(lock: Lock) -> str:
+    words = f"{in_size(lock.used)} after"
+    if lock.first_import is not None:
+        later = in_size(lock.first_import.written)
+        words += f" ({later} of it at the first import: {lock.first_import.reason})"
+    return words
 
 
 def largest(lock: Lock) -> list[Wheel]:
@@ -94,7 +102,7 @@ def table(found: Sequence[Environment], locks: Sequence[Lock]) -> str:
     for lock in locks:
         name = f"{lock.engine}=={lock.version}"
         fetched = in_size(sum(one.size for one in lock.wheels))
-        rows.append((name, lock.python, lock.cuda or "-", fetched, in_size(lock.unpacked)))
+        rows.append((name, lock.python, lock.cuda or "-", fetched, in_size(lock.used)))
     return "\n".join([*lines, terminal_text.table(rows)])
 
 
@@ -113,6 +121,16 @@ def status(one: Environment) -> str:
     return "\n".join(lines)
 
 
+def _message(one: Environment) -> str | None:
+    """Why it ended and what to do, or where it is configured; None while it runs."""
+    seen = one.progress
+    if seen is None or not seen.message:
+        return None
+    if seen.phase != progresses.CUT:
+        return seen.message
+    return f"{seen.message}; what has arrived is kept. To continue: ktserver {one.made.command}"
+
+
 def as_json(one: Environment) -> dict[str, Any]:
     """One environment as --json prints it."""
     seen = one.progress
@@ -121,7 +139,7 @@ def as_json(one: Environment) -> dict[str, Any]:
         "state": one.state,
         "done_bytes": seen.done if seen and seen.phase == progresses.FETCHING else None,
         "total_bytes": seen.total if seen and seen.phase == progresses.FETCHING else None,
-        "message": seen.message or None if seen else None,
+        "message": _message(one),
         "log": str(one.layout.log),
     }
 

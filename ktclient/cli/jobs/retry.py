@@ -13,7 +13,8 @@ from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import selection, stored
 from ktclient.cli.render import job_details, output
 from ktclient.records import access, kinds, snapshot
-from ktclient.submission import spec
+from ktclient.submission import renewal
+from ktclient.submission.spec import JobSpec, server_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -30,7 +31,8 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
 
     If a job has parts, only those run again that did not succeed. Start times in the future and
     prerequisites that have not succeeded yet still apply; a prerequisite that failed must be
-    retried first.
+    retried first. A time limit that the job exceeded does not apply again. To change other options,
+    or to repeat a job that succeeded, use `ktjob rerun`.
     """
     from ktclient.records.selector import Scope
 
@@ -40,7 +42,7 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
     if not selection.is_confirmed(wanted, old, "retry", is_sure=yes):
         output.note("nothing was retried")
         return exit_codes.FAILED
-    new = [_retried(settings, job) for job in old]
+    new = [_retried(settings, job, _without_limit(job)) for job in old]
     access.ensure_runner(settings.state)
     if as_json:
         with access.open_recovered(settings.state) as store:
@@ -51,6 +53,9 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
         output.print_data("\n".join(job.id for job, _, _ in new))
     for job, (again_as, is_new, kept) in zip(old, new, strict=True):
         output.note(_told(job.id, again_as, is_new=is_new, kept=kept))
+        if is_new and _without_limit(job) is not None:
+            exceeded = renewal.exceeded_note(JobSpec.from_json(job.spec), "ktjob rerun")
+            output.note(f"note: {exceeded}")
     if new:
         stored.say_blocked([job.id for job, _, _ in new])
     _note_next([job for job, _, _ in new])
@@ -68,19 +73,27 @@ def _note_next(new: Sequence[Job]) -> None:
             output.note(f"  next       ktjob retry {job.id}")
 
 
-def _retried(settings: Settings, old: Job) -> tuple[Job, bool, int]:
+def _without_limit(old: Job) -> str | None:
+    """The spec for a retry of a job that exceeded its time limit; None: as it was."""
+    if kinds.kind_of(old.spec) == kinds.BATCH:
+        return None
+    known = JobSpec.from_json(old.spec)
+    return renewal.lasting(known).to_json() if renewal.has_exceeded(old, known) else None
+
+
+def _retried(settings: Settings, old: Job, spec: str | None) -> tuple[Job, bool, int]:
     """The job that retries this one, whether it is new, and how many answers it has already."""
     from jobs.store.resume import Successions
     from ktclient.batch import retry as batch_retry
     from ktclient.batch import spec as batch_spec
     from ktclient.submission import lent_keys
 
-    server = spec.server_of(old.spec)
+    server = server_of(old.spec)
     with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
         if kinds.kind_of(old.spec) == batch_spec.CONDUCT:
             new, is_new = batch_retry.retry(store, old)
         else:
-            new, is_new = store.retry(old.id)
+            new, is_new = store.retry(old.id, spec)
         return new, is_new, store.tally(new.id).succeeded
 
 

@@ -53,7 +53,9 @@ def submit(  # noqa: PLR0913 - a command's options
     """Submit FILE ("-" for standard input) as a background job and return immediately.
 
     Each file becomes one job. Folders are searched recursively. Either all jobs are created or
-    none; several are a group with an id, which every command takes in place of theirs. Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
+    none. Several are a group, whose id commands take in place of theirs.
+
+    Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
     pip install 'ktjob[documents]'.
 
     The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
@@ -124,9 +126,8 @@ def _explain(
         job_id = handed[0][0]
         output.note(f"  next       ktjob wait {job_id}, then ktjob result {job_id}")
     elif group := Selection.of_ids(job_id for job_id, _ in handed).group:
-        output.note(
-            f"  group      {group}: {wording.count(len(handed), 'job')}, one line in status"
-        )
+        count = wording.count(len(handed), "job")
+        output.note(f"  group      {group}: {count}, one line in ktjob status")
         output.note(f"  next       ktjob wait {group}, then ktjob result {group} -o answers.md")
 
 

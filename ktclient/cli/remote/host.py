@@ -16,7 +16,7 @@ from ktclient.errors import BadInput
 from ktclient.remote import call as remote_call
 from ktclient.remote import far_values, ssh
 
-_ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
+_ONCE = ("ask", "rerun", "edit", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Commands that are not repeated if the connection broke after they were sent: they may have run,
 and running them twice costs twice."""
 

@@ -71,6 +71,7 @@ def show(server: ServerState) -> None:
         ("pool", _pool(server)),
         ("chunk", _tokens(figures.get("chunk"), "chunked_prefill_size")),
         ("memory", _memory(figures)),
+        ("experts", readiness.reservation(server)),
         ("graphs", _seconds(figures.get("graphs"), "to capture")),
         ("start-up", _seconds(server.start_seconds, "from start to READY")),
         ("process", _processes(server)),

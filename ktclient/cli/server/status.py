@@ -76,7 +76,9 @@ def _show_embedded(running: RunningServer, as_json: bool) -> None:
 
 def _load(one: Observed, key: str | None) -> Load | None:
     """The load of a ready server; None if it is not ready or does not answer."""
-    if one.state != server_state.READY or not readiness.is_answering(one.server.url, key):
+    if one.state != server_state.READY or not readiness.is_answering(
+        one.server.url, key, one.server.engine
+    ):
         return None
     return server_load.current(one.server.url, key) or server_load.Load(None, None, None, False)
 

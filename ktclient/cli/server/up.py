@@ -34,6 +34,23 @@ if TYPE_CHECKING:
     default=server_state.NO,
     help="Restart policy after a crash, with exponential backoff (default: no).",
 )
+@click.option(
+    "--gguf",
+    metavar="FILE",
+    help="Serve this GGUF file with the installed llama.cpp, with the file's own sampling.",
+)
+@click.option(
+    "--gpu-layers",
+    type=int,
+    metavar="N",
+    help="With --gguf: layers on the GPU (default: as many as fit).",
+)
+@click.option(
+    "--parallel",
+    type=int,
+    metavar="N",
+    help="With --gguf: simultaneous requests, each with a whole context (default 1).",
+)
 @click.option("--no-check", is_flag=True, help="Skip the preflight checks of `ktserver doctor`.")
 @click.option(
     "--no-warm-up",
@@ -57,6 +74,9 @@ def up(
     needs 300 MB of free space. It stops after half an hour without a request. Every other server
     runs until `ktserver down`. Ctrl-C only detaches; the start continues. An ERROR of `ktserver
     doctor` prevents the start, also of a plan file, which may be from another machine or day.
+
+    With --gguf FILE it is any model in the GGUF format, on port 40001 unless --port says otherwise,
+    where ktjob finds it. --context is the window of each request (default: the file's own).
     """
     settings = command_settings.load()
     plan, notes = starting.plan_from(settings, options, dry_run)
@@ -68,7 +88,8 @@ def up(
         folder = settings.state.servers / name
         selection.show_dry(plan, name, folder, restart, not no_warm_up)
         return exit_codes.SUCCEEDED
-    if not no_check and not starting.is_running(settings, name):
+    is_checked = not no_check and options["gguf"] is None
+    if is_checked and not starting.is_running(settings, name):
         preflight.require(plan)
     starting.print_notes(notes)
     return starting.start(settings, name, plan, restart, StartOptions(not no_warm_up, as_json))

@@ -210,6 +210,8 @@ _ARGUMENTS = {
     ("priority", "job_ids"): queued,
     ("resume", "job_ids"): held,
     ("release", "job_ids"): held,
+    ("rerun", "job_id"): finished,
+    ("edit", "job_id"): queued,
     ("rm", "job_ids"): ended_only,
     ("key", "server"): default_and_servers,
     ("set", "name"): settings,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from jobs import clock
 from jobs.model import Job, Status
 from jobs.store.http.store import HttpStore
-from ktclient.records import overview, snapshot
+from ktclient.records import blocks, overview, snapshot
 
 ROWS = 120
 """Jobs on the page at most; older ones are listed on request."""
@@ -47,7 +47,7 @@ def read(store: HttpStore, owner: str | None) -> Queue:
         lists, counts = _owned(store, owner), store.counts_owned(owner)
         shown = snapshot.of_jobs(store, [job for jobs in lists.values() for job in jobs])
         waits = {
-            one.id: overview.blocked(one) or _behind(places.get(one.id), running[one.server])
+            one.id: blocks.word(one.blocked_by) or _behind(places.get(one.id), running[one.server])
             for one in shown
         }
     else:
