@@ -49,7 +49,7 @@ def read_grouped(store: Store, rows: int) -> Overview:
     groups = store.groups(max(1, rows // 2))
     if not groups:
         return read(store, rows)
-    shown = [tally.in_one(store, group) for group in groups]
+    shown = tally.in_one(store, groups)
     running = store.running(rows, alone=True)
     left = max(0, rows - len(running) - len(shown))
     waiting, ended = store.waiting(left, alone=True), store.ended(left, alone=True)

@@ -77,9 +77,14 @@ def of_group(group: Group) -> Tally:
     return Tally(group.total, group.succeeded, failed, group.running, seconds)
 
 
-def in_one(store: Store, group: Group) -> Snapshot:
-    """A group as one record, for tables and messages: its id, its state, and how far it is."""
-    tally, first = of_group(group), snapshot.of_job(store, store.job(group.first))
+def in_one(store: Store, groups: Sequence[Group]) -> list[Snapshot]:
+    """Each group as one record, for tables and messages: its id, its state, and how far it is."""
+    firsts = snapshot.of_jobs(store, store.jobs_of([group.first for group in groups]))
+    return [_in_one(group, first) for group, first in zip(groups, firsts, strict=True)]
+
+
+def _in_one(group: Group, first: Snapshot) -> Snapshot:
+    tally = of_group(group)
     is_ended = tally.done == tally.total
     failed = f"{tally.failed:,} of {tally.total:,} failed" if is_ended and tally.failed else None
     return replace(
