@@ -99,7 +99,8 @@ def _subject(store: Store, telling: Notification) -> tuple[Snapshot, str]:
     if group is None:
         job = store.job(telling.job_id)
         return snapshot.of_job(store, job), snapshot.answer(store, job)
-    return tally.in_one(store, [group])[0], export.markdown(store, store.group(group.id))
+    first = snapshot.of_job(store, store.job(group.first))
+    return tally.in_one(group, first), export.markdown(store, store.group(group.id))
 
 
 def _notify(name: str, job: Snapshot) -> None:

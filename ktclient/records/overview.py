@@ -49,9 +49,8 @@ def read_grouped(store: Store, rows: int) -> Overview:
     groups = store.groups(max(1, rows // 2))
     if not groups:
         return read(store, rows)
-    shown = tally.in_one(store, groups)
     running = store.running(rows, alone=True)
-    left = max(0, rows - len(running) - len(shown))
+    left = max(0, rows - len(running) - len(groups))
     waiting, ended = store.waiting(left, alone=True), store.ended(left, alone=True)
     waiting = waiting[: max(left - len(ended), (left + 1) // 2)]
     ended = ended[: left - len(waiting)]
@@ -62,7 +61,10 @@ def read_grouped(store: Store, rows: int) -> Overview:
         hidden[Status.RUNNING] -= group.running
         hidden[Status.QUEUED] -= group.queued
         hidden[Status.FINISHED] -= group.total - group.running - group.queued
-    alone = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    firsts = store.jobs_of([group.first for group in groups])
+    read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended])
+    shown = [tally.in_one(group, first) for group, first in zip(groups, read_jobs, strict=False)]
+    alone = read_jobs[len(groups) :]
     refused = _refused(store, store.waiting(rows))
     order = ("RUNNING", "QUEUED")
     jobs_shown = [one for state in order for one in [*shown, *alone] if one.state == state]

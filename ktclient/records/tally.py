@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from jobs.quick_dataclass import record
 from ktclient import wording
-from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from jobs.store.groups import Group
-    from jobs.store.store import Store
 
 
 @record(frozen=True)
@@ -77,13 +75,9 @@ def of_group(group: Group) -> Tally:
     return Tally(group.total, group.succeeded, failed, group.running, seconds)
 
 
-def in_one(store: Store, groups: Sequence[Group]) -> list[Snapshot]:
-    """Each group as one record, for tables and messages: its id, its state, and how far it is."""
-    firsts = snapshot.of_jobs(store, store.jobs_of([group.first for group in groups]))
-    return [_in_one(group, first) for group, first in zip(groups, firsts, strict=True)]
-
-
-def _in_one(group: Group, first: Snapshot) -> Snapshot:
+def in_one(group: Group, first: Snapshot) -> Snapshot:
+    """A group as one record, for tables and messages: its id, its state, and how far it is. `first`
+    is its first job."""
     tally = of_group(group)
     is_ended = tally.done == tally.total
     failed = f"{tally.failed:,} of {tally.total:,} failed" if is_ended and tally.failed else None
