@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 
 from jobs import clock
@@ -87,6 +86,8 @@ class Groups(Database):
         self._run("leave_group", id=old)
 
     def _unused_group_id(self) -> str:
+        import secrets  # not for commands that only look
+
         while True:
             group_id = MARK + "".join(secrets.choice(_CHARACTERS) for _ in range(_LENGTH))
             if not self.groups_with_prefix(group_id):

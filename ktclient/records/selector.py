@@ -123,14 +123,17 @@ def parse_states(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Selected:
-    """The jobs that are meant. Named jobs are all there, whatever their state, if there is no
-    filter; of those that only match a filter, the ones in `scope`.
+    """The jobs that are meant. Jobs named by their own ids are all there, whatever their state, if
+    there is no filter; of those that only match a filter or belong to a named group, the ones in
+    `scope`.
 
     Raises `NoSuchJob` if a word or the filters match no job, `AmbiguousId`, and `BadInput`.
     """
+    single = [one(store, word).id for word in selector.words if not is_group(word)]
     named = {job.id: job for word in selector.words for job in _named(store, word)}
     if selector.words and not selector.has_filter:
-        return Selected(list(named.values()))
+        jobs = [job for job in named.values() if job.id in single or scope.holds(job)]
+        return Selected(jobs, len(named) - len(jobs))
     found = list(_matching(store, selector))
     if selector.words:
         matching = {job.id for job in found}

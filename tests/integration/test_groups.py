@@ -80,7 +80,9 @@ def test_what_failed_of_a_group_is_retried_in_its_place(
         assert "1 of 3 failed" in run("status").stdout
         printed = run("result", group)
         assert printed.returncode == 1 and printed.stdout.count("It rained.") == 2
-        retried = run("retry", group, "--state", "failed")
+        assert run("retry", group, *(job.id for job in jobs)).returncode == 1
+        retried = run("retry", group)
+        assert "2 jobs more match" in retried.stderr
         assert retried.returncode == 0 and len(retried.stdout.split()) == 1
         assert run("wait", group, "--timeout", "600").returncode == 0
         again = select(group)
