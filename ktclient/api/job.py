@@ -18,7 +18,6 @@ from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from types import ModuleType
 
     from typing_extensions import Unpack
 
@@ -167,18 +166,23 @@ class Job:
     def hold(self) -> Snapshot:
         """Keep a queued job from starting until `release`; of a running one with parts, those that
         wait. Raises `IllegalTransition` if its request was sent, or it has ended."""
-        return self._changed(queue_changes().hold)
+        from ktclient.submission import queue_control
+
+        return self._changed(queue_control.hold)
 
     def release(self) -> Snapshot:
         """Let a held job start, at its old place in the queue. Raises `IllegalTransition` if it has
         ended."""
-        return self._changed(queue_changes().release)
+        from ktclient.submission import queue_control
+
+        return self._changed(queue_control.release)
 
     def prioritize(self, priority: int | None = None) -> Snapshot:
         """Set the priority of a queued job, and of parts: higher starts first. None: before all
         others that wait. Raises `IllegalTransition` as `hold`, and `BadInput`."""
-        prioritize = queue_changes().prioritize
-        return self._changed(functools.partial(prioritize, priority=priority))
+        from ktclient.submission import queue_control
+
+        return self._changed(functools.partial(queue_control.prioritize, priority=priority))
 
     def edit(self, **changes: Unpack[Changed]) -> Snapshot:
         """Change a queued job. Options that are not given stay as they are; `label=""` removes the
@@ -305,13 +309,6 @@ def changes_of(given: Changed) -> renewal.Changes:
         raise BadInput(f"{unknown[0]} cannot be changed; {', '.join(Changed.__annotations__)} can")
     renamed = {"question" if name == "ask" else name: value for name, value in given.items()}
     return renewal.Changes(**renamed)  # type: ignore[arg-type]
-
-
-def queue_changes() -> ModuleType:
-    """Imported by whoever changes the queue."""
-    from ktclient.submission import queue_control
-
-    return queue_control
 
 
 ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {

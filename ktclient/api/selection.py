@@ -23,6 +23,7 @@ class Selection(list[Job]):
 
     def __init__(self, jobs: Iterable[Job] = (), settings: config.Settings | None = None) -> None:
         super().__init__(jobs)
+        self._settings = settings
         self._state = settings.state if settings else config.state_dir()
 
     @classmethod
@@ -56,6 +57,29 @@ class Selection(list[Job]):
         if is_original and any(not one.is_finished for one in now):
             access.ensure_runner(self._state)  # it watches over the cancels
         return now
+
+    def hold(self) -> dict[str, str]:
+        """Keep the queued jobs from starting until `release`, in one transaction. Returns why some
+        were refused, by id: those whose requests were sent, and those that have ended."""
+        from ktclient.submission import queue_control
+
+        settings = self._settings or config.load()
+        return queue_control.hold(settings, self.ids) if self else {}
+
+    def release(self) -> dict[str, str]:
+        """Let held jobs start, in one transaction. Returns why some were refused, by id."""
+        from ktclient.submission import queue_control
+
+        settings = self._settings or config.load()
+        return queue_control.release(settings, self.ids) if self else {}
+
+    def prioritize(self, priority: int | None = None) -> dict[str, str]:
+        """Set the priority of queued jobs, in one transaction; None: before all others that wait,
+        in this order. Returns why some were refused, by id."""
+        from ktclient.submission import queue_control
+
+        settings = self._settings or config.load()
+        return queue_control.prioritize(settings, self.ids, priority) if self else {}
 
     def wait(self, timeout: float | None = None) -> Selection:
         """Return when all jobs have ended, in any state. Raises `NotFinished` after `timeout`

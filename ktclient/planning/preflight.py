@@ -9,8 +9,8 @@ from dataclasses import replace
 from ktclient.config import settings as config
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
+from ktclient.planning import beginning, read_prompts, split_planner, thinking
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import split_planner, thinking
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
 from ktclient.planning.thinking import Thinking
@@ -79,12 +79,16 @@ def forecast_all(
     manner = options.generation
     said = Thinking(manner.thinking, manner.effort)
     thinking.require(said, target.facts, settings)
-    around = forecasts.Around(manner.system is None, said)
+    begins = beginning.of_task(target.facts, manner, settings)
+    around = forecasts.Around(manner.system is None, said, begins=begins)
 
-    def say(document: Document, task: Task) -> Forecast:
+    def written(document: Document, task: Task) -> tuple[str, Counter[str]]:
         message = options.generation.with_system(prompts_tasks.message(document.text, task))
         found = Counter[str]()
-        message = marks.harmless(message, found)
+        return marks.harmless(message, found), found
+
+    def say(document: Document, task: Task, around: forecasts.Around) -> Forecast:
+        message, found = written(document, task)
         most = options.answer_limit(task)
         one = forecasts.from_target(message, most, options.timeout, target, settings, around)
         one = replace(one, harmless=found)
@@ -99,11 +103,19 @@ def forecast_all(
             options.max_attempts,
             marks,
         )
-        return split_planner.plan(one, document, wish, settings, on_progress)
+        return split_planner.plan(replace(one, cached=None), document, wish, settings, on_progress)
 
-    return [
-        [say(document, task) for task in tasks_for(document, options)] for document in documents
-    ]
+    def say_all(document: Document) -> list[Forecast]:
+        """The server has read the document when it comes to the second question."""
+        first, *others = tasks_for(document, options)
+        found = [say(document, first, around)]
+        if not others:
+            return found
+        read = read_prompts.take("", written(document, first)[0], begins, None)
+        later = replace(around, earlier=replace(read, tokens=found[0].count.tokens))
+        return found + [say(document, task, later) for task in others]
+
+    return [say_all(document) for document in documents]
 
 
 def tasks_for(document: Document, options: RequestOptions) -> list[Task]:

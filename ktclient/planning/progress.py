@@ -41,10 +41,12 @@ class History:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The prompt's tokens; `likely` equals `most` if they were counted exactly."""
+    """The prompt's tokens; `likely` equals `most` if they were counted exactly. `cached`: those
+    that the server probably has in its cache."""
 
     likely: int
     most: int
+    cached: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class Prefill:
     def predicted(self) -> prefill_time.Estimate | None:
         """From sending to the first token on an idle server; None if unknown."""
         belief = self.past.belief
-        return belief.first_token(self.prompt.likely) if belief else None
+        return belief.first_token(self.prompt.likely, self.prompt.cached) if belief else None
 
     def expected(self) -> prefill_time.Estimate | None:
         """From sending to the first token, with what is ahead; None if unknown."""

@@ -36,6 +36,8 @@ class Scope(Enum):
     OPEN = "have not ended"
     ENDED = "have ended"
     UNSUCCESSFUL = "have failed, or were lost or cancelled"
+    WAITING = "wait to start"
+    HELD = "are held"
 
     def holds(self, job: Job) -> bool:
         """Whether the command acts on this job."""
@@ -43,6 +45,10 @@ class Scope(Enum):
             return True
         if self is Scope.UNSUCCESSFUL:
             return job.outcome not in (None, Outcome.SUCCEEDED)
+        if self is Scope.WAITING:
+            return job.status is Status.QUEUED
+        if self is Scope.HELD:
+            return job.held_at is not None and job.status is not Status.FINISHED
         return (job.status is Status.FINISHED) == (self is Scope.ENDED)
 
 

@@ -23,6 +23,8 @@ PREFILL_SAMPLES = "prefill_progress"
 sent], in order, some fifty at most."""
 
 PREDICTED_AS = "predicted_as"
+PREDICTED_CACHED = "predicted_cached_share"
+"""The figure with the share of the prompt, from 0 to 1, that the server probably has cached."""
 """The figure of an attempt with what its prediction consists of, as text, where its request was not
 the server's only one."""
 

@@ -10,11 +10,11 @@ from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.documents.document import Document
 from ktclient.errors import DoesNotFit
-from ktclient.planning import preflight
+from ktclient.planning import beginning, preflight
 from ktclient.planning.forecast import Forecast
 from ktclient.prompts.tasks import Task
 from ktclient.records import access, kinds
-from ktclient.submission import capacity, idempotency, lent_keys, prefix
+from ktclient.submission import capacity, idempotency, lent_keys
 from ktclient.submission import conditions as submission_conditions
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec
@@ -138,7 +138,7 @@ def new_job(
         manner=request.generation,
         split=before.split,
         has_key=settings.has_key_for(before.target.server),
-        prefix=prefix.of_task(before.target, request.generation, settings),
+        prefix=beginning.of_task(before.target.facts, request.generation, settings),
         thinking="" if before.words is None else str(before.words),
         remarks=document.remarks(),
     )

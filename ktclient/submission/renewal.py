@@ -27,7 +27,7 @@ from ktclient.planning.options import RequestOptions
 from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
-from ktclient.records import access, kinds
+from ktclient.records import access, kinds, selector
 from ktclient.submission import conditions, enqueue, lent_keys
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec, server_of
@@ -94,7 +94,7 @@ def _silent(what: str, done: int, total: int) -> None:
 def edit(
     job_id: str, changes: Changes, settings: config.Settings, on_progress: Progress = _silent
 ) -> Renewed:
-    """Change a job that waits, in one transaction. The id may be a prefix.
+    """Change a job that waits, in one transaction. The id may be a prefix, or "@last".
 
     Raises `IllegalTransition` with the reason if it has begun or ended, also while this counted its
     tokens, and what a submit raises: then nothing is changed. So an accepted edit holds for the
@@ -103,7 +103,7 @@ def edit(
     if changes == Changes():
         raise BadInput("nothing to change: give at least one option (ktjob edit --help)")
     with access.open_recovered(settings.state, job_id) as store:
-        old = store.find(job_id)
+        old = selector.one(store, job_id)
         require_editable(old)
         plain = _with_conditions(_same(store, old), changes)
     new, capacities, before, note = plain, dict[str, Capacity](), None, None
@@ -125,7 +125,7 @@ def rerun(
     Raises what a submit raises, and `BadInput` for a batch; then nothing is stored.
     """
     with access.open_recovered(settings.state, job_id) as store:
-        old = store.find(job_id)
+        old = selector.one(store, job_id)
         if kinds.kind_of(old.spec) == kinds.BATCH:
             raise BadInput(
                 f"job {old.id} is a batch. To send what failed again: ktjob retry {old.id}. To "

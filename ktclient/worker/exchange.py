@@ -31,7 +31,8 @@ from ktclient.errors import (
 )
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
-from ktclient.planning.progress import History, Prefill, Prompt
+from ktclient.planning.progress import History, Prefill
+from ktclient.planning.read_prompts import ReadPrompt
 from ktclient.prompts import answer_schema
 from ktclient.prompts.tasks import Kind
 from ktclient.records import phases, thinking
@@ -78,6 +79,8 @@ class Exchange:
     watcher: GaugeWatcher
     reporter: Reporter
     ghosts: GhostPrefills
+    read: ReadPrompt
+    """What is remembered of the prompt."""
 
 
 def run(
@@ -125,8 +128,8 @@ def _prepare(
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
     request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
-    prompt = Prompt(expected.likely, expected.high)
-    prefill = Prefill(prompt, _history(attempt, spec, facts), chunk=facts.chunk)
+    foreseen = prediction.foresee(attempt, spec, facts, request)
+    prefill = Prefill(foreseen.prompt, _history(attempt, spec, facts), chunk=facts.chunk)
     prediction.look(attempt, prefill)
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
     if ghosts.end(attempt, facts, key, longest + (prefill.ahead.seconds or 0.0)):
@@ -135,7 +138,7 @@ def _prepare(
     watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
     reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
     tokens = expected.likely
-    known = (prefill, watcher, reporter, ghosts)
+    known = (prefill, watcher, reporter, ghosts, foreseen.read)
     return Exchange(attempt, spec, facts, key, tokens, *known), request
 
 
@@ -377,7 +380,10 @@ def _learn(exchange: Exchange) -> None:
     """Store how long this prefill took, if it was the server's only work."""
     prefill, reporter = exchange.prefill, exchange.reporter
     end, seconds = reporter.completed, reporter.first_token_seconds
-    if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
+    if end is None or seconds is None or end.prompt_tokens is None:
+        return
+    prediction.remember(exchange.attempt, exchange.spec, exchange.facts.model, exchange.read, end)
+    if prefill.shared:
         return
     measured = Measured(prefill.looks, seconds, end.prompt_tokens, end.cached_tokens or 0)
     calibration.record(exchange.attempt, exchange.spec.server, exchange.facts.model, measured)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import child_environment, clock
+from jobs import clock
 from jobs.processes import detach, identity
 from server_bundle.launch import child, process_tree, server_state
 from server_bundle.launch.backoff import BackOff
@@ -39,8 +39,6 @@ DRAIN_SECONDS = 60.0
 """Drain time after a SIGTERM without a stop file, for example from a shutdown."""
 PREDECESSOR_SECONDS = 10.0
 """How long to wait for an earlier supervisor that has recorded its server's end and exits now."""
-_OURS = "KTJOB_"
-"""Prefix of this project's own variables, the key among them. The server does not get them."""
 
 
 class Supervisor:
@@ -96,20 +94,10 @@ class Supervisor:
     # -- one run ----------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        environment = {
-            name: value
-            for name, value in child_environment.inherited().items()
-            if not name.startswith(_OURS)
-        }
-        # Put the server's virtual environment first in PATH: kernels that are compiled at the first
-        # forward look for `ninja` there (torch.utils.cpp_extension: "Ninja is required").
-        programs = os.path.dirname(self._plan.python)
-        path = [programs, environment.get("PATH", os.defpath)]
-        environment["PATH"] = os.pathsep.join(filter(None, path))
         self._start, self._killed = StartUp(), 0
         self._began, self._ready_began = time.monotonic(), None
         self._child = Child(
-            self._plan.command, self._files.folder, {**environment, **self._plan.environment}
+            self._plan.command, self._files.folder, child.environment_for(self._plan)
         )
         server = identity.of(self._child.pid)
         self._tell(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from server_bundle.plan import arguments, kv_pool, version_rules
 from server_bundle.plan.arguments import Arguments
-from server_bundle.plan.kv_pool import KvPlan
+from server_bundle.plan.kv_pool import Basis, KvPlan
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.memory.choice import PoolChoice
@@ -53,6 +53,8 @@ class Planned:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     kv: KvPlan | None
+    basis: Basis | None = None
+    """On what `kv` is planned; None where the profile has no figures."""
 
 
 @dataclass
@@ -212,7 +214,7 @@ class Draft:
             ready_seconds=profile.ready_seconds,
             planned_reserved=None if self.kv is None else round(self.kv.reserved_gib, 4),
         )
-        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
+        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv, self.pool.basis)
 
     def _environment(self) -> dict[str, str]:
         """The profile's variables, those for other GPUs, and those of options over them."""

@@ -70,7 +70,7 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert failed["state"] == "FAILED"
     assert len(run("job", "status")) == 4
     assert run("job", "status", first)["label"] == "nightly"
-    (found,) = run("list", "list", "--search", "nobody rained", "--label", "night*")
+    found, _ = run("list", "list", "--search", "nobody rained", "--label", "night*")
     assert found["found"]["where"] == "answer"
     text = run("result", "result", first)["text"]
     assert ANSWER in text

@@ -15,7 +15,7 @@ from jobs.errors import IllegalTransition
 from jobs.runner import start
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient import Job, errors, pause_queue, resume_queue, submit_long
+from ktclient import Job, errors, pause_queue, resume_queue, select, submit_long
 from ktclient.records import phases
 
 Until = Callable[..., object]
@@ -67,6 +67,7 @@ def test_a_paused_queue_says_so_everywhere_and_what_was_sent_continues(
     assert kinds[:4] == ["submitted", "paused", "resumed", "claimed"]
 
 
+@pytest.mark.promise
 def test_a_job_that_waits_for_its_server_sends_nothing_while_that_is_paused(
     run: Run, tmp_path: Path, state: StateDir, until: Until
 ) -> None:
@@ -111,6 +112,11 @@ def test_held_jobs_are_passed_and_the_first_is_first(
     assert run("priority", early.id, "--first", "--json").returncode == 0
     assert late.prioritize(-1).priority == -1
     assert run("priority", early.id).returncode == 2
+    assert select(states="queued").hold() == {}
+    every = run("release", "--all")
+    assert every.returncode == 0 and every.stderr.count("is released") == 3
+    assert run("hold", "@last-2").returncode == 0 and held.status().held_at
+    assert list(select(held.id, running.id).prioritize(0)) == [running.id]
     resume_queue()
     server.let_go()
     assert early.result() == late.result() == "Well."

@@ -33,7 +33,9 @@ def pause(job_ids: tuple[str, ...], server: str | None, is_query: bool, as_json:
     if bool(job_ids) + (server is not None) + is_query > 1:
         raise BadInput("give either ids, or --server, or --status")
     if job_ids:
-        return control.hold(job_ids, as_json)
+        from ktclient.records import selector
+
+        return control.hold(selector.parse(job_ids), as_json)
     settings = command_settings.load()
     if is_query:
         found = queue_control.pauses(settings)

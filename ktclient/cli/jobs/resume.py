@@ -23,7 +23,9 @@ def resume(job_ids: tuple[str, ...], server: str | None, everything: bool, as_js
     if bool(job_ids) + (server is not None) + everything > 1:
         raise BadInput("give either ids, or --server, or --all")
     if job_ids:
-        return control.release(job_ids, as_json)
+        from ktclient.records import selector
+
+        return control.release(selector.parse(job_ids), as_json)
     done = queue_control.resume(command_settings.load(), server, everything=everything)
     for pool in done.pools:
         output.note("the queue is resumed" if pool is None else f"the server {pool} is resumed")

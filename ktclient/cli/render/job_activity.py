@@ -77,6 +77,7 @@ def activity(job: Snapshot) -> str:
         _failures(job),
         speed(job),
         f"first token in {left}, {elapsed} elapsed" if left else elapsed,
+        _cached(job) if left else "",
         _waiting_part(job),
     )
     return "  ".join(part for part in parts if part)
@@ -90,6 +91,14 @@ def _awaited(job: Snapshot, phase: str) -> str:
     if not before or job.cancel_requested:
         return phase
     return f"waiting for the first token: {terminal_text.one_line(str(before))}"
+
+
+def _cached(job: Snapshot) -> str:
+    """What the server probably need not read: the time until the first token is without it."""
+    from ktclient.records.snapshot import PREDICTED_CACHED
+
+    share = job.figures.get(PREDICTED_CACHED)
+    return f"cached: {int(share * 100)} %" if isinstance(share, float) else ""
 
 
 def _waiting_part(job: Snapshot) -> str:

@@ -22,6 +22,8 @@ NAMES = {
     "asked": "requested",
     "ahead_seconds": "seconds until its turn",
     "predicted_as": "predicted as",
+    "predicted_cached_share": "predicted cached share",
+    "predicted_cached_tokens": "predicted cached tokens",
     "only_thoughts": "cut off in thoughts",
     "thought_fields": "thoughts came as",
     "thought_tokens": "thinking tokens",

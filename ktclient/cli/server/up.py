@@ -10,7 +10,7 @@ from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.server import plan_options as server_plan
 from ktclient.cli.server import preflight, selection, starting
 from ktclient.cli.server.starting import StartOptions
-from server_bundle.launch import server_state
+from server_bundle.launch import readiness, server_state
 
 if TYPE_CHECKING:
     pass
@@ -88,7 +88,7 @@ def up(
         folder = settings.state.servers / name
         selection.show_dry(plan, name, folder, restart, not no_warm_up)
         return exit_codes.SUCCEEDED
-    is_checked = not no_check and options["gguf"] is None
+    is_checked = not no_check and plan.engine != readiness.LLAMA_CPP  # the checks are for sglang
     if is_checked and not starting.is_running(settings, name):
         preflight.require(plan)
     starting.print_notes(notes)

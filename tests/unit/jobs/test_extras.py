@@ -58,7 +58,7 @@ def test_in_an_environment_it_is_its_own_pip(
 def test_a_tool_of_uv_keeps_the_extras_that_it_has(environment: Path, clone: Path) -> None:
     receipt = environment / "uv-receipt.toml"
     receipt.write_text(
-        '[tool]\nrequirements = [{ name = "ktjob", extras = ["notify"], directory = "x" }]\n'
+        '[tool]\nrequirements = [{ name = "ktjob", extras = ["notify"], directory = "/ktjob" }]\n'
     )
     added = extras.command("documents")
     assert added.startswith("uv tool install '/") and added.endswith("clone[documents,notify]'")
