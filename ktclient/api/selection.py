@@ -35,6 +35,12 @@ class Selection(list[Job]):
     def ids(self) -> list[str]:
         return [job.id for job in self]
 
+    @property
+    def group(self) -> str | None:
+        """The id of their group; None if they were not submitted together."""
+        found = {one.group for one in self.statuses()}
+        return found.pop() if len(found) == 1 else None
+
     def statuses(self) -> list[Snapshot]:
         """The current status of each job, in order. Raises `NoSuchJob` if one was deleted."""
         return self._statuses(self.ids)
@@ -146,15 +152,17 @@ def select(  # noqa: PLR0913 - the words of every command
     label: str | None = None,
     server: str | None = None,
     search: str | None = None,
+    group: str | None = None,
     everything: bool = False,
 ) -> Selection:
     """The stored jobs that these words mean, as on the command line.
 
-    `jobs` are ids, unique prefixes, "@last" (the newest) and "@last-3" (three before it). The
+    `jobs` are ids, unique prefixes, "@last" (the newest), "@last-3" (three before it), ids of
+    groups, and "@group" (the newest group). The
     filters are those of `ktjob list`: `states` ("failed", "ended" …), `since` and `until` ("2d",
-    "yesterday", "2026-11-20"), `label` (with * and ?), `server` (a part of its URL) and `search`
-    (words). With both, the named jobs that match; `everything` selects all jobs. Named jobs come in
-    that order, others oldest first.
+    "yesterday", "2026-11-20"), `label` (with * and ?), `group`, `server` (a part of its URL) and
+    `search` (words). With both, the named jobs that match; `everything` selects all jobs. Named
+    jobs come in that order, others oldest first.
 
     Raises `NoSuchJob`, `AmbiguousId`, and `BadInput` for no word and no filter.
     """
@@ -166,6 +174,7 @@ def select(  # noqa: PLR0913 - the words of every command
         label=label,
         server=server,
         search=search,
+        group=group,
         is_all=everything,
     )
     with access.open_recovered(config.state_dir()) as store:

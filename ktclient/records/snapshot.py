@@ -74,6 +74,8 @@ class Snapshot:
     """Whether the answer must follow a JSON Schema."""
     label: str | None = None
     """The label set at submit."""
+    group: str | None = None
+    """The id of the group of jobs that were submitted together."""
     parent: str | None = None
     """The id of the job of which this is a part; `part` is its name there."""
     part: str | None = None
@@ -191,6 +193,7 @@ def _build(
         questions=tuple(asked),
         has_schema="schema" in task,
         label=job.label,
+        group=job.group_id,
         parent=job.parent,
         part=job.part,
         not_before=job.not_before,
