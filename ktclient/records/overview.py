@@ -54,11 +54,12 @@ def read(store: Store, rows: int) -> Overview:
     counts = store.counts()
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
-    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    paused = store.pauses()
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended], paused)
     refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
     refused = {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
     waits = reasons(jobs, clock.now(), refused)
-    return Overview(jobs, waits, hidden, refused, tuple(store.pauses()))
+    return Overview(jobs, waits, hidden, refused, tuple(paused))
 
 
 def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dict[str, str]:
