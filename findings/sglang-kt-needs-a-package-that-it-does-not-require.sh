@@ -14,8 +14,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-pip=("$folder/venv/bin/pip" --disable-pip-version-check)
-"${pip[@]}" download -q --no-cache-dir --no-deps --only-binary=:all: --python-version=3.12 \
+"$folder/venv/bin/pip" download -q --disable-pip-version-check --no-cache-dir --no-deps --only-binary=:all: --python-version=3.12 \
   --platform=manylinux_2_35_x86_64 --dest="$folder/wheels" sglang-kt==0.7.2 kt-kernel==0.7.2 \
   transformers-kt==5.6.0.post6 accelerate-kt==1.14.0.post4 ktransformers==0.7.2
 "$folder/venv/bin/python" - "$folder" <<'PYTHON'

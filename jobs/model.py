@@ -165,6 +165,9 @@ class Job:
     held_at: str | None = None
     """Since when the user keeps it from starting; a part has that of its whole."""
 
+    group_id: str | None = None
+    """The id of the group of jobs that were submitted together."""
+
     @property
     def state(self) -> str:
         """The state to show: the outcome once there is one, else the status."""

@@ -10,6 +10,7 @@ from jobs.errors import IllegalTransition
 from jobs.model import Capacity, Job, NewJob, NewRequest, Status
 from jobs.store import rows
 from jobs.store.attempt_output import Reports
+from jobs.store.groups import Groups
 from jobs.store.outbox import Outbox
 from jobs.store.reads import Looking
 
@@ -20,7 +21,7 @@ WHOLE_QUEUE = "the whole queue"
 """What a pause concerns that names no pool, in events."""
 
 
-class Submitting(Looking, Reports, Outbox):
+class Submitting(Looking, Reports, Outbox, Groups):
     """Inserts of new jobs."""
 
     def submit(self, new: NewJob, capacity: Capacity) -> Job:
@@ -28,20 +29,31 @@ class Submitting(Looking, Reports, Outbox):
         return self.submit_all([new], capacity)[0]
 
     def submit_all(
-        self, new: Sequence[NewJob], capacity: Capacity | Mapping[str, Capacity]
+        self,
+        new: Sequence[NewJob],
+        capacity: Capacity | Mapping[str, Capacity],
+        group_tellings: Sequence[tuple[str, str]] | None = None,
     ) -> list[Job]:
         """The same for several jobs, in one transaction: all are stored, or none. `capacity` is
         that of all their pools, or a mapping by pool name, which may name other pools too. A job
         that was stored before under the same key, or as the same part, is returned as it is now.
+        With `group_tellings`, new jobs become a group, and these are sent when all of it has ended.
         Raises `NoSuchJob` when a prerequisite does not exist, `IllegalTransition` for a new part of
         a job that has ended or has a cancel request."""
         at = clock.now()
         known = capacity if isinstance(capacity, Mapping) else {one.pool: capacity for one in new}
         with self._transaction():
+            last = self._last_seq()
             ids = [self._insert(one, known[one.pool], at) for one in new]
+            new_ids = [job_id for job_id in dict.fromkeys(ids) if self.job(job_id).seq > last]
+            if group_tellings is not None and new_ids:
+                self._join_group(new_ids, group_tellings)
             for pool in known.keys() - {one.pool for one in new}:
                 self._set_capacity(pool, known[pool])
         return [self.job(job_id) for job_id in ids]
+
+    def _last_seq(self) -> int:
+        return int(str(self._scalar("last_job_seq")))
 
     def _insert(self, new: NewJob, capacity: Capacity, at: str) -> str:
         known = self._stored(new)

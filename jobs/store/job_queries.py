@@ -30,6 +30,8 @@ class Filter:
     """Submitted before: UTC, ISO 8601."""
     label: str | None = None
     """A pattern with * and ?, as in SQLite's GLOB."""
+    group_id: str | None = None
+    """The whole id of a group."""
     pool: str | None = None
     """A substring of the pool's name."""
     parts: bool = False
@@ -61,17 +63,20 @@ class Browsing(Database):
         """The last `limit` jobs, newest first, without those that are parts of others."""
         return self._jobs("newest_jobs", limit=limit)
 
-    def running(self, limit: int) -> list[Job]:
-        """The first `limit` running jobs, by start time, without parts of others."""
-        return self._jobs("running_jobs", limit=limit)
+    def running(self, limit: int, *, alone: bool = False) -> list[Job]:
+        """The first `limit` running jobs, by start time, without parts of others; `alone`: and
+        without those of groups."""
+        return self._jobs("running_jobs", limit=limit, alone=alone)
 
-    def waiting(self, limit: int) -> list[Job]:
-        """The first `limit` queued jobs, by priority, then age, without parts of others."""
-        return self._jobs("waiting_jobs", limit=limit)
+    def waiting(self, limit: int, *, alone: bool = False) -> list[Job]:
+        """The first `limit` queued jobs, by priority, then age, without parts of others; `alone`:
+        and without those of groups."""
+        return self._jobs("waiting_jobs", limit=limit, alone=alone)
 
-    def ended(self, limit: int) -> list[Job]:
-        """The last `limit` finished jobs, last ended first, without parts of others."""
-        return self._jobs("ended_jobs", limit=limit)
+    def ended(self, limit: int, *, alone: bool = False) -> list[Job]:
+        """The last `limit` finished jobs, last ended first, without parts of others; `alone`: and
+        without those of groups."""
+        return self._jobs("ended_jobs", limit=limit, alone=alone)
 
     def counts(self) -> dict[Status, int]:
         """How many jobs are in each status, without parts of others."""

@@ -33,6 +33,7 @@ def job(row: sqlite3.Row) -> Job:
         parent=row["parent"],
         part=row["part"],
         not_before=row["not_before"],
+        group_id=row["group_id"],
         held_at=row["held_at"],
     )
 

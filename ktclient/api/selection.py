@@ -35,6 +35,12 @@ class Selection(list[Job]):
     def ids(self) -> list[str]:
         return [job.id for job in self]
 
+    @property
+    def group(self) -> str | None:
+        """The id of their group; None if they were not submitted together."""
+        found = {one.group for one in self.statuses()}
+        return found.pop() if len(found) == 1 else None
+
     def statuses(self) -> list[Snapshot]:
         """The current status of each job, in order. Raises `NoSuchJob` if one was deleted."""
         return self._statuses(self.ids)
@@ -128,10 +134,13 @@ class Selection(list[Job]):
 
 
 def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
-    left = [one.id for one in found if not one.is_finished]
+    left = [one for one in found if not one.is_finished]
     if len(left) == 1:
-        return f"job {left[0]} has not finished within {timeout:g} s; it is still running"
-    return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s"
+        state = left[0].blocked or "it is still running"
+        return f"job {left[0].id} has not finished within {timeout:g} s; {state}"
+    blocked = dict.fromkeys(one.blocked for one in left if one.blocked)
+    why = "".join(f"; {one}" for one in blocked)
+    return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s{why}"
 
 
 @hidden.InWords()
@@ -143,15 +152,17 @@ def select(  # noqa: PLR0913 - the words of every command
     label: str | None = None,
     server: str | None = None,
     search: str | None = None,
+    group: str | None = None,
     everything: bool = False,
 ) -> Selection:
     """The stored jobs that these words mean, as on the command line.
 
-    `jobs` are ids, unique prefixes, "@last" (the newest) and "@last-3" (three before it). The
+    `jobs` are ids, unique prefixes, "@last" (the newest), "@last-3" (three before it), ids of
+    groups, and "@group" (the newest group). The
     filters are those of `ktjob list`: `states` ("failed", "ended" …), `since` and `until` ("2d",
-    "yesterday", "2026-11-20"), `label` (with * and ?), `server` (a part of its URL) and `search`
-    (words). With both, the named jobs that match; `everything` selects all jobs. Named jobs come in
-    that order, others oldest first.
+    "yesterday", "2026-11-20"), `label` (with * and ?), `group`, `server` (a part of its URL) and
+    `search` (words). With both, the named jobs that match; `everything` selects all jobs. Named
+    jobs come in that order, others oldest first.
 
     Raises `NoSuchJob`, `AmbiguousId`, and `BadInput` for no word and no filter.
     """
@@ -163,6 +174,7 @@ def select(  # noqa: PLR0913 - the words of every command
         label=label,
         server=server,
         search=search,
+        group=group,
         is_all=everything,
     )
     with access.open_recovered(config.state_dir()) as store:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ktclient import hidden
 from ktclient.api.job import Job
+from ktclient.api.selection import Selection
 from ktclient.batch import enqueue as batch_enqueue
 from ktclient.batch import preflight
 from ktclient.config import settings as config
@@ -191,8 +192,9 @@ def conditions_of(
     return conditions.conditions(label, ids, at)
 
 
-def _enqueue(document: Document, options: SubmitOptions, settings: config.Settings) -> list[Job]:
-    return [Job(id_, settings) for id_, _ in enqueue.enqueue(document, options, settings)]
+def _enqueue(document: Document, options: SubmitOptions, settings: config.Settings) -> Selection:
+    handed = enqueue.enqueue(document, options, settings)
+    return Selection.of_ids((job_id for job_id, _ in handed), settings)
 
 
 def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) -> Document:
@@ -283,7 +285,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     at: str | datetime | None = None,
     notify: Sequence[str] = (),
     on_done: str | None = None,
-) -> list[Job]:
+) -> Selection:
     """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
     them or none. Returns immediately: one job for each file in order, and within it for each
     question of `ask`; with `join` the files are one document.
@@ -319,7 +321,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     handed = enqueue.enqueue_all(
         given.documents, _with_tasks(options, instructions, settings), settings
     )
-    return [Job(job_id, settings) for job_id, _ in handed]
+    return Selection.of_ids((job_id for job_id, _ in handed), settings)
 
 
 def _name(path: str | os.PathLike[str]) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Pause, Status
+from jobs.model import Job, Pause, Status
 from jobs.quick_dataclass import record
-from ktclient.records import blocks, snapshot
+from ktclient.records import blocks, snapshot, tally
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -43,6 +43,39 @@ class Overview:
         return f"… and {sum(rest.values()):,} more: {each}"
 
 
+def read_grouped(store: Store, rows: int) -> Overview:
+    """The same with a line for each group in place of its jobs. Of groups that have ended, only the
+    newest are among the lines."""
+    groups = store.groups(max(1, rows // 2))
+    if not groups:
+        return read(store, rows)
+    running = store.running(rows, alone=True)
+    left = max(0, rows - len(running) - len(groups))
+    waiting, ended = store.waiting(left, alone=True), store.ended(left, alone=True)
+    waiting = waiting[: max(left - len(ended), (left + 1) // 2)]
+    ended = ended[: left - len(waiting)]
+    hidden = store.counts()
+    for status, jobs in zip(_WORDS, (running, waiting, ended), strict=True):
+        hidden[status] = hidden.get(status, 0) - len(jobs)
+    for group in groups:
+        hidden[Status.RUNNING] -= group.running
+        hidden[Status.QUEUED] -= group.queued
+        hidden[Status.FINISHED] -= group.total - group.running - group.queued
+    firsts = store.jobs_of([group.first for group in groups])
+    paused = store.pauses()
+    read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended], paused)
+    shown = [tally.in_one(group, first) for group, first in zip(groups, read_jobs, strict=False)]
+    alone = read_jobs[len(groups) :]
+    refused = _refused(store, store.waiting(rows))
+    order = ("RUNNING", "QUEUED")
+    jobs_shown = [one for state in order for one in [*shown, *alone] if one.state == state]
+    ends = [one for one in [*shown, *alone] if one.is_finished]
+    jobs_shown += sorted(ends, key=lambda one: one.finished_at or "", reverse=True)
+    waits = reasons(jobs_shown, clock.now(), refused)
+    waits |= {one.id: one.phase or "" for one in shown if one.state == "QUEUED"}
+    return Overview(jobs_shown, waits, hidden, refused, tuple(paused))
+
+
 def read(store: Store, rows: int) -> Overview:
     """At most `rows` jobs: all running ones, if they are no more than that; of the queued and the
     finished ones at least half of the rest each, if there are so many."""
@@ -54,11 +87,16 @@ def read(store: Store, rows: int) -> Overview:
     counts = store.counts()
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
-    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
-    refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
-    refused = {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
+    paused = store.pauses()
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended], paused)
+    refused = _refused(store, waiting)
     waits = reasons(jobs, clock.now(), refused)
-    return Overview(jobs, waits, hidden, refused, tuple(store.pauses()))
+    return Overview(jobs, waits, hidden, refused, tuple(paused))
+
+
+def _refused(store: Store, waiting: Sequence[Job]) -> dict[str, str]:
+    refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
+    return {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
 
 
 def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from enum import Enum
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import Job, Outcome, Status
 from jobs.quick_dataclass import record
+from jobs.store import groups
 from jobs.store.job_queries import END, Filter
 from jobs.store.store import Store
 from ktclient import times, wording
@@ -18,7 +19,9 @@ from ktclient.errors import BadInput
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "LOST")
 STATES = ("QUEUED", "RUNNING", *ENDED)
-WAYS = "an ID or the beginning of one, @last, or a filter (--label, --state, --since, --search)"
+WAYS = "an ID or the beginning of one, @last, or a filter (--label, --state, --since, --group)"
+GROUP = "@group"
+"""The word for the newest group."""
 _PLACE = re.compile(r"@last(?:-([0-9]{1,9}))?")
 _TYPED_LIKE = 0.75
 """How much of an id must be as typed to be named as what was meant: six of eight characters."""
@@ -54,7 +57,8 @@ class Selector:
     """Jobs by name, by filter, or both: then of the named ones those that match."""
 
     words: tuple[str, ...] = ()
-    """Ids, unique prefixes, `@last` and `@last-3`, in the order given."""
+    """Ids, unique prefixes, `@last` and `@last-3`, in the order given; those of groups too, and
+    `@group`."""
     wanted: Filter = Filter()
     search: str | None = None
     """Words to look for, as `ktjob list --search` does."""
@@ -67,7 +71,7 @@ class Selector:
     @property
     def is_one(self) -> bool:
         """Whether it names one job: programs then get one object, and no list."""
-        return len(self.words) == 1 and not self.has_filter
+        return len(self.words) == 1 and not self.has_filter and not is_group(self.words[0])
 
 
 @record(frozen=True)
@@ -88,6 +92,7 @@ def parse(  # noqa: PLR0913 - the words of every command
     label: str | None = None,
     server: str | None = None,
     search: str | None = None,
+    group: str | None = None,
     is_all: bool = False,
 ) -> Selector:
     """A selector from what was typed. Raises `BadInput`."""
@@ -97,6 +102,7 @@ def parse(  # noqa: PLR0913 - the words of every command
         until=None if until is None else times.parse_past(until, "--until"),
         label=wording.typed_text(label, "--label"),
         pool=wording.typed_text(server, "--server"),
+        group_id=wording.typed_text(group, "--group"),
         parts=bool(words),  # a part that is named is meant
     )
     found = Selector(tuple(words), wanted, search, is_all)
@@ -123,27 +129,65 @@ def parse_states(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Selected:
-    """The jobs that are meant. Named jobs are all there, whatever their state, if there is no
-    filter; of those that only match a filter, the ones in `scope`.
+    """The jobs that are meant. Jobs named by their own ids are all there, whatever their state, if
+    there is no filter; of those that only match a filter or belong to a named group, the ones in
+    `scope`.
 
     Raises `NoSuchJob` if a word or the filters match no job, `AmbiguousId`, and `BadInput`.
     """
-    named = {job.id: job for word in selector.words for job in [one(store, word)]}
+    single = [one(store, word).id for word in selector.words if not is_group(word)]
+    named = {job.id: job for word in selector.words for job in _named(store, word)}
     if selector.words and not selector.has_filter:
-        return Selected(list(named.values()))
+        jobs = [job for job in named.values() if job.id in single or scope.holds(job)]
+        return Selected(jobs, len(named) - len(jobs))
     found = list(_matching(store, selector))
     if selector.words:
         matching = {job.id for job in found}
         found = [job for job in named.values() if job.id in matching]
     if not found and not selector.is_all:
         raise NoSuchJob("no job matches; `ktjob list` lists all jobs")
+    if selector.wanted.group_id is not None:
+        places = [job.id for job in store.group(group_of(store, selector.wanted.group_id))]
+        found.sort(key=lambda job: places.index(job.id))
     jobs = [job for job in found if scope.holds(job)]
     return Selected(jobs, len(found) - len(jobs))
+
+
+def is_group(word: str) -> bool:
+    """Whether a word names a group, by its form alone."""
+    return word == GROUP or word.startswith(groups.MARK)
+
+
+def group_of(store: Store, word: str) -> str:
+    """The whole id of the group that a word means: an id, a unique prefix, or `@group`, the newest.
+    Raises `NoSuchJob` and `AmbiguousId`."""
+    found = store.groups_with_prefix(groups.MARK if word == GROUP else word)
+    if word in found:
+        return word
+    if not found:
+        raise NoSuchJob(f"there is no group {word!r}; `ktjob list` names the group of each job")
+    if len(found) > 1 and word != GROUP:
+        raise AmbiguousId(f"{word!r} matches several groups ({', '.join(found)})")
+    return found[0]
+
+
+def _named(store: Store, word: str) -> list[Job]:
+    return store.group(group_of(store, word)) if is_group(word) else [one(store, word)]
+
+
+def resolved(store: Store, wanted: Filter) -> Filter:
+    """The filter with the whole id of its group. Raises `NoSuchJob` and `AmbiguousId`."""
+    if wanted.group_id is None:
+        return wanted
+    return replace(wanted, group_id=group_of(store, wanted.group_id))
 
 
 def one(store: Store, word: str) -> Job:
     """The one job that a word means: an id, a unique prefix, `@last` or `@last-3`. Raises
     `NoSuchJob`, which names what may have been meant, `AmbiguousId` and `BadInput`."""
+    if is_group(word):
+        have = wording.count(len(_named(store, word)), "job")
+        raise BadInput(f"{word} is a group of {have}; name one job")
     if word.startswith("@"):
         return _at(store, word)
     try:
@@ -167,7 +211,7 @@ def _at(store: Store, word: str) -> Job:
     if place is None:
         raise BadInput(
             f"{word!r} names no job: @last is the newest, @last-1 the one before it, @last-3 three "
-            "before it"
+            "before it; @group is the newest group"
         )
     before = int(place[1] or 0)
     jobs = store.newest(before + 1)
@@ -187,10 +231,11 @@ def _typed_like(store: Store, word: str) -> str:
 
 def _matching(store: Store, selector: Selector) -> Iterator[Job]:
     """All jobs that match the filters, oldest first."""
+    wanted = resolved(store, selector.wanted)
     if selector.search is None:
-        yield from reversed(store.listed(selector.wanted, END))
+        yield from reversed(store.listed(wanted, END))
         return
     from ktclient.records import search
 
-    found = search.matching(store, selector.wanted, search.Words(selector.search))
+    found = search.matching(store, wanted, search.Words(selector.search))
     yield from reversed([job for job, _ in found])

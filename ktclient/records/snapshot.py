@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Attempt, Job, Outcome, Piece, Status
+from jobs.model import Attempt, Job, Outcome, Pause, Piece, Status
 from jobs.quick_dataclass import record
 from ktclient.records.output_schema import SCHEMA
 
@@ -74,6 +74,8 @@ class Snapshot:
     """Whether the answer must follow a JSON Schema."""
     label: str | None = None
     """The label set at submit."""
+    group: str | None = None
+    """The id of the group of jobs that were submitted together."""
     parent: str | None = None
     """The id of the job of which this is a part; `part` is its name there."""
     part: str | None = None
@@ -137,12 +139,15 @@ def of_job(store: Store, job: Job) -> Snapshot:
     return of_jobs(store, [job])[0]
 
 
-def of_jobs(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
-    """The snapshots of several jobs, read in a few statements."""
+def of_jobs(
+    store: Store, jobs: Sequence[Job], pauses: Sequence[Pause] | None = None
+) -> list[Snapshot]:
+    """The snapshots of several jobs, read in a few statements. `pauses`: those of the store, where
+    they are known."""
     from ktclient.records import blocks
 
     attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
-    found = blocks.of_jobs(store, jobs)
+    found = blocks.of_jobs(store, jobs, pauses)
     return [
         _build(job, attempts.get(job.id), needs.get(job.id, ()), found.get(job.id)) for job in jobs
     ]
@@ -188,6 +193,7 @@ def _build(
         questions=tuple(asked),
         has_schema="schema" in task,
         label=job.label,
+        group=job.group_id,
         parent=job.parent,
         part=job.part,
         not_before=job.not_before,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jobs.quick_dataclass import record
 from ktclient import wording
 from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from jobs.store.groups import Group
 
 
 @record(frozen=True)
@@ -58,3 +63,56 @@ def _seconds_left(jobs: Sequence[Snapshot], now: str | None) -> float | None:
 def _tokens(job: Snapshot) -> int:
     """The size of its request as counted at submit; 1 where it was not counted."""
     return max(1, job.counted[1]) if job.counted else 1
+
+
+def of_group(group: Group) -> Tally:
+    """The tally of a group, by its numbers in the store: the time by the weights of its jobs."""
+    failed = group.total - group.queued - group.running - group.succeeded
+    seconds = None
+    if group.weight and group.weight_left:
+        whole = group.weight_left * group.seconds / group.weight
+        seconds = max(0.0, whole - group.seconds_begun) / max(1, group.running)
+    return Tally(group.total, group.succeeded, failed, group.running, seconds)
+
+
+def in_one(group: Group, first: Snapshot) -> Snapshot:
+    """A group as one record, for tables and messages: its id, its state, and how far it is. `first`
+    is its first job."""
+    tally = of_group(group)
+    is_ended = tally.done == tally.total
+    failed = f"{tally.failed:,} of {tally.total:,} failed" if is_ended and tally.failed else None
+    return replace(
+        first,
+        id=group.id,
+        state=_state(group),
+        title=f"{tally.total:,} jobs: {first.title}",
+        phase=f"{tally.done:,} of {tally.total:,} done",
+        done=tally.done,
+        total=tally.total,
+        unit="jobs",
+        cancel_requested=False,
+        cause=failed,
+        message=failed,
+        created_at=group.created_at,
+        started_at=group.started_at,
+        finished_at=group.finished_at,
+        phase_at=None,
+        figures={},
+        tokens_per_second=None,
+        eta_seconds=tally.seconds_left,
+        counted=None,
+        parent=None,
+        group=None,
+        waits_for=(),
+    )
+
+
+def _state(group: Group) -> str:
+    """That of a job, as far as it can be said of several: what runs or failed comes first."""
+    if group.running:
+        return "RUNNING"
+    if group.queued:
+        return "QUEUED"
+    if group.succeeded == group.total:
+        return "SUCCEEDED"
+    return "CANCELLED" if group.succeeded + group.cancelled == group.total else "FAILED"

@@ -66,10 +66,13 @@ def enqueue_all(
             )
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
+    if len(new) > 1:  # a group notifies of its end as a whole
+        new = [replace(one, tellings=()) for one in new]
     new = _keyed(new, options)
     target = each[0].target
     with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
-        stored = store.submit_all(new, capacities(store, each))
+        tellings = options.notifications if len(new) > 1 else None
+        stored = store.submit_all(new, capacities(store, each), tellings)
     if options.key is not None:  # another process may have used the key for another document
         known = options.key, documents, options.request.tasks, options.request.generation
         idempotency.existing(*known, settings)

@@ -54,13 +54,14 @@ def list_(limit: int, parts: bool, as_json: bool, **given: Unpack[Filters]) -> N
 
 def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
     from ktclient.records import search as records_search
+    from ktclient.records import selector
 
     words = None if search is None else records_search.Words(search)
     state = command_settings.state()
     if not state.is_stored():  # looking creates nothing
         return records_search.Listing([], [], 0)
     with access.open_recovered(state) as store:
-        return records_search.listing(store, wanted, words, most)
+        return records_search.listing(store, selector.resolved(store, wanted), words, most)
 
 
 def _records(found: Listing) -> list[dict[str, object]]:

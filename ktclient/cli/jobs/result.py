@@ -85,7 +85,7 @@ def result(
     scope = Scope.ENDED if wanted.is_all else Scope.ANY
     with selection.open_selected(wanted, scope) as (store, found):
         answers = [_read(store, job, shape) for job in found.jobs]
-    _require_finished([one.now for one in answers])
+    _require_finished([one.now for one in answers], " ".join(given["job_ids"]))
     if wanted.is_one:
         _print_one(answers[0], shape)
     elif as_json:
@@ -105,14 +105,14 @@ def _read(store: Store, job: Job, shape: _Shape) -> _Answer:
     return _Answer(snapshot.of_job(store, job), snapshot.output(store, job), raw, sources)
 
 
-def _require_finished(jobs: Sequence[Snapshot]) -> None:
-    """Raises `NotFinished`, before anything is printed."""
+def _require_finished(jobs: Sequence[Snapshot], names: str) -> None:
+    """Raises `NotFinished`, before anything is printed. `names`: as the jobs were named."""
     left = [now for now in jobs if not now.is_finished]
     if len(jobs) > 1 and left:
         raise NotFinished(
-            f"{len(left):,} of {wording.count(len(jobs), 'job')} have not finished, such as "
-            f"{left[0].id} ({job_activity.activity(left[0])}). Wait for them with the same words: "
-            "ktjob wait; or add --state ended to print the others"
+            f"{len(left):,} of {wording.count(len(jobs), 'job')} have not finished. Wait for them "
+            f"with ktjob wait {names or 'and the same options'}, or add --state ended to print the "
+            "others"
         )
     for now in left:
         raise NotFinished(

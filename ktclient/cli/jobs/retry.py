@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobs.model import Job, Outcome
+from jobs.store import rerun
 from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import selection, stored
@@ -19,6 +20,7 @@ from ktclient.submission.spec import JobSpec, server_of
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from jobs.store.store import Store
     from ktclient.cli.jobs.selection import Given
     from ktclient.config.settings import Settings
 
@@ -37,8 +39,10 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
     from ktclient.records.selector import Scope
 
     settings, wanted = command_settings.load(), selection.parse(given)
-    with selection.open_selected(wanted, Scope.UNSUCCESSFUL) as (_, found):
-        old = found.jobs
+    with selection.open_selected(wanted, Scope.UNSUCCESSFUL) as (store, found):
+        old = found.jobs if wanted.words else _not_retried(store, found.jobs)
+    for job in old:  # all are retried, or none
+        rerun.require_unsuccessful(job)
     if not selection.is_confirmed(wanted, old, "retry", is_sure=yes):
         output.note("nothing was retried")
         return exit_codes.FAILED
@@ -56,10 +60,16 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
         if is_new and _without_limit(job) is not None:
             exceeded = renewal.exceeded_note(JobSpec.from_json(job.spec), "ktjob rerun")
             output.note(f"note: {exceeded}")
-    stored.say_blocked([job.id for job, _, _ in new])
+    if new:
+        stored.say_blocked([job.id for job, _, _ in new])
     _note_next([job for job, _, _ in new])
     selection.note_passed_over(found, Scope.UNSUCCESSFUL)
     return exit_codes.SUCCEEDED
+
+
+def _not_retried(store: Store, jobs: Sequence[Job]) -> list[Job]:
+    """Those that no other job retries yet."""
+    return [job for job in jobs if store.by_key(rerun.key(job.id)) is None]
 
 
 def _note_next(new: Sequence[Job]) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def rm(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
     """Delete finished jobs with their documents, answers and logs: either all of them or none.
 
-    With a filter or --all, jobs that have not ended are kept.
+    With a filter, a group or --all, jobs that have not ended are kept.
     """
     from jobs.model import Status
     from jobs.upkeep import garbage

@@ -34,6 +34,7 @@ _FILTERS = (
     ),
     click.option("--until", metavar="TIME", help="Jobs submitted before this time."),
     click.option("--label", metavar="PATTERN", help="Jobs with this label; * and ? are wildcards."),
+    click.option("--group", metavar="G", help="Jobs of this group, submitted by one command."),
     click.option(
         "--search",
         metavar="WORDS",
@@ -55,6 +56,7 @@ class Filters(TypedDict):
     since: str | None
     until: str | None
     label: str | None
+    group: str | None
     search: str | None
     server: str | None
 
@@ -83,6 +85,13 @@ def asking(command: Command) -> Command:
     return options(_YES(command))
 
 
+def is_group(word: str) -> bool:
+    """Whether a word names a group of jobs."""
+    from ktclient.records import selector
+
+    return selector.is_group(word)
+
+
 def parse(given: Given) -> Selector:
     """The selector that was typed. Raises `BadInput`."""
     from ktclient.records import selector
@@ -95,6 +104,7 @@ def parse(given: Given) -> Selector:
         label=given["label"],
         server=given["server"],
         search=given["search"],
+        group=given["group"],
         is_all=given["is_all"],
     )
 

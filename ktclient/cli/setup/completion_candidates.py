@@ -109,6 +109,17 @@ def labels() -> Items:
     return [(label, "") for label in dict.fromkeys(job.label for job in jobs) if label]
 
 
+def groups() -> Items:
+    """Groups of jobs that were submitted together."""
+    from ktclient.config import settings as config
+    from ktclient.records import tally
+    from ktclient.records.access import open_readonly
+
+    with open_readonly(config.state_dir()) as store:
+        found = store.groups(_NEWEST) if store is not None else []
+    return [(one.id, tally.of_group(one).in_words()) for one in found]
+
+
 def newest() -> Items:
     """All jobs, newest first."""
     return _jobs(lambda is_finished: False)
@@ -215,6 +226,7 @@ _BY_NAME = {
     "after": newest,
     "states": states,
     "label": labels,
+    "group": groups,
     "server": servers,
     "host": hosts,
     "template": templates,

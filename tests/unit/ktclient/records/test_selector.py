@@ -143,3 +143,29 @@ def test_a_mistyped_id_is_answered_with_the_one_that_was_meant(state: StateDir) 
         with pytest.raises(NoSuchJob) as refused:
             selector.one(store, "0000")
         assert "did you mean" not in str(refused.value)
+
+
+def test_a_group_stands_for_its_jobs_in_their_order(state: StateDir) -> None:
+    """By its id, a prefix, and @group for the newest; a command acts on those in its scope."""
+    with Store.open(state) as store:
+        spec = put(store).spec
+        new = [NewJob(SERVER, spec, b"text", name) for name in "abc"]
+        older = store.submit_all(new, Capacity(slots=100), ())
+        newer = store.submit_all(new[:2], Capacity(slots=100), ())
+        store.request_cancel(older[0].id)
+        group = str(older[0].group_id)
+        of_older, of_newer = [job.id for job in older], [job.id for job in newer]
+        assert ids(store, group) == ids(store, group=group) == of_older
+        assert ids(store, "@group") == ids(store, group="@group") == of_newer
+        assert ids(store, of_older[1], group) == [of_older[1], of_older[0], of_older[2]]
+        found = selector.select(store, selector.parse([group]), Scope.OPEN)
+        assert [job.id for job in found.jobs] == of_older[1:] and found.passed_over == 1
+        assert ids(store, group, of_older[0], scope=Scope.OPEN) == of_older
+        assert ids(store, group, states=["cancelled"]) == of_older[:1]
+        assert not selector.parse([group]).is_one and selector.parse(["@last"]).is_one
+        with pytest.raises(AmbiguousId, match="several groups"):
+            ids(store, "g-")
+        with pytest.raises(NoSuchJob, match="no group 'g-none'"):
+            ids(store, "g-none")
+        with pytest.raises(BadInput, match="a group of 3 jobs; name one job"):
+            selector.one(store, group)
