@@ -113,6 +113,16 @@ class Capacity:
 
 
 @record(frozen=True)
+class Pause:
+    """What the user paused: no job of it starts until it is resumed. Running ones continue."""
+
+    pool: str | None
+    """None: the whole queue."""
+    since: str
+    """UTC, ISO 8601."""
+
+
+@record(frozen=True)
 class Warmth:
     """What a pool with affinity read last."""
 
@@ -152,6 +162,8 @@ class Job:
     parent: str | None = None
     part: str | None = None
     not_before: str | None = None
+    held_at: str | None = None
+    """Since when the user keeps it from starting; a part has that of its whole."""
 
     @property
     def state(self) -> str:

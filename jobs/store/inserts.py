@@ -16,6 +16,8 @@ from jobs.store.reads import Looking
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
 _ID_CHARACTERS = "23456789" + _ID_LETTERS
 _ID_LENGTH = 8
+WHOLE_QUEUE = "the whole queue"
+"""What a pause concerns that names no pool, in events."""
 
 
 class Submitting(Looking, Reports, Outbox):
@@ -45,15 +47,14 @@ class Submitting(Looking, Reports, Outbox):
         known = self._stored(new)
         if known is not None:
             return known
-        if new.parent is not None:
-            self._require_open(new.parent)
+        whole = None if new.parent is None else self._require_open(new.parent)
         import hashlib  # not for commands that only look; the runner loads it before it forks
 
         sha256 = hashlib.sha256(new.document).hexdigest()
         self._run("insert_document", sha256=sha256, body=new.document, at=at)
         self._set_capacity(new.pool, capacity)
         job_id = self._unused_id()
-        self._insert_job(job_id, new, sha256, at)
+        self._insert_job(job_id, new, sha256, at, whole)
         for needs in new.needs:
             self.job(needs)
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
@@ -64,6 +65,8 @@ class Submitting(Looking, Reports, Outbox):
         if new.delay_seconds is not None:
             data["delay_seconds"] = new.delay_seconds
         self._event(job_id, 0, at, "submitted", data)
+        if whole is None and (paused := self.pauses_of(job_id)):
+            self._event(job_id, 0, at, "paused", {"what": paused[0].pool or WHOLE_QUEUE})
         return job_id
 
     def amend(
@@ -118,14 +121,19 @@ class Submitting(Looking, Reports, Outbox):
             found = self._scalar("job_by_key", key=new.submit_key)  # nothing equals NULL
         return None if found is None else str(found)
 
-    def _require_open(self, job_id: str) -> None:
+    def _require_open(self, job_id: str) -> Job:
         job = self.job(job_id)
         if job.status is Status.FINISHED or job.cancel_requested_at:
             raise IllegalTransition(
                 f"cannot add parts to job {job_id}: it has ended or is being cancelled"
             )
+        return job
 
-    def _insert_job(self, job_id: str, new: NewJob, sha256: str, at: str) -> None:
+    def _insert_job(
+        self, job_id: str, new: NewJob, sha256: str, at: str, whole: Job | None
+    ) -> None:
+        """A part has the priority of its `whole`, and is held with it: both may have changed since
+        the attempt began that stores it."""
         self._run(
             "insert_job",
             id=job_id,
@@ -135,7 +143,8 @@ class Submitting(Looking, Reports, Outbox):
             spec=new.spec,
             document=sha256,
             max_attempts=new.max_attempts,
-            priority=new.priority,
+            priority=new.priority if whole is None else whole.priority,
+            held_at=None if whole is None else whole.held_at,
             label=new.label,
             submit_key=new.submit_key,
             parent=new.parent,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
+from jobs.errors import NoSuchJob
 from jobs.model import Attempt, Job, Status
 from jobs.quick_dataclass import record
 from jobs.store import rows
@@ -87,6 +88,14 @@ class Browsing(Database):
     def count(self, wanted: Filter) -> int:
         """How many jobs match."""
         return int(str(self._scalar("count_listed", **wanted.values())))
+
+    def jobs_of(self, ids: Sequence[str]) -> list[Job]:
+        """The jobs with exactly these ids, in this order. Raises `NoSuchJob`."""
+        found = {job.id: job for job in self._jobs("jobs_by_ids", ids=json.dumps(list(ids)))}
+        for job_id in ids:
+            if job_id not in found:
+                raise NoSuchJob(f"there is no job {job_id!r}; `ktjob list` lists all jobs")
+        return [found[job_id] for job_id in ids]
 
     def current_attempts(self, jobs: Iterable[Job]) -> dict[str, Attempt]:
         """The current or last attempt of each job that has one, by job id."""

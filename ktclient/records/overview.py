@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Status
+from jobs.model import Pause, Status
 from jobs.quick_dataclass import record
-from ktclient.records import snapshot
+from ktclient.records import blocks, snapshot
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Overview:
     """How many jobs of each status are not shown."""
     refused: dict[str, str]
     """Why no worker can be started for a job, with the fix, by job id."""
+    paused: tuple[Pause, ...] = ()
+    """What is paused."""
 
     def more(self) -> str:
         """What is not shown, as text; empty if everything is."""
@@ -52,10 +54,12 @@ def read(store: Store, rows: int) -> Overview:
     counts = store.counts()
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
-    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    paused = store.pauses()
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended], paused)
     refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
     refused = {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
-    return Overview(jobs, reasons(jobs, clock.now(), refused), hidden, refused)
+    waits = reasons(jobs, clock.now(), refused)
+    return Overview(jobs, waits, hidden, refused, tuple(paused))
 
 
 def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dict[str, str]:
@@ -69,6 +73,8 @@ def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dic
     for job in jobs:
         if job.id in refused:
             found[job.id] = "another user's lock"
+        elif job.state == Status.QUEUED.value and job.blocked_by is not None:
+            found[job.id] = blocks.word(job.blocked_by)
         elif job.state == Status.QUEUED.value:
             found[job.id] = _reason(job, ahead[job.server], now)
             if not found[job.id].startswith(("at ", "after ")):

@@ -60,8 +60,8 @@ class JobSpec:
     one now, and no other, that one is used."""
 
     prefix: str = ""
-    """A name of what stands before the document (`submission.prefix`), or before the last message
-    of a body. Empty: nothing that differs from one request to another."""
+    """A name of what stands before the document (`planning.beginning`), or before the last message
+    of a body (`submission.prefix`). Empty: nothing that differs from one request to another."""
 
     is_short: bool = False
     """Its prefill takes seconds, so it may share a worker with others like it."""

@@ -15,7 +15,7 @@ from server_bundle.doctor.command_line import Typed
 from server_bundle.doctor.effects import Given
 from server_bundle.doctor.finding import Severity
 from server_bundle.doctor.flags import Flags
-from server_bundle.doctor.room import Room
+from server_bundle.doctor.room import Deployment, Room
 from server_bundle.plan import arguments, kv_pool, version_rules
 from server_bundle.plan.flags import PREFIX, Planned
 from server_bundle.plan.machine import MachineFacts
@@ -91,7 +91,8 @@ class Sides:
     def room(self) -> Room:
         """How long a request the command's server can compute."""
         theirs = self.typed.plan
-        return room.of(Flags(theirs.argv), self.profile, self.version, theirs.gpus, self.window)
+        there = Deployment(self.profile, self.planned.basis, self.version, theirs.gpus, self.window)
+        return room.of(Flags(theirs.argv), there)
 
 
 def compare(sides: Sides) -> Comparison:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from server_bundle.doctor.flags import Flags
 from server_bundle.plan import kv_pool, version_rules
-from server_bundle.plan.kv_pool import Card, Layout
+from server_bundle.plan.kv_pool import Basis, Card, Layout
 from server_bundle.plan.profile import Profile
 
 _RESERVATION = "mxfp4-layerwise-reservation"
@@ -51,14 +51,25 @@ class Room:
         return admitted is not None and accepted is not None and admitted < accepted
 
 
-def of(flags: Flags, profile: Profile, version: str | None, gpus: int, window: int | None) -> Room:
-    """The room of a server with these flags, if it runs the profile's model on the profile's GPUs.
-    `window`: the model's own, in tokens."""
+@dataclass(frozen=True)
+class Deployment:
+    """The plan's GPUs and model (`basis`), with this number of GPUs. `window`: the model's own, in
+    tokens."""
+
+    profile: Profile
+    basis: Basis | None
+    version: str | None
+    gpus: int
+    window: int | None
+
+
+def of(flags: Flags, there: Deployment) -> Room:
+    """The room of a server with these flags, on the GPUs and with the model of the plan."""
     asked = flags.whole("--context-length", "--ctx-length")
     cap = flags.whole("--max-total-tokens")
-    by_memory = _by_memory(flags, profile, version, gpus)
+    by_memory = _by_memory(flags, there)
     if by_memory is None:
-        return Room(asked or window, cap, cap is not None, None)
+        return Room(asked or there.window, cap, cap is not None, None)
     card, layout, reserved, pool = by_memory
     is_capped = cap is not None and (pool is None or cap < pool)
     found = cap if is_capped else pool
@@ -66,28 +77,33 @@ def of(flags: Flags, profile: Profile, version: str | None, gpus: int, window: i
     if found is not None:
         taken = found * layout.bytes_per_token() / (1 << 30)
         left = card.after_load_gib - card.graphs_gib - reserved - taken
-    return Room(asked or window, found, is_capped, left)
+    return Room(asked or there.window, found, is_capped, left)
 
 
-def _by_memory(
-    flags: Flags, profile: Profile, version: str | None, gpus: int
-) -> tuple[Card, Layout, float, int | None] | None:
+def _by_memory(flags: Flags, there: Deployment) -> tuple[Card, Layout, float, int | None] | None:
     """The GPU, the pool's layout, GiB reserved beside it, and its tokens by the memory; None where
     the profile has no figures."""
-    facts = profile.kv
-    if facts is None:
+    basis, profile = there.basis, there.profile
+    if basis is None:
         return None
     experts = flags.whole("--kt-num-gpu-experts")
-    there = facts.loaded.gpu_experts if experts is None else experts
-    loaded = replace(facts.loaded, gpus=gpus, gpu_experts=there)
+    on_gpus = basis.loaded.gpu_experts if experts is None else experts
+    loaded = replace(basis.loaded, gpus=there.gpus, gpu_experts=on_gpus)
     if loaded.refusal() is not None:
         return None
-    card = facts.card if loaded == facts.loaded else facts.card.with_others(facts.loaded, loaded)
+    card = basis.card_with(loaded)
     ratio = flags.fraction("--swa-full-tokens-ratio") or kv_pool.SWA_RATIO
-    layout = Layout(loaded.shape, ratio, is_speculative=flags.has("--speculative-algorithm"))
+    layout = Layout(
+        loaded.shape,
+        ratio,
+        is_speculative=flags.has("--speculative-algorithm"),
+        is_bf16=basis.is_bf16,
+    )
     reserved = 0.0
-    has_threshold = flags.has("--kt-gpu-prefill-token-threshold")
-    if has_threshold and version_rules.holds(_RESERVATION, profile.engine, version, profile.family):
+    has_threshold = flags.has("--kt-gpu-prefill-token-threshold") and basis.reserves
+    if has_threshold and version_rules.holds(
+        _RESERVATION, profile.engine, there.version, profile.family
+    ):
         reserved = loaded.reservation_gib()
     fraction = flags.fraction("--mem-fraction-static")
     pool = None if fraction is None else kv_pool.pool(card, fraction, layout, reserved)

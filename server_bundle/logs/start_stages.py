@@ -59,7 +59,6 @@ _STAGES: tuple[tuple[re.Pattern[str], Stage, bool], ...] = (
     (re.compile(r"llama\.cpp: loading "), Stage.WEIGHTS, False),
     (re.compile(r"Load weight end\."), Stage.WEIGHTS, True),
     (re.compile(r"Generated KT GPU experts masks"), Stage.EXPERTS, False),
-    (re.compile(r"\[KT\] Created shared staging buffer"), Stage.EXPERTS, True),
     (re.compile(r"Memory pool end\."), Stage.POOL, True),
     # upstream names the kind: "Capture target decode CUDA graph begin."
     (re.compile(r"Capture (?:[\w ]+ )?cuda graph begin\.", re.IGNORECASE), Stage.GRAPHS, False),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from server_bundle.plan import arguments, kv_pool, version_rules
 from server_bundle.plan.arguments import Arguments
-from server_bundle.plan.kv_pool import KvPlan
+from server_bundle.plan.kv_pool import Basis, KvPlan
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.memory.choice import PoolChoice
@@ -53,6 +53,8 @@ class Planned:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     kv: KvPlan | None
+    basis: Basis | None = None
+    """On what `kv` is planned; None where the profile has no figures."""
 
 
 @dataclass
@@ -160,6 +162,8 @@ class Draft:
                 "the size of the KV pool is not computed for this profile: the log has it at the "
                 "start (max_total_num_tokens), and ktjob asks the server for it"
             )
+            if (size := self._of_a_token()) is not None:
+                self.notes.append(size)
         if (chunk := self._chunk_of_a_rank()) is not None:
             self.notes.append(chunk)
         if self.profile.kv is not None and self.kv is None:
@@ -172,6 +176,14 @@ class Draft:
                 "--swa-full-tokens-ratio is experimental: the arithmetic is sglang's own, but this "
                 "project has not run a server with it"
             )
+
+    def _of_a_token(self) -> str | None:
+        if "--enable-dp-attention" in self.args:
+            return None
+        most, kv_format = (
+            self.args.value(name) for name in ("--max-total-tokens", "--kv-cache-dtype")
+        )
+        return self.pool.of_a_token(most, kv_format)
 
     def _chunk_of_a_rank(self) -> str | None:
         """What remains of a chunk where attention is not divided among GPUs."""
@@ -210,8 +222,9 @@ class Draft:
             warmup_tokens=self._warmup(int(context) if context else None),
             gpus=wish.gpus or 0,
             ready_seconds=profile.ready_seconds,
+            planned_reserved=None if self.kv is None else round(self.kv.reserved_gib, 4),
         )
-        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
+        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv, self.pool.basis)
 
     def _environment(self) -> dict[str, str]:
         """The profile's variables, those for other GPUs, and those of options over them."""

@@ -15,9 +15,9 @@ UPDATE pools SET slots = 1 WHERE name = :name;
 
 -- name: insert_job
 INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priority, label,
-                  submit_key, parent, part, not_before, created_at)
+                  submit_key, parent, part, not_before, held_at, created_at)
 VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :priority, :label,
-        :submit_key, :parent, :part, :not_before, :at);
+        :submit_key, :parent, :part, :not_before, :held_at, :at);
 
 -- name: insert_prerequisite
 INSERT INTO prerequisites (job_id, needs) VALUES (:job_id, :needs) ON CONFLICT DO NOTHING;
@@ -138,6 +138,9 @@ INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, 
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
 
+-- name: jobs_by_ids
+SELECT * FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: jobs_by_prefix
 SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER BY id LIMIT 6;
 
@@ -204,7 +207,11 @@ SELECT jobs.* FROM jobs JOIN (
         FROM pools) USING (pool)
     WHERE status = 'QUEUED' AND coalesce(not_before, '') <= :now AND NOT EXISTS (
         SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
-        WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')) AS line USING (seq)
+        WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')
+      -- As the trigger jobs_blocked has it.
+      AND held_at IS NULL AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN (
+          '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END))
+) AS line USING (seq)
 -- The oldest job is always included, however many others have the pool's warm document.
 WHERE min(line.place, line.plain) <= :ahead ORDER BY priority DESC, seq;
 
@@ -228,7 +235,7 @@ SELECT name,
        (SELECT spec FROM jobs WHERE pool = name AND started_at IS NOT NULL
         ORDER BY started_at DESC, seq DESC LIMIT 1) AS spec,
        (SELECT count(*) FROM jobs WHERE pool = name AND started_at IS NOT NULL AND seq > (
-            SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED'
+            SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED' AND held_at IS NULL
                                        AND coalesce(not_before, '') <= :now AND NOT EXISTS (
                 SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
                 WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')
@@ -393,3 +400,62 @@ WHERE sha256 = :document AND NOT EXISTS (SELECT 1 FROM jobs WHERE document = :do
 INSERT INTO pieces (job_id, attempt, seq, channel, text)
 SELECT job_id, number, :seq, :channel, :text FROM attempts
 WHERE job_id = :job_id AND number = :number AND ended_at IS NULL;
+
+-- name: pauses
+SELECT pool, at FROM pauses ORDER BY pool;
+
+-- name: pauses_of_job
+SELECT pauses.pool AS pool, pauses.at AS at FROM jobs JOIN pauses ON pauses.pool IN (
+    '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END)
+WHERE jobs.id = :id ORDER BY pauses.pool;
+
+-- name: pause
+INSERT INTO pauses (pool, at) VALUES (:pool, :at) ON CONFLICT (pool) DO NOTHING;
+
+-- name: resume
+DELETE FROM pauses WHERE pool = :pool;
+
+-- name: note_waiting
+-- For each job that a pause of this pool concerns; parts have their whole's history.
+INSERT INTO events (job_id, attempt, at, kind, data)
+SELECT id, attempt, :at, :kind, :data FROM jobs
+WHERE status = 'QUEUED' AND parent IS NULL AND :pool IN (
+    '', pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END)
+ORDER BY seq;
+
+-- name: hold_family
+UPDATE jobs SET held_at = :at
+WHERE held_at IS NULL AND status <> 'FINISHED' AND id IN (
+    WITH RECURSIVE family (id) AS (
+        SELECT :id UNION SELECT jobs.id FROM jobs JOIN family ON jobs.parent = family.id)
+    SELECT id FROM family);
+
+-- name: release_family
+UPDATE jobs SET held_at = NULL
+WHERE held_at IS NOT NULL AND id IN (
+    WITH RECURSIVE family (id) AS (
+        SELECT :id UNION SELECT jobs.id FROM jobs JOIN family ON jobs.parent = family.id)
+    SELECT id FROM family);
+
+-- name: set_priority
+UPDATE jobs SET priority = :priority
+WHERE status <> 'FINISHED' AND id IN (
+    WITH RECURSIVE family (id) AS (
+        SELECT :id UNION SELECT jobs.id FROM jobs JOIN family ON jobs.parent = family.id)
+    SELECT id FROM family);
+
+-- name: highest_priority
+SELECT coalesce(max(priority), 0) FROM jobs WHERE status = 'QUEUED' AND id <> :id AND parent IS NOT :id;
+
+-- name: replace_queued_job
+UPDATE jobs SET pool = :pool, weight = :weight, spec = :spec, max_attempts = :max_attempts,
+                label = :label, not_before = :not_before
+WHERE id = :id AND status = 'QUEUED' AND attempt = 0 AND parent IS NULL
+      AND spec = :spec_before AND label IS :label_before AND not_before IS :not_before_before;
+
+-- name: is_open_for
+-- Whether an attempt that has sent nothing yet may send.
+SELECT NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN (
+           '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END))
+       AND held_at IS NULL
+FROM jobs WHERE id = :id;

@@ -71,6 +71,8 @@ def _show(state: StateDir, as_json: bool) -> None:
         output.print_data(job_details.json_text([job.to_dict() for job in now.jobs] if now else []))
     elif now is None or not now.jobs:
         output.note(_NONE_YET)
+        for note in _pauses(now):
+            output.note(note)
     else:
         output.print_painted("\n".join(_table(now, terminal.columns())))
         if more := now.more():
@@ -89,10 +91,21 @@ def _troubles(state: StateDir, now: Overview) -> list[str]:
     """What keeps queued jobs from starting, with the fix."""
     from ktclient.records import troubles
 
-    refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
+    refused = _pauses(now)
+    refused += [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
     is_waiting = any(job.state == "QUEUED" for job in now.jobs)
     runner = troubles.of_runner(state) if is_waiting else None
     return refused if runner is None else [*refused, runner]
+
+
+def _pauses(now: Overview | None) -> list[str]:
+    """What is paused, with the command that ends it."""
+    from ktclient.records import blocks
+
+    found = [blocks.of_pause(one) for one in (now.paused if now is not None else ())]
+    return [
+        f"{one.why}; running requests continue, no new one starts: {one.command}" for one in found
+    ]
 
 
 def _watch(state: StateDir, job_id: str | None) -> None:

@@ -116,6 +116,7 @@ def _explain(
         output.note(f"job {job_id}: {_WHAT[task.kind.value]} {title}, {forecast.count.in_words}")
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
     forecast_text.print_conditions(options.conditions)
+    jobs_stored.say_blocked([job_id for job_id, _ in handed])
     if len(handed) > forecast_text.MOST_LINES:
         output.note("  next       ktjob wait ID, then ktjob result ID, for each of them")
         return

@@ -155,7 +155,9 @@ def start(
 
     settings.state.create()
     try:
-        begun = launch_start.begin(settings.state.make_root().servers, name, plan, restart)
+        servers = settings.state.make_root().servers
+        is_warmed = manner.is_warmed
+        begun = launch_start.begin(servers, name, plan, restart, is_warmed=is_warmed)
         if not begun.is_new:
             output.note(f"{name!r} was already started")
         key = settings.key_of_started(plan.url)
@@ -231,4 +233,5 @@ def _warmed(server: ServerState, plan: LaunchPlan, key: str | None) -> ServerSta
     else:
         output.note(f"  warmed up with {wording.count(warm.tokens, 'token')} in {spent}")
     logged = registry.read_log(server)
-    return dataclasses.replace(server, warnings=tuple(logged.warnings))
+    figures = {**server.figures, **logged.figures}
+    return dataclasses.replace(server, figures=figures, warnings=tuple(logged.warnings))

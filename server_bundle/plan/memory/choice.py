@@ -6,11 +6,12 @@ What is not known of the machine or of the model is taken from the profile, and 
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass, field, replace
 
 from server_bundle.errors import PlanRefused
 from server_bundle.plan import arguments, kv_pool, version_rules
-from server_bundle.plan.kv_pool import Card, KvPlan, Layout, Loaded
+from server_bundle.plan.kv_pool import Basis, Card, KvPlan, Layout, Loaded
 from server_bundle.plan.machine import MachineFacts
 from server_bundle.plan.memory import gpus
 from server_bundle.plan.memory.gpus import Gpu
@@ -18,12 +19,12 @@ from server_bundle.plan.overrides import Overrides
 from server_bundle.plan.profile import KvFacts, Profile
 
 _RESERVATION = "mxfp4-layerwise-reservation"
-_RESERVING = ((8, 9), (12, 0))
-"""Compute capabilities for which memory is reserved: sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py,
-_mxfp4_pipeline_backend_supported. Others compute the experts without prepared layers."""
 _KERNELS = "SGLANG_V4_USE_TRITON_KERNELS"
 """With 0 or 1 nothing is reserved (the same function)."""
-_FP8 = (8, 9)
+_BF16 = ("auto", "bf16", "bfloat16")
+_TOTAL = "--max-total-tokens"
+_DROPPED = "max-total-tokens"
+"""The rule that leaves it out."""
 _DEVICES = "CUDA_VISIBLE_DEVICES"
 _LONGER = "SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN"
 
@@ -38,6 +39,7 @@ class PoolChoice:
     notes: list[str] = field(default_factory=list)
     used: Gpu | None = None
     """The GPU that was planned for; None where the pool is not planned."""
+    basis: Basis | None = None
 
     def plan(self) -> KvPlan | None:
         """The plan of the pool; None where the profile has no figures for one, or an estimate
@@ -50,15 +52,15 @@ class PoolChoice:
         if loaded != facts.loaded and (why := loaded.refusal()) is not None:
             raise PlanRefused(f"--tensor-parallel-size {self.wish.gpus}: {why}")
         self.used = chosen or facts.gpu
-        capability = self.used.capability
+        card = self._card(facts, loaded, chosen)
+        self.basis = Basis(card, loaded, self.used.capability)
         layout = Layout(
             loaded.shape,
             self.swa_ratio(),
             is_speculative=self._setting("--speculative-algorithm") is not None,
-            is_bf16=capability is not None and capability < _FP8,
+            is_bf16=self.basis.is_bf16,
         )
-        card = self._card(facts, loaded, chosen)
-        reserved = self._reserved(loaded, capability)
+        reserved = self._reserved(self.basis)
         if card is not facts.card:
             self._tell_estimate(loaded, card, reserved, chosen)
             if self._leaves_none(card, layout, reserved):
@@ -86,6 +88,19 @@ class PoolChoice:
                 f"allows {config.longest:,}. Use --context {config.longest}"
             )
 
+    def of_a_token(self, most: str | None, kv_format: str | None) -> str | None:
+        """What a pool of tokens takes that the profile has no figures for; None where that is not
+        known. `most`, `kv_format`: --max-total-tokens and --kv-cache-dtype."""
+        config, gpus_used = self.wish.config, self.wish.gpus or 1
+        if config is None or config.token is None or (kv_format or "auto") not in _BF16:
+            return None
+        size = config.token.on_gpu(gpus_used, 2)
+        told = f"each token of the KV pool takes {size:,} bytes on each GPU, in BF16"
+        if (most or "").isdigit():
+            gib = int(most or 0) * size / (1 << 30)
+            told += f": {gib:.1f} GiB for the {int(most or 0):,} of {_TOTAL}"
+        return f"{told} ({config.place}; sglang's get_cell_size_per_token)"
+
     # -- the model -----------------------------------------------------------------------------
 
     def _loaded(self, facts: KvFacts) -> Loaded:
@@ -106,7 +121,7 @@ class PoolChoice:
         return Loaded(
             shape,
             self.wish.gpus or 0,
-            int(experts) if experts.isdigit() else facts.loaded.gpu_experts,
+            min(shape.experts, int(experts)) if experts.isdigit() else facts.loaded.gpu_experts,
         )
 
     # -- the GPUs ------------------------------------------------------------------------------
@@ -126,7 +141,7 @@ class PoolChoice:
             why = (
                 f"nvidia-smi shows no memory for {here.name}"
                 if here is not None
-                else f"nvidia-smi shows no {count} GPUs here"
+                else self._none_here(count)
             )
             self.notes.append(
                 f"planned for {count} GPUs like the profile's, {facts.gpu.title}: {why}. For other "
@@ -135,6 +150,12 @@ class PoolChoice:
             return None
         self.notes.append(f"planned for {count} x {here.title}, by nvidia-smi on this machine")
         return None if here.is_like(facts.gpu) else here
+
+    def _none_here(self, count: int) -> str:
+        named = self.wish.environment.get(_DEVICES)
+        if named is not None and len(self.machine.cards) >= count:
+            return f"{_DEVICES}={named} does not name {count} of this machine's GPUs by number"
+        return f"nvidia-smi shows no {count} GPUs here"
 
     def _card(self, facts: KvFacts, loaded: Loaded, chosen: Gpu | None) -> Card:
         if chosen is None or chosen.before_load_gib is None:
@@ -149,9 +170,9 @@ class PoolChoice:
         total = chosen.before_load_gib
         return Card(total, total - beside, known.graphs_gib).with_others(one, loaded)
 
-    def _reserved(self, loaded: Loaded, capability: gpus.Capability | None) -> float:
+    def _reserved(self, basis: Basis) -> float:
         """GiB on each GPU that sglang-kt keeps out of the pool for layers of experts."""
-        profile, wish = self.profile, self.wish
+        profile, wish, loaded = self.profile, self.wish, basis.loaded
         threshold = self._setting("--kt-gpu-prefill-token-threshold") or ""
         is_used = (
             version_rules.holds(_RESERVATION, profile.engine, wish.version, profile.family)
@@ -160,12 +181,12 @@ class PoolChoice:
             and (self._setting("--kt-method") or "").upper() == "MXFP4"
             and wish.environment.get(_KERNELS) not in ("0", "1")
         )
-        if is_used and capability is not None and capability not in _RESERVING:
+        if is_used and basis.capability is not None and not basis.reserves:
             self.notes.append(
                 "on compute capability {}.{} sglang-kt reserves nothing for prefill of whole "
                 "layers: it loads them one after the other, into about {:.1f} GiB of the workspace "
                 "(sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py:3413,5805)".format(
-                    *capability, loaded.reservation_gib() / 2
+                    *basis.capability, loaded.reservation_gib() / 2
                 )
             )
             return 0.0
@@ -189,11 +210,13 @@ class PoolChoice:
         if wish.config is not None and wish.config.longest is not None:
             most = min(most, wish.config.longest)
         if wish.context is not None and wish.mem_fraction is None:
-            need = kv_pool.pool_for(wish.context)
+            need = min(self._limit(), kv_pool.pool_for(wish.context))
             fraction = max(fraction, kv_pool.fraction_for(card, need, layout, reserved))
-        safe = kv_pool.safe_context(kv_pool.pool(card, fraction, layout, reserved))
-        context = wish.context or min(most, safe)
+        limit = self._limit()
+        tokens = min(limit, kv_pool.pool(card, fraction, layout, reserved))
+        context = wish.context or min(most, kv_pool.safe_context(tokens))
         found = kv_pool.plan(card, fraction, context, layout, reserved)
+        found = replace(found, pool=min(limit, found.pool))
         if wish.mem_fraction is None and (fraction >= 1 or found.workspace_gib < 1):
             longest = kv_pool.most_context(card, layout, reserved)
             raise PlanRefused(
@@ -208,6 +231,15 @@ class PoolChoice:
                 "`-- --swa-full-tokens-ratio 0.02`"
             )
         return found
+
+    def _limit(self) -> int:
+        """--max-total-tokens in whole pages, where the server's version takes it."""
+        given = self._setting(_TOTAL) or ""
+        profile, wish = self.profile, self.wish
+        is_dropped = version_rules.holds(_DROPPED, profile.engine, wish.version, profile.family)
+        if not given.isdigit() or is_dropped:
+            return sys.maxsize
+        return int(given) // kv_pool.PAGE * kv_pool.PAGE
 
     def _tell_estimate(
         self, loaded: Loaded, card: Card, reserved: float, chosen: Gpu | None

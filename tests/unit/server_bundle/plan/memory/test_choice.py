@@ -141,6 +141,24 @@ def test_a_draft_model_has_a_pool_too() -> None:
     assert plain is not None and draft is not None and draft.pool < plain.pool * 0.7
 
 
+def test_a_pool_in_tokens_limits_the_context() -> None:
+    """Where the version takes --max-total-tokens, in whole pages; an older one drops it."""
+    extra = ("--max-total-tokens", "500100")
+    found = planned(gpu=H200, extra=extra)
+    assert found.plan.planned_pool == 500_100 // 256 * 256
+    assert found.plan.context == kv_pool.safe_context(found.plan.planned_pool)
+    with pytest.raises(PlanRefused, match="smaller than the context of 600,000"):
+        planned(gpu=H200, extra=extra, context=600_000)
+    old = planned(gpu=H200, extra=extra, version="0.6.4").plan
+    assert old.context == 1_048_576 and "--max-total-tokens" not in old.argv
+
+
+def test_gpus_that_are_named_otherwise_are_not_guessed() -> None:
+    """UUIDs in CUDA_VISIBLE_DEVICES: the profile's GPU is taken, and why."""
+    found = planned((H200,) * 4, gpus=2, environment={"CUDA_VISIBLE_DEVICES": "GPU-aa,GPU-bb"})
+    assert "CUDA_VISIBLE_DEVICES=GPU-aa,GPU-bb does not name 2 of this machine's" in notes(found)
+
+
 def test_kernels_are_compiled_for_the_gpu_of_the_plan() -> None:
     """As sglang-kt's launch_server.py would, if the profile did not say it; --env over both."""
     table = planned(gpu=H200).plan.environment
