@@ -58,5 +58,5 @@ def test_what_runs_or_has_ended_is_not_blocked(state: StateDir) -> None:
         jobs = [store.job(one.id) for one in (running, ended)]
         assert [one.status for one in jobs] == [Status.RUNNING, Status.FINISHED]
         assert blocks.of_jobs(store, jobs) == {}
-        assert blocks.of_attempt([]) == "it is held"
+        assert blocks.of_attempt([]) == "it is paused"
         assert "the queue is paused" in blocks.of_attempt(store.pauses_of(running.id))
