@@ -29,7 +29,7 @@ sys.dont_write_bytecode = False
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
-from conformance import sglang_kt  # noqa: E402
+from conformance import real_vllm, sglang_kt  # noqa: E402
 from support import (  # noqa: E402
     browser,
     foreign_programs,
@@ -71,6 +71,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 """Marker -> what this machine lacks for it, or None."""
 ON_REQUEST: dict[str, Callable[[], str | None]] = {
     "real_sglang": sglang_kt.not_asked_for,
+    "real_vllm": real_vllm.not_asked_for,
     "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
     "installers": lambda: None if os.environ.get("KTJOB_REAL_INSTALLERS") else NO_INSTALLERS,
 }
@@ -114,6 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "fuse: needs bindfs and /dev/fuse")
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
+    config.addinivalue_line("markers", "real_vllm: wants a venv named by KTJOB_REAL_VLLM")
     config.addinivalue_line("markers", "novels: wants the two whole novels in KTJOB_CORPUS")
     config.addinivalue_line("markers", "installers: fetches uv and pipx, and installs with them")
     config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")

@@ -17,8 +17,11 @@ def pause_queue(server: str | None = None) -> list[Pause]:
     `resume_queue`, also after a reboot. Requests that were sent continue. Returns all that is
     paused: `pool` is a server's URL or "embedded", None for the whole queue; `since` is in UTC.
 
-    >>> pause_queue()
+    >>> from ktclient import pause_queue, resume_queue
+    >>> pause_queue()[0].pool is None
+    True
     >>> resume_queue()
+    []
 
     Raises `BadInput` and `StoreUnusable`.
     """

@@ -134,10 +134,13 @@ class Selection(list[Job]):
 
 
 def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
-    left = [one.id for one in found if not one.is_finished]
+    left = [one for one in found if not one.is_finished]
     if len(left) == 1:
-        return f"job {left[0]} has not finished within {timeout:g} s; it is still running"
-    return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s"
+        state = left[0].blocked or "it is still running"
+        return f"job {left[0].id} has not finished within {timeout:g} s; {state}"
+    blocked = dict.fromkeys(one.blocked for one in left if one.blocked)
+    why = "".join(f"; {one}" for one in blocked)
+    return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s{why}"
 
 
 @hidden.InWords()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from jobs.model import Job
 from ktclient.config.settings import Settings
 from ktclient.planning import thinking
 from ktclient.planning.thinking import Thinking
@@ -22,6 +23,11 @@ def of_task(facts: ServerFacts | None, manner: GenerationSettings, settings: Set
     if manner.system is None and asked == usual:
         return ""
     return digest([manner.system, asked])
+
+
+def of_job(job: Job) -> str:
+    """The name that a stored job about a document has."""
+    return str(json.loads(job.spec)["task"].get("prefix", ""))
 
 
 def digest(parts: object) -> str:

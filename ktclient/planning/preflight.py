@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from jobs.errors import StoreUnusable
+from jobs.model import Status
+from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
@@ -17,6 +21,7 @@ from ktclient.planning.thinking import Thinking
 from ktclient.prompts import tasks as prompts_tasks
 from ktclient.prompts.tasks import Task
 from ktclient.servers import selection
+from ktclient.servers.selection import Target
 from ktclient.wording import spoken
 from server_bundle.embedded import weights
 
@@ -108,7 +113,12 @@ def forecast_all(
     def say_all(document: Document) -> list[Forecast]:
         """The server has read the document when it comes to the second question."""
         first, *others = tasks_for(document, options)
-        found = [say(document, first, around)]
+        before = around
+        if (job := _job_about(document, begins, target, settings)) is not None:
+            text = marks.harmless(manner.with_system(document.text), Counter[str]())
+            read = read_prompts.take(job, text, begins, None)
+            before = replace(around, earlier=replace(read, tokens=read.rough))
+        found = [say(document, first, before)]
         if not others:
             return found
         read = read_prompts.take("", written(document, first)[0], begins, None)
@@ -116,6 +126,26 @@ def forecast_all(
         return found + [say(document, task, later) for task in others]
 
     return [say_all(document) for document in documents]
+
+
+def _job_about(
+    document: Document, begins: str, target: Target, settings: config.Settings
+) -> str | None:
+    """The id of a job that runs or waits and reads this document behind the same beginning: on a
+    server with a prefix cache, it has read it when a new job has its turn."""
+    if target.facts is None or not target.facts.has_prefix_cache:
+        return None
+    try:
+        store = Store.open_if_any(settings.state)
+        if store is None:
+            return None
+        with store:
+            jobs = [*store.in_status(Status.RUNNING), *store.next_in_line()]
+    except StoreUnusable:
+        return None
+    sha256 = hashlib.sha256(document.text.encode()).hexdigest()
+    found = (one for one in jobs if (one.pool, one.document) == (target.server, sha256))
+    return next((one.id for one in found if beginning.of_job(one) == begins), None)
 
 
 def tasks_for(document: Document, options: RequestOptions) -> list[Task]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,19 +44,24 @@ def of_pause(pause: Pause) -> Block:
     return Block(SERVER, pause.since, why, f"ktjob resume --server {pause.pool}")
 
 
-def of_jobs(store: Store, jobs: Sequence[Job]) -> dict[str, Block]:
+def of_jobs(
+    store: Store, jobs: Sequence[Job], pauses: Sequence[Pause] | None = None
+) -> dict[str, Block]:
     """The block of each queued job that has one, by id: its hold, else the widest pause. Also of a
-    running job that is held: its parts wait."""
+    running job that is held: its parts wait. `pauses`: those of the store, where they are known."""
     found: dict[str, Block] = {}
     for job in jobs:
         if job.status is not Status.FINISHED and job.held_at is not None:
             command = f"ktjob release {job.id if job.parent is None else job.parent}"
             found[job.id] = Block(HELD, job.held_at, f"held since {_at(job.held_at)}", command)
     waiting = [job for job in jobs if job.status is Status.QUEUED and job.id not in found]
-    if waiting and store.pauses():
-        for job in waiting:
-            if paused := store.pauses_of(job.id):
-                found[job.id] = of_pause(paused[0])
+    if not waiting:
+        return found
+    by_pool = {one.pool: one for one in (store.pauses() if pauses is None else pauses)}
+    for job in waiting if by_pool else ():
+        pools = (None, job.pool, json.loads(job.spec)["server"])  # of a conductor, of its parts
+        if pause := next((by_pool[pool] for pool in pools if pool in by_pool), None):
+            found[job.id] = of_pause(pause)
     return found
 
 

@@ -62,7 +62,8 @@ def read_grouped(store: Store, rows: int) -> Overview:
         hidden[Status.QUEUED] -= group.queued
         hidden[Status.FINISHED] -= group.total - group.running - group.queued
     firsts = store.jobs_of([group.first for group in groups])
-    read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended])
+    paused = store.pauses()
+    read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended], paused)
     shown = [tally.in_one(group, first) for group, first in zip(groups, read_jobs, strict=False)]
     alone = read_jobs[len(groups) :]
     refused = _refused(store, store.waiting(rows))
@@ -72,7 +73,7 @@ def read_grouped(store: Store, rows: int) -> Overview:
     jobs_shown += sorted(ends, key=lambda one: one.finished_at or "", reverse=True)
     waits = reasons(jobs_shown, clock.now(), refused)
     waits |= {one.id: one.phase or "" for one in shown if one.state == "QUEUED"}
-    return Overview(jobs_shown, waits, hidden, refused, tuple(store.pauses()))
+    return Overview(jobs_shown, waits, hidden, refused, tuple(paused))
 
 
 def read(store: Store, rows: int) -> Overview:
@@ -86,10 +87,11 @@ def read(store: Store, rows: int) -> Overview:
     counts = store.counts()
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
-    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    paused = store.pauses()
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended], paused)
     refused = _refused(store, waiting)
     waits = reasons(jobs, clock.now(), refused)
-    return Overview(jobs, waits, hidden, refused, tuple(store.pauses()))
+    return Overview(jobs, waits, hidden, refused, tuple(paused))
 
 
 def _refused(store: Store, waiting: Sequence[Job]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Attempt, Job, Outcome, Piece, Status
+from jobs.model import Attempt, Job, Outcome, Pause, Piece, Status
 from jobs.quick_dataclass import record
 from ktclient.records.output_schema import SCHEMA
 
@@ -139,12 +139,15 @@ def of_job(store: Store, job: Job) -> Snapshot:
     return of_jobs(store, [job])[0]
 
 
-def of_jobs(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
-    """The snapshots of several jobs, read in a few statements."""
+def of_jobs(
+    store: Store, jobs: Sequence[Job], pauses: Sequence[Pause] | None = None
+) -> list[Snapshot]:
+    """The snapshots of several jobs, read in a few statements. `pauses`: those of the store, where
+    they are known."""
     from ktclient.records import blocks
 
     attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
-    found = blocks.of_jobs(store, jobs)
+    found = blocks.of_jobs(store, jobs, pauses)
     return [
         _build(job, attempts.get(job.id), needs.get(job.id, ()), found.get(job.id)) for job in jobs
     ]

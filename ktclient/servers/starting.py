@@ -50,6 +50,15 @@ def crashed_on(servers: Path, ports: tuple[int, ...]) -> str | None:
     return None
 
 
+def restarted_on(servers: Path, url: str) -> str | None:
+    """The name of the server at this URL, if its supervisor lives and restarts it after a crash."""
+    for one in registry.all_of(servers):
+        is_restarted = one.is_kept and one.server.restart == server_state.ON_FAILURE
+        if is_restarted and registry.is_same_place(one.server.url, url):
+            return None if one.state == server_state.DRAINING else one.server.name
+    return None
+
+
 def _all(servers: Path) -> list[Observed]:
     return [one for one in registry.all_of(servers) if one.state in _ON_THEIR_WAY]
 

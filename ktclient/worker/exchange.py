@@ -31,7 +31,7 @@ from ktclient.errors import (
 )
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
-from ktclient.planning.progress import History, Prefill
+from ktclient.planning.progress import Prefill
 from ktclient.planning.read_prompts import ReadPrompt
 from ktclient.prompts import answer_schema
 from ktclient.prompts.tasks import Kind
@@ -129,7 +129,9 @@ def _prepare(
     request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
     foreseen = prediction.foresee(attempt, spec, facts, request)
-    prefill = Prefill(foreseen.prompt, _history(attempt, spec, facts), chunk=facts.chunk)
+    # by the server's name, because the embedded one has another port at each start
+    past = calibration.history(attempt, spec.server, facts.model)
+    prefill = Prefill(foreseen.prompt, past, chunk=facts.chunk)
     prediction.look(attempt, prefill)
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
     if ghosts.end(attempt, facts, key, longest + (prefill.ahead.seconds or 0.0)):
@@ -369,11 +371,6 @@ def _violations(attempt: RunningAttempt, schema: str, answer: str) -> str:
         return bounded_call.call(lambda: answer_schema.violations(answer, schema) or "", beat)
     except (bounded_call.TookTooLong, OSError) as error:
         return f"the answer could not be validated against the schema: {error}"
-
-
-def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> History:
-    """Keyed by the server's name, because the embedded one has another port at each start."""
-    return calibration.history(attempt, spec.server, facts.model)
 
 
 def _learn(exchange: Exchange) -> None:

@@ -21,6 +21,7 @@ _LEAST_GIB = 1.0
 _ENOUGH_GIB = 4.0
 """Workspace: with less than the first a server runs out of memory; below the second the guide calls
 it an edge case."""
+_FRACTION = "--mem-fraction-static"
 _WATCHDOG = 300
 """sglang's own --watchdog-timeout, in seconds."""
 _DEADLOCK = "sgl-project/sglang #28530; not fixed in sglang-kt 0.7.2"
@@ -55,8 +56,22 @@ class Given:
 
 def of(name: str, given: Given) -> Effect | None:
     """The effect of a flag."""
+    if (refused := _refused(name, given.theirs)) is not None:
+        return refused
     rule = _RULES.get(name)
     return None if rule is None else rule(given)
+
+
+def _refused(name: str, value: str | None) -> Effect | None:
+    """A number that sglang's argument parser does not accept."""
+    if name not in _RULES or value is None:
+        return None
+    try:
+        float(value) if name == _FRACTION else int(value)
+    except ValueError:
+        what = "a number" if name == _FRACTION else "a whole number"
+        return Severity.ERROR, f"it has to be {what}: the start ends", "sglang's argument parser"
+    return None
 
 
 def _context(given: Given) -> Effect | None:
@@ -119,7 +134,7 @@ def _chunk(given: Given) -> Effect | None:
             text += ": below --kt-gpu-prefill-token-threshold the CPU computes every chunk"
         return Severity.WARNING, text, "sglang server_args.py"
     chunk = given.number
-    if chunk is None or chunk <= 0:
+    if chunk is None or chunk <= 0:  # -1: not divided
         text = (
             "the whole prompt is one forward: CUDA out of memory, or the watchdog ends the server"
         )
@@ -184,8 +199,6 @@ def _pools(given: Given) -> Effect | None:
 def _watchdog(given: Given) -> Effect | None:
     seconds, planned = given.number or _WATCHDOG, whole(given.plan) or _WATCHDOG
     source = "sglang utils/watchdog.py"
-    if given.theirs is not None and given.number is None:
-        return None
     if seconds < planned:
         return (
             Severity.WARNING,
@@ -200,8 +213,6 @@ def _watchdog(given: Given) -> Effect | None:
 def _running(given: Given) -> Effect | None:
     most, planned = given.number, whole(given.plan)
     source = "sglang #26248; managers/schedule_batch.py:1836"
-    if given.theirs is not None and most is None:
-        return None
     if most is None or (planned is not None and most > planned):
         return (
             Severity.WARNING,
@@ -233,7 +244,7 @@ _RULES: dict[str, Callable[[Given], Effect | None]] = {
     "--tensor-parallel-size": _gpus,
     "--context-length": _context,
     "--max-total-tokens": _total_tokens,
-    "--mem-fraction-static": _fraction,
+    _FRACTION: _fraction,
     "--chunked-prefill-size": _chunk,
     "--kt-gpu-prefill-token-threshold": _threshold,
     "--kt-cpuinfer": _threads,

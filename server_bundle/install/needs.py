@@ -23,6 +23,7 @@ from server_bundle.install.layout import Layout
 from server_bundle.install.lock import Lock
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.version_rules import order
+from server_bundle.transfers.size import in_size
 
 MACHINE = "x86_64"
 """The only architecture that the lock files are for."""
@@ -88,16 +89,6 @@ def examine(
 def blocking(findings: list[Finding]) -> list[Finding]:
     """Those for which the installation must not begin."""
     return [one for one in findings if one.severity is Severity.ERROR]
-
-
-def in_size(size: float) -> str:
-    """Bytes for people: 812 MB, 4.3 GB."""
-    for unit, sign in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
-            return (
-                f"{size / unit:,.1f} {sign}" if size < 10 * unit else f"{size / unit:,.0f} {sign}"
-            )
-    return f"{size:,.0f} bytes"
 
 
 def _disk(needed: Amounts, layout: Layout) -> Iterator[Finding]:

@@ -1,18 +1,30 @@
-"""Whether a server answers over HTTP, and the warm-up request."""
+"""Whether a server answers over HTTP, and the warm-up request.
+
+`ktserver up` warms up what it starts. After a crash the supervisor sends the same request: else the
+first request after a restart pays for kernels and lazy buffers.
+"""
 
 from __future__ import annotations
 
 import secrets
+import threading
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jobs import known_secrets
 from server_bundle.launch import http_probe
 from server_bundle.launch.server_state import ServerState
+from server_bundle.plan import key_file
+from server_bundle.plan.launch_plan import LaunchPlan
 
 WARM_UP_SECONDS = 1200.0
 """Timeout of the warm-up: the first forward compiles kernels and allocates buffers. The guide's
 watchdog timeout is the same."""
+ANSWER_SECONDS = 300.0
+"""How long after READY in its log a server may take to answer: sglang opens its port last."""
+LOOK_SECONDS = 0.5
 _SENTENCE = "The ferry was late again this morning, and nobody at the pier knew why. "
 _SENTENCE_TOKENS = 12
 """A lower bound for every tokenizer; DeepSeek V4's gives 16."""
@@ -71,6 +83,50 @@ def _request(model: str, tokens: int) -> dict[str, object]:
         "temperature": 0,
         "rid": secrets.token_hex(16),
     }
+
+
+class WarmUp:
+    """One warm-up, in a thread of its own. It ends with its request, so soon after the server."""
+
+    def __init__(self, plan: LaunchPlan) -> None:
+        self._plan = plan
+        self._warm: Warm | None = None
+        self._began = time.monotonic()
+        self._seconds = 0.0
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def in_words(self) -> str | None:
+        """How it ended, for the log; None before its end."""
+        warm = self._warm
+        if warm is None:
+            return None
+        if warm.why:
+            return f"the warm-up failed after {self._seconds:.1f} s: {warm.why}"
+        return f"warmed up with {warm.tokens:,} tokens in {self._seconds:.1f} s"
+
+    def _run(self) -> None:
+        warm = self._warmed()
+        self._seconds = time.monotonic() - self._began
+        self._warm = warm
+
+    def _warmed(self) -> Warm:
+        plan = self._plan
+        try:
+            key = key_of(plan)
+            while not is_answering(plan.url, key):
+                if time.monotonic() - self._began > ANSWER_SECONDS:
+                    return Warm(0, f"it did not answer for {ANSWER_SECONDS:g} s")
+                time.sleep(LOOK_SECONDS)
+            return warm_up(plan.url, plan.served_name, plan.warmup_tokens, key)
+        except Exception as error:  # supervision must not end with it
+            return Warm(0, str(error) or type(error).__name__)
+
+
+def key_of(plan: LaunchPlan) -> str | None:
+    """The server's key, from the file that the server itself reads; None where it has none."""
+    words = plan.argv
+    names = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--config"]
+    return key_file.read(Path(names[-1])) if names else None
 
 
 PAGE = 256

@@ -25,6 +25,7 @@ from server_bundle.launch import child, process_tree, server_state
 from server_bundle.launch.backoff import BackOff
 from server_bundle.launch.child import Child
 from server_bundle.launch.log_rotation import LogReader
+from server_bundle.launch.readiness import WarmUp
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import Ended, Restart, ServerState
 from server_bundle.launch.signal_wakeup import SignalWakeup
@@ -44,8 +45,11 @@ PREDECESSOR_SECONDS = 10.0
 class Supervisor:
     """The supervisor of one server, through all its runs."""
 
-    def __init__(self, files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
-        self._files, self._plan = files, plan
+    def __init__(
+        self, files: ServerFiles, plan: LaunchPlan, restart: str, *, is_warmed: bool = True
+    ) -> None:
+        self._files, self._plan, self._is_warmed = files, plan, is_warmed
+        self._warm_up: WarmUp | None = None
         self._wakes = SignalWakeup()
         self._log = LogReader(files.log, files.last_log)
         self._back_off = BackOff()
@@ -95,7 +99,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         self._start, self._killed = StartUp(), 0
-        self._began, self._ready_began = time.monotonic(), None
+        self._began, self._ready_began, self._warm_up = time.monotonic(), None, None
         self._child = Child(
             self._plan.command, self._files.folder, child.environment_for(self._plan)
         )
@@ -112,6 +116,7 @@ class Supervisor:
             start_seconds=None,
             figures={},
             warnings=(),
+            warm_up="",
             next_start_at=None,
         )
         self._child.go()
@@ -127,6 +132,7 @@ class Supervisor:
                 self._begin_to_stop()
             status = child.reap().get(self._child.pid)
             self._read_log()
+            self._look_at_warm_up()
             self._look_at_family()
             if self._stop_by is not None and time.monotonic() >= self._stop_by and status is None:
                 self._end_family()
@@ -172,6 +178,18 @@ class Supervisor:
             warnings=tuple(start.warnings),
             **changes,
         )
+
+    def _look_at_warm_up(self) -> None:
+        """After a restart: begin it when the log says READY, and write how it ended."""
+        if self._ready_began is None or not self._is_warmed or not self._note.restart_count:
+            return
+        if self._warm_up is None:
+            self._say(f"warming up with {max(1, self._plan.warmup_tokens):,} tokens")
+            self._warm_up = WarmUp(self._plan)
+            self._tell(warm_up=server_state.WARMING)
+        elif (words := self._warm_up.in_words()) and self._note.warm_up == server_state.WARMING:
+            self._say(words)
+            self._tell(warm_up=words)
 
     # -- its processes ----------------------------------------------------------------------
 
@@ -262,6 +280,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--restart", choices=(server_state.NO, server_state.ON_FAILURE), required=True
     )
+    parser.add_argument("--no-warm-up", action="store_true")
     asked = parser.parse_args(argv)
     files = ServerFiles(asked.folder)
     lock = identity.hold(files.lock, PREDECESSOR_SECONDS)
@@ -269,7 +288,8 @@ def main(argv: Sequence[str]) -> None:
         raise SystemExit(f"another supervisor holds the lock {files.lock}")
     child.adopt_orphans()
     files.wish.unlink(missing_ok=True)
-    Supervisor(files, plan_file.load(files.plan), asked.restart).run()
+    plan = plan_file.load(files.plan)
+    Supervisor(files, plan, asked.restart, is_warmed=not asked.no_warm_up).run()
 
 
 if __name__ == "__main__":

@@ -162,6 +162,8 @@ class Draft:
                 "the size of the KV pool is not computed for this profile: the log has it at the "
                 "start (max_total_num_tokens), and ktjob asks the server for it"
             )
+            if (size := self._of_a_token()) is not None:
+                self.notes.append(size)
         if (chunk := self._chunk_of_a_rank()) is not None:
             self.notes.append(chunk)
         if self.profile.kv is not None and self.kv is None:
@@ -174,6 +176,14 @@ class Draft:
                 "--swa-full-tokens-ratio is experimental: the arithmetic is sglang's own, but this "
                 "project has not run a server with it"
             )
+
+    def _of_a_token(self) -> str | None:
+        if "--enable-dp-attention" in self.args:
+            return None
+        most, kv_format = (
+            self.args.value(name) for name in ("--max-total-tokens", "--kv-cache-dtype")
+        )
+        return self.pool.of_a_token(most, kv_format)
 
     def _chunk_of_a_rank(self) -> str | None:
         """What remains of a chunk where attention is not divided among GPUs."""

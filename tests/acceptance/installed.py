@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from support.made_once import made_once
+
+from acceptance.clone import copy_of_the_tree
+
 
 def build(tree: Path) -> Path:
     """The wheel of this tree, which must lie in a folder of its own."""
@@ -16,11 +21,26 @@ def build(tree: Path) -> Path:
     return wheel
 
 
+def own_wheel(factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree as it is, built once in a test run."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        build(copy_of_the_tree(folder / "tree"))
+
+    (wheel,) = made_once(factory, "own-wheel", make).glob("*.whl")
+    return wheel
+
+
 class Installed:
     """A virtual environment with ktjob in it and this one's dependencies behind it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_made: bool = False) -> None:
         self.python = root / "bin" / "python"
+        if not is_made:
+            self._make(root)
+
+    def _make(self, root: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(root)], check=True)
         # Not ktjob itself, which would stand in while pip has removed the old version.
         behind = root / "dependencies"

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support.made_once import made_once
 
 from acceptance.clone import copy_of_the_tree
-from acceptance.installed import Installed, build
+from acceptance.installed import Installed, own_wheel
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 
@@ -43,22 +44,20 @@ HIDING = ("jobs", "queue", "secrets", "select", "server_bundle", "click", "tempf
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_of_the_tree(tmp_path_factory.mktemp("tree") / "tree")
+def from_wheel(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    wheel = own_wheel(tmp_path_factory)
+    folder = made_once(tmp_path_factory, "from-wheel", lambda root: Installed(root).install(wheel))
+    return Installed(folder, is_made=True)
 
 
 @pytest.fixture(scope="module")
-def from_wheel(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Installed:
-    installed = Installed(tmp_path_factory.mktemp("wheel") / "venv")
-    installed.install(build(tree))
-    return installed
+def editable(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        tree = copy_of_the_tree(folder / "tree")
+        Installed(folder / "venv").install(tree, "--no-build-isolation", "--editable")
 
-
-@pytest.fixture(scope="module")
-def editable(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Installed:
-    installed = Installed(tmp_path_factory.mktemp("editable") / "venv")
-    installed.install(tree, "--no-build-isolation", "--editable")
-    return installed
+    return Installed(made_once(tmp_path_factory, "editable", make) / "venv", is_made=True)
 
 
 @dataclass(frozen=True)
@@ -126,41 +125,39 @@ def test_a_script_uses_its_own_jobs_and_ktclient(
 
 
 def test_another_distribution_may_be_called_jobs(
-    asking: Asking, from_wheel: Installed, tmp_path: Path
+    asking: Asking, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """It is found instead of the three files that are there for earlier versions, and ours works.
     The names that those have are ours where there is no other `jobs`."""
+    changed = Installed(tmp_path / "venv")
+    changed.install(own_wheel(tmp_path_factory))
     imported = "import jobs.logout as old, sys; print(old.way_out.__module__)"
-    done = run(from_wheel.python, "-c", imported, cwd=tmp_path)
+    done = run(changed.python, "-c", imported, cwd=tmp_path)
     assert done.stdout == "ktclient._jobs.system.logout\n", done.stderr
-    theirs = from_wheel.packages / "jobs" / "__init__.py"
-    theirs.write_text(MINE)
-    try:
-        text = SCRIPT.format(first="jobs", second="ktclient", mine="jobs")
-        asking.answers(from_wheel.python, script(tmp_path / "work", text))
-    finally:
-        theirs.unlink()
+    (changed.packages / "jobs" / "__init__.py").write_text(MINE)
+    text = SCRIPT.format(first="jobs", second="ktclient", mine="jobs")
+    asking.answers(changed.python, script(tmp_path / "work", text))
 
 
 @pytest.mark.parametrize("kind", ["from_wheel", "editable"])
-@pytest.mark.parametrize("where", ["current folder", "PYTHONPATH", "state directory"])
 def test_commands_and_the_processes_they_start_import_nothing_of_the_user(
-    kind: str, where: str, asking: Asking, tmp_path: Path, request: pytest.FixtureRequest
+    kind: str, asking: Asking, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """`ktjob` and `python -m ktclient`, the detached runner and its worker."""
+    """`ktjob` and `python -m ktclient`, the detached runner and its worker. Such files lie in the
+    current folder, in PYTHONPATH, and in the state directory, which is the runner's own folder."""
     installed: Installed = request.getfixturevalue(kind)
-    state = asking.state
-    folder = state.root if where == "state directory" else tmp_path / "work"
-    folder.mkdir(exist_ok=True)
-    for name in HIDING:
-        (folder / f"{name}.py").write_text(BROKEN)
-    environ = {"PYTHONPATH": str(folder)} if where == "PYTHONPATH" else {}
+    state, work, library = asking.state, tmp_path / "work", tmp_path / "library"
+    for folder in (state.root, work, library):
+        folder.mkdir(exist_ok=True)
+        for name in HIDING:
+            (folder / f"{name}.py").write_text(BROKEN)
+    environ = {"PYTHONPATH": str(library)}
     submit = ("submit", asking.book, "--summarize", "--wait", "--server", asking.server.url)
     for command in ((installed.ktjob_script,), (installed.python, "-m", "ktclient")):
-        done = run(*command, *submit, cwd=folder, **environ)
+        done = run(*command, *submit, cwd=work, **environ)
         assert (done.returncode, done.stdout) == (0, "Whole.\n"), done.stderr
         end_of_runner(state)
-    done = run(installed.python.with_name("ktserver"), "profiles", cwd=folder, **environ)
+    done = run(installed.python.with_name("ktserver"), "profiles", cwd=work, **environ)
     assert done.returncode == 0, done.stderr
     assert "imported by mistake" not in state.runner_log.read_text()
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support.made_once import made_once
 
 from acceptance.clone import copy_of_the_tree
-from acceptance.installed import Installed, build
+from acceptance.installed import Installed, build, own_wheel
 from jobs.store.state_dir import StateDir
 
 NEXT_VERSION = "99.0"
@@ -46,19 +48,27 @@ def _make_earlier(tree: Path) -> None:
     program.write_text(text.replace(by_path, by_name), encoding="utf-8")
 
 
+def _wheel(factory: pytest.TempPathFactory, name: str, change: Callable[[Path], None]) -> Path:
+    """Of this tree with a change, built once in a test run."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        tree = copy_of_the_tree(folder / "tree")
+        change(tree)
+        build(tree)
+
+    (wheel,) = made_once(factory, f"{name}-wheel", make).glob("*.whl")
+    return wheel
+
+
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tree = copy_of_the_tree(tmp_path_factory.mktemp("earlier") / "tree")
-    _make_earlier(tree)
-    return build(tree)
+    return _wheel(tmp_path_factory, "earlier", _make_earlier)
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    now = copy_of_the_tree(tmp_path_factory.mktemp("now") / "tree")
-    later = copy_of_the_tree(tmp_path_factory.mktemp("later") / "tree")
-    _make_next(later)
-    return build(now), build(later)
+    return own_wheel(tmp_path_factory), _wheel(tmp_path_factory, "later", _make_next)
 
 
 @pytest.mark.parametrize("begin", ["now", "earlier"])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from acceptance.clone import copy_of_the_tree
+from acceptance.installed import own_wheel
 
 OF_HELP = ("jobs.runner", "jobs.detach")
 """Shown in usage errors; nothing is imported by these strings."""
@@ -19,12 +17,7 @@ OF_HELP = ("jobs.runner", "jobs.detach")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    tmp = tmp_path_factory.mktemp("wheel")
-    tree = copy_of_the_tree(tmp / "tree")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp)]
-    subprocess.run([*command, str(tree)], check=True, capture_output=True)
-    (path,) = tmp.glob("*.whl")
-    return zipfile.ZipFile(path)
+    return zipfile.ZipFile(own_wheel(tmp_path_factory))
 
 
 def test_it_holds_the_three_packages_their_sql_and_their_types(wheel: zipfile.ZipFile) -> None:

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from acceptance.clone import copy_of_the_tree
-from acceptance.installed import Installed, build
+from acceptance.installed import Installed, own_wheel
 from fake_sglang.process import FakeServer, fake_sglang
 from support.patience import HANG_SECONDS
 
@@ -31,7 +30,7 @@ LOOK_SECONDS = 0.1
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(copy_of_the_tree(tmp_path_factory.mktemp("tree") / "tree"))
+    return own_wheel(tmp_path_factory)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support.standing_still import runner_stands_still
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient import Job, errors
+from ktclient import Job, errors, submit_long
 from ktclient.cli.render import job_activity
 from ktclient.records.phases import WAITING_FOR_SETTINGS
 
@@ -110,13 +110,17 @@ BROKEN: dict[str, tuple[Callable[[Box], object], str]] = {
 }
 
 
+SHOWN = ("syntax", "missing", "key file away")
+"""One of each kind: the whole file is of no use, the server is not in it, the key is not there."""
+
+
 @pytest.mark.promise
-@pytest.mark.parametrize("how", BROKEN)
+@pytest.mark.parametrize("how", SHOWN)
 def test_a_job_waits_for_its_settings_and_says_so(
     state: StateDir, box: Box, tmp_path: Path, until: Until, ktjob: Command, how: str
 ) -> None:
     """By `status` and `show`, as for a server that is away, and they work meanwhile; a submit is
-    refused immediately; then one attempt and one request are all."""
+    refused immediately."""
     with runner_stands_still(state):
         job = submitted(ktjob, tmp_path, "--server", "box")
         damage, says = BROKEN[how]
@@ -126,18 +130,31 @@ def test_a_job_waits_for_its_settings_and_says_so(
     assert WAITS in ktjob("status", job.id).stdout
     (told,) = json.loads(ktjob("status", "--json").stdout)
     assert told["state"] == "RUNNING" and told["phase"] == WAITING_FOR_SETTINGS
-    assert says in told["figures"]["last_refusal"]
     assert says in ktjob("show", job.id).stdout.replace("\n", " ")
     if "names no" not in says:  # else it is what its owner may have wanted
         refused = ktjob("submit", str(tmp_path / "book.txt"), "--server", "box")
         assert refused.returncode == 2 and says in refused.stderr
-    assert not box.server.requests()
     box.mend()
     assert job.result() == "Let in."
-    now = job.status()
-    assert now.attempt == 1 and now.figures["last_refusal"] is None
-    assert len(box.server.requests()) == 1
-    assert len(notes_of(state, job, "settings unusable")) == 1
+
+
+def test_whatever_is_wrong_with_them_one_attempt_and_one_request_are_all(
+    state: StateDir, box: Box, tmp_path: Path, until: Until
+) -> None:
+    """In each way in which they can be away, one after the other."""
+    for number, (how, (damage, says)) in enumerate(BROKEN.items(), 1):
+        with runner_stands_still(state):
+            job = submit_long(f"Night {number}.", server="box")
+            damage(box)
+        until(lambda job=job, says=says: says in str(job.status().figures.get("last_refusal")))
+        assert job.status().phase == WAITING_FOR_SETTINGS, how
+        assert len(box.server.requests()) == number - 1, how
+        box.mend()
+        assert job.result() == "Let in.", how
+        now = job.status()
+        assert now.attempt == 1 and now.figures["last_refusal"] is None, how
+        assert len(box.server.requests()) == number, how
+        assert len(notes_of(state, job, "settings unusable")) == 1, how
 
 
 @pytest.mark.promise
@@ -203,18 +220,15 @@ def test_a_cancel_and_a_timeout_end_that_wait(
     assert not box.server.requests()
 
 
-@pytest.mark.parametrize(
-    "table", ["[notify]\nphone = 7", "[defaults]\nnonsense = 1", "[new]\na = 1"]
-)
-def test_what_a_job_does_not_need_does_not_hold_it_up(
-    state: StateDir, box: Box, tmp_path: Path, ktjob: Command, table: str
-) -> None:
+def test_what_a_job_does_not_need_does_not_hold_it_up(state: StateDir, box: Box) -> None:
     """A mistake in another table, or a table of a later version."""
-    with runner_stands_still(state):
-        job = submitted(ktjob, tmp_path, "--server", "box")
-        box.file.write_text(f"{box.whole}{table}\n")
-    assert job.result() == "Let in."
-    assert not notes_of(state, job, "settings unusable")
+    for table in ("[notify]\nphone = 7", "[defaults]\nnonsense = 1", "[new]\na = 1"):
+        box.mend()
+        with runner_stands_still(state):
+            job = submit_long(f"Beside {table}.", server="box")
+            put(box.file, f"{box.whole}{table}\n")
+        assert job.result() == "Let in.", table
+        assert not notes_of(state, job, "settings unusable"), table
 
 
 @pytest.mark.promise

@@ -15,9 +15,10 @@ from urllib.parse import quote
 import pytest
 from support import commands
 from support.commands import Run
-from support.recording import Recorder, recorder
+from support.recording import Asked, Recorder, recorder
 
 from jobs.store.state_dir import StateDir
+from jobs.store.store import Store
 from ktclient import Job
 
 Until = Callable[..., object]
@@ -79,51 +80,62 @@ ECHOES = {
 }
 
 
-def everything(run: Run, folder: Path, job: str) -> str:
-    """All that ktjob shows and keeps of a job."""
-    shown = [
+def shown(run: Run, job: str) -> str:
+    """All that ktjob shows of a job."""
+    done = [
         run(*words)
         for words in (
             ("show", job),
             ("show", job, "--json"),
-            ("status", "--json"),
-            ("list", "--json"),
             ("events", job),
             ("logs", job),
             ("result", job),
         )
     ]
-    said = [part for done in shown for part in (done.stdout, done.stderr)]
+    return "\n".join(part for one in done for part in (one.stdout, one.stderr))
+
+
+def kept(run: Run, folder: Path) -> str:
+    """All that it keeps, and shows of all jobs."""
+    said = "\n".join(run(*words).stdout for words in (("status", "--json"), ("list", "--json")))
     files = [path for path in (folder / "state").rglob("*") if path.is_file()]
-    return "\n".join([*said, *(path.read_bytes().decode("latin-1") for path in files)])
+    return "\n".join([said, *(path.read_bytes().decode("latin-1") for path in files)])
 
 
-@pytest.mark.parametrize("case", ECHOES)
 def test_a_key_that_the_server_repeats_is_kept_nowhere(
-    run: Run, tmp_path: Path, server: Recorder, case: str, until: Until
+    run: Run, tmp_path: Path, state: StateDir, server: Recorder, until: Until
 ) -> None:
-    """Store, logs, messages, JSON, the notification and the environment of --on-done."""
-    server.refusal = ECHOES[case]
-    heard = tmp_path / "heard"
-    done = run(
-        *("submit", "a.txt", "--max-tokens", "10", "--max-attempts", "1"),
-        *("--on-done", f"env > {heard}.new; mv {heard}.new {heard}", "--notify", "hook"),
-    )
-    job = done.stdout.strip()
-    store = StateDir(tmp_path / "state").database  # a look at it costs less than two commands
-    until(lambda: any(b"***" in one.read_bytes() for one in store.parent.glob(f"{store.name}*")))
-    until(lambda: "***" in run("show", job, "--json").stdout + run("events", job).stdout)
-    run("cancel", job)  # a server that is busy, or away, is asked again for minutes
-    until(heard.exists)
-    server.wait_for("/hook")
-    hooks = [one for one in server.asked if one.path == "/hook"]
-    assert {one.key for one in hooks} == {None}
-    hooked = "".join(one.body for one in hooks)
-    said = done.stdout + done.stderr + everything(run, tmp_path, job)
-    for text in (said, heard.read_text(), hooked):
-        for spelling in SPELLINGS:
-            assert spelling not in text
-    assert "***" in said
+    """Store, logs, messages, JSON, the notification and the environment of --on-done. One job for
+    each way, one after the other."""
+    for number, (case, refusal) in enumerate(ECHOES.items(), 1):
+        server.refusal = refusal
+        heard = tmp_path / f"heard{number}"
+        done = run(
+            *("submit", "a.txt", "--max-tokens", "10", "--max-attempts", "1"),
+            *("--on-done", f"env > {heard}.new; mv {heard}.new {heard}", "--notify", "hook"),
+        )
+        job = Job(done.stdout.strip())
+        until(lambda job=job: "***" in stored(state, job))
+        job.cancel()  # a server that is busy, or away, is asked again for minutes
+        job.wait()
+        until(heard.exists)
+        until(lambda job=job: any(job.id in one.body for one in hooks(server)))
+        told = done.stderr + shown(run, job.id) + heard.read_text()
+        assert [text for text in SPELLINGS if text in told] == [], case
+        assert "***" in told, case
+    everything = kept(run, tmp_path) + "".join(one.body for one in hooks(server))
+    assert [text for text in SPELLINGS if text in everything] == []
+    assert {one.key for one in hooks(server)} == {None}
+
+
+def stored(state: StateDir, job: Job) -> str:
+    """What the store has of what the server said."""
+    with Store.open(state) as store:
+        return f"{job.status()} {store.job(job.id)} {store.events(job.id)}"
+
+
+def hooks(server: Recorder) -> list[Asked]:
+    return [one for one in server.asked if one.path == "/hook"]
 
 
 @pytest.mark.promise
@@ -135,9 +147,9 @@ def test_a_key_in_an_answer_is_hidden_and_what_looks_like_one_is_not(
     pieces = ["Yours: ", *KEY, ". In a URL ", quote(KEY, safe=""), f". Another: {other} made-up"]
     server.answer = pieces
     done = run("submit", "a.txt", "--max-tokens", "10", "--wait")
-    shown = f"Yours: ***. In a URL ***. Another: {other} made-up\n"
-    assert done.stdout == shown, done.stderr
-    assert KEY not in everything(run, tmp_path, "last")
+    expected = f"Yours: ***. In a URL ***. Another: {other} made-up\n"
+    assert done.stdout == expected, done.stderr
+    assert KEY not in shown(run, "last") + kept(run, tmp_path)
 
 
 def test_a_server_that_shows_the_key_before_the_request(
@@ -172,9 +184,11 @@ def test_secrets_in_urls_are_shown_nowhere(
     ]
     for url in urls:
         (folder / "config.toml").write_text(f'[server]\nurl = "{url}"\n')
-        for environ in ({}, {"KTJOB_SERVER": url, "HTTPS_PROXY": url}):
-            asking = ASKING if url in urls[:2] else ()
-            for words in (*SHOWING, *asking, ("submit", "a.txt", "--server", url)):
+        both = ({}, {"KTJOB_SERVER": url, "HTTPS_PROXY": url})
+        option = ("submit", "a.txt", "--server", url)
+        # A name with a password, and a key: all commands. Other places in a URL: one each.
+        for environ in both if url in urls[:2] else both[1:]:
+            for words in (*SHOWING, *ASKING, option) if url in urls[:2] else (SHOWING[0], option):
                 done = subprocess.run(
                     [*ktjob_command, *words],
                     env={**os.environ, **environ},
@@ -184,8 +198,8 @@ def test_secrets_in_urls_are_shown_nowhere(
                 )
                 assert KEY not in done.stdout + done.stderr, (url, words)
                 assert "Traceback" not in done.stderr
-    kept = [path for path in ktjob_home.rglob("*") if path.is_file()]
-    assert not [path for path in kept if KEY.encode() in path.read_bytes()]
+    files = [path for path in ktjob_home.rglob("*") if path.is_file()]
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
 
 
 def script(path: Path, text: str) -> str:

@@ -272,6 +272,7 @@ def test_what_cannot_be_compared_is_refused(ktjob_home: Path, model: str) -> Non
         (("--", "kt", "run"), "without a model"),
         (("--", *server, "--tp", "4"), "no --model"),
         (("--", *server, "--model", "/m/Llama-4", "--kt-method", "FP8"), "name one with --profile"),
+        (("--", "kt", "run", "m"), "no profile is known for m: name one with --profile"),
         (("--sh", "--", "kt", "run", model), "--compare prints text or --json"),
         (("--as-guide", "--", "kt", "run", model), "--as-guide"),
         (("--profile", "nope", "--", "kt", "run", model), "no profile 'nope'"),

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from server_bundle.plan.profile import Profile
 
 
+_SHORTEST_NAME = 6
+"""Letters and digits: what is shorter begins the names of several models."""
+
+
 def read(
     words: tuple[str, ...], profile: str | None, here: Machine
 ) -> tuple[Typed, Profile, list[str]]:
@@ -69,7 +73,8 @@ def _is_alike(profile: Profile, model: str) -> bool:
     """Whether a folder of weights has the name of the profile's model, up to its ending."""
     wanted = _plain(model)
     names = [_plain(one) for one in (profile.model, profile.served_name) if one]
-    return any(wanted.startswith(one) or one.startswith(wanted) for one in names) and bool(wanted)
+    is_long = len(wanted) >= _SHORTEST_NAME
+    return any(wanted.startswith(one) or (is_long and one.startswith(wanted)) for one in names)
 
 
 def _plain(name: str) -> str:

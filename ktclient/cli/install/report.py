@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ktclient import wording
+from ktclient.cli.install import transfer_line
 from ktclient.cli.install.target import Target
-from ktclient.cli.render import progress_line, terminal_text, units
+from ktclient.cli.render import terminal_text, units
 from server_bundle.install.catalog import Environment
 from server_bundle.install.index import Index
 from server_bundle.install.lock import Lock, Wheel
-from server_bundle.install.needs import Amounts, in_size
+from server_bundle.install.needs import Amounts
 from server_bundle.plan.installation import Installation
 from server_bundle.transfers import progress as progresses
-from server_bundle.transfers.progress import Progress
+from server_bundle.transfers.size import in_size
 
 _LARGEST = 5
 
@@ -53,40 +53,6 @@ def largest(lock: Lock) -> list[Wheel]:
     return sorted(lock.wheels, key=lambda one: -one.size)[:_LARGEST]
 
 
-class Live:
-    """Shows the progress on a line, and what is tried again below it."""
-
-    def __init__(self, line: progress_line.Line, note: Any) -> None:
-        self._line, self._say = line, note
-        self._last = ""
-
-    def show(self, seen: Progress) -> None:
-        """Show one state."""
-        if seen.note and seen.note != self._last:
-            self._last = seen.note
-            self._say(f"  {seen.note}")
-        self._line.start(in_a_line(seen), seen.phase, seen.done, seen.total)
-
-
-def in_a_line(seen: Progress) -> str:
-    """The progress as one line."""
-    if not seen.files:
-        return "starting"
-    if seen.phase != progresses.FETCHING:
-        return f"{seen.phase} {seen.files_done:,} of {wording.count(seen.files, 'package')}"
-    words = [
-        f"fetching {in_size(seen.done)} of {in_size(seen.total)}",
-        f"{seen.files_done} of {wording.count(seen.files, 'package')}",
-    ]
-    if seen.rate:
-        words.append(f"{in_size(seen.rate)}/s")
-    if seen.left is not None and seen.rate:
-        words.append(f"{units.duration(seen.left)} left")
-    if seen.current:
-        words.append(", ".join(one.partition("-")[0] for one in seen.current[:2]))
-    return "  ".join(words)
-
-
 def table(found: Sequence[Environment], locks: Sequence[Lock]) -> str:
     """What is installed, and what can be."""
     lines = []
@@ -111,7 +77,9 @@ def status(one: Environment) -> str:
     seen = one.progress
     lines = [f"{one.made.title}: {one.state}", f"  {one.layout.folder}"]
     if seen is not None and one.is_running:
-        lines.append(f"  {in_a_line(seen)}  (for {units.duration(seen.seconds)})")
+        lines.append(
+            f"  {transfer_line.in_words(seen, 'package')}  (for {units.duration(seen.seconds)})"
+        )
         if seen.note:
             lines.append(f"  {seen.note}")
     elif seen is not None and seen.message:

@@ -11,6 +11,7 @@ import click
 
 from jobs import private_folder
 from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.install import transfer_line
 from ktclient.cli.render import output, progress_line
 from ktclient.cli.weights import report as fetch_report
 from ktclient.cli.weights import runs as fetch_runs
@@ -206,8 +207,8 @@ class _Command:
 
         try:
             with progress_line.line() as line:
-                shown = fetch_report.Shown(line)
-                runs.perform(work, hub, lock, files, shown.show, shown.say)
+                live = transfer_line.Live(line, "file")
+                runs.perform(work, hub, lock, files, live.show, transfer_line.say)
         except KeyboardInterrupt:
             output.note(
                 "stopped; what has arrived is kept. Continue with the same command, or with "

@@ -13,7 +13,7 @@ import click
 
 from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
-from ktclient.cli.install import process, report
+from ktclient.cli.install import process, report, transfer_line
 from ktclient.cli.install import target as targets
 from ktclient.cli.install.target import Asked, Target
 from ktclient.cli.render import output, progress_line
@@ -177,7 +177,7 @@ def _follow(layout: Layout, target: Target, as_json: bool) -> int:
     began = time.monotonic()
     try:
         with progress_line.line() as line:
-            done = start.follow(layout, report.Live(line, output.note).show)
+            done = start.follow(layout, transfer_line.Live(line, "package").follow)
     except KeyboardInterrupt:
         output.note(
             "\ndetached; the installation continues. Follow it: run the same command again. Show "

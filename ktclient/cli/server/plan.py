@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,6 +61,7 @@ def plan(form: str | None, compare: bool, **given: Any) -> int:
         raise click.UsageError("--model DIR is required: the folder of the weights")
     settings = command_settings.load()
     planned = own_plan.work_out(PlanOptions(**given), settings)
+    _note_absent(planned.plan.model)
     if form is None:
         output.print_data(describe(planned))
         return exit_codes.SUCCEEDED
@@ -70,6 +72,13 @@ def plan(form: str | None, compare: bool, **given: Any) -> int:
     if key is not None:
         output.note(f"the server's key is in {key}; only you can read it")
     return exit_codes.SUCCEEDED
+
+
+def _note_absent(model: str) -> None:
+    """A plan may be made before the weights are there, but not by a slip unseen."""
+    path = Path(model)
+    if path.is_absolute() and not path.is_dir():
+        output.note(f"note: there is no folder {model}; `ktserver doctor` checks it before a start")
 
 
 def _compare(form: str | None, given: dict[str, Any]) -> int:

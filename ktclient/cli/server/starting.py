@@ -155,7 +155,9 @@ def start(
 
     settings.state.create()
     try:
-        begun = launch_start.begin(settings.state.make_root().servers, name, plan, restart)
+        servers = settings.state.make_root().servers
+        is_warmed = manner.is_warmed
+        begun = launch_start.begin(servers, name, plan, restart, is_warmed=is_warmed)
         if not begun.is_new:
             output.note(f"{name!r} was already started")
         key = settings.key_of_started(plan.url)

@@ -103,6 +103,9 @@ def _show(one: Observed, load: Load | None, settings: Settings) -> None:
         about.append(f"up {units.duration(clock.seconds_between(server.started_at, clock.now()))}")
     if one.why:
         about.append(one.why)
+    if one.state == server_state.WAITING and server.ended is not None:
+        cause = exit_reason.cause(Path(server.log), server.ended)
+        about.append(f"it died: {cause or server.ended.in_words()}")
     if one.state == registry.CRASHED:
         about.append(exit_reason.cause(Path(server.log), server.ended) or _explain_hint(server.log))
     output.note(f"  {server.name:<8} {'; '.join(about)}")

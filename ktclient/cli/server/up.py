@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "--no-warm-up",
     is_flag=True,
-    help="Skip the warm-up request; the first user request will be slower.",
+    help="Skip the warm-up request, also after restarts; the first user request will be slower.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

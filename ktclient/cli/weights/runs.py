@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from jobs.store.state_dir import StateDir
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, terminal_text, units
-from ktclient.cli.weights.report import gb
 from ktclient.config import settings as config
 from ktclient.config.settings import Settings
 from server_bundle.errors import FetchFailed
+from server_bundle.transfers.size import in_size
 
 if TYPE_CHECKING:
     from server_bundle.weights.fetch import Work
@@ -73,10 +73,10 @@ def show(settings: Settings, as_json: bool) -> int:
 
 
 def _lines(run: Run) -> list[str]:
-    share = f"{gb(run.done)} of {gb(run.total)}" if run.total else "no byte yet"
+    share = f"{in_size(run.done)} of {in_size(run.total)}" if run.total else "no byte yet"
     line = f"{run.model}  {run.state}  {share}, {run.files_done} of {run.files} files"
     if run.rate:
-        line += f"  {run.rate / 1e6:,.1f} MB/s"
+        line += f"  {in_size(run.rate)}/s"
     if run.left is not None and run.left > 0:
         line += f"  {units.duration(run.left)} left"
     lines = [line, f"  to {run.to}"]

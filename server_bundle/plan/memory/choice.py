@@ -21,6 +21,7 @@ from server_bundle.plan.profile import KvFacts, Profile
 _RESERVATION = "mxfp4-layerwise-reservation"
 _KERNELS = "SGLANG_V4_USE_TRITON_KERNELS"
 """With 0 or 1 nothing is reserved (the same function)."""
+_BF16 = ("auto", "bf16", "bfloat16")
 _TOTAL = "--max-total-tokens"
 _DROPPED = "max-total-tokens"
 """The rule that leaves it out."""
@@ -86,6 +87,19 @@ class PoolChoice:
                 f"a context of {context:,} tokens is longer than the model's own: {config.place} "
                 f"allows {config.longest:,}. Use --context {config.longest}"
             )
+
+    def of_a_token(self, most: str | None, kv_format: str | None) -> str | None:
+        """What a pool of tokens takes that the profile has no figures for; None where that is not
+        known. `most`, `kv_format`: --max-total-tokens and --kv-cache-dtype."""
+        config, gpus_used = self.wish.config, self.wish.gpus or 1
+        if config is None or config.token is None or (kv_format or "auto") not in _BF16:
+            return None
+        size = config.token.on_gpu(gpus_used, 2)
+        told = f"each token of the KV pool takes {size:,} bytes on each GPU, in BF16"
+        if (most or "").isdigit():
+            gib = int(most or 0) * size / (1 << 30)
+            told += f": {gib:.1f} GiB for the {int(most or 0):,} of {_TOTAL}"
+        return f"{told} ({config.place}; sglang's get_cell_size_per_token)"
 
     # -- the model -----------------------------------------------------------------------------
 

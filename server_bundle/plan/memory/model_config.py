@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs import parsing
+from server_bundle.plan.memory import token_size
+from server_bundle.plan.memory.token_size import TokenSize
 from server_bundle.plan.model_shape import Shape
 
 NAME = "config.json"
@@ -53,12 +55,13 @@ _SIZES: dict[str, tuple[str, ...]] = {
 @dataclass(frozen=True)
 class ModelConfig:
     """What was read of one model. `longest`: of a context, in tokens. `trouble`: why `shape` is
-    None, for people."""
+    None, for people. `token`: of models of other kinds."""
 
     place: str
     shape: Shape | None = None
     longest: int | None = None
     trouble: str = ""
+    token: TokenSize | None = None
 
 
 def find(model: str, environment: Mapping[str, str]) -> Path | None:
@@ -100,7 +103,8 @@ def read(path: Path) -> ModelConfig:
     try:
         return ModelConfig(str(path), shape_of(content), longest)
     except ValueError as error:
-        return ModelConfig(str(path), longest=longest, trouble=str(error))
+        token = token_size.of_config(content)
+        return ModelConfig(str(path), longest=longest, trouble=str(error), token=token)
 
 
 def shape_of(config: Mapping[str, Any]) -> Shape:

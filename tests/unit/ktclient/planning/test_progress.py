@@ -235,6 +235,7 @@ def polls_between(times: list[float]) -> list[dict[str, Any]]:
     return [one for one in EXACT if one["ev"] == "poll" and times[0] < one["t"] < times[1]]
 
 
+@pytest.mark.promise
 def test_sglang_0_5_23_counts_computed_chunks_exactly() -> None:
     """Real ones, of 4,096 tokens and a rest, behind two that were cached; /metrics counts a chunk
     that has only begun. It is read from the first chunk on, before any is counted. The speed is the

@@ -119,6 +119,9 @@ def test_kt_run(found: Compare) -> None:
         (("--skip-server-warmup", "--allow-auto-truncate"), None, "error", "is cut without"),
         (("--skip-server-warmup", "--kt-cpuinfr 60"), "--kt-cpuinfr", "note", ""),
         (("--kt-cpuinfer 60", "--kt-cpuinfr 60"), "--kt-cpuinfr", "error", "is it --kt-cpuinfer?"),
+        (("--kt-cpuinfer 60", "--kt-cpuinfer sixty"), None, "error", "a whole number"),
+        (("--mem-fraction-static 0.7", "--mem-fraction-static 70%"), None, "error", "a number"),
+        (("--context-length 1048576", "--context-length"), None, "error", "a whole number"),
         (("--tensor-parallel-size 4", "--tp 1"), "--tensor-parallel-size", "error", "no memory"),
     ],
 )

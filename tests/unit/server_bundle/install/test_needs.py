@@ -107,11 +107,3 @@ def test_what_the_first_import_unpacks_is_counted(lock: Lock, tmp_path: Path) ->
     assert needed(lock.fetched + 5_000) == needed(0) + 5_000
     none = dataclasses.replace(lock, first_import=None)
     assert needs.amounts(none, layout, here).disk == needed(0)
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 bytes"), (2_200, "2.2 kB"), (899_742_281, "900 MB"), (5.34e9, "5.3 GB")],
-)
-def test_sizes_for_people(size: float, words: str) -> None:
-    assert needs.in_size(size) == words
