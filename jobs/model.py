@@ -109,17 +109,29 @@ class Capacity:
     slots: int | None = None
     """The largest number of running jobs, whatever their weights."""
     affinity: bool = False
-    """Whether jobs with the same document run faster one right after another (prefix cache)."""
+    """Whether jobs that begin alike run faster one right after another (prefix cache)."""
+
+
+@record(frozen=True)
+class Pause:
+    """What the user paused: no job of it starts until it is resumed. Running ones continue."""
+
+    pool: str | None
+    """None: the whole queue."""
+    since: str
+    """UTC, ISO 8601."""
 
 
 @record(frozen=True)
 class Warmth:
-    """Which document a pool with affinity read last."""
+    """What a pool with affinity read last."""
 
     document: str
     """SHA-256 of the document of the job that started last."""
     passes: int
     """How many jobs have started that are younger than the first queued job."""
+    spec: str = "{}"
+    """The spec of that job: documents alone do not say whether two requests begin alike."""
 
 
 @record(frozen=True)
@@ -150,6 +162,11 @@ class Job:
     parent: str | None = None
     part: str | None = None
     not_before: str | None = None
+    held_at: str | None = None
+    """Since when the user keeps it from starting; a part has that of its whole."""
+
+    group_id: str | None = None
+    """The id of the group of jobs that were submitted together."""
 
     @property
     def state(self) -> str:

@@ -1,8 +1,9 @@
 """Long requests to self-hosted LLMs that never get lost.
 
+>>> from pathlib import Path
 >>> from ktclient import submit_long
->>> job = submit_long("report.txt", summarize=True)   # returns immediately; the work is detached
->>> print(job.id, job.wait().result())                # or come back tomorrow: Job("k7…")
+>>> job = submit_long(Path("report.txt"), summarize=True)  # returns immediately; it runs detached
+>>> print(job.id, job.wait().result())                     # or come back tomorrow: Job("k7…")
 
 Names are imported on first use, so that importing the package costs nothing.
 """
@@ -15,8 +16,12 @@ TYPE_CHECKING = False  # as type checkers know it; `typing` may be hidden by a f
 if TYPE_CHECKING:
     from ktclient import errors
     from ktclient.api.job import Job as Job
+    from ktclient.api.queue_control import pause_queue as pause_queue
+    from ktclient.api.queue_control import resume_queue as resume_queue
     from ktclient.api.remote_job import FarJob as FarJob
     from ktclient.api.remote_job import RemoteJob as RemoteJob
+    from ktclient.api.selection import Selection as Selection
+    from ktclient.api.selection import select as select
     from ktclient.api.submit import submit_batch as submit_batch
     from ktclient.api.submit import submit_files as submit_files
     from ktclient.api.submit import submit_long as submit_long
@@ -26,8 +31,12 @@ __all__ = [
     "FarJob",
     "Job",
     "RemoteJob",
+    "Selection",
     "__version__",
     "errors",
+    "pause_queue",
+    "resume_queue",
+    "select",
     "submit_batch",
     "submit_files",
     "submit_long",
@@ -38,6 +47,10 @@ _HOMES = {
     "FarJob": "ktclient.api.remote_job",
     "Job": "ktclient.api.job",
     "RemoteJob": "ktclient.api.remote_job",
+    "Selection": "ktclient.api.selection",
+    "select": "ktclient.api.selection",
+    "pause_queue": "ktclient.api.queue_control",
+    "resume_queue": "ktclient.api.queue_control",
     "submit_batch": "ktclient.api.submit",
     "submit_files": "ktclient.api.submit",
     "submit_long": "ktclient.api.submit",

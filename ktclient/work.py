@@ -9,6 +9,7 @@ from __future__ import annotations
 from ktclient.notify import delivery
 from ktclient.worker import perform as work
 
+begins = work.begins
 may_share = work.may_share
 perform = work.perform
 prepare = work.prepare

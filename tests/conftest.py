@@ -29,7 +29,7 @@ sys.dont_write_bytecode = False
 sys.path.insert(0, str(TESTS))  # for `fake_sglang` and `support`, which are not installed
 
 from acceptance import login_lab, ssh_lab  # noqa: E402 - found through the line above
-from conformance import sglang_kt  # noqa: E402
+from conformance import real_vllm, sglang_kt  # noqa: E402
 from support import (  # noqa: E402
     browser,
     foreign_programs,
@@ -56,6 +56,7 @@ FAST = "promise"
 """The marker of the other tests that `pytest` runs where nobody names any: one of each promise of
 docs/guarantees.md, and the whole journey."""
 NO_NOVELS = "KTJOB_CORPUS names no folder with the two novels"
+NO_INSTALLERS = "KTJOB_REAL_INSTALLERS is not set: uv and pipx fetch 60 MB"
 NEEDS: dict[str, Callable[[], str | None]] = {
     "browser": browser.missing,
     "netns": ssh_lab.missing,
@@ -70,7 +71,9 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 """Marker -> what this machine lacks for it, or None."""
 ON_REQUEST: dict[str, Callable[[], str | None]] = {
     "real_sglang": sglang_kt.not_asked_for,
+    "real_vllm": real_vllm.not_asked_for,
     "novels": lambda: None if os.environ.get("KTJOB_CORPUS") else NO_NOVELS,
+    "installers": lambda: None if os.environ.get("KTJOB_REAL_INSTALLERS") else NO_INSTALLERS,
 }
 """Marker -> why nobody asked for it, or None. Not to ask is no lack of the machine."""
 LONG = "long"
@@ -112,7 +115,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "mount: needs root and a tmpfs that can be mounted")
     config.addinivalue_line("markers", "fuse: needs bindfs and /dev/fuse")
     config.addinivalue_line("markers", "real_sglang: wants a venv named by KTJOB_REAL_SGLANG")
+    config.addinivalue_line("markers", "real_vllm: wants a venv named by KTJOB_REAL_VLLM")
     config.addinivalue_line("markers", "novels: wants the two whole novels in KTJOB_CORPUS")
+    config.addinivalue_line("markers", "installers: fetches uv and pipx, and installs with them")
     config.addinivalue_line("markers", "login: needs root, cgroup namespaces and systemd")
     config.addinivalue_line("markers", "unit_checker: needs systemd-analyze")
     config.addinivalue_line("markers", "memcg: needs root and a cgroup with a memory limit")

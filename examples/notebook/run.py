@@ -4,13 +4,15 @@ import ast
 import asyncio
 import inspect
 import json
+import os
 import sys
 from pathlib import Path
 
 
 async def run(notebook: Path) -> None:
     names: dict[str, object] = {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+    os.chdir(notebook.parent)  # as Jupyter does
+    for cell in json.loads(Path(notebook.name).read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code":
             code = compile(
                 "".join(cell["source"]), notebook.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT

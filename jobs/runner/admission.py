@@ -6,20 +6,26 @@ together with the jobs that passed it. Durations are not known, and this rule ne
 equal priorities, no job starts later than in strict queue order.
 
 On a pool with affinity (a server with a prefix cache), jobs with the same document never run
-simultaneously. Among equal priorities, jobs with the document that started last go first: measured
-on an H100, a question about 587K tokens took 34.4 s to its first token and the next one on the same
-text 2.8 s. This is the only rule that can delay another job, and `MOST_PASSES` limits it.
+simultaneously. Among equal priorities, jobs that begin as the one that started last go first:
+measured on an H100, a question about 587K tokens took 34.4 s to its first token and the next one on
+the same text 2.8 s. This is the only rule that can delay another job, and `MOST_PASSES` limits it.
+
+What a request begins with is the work's to say (`Begins`): two requests about one document share
+nothing of a cache if another system prompt, effort or model stands before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from jobs.model import Capacity, Job, Warmth
 
 MOST_PASSES = 16
 """After this many younger jobs have started, none passes the oldest job for affinity any more."""
+Begins = Callable[[str, str], str]
+"""From a job's spec and the SHA-256 of its document: a key that is equal for requests with a long
+beginning in common."""
 CAREFUL = Capacity(slots=1)
 """The capacity of a pool of which nothing is known."""
 _MOST_SUMS = 2000
@@ -31,6 +37,7 @@ def choose(
     running: Iterable[Job],
     capacities: Mapping[str, Capacity],
     warmth: Mapping[str, Warmth] | None = None,
+    begins: Begins = lambda spec, document: document,
 ) -> list[Job]:
     """The jobs to start, in queue order, within each pool's capacity.
 
@@ -46,16 +53,23 @@ def choose(
     chosen: list[Job] = []
     for pool, line in lines.items():
         capacity = capacities.get(pool, CAREFUL)
-        warm = _warm_document(capacity, (warmth or {}).get(pool))
-        line.sort(key=lambda job: (-job.priority, job.document != warm, job.seq))
-        chosen += _Pool(capacity, list(busy.get(pool, []))).admit(line)
+        running_here = list(busy.get(pool, []))
+        keys = _keys([*line, *running_here], begins) if capacity.affinity else {}
+        warm = _warm(capacity, (warmth or {}).get(pool), begins)
+        line.sort(key=lambda job: (-job.priority, keys.get(job.id, "") != warm, job.seq))
+        chosen += _Pool(capacity, running_here, keys).admit(line)
     return chosen
 
 
-def _warm_document(capacity: Capacity, warmth: Warmth | None) -> str | None:
+def _keys(jobs: Iterable[Job], begins: Begins) -> dict[str, str]:
+    """What each request begins with, by the id of its job."""
+    return {job.id: begins(job.spec, job.document) for job in jobs}
+
+
+def _warm(capacity: Capacity, warmth: Warmth | None, begins: Begins) -> str | None:
     if not capacity.affinity or warmth is None or warmth.passes >= MOST_PASSES:
         return None
-    return warmth.document
+    return begins(warmth.spec, warmth.document)
 
 
 @dataclass
@@ -73,6 +87,8 @@ class _Pool:
 
     capacity: Capacity
     running: list[Job]
+    keys: Mapping[str, str]
+    """What each request begins with, by the id of its job; empty without affinity."""
     waiting: list[_Room] = field(default_factory=list)
     """The jobs that could not start, in queue order. No other job may delay them."""
 
@@ -98,8 +114,15 @@ class _Pool:
 
     def _is_held(self, job: Job) -> bool:
         """Whether another job reads its document now, or an earlier one waits to read it."""
+        if not self.capacity.affinity:
+            return False
         busy = [*self.running, *(room.job for room in self.waiting)]
-        return self.capacity.affinity and any(one.document == job.document for one in busy)
+        return any(self._is_same_reading(one, job) for one in busy)
+
+    def _is_same_reading(self, one: Job, job: Job) -> bool:
+        """Whether both read one document behind the same beginning. Requests that share less may
+        run together: a long answer of one would delay the other by more than its prefill."""
+        return one.document == job.document and self.keys[one.id] == self.keys[job.id]
 
     def _delays(self, job: Job) -> bool:
         return any(room.tokens < job.weight or room.slots < 1 for room in self.waiting)

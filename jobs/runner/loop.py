@@ -66,6 +66,7 @@ class Runner:
         self._tell: notifiers.Notify | None = None
         self._tidy: Tidy = lambda state: None
         self._may_share: Callable[[str], bool] = lambda spec: False
+        self._begins: admission.Begins = lambda spec, document: document
         self._shared = SharedWorkers(self._fork_shared)
         self._is_tidy = False
         self._tellers = notifiers.Notifiers()
@@ -79,8 +80,7 @@ class Runner:
         self._postmortem = Postmortem()
         self._overdue = OverdueCancels()
         self._rest_until: dict[str, float] = {}
-        self._leaving = False
-        self._trouble = ""
+        self._leaving, self._trouble = False, ""
         self._busy_at = time.monotonic()
         self._bell = doorbell.listen(state.doorbell)
         self._unlockable: set[str] = set()
@@ -150,14 +150,13 @@ class Runner:
         module, _, name = self._work.partition(":")
         loaded = importlib.import_module(module)
         self._perform = getattr(loaded, name)
-        # The work may have a `tell`, which delivers notifications about ended jobs.
+        # Beside it, the work may have `tell` (delivers notifications about ended jobs), `tidy` (its
+        # clean-up), `may_share` (whether a job of this spec may share a worker), `begins`, and
+        # `prepare`, which builds what all workers need without threads or connections.
         self._tell = getattr(loaded, "tell", None)
-        # It may have a `tidy`, which removes files that it keeps only while jobs need them.
         self._tidy = getattr(loaded, "tidy", self._tidy)
-        # It may have a `may_share`: whether a job of this spec may share a worker.
         self._may_share = getattr(loaded, "may_share", self._may_share)
-        # It may have a `prepare`, which builds what all its workers need. That must leave neither
-        # threads nor connections.
+        self._begins = getattr(loaded, "begins", self._begins)
         getattr(loaded, "prepare", lambda: None)()
         # Exclude imported objects from garbage collection: marking them would make each child copy
         # their memory pages.
@@ -261,7 +260,8 @@ class Runner:
         now = time.monotonic()
         rested = [job for job in queued if self._rest_until.get(job.id, 0.0) <= now]
         waiting = [job for job in rested if job.id not in forked and self._is_lockable(job)]
-        chosen = admission.choose(waiting, [*running, *starting_now], capacities, warmth)
+        running += starting_now
+        chosen = admission.choose(waiting, running, capacities, warmth, self._begins)
         self._fork_workers(chosen)
         self._send_notifications(due)
         is_at_work = bool(self._shared.jobs) or any(
@@ -334,7 +334,7 @@ class Runner:
             raise
 
     def _run_shared(self, line: socket.socket) -> None:
-        """In the child: run short jobs. Its log is the runner's, beside those of the jobs."""
+        """In the child: run short jobs. Its log is the runner's."""
         assert self._perform is not None
         self._close_inherited()
         if SharedWorker(self._state, self._perform, self._wake, line).serve():

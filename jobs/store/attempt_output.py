@@ -22,6 +22,22 @@ class Reports(Database):
             self._edge("enter_phase", job_id=job_id, number=number, phase=phase, at=at)
             self._event(job_id, number, at, "phase", {"phase": phase})
 
+    def enter_phase_if_open(self, job_id: str, number: int, phase: str) -> bool:
+        """The same, unless the job's pool or the whole queue is paused. Then nothing is
+        changed. One transaction: a pause comes before it or after it."""
+        with self._transaction(durable=False):
+            if not self.is_open_for(job_id):
+                return False
+            at = clock.now()
+            self._edge("enter_phase", job_id=job_id, number=number, phase=phase, at=at)
+            self._event(job_id, number, at, "phase", {"phase": phase})
+        return True
+
+    def is_open_for(self, job_id: str) -> bool:
+        """Whether no pause keeps a job from sending its request. A hold does not: a part that was
+        claimed before it has its room on the server, which others would miss."""
+        return bool(self._scalar("is_open_for", id=job_id))
+
     def set_progress(
         self, job_id: str, number: int, done: int, total: int | None, unit: str
     ) -> None:

@@ -10,15 +10,18 @@ from jobs.errors import IllegalTransition
 from jobs.model import Capacity, Job, NewJob, NewRequest, Status
 from jobs.store import rows
 from jobs.store.attempt_output import Reports
+from jobs.store.groups import Groups
 from jobs.store.outbox import Outbox
 from jobs.store.reads import Looking
 
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz"
 _ID_CHARACTERS = "23456789" + _ID_LETTERS
 _ID_LENGTH = 8
+WHOLE_QUEUE = "the whole queue"
+"""What a pause concerns that names no pool, in events."""
 
 
-class Submitting(Looking, Reports, Outbox):
+class Submitting(Looking, Reports, Outbox, Groups):
     """Inserts of new jobs."""
 
     def submit(self, new: NewJob, capacity: Capacity) -> Job:
@@ -26,34 +29,44 @@ class Submitting(Looking, Reports, Outbox):
         return self.submit_all([new], capacity)[0]
 
     def submit_all(
-        self, new: Sequence[NewJob], capacity: Capacity | Mapping[str, Capacity]
+        self,
+        new: Sequence[NewJob],
+        capacity: Capacity | Mapping[str, Capacity],
+        group_tellings: Sequence[tuple[str, str]] | None = None,
     ) -> list[Job]:
         """The same for several jobs, in one transaction: all are stored, or none. `capacity` is
         that of all their pools, or a mapping by pool name, which may name other pools too. A job
         that was stored before under the same key, or as the same part, is returned as it is now.
+        With `group_tellings`, new jobs become a group, and these are sent when all of it has ended.
         Raises `NoSuchJob` when a prerequisite does not exist, `IllegalTransition` for a new part of
         a job that has ended or has a cancel request."""
         at = clock.now()
         known = capacity if isinstance(capacity, Mapping) else {one.pool: capacity for one in new}
         with self._transaction():
+            last = self._last_seq()
             ids = [self._insert(one, known[one.pool], at) for one in new]
+            new_ids = [job_id for job_id in dict.fromkeys(ids) if self.job(job_id).seq > last]
+            if group_tellings is not None and new_ids:
+                self._join_group(new_ids, group_tellings)
             for pool in known.keys() - {one.pool for one in new}:
                 self._set_capacity(pool, known[pool])
         return [self.job(job_id) for job_id in ids]
+
+    def _last_seq(self) -> int:
+        return int(str(self._scalar("last_job_seq")))
 
     def _insert(self, new: NewJob, capacity: Capacity, at: str) -> str:
         known = self._stored(new)
         if known is not None:
             return known
-        if new.parent is not None:
-            self._require_open(new.parent)
+        whole = None if new.parent is None else self._require_open(new.parent)
         import hashlib  # not for commands that only look; the runner loads it before it forks
 
         sha256 = hashlib.sha256(new.document).hexdigest()
         self._run("insert_document", sha256=sha256, body=new.document, at=at)
         self._set_capacity(new.pool, capacity)
         job_id = self._unused_id()
-        self._insert_job(job_id, new, sha256, at)
+        self._insert_job(job_id, new, sha256, at, whole)
         for needs in new.needs:
             self.job(needs)
             self._run("insert_prerequisite", job_id=job_id, needs=needs)
@@ -64,6 +77,8 @@ class Submitting(Looking, Reports, Outbox):
         if new.delay_seconds is not None:
             data["delay_seconds"] = new.delay_seconds
         self._event(job_id, 0, at, "submitted", data)
+        if whole is None and (paused := self.pauses_of(job_id)):
+            self._event(job_id, 0, at, "paused", {"what": paused[0].pool or WHOLE_QUEUE})
         return job_id
 
     def amend(
@@ -118,14 +133,19 @@ class Submitting(Looking, Reports, Outbox):
             found = self._scalar("job_by_key", key=new.submit_key)  # nothing equals NULL
         return None if found is None else str(found)
 
-    def _require_open(self, job_id: str) -> None:
+    def _require_open(self, job_id: str) -> Job:
         job = self.job(job_id)
         if job.status is Status.FINISHED or job.cancel_requested_at:
             raise IllegalTransition(
                 f"cannot add parts to job {job_id}: it has ended or is being cancelled"
             )
+        return job
 
-    def _insert_job(self, job_id: str, new: NewJob, sha256: str, at: str) -> None:
+    def _insert_job(
+        self, job_id: str, new: NewJob, sha256: str, at: str, whole: Job | None
+    ) -> None:
+        """A part has the priority of its `whole`, and is held with it: both may have changed since
+        the attempt began that stores it."""
         self._run(
             "insert_job",
             id=job_id,
@@ -135,7 +155,8 @@ class Submitting(Looking, Reports, Outbox):
             spec=new.spec,
             document=sha256,
             max_attempts=new.max_attempts,
-            priority=new.priority,
+            priority=new.priority if whole is None else whole.priority,
+            held_at=None if whole is None else whole.held_at,
             label=new.label,
             submit_key=new.submit_key,
             parent=new.parent,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
+from jobs.errors import NoSuchJob
 from jobs.model import Attempt, Job, Status
 from jobs.quick_dataclass import record
 from jobs.store import rows
@@ -29,6 +30,8 @@ class Filter:
     """Submitted before: UTC, ISO 8601."""
     label: str | None = None
     """A pattern with * and ?, as in SQLite's GLOB."""
+    group_id: str | None = None
+    """The whole id of a group."""
     pool: str | None = None
     """A substring of the pool's name."""
     parts: bool = False
@@ -60,17 +63,20 @@ class Browsing(Database):
         """The last `limit` jobs, newest first, without those that are parts of others."""
         return self._jobs("newest_jobs", limit=limit)
 
-    def running(self, limit: int) -> list[Job]:
-        """The first `limit` running jobs, by start time, without parts of others."""
-        return self._jobs("running_jobs", limit=limit)
+    def running(self, limit: int, *, alone: bool = False) -> list[Job]:
+        """The first `limit` running jobs, by start time, without parts of others; `alone`: and
+        without those of groups."""
+        return self._jobs("running_jobs", limit=limit, alone=alone)
 
-    def waiting(self, limit: int) -> list[Job]:
-        """The first `limit` queued jobs, by priority, then age, without parts of others."""
-        return self._jobs("waiting_jobs", limit=limit)
+    def waiting(self, limit: int, *, alone: bool = False) -> list[Job]:
+        """The first `limit` queued jobs, by priority, then age, without parts of others; `alone`:
+        and without those of groups."""
+        return self._jobs("waiting_jobs", limit=limit, alone=alone)
 
-    def ended(self, limit: int) -> list[Job]:
-        """The last `limit` finished jobs, last ended first, without parts of others."""
-        return self._jobs("ended_jobs", limit=limit)
+    def ended(self, limit: int, *, alone: bool = False) -> list[Job]:
+        """The last `limit` finished jobs, last ended first, without parts of others; `alone`: and
+        without those of groups."""
+        return self._jobs("ended_jobs", limit=limit, alone=alone)
 
     def counts(self) -> dict[Status, int]:
         """How many jobs are in each status, without parts of others."""
@@ -87,6 +93,14 @@ class Browsing(Database):
     def count(self, wanted: Filter) -> int:
         """How many jobs match."""
         return int(str(self._scalar("count_listed", **wanted.values())))
+
+    def jobs_of(self, ids: Sequence[str]) -> list[Job]:
+        """The jobs with exactly these ids, in this order. Raises `NoSuchJob`."""
+        found = {job.id: job for job in self._jobs("jobs_by_ids", ids=json.dumps(list(ids)))}
+        for job_id in ids:
+            if job_id not in found:
+                raise NoSuchJob(f"there is no job {job_id!r}; `ktjob list` lists all jobs")
+        return [found[job_id] for job_id in ids]
 
     def current_attempts(self, jobs: Iterable[Job]) -> dict[str, Attempt]:
         """The current or last attempt of each job that has one, by job id."""

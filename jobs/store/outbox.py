@@ -34,6 +34,8 @@ class Notification:
     target: str
     tries: int
     """How many tries began before this one."""
+    group_id: str | None = None
+    """The group that it is about, as a whole."""
 
 
 class Outbox(Database):
@@ -45,7 +47,9 @@ class Outbox(Database):
         latest = clock.ago(-(MOST_SECONDS + _pause(MOST_TRIES)))
         found = self._all("due_tellings", now=clock.now(), latest=latest, limit=limit)
         return [
-            Notification(row["seq"], row["job_id"], row["kind"], row["target"], row["tries"])
+            Notification(
+                row["seq"], row["job_id"], row["kind"], row["target"], row["tries"], row["group_id"]
+            )
             for row in found
         ]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from jobs import clock
 from jobs.errors import AmbiguousId, NoSuchJob
-from jobs.model import Attempt, Capacity, Event, Job, Piece, Status, Warmth
+from jobs.model import Attempt, Capacity, Event, Job, Pause, Piece, Status, Warmth
 from jobs.store import diagnosis, rows
 from jobs.store.database import Database
 
@@ -38,14 +38,18 @@ class Looking(Database):
 
     def find(self, prefix: str) -> Job:
         """The job whose id starts with `prefix`. Raises `NoSuchJob` and `AmbiguousId`."""
-        is_one = prefix and prefix.isascii()
-        found = self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
+        found = self.with_prefix(prefix)
         if not found:
             raise NoSuchJob(f"there is no job {prefix!r}; `ktjob list` lists all jobs")
         if len(found) > 1 and all(job.id != prefix for job in found):
             ids = ", ".join(job.id for job in found)
             raise AmbiguousId(f"{prefix!r} matches several jobs ({ids}); use a longer prefix")
         return next((job for job in found if job.id == prefix), found[0])
+
+    def with_prefix(self, prefix: str) -> list[Job]:
+        """The jobs whose ids start so, at most six of them; none for an empty prefix."""
+        is_one = prefix and prefix.isascii()
+        return self._values(rows.job, self._all("jobs_by_prefix", prefix=prefix) if is_one else [])
 
     def needs(self, job_id: str) -> list[str]:
         """Ids of the jobs that must have succeeded before this one starts."""
@@ -73,10 +77,18 @@ class Looking(Database):
         """What each pool may run simultaneously."""
         return {row["name"]: rows.capacity(row) for row in self._all("capacities")}
 
+    def pauses(self) -> list[Pause]:
+        """What is paused; the whole queue first."""
+        return self._values(rows.pause, self._all("pauses"))
+
+    def pauses_of(self, job_id: str) -> list[Pause]:
+        """The pauses that keep a job from starting; that of the whole queue first."""
+        return self._values(rows.pause, self._all("pauses_of_job", id=job_id))
+
     def warmth(self) -> dict[str, Warmth]:
-        """Which document each pool with affinity read last; without pools that read none yet."""
+        """What each pool with affinity read last; without pools that read none yet."""
         found = [row for row in self._all("warmth", now=clock.now()) if row["document"] is not None]
-        return {row["name"]: Warmth(row["document"], row["passes"]) for row in found}
+        return {row["name"]: Warmth(row["document"], row["passes"], row["spec"]) for row in found}
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was stored about a pool under `name`; None before the first time."""

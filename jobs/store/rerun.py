@@ -6,20 +6,21 @@ that their work is not repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from jobs import clock
 from jobs.errors import IllegalTransition
-from jobs.model import Attempt, Job, NewJob, Outcome, Status
+from jobs.model import Attempt, Capacity, Job, NewJob, Outcome, Status
 from jobs.store.store import Store
 
 
 class Retries(Store):
     """Retries of jobs that ended without success."""
 
-    def retry(self, job_id: str) -> tuple[Job, bool]:
+    def retry(self, job_id: str, spec: str | None = None) -> tuple[Job, bool]:
         """Create a new job like this one, and move the succeeded parts to it. A second call returns
-        the same job; the second value is whether it is new.
+        the same job; the second value is whether it is new. `spec`: instead of the old one's.
 
         Raises `NoSuchJob`, and `IllegalTransition` for a job that has not ended, has succeeded, or
         is a part, for one with a part that has not ended, and for one with a prerequisite that
@@ -33,10 +34,24 @@ class Retries(Store):
                 return known, False
             self._refuse_open_parts(old)
             at = clock.now()
-            new_id = self._insert(self._again(old), self.capacities()[old.pool], at)
+            again = self._again(old)
+            again = again if spec is None else replace(again, spec=spec)
+            new_id = self._insert(again, self.capacities()[old.pool], at)
             self._run("hand_on_parts", old=old.id, new=new_id)
+            self._hand_on_place(old.id, new_id)
             self._event(old.id, old.attempt, at, "retried", {"as": new_id})
         return self.job(new_id), True
+
+    def rerun(self, job_id: str, new: NewJob, capacities: Mapping[str, Capacity]) -> Job:
+        """Store a job that is another's again, whatever became of that one. Raises `NoSuchJob`."""
+        with self._transaction():
+            old, at = self.job(job_id), clock.now()
+            for pool, capacity in capacities.items():
+                self._set_capacity(pool, capacity)
+            new_id = self._insert(new, capacities[new.pool], at)
+            self._event(old.id, old.attempt, at, "run again", {"as": new_id})
+            self._event(new_id, 0, at, "rerun", {"of": old.id})
+        return self.job(new_id)
 
     def _again(self, old: Job) -> NewJob:
         """What to submit to repeat this job. A start time that has passed is dropped."""

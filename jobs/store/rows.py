@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from jobs.model import Attempt, Capacity, Event, Identity, Job, Outcome, Status
+from jobs.model import Attempt, Capacity, Event, Identity, Job, Outcome, Pause, Status
 
 
 def job(row: sqlite3.Row) -> Job:
@@ -33,6 +33,8 @@ def job(row: sqlite3.Row) -> Job:
         parent=row["parent"],
         part=row["part"],
         not_before=row["not_before"],
+        group_id=row["group_id"],
+        held_at=row["held_at"],
     )
 
 
@@ -59,6 +61,10 @@ def attempt(row: sqlite3.Row) -> Attempt:
 def event(row: sqlite3.Row) -> Event:
     data = json.loads(row["data"])
     return Event(row["at"], row["attempt"], row["kind"], data, row["job_id"], row["seq"])
+
+
+def pause(row: sqlite3.Row) -> Pause:
+    return Pause(row["pool"] or None, row["at"])
 
 
 UNLIMITED = 2**62

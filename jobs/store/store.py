@@ -6,6 +6,7 @@ of times is the order of commits.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from jobs import clock
 from jobs.model import Attempt, Identity, Job, Outcome
@@ -107,12 +108,17 @@ class Store(Submitting, Browsing, Families):
     def request_cancel(self, job_id: str) -> Job:
         """Finish a queued job as CANCELLED, or record the cancel request of a running one; the same
         for its parts, whether or not their conductor lives. Idempotent."""
+        return self.request_cancels([job_id])[0]
+
+    def request_cancels(self, ids: Sequence[str]) -> list[Job]:
+        """The same for several jobs, in one transaction. Raises `NoSuchJob`."""
         with self._transaction():
             at = clock.now()
-            self._cancel(job_id, at, "cancelled before it started")
-            for part in self._open_parts(job_id):
-                self._cancel(part, at, "cancelled with the job that it is a part of")
-        return self.job(job_id)
+            for job_id in ids:
+                self._cancel(job_id, at, "cancelled before it started")
+                for part in self._open_parts(job_id):
+                    self._cancel(part, at, "cancelled with the job that it is a part of")
+        return [self.job(job_id) for job_id in ids]
 
     def withdraw(self, job_id: str) -> None:
         """Finish a part as CANCELLED if it is queued; a running part continues."""

@@ -125,6 +125,7 @@ class Upkeep(Store):
             "remove_events",
             "remove_attempts",
             "remove_prerequisites",
+            "pass_on_tellings",
             "remove_tellings",
         ):
             self._run(query, id=job.id)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from jobs.errors import KtjobError, StoreUnusable, WorkCancelled
-from jobs.model import Attempt, Capacity, Job, Piece, Status
+from jobs.model import Attempt, Capacity, Job, Pause, Piece, Status
 from jobs.store import outage
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -111,6 +111,40 @@ class RunningAttempt:
         self._take_waiting()
         self._progress = None  # it belongs to the phase before
         self._write(lambda: self._store.enter_phase(self.job_id, self.number, phase))
+
+    def enter_phase_if_open(self, phase: str) -> bool:
+        """The same, unless the job is paused: then False, with nothing changed. While the
+        store cannot be written, no pause can be stored either, and what can be read decides."""
+        try:
+            if self._push():
+                self._take_waiting()
+                self._progress = None
+                if not self._store.enter_phase_if_open(self.job_id, self.number, phase):
+                    return False
+                self.phase = phase
+                return True
+            if not self._store.is_open_for(self.job_id):
+                return False
+        except StoreUnusable as error:
+            self._note_trouble(error)
+        self.enter_phase(phase)
+        return True
+
+    def is_open(self) -> bool:
+        """Whether no pause keeps the job from sending its request."""
+        try:
+            return self._store.is_open_for(self.job_id)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return True
+
+    def pauses(self) -> list[Pause]:
+        """The pauses that keep the job from sending; empty also while the store cannot be used."""
+        try:
+            return self._store.pauses_of(self.job_id)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return []
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         """Record the progress of the phase; written with the next flush."""

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from jobs import model
-from jobs.errors import KtjobError
+from jobs.errors import IllegalTransition, KtjobError
 from ktclient import times
 from ktclient.config import settings as config
-from ktclient.errors import JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
-from ktclient.records import access, snapshot, thinking
+from ktclient.errors import BadInput, JobCancelled, JobFailed, JobLost, JobUnsuccessful, NotFinished
+from ktclient.records import access, selector, snapshot, thinking
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from typing_extensions import Unpack
+
     from ktclient.answers.thoughts import Divided
     from ktclient.api.answer_reader import Heard
     from ktclient.prompts.combined import Part
+    from ktclient.submission import renewal
 
 _LOOK_SECONDS = 0.2
 
@@ -27,14 +32,23 @@ Value = TypeVar("Value")
 
 
 class Job:
-    """A handle on a submitted job. It holds only the job's id: create one from an id at any
-    time."""
+    """A handle on a submitted job. It holds only the job's id: create one at any time from an id, a
+    unique prefix of one, or "@last"."""
 
     def __init__(self, job_id: str, settings: config.Settings | None = None) -> None:
         self._settings = settings
         self._state = settings.state if settings else config.state_dir()
         with access.open_recovered(self._state, job_id) as store:
-            self.id: str = store.find(job_id).id
+            self.id: str = selector.one(store, job_id).id
+
+    @classmethod
+    def known(cls, job_id: str, settings: config.Settings | None = None) -> Job:
+        """A handle on a job whose whole id is known: the store is not looked at."""
+        job = cls.__new__(cls)
+        job._settings = settings
+        job._state = settings.state if settings else config.state_dir()
+        job.id = job_id
+        return job
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -61,16 +75,17 @@ class Job:
         give_up = times.deadline(timeout)
         is_checked = False
         while True:
-            now = self._patiently(self.status)
+            now = patiently(self.status)
             if not (now.is_finished or is_checked):
-                self._patiently(self._require_running_here)
+                patiently(self._require_running_here)
                 is_checked = True
             yield now
             if now.is_finished:
                 return
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(
-                    f"job {self.id} has not finished within {timeout:g} s; it is still running"
+                    f"job {self.id} has not finished within {timeout:g} s; "
+                    f"{now.blocked or 'it is still running'}"
                 )
             time.sleep(_LOOK_SECONDS)  # SQLite has no event for another process's commit
 
@@ -78,7 +93,7 @@ class Job:
         """Wait for the answer and return it. Raises `JobFailed`, `JobCancelled` or `JobLost`, with
         the text so far in `partial_text`, and `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        job, text = self._patiently(self._ended)
+        job, text = patiently(self._ended)
         if job.outcome is not model.Outcome.SUCCEEDED:
             raise unsuccessful(job, text)
         return text
@@ -87,7 +102,7 @@ class Job:
         """Wait for the end, and return what the model thought; empty if it sent no thoughts. Also
         of a job that failed. Raises `NotFinished` after `timeout` seconds."""
         self.wait(timeout)
-        return self._patiently(self._output).thoughts
+        return patiently(self._output).thoughts
 
     async def awaited(self, timeout: float | None = None) -> str:
         """`result` for asyncio: wait for the answer without blocking the event loop.
@@ -148,6 +163,54 @@ class Job:
         job_id = followup.ask(self.id, question, settings, changes).id
         return Job(job_id, settings)
 
+    def hold(self) -> Snapshot:
+        """Keep a queued job from starting until `release`; of a running one with parts, those that
+        wait. Raises `IllegalTransition` if its request was sent, or it has ended."""
+        from ktclient.submission import queue_control
+
+        return self._changed(queue_control.hold)
+
+    def release(self) -> Snapshot:
+        """Let a held job start, at its old place in the queue. Raises `IllegalTransition` if it has
+        ended."""
+        from ktclient.submission import queue_control
+
+        return self._changed(queue_control.release)
+
+    def prioritize(self, priority: int | None = None) -> Snapshot:
+        """Set the priority of a queued job, and of parts: higher starts first. None: before all
+        others that wait. Raises `IllegalTransition` as `hold`, and `BadInput`."""
+        from ktclient.submission import queue_control
+
+        return self._changed(functools.partial(queue_control.prioritize, priority=priority))
+
+    def edit(self, **changes: Unpack[Changed]) -> Snapshot:
+        """Change a queued job. Options that are not given stay as they are; `label=""` removes the
+        label, `at="now"` the start time. Raises `IllegalTransition` with the reason if it has
+        started or ended, and what `submit_long` raises: then nothing is changed. Otherwise the
+        changes hold for the request that is sent."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        renewal.edit(self.id, changes_of(changes), settings)
+        return self.status()
+
+    def rerun(self, **changes: Unpack[Changed]) -> Job:
+        """A new job like this one, whatever became of it, with these changes. Raises what
+        `submit_long` raises; nothing is stored then."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        return Job(renewal.rerun(self.id, changes_of(changes), settings).id, settings)
+
+    def _changed(
+        self, change: Callable[[config.Settings, Sequence[str]], Mapping[str, str]]
+    ) -> Snapshot:
+        refused = change(self._settings or config.load(), [self.id])
+        if refused:
+            raise IllegalTransition(refused[self.id])
+        return self.status()
+
     def cancel(self) -> Snapshot:
         """Request cancellation. A queued job ends immediately, a running one usually within a
         second or two: `wait` for it. After half a minute its worker is killed. No effect if it has
@@ -181,7 +244,7 @@ class Job:
             with access.open_recovered(self._state) as store:
                 return thinking.is_from_prompt(store, store.job(self.id), now.figures.get("model"))
 
-        return self._patiently(look)
+        return patiently(look)
 
     def _output(self) -> Divided:
         with access.open_recovered(self._state) as store:
@@ -190,18 +253,6 @@ class Job:
     def _pieces(self, attempt: int, after: int) -> list[model.Piece]:
         with access.open_recovered(self._state) as store:
             return store.pieces(self.id, attempt, after)
-
-    def _patiently(self, look: Callable[[], Value]) -> Value:
-        """The result of `look`, tried again while the state directory is out of sight."""
-        give_up = time.monotonic() + access.AWAY_SECONDS
-        while True:
-            try:
-                return look()
-            except KtjobError as error:
-                is_over = time.monotonic() >= give_up
-                if is_over or not access.is_away(error):
-                    raise
-            time.sleep(_LOOK_SECONDS)
 
     def heard(self, *, from_now: bool = False) -> Iterator[tuple[Snapshot, str]]:
         """Like `watch`, but each status comes with the text of its attempt's answer since the
@@ -217,10 +268,47 @@ class Job:
         reader, is_skipped = AnswerReader(self._is_thought_first), from_now
         for now in self.watch():
             reader.begin(now)
-            pieces = self._patiently(functools.partial(self._pieces, now.attempt, reader.after))
+            pieces = patiently(functools.partial(self._pieces, now.attempt, reader.after))
             heard = reader.take(now, pieces)
             yield replace(heard, text="") if is_skipped else heard
             is_skipped = False
+
+
+def patiently(look: Callable[[], Value]) -> Value:
+    """The result of `look`, tried again while the state directory is out of sight."""
+    give_up = time.monotonic() + access.AWAY_SECONDS
+    while True:
+        try:
+            return look()
+        except KtjobError as error:
+            is_over = time.monotonic() >= give_up
+            if is_over or not access.is_away(error):
+                raise
+        time.sleep(_LOOK_SECONDS)
+
+
+class Changed(TypedDict, total=False):
+    """What `Job.edit` and `Job.rerun` may change, each as for `submit_long`."""
+
+    ask: str
+    max_tokens: int
+    timeout: float
+    server: str
+    model: str
+    thinking: bool
+    effort: str
+    label: str
+    at: str | datetime
+
+
+def changes_of(given: Changed) -> renewal.Changes:
+    """The same for `submission.renewal`. Raises `BadInput` for a name that it does not know."""
+    from ktclient.submission import renewal
+
+    if unknown := sorted(given.keys() - Changed.__annotations__.keys()):
+        raise BadInput(f"{unknown[0]} cannot be changed; {', '.join(Changed.__annotations__)} can")
+    renamed = {"question" if name == "ask" else name: value for name, value in given.items()}
+    return renewal.Changes(**renamed)  # type: ignore[arg-type]
 
 
 ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {

@@ -15,19 +15,22 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jobs import child_environment
 from jobs.errors import KtjobError, NoSuchJob
 from jobs.model import Outcome
 from ktclient import times
 from ktclient.api.answer_reader import Heard
-from ktclient.api.job import ENDINGS, Job
+from ktclient.api.job import ENDINGS, Changed, Job, changes_of
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
 from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
 from ktclient.remote import far_values
 from server_bundle.errors import NoServer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 LOOK_SECONDS = 2.0
 """Seconds between two polls: each opens its own connection."""
@@ -47,7 +50,18 @@ _WORDS = (
 )
 
 KNOWN = {
-    *(*_FLAGS, *_WORDS, "document", "host", "ask", "questions", "after", "notify", "variables"),
+    *(
+        *_FLAGS,
+        *_WORDS,
+        "document",
+        "text",
+        "host",
+        "ask",
+        "questions",
+        "after",
+        "notify",
+        "variables",
+    ),
     *("thinking", "at", "schema"),
 }
 """The allowed parameters; others are refused, never silently ignored."""
@@ -113,6 +127,27 @@ class RemoteJob(Job):
         how = [] if thinking is None else [f"--thinking={'on' if thinking else 'off'}"]
         how += [] if effort is None else [f"--effort={effort}"]
         said = _run(self.host, "ask", *how, "--", self.id, question)
+        return RemoteJob(far_values.ids(said)[0], self.host)
+
+    def hold(self) -> Snapshot:
+        _run(self.host, "hold", "--", self.id)
+        return self.status()
+
+    def release(self) -> Snapshot:
+        _run(self.host, "release", "--", self.id)
+        return self.status()
+
+    def prioritize(self, priority: int | None = None) -> Snapshot:
+        how = "--first" if priority is None else f"--to={priority}"
+        _run(self.host, "priority", how, "--", self.id)
+        return self.status()
+
+    def edit(self, **changes: Unpack[Changed]) -> Snapshot:
+        _run(self.host, "edit", *_change_words(changes), "--", self.id)
+        return self.status()
+
+    def rerun(self, **changes: Unpack[Changed]) -> Job:
+        said = _run(self.host, "rerun", *_change_words(changes), "--", self.id)
         return RemoteJob(far_values.ids(said)[0], self.host)
 
     def cancel(self) -> Snapshot:
@@ -263,6 +298,16 @@ def _options(given: Mapping[str, object], folder: str) -> list[str]:
         with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
             json.dump(schema, file)
         words.append(f"--schema={path}")
+    return words
+
+
+def _change_words(given: Changed) -> list[str]:
+    changes_of(given)  # refuse here what is refused there
+    words = []
+    for name, value in given.items():
+        said = value.astimezone().isoformat() if isinstance(value, datetime) else value
+        said = {True: "on", False: "off"}[bool(value)] if name == "thinking" else said
+        words.append(f"--{name.replace('_', '-')}={said}")
     return words
 
 

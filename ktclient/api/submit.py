@@ -7,14 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from ktclient import hidden
 from ktclient.api.job import Job
+from ktclient.api.selection import Selection
 from ktclient.batch import enqueue as batch_enqueue
 from ktclient.batch import preflight
 from ktclient.config import settings as config
-from ktclient.documents import collection
+from ktclient.documents import collection, file_name
 from ktclient.documents import document as documents
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
@@ -29,11 +29,12 @@ from ktclient.submission.options import SubmitOptions
 
 @hidden.InWords()
 def submit_long(  # noqa: PLR0913 - the product's one call: its options are its interface
-    document: str | os.PathLike[str],
+    document: str | os.PathLike[str] | None = None,
     *,
     summarize: bool = False,
     ask: str | None = None,
     prompt: str | None = None,
+    text: str | None = None,
     max_tokens: int | None = None,
     timeout: float | None = None,
     model: str | None = None,
@@ -59,9 +60,11 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 ) -> Job:
     """Submit one document and return immediately; a detached process does the rest.
 
-    `document` is the text itself, or a path object (`pathlib.Path`) of a file to read. Choose
-    one of `summarize` (the default), `ask` (a question) and `prompt` (your own instruction,
-    placed after the document), or name a `template`, with its `variables`.
+    `document` is a path object (`pathlib.Path`) of a file to read, or the text itself. A string
+    that looks like a file name, a path or a URL is refused, because it would be sent as these
+    words; `text`, in place of `document`, is sent as it is. Choose one of `summarize` (the
+    default), `ask` (a question) and `prompt` (your own instruction, placed after the document), or
+    name a `template`, with its `variables`.
 
     `max_tokens` limits the answer; the default is 1024, unless the template sets another. `timeout`
     is in seconds for the whole request; the default is twice the estimated prefill time, and at
@@ -88,7 +91,7 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     if host is not None:
         from ktclient.api import remote_job
 
-        return remote_job.submit(host, document, given)[0]
+        return remote_job.submit(host, file_name.source(document, text), given)[0]
     settings = config.load()
     instructions = Instructions(
         summarize=summarize,
@@ -106,15 +109,16 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
     request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
     targets = delivery.parse_targets(notify, on_done, settings)
     options = SubmitOptions(request, priority, conditions_of(label, after, at), targets)
-    read = _document(document, raw, encoding)
+    read = _document(file_name.source(document, text), raw, encoding)
     return _enqueue(read, _with_tasks(options, instructions, settings), settings)[0]
 
 
 @hidden.InWords()
 def submit_questions(  # noqa: PLR0913 - as above
-    document: str | os.PathLike[str],
-    questions: Sequence[str],
+    document: str | os.PathLike[str] | None = None,
+    questions: Sequence[str] = (),
     *,
+    text: str | None = None,
     together: bool = False,
     max_tokens: int | None = None,
     timeout: float | None = None,
@@ -151,7 +155,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     if host is not None:
         from ktclient.api import remote_job
 
-        return list(remote_job.submit(host, document, given))
+        return list(remote_job.submit(host, file_name.source(document, text), given))
     settings = config.load()
     instructions = Instructions(
         ask=questions,
@@ -166,7 +170,7 @@ def submit_questions(  # noqa: PLR0913 - as above
     request = RequestOptions((), None, timeout, model, server, max_attempts, split=split)
     targets = delivery.parse_targets(notify, on_done, settings)
     options = SubmitOptions(request, priority, conditions_of(label, after, at), targets)
-    read = _document(document, raw, encoding)
+    read = _document(file_name.source(document, text), raw, encoding)
     return _enqueue(read, _with_tasks(options, instructions, settings), settings)
 
 
@@ -188,23 +192,15 @@ def conditions_of(
     return conditions.conditions(label, ids, at)
 
 
-def _enqueue(document: Document, options: SubmitOptions, settings: config.Settings) -> list[Job]:
-    return [Job(id_, settings) for id_, _ in enqueue.enqueue(document, options, settings)]
+def _enqueue(document: Document, options: SubmitOptions, settings: config.Settings) -> Selection:
+    handed = enqueue.enqueue(document, options, settings)
+    return Selection.of_ids((job_id for job_id, _ in handed), settings)
 
 
 def _document(given: str | os.PathLike[str], raw: bool, encoding: str | None) -> Document:
     if not isinstance(given, str):
         return documents.read(os.fspath(given), raw=raw, encoding=encoding)
-    if _names_a_file(given):
-        raise BadInput(f"{given!r} is the name of a file: pass pathlib.Path({given!r}) to read it")
     return documents.from_text(given, "text", raw=raw)
-
-
-def _names_a_file(text: str) -> bool:
-    try:
-        return len(text) < 1000 and "\n" not in text and Path(text).is_file()
-    except (OSError, ValueError):  # too long for a file name, or with invalid characters
-        return False
 
 
 @hidden.InWords()
@@ -289,7 +285,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     at: str | datetime | None = None,
     notify: Sequence[str] = (),
     on_done: str | None = None,
-) -> list[Job]:
+) -> Selection:
     """Submit files, the text files of folders, and what patterns (`"notes/**/*.md"`) match; all of
     them or none. Returns immediately: one job for each file in order, and within it for each
     question of `ask`; with `join` the files are one document.
@@ -325,7 +321,7 @@ def submit_files(  # noqa: PLR0913 - its options are its interface
     handed = enqueue.enqueue_all(
         given.documents, _with_tasks(options, instructions, settings), settings
     )
-    return [Job(job_id, settings) for job_id, _ in handed]
+    return Selection.of_ids((job_id for job_id, _ in handed), settings)
 
 
 def _name(path: str | os.PathLike[str]) -> str:

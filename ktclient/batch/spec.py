@@ -15,6 +15,7 @@ from ktclient.documents import turn_marks
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import kinds
 from ktclient.request.body import Body
+from ktclient.submission import prefix
 from ktclient.submission.spec import VERSION, JobSpec
 from ktclient.tokens.estimate import Estimate
 
@@ -80,7 +81,12 @@ class Request:
             has_key=has_key,
             is_model_chosen=self.is_model_chosen,
             is_short=self.is_short,
+            prefix=self._prefix(),
         ).to_json()
+
+    def _prefix(self) -> str:
+        is_long = len(self.body) >= prefix.LEAST_CHARACTERS
+        return prefix.of_body(Body.from_bytes(self.body)) if is_long else ""
 
 
 def to_document(requests: Iterable[Request]) -> bytes:

@@ -92,8 +92,8 @@ KTJOB: dict[str, Entry] = {
     "wait": Entry(
         "ktclient.cli.jobs.wait:wait",
         "Look",
-        "Wait for a job to end and show its progress",
-        ("ktjob wait k7m2p9qx", "ktjob wait k7m2p9qx --timeout 60"),
+        "Wait for jobs to end and show their progress",
+        ("ktjob wait k7m2p9qx", "ktjob wait @last --print", "ktjob wait --label nightly"),
     ),
     "follow": Entry(
         "ktclient.cli.jobs.follow:follow",
@@ -104,8 +104,8 @@ KTJOB: dict[str, Entry] = {
     "result": Entry(
         "ktclient.cli.jobs.result:result",
         "Look",
-        "Print a job's answer",
-        ("ktjob result k7m2p9qx", "ktjob result k7m2p9qx -o summary.md"),
+        "Print answers",
+        ("ktjob result k7m2p9qx", "ktjob result --label nightly -o answers.md"),
     ),
     "open": Entry(
         "ktclient.cli.jobs.open:open_",
@@ -116,8 +116,8 @@ KTJOB: dict[str, Entry] = {
     "show": Entry(
         "ktclient.cli.jobs.show:show",
         "Look",
-        "Show one job in detail: attempts, figures, next steps",
-        ("ktjob show k7m2p9qx",),
+        "Show jobs in detail: attempts, figures, next steps",
+        ("ktjob show k7m2p9qx", "ktjob show --state failed --since 1d"),
     ),
     "logs": Entry(
         "ktclient.cli.jobs.logs:logs",
@@ -131,23 +131,65 @@ KTJOB: dict[str, Entry] = {
         "Stream job events as JSON lines (-f: follow)",
         ("ktjob events --follow", "ktjob events k7m2p9qx"),
     ),
+    "pause": Entry(
+        "ktclient.cli.jobs.pause:pause",
+        "Queue",
+        "Start no more jobs: none at all, or none of a server",
+        ("ktjob pause", "ktjob pause --server gpu1", "ktjob pause --status"),
+    ),
+    "resume": Entry(
+        "ktclient.cli.jobs.resume:resume",
+        "Queue",
+        "End a pause",
+        ("ktjob resume", "ktjob resume --server gpu1", "ktjob resume --all"),
+    ),
+    "hold": Entry(
+        "ktclient.cli.jobs.hold:hold",
+        "Queue",
+        "Keep queued jobs from starting until they are released",
+        ("ktjob hold k7m2p9qx a3b4c5d6",),
+    ),
+    "release": Entry(
+        "ktclient.cli.jobs.release:release",
+        "Queue",
+        "Let held jobs start",
+        ("ktjob release k7m2p9qx",),
+    ),
+    "priority": Entry(
+        "ktclient.cli.jobs.priority:priority",
+        "Queue",
+        "Change which queued jobs start first",
+        ("ktjob priority k7m2p9qx --first", "ktjob priority k7m2p9qx --to -5"),
+    ),
+    "edit": Entry(
+        "ktclient.cli.jobs.edit:edit",
+        "Queue",
+        "Change what a queued job asks, its limits, server or time",
+        ('ktjob edit k7m2p9qx --ask "And who lives?" --max-tokens 2000',),
+    ),
     "cancel": Entry(
         "ktclient.cli.jobs.cancel:cancel",
         "Change",
-        "Cancel a queued or running job",
-        ("ktjob cancel k7m2p9qx",),
+        "Cancel queued or running jobs",
+        ("ktjob cancel k7m2p9qx", "ktjob cancel --label nightly --state queued"),
     ),
     "retry": Entry(
         "ktclient.cli.jobs.retry:retry",
         "Change",
-        "Retry a failed, lost or cancelled job (finished parts are reused)",
-        ("ktjob retry k7m2p9qx",),
+        "Retry failed, lost or cancelled jobs (finished parts are reused)",
+        ("ktjob retry k7m2p9qx", "ktjob retry --state failed --since 1d"),
+    ),
+    "rerun": Entry(
+        "ktclient.cli.jobs.rerun:rerun",
+        "Change",
+        "Run any job again, with other options",
+        ("ktjob rerun k7m2p9qx --server gpu2", "ktjob rerun k7m2p9qx --max-tokens 4000 --wait"),
     ),
     "rm": Entry(
         "ktclient.cli.jobs.rm:rm",
         "Change",
         "Delete finished jobs",
-        ("ktjob rm k7m2p9qx a3b4c5d6",),
+        ("ktjob rm k7m2p9qx a3b4c5d6", "ktjob rm --state failed --until 30d"),
     ),
     "gc": Entry(
         "ktclient.cli.jobs.gc:gc",
@@ -289,7 +331,10 @@ KTSERVER: dict[str, Entry] = {
         "ktclient.cli.server.plan:plan",
         "Prepare",
         "Show the command line for a server and the reason for each flag",
-        ("ktserver plan --model /data/DeepSeek-V4-Flash",),
+        (
+            "ktserver plan --model /data/DeepSeek-V4-Flash",
+            "ktserver plan --compare -- kt run /data/DeepSeek-V4-Flash",
+        ),
     ),
     "profiles": Entry(
         "ktclient.cli.server.profiles:profiles",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import click
 
@@ -37,6 +37,7 @@ Exit codes:
   6  no server, also as the cause of a failed job
   7  the request does not fit the server's context window
 130  Ctrl-C: detached, the job is still running
+Of several jobs, the code of the first one that did not succeed.
 """
 """Of `ktjob`."""
 
@@ -88,6 +89,13 @@ def code_of_job(outcome: str, cause: str | None) -> int:
     return _codes_by_cause().get(cause or "", FAILED)
 
 
+def code_of_jobs(ends: Iterable[tuple[str, str | None]]) -> int:
+    """The exit code for several finished jobs, by outcome and cause: that of the first one that did
+    not succeed."""
+    codes = (code_of_job(outcome, cause) for outcome, cause in ends)
+    return next((code for code in codes if code != SUCCEEDED), SUCCEEDED)
+
+
 def _codes_by_cause() -> dict[str, int]:
     """`_BY_ERROR` by the cause codes that are stored with jobs, including those of subclasses."""
     codes: dict[str, int] = {}
@@ -130,6 +138,9 @@ def _code_of_call(call: Callable[[], object], name: str) -> int:
         code = call()
         sys.stdout.flush()
     except click.ClickException as error:
+        from ktclient.cli import suggestions
+
+        suggestions.narrow(error)
         error.show()
         return USAGE
     except (click.Abort, KeyboardInterrupt):

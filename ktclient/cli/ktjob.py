@@ -7,6 +7,7 @@ import click
 from ktclient._version import __version__
 from ktclient.cli import exit_codes
 from ktclient.cli.help import Program
+from ktclient.cli.suggestions import ALIASES
 
 _ALIASES = {"serve-remote": "at-your-service"}
 """New name -> the name by which versions of ktjob call each other, which stays."""
@@ -19,7 +20,14 @@ class Ktjob(Program):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name or alias."""
-        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+        return super().get_command(ctx, _own(cmd_name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command's own name, the command, and the other arguments."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return None if name is None else _own(name), command, rest
 
     def invoke(self, context: click.Context) -> object:
         from ktclient.config import settings as config
@@ -33,6 +41,11 @@ class Ktjob(Program):
         from ktclient.cli.remote import host as remote_host
 
         return remote_host.run(self, context, host, words)
+
+
+def _own(name: str) -> str:
+    """The command's name in the table."""
+    return {**_ALIASES, **ALIASES}.get(name, name)
 
 
 @click.group(

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs import known_secrets
+from jobs import extras, known_secrets
 from jobs.quick_dataclass import record
 from ktclient.errors import BadSetting
 
@@ -22,7 +22,6 @@ ENVIRONMENT, FILE, KEYRING = "environment", "file", "keyring"
 MOST_BYTES = 64_000
 """Of a file that holds a key: servers limit a request's headers to less."""
 
-_INSTALL = "pip install 'ktjob[keyring]'"
 _INSTEAD = "set api_key_file to a file, or api_key_env to a variable"
 
 
@@ -102,7 +101,9 @@ def read_keyring(name: str, said_by: str) -> str | None:
         import keyring
         import keyring.errors
     except ImportError:
-        raise BadSetting(f"{said_by}: the keyring library is missing: {_INSTALL}") from None
+        raise BadSetting(
+            f"{said_by}: the keyring library is missing: {extras.command('keyring')}"
+        ) from None
     try:
         return keyring.get_password(SERVICE, name)
     except Exception as error:  # of any backend, such as D-Bus
@@ -116,7 +117,9 @@ def store_in_keyring(name: str, key: str) -> str:
         import keyring
         import keyring.errors
     except ImportError:
-        raise BadSetting(f"{about}: the keyring library is missing: {_INSTALL}") from None
+        raise BadSetting(
+            f"{about}: the keyring library is missing: {extras.command('keyring')}"
+        ) from None
     try:
         keyring.set_password(SERVICE, name, key)
     except (keyring.errors.KeyringError, OSError, RuntimeError) as error:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from jobs import extras
 from ktclient import wording
 from ktclient.documents import decoding, encoded, leftovers, magic
 from ktclient.documents.decoding import Decoded
@@ -137,7 +138,7 @@ def _plain(decoded: Decoded, title: str, raw: bool) -> Document:
     if raw or not registry.is_html(text):
         found = from_text(text, title, raw=raw)
     elif not registry.is_installed(registry.HTML):
-        advice = f"HTML source; for its text alone: {registry.INSTALL}"
+        advice = f"HTML source; for its text alone: {extras.command(registry.EXTRA)}"
         found = replace(from_text(text, title, raw=raw), read_as=advice)
     else:
         found = _converted(text.encode(errors="replace"), registry.HTML, title, raw=raw)
@@ -151,8 +152,8 @@ def _converted(body: bytes, format_name: str, title: str, *, raw: bool) -> Docum
         raise DocumentUnusable(f"{title} is {format_name}, not text; {cure}")
     if not registry.is_installed(format_name):
         raise DocumentUnusable(
-            f"{title} is {format_name}, and its reader is not installed: {registry.INSTALL}. "
-            f"Or {cure}"
+            f"{title} is {format_name}, and its reader is not installed: "
+            f"{extras.command(registry.EXTRA)}. Or {cure}"
         )
     found = child_process.read(body, registry.short(format_name), title, MOST_BYTES)
     about = f"{registry.short(format_name)}, {found.about}, by {registry.library(format_name)}"

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from jobs import extras
 from jobs.errors import NotTold
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, BadSetting
@@ -69,7 +70,7 @@ def _apprise(name: str, settings: Settings) -> Apprise:
     if importlib.util.find_spec("apprise") is None:
         raise BadInput(
             "notifications need apprise, which is not installed. "
-            "Install it with: pip install 'ktjob[notify]'"
+            f"Install it with: {extras.command('notify')}"
         )
     with _logged():
         import apprise

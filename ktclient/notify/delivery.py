@@ -22,7 +22,7 @@ from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.notify import channels, command
 from ktclient.notify.foreign_text import harmless
-from ktclient.records import snapshot
+from ktclient.records import export, snapshot, tally
 from ktclient.records.snapshot import Snapshot
 from ktclient.wording import spoken
 
@@ -78,8 +78,7 @@ def deliver(state: StateDir, telling: Notification) -> None:
     """Deliver one notification. Raises `NotTold` with the reason if that fails, `CannotTellYet` if
     the settings for it cannot be used now."""
     with Store.open_existing(state) as store:
-        job = store.job(telling.job_id)
-        now, text = snapshot.of_job(store, job), snapshot.answer(store, job)
+        now, text = _subject(store, telling)
     if telling.kind == NOTIFY:
         _notify(telling.target, now)
     elif telling.kind == COMMAND:
@@ -91,6 +90,17 @@ def deliver(state: StateDir, telling: Notification) -> None:
             f"this job was submitted by a newer ktjob (notification kind {telling.kind!r} is "
             "unknown here); upgrade ktjob"
         )
+
+
+def _subject(store: Store, telling: Notification) -> tuple[Snapshot, str]:
+    """The job that a notification is about, and its answer; or a whole group as one, and its
+    answers as Markdown."""
+    group = None if telling.group_id is None else store.group_in_numbers(telling.group_id)
+    if group is None:
+        job = store.job(telling.job_id)
+        return snapshot.of_job(store, job), snapshot.answer(store, job)
+    first = snapshot.of_job(store, store.job(group.first))
+    return tally.in_one(group, first), export.markdown(store, store.group(group.id))
 
 
 def _notify(name: str, job: Snapshot) -> None:

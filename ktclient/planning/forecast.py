@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from jobs.errors import StoreUnusable
@@ -10,10 +10,20 @@ from jobs.store.store import Store
 from ktclient.config.settings import Settings
 from ktclient.documents import turn_marks
 from ktclient.documents.turn_marks import TurnMarks
-from ktclient.planning import calibration, fit, prefill_time, queue_ahead, thinking, token_count
+from ktclient.planning import (
+    calibration,
+    fit,
+    prefill_time,
+    queue_ahead,
+    read_prompts,
+    thinking,
+    token_count,
+)
 from ktclient.planning.queue_ahead import QueueAhead
+from ktclient.planning.read_prompts import Cached, ReadPrompt
 from ktclient.planning.thinking import Thinking, Words
 from ktclient.planning.token_count import Count
+from ktclient.servers import listening
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.selection import Target
 from ktclient.splitting.split_plan import Plan
@@ -58,6 +68,8 @@ class Forecast:
     """Turn marks that are made harmless in the request, and how often each occurs."""
     words: Words | None = None
     """Of a DeepSeek V4 that thinks: what its template puts before the text."""
+    cached: Cached | None = None
+    """What of the prompt the server probably has in its cache; `expected` is without it."""
 
     @property
     def can_run(self) -> bool:
@@ -81,7 +93,8 @@ class Forecast:
             return self.by
         low, high = spoken(self.expected.low), spoken(self.expected.high)
         between = f" ({low} to {high})" if low != high else ""
-        return f"about {spoken(self.expected.seconds)} of prefill{between}, {self.by}"
+        about = f"about {spoken(self.expected.seconds)} of prefill{between}, {self.by}"
+        return about if self.cached is None else f"{about}; {self.cached}"
 
     @property
     def time_in_line(self) -> str:
@@ -110,7 +123,16 @@ class Forecast:
             "split": None if self.split is None else self.split.to_dict(),
             "turn_marks": dict(self.harmless),
             "thinking": None if self.words is None else self.words.to_dict(),
+            "cached": None if self.cached is None else asdict(self.cached),
         }
+
+
+def of_several(found: Sequence[Forecast]) -> Forecast:
+    """One for all: the longest request decides whether they fit, the slowest first token is theirs
+    (the server has a document in its cache from the second question on)."""
+    longest = max(found, key=lambda one: one.count.high)
+    slowest = max(found, key=lambda one: one.expected.seconds if one.expected else 0.0)
+    return replace(longest, expected=slowest.expected, cached=slowest.cached)
 
 
 Learned = tuple[prefill_time.PrefillModel | None, str]
@@ -130,6 +152,10 @@ class Around:
     """Tokens added in every case."""
     sample_below: int | None = None
     """Tokens of prompt and answer below which the count of a sample is enough; None: never."""
+    begins: str = ""
+    """A name of what the server reads before the text (`beginning`)."""
+    earlier: ReadPrompt | None = None
+    """A prompt that the server will have read when this one has its turn."""
     learned: Learned | None = None
     """What `model_of` said a moment ago, for a program that does not read what is ahead either."""
 
@@ -181,10 +207,15 @@ def from_target(
     """The forecast for a message to a server already queried."""
     count, verdict = assess(message, max_tokens, target, settings, around)
     belief, by = around.learned or model_of(target, settings)
-    expected = None if belief is None else belief.first_token(count.tokens)
-    usual = (
-        prefill_time.LEAST_TIMEOUT_SECONDS if expected is None else prefill_time.timeout(expected)
-    )
+    cached: Cached | None = None
+    if around.learned is None:
+        count, cached = _predicted(message, count, target, settings, around)
+        verdict = verdict_of(count, max_tokens, limits(target))
+    expected = whole = None
+    if belief is not None:
+        whole = belief.first_token(count.tokens)
+        expected = whole if cached is None else belief.first_token(count.tokens, cached.tokens)
+    usual = prefill_time.LEAST_TIMEOUT_SECONDS if whole is None else prefill_time.timeout(whole)
     deadline = usual if timeout is None else timeout
     before = QueueAhead()
     if around.learned is None:
@@ -195,6 +226,7 @@ def from_target(
         *(target, count, verdict, expected, by, deadline, before),
         is_lasting=is_lasting,
         words=words,
+        cached=cached,
     )
 
 
@@ -305,6 +337,30 @@ def model_of(target: Target, settings: Settings) -> Learned:
     if is_v4 and facts is not None and facts.dialect == "sglang" and not _is_upstream(facts):
         return prefill_time.fit_model([]), BY_THE_GUIDE
     return None, "unknown: no earlier run on this server"
+
+
+def _predicted(
+    message: str, count: Count, target: Target, settings: Settings, around: Around
+) -> tuple[Count, Cached | None]:
+    """What earlier prompts on this server show of this one."""
+    facts = target.facts
+    reads = _reads(target, embedded.MODEL if facts is None else facts.model, settings)
+    if around.earlier is not None:
+        reads = [around.earlier, *reads]
+    return read_prompts.predict(reads, message, around.begins, count, facts)
+
+
+def _reads(target: Target, model: str, settings: Settings) -> list[ReadPrompt]:
+    """From the store, as `_learned`."""
+    run = None if target.facts is None else listening.run_of(target.facts.url)
+    try:
+        store = Store.open_if_any(settings.state)
+        if store is None:
+            return []
+        with store:
+            return read_prompts.recall(store, target.server, model, run)
+    except StoreUnusable:
+        return []
 
 
 def _is_upstream(facts: ServerFacts) -> bool:

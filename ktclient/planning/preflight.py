@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from jobs.errors import StoreUnusable
+from jobs.model import Status
+from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
+from ktclient.planning import beginning, read_prompts, split_planner, thinking
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import split_planner, thinking
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
 from ktclient.planning.thinking import Thinking
 from ktclient.prompts import tasks as prompts_tasks
 from ktclient.prompts.tasks import Task
 from ktclient.servers import selection
+from ktclient.servers.selection import Target
 from ktclient.wording import spoken
 from server_bundle.embedded import weights
 
@@ -79,12 +84,16 @@ def forecast_all(
     manner = options.generation
     said = Thinking(manner.thinking, manner.effort)
     thinking.require(said, target.facts, settings)
-    around = forecasts.Around(manner.system is None, said)
+    begins = beginning.of_task(target.facts, manner, settings)
+    around = forecasts.Around(manner.system is None, said, begins=begins)
 
-    def say(document: Document, task: Task) -> Forecast:
+    def written(document: Document, task: Task) -> tuple[str, Counter[str]]:
         message = options.generation.with_system(prompts_tasks.message(document.text, task))
         found = Counter[str]()
-        message = marks.harmless(message, found)
+        return marks.harmless(message, found), found
+
+    def say(document: Document, task: Task, around: forecasts.Around) -> Forecast:
+        message, found = written(document, task)
         most = options.answer_limit(task)
         one = forecasts.from_target(message, most, options.timeout, target, settings, around)
         one = replace(one, harmless=found)
@@ -99,11 +108,44 @@ def forecast_all(
             options.max_attempts,
             marks,
         )
-        return split_planner.plan(one, document, wish, settings, on_progress)
+        return split_planner.plan(replace(one, cached=None), document, wish, settings, on_progress)
 
-    return [
-        [say(document, task) for task in tasks_for(document, options)] for document in documents
-    ]
+    def say_all(document: Document) -> list[Forecast]:
+        """The server has read the document when it comes to the second question."""
+        first, *others = tasks_for(document, options)
+        before = around
+        if (job := _job_about(document, begins, target, settings)) is not None:
+            text = marks.harmless(manner.with_system(document.text), Counter[str]())
+            read = read_prompts.take(job, text, begins, None)
+            before = replace(around, earlier=replace(read, tokens=read.rough))
+        found = [say(document, first, before)]
+        if not others:
+            return found
+        read = read_prompts.take("", written(document, first)[0], begins, None)
+        later = replace(around, earlier=replace(read, tokens=found[0].count.tokens))
+        return found + [say(document, task, later) for task in others]
+
+    return [say_all(document) for document in documents]
+
+
+def _job_about(
+    document: Document, begins: str, target: Target, settings: config.Settings
+) -> str | None:
+    """The id of a job that runs or waits and reads this document behind the same beginning: on a
+    server with a prefix cache, it has read it when a new job has its turn."""
+    if target.facts is None or not target.facts.has_prefix_cache:
+        return None
+    try:
+        store = Store.open_if_any(settings.state)
+        if store is None:
+            return None
+        with store:
+            jobs = [*store.in_status(Status.RUNNING), *store.next_in_line()]
+    except StoreUnusable:
+        return None
+    sha256 = hashlib.sha256(document.text.encode()).hexdigest()
+    found = (one for one in jobs if (one.pool, one.document) == (target.server, sha256))
+    return next((one.id for one in found if beginning.of_job(one) == begins), None)
 
 
 def tasks_for(document: Document, options: RequestOptions) -> list[Task]:

@@ -41,10 +41,12 @@ class History:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The prompt's tokens; `likely` equals `most` if they were counted exactly."""
+    """The prompt's tokens; `likely` equals `most` if they were counted exactly. `cached`: those
+    that the server probably has in its cache."""
 
     likely: int
     most: int
+    cached: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Prefill:
     past: History = field(default_factory=History)
     ahead: OwnWork = field(default_factory=OwnWork)
     """What the server reads first of ktjob's own requests."""
+    chunk: int | None = None
+    """Tokens that the server prefills at a time; None if unknown."""
     looks: list[Sample] = field(default_factory=list)
     """The samples of this prefill, from its start."""
     shared: str | None = None
@@ -85,6 +89,11 @@ class Prefill:
     _done: int = 0
     _total: int | None = None
     _tokens_ahead: int = 0
+    _is_begun: bool = False
+    _cached: int = 0
+    _polled_at: float = float("-inf")
+    _ended: tuple[float, float] | None = None
+    """When a chunk ended, and how long the server had computed then."""
     _is_queued: bool = False
     _countdown: Countdown = field(default_factory=Countdown)
     _reason: object = None
@@ -147,10 +156,39 @@ class Prefill:
             self._baseline, self._done, self._tokens_ahead = reading, 0, 0
             self._forget()
             return
-        done = max(0, reading.tokens - self._baseline.tokens - self._tokens_ahead)
+        self._see_cached(reading)
+        done = max(0, reading.tokens - self._baseline.tokens - self._tokens_ahead) + self._cached
         if done > self.prompt.most + _BEYOND and not self.ahead.requests:
             self.shared = "the server prefilled more than this prompt: it serves other requests too"
-        self._move(done, now)
+        self._move(done, self._ended_at(reading, done, now))
+
+    def _see_cached(self, reading: Reading) -> None:
+        """What a server that was idle holds for this prompt beyond what it has computed, and the
+        chunk that it computes, came from its prefix cache."""
+        before = self._baseline
+        is_known = self.shared is None and before is not None and before.held == 0
+        if before is None or not is_known or not reading.held:
+            return
+        self._is_begun = True
+        if self.chunk is None:
+            return
+        beyond = reading.held - (reading.tokens - before.tokens) - self.chunk
+        if beyond > self._cached:
+            self._cached = beyond
+            self._forget()  # the step to here shows no speed
+
+    def _ended_at(self, reading: Reading, done: int, now: float) -> float:
+        """When the last chunk in a reading ended: where the server says how long it computes, as
+        long after the end before as that, but after the poll before this one."""
+        polled, self._polled_at = self._polled_at, now
+        busy, begun = reading.busy_seconds, self._baseline and self._baseline.busy_seconds
+        if busy is None or busy == begun or self.shared is not None or done <= self._done:
+            return now
+        before, self._ended = self._ended, (now, busy)
+        if before is not None:
+            at = min(now, max(polled, before[0] + busy - before[1]))
+            self._ended = (at, busy)
+        return self._ended[0]
 
     def _move(self, done: int, now: float) -> None:
         self._done = done
@@ -158,12 +196,12 @@ class Prefill:
 
     def _forget(self) -> None:
         self.looks.clear()
-        self._belief = None
+        self._ended = self._belief = None
 
     def predicted(self) -> prefill_time.Estimate | None:
         """From sending to the first token on an idle server; None if unknown."""
         belief = self.past.belief
-        return belief.first_token(self.prompt.likely) if belief else None
+        return belief.first_token(self.prompt.likely, self.prompt.cached) if belief else None
 
     def expected(self) -> prefill_time.Estimate | None:
         """From sending to the first token, with what is ahead; None if unknown."""
@@ -175,6 +213,7 @@ class Prefill:
     def now(self, now: float) -> Progress:
         """The progress to show."""
         moves = self._done > 0
+        is_read = (moves or self._is_begun) and not self._is_queued
         total = self._total or self.prompt.likely
         knows_share = moves and not self._is_queued and self._done <= total + _BEYOND
         remaining = self._remaining(total, now)
@@ -184,7 +223,7 @@ class Prefill:
             remaining = self._countdown.show(remaining, now, has_reason=changed)
             self._reason = reason
         return Progress(
-            phase=phases.PREFILL if moves and not self._is_queued else phases.WAITING,
+            phase=phases.PREFILL if is_read else phases.WAITING,
             done=self._shown(total, knows_share),
             total=total if knows_share else None,
             tokens_per_second=self._rate(),

@@ -143,6 +143,18 @@ def starts_otherwise(
     return starts[0] != starts[1] or len(starts[0]) > 1
 
 
+def beginning(one: Thinking, facts: ServerFacts | None, settings: Settings) -> str:
+    """A name of what a chat template puts before the text, equal for requests that begin alike.
+    Of a template that is not known, what is sent decides: it may ignore that, or put it behind the
+    text."""
+    if facts is None:
+        return f"{one.is_on} {one.effort}"
+    found = words(one, facts, settings)
+    if found is not None or (one.on(facts) is False and _encoders(facts, settings)):
+        return str(sorted(_start(found)))
+    return f"{one.on(facts)} {one.effort_for(facts)}"
+
+
 def _start(found: Words | None) -> frozenset[tuple[int, str]]:
     """How the template may begin. Words of one length are the same ones, but for the line of V4.1,
     which names its effort."""

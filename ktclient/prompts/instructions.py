@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ktclient.documents import file_name
 from ktclient.errors import BadInput
 from ktclient.prompts import generation, tasks, templates
 from ktclient.prompts.generation import GenerationSettings
@@ -45,6 +46,8 @@ def resolve(
     if wish.schema:
         asked = tasks.with_schema(asked, wish.schema)
     asked = tuple(replace(one, around_title=around_title) for one in asked)
+    if wish.system is not None:
+        file_name.require_question(wish.system, "the system prompt (--system)", "--system")
     how = generation.parse(wish.system, wish.temperature, wish.thinking, wish.effort)
     return asked, how, wish.max_tokens
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from ktclient.documents import file_name
 from ktclient.documents.document import display_name
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, combined
@@ -73,6 +74,8 @@ def tasks(
             raise BadInput(f"{_NAMES[one.kind]} is empty")
         if not _is_text(one.text):
             raise BadInput(f"{_NAMES[one.kind]} is not valid in this terminal's encoding")
+        if one.kind is not Kind.SUMMARIZE:
+            file_name.require_question(one.text, _NAMES[one.kind], f"--{one.kind.value}")
     if as_one and len(asks) < 2:
         raise BadInput("--together needs several questions: give --ask more than once")
     if as_one:

@@ -3,6 +3,7 @@ database."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,16 @@ class JobFiles:
 
     document: str
     answer: str
+
+
+def markdown(store: Store, jobs: Sequence[Job]) -> str:
+    """The answers of several jobs, each under a heading: the document and what was asked."""
+    found = []
+    for job, now in zip(jobs, snapshot.of_jobs(store, jobs), strict=True):
+        asked = " ".join(f"{now.title}: {'; '.join(now.questions) or now.task}".split())
+        why = "" if now.state == "SUCCEEDED" else f"\n\n*{now.state.lower()}: {now.message}*"
+        found.append(f"## {asked}{why}\n\n{snapshot.answer(store, job)}".strip())
+    return "\n\n".join(found)
 
 
 def collect(store: Store, job: Job) -> JobFiles:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Status
+from jobs.model import Job, Pause, Status
 from jobs.quick_dataclass import record
-from ktclient.records import snapshot
+from ktclient.records import blocks, snapshot, tally
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Overview:
     """How many jobs of each status are not shown."""
     refused: dict[str, str]
     """Why no worker can be started for a job, with the fix, by job id."""
+    paused: tuple[Pause, ...] = ()
+    """What is paused."""
 
     def more(self) -> str:
         """What is not shown, as text; empty if everything is."""
@@ -39,6 +41,39 @@ class Overview:
             f"{rest[status]:,} {word}" for status, word in _WORDS.items() if rest.get(status)
         )
         return f"… and {sum(rest.values()):,} more: {each}"
+
+
+def read_grouped(store: Store, rows: int) -> Overview:
+    """The same with a line for each group in place of its jobs. Of groups that have ended, only the
+    newest are among the lines."""
+    groups = store.groups(max(1, rows // 2))
+    if not groups:
+        return read(store, rows)
+    running = store.running(rows, alone=True)
+    left = max(0, rows - len(running) - len(groups))
+    waiting, ended = store.waiting(left, alone=True), store.ended(left, alone=True)
+    waiting = waiting[: max(left - len(ended), (left + 1) // 2)]
+    ended = ended[: left - len(waiting)]
+    hidden = store.counts()
+    for status, jobs in zip(_WORDS, (running, waiting, ended), strict=True):
+        hidden[status] = hidden.get(status, 0) - len(jobs)
+    for group in groups:
+        hidden[Status.RUNNING] -= group.running
+        hidden[Status.QUEUED] -= group.queued
+        hidden[Status.FINISHED] -= group.total - group.running - group.queued
+    firsts = store.jobs_of([group.first for group in groups])
+    paused = store.pauses()
+    read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended], paused)
+    shown = [tally.in_one(group, first) for group, first in zip(groups, read_jobs, strict=False)]
+    alone = read_jobs[len(groups) :]
+    refused = _refused(store, store.waiting(rows))
+    order = ("RUNNING", "QUEUED")
+    jobs_shown = [one for state in order for one in [*shown, *alone] if one.state == state]
+    ends = [one for one in [*shown, *alone] if one.is_finished]
+    jobs_shown += sorted(ends, key=lambda one: one.finished_at or "", reverse=True)
+    waits = reasons(jobs_shown, clock.now(), refused)
+    waits |= {one.id: one.phase or "" for one in shown if one.state == "QUEUED"}
+    return Overview(jobs_shown, waits, hidden, refused, tuple(paused))
 
 
 def read(store: Store, rows: int) -> Overview:
@@ -52,10 +87,16 @@ def read(store: Store, rows: int) -> Overview:
     counts = store.counts()
     shown = ((Status.RUNNING, running), (Status.QUEUED, waiting), (Status.FINISHED, ended))
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
-    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended])
+    paused = store.pauses()
+    jobs = snapshot.of_jobs(store, [*running, *waiting, *ended], paused)
+    refused = _refused(store, waiting)
+    waits = reasons(jobs, clock.now(), refused)
+    return Overview(jobs, waits, hidden, refused, tuple(paused))
+
+
+def _refused(store: Store, waiting: Sequence[Job]) -> dict[str, str]:
     refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
-    refused = {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
-    return Overview(jobs, reasons(jobs, clock.now(), refused), hidden, refused)
+    return {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
 
 
 def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dict[str, str]:
@@ -69,6 +110,8 @@ def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dic
     for job in jobs:
         if job.id in refused:
             found[job.id] = "another user's lock"
+        elif job.state == Status.QUEUED.value and job.blocked_by is not None:
+            found[job.id] = blocks.word(job.blocked_by)
         elif job.state == Status.QUEUED.value:
             found[job.id] = _reason(job, ahead[job.server], now)
             if not found[job.id].startswith(("at ", "after ")):

@@ -15,6 +15,9 @@ WAITING_FOR_SERVER = "waiting for the server"
 """The server does not accept requests; the metric `last_refusal` has the reason."""
 WAITING_FOR_SETTINGS = "waiting for its settings"
 """The configuration or an API key cannot be read; `last_refusal` has the reason here too."""
+PAUSED = "paused"
+"""Paused after its worker claimed it and before its request was sent; `last_refusal` has the reason
+here too."""
 WAITING_FOR_LAST_ATTEMPT = "waiting for the last attempt to end on the server"
 """The request of an earlier attempt is still computed (a ghost prefill)."""
 SENDING = "sending"
@@ -27,12 +30,12 @@ NOT_ANSWERING = "not answering"
 CHECKING_REQUESTS = "checking requests"
 """Of a batch that came over HTTP: its file was stored as it came."""
 
-REFUSED = (WAITING_FOR_SERVER, WAITING_FOR_SETTINGS)
+REFUSED = (WAITING_FOR_SERVER, WAITING_FOR_SETTINGS, PAUSED)
 """In these `last_refusal` has the reason."""
 BEFORE_SENDING = frozenset(
     (
         *(STARTING, PREPARING, CONNECTING),
-        *(WAITING_FOR_SERVER, WAITING_FOR_SETTINGS, WAITING_FOR_LAST_ATTEMPT),
+        *(WAITING_FOR_SERVER, WAITING_FOR_SETTINGS, WAITING_FOR_LAST_ATTEMPT, PAUSED),
         CHECKING_REQUESTS,
     )
 )

@@ -104,7 +104,7 @@ def listing(store: Store, wanted: Filter, words: Words | None, most: int | None)
         jobs = store.listed(wanted, END if most is None else most)
         return Listing(snapshot.of_jobs(store, jobs), [], store.count(wanted))
     jobs, found, total = [], [], 0
-    for job, hit in _matching(store, wanted, words):
+    for job, hit in matching(store, wanted, words):
         total += 1
         if most is None or total <= most:
             jobs.append(job)
@@ -112,7 +112,7 @@ def listing(store: Store, wanted: Filter, words: Words | None, most: int | None)
     return Listing(snapshot.of_jobs(store, jobs), found, total)
 
 
-def _matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job, Found]]:
+def matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job, Found]]:
     before = END
     while jobs := store.listed(wanted, _BATCH, before):
         answers = store.texts(jobs, ANSWER_CHANNEL)

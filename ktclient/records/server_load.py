@@ -15,6 +15,7 @@ from server_bundle.launch import http_probe, registry
 LOADS_SECONDS = 30.0
 """/v1/loads of sglang-kt answers between two chunks of a prefill (0.2 to 26 s, recorded)."""
 _METRIC = re.compile(r"^sglang:(num_running_reqs|num_queue_reqs|num_used_tokens)\{[^}]*\} (\S+)$")
+_LLAMA_CPP = re.compile(r"^llamacpp:requests_(processing|deferred) (\d{1,9})$", re.M | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def current(url: str, key: str | None) -> Load | None:
     """From /metrics, which costs the server nothing. sglang-kt leaves its last figures there when
     it becomes idle (recorded), so figures other than 0 are checked at /v1/loads, which answers at
     the end of a chunk: a server that does not answer in time is busy."""
-    counted = _of_metrics(url)
+    counted = _of_metrics(url, key)
     if counted is not None and not counted.is_busy:
         return counted
     answer = http_probe.get(f"{url}/v1/loads?include=core", key, seconds=LOADS_SECONDS)
@@ -66,12 +67,16 @@ def current(url: str, key: str | None) -> Load | None:
     return Load(running, queued, used, bool(running or queued or used))
 
 
-def _of_metrics(url: str) -> Load | None:
-    answer = http_probe.get(f"{url}/metrics")
+def _of_metrics(url: str, key: str | None) -> Load | None:
+    answer = http_probe.get(f"{url}/metrics", key)  # llama.cpp asks for its key here too
     if answer is None or answer.status != 200:
         return None
     found: dict[str, float] = {}
-    for line in answer.body.decode(errors="replace").splitlines():
+    text = answer.body.decode(errors="replace")
+    if slots := dict(_LLAMA_CPP.findall(text)):
+        running, queued = (int(slots.get(name, 0)) for name in ("processing", "deferred"))
+        return Load(running, queued, None, bool(running or queued))
+    for line in text.splitlines():
         if match := _METRIC.match(line):
             found[match[1]] = max(found.get(match[1], 0.0), float(match[2]))
     if not found:

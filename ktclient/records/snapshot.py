@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from jobs import clock
-from jobs.model import Attempt, Job, Outcome, Piece, Status
+from jobs.model import Attempt, Job, Outcome, Pause, Piece, Status
 from jobs.quick_dataclass import record
 from ktclient.records.output_schema import SCHEMA
 
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from jobs.store.job_queries import Need
     from jobs.store.store import Store
     from ktclient.answers.thoughts import Divided
+    from ktclient.records.blocks import Block
 
 PREFILL_SAMPLES = "prefill_progress"
 """The figure of an attempt with how far its prefill was at each time: [tokens, seconds since it was
 sent], in order, some fifty at most."""
 
 PREDICTED_AS = "predicted_as"
+PREDICTED_CACHED = "predicted_cached_share"
+"""The figure with the share of the prompt, from 0 to 1, that the server probably has cached."""
 """The figure of an attempt with what its prediction consists of, as text, where its request was not
 the server's only one."""
 
@@ -71,6 +74,8 @@ class Snapshot:
     """Whether the answer must follow a JSON Schema."""
     label: str | None = None
     """The label set at submit."""
+    group: str | None = None
+    """The id of the group of jobs that were submitted together."""
     parent: str | None = None
     """The id of the job of which this is a part; `part` is its name there."""
     part: str | None = None
@@ -87,6 +92,15 @@ class Snapshot:
     thinking: str | None = None
     """How hard the model thinks and what that costs before the text, as far as known at submit:
     "high, 83 tokens of template"."""
+    held_at: str | None = None
+    """Since when `ktjob hold` keeps it, or its parts, from starting."""
+    blocked_by: str | None = None
+    """What keeps the job from starting until somebody changes it: "held", "queue" or "server" (one
+    of these is paused); None: nothing does."""
+    blocked: str | None = None
+    """The same in words, with the command that lets it start."""
+    priority: int = 0
+    """Higher starts first."""
 
     @property
     def is_finished(self) -> bool:
@@ -125,13 +139,23 @@ def of_job(store: Store, job: Job) -> Snapshot:
     return of_jobs(store, [job])[0]
 
 
-def of_jobs(store: Store, jobs: Sequence[Job]) -> list[Snapshot]:
-    """The snapshots of several jobs, read in two statements."""
+def of_jobs(
+    store: Store, jobs: Sequence[Job], pauses: Sequence[Pause] | None = None
+) -> list[Snapshot]:
+    """The snapshots of several jobs, read in a few statements. `pauses`: those of the store, where
+    they are known."""
+    from ktclient.records import blocks
+
     attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
-    return [_build(job, attempts.get(job.id), needs.get(job.id, ())) for job in jobs]
+    found = blocks.of_jobs(store, jobs, pauses)
+    return [
+        _build(job, attempts.get(job.id), needs.get(job.id, ()), found.get(job.id)) for job in jobs
+    ]
 
 
-def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot:
+def _build(
+    job: Job, attempt: Attempt | None, needs: Sequence[Need], block: Block | None
+) -> Snapshot:
     spec = json.loads(job.spec)
     if job.status is Status.QUEUED:
         attempt = None
@@ -169,6 +193,7 @@ def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot
         questions=tuple(asked),
         has_schema="schema" in task,
         label=job.label,
+        group=job.group_id,
         parent=job.parent,
         part=job.part,
         not_before=job.not_before,
@@ -177,6 +202,10 @@ def _build(job: Job, attempt: Attempt | None, needs: Sequence[Need]) -> Snapshot
         waits_for=tuple(need.id for need in needs if not need.is_met),
         counted=None if counted is None else tuple(counted),
         thinking=task.get("thinks"),
+        held_at=None if job.status is Status.FINISHED else job.held_at,
+        blocked_by=None if block is None else block.kind,
+        blocked=None if block is None else str(block),
+        priority=job.priority,
     )
 
 

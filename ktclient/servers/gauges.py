@@ -1,9 +1,16 @@
 """Read a server's progress while it sends nothing: the prompt tokens that it has prefilled so far.
 
 sglang reports it in two places. /metrics (with --enable-metrics) is answered immediately by the
-HTTP process and is one chunk late. /v1/loads always exists, but waits for the end of a chunk, and
-sglang-kt answers one such query at a time and keeps those whose client has gone
-(tokenizer_communicator_mixin.py:96): a running query is waited for, never dropped.
+HTTP process; it is one chunk late in sglang-kt, and in 0.5.23 counts a chunk that has only begun.
+/v1/loads always exists, but waits for the end of a chunk, and sglang-kt answers one such query at a
+time and keeps those whose client has gone (tokenizer_communicator_mixin.py:96): a running query is
+waited for, never dropped.
+
+From 0.5.23 on the HTTP process answers /v1/loads from shared memory in milliseconds, and two counts
+in it are exact: when a chunk has been computed, `total_prefill_uncached_tokens` grows by its tokens
+and `total_prefill_busy_us` by the time that it took (sglang scheduler.py:5171, load_snapshot.py:1).
+`num_waiting_uncached_tokens` beside them is no exact rest: it is 0 in the last chunk, and what
+waits is scaled by a hit rate (tests/data/sglang/loads-0.5.23.jsonl).
 
 vLLM reports it in /metrics alone, as the share of its KV cache in use.
 """
@@ -11,8 +18,9 @@ vLLM reports it in /metrics alone, as the share of its KV cache in use.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
@@ -24,6 +32,12 @@ from ktclient.servers.dialects.dialect import ServerFacts
 
 METRICS = "metrics"
 LOADS = "loads"
+COUNTER = "counter"
+"""The exact counts of /v1/loads."""
+EXACT_FROM = (0, 5, 23)
+"""The first release of sglang of which it was measured. Those of 0.5.17 were two chunks behind, and
+came at the end of a chunk (real/sglang-0.5.17-h100/long.jsonl)."""
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 _SAMPLE = re.compile(r"^sglang:(\w+)\{([^}\n]*)\} (\S+)$", re.MULTILINE)
 _RANK = re.compile(r'dp_rank="(\d+)"')
 _PREFILL = 'mode="prefill_compute"'
@@ -39,6 +53,12 @@ class Reading:
     tokens: int
     waiting: int
     is_busy: bool | None = None
+    busy_seconds: float | None = None
+    """For how long it has computed prefills, up to the end of the last chunk in `tokens`; grows
+    from any start. None: it does not say."""
+    held: int | None = None
+    """KV tokens of its requests, with those that a prefix cache had for them and those of the chunk
+    that it computes. None: it does not say."""
 
 
 _NO_READING = (
@@ -53,7 +73,6 @@ class Gauges:
 
     def __init__(self, facts: ServerFacts, api_key: str | None) -> None:
         self._facts, self._api_key = facts, api_key
-        self._has_metrics = True
         self.source: str | None = None
         """Where the last reading came from."""
 
@@ -73,12 +92,11 @@ class Gauges:
 
     def next(self) -> Reading | None:
         """A later sample; None without an answer."""
-        return self._ask(self._metrics if self._has_metrics else self._loads)
+        return self._ask(self._loads if self.source in (LOADS, COUNTER) else self._metrics)
 
     def go_on(self, source: str) -> None:
         """Instead of `first`, if another process has polled before: counts from two sources cannot
         be compared."""
-        self._has_metrics = source == METRICS
         self.source = source
 
     def _ask(self, read: _Read) -> Reading | None:
@@ -98,10 +116,9 @@ class Gauges:
         counted = self._metrics(client)
         if self._facts.dialect == vllm.NAME:
             return counted
-        self._has_metrics = counted is not None
         loads = self._loads(client)
-        if counted is None or loads is None:
-            return counted or loads
+        if counted is None or loads is None or loads.source == COUNTER:
+            return loads or counted
         return Reading(METRICS, counted.tokens, loads.waiting, loads.is_busy)
 
     def _metrics(self, client: httpx2.Client) -> Reading | None:
@@ -145,11 +162,32 @@ def of_vllm(text: str) -> Reading | None:
     return Reading(METRICS, found.used, found.waiting, found.is_busy)
 
 
-def of_loads(body: dict[str, list[dict[str, int]]]) -> Reading:
-    """From the tokens in use, which include the chunk that is being computed."""
+def of_loads(body: Mapping[str, Any]) -> Reading:
+    """The exact counts, if it is known to have them; else from the tokens in use, which include the
+    chunk that is being computed."""
     loads = body["loads"]
     used, waiting, running = (
-        sure_amount_of(sum(int(load[name]) for load in loads))
-        for name in ("num_used_tokens", "num_waiting_reqs", "num_running_reqs")
+        _sum(loads, name) for name in ("num_used_tokens", "num_waiting_reqs", "num_running_reqs")
     )
-    return Reading(LOADS, used, waiting, bool(used or waiting or running))
+    is_busy = bool(used or waiting or running)
+    if not _is_exact(body):
+        return Reading(LOADS, used, waiting, is_busy)
+    done, micros = (_sum(loads, name) for name in _EXACT)
+    return Reading(COUNTER, done, waiting, is_busy, micros / 1e6, used)
+
+
+_EXACT = ("total_prefill_uncached_tokens", "total_prefill_busy_us")
+
+
+def _sum(loads: list[dict[str, int]], name: str) -> int:
+    """Over the replicas, each of which reports once."""
+    return sure_amount_of(sum(int(load[name]) for load in loads))
+
+
+def _is_exact(body: Mapping[str, Any]) -> bool:
+    """Whether this release counts exactly. A build that does not know its version (0.0.0.dev0, as
+    sglang-kt) is not known to."""
+    version, loads = body.get("version"), body["loads"]
+    found = _RELEASE.match(version) if isinstance(version, str) else None
+    is_new = found is not None and tuple(map(int, found.groups())) >= EXACT_FROM
+    return is_new and bool(loads) and all(name in load for load in loads for name in _EXACT)

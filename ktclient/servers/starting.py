@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ktclient.servers.dialects import openai_compatible, sglang
+from ktclient.servers.dialects import llamacpp, openai_compatible, sglang
 from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.launch import registry, server_state
 from server_bundle.launch.registry import Observed
@@ -50,6 +50,15 @@ def crashed_on(servers: Path, ports: tuple[int, ...]) -> str | None:
     return None
 
 
+def restarted_on(servers: Path, url: str) -> str | None:
+    """The name of the server at this URL, if its supervisor lives and restarts it after a crash."""
+    for one in registry.all_of(servers):
+        is_restarted = one.is_kept and one.server.restart == server_state.ON_FAILURE
+        if is_restarted and registry.is_same_place(one.server.url, url):
+            return None if one.state == server_state.DRAINING else one.server.name
+    return None
+
+
 def _all(servers: Path) -> list[Observed]:
     return [one for one in registry.all_of(servers) if one.state in _ON_THEIR_WAY]
 
@@ -57,6 +66,8 @@ def _all(servers: Path) -> list[Observed]:
 def _coming(one: Observed) -> Coming:
     server = one.server
     dialect = sglang.NAME if server.engine.startswith("sglang") else openai_compatible.NAME
+    if server.engine == llamacpp.NAME:
+        dialect = llamacpp.NAME
     pool = server.pool or server.planned_pool
     what = (
         "waiting for its restart"

@@ -20,7 +20,8 @@ from ktclient.servers.poll_lease import PollLease
 
 METRICS_SECONDS = 2.0
 LOADS_SECONDS = 5.0
-"""/v1/loads interrupts the scheduler between two chunks, so it is polled less often."""
+"""/v1/loads interrupts the scheduler between two chunks, so it is polled less often; not where it
+has exact counts, which the HTTP process answers."""
 TURN_SECONDS = 0.5
 """Between two checks of another process's readings, and whether that process still polls."""
 FIRST_SECONDS = 1.0

@@ -21,7 +21,7 @@ from ktclient.prompts.tasks import Kind, Task
 from ktclient.request.body import Body
 from ktclient.servers import models, selection
 from ktclient.servers.selection import Target
-from ktclient.submission import capacity, lent_keys
+from ktclient.submission import capacity, lent_keys, prefix
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
 from ktclient.wording import quote
@@ -194,6 +194,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         has_key=settings.has_key_for(target.server),
         is_short=not target.is_embedded and is_short(checked.forecast.expected, count.high),
         is_relayed=True,
+        prefix=prefix.of_body(checked.body),
         thinking="" if checked.forecast.words is None else str(checked.forecast.words),
     )
     return NewJob(

@@ -11,6 +11,7 @@ from jobs.model import Outcome
 from jobs.store.store import Store
 from ktclient import times
 from ktclient.errors import BadInput
+from ktclient.records import selector
 
 LONGEST_LABEL = 80
 
@@ -21,7 +22,7 @@ class Conditions:
 
     label: str | None = None
     after: tuple[str, ...] = ()
-    """Ids, or unique prefixes of ids, of jobs that must succeed first."""
+    """Ids, unique prefixes of ids, or "@last", of jobs that must succeed first."""
     at: datetime | None = None
     """Not before then; UTC."""
     delay_seconds: float | None = None
@@ -54,7 +55,7 @@ def conditions(
 def needed(store: Store, after: Sequence[str]) -> tuple[str, ...]:
     """The full ids of the jobs to start after. Raises `NoSuchJob`, `AmbiguousId`, and `BadInput`
     if one has ended without success: this job would never start."""
-    found = [store.find(given) for given in after]
+    found = [selector.one(store, given) for given in after]
     for job in found:
         if job.outcome not in (None, Outcome.SUCCEEDED):
             why = f": {job.message}" if job.message else ""

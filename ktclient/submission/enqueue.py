@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from jobs.model import NewJob
+from jobs.model import Capacity, NewJob
 from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.documents.document import Document
 from ktclient.errors import DoesNotFit
-from ktclient.planning import preflight
+from ktclient.planning import beginning, preflight
 from ktclient.planning.forecast import Forecast
 from ktclient.prompts.tasks import Task
 from ktclient.records import access, kinds
@@ -56,22 +56,23 @@ def enqueue_all(
     before = preflight.forecast_all(documents, options.request, settings, on_progress)
     new: list[NewJob] = []
     for document, forecasts_of_it in zip(documents, before, strict=True):
-        _require_fit(document, forecasts_of_it, is_alone=len(documents) == 1)
+        for one in forecasts_of_it:
+            require_fit(one, "" if len(documents) == 1 else document.title)
         body = document.text.encode()
         new += [
-            replace(_job(document, body, task, options, one, settings), needs=needs)
+            replace(new_job(document, body, one, _of_task(options, task), settings), needs=needs)
             for task, one in zip(
                 preflight.tasks_for(document, options.request), forecasts_of_it, strict=True
             )
         ]
     each = [one for forecasts_of_it in before for one in forecasts_of_it]
+    if len(new) > 1:  # a group notifies of its end as a whole
+        new = [replace(one, tellings=()) for one in new]
     new = _keyed(new, options)
     target = each[0].target
     with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
-        capacities = {target.server: capacity.of(store, target)}
-        if any(one.split is not None for one in each):
-            capacities[kinds.POOL] = kinds.CAPACITY
-        stored = store.submit_all(new, capacities)
+        tellings = options.notifications if len(new) > 1 else None
+        stored = store.submit_all(new, capacities(store, each), tellings)
     if options.key is not None:  # another process may have used the key for another document
         known = options.key, documents, options.request.tasks, options.request.generation
         idempotency.existing(*known, settings)
@@ -90,24 +91,38 @@ def _keyed(new: list[NewJob], options: SubmitOptions) -> list[NewJob]:
     ]
 
 
-def _require_fit(document: Document, before: Sequence[Forecast], *, is_alone: bool) -> None:
-    for one in before:
-        if one.can_run:
-            continue
-        try:
-            one.verdict.require()
-        except DoesNotFit as error:
-            raise error if is_alone else DoesNotFit(f"{document.title}: {error}") from None
+def capacities(store: Store, before: Sequence[Forecast]) -> dict[str, Capacity]:
+    """The capacities of the pools of jobs with these forecasts, which are for one server."""
+    target = before[0].target
+    found = {target.server: capacity.of(store, target)}
+    if any(one.split is not None for one in before):
+        found[kinds.POOL] = kinds.CAPACITY
+    return found
 
 
-def _job(
+def require_fit(before: Forecast, title: str = "") -> None:
+    """Raises `DoesNotFit`; with a `title`, it names the document."""
+    if before.can_run:
+        return
+    try:
+        before.verdict.require()
+    except DoesNotFit as error:
+        raise (DoesNotFit(f"{title}: {error}") if title else error) from None
+
+
+def _of_task(options: SubmitOptions, task: Task) -> SubmitOptions:
+    return replace(options, request=replace(options.request, tasks=(task,)))
+
+
+def new_job(
     document: Document,
     body: bytes,
-    task: Task,
-    options: SubmitOptions,
     before: Forecast,
+    options: SubmitOptions,
     settings: config.Settings,
 ) -> NewJob:
+    """The job for the one task of `options` and its forecast. `body`: the document's text."""
+    (task,) = options.request.tasks
     request = options.request
     count, limit = before.count, request.answer_limit(task)
     counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
@@ -123,6 +138,7 @@ def _job(
         manner=request.generation,
         split=before.split,
         has_key=settings.has_key_for(before.target.server),
+        prefix=beginning.of_task(before.target.facts, request.generation, settings),
         thinking="" if before.words is None else str(before.words),
         remarks=document.remarks(),
     )

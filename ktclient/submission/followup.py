@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ktclient.config import settings as config
 from ktclient.documents import encoded
 from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput
-from ktclient.planning import forecast as forecasts
 from ktclient.planning import thinking
 from ktclient.planning.forecast import Forecast
-from ktclient.planning.options import RequestOptions
 from ktclient.planning.thinking import Thinking
 from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access
+from ktclient.submission import renewal
+from ktclient.submission.conditions import Conditions
 from ktclient.submission.enqueue import enqueue
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec
@@ -48,6 +48,8 @@ class FollowUp:
     forecast: Forecast
     rereads: str | None
     """Why the server reads the document again, although it may have it in its cache."""
+    note: str | None = None
+    """What is not as in the old job although nobody changed it."""
 
 
 def ask(
@@ -57,8 +59,8 @@ def ask(
     changes: Changes = Changes(),
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> FollowUp:
-    """A new job on the document of an old one: same server, model, generation settings and limits
-    unless changed.
+    """A new job on the document of an old one: same server, model, label, generation settings and
+    limits unless changed. A time limit that the old job exceeded is not taken over.
 
     Counted and checked like any other request, except that a busy server is queried for two seconds
     at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the document is missing, and what
@@ -66,7 +68,15 @@ def ask(
     """
     document, options = prepare(job_id, question, settings, changes)
     new, forecast = enqueue(document, options, settings, on_progress)[0]
-    return FollowUp(new, forecast, _rereads(job_id, options, forecast, settings))
+    note = None if changes.timeout is not None else _note(job_id, settings)
+    return FollowUp(new, forecast, _rereads(job_id, options, forecast, settings), note)
+
+
+def _note(job_id: str, settings: config.Settings) -> str | None:
+    with access.open_recovered(settings.state, job_id) as store:
+        old = store.find(job_id)
+    spec = JobSpec.from_json(old.spec)
+    return renewal.exceeded_note(spec) if renewal.has_exceeded(old, spec) else None
 
 
 def _rereads(
@@ -116,18 +126,11 @@ def prepare(
         text = store.document(old.document).decode()
         read_as, data = _read_as(spec), encoded.characters(text)
         document = Document(old.title, text, read_as=read_as, encoded=data)
-    request = RequestOptions(
-        tasks=(task,),
-        max_tokens=spec.max_tokens if max_tokens is None else max_tokens,
-        timeout=spec.timeout if timeout is None and not spec.is_lasting else timeout,
-        model=None if spec.is_model_chosen else spec.model,
-        seen_model=spec.model,
-        server=spec.server,
-        max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
-        patience=forecasts.PATIENCE_SECONDS,
-        generation=changes.of(spec.manner),
+    as_before = renewal.Changes(max_tokens=max_tokens, timeout=timeout)
+    request = replace(
+        renewal.options(old, spec, as_before), tasks=(task,), generation=changes.of(spec.manner)
     )
-    return document, SubmitOptions(request, old.priority)
+    return document, SubmitOptions(request, old.priority, Conditions(old.label))
 
 
 def _read_as(spec: JobSpec) -> str:

@@ -59,6 +59,10 @@ class JobSpec:
     """Nobody asked for `model`: submit found it there and chose it. If the server serves another
     one now, and no other, that one is used."""
 
+    prefix: str = ""
+    """A name of what stands before the document (`planning.beginning`), or before the last message
+    of a body (`submission.prefix`). Empty: nothing that differs from one request to another."""
+
     is_short: bool = False
     """Its prefill takes seconds, so it may share a worker with others like it."""
 
@@ -81,6 +85,8 @@ class JobSpec:
             "relayed": self.is_relayed,
         }
         task.update({name: True for name, is_set in flags.items() if is_set})
+        if self.prefix:
+            task["prefix"] = self.prefix
         if self.thinking:
             task["thinks"] = self.thinking
         if self.remarks:
@@ -120,6 +126,7 @@ class JobSpec:
             is_model_chosen=bool(task.get("chosen")),
             is_short=bool(task.get("short")),
             is_relayed=bool(task.get("relayed")),
+            prefix=str(task.get("prefix", "")),
             thinking=str(task.get("thinks", "")),
             remarks=tuple(task.get("remarks", ())),
             counted=None if tokens is None else Estimate(*tokens),
@@ -141,6 +148,16 @@ def _task(stored: dict[str, Any]) -> Task:
 def may_share(spec: str) -> bool:
     """Whether a job of this stored spec may share a worker with other short ones."""
     return bool(json.loads(spec)["task"].get("short"))
+
+
+def begins(spec: str, document: str) -> str:
+    """A key that is equal for two requests with a long beginning in common, from a job's stored
+    spec and the SHA-256 of its document."""
+    stored = json.loads(spec)
+    task = stored.get("task", {})
+    prefix = task.get("prefix", "")
+    is_of_body = prefix and task.get("kind") == Kind.REQUEST.value
+    return "\n".join((str(stored.get("model")), prefix, "" if is_of_body else document))
 
 
 def server_of(spec: str) -> str:

@@ -12,7 +12,7 @@ import time
 from jobs.errors import KtjobError
 from jobs.worker.attempt import RunningAttempt
 from ktclient.errors import ConnectionRefused, ServerDied, StreamCut
-from ktclient.servers import probe, queries
+from ktclient.servers import probe, queries, starting
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.wording import after_time
 from ktclient.worker.ghost_prefill import LOOK_SECONDS, Ghost
@@ -22,9 +22,10 @@ from server_bundle.errors import NoServer
 ABORT_SECONDS = 2.0
 """How long a cancel waits for the answer to its abort. sglang answers immediately; a hung server
 never does."""
-AFTER_CANCEL_SECONDS = 5.0
+AFTER_CANCEL_SECONDS = 1.0
 """How long a cancel checks whether the server becomes idle, before it reports that it has not.
-sglang answers no query inside a chunk, so no answer in that time means the same."""
+sglang answers no query inside a chunk, so no answer in that time means the same. Short, because
+people wait for it; before the next request its worker looks for as long as it takes."""
 DEATH_SECONDS = 0.3
 """Seconds between two checks whether a server that cut the connection still listens."""
 
@@ -82,8 +83,7 @@ def classify_cut(
         except ConnectionRefused:
             return ServerDied(
                 f"the server at {facts.url} died {when}before the answer was complete: nothing "
-                "listens there any more. See its log (the usual reason is memory), then start it "
-                "again."
+                f"listens there any more. {_what_now(attempt, facts.url)}"
             )
         except NoServer:
             sleep(attempt, DEATH_SECONDS)
@@ -92,3 +92,14 @@ def classify_cut(
         else:
             return error
     return error
+
+
+def _what_now(attempt: RunningAttempt, url: str) -> str:
+    """What to do about a server that died: start it, unless its supervisor does."""
+    name = starting.restarted_on(attempt.state.servers, url)
+    if name is None:
+        return "See its log (the usual reason is memory), then start it again."
+    return (
+        f"ktserver starts {name!r} again (ktserver status). Why it died: ktserver explain --last "
+        "(the usual reason is memory)."
+    )

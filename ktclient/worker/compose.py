@@ -126,6 +126,13 @@ def _of_body(
     )
 
 
+def text_read(request: LongRequest, attempt: RunningAttempt, spec: JobSpec) -> str:
+    """The text of a request as the server reads it, without its chat template."""
+    if spec.task.kind is Kind.REQUEST:
+        return text(attempt, spec)
+    return replace(spec.manner, system=request.system).with_system(request.message)
+
+
 def text(attempt: RunningAttempt, spec: JobSpec) -> str:
     """The whole prompt text, to be estimated if it was not counted."""
     document = attempt.document()

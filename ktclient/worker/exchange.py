@@ -31,7 +31,8 @@ from ktclient.errors import (
 )
 from ktclient.planning import calibration
 from ktclient.planning.calibration import Measured
-from ktclient.planning.progress import History, Prefill, Prompt
+from ktclient.planning.progress import Prefill
+from ktclient.planning.read_prompts import ReadPrompt
 from ktclient.prompts import answer_schema
 from ktclient.prompts.tasks import Kind
 from ktclient.records import phases, thinking
@@ -53,6 +54,7 @@ from ktclient.worker.ghost_prefill import Ghost, GhostPrefills
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.reporter import Reporter
+from ktclient.worker.retry import begin_to_send
 
 REFUSED_SECONDS = 15.0
 """A server that is full says so when it has tokenized the prompt, between two chunks of another
@@ -77,6 +79,8 @@ class Exchange:
     watcher: GaugeWatcher
     reporter: Reporter
     ghosts: GhostPrefills
+    read: ReadPrompt
+    """What is remembered of the prompt."""
 
 
 def run(
@@ -124,7 +128,10 @@ def _prepare(
     facts, key = worker_server.find(attempt, spec, settings), settings.api_key
     request = compose.request(attempt, facts, spec, settings, without=without)
     expected = spec.counted or estimate.estimate(compose.text(attempt, spec))
-    prefill = Prefill(Prompt(expected.likely, expected.high), _history(attempt, spec, facts))
+    foreseen = prediction.foresee(attempt, spec, facts, request)
+    # by the server's name, because the embedded one has another port at each start
+    past = calibration.history(attempt, spec.server, facts.model)
+    prefill = Prefill(foreseen.prompt, past, chunk=facts.chunk)
     prediction.look(attempt, prefill)
     longest = ghost_prefill.ghost_seconds(expected.likely, prefill.past.belief)
     if ghosts.end(attempt, facts, key, longest + (prefill.ahead.seconds or 0.0)):
@@ -133,7 +140,7 @@ def _prepare(
     watcher = GaugeWatcher(gauges, PollLease(attempt.state, facts.url))
     reporter = Reporter(attempt, _minimum_prompt(expected), prefill, watcher)
     tokens = expected.likely
-    known = (prefill, watcher, reporter, ghosts)
+    known = (prefill, watcher, reporter, ghosts, foreseen.read)
     return Exchange(attempt, spec, facts, key, tokens, *known), request
 
 
@@ -283,8 +290,9 @@ def _minimum_prompt(size: estimate.Estimate) -> int:
 def _stream_to_reporter(
     attempt: RunningAttempt, reporter: Reporter, events: Iterator[StreamEvent]
 ) -> None:
-    """Follow the stream to its end, and report each event."""
-    attempt.enter_phase(phases.SENDING)
+    """Follow the stream to its end, and report each event. Raises `Paused`: then nothing was
+    sent."""
+    begin_to_send(attempt)
     for event in events:
         reporter.report(event)
         if not attempt.heartbeat():
@@ -365,16 +373,14 @@ def _violations(attempt: RunningAttempt, schema: str, answer: str) -> str:
         return f"the answer could not be validated against the schema: {error}"
 
 
-def _history(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> History:
-    """Keyed by the server's name, because the embedded one has another port at each start."""
-    return calibration.history(attempt, spec.server, facts.model)
-
-
 def _learn(exchange: Exchange) -> None:
     """Store how long this prefill took, if it was the server's only work."""
     prefill, reporter = exchange.prefill, exchange.reporter
     end, seconds = reporter.completed, reporter.first_token_seconds
-    if end is None or seconds is None or end.prompt_tokens is None or prefill.shared:
+    if end is None or seconds is None or end.prompt_tokens is None:
+        return
+    prediction.remember(exchange.attempt, exchange.spec, exchange.facts.model, exchange.read, end)
+    if prefill.shared:
         return
     measured = Measured(prefill.looks, seconds, end.prompt_tokens, end.cached_tokens or 0)
     calibration.record(exchange.attempt, exchange.spec.server, exchange.facts.model, measured)

@@ -16,7 +16,13 @@ from ktclient.submission import spec as submission_spec
 from ktclient.submission.spec import JobSpec
 from ktclient.worker import exchange, ghost_prefill, job_settings, preload
 from ktclient.worker.job_settings import JobSettings
-from ktclient.worker.retry import shortage_named, tries
+from ktclient.worker.retry import (
+    Paused,
+    require_resumed,
+    shortage_named,
+    tries,
+    wait_for_resume,
+)
 
 _LIMITS = (MAX_TOKENS, NEW_LIMIT)
 _UNKNOWN = re.compile(
@@ -38,6 +44,11 @@ def may_share(job_spec: str) -> bool:
     return submission_spec.may_share(job_spec)
 
 
+def begins(job_spec: str, document: str) -> str:
+    """Called in the runner: what a job's request begins with."""
+    return submission_spec.begins(job_spec, document)
+
+
 def tidy(state: StateDir) -> None:
     """Called in the runner when no work is left."""
     lent_keys.sweep(state)
@@ -53,10 +64,16 @@ def perform(attempt: RunningAttempt) -> None:
     spec = JobSpec.from_json(attempt.spec)
     left_behind = ghost_prefill.GhostPrefills(attempt)
     answer_schema.warm_up(spec.task.schema)
-    for turn in tries(attempt, spec):
-        with turn, shortage_named(attempt):
-            settings = job_settings.read(attempt, spec)
-            _with_fallbacks(attempt, spec, settings, left_behind)
+    while True:
+        try:
+            for turn in tries(attempt, spec):
+                with turn, shortage_named(attempt):
+                    require_resumed(attempt)
+                    settings = job_settings.read(attempt, spec)
+                    _with_fallbacks(attempt, spec, settings, left_behind)
+            return
+        except Paused:
+            wait_for_resume(attempt)  # then all over: the server may be another one, or away
 
 
 def _conductor_for(kind: str) -> Perform:

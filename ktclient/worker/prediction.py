@@ -2,16 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from jobs import clock
 from jobs.model import Attempt
 from jobs.worker.attempt import RunningAttempt
 from ktclient import wording
-from ktclient.planning import own_requests
+from ktclient.planning import own_requests, read_prompts
 from ktclient.planning.own_requests import AHEAD_SECONDS, OwnRequest, OwnWork
-from ktclient.planning.progress import HISTORY, Prefill
+from ktclient.planning.progress import HISTORY, Prefill, Prompt
+from ktclient.planning.read_prompts import ReadPrompt
+from ktclient.planning.token_count import Count
+from ktclient.prompts.tasks import Kind
 from ktclient.records import phases
-from ktclient.records.snapshot import PREDICTED_AS
+from ktclient.records.snapshot import PREDICTED_AS, PREDICTED_CACHED
+from ktclient.request.body import Body
+from ktclient.request.events import Completed
+from ktclient.request.stream import LongRequest
+from ktclient.servers import listening
+from ktclient.servers.dialects.dialect import ServerFacts
+from ktclient.submission import prefix
+from ktclient.submission.spec import JobSpec
+from ktclient.tokens import estimate
 from ktclient.wording import spoken
+from ktclient.worker import compose
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """`prompt`: its size, and what of it the server probably has in its cache; `read`: what is
+    remembered of it once it was answered."""
+
+    prompt: Prompt
+    read: ReadPrompt
+
+
+def foresee(
+    attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts, request: LongRequest
+) -> Foreseen:
+    """What earlier prompts on this server show of this one."""
+    text, run = compose.text_read(request, attempt, spec), listening.run_of(facts.url)
+    begins = spec.prefix
+    if spec.task.kind is Kind.REQUEST:
+        begins = prefix.of_fields(Body.from_bytes(attempt.document()))
+    size = spec.counted or estimate.estimate(text)
+    count = Count(size.likely, size.low == size.high, "", is_rough=spec.counted is None)
+    reads = read_prompts.recall(attempt, spec.server, facts.model, run)
+    known, cached = read_prompts.predict(reads, text, begins, count, facts)
+    _, foreseen = read_prompts.foresee(reads, text, begins, count, facts)
+    read = read_prompts.take(attempt.job_id, text, begins, run)
+    if cached is not None:
+        attempt.record_metrics(
+            predicted_cached_tokens=cached.tokens, **{PREDICTED_CACHED: round(cached.share, 4)}
+        )
+    prompt = Prompt(known.tokens, max(known.tokens, size.high), cached.tokens if cached else 0)
+    return Foreseen(prompt, replace(read, foreseen=foreseen.tokens if foreseen else 0))
+
+
+def remember(
+    attempt: RunningAttempt, spec: JobSpec, model: str, read: ReadPrompt, end: Completed
+) -> None:
+    """Keep a prompt that was answered for the predictions of later ones."""
+    if end.prompt_tokens:
+        tokens, answer = end.prompt_tokens, end.completion_tokens or 0
+        known = replace(read, tokens=tokens, answer=answer, cached=end.cached_tokens)
+        read_prompts.record(attempt, spec.server, model, attempt.job.seq, known)
 
 
 def look(attempt: RunningAttempt, prefill: Prefill) -> None:

@@ -1,7 +1,9 @@
 """Retry requests that no server has accepted yet; an accepted request is never retried here.
 
 What is not there now is waited for within the attempt: a server, the settings, the start of the
-embedded server.
+embedded server, the end of a pause. A job that was claimed before a pause may still wait for its
+server then, for hours. To begin to send and to pause are one transaction each, so a request is
+either known as sent when the pause is stored, or waits for its end.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from ktclient.errors import (
     UpstreamDown,
     WeightsUnavailable,
 )
-from ktclient.records import phases
+from ktclient.records import blocks, phases
 from ktclient.records.phases import WAITING_FOR_SERVER, WAITING_FOR_SETTINGS
 from ktclient.servers import starting
 from ktclient.submission.spec import JobSpec
@@ -42,6 +44,8 @@ AWAY_SECONDS = 86_400.0
 """The same for a server that is away: it crashed at night, or the laptop left its network. Trying
 costs nothing, and the jobs behind wait too, where they would fail one after another."""
 LONGEST_PAUSE_SECONDS = 15.0
+LOOK_SECONDS = 1.0
+"""How often a paused job looks whether it was resumed."""
 LONGEST_AWAY_PAUSE_SECONDS = 60.0
 AWAY = (ConnectionRefused, HostUnknown, HostUnreachable, ServerSilent, UpstreamDown, BadSetting)
 """Nothing listens there, or it cannot be reached; or the settings cannot be read."""
@@ -65,6 +69,35 @@ def tries(attempt: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
         before_sleep=refusals.tell,
         reraise=True,
     )
+
+
+class Paused(Exception):
+    """Nothing was sent, because the queue or the server is paused."""
+
+
+def require_resumed(attempt: RunningAttempt) -> None:
+    """Raises `Paused`."""
+    if not attempt.is_open():
+        raise Paused
+
+
+def begin_to_send(attempt: RunningAttempt) -> None:
+    """Enter the phase in which the request is sent. Raises `Paused`: then nothing may be sent."""
+    if not attempt.enter_phase_if_open(phases.SENDING):
+        raise Paused
+
+
+def wait_for_resume(attempt: RunningAttempt) -> None:
+    """Wait for the end of the pause. Raises `WorkCancelled`."""
+    told = ""
+    while not attempt.is_open():
+        reason = blocks.of_attempt(attempt.pauses())
+        if attempt.phase != phases.PAUSED:
+            attempt.enter_phase(phases.PAUSED)
+        if reason != told:
+            told = reason
+            attempt.record_metrics(last_refusal=reason)
+        sleep(attempt, LOOK_SECONDS)
 
 
 @contextlib.contextmanager

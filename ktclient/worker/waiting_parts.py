@@ -7,6 +7,7 @@ import time
 from jobs.store.families import Tally
 from jobs.worker import conductor
 from jobs.worker.attempt import RunningAttempt
+from ktclient.records import blocks
 from ktclient.records.phases import REFUSED
 
 LOOK_SECONDS = 2.0
@@ -39,4 +40,7 @@ class WaitingParts:
             for one in attempts
             if one is not None and one.phase in REFUSED
         )
-        return next((reason for reason in reasons if reason), None)
+        why = next((reason for reason in reasons if reason), None)
+        if why is None and not (attempts or self._running.is_open()):
+            return blocks.of_attempt(self._running.pauses())
+        return why

@@ -57,6 +57,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("weights", weights.check),
     ("python", interpreter.check),
     ("packages", packages.check),
+    ("kernels", gpus.kernels),
     ("port", port.check),
     ("limits", limits.check),
     ("clock", clock.check),

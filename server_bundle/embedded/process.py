@@ -19,45 +19,14 @@ import xllamacpp
 
 from jobs import clock
 from jobs.processes import detach, identity
+from server_bundle.embedded import parameters
 from server_bundle.embedded.server import MODEL, WINDOW
 from server_bundle.launch import running_note
 from server_bundle.launch.running_note import RunningServer
 from server_bundle.launch.server_folder import ServerFiles
 
-BATCH = 256
-"""Prompt tokens per forward. It gives progress about every second, and an aborted request stops
-within 2 s; with llama.cpp's default of 2,048 that took 21 s (measured, 2 cores)."""
 LOOK_SECONDS = 5.0
 """How often the idle time is checked."""
-
-
-def parameters(weights: Path) -> xllamacpp.CommonParams:
-    """llama.cpp's parameters for the embedded model."""
-    chosen = xllamacpp.CommonParams()
-    chosen.model.path = str(weights)
-    chosen.model_alias = {MODEL}
-    chosen.hostnames = ["127.0.0.1"]
-    chosen.port = 0
-    chosen.n_ctx = WINDOW
-    chosen.n_parallel = 1
-    chosen.n_batch = chosen.n_ubatch = BATCH
-    chosen.cpuparams.n_threads = chosen.cpuparams_batch.n_threads = _cores()
-    chosen.endpoint_metrics = chosen.endpoint_slots = chosen.endpoint_props = True
-    chosen.ui = False
-    # The default lets any web page in the user's browser call the server.
-    chosen.cors_origins, chosen.cors_origins_explicit = "http://127.0.0.1", True
-    chosen.cors_credentials = False
-    # Such a small model repeats itself endlessly without penalties. Of seven settings tried on six
-    # texts, these looped least. Greedy, so that an example gives the same text everywhere.
-    chosen.sampling.temp = 0.0
-    chosen.sampling.penalty_repeat = 1.1
-    chosen.sampling.penalty_last_n = 512
-    chosen.sampling.dry_multiplier = 0.8
-    return chosen
-
-
-def _cores() -> int:
-    return min(8, len(os.sched_getaffinity(0)))
 
 
 class Idleness:
@@ -86,7 +55,7 @@ def serve(files: ServerFiles, weights: Path, idle_seconds: float) -> None:
     leave = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
-    server = xllamacpp.Server(parameters(weights))
+    server = xllamacpp.Server(parameters.smollm2(weights))
     running = RunningServer(
         url=server.listening_address,
         model=MODEL,

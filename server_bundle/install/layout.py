@@ -11,6 +11,7 @@ from pathlib import Path
 
 from server_bundle.errors import InstallRefused
 from server_bundle.plan import installation
+from server_bundle.transfers.progress import Record
 
 _WORK = ".ktjob-install"
 
@@ -50,8 +51,9 @@ class Layout:
         return self.work / "order.json"
 
     @property
-    def progress(self) -> Path:
-        return self.work / "progress.json"
+    def record(self) -> Record:
+        """How far the installation is."""
+        return Record(self.work / "progress.json", self.lock)
 
     @property
     def lock(self) -> Path:

@@ -26,11 +26,15 @@ LOCKS = Path(__file__).parent / "locks"
 """The folder of the locks that come with the package."""
 CUDA, CPU = "cuda", "cpu"
 
+_FIRST_IMPORT = re.compile(r"(\d+) (\d+) (\S.*)")
 _WHEEL = re.compile(r"# (\S+\.whl) (\d+)")
 _REQUIREMENT = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)==(\S+) --hash=sha256:([0-9a-f]{64})")
 _REPEATED = ("override", "instruction")
 """Keys of the header that may come more than once."""
-_ONCE = ("engine", "version", "python", "variant", "cuda", "driver", "glibc", "date", "unpacked")
+_ONCE = (
+    *("engine", "version", "python", "variant", "cuda", "driver", "glibc", "date", "unpacked"),
+    "first-import",
+)
 _MUST = ("engine", "version", "python", "variant", "glibc", "date", "unpacked")
 
 
@@ -47,6 +51,18 @@ class Wheel:
     """Bytes."""
     sha256: str
     """64 hexadecimal digits."""
+
+
+@dataclass(frozen=True)
+class FirstImport:
+    """What the first import of a package writes beside it, after the installation."""
+
+    written: int
+    """Bytes that stay."""
+    room: int
+    """Bytes that must be free for it, or it refuses."""
+    reason: str
+    """Which package, why, and the source in brackets."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,7 @@ class Lock:
     """CPU instructions that its code must find, as /proc/cpuinfo names them."""
     unpacked: int
     """Bytes of all files when installed, without compiled `.pyc` files."""
+    first_import: FirstImport | None
     date: str
     """When the versions were resolved, `2026-11-30`."""
     overrides: tuple[str, ...]
@@ -81,6 +98,11 @@ class Lock:
         """Its file's name without the suffix, `sglang-kt-0.7.2-cp312`."""
         tail = "" if self.variant == CUDA else f"-{self.variant}"
         return f"{self.engine}-{self.version}-cp{self.python.replace('.', '')}{tail}"
+
+    @property
+    def used(self) -> int:
+        """Bytes on disk once the engine has been imported."""
+        return self.unpacked + (self.first_import.written if self.first_import else 0)
 
     @property
     def fetched(self) -> int:
@@ -168,11 +190,21 @@ def _lock(path: Path, reading: _Reading) -> Lock:
         glibc=once["glibc"],
         instructions=tuple(reading.repeated["instruction"]),
         unpacked=int(once["unpacked"]),
+        first_import=_first_import(once.get("first-import")),
         date=once["date"],
         overrides=tuple(reading.repeated["override"]),
         wheels=tuple(reading.wheels),
         path=path,
     )
+
+
+def _first_import(text: str | None) -> FirstImport | None:
+    if text is None:
+        return None
+    found = _FIRST_IMPORT.fullmatch(text)
+    if found is None:
+        raise ValueError("first-import is not BYTES THAT STAY, BYTES FREE and the reason")
+    return FirstImport(int(found[1]), int(found[2]), found[3])
 
 
 @cache

@@ -17,12 +17,13 @@ from server_bundle.doctor.case import Case
 from server_bundle.doctor.checks import cpu, cuda
 from server_bundle.doctor.facts import nvidia
 from server_bundle.doctor.finding import error, ok, warning
-from server_bundle.install import download
+from server_bundle.install import wheels
 from server_bundle.install.interpreters import Interpreter
 from server_bundle.install.layout import Layout
 from server_bundle.install.lock import Lock
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.version_rules import order
+from server_bundle.transfers.size import in_size
 
 MACHINE = "x86_64"
 """The only architecture that the lock files are for."""
@@ -41,15 +42,19 @@ class Amounts:
     there: int
     """Of these, what has arrived before."""
     disk: int
-    """What the disk still needs at most, while wheels and environment are both there."""
+    """What the disk still needs at most: while wheels and environment are both there, or at the
+    first import, whichever is more."""
     free: int | None
 
 
 def amounts(lock: Lock, layout: Layout, machine: Machine) -> Amounts:
     """What is to be fetched, and the room that it needs."""
     total = sum(one.size for one in lock.wheels)
-    there = sum(download.there(one, layout.wheels) for one in lock.wheels)
-    disk = total - there + int(lock.unpacked * _GROWTH) + _SPARE - _bytes_in(layout)
+    there = sum(wheels.there(one, layout.wheels) for one in lock.wheels)
+    installed = int(lock.unpacked * _GROWTH) + _SPARE - _bytes_in(layout)
+    # The wheels are removed before anything is imported.
+    later = lock.first_import.room - there if lock.first_import else 0
+    disk = installed + max(total - there, later)
     space = machine.space(layout.folder)
     return Amounts(total, there, max(disk, 0), None if space is None else space.free)
 
@@ -84,16 +89,6 @@ def examine(
 def blocking(findings: list[Finding]) -> list[Finding]:
     """Those for which the installation must not begin."""
     return [one for one in findings if one.severity is Severity.ERROR]
-
-
-def in_size(size: float) -> str:
-    """Bytes for people: 812 MB, 4.3 GB."""
-    for unit, sign in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
-            return (
-                f"{size / unit:,.1f} {sign}" if size < 10 * unit else f"{size / unit:,.0f} {sign}"
-            )
-    return f"{size:,.0f} bytes"
 
 
 def _disk(needed: Amounts, layout: Layout) -> Iterator[Finding]:

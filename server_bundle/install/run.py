@@ -12,27 +12,24 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import draft, parsing, private_folder
 from server_bundle.errors import InstallFailed
-from server_bundle.install import contents, installer, interpreters
+from server_bundle.install import contents, installer, interpreters, wheels
 from server_bundle.install import lock as lock_file
-from server_bundle.install.download import Done, Downloads
 from server_bundle.install.index import Index
 from server_bundle.install.layout import Layout
 from server_bundle.install.lock import Lock
-from server_bundle.install.progress import CHECK, COMPLETE, FETCH, INSTALL, Progress
-from server_bundle.install.source import Source
 from server_bundle.plan import installation
 from server_bundle.plan.installation import Installation
+from server_bundle.transfers.progress import Progress
 
 _MOST_BYTES = 100_000
-_RATE_SECONDS = 10.0
-OnProgress = Callable[[Progress], None]
+INSTALLING, CHECKING = "installing", "checking"
+"""What comes after the fetch."""
 
 
 @dataclass(frozen=True)
@@ -90,31 +87,34 @@ def _note(lock: Lock, command: str, state: str) -> Installation:
     )
 
 
-def perform(layout: Layout, order: Order, index: Index, on_progress: OnProgress) -> None:
+def perform(
+    layout: Layout,
+    order: Order,
+    index: Index,
+    on_progress: Callable[[Progress], None],
+    say: Callable[[str], None],
+) -> None:
     """Do all of it. Raises `InstallFailed`, `InstallRefused` and `OSError`."""
     lock = lock_file.read(Path(order.lock))
     begin(layout, lock, order.command)
-    meter = _Meter(lock, on_progress)
+    phases = _Phases(len(lock.wheels), on_progress)
     private_folder.make(layout.wheels)
-    Downloads(lock.wheels, layout.wheels, Source(index)).run(meter.fetched)
-    meter.packages(INSTALL, 0)
+    wheels.fetch(lock, layout.wheels, index, phases.fetched, say)
+    phases.at(INSTALLING, 0)
     base = _base(order, lock)
     layout.clear_environment()
     installer.make(layout, base, order.uv)
     installer.write_requirements(lock.wheels, layout.requirements)
     installer.install(
-        layout, order.uv, len(lock.wheels), lambda count: meter.packages(INSTALL, count)
+        layout, order.uv, len(lock.wheels), lambda count: phases.at(INSTALLING, count)
     )
-    found = contents.problems(
-        layout.folder, lock.wheels, lambda count: meter.packages(CHECK, count)
-    )
+    found = contents.problems(layout.folder, lock.wheels, lambda count: phases.at(CHECKING, count))
     if found:
         more = len(found) - contents.MOST_SHOWN
         shown = "; ".join(found[: contents.MOST_SHOWN]) + (f"; and {more} more" if more > 0 else "")
         raise InstallFailed(f"{layout.folder} is not as its packages say: {shown}")
     installation.write(layout.folder, _note(lock, order.command, installation.COMPLETE))
     layout.clear_work()
-    meter.packages(COMPLETE, len(lock.wheels))
 
 
 def _base(order: Order, lock: Lock) -> interpreters.Interpreter:
@@ -124,50 +124,26 @@ def _base(order: Order, lock: Lock) -> interpreters.Interpreter:
     return interpreters.fetch(lock.python, order.uv)
 
 
-class _Meter:
-    """Turns what is counted into `Progress`."""
+class _Phases:
+    """Reports the steps after the fetch, which count packages."""
 
-    def __init__(self, lock: Lock, on_progress: OnProgress) -> None:
-        self._total = sum(one.size for one in lock.wheels)
-        self._packages = len(lock.wheels)
-        self._on_progress = on_progress
-        self._began = time.monotonic()
-        self._samples: deque[tuple[float, int]] = deque([(self._began, 0)])
-        self._fetched = 0
+    def __init__(self, packages: int, on_progress: Callable[[Progress], None]) -> None:
+        self._packages, self._on_progress = packages, on_progress
+        self._seen, self._began = Progress(), time.monotonic()
 
-    def fetched(self, done: Done) -> None:
-        now = time.monotonic()
-        self._fetched = done.fetched
-        self._samples.append((now, done.fetched))
-        while len(self._samples) > 2 and self._samples[1][0] < now - _RATE_SECONDS:
-            self._samples.popleft()
-        then, before = self._samples[0]
-        spent = now - then
-        rate = (done.fetched - before) / spent if spent > 0 else 0.0
-        self._on_progress(
-            Progress(
-                phase=FETCH,
-                done=done.bytes,
-                total=self._total,
-                packages=done.wheels,
-                all_packages=self._packages,
-                fetched=done.fetched,
-                seconds=now - self._began,
-                rate=rate,
-                current=done.current,
-                remark=done.remark,
-            )
-        )
+    def fetched(self, progress: Progress) -> None:
+        self._seen = progress
+        self._on_progress(progress)
 
-    def packages(self, phase: str, count: int) -> None:
+    def at(self, phase: str, count: int) -> None:
         self._on_progress(
             Progress(
                 phase=phase,
                 done=count,
                 total=self._packages,
-                packages=count,
-                all_packages=self._packages,
-                fetched=self._fetched,
+                files_done=count,
+                files=self._packages,
+                received=self._seen.received,
                 seconds=time.monotonic() - self._began,
             )
         )

@@ -6,8 +6,6 @@ The process is detached: it does not end with the terminal, nor with the command
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,17 +14,17 @@ from jobs import program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.errors import InstallFailed, InstallRefused
-from server_bundle.install import progress as progresses
 from server_bundle.install import run
 from server_bundle.install.layout import Layout
 from server_bundle.install.lock import Lock
-from server_bundle.install.progress import Progress
 from server_bundle.install.run import Order
 from server_bundle.plan import installation
+from server_bundle.transfers import progress as progresses
+from server_bundle.transfers.pool import unwritable
+from server_bundle.transfers.progress import Progress
+from server_bundle.transfers.run import LOOK_SECONDS
 
 _LOCK_SECONDS = 60.0
-_LOOK_SECONDS = 0.2
-_STOP_SECONDS = 30.0
 _OF_INDEX = ("PIP_", "UV_")
 _OF_NETWORK = {"SSL_CERT_FILE", "SSL_CERT_DIR", "SSL_CLIENT_CERT", "REQUESTS_CA_BUNDLE", "NETRC"}
 
@@ -58,21 +56,13 @@ def begin(
                 return Begun(layout, False)
             run.begin(layout, lock, order.command)
             order.write(layout)
-            layout.progress.unlink(missing_ok=True)
+            layout.record.path.unlink(missing_ok=True)
             _spawn(layout, module, environ)
             return Begun(layout, True)
         finally:
             starting.release()
     except OSError as error:
-        raise InstallFailed(
-            f"cannot write to {layout.folder}: {_reason(error, layout)}. Nothing was fetched"
-        ) from error
-
-
-def _reason(error: OSError, layout: Layout) -> str:
-    from jobs.system import no_room
-
-    return no_room.reason(error, layout.folder) or error.strerror or str(error)
+        raise InstallFailed(unwritable(error, layout.folder)) from error
 
 
 def _refuse_another(layout: Layout, order: Order) -> None:
@@ -109,42 +99,23 @@ def follow(layout: Layout, on_look: Callable[[Progress], None]) -> Progress:
     complete."""
     while True:
         is_running = identity.is_held(layout.lock)
-        seen = progresses.read(layout)
-        if seen is not None and seen.phase in progresses.RUNNING:
+        seen = layout.record.read()
+        if seen is not None and seen.is_running:
             on_look(seen)
         elif not is_running:
             return _ended(layout, seen)
-        time.sleep(_LOOK_SECONDS)  # no event reports what another process wrote
+        time.sleep(LOOK_SECONDS)  # no event reports what another process wrote
 
 
 def _ended(layout: Layout, seen: Progress | None) -> Progress:
-    made = installation.of_folder(layout.folder)
     if seen is not None and seen.phase == progresses.COMPLETE:
         return seen
+    made = installation.of_folder(layout.folder)
     again = f"Run it again to continue: ktserver {made.command}" if made else "Run it again"
-    if seen is None or seen.phase == progresses.BROKEN:
-        why = seen.message if seen else "the process that installs ended at its start"
+    if seen is None or seen.phase == progresses.CUT:
+        why = seen.message if seen else "its process ended at its start"
         why += f" ({last})" if (last := detach.tail(layout.log, 500).rpartition("\n")[2]) else ""
         raise InstallFailed(f"the installation ended: {why}. Its log is {layout.log}. {again}")
     if seen.phase == progresses.STOPPED:
         raise InstallFailed(f"the installation was stopped. {again}")
     raise InstallFailed(seen.message)
-
-
-def stop(layout: Layout) -> bool:
-    """Stop the process that installs; what has arrived stays. False where none runs. Raises
-    `InstallFailed` if it does not end."""
-    running = identity.holder(layout.lock)
-    if running is None:
-        return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(running.pid, signal.SIGTERM)
-    give_up = time.monotonic() + _STOP_SECONDS
-    while identity.is_same_process_alive(running):
-        if time.monotonic() > give_up:
-            raise InstallFailed(
-                f"process {running.pid}, which installs, does not end. End it with: kill -9 "
-                f"{running.pid}"
-            )
-        time.sleep(_LOOK_SECONDS)
-    return True

@@ -9,10 +9,27 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jobs import child_environment
+from server_bundle.plan.launch_plan import LaunchPlan
+
+_OURS = "KTJOB_"
+"""Prefix of this project's own variables, the key among them. The server does not get them."""
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
 _GATE = 'read -r go || exit 125; exec "$@" </dev/null'
 """Blocks until it reads a line, then executes the server. If the supervisor dies after the fork and
 before it recorded the child, the child exits, so that no unrecorded server stays behind."""
+
+
+def environment_for(plan: LaunchPlan) -> dict[str, str]:
+    """All variables of the server: those of this process without keys and without ktjob's own, and
+    over them the plan's. The server's virtual environment comes first in PATH: kernels that are
+    compiled at the first forward look for `ninja` there (torch.utils.cpp_extension: "Ninja is
+    required")."""
+    inherited = child_environment.inherited().items()
+    environment = {name: value for name, value in inherited if not name.startswith(_OURS)}
+    path = [os.path.dirname(plan.python), environment.get("PATH", os.defpath)]
+    environment["PATH"] = os.pathsep.join(filter(None, path))
+    return {**environment, **plan.environment}
 
 
 class Child:

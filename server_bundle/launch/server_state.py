@@ -22,6 +22,8 @@ DRAINING = "draining"
 WAITING = "waiting"
 """It died, and is restarted at `next_start_at`."""
 ENDED = "ended"
+WARMING = "in progress"
+"""`warm_up` from READY after a restart until it has ended."""
 NO = "no"
 ON_FAILURE = "on-failure"
 RESTARTS_KEPT = 20
@@ -105,8 +107,12 @@ class ServerState:
     """Lines of its log that deserve attention."""
     restart_count: int = 0
     restarts: tuple[Restart, ...] = ()
+    warm_up: str = ""
+    """Of the supervisor's warm-up after a restart: "in progress", then how it ended."""
     next_start_at: str | None = None
     ended: Ended | None = None
+    planned_reserved: float | None = None
+    """`LaunchPlan.planned_reserved`, in GiB."""
 
     @property
     def pool(self) -> int | None:

@@ -44,8 +44,11 @@ class Begun:
     is_new: bool
 
 
-def begin(servers: Path, name: str, plan: LaunchPlan, restart: str) -> Begun:
-    """Start the server, detached, unless it runs. Returns before it is ready.
+def begin(
+    servers: Path, name: str, plan: LaunchPlan, restart: str, *, is_warmed: bool = True
+) -> Begun:
+    """Start the server, detached, unless it runs. Returns before it is ready. `is_warmed`: whether
+    the supervisor warms it up after each restart.
 
     Several processes may call this simultaneously; one of them starts the server. Raises
     `AnotherServer` when the name or the port is already in use, `ServerDidNotStart` when its
@@ -65,7 +68,7 @@ def begin(servers: Path, name: str, plan: LaunchPlan, restart: str) -> Begun:
             _refuse_another(seen, plan)
             return Begun(files, False)
         _refuse_taken_port(servers, plan)
-        _spawn(files, plan, restart)
+        _spawn(files, plan, ["--restart", restart, *([] if is_warmed else ["--no-warm-up"])])
         return Begun(files, True)
     finally:
         lock.release()
@@ -130,7 +133,7 @@ def _refuse_taken_port(servers: Path, plan: LaunchPlan) -> None:
         ) from error
 
 
-def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
+def _spawn(files: ServerFiles, plan: LaunchPlan, options: list[str]) -> None:
     executable = plan.command[0]
     if shutil.which(executable, path=plan.environment.get("PATH")) is None:
         raise ServerDidNotStart(
@@ -150,7 +153,7 @@ def _spawn(files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
     ]
     try:
         detach.spawn(
-            [*command, "--restart", restart],
+            [*command, *options],
             log=files.log,
             cwd=files.folder,
             ready_seconds=KEEPER_SECONDS,
@@ -172,8 +175,11 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
             raise ServerDidNotStart(_why(files, seen))
         running_for = _since(seen, began)
         on_look(seen, running_for)
-        if seen.state == server_state.READY and readiness.is_answering(seen.server.url, key):
-            return seen.server
+        server = seen.server
+        if seen.state == server_state.READY and readiness.is_answering(
+            server.url, key, server.engine
+        ):
+            return server
         if running_for > seconds:
             raise StillStarting(
                 f"{seen.server.name!r} is not ready after {seconds:,.0f} s; its last stage is "

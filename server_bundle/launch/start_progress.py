@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from server_bundle.logs import events, line
 from server_bundle.logs.ktransformers import SlowPath
 from server_bundle.logs.line import Line
-from server_bundle.logs.memory import Limits, MemoryFigures, Pools
+from server_bundle.logs.memory import Limits, MemoryFigures, Pools, PrefillSlots, StagingBuffer
 from server_bundle.logs.ranks import FirstRanks
 from server_bundle.logs.start_stages import Bar, Ready, Stage, StageReached
 
 READY = "ready"
 FIRST = "starting"
 _ORDER = [FIRST, *(stage.value for stage in Stage), READY]
+_RESERVED = "lazy_mxfp4_slot_reservation"
 _DRAINS = "Gracefully exiting..."
 _RIDS = re.compile(r"remaining_rids=\[(.*?)\]")
 
@@ -29,7 +30,8 @@ class StartUp:
     total: int | None = None
     figures: dict[str, float] = field(default_factory=dict)
     """pool, window, chunk, max_prefill (tokens), max_running (requests), available (GB),
-    graphs (seconds for all captures)."""
+    graphs (seconds for all captures); on each GPU reserved and slots (GiB for prefill of whole
+    layers, kept free and allocated) and staging (MiB)."""
     warnings: list[str] = field(default_factory=list)
     remaining: tuple[str, ...] = ()
     """The requests (rid) that a draining server still had, by its last line about them."""
@@ -64,13 +66,24 @@ class StartUp:
             self._reach(event.stage.value)
             if event.stage.value == self.stage:
                 self.done, self.total = event.done, event.total
-        elif isinstance(event, (Pools, MemoryFigures)):
-            self._reach(Stage.POOL.value)
+        elif isinstance(event, (Pools, MemoryFigures, StagingBuffer, PrefillSlots)):
+            self._takes_memory(event)
         elif isinstance(event, Limits):
             self._reach(Stage.HTTP.value)
             self.figures |= {name: float(n) for name, n in vars(event).items() if n is not None}
         elif isinstance(event, Ready):
             self._reach(READY)
+
+    def _takes_memory(self, event: Pools | MemoryFigures | StagingBuffer | PrefillSlots) -> None:
+        if isinstance(event, PrefillSlots):
+            self.figures["slots"] = event.total
+        elif isinstance(event, StagingBuffer):
+            self._reach(Stage.EXPERTS.value)
+            self.figures["staging"] = event.mib
+        else:
+            self._reach(Stage.POOL.value)
+            if isinstance(event, MemoryFigures) and _RESERVED in event.figures:
+                self.figures["reserved"] = event.figures[_RESERVED]
 
     def _reach(self, stage: str) -> None:
         """Move to a later stage, never back: a draft model is loaded after the main model's pools

@@ -19,12 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import child_environment, clock
+from jobs import clock
 from jobs.processes import detach, identity
 from server_bundle.launch import child, process_tree, server_state
 from server_bundle.launch.backoff import BackOff
 from server_bundle.launch.child import Child
 from server_bundle.launch.log_rotation import LogReader
+from server_bundle.launch.readiness import WarmUp
 from server_bundle.launch.server_folder import ServerFiles
 from server_bundle.launch.server_state import Ended, Restart, ServerState
 from server_bundle.launch.signal_wakeup import SignalWakeup
@@ -39,15 +40,16 @@ DRAIN_SECONDS = 60.0
 """Drain time after a SIGTERM without a stop file, for example from a shutdown."""
 PREDECESSOR_SECONDS = 10.0
 """How long to wait for an earlier supervisor that has recorded its server's end and exits now."""
-_OURS = "KTJOB_"
-"""Prefix of this project's own variables, the key among them. The server does not get them."""
 
 
 class Supervisor:
     """The supervisor of one server, through all its runs."""
 
-    def __init__(self, files: ServerFiles, plan: LaunchPlan, restart: str) -> None:
-        self._files, self._plan = files, plan
+    def __init__(
+        self, files: ServerFiles, plan: LaunchPlan, restart: str, *, is_warmed: bool = True
+    ) -> None:
+        self._files, self._plan, self._is_warmed = files, plan, is_warmed
+        self._warm_up: WarmUp | None = None
         self._wakes = SignalWakeup()
         self._log = LogReader(files.log, files.last_log)
         self._back_off = BackOff()
@@ -69,6 +71,7 @@ class Supervisor:
             url=plan.url,
             context=plan.context,
             planned_pool=plan.planned_pool,
+            planned_reserved=plan.planned_reserved,
             restart=restart,
             log=str(files.log),
             keeper=identity.mine(),
@@ -95,20 +98,10 @@ class Supervisor:
     # -- one run ----------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        environment = {
-            name: value
-            for name, value in child_environment.inherited().items()
-            if not name.startswith(_OURS)
-        }
-        # Put the server's virtual environment first in PATH: kernels that are compiled at the first
-        # forward look for `ninja` there (torch.utils.cpp_extension: "Ninja is required").
-        programs = os.path.dirname(self._plan.python)
-        path = [programs, environment.get("PATH", os.defpath)]
-        environment["PATH"] = os.pathsep.join(filter(None, path))
         self._start, self._killed = StartUp(), 0
-        self._began, self._ready_began = time.monotonic(), None
+        self._began, self._ready_began, self._warm_up = time.monotonic(), None, None
         self._child = Child(
-            self._plan.command, self._files.folder, {**environment, **self._plan.environment}
+            self._plan.command, self._files.folder, child.environment_for(self._plan)
         )
         server = identity.of(self._child.pid)
         self._tell(
@@ -123,6 +116,7 @@ class Supervisor:
             start_seconds=None,
             figures={},
             warnings=(),
+            warm_up="",
             next_start_at=None,
         )
         self._child.go()
@@ -138,6 +132,7 @@ class Supervisor:
                 self._begin_to_stop()
             status = child.reap().get(self._child.pid)
             self._read_log()
+            self._look_at_warm_up()
             self._look_at_family()
             if self._stop_by is not None and time.monotonic() >= self._stop_by and status is None:
                 self._end_family()
@@ -183,6 +178,18 @@ class Supervisor:
             warnings=tuple(start.warnings),
             **changes,
         )
+
+    def _look_at_warm_up(self) -> None:
+        """After a restart: begin it when the log says READY, and write how it ended."""
+        if self._ready_began is None or not self._is_warmed or not self._note.restart_count:
+            return
+        if self._warm_up is None:
+            self._say(f"warming up with {max(1, self._plan.warmup_tokens):,} tokens")
+            self._warm_up = WarmUp(self._plan)
+            self._tell(warm_up=server_state.WARMING)
+        elif (words := self._warm_up.in_words()) and self._note.warm_up == server_state.WARMING:
+            self._say(words)
+            self._tell(warm_up=words)
 
     # -- its processes ----------------------------------------------------------------------
 
@@ -273,6 +280,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--restart", choices=(server_state.NO, server_state.ON_FAILURE), required=True
     )
+    parser.add_argument("--no-warm-up", action="store_true")
     asked = parser.parse_args(argv)
     files = ServerFiles(asked.folder)
     lock = identity.hold(files.lock, PREDECESSOR_SECONDS)
@@ -280,7 +288,8 @@ def main(argv: Sequence[str]) -> None:
         raise SystemExit(f"another supervisor holds the lock {files.lock}")
     child.adopt_orphans()
     files.wish.unlink(missing_ok=True)
-    Supervisor(files, plan_file.load(files.plan), asked.restart).run()
+    plan = plan_file.load(files.plan)
+    Supervisor(files, plan, asked.restart, is_warmed=not asked.no_warm_up).run()
 
 
 if __name__ == "__main__":

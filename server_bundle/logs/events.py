@@ -8,7 +8,7 @@ from server_bundle.logs.batches import DecodeBatch, PrefillBatch
 from server_bundle.logs.failures import Trouble
 from server_bundle.logs.ktransformers import LayerComputed, SlowPath
 from server_bundle.logs.line import Line
-from server_bundle.logs.memory import Limits, MemoryFigures, Pools
+from server_bundle.logs.memory import Limits, MemoryFigures, Pools, PrefillSlots, StagingBuffer
 from server_bundle.logs.start_stages import Bar, Ready, StageReached
 
 Event = (
@@ -20,6 +20,8 @@ Event = (
     | Limits
     | Pools
     | MemoryFigures
+    | PrefillSlots
+    | StagingBuffer
     | LayerComputed
     | SlowPath
     | HttpAnswer

@@ -5,7 +5,9 @@ Pure: lines in, causes out. For an unknown failure it reports the exception that
 
 from __future__ import annotations
 
+import itertools
 import re
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +30,9 @@ _SECRET = re.compile(r"(api_key=['\"]?|--(?:admin-)?api-key[= ]|Bearer )([^\s,'\
 _OF_THE_LISTENER = ("EOFError", "KeyboardInterrupt", "BrokenPipeError", "ConnectionResetError")
 """Exceptions of the main process after a child has died: never the reason."""
 _ORDERLY = (stages.STOPPING,)
+_RUN = re.compile(r"^\S+ ktserver: started process \d+:")
+_END = re.compile(r"^\S+ ktserver: the server ended: (?:(SIG[A-Z0-9]+)|exit code (\d+))")
+"""Lines of ktserver's supervisor in the log: a run of the server, and how it ended."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +206,49 @@ def explain(raw: Iterable[str], exit_status: int | None = None, before: int = 0)
     went_on = exception is not None and reader.last_served > exception.number
     is_of_server = reader.is_of_server or bool(found) or exception is not None
     return Explanation(tuple(found), exception, reader.stage, last, ended, went_on, is_of_server)
+
+
+def last_failure(
+    raw: Iterable[str], exit_status: int | None = None, before: int = 0
+) -> tuple[Explanation, int]:
+    """The same, of the last run that failed, and how many runs came after it.
+
+    A supervisor restarts a server into the same log, whose last run then shows nothing. Without a
+    failure in any run it is the last one.
+    """
+    runs = _runs(list(raw))
+    last: Explanation | None = None
+    for after, (start, lines) in enumerate(reversed(runs)):
+        status = exit_status if not after else None
+        status = _exit_status(lines) if status is None else status
+        found = explain(lines, status, before + start)
+        if found.is_failure:
+            return found, after
+        last = last or found
+    assert last is not None
+    return last, 0
+
+
+def _runs(lines: list[str]) -> list[tuple[int, list[str]]]:
+    """The runs of a supervised server: how many lines come before, and the lines."""
+    starts = [at for at, line in enumerate(lines) if _RUN.match(line)]
+    edges = [0, *starts[1:], len(lines)]
+    return [(begin, lines[begin:end]) for begin, end in itertools.pairwise(edges)]
+
+
+def _exit_status(lines: list[str]) -> int | None:
+    """As the supervisor wrote it, in the form of subprocess; None where it did not."""
+    for line in reversed(lines):
+        if found := _END.match(line):
+            return int(found[2]) if found[2] else -_signal_number(found[1])
+    return None
+
+
+def _signal_number(name: str) -> int:
+    try:
+        return int(signal.Signals[name])
+    except KeyError:
+        return 0
 
 
 def _evidence(line: StagedLine | None) -> Evidence | None:

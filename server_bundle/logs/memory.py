@@ -1,7 +1,8 @@
 """Memory lines of a server's start: limits, pools, and the numbers they are computed from.
 
 sglang-kt model_executor/memory_profiler.py:112, model_runner_kv_cache_mixin.py:443,
-mem_cache/memory_pool.py:652, managers/scheduler.py:616.
+mem_cache/memory_pool.py:652, managers/scheduler.py:616; of KTransformers 0.7.2
+layers/moe/kt_ep_wrapper.py:592 and :3340 ("lazily initialized").
 """
 
 from __future__ import annotations
@@ -47,17 +48,44 @@ class MemoryFigures:
     figures: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class PrefillSlots:
+    """Layers of experts for prefill, in GiB on each GPU: two as they are in the weights, two
+    prepared. They are allocated at the first forward that uses them."""
+
+    total: float
+    raw: float | None = None
+    prepared: float | None = None
+
+
+@dataclass(frozen=True)
+class StagingBuffer:
+    """The buffer through which the CPU's experts get their input, in MiB on the first GPU."""
+
+    mib: float
+
+
 _ASSIGNED = re.compile(r"\w{1,40}=[^,=]{0,40}(?:, \w{1,40}=[^,=]{0,40})*", re.ASCII)
 _KV_CACHE = "KV Cache is allocated."
 _POOL_SIZES = re.compile(r"DSv4 pool sizes: ", re.IGNORECASE)
+_SLOTS = re.compile(
+    r"KT MXFP4 layerwise prefill lazily initialized [^(]{0,120}\(([^()]{0,120})\)", re.ASCII
+)
+_STAGING = re.compile(
+    r"\[KT\] Created shared staging buffer: (\d{1,9}(?:\.\d{1,9})?) MiB", re.ASCII
+)
 _FIGURES = re.compile(r"(?:Memory profiling|DSv4 memory calculation): ", re.IGNORECASE)
 
 
-def read(line: Line) -> Limits | Pools | MemoryFigures | None:
+def read(line: Line) -> Limits | Pools | MemoryFigures | PrefillSlots | StagingBuffer | None:
     """The event in a line; None for any other line."""
     text = line.text
     if "max_total_num_tokens=" in text and _ASSIGNED.fullmatch(text.rstrip(" .")):
         return _limits(fields.read(text, between="="))
+    if slots := _SLOTS.match(text):
+        return _prefill_slots(fields.read(slots[1], between="="))
+    if staging := _STAGING.match(text):
+        return StagingBuffer(float(staging[1]))
     if text.startswith(_KV_CACHE):
         return _kv_cache(fields.read(text.removeprefix(_KV_CACHE)))
     if head := _POOL_SIZES.match(text):
@@ -81,6 +109,12 @@ def _limits(found: dict[str, str]) -> Limits | None:
         window=fields.count(found, "context_len"),
         available=fields.number(found, "available_gpu_mem", "available_cpu_mem"),
     )
+
+
+def _prefill_slots(found: dict[str, str]) -> PrefillSlots | None:
+    raw, prepared = fields.number(found, "raw"), fields.number(found, "prepared")
+    total = fields.number(found, "total")
+    return None if total is None else PrefillSlots(total, raw, prepared)
 
 
 def _kv_cache(found: dict[str, str]) -> Pools | None:

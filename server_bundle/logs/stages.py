@@ -33,10 +33,17 @@ _MARKS: tuple[tuple[str, str], ...] = (
     ("uda graph begin", GRAPHS),
     ("UDA graph begin", GRAPHS),
     ("The server is fired up and ready to roll", READY),
+    ("Initializing a V1 LLM engine", START),
+    ("Starting to load model", WEIGHTS),
+    ("Model loading took", MEMORY),
+    ("Capturing CUDA graphs", GRAPHS),
+    ("Starting vLLM API server", READY),
     ("SIGTERM received", STOPPING),
     ("Gracefully exiting", STOPPING),
     ("Application shutdown complete", STOPPING),
 )
+"""Those of sglang, then of vLLM (vllm/v1/engine/core.py, worker/gpu_model_runner.py,
+entrypoints/openai/api_server.py)."""
 _FRAMES: tuple[tuple[str, str], ...] = (
     (", in load_model", WEIGHTS),
     (", in init_memory_pool", MEMORY),

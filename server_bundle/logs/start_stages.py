@@ -50,14 +50,15 @@ class Ready:
     (http_server.py:1902)."""
 
 
-_READY = "The server is fired up and ready to roll!"
+_READY = ("The server is fired up and ready to roll!", "llama.cpp: ready")
+"""Of sglang, and of server_bundle/embedded/gguf_process.py."""
 _STAGES: tuple[tuple[re.Pattern[str], Stage, bool], ...] = (
     (re.compile(r"Init torch distributed begin"), Stage.DISTRIBUTED, False),
     (re.compile(r"Init torch distributed ends"), Stage.DISTRIBUTED, True),
     (re.compile(r"Load weight begin\."), Stage.WEIGHTS, False),
+    (re.compile(r"llama\.cpp: loading "), Stage.WEIGHTS, False),
     (re.compile(r"Load weight end\."), Stage.WEIGHTS, True),
     (re.compile(r"Generated KT GPU experts masks"), Stage.EXPERTS, False),
-    (re.compile(r"\[KT\] Created shared staging buffer"), Stage.EXPERTS, True),
     (re.compile(r"Memory pool end\."), Stage.POOL, True),
     # upstream names the kind: "Capture target decode CUDA graph begin."
     (re.compile(r"Capture (?:[\w ]+ )?cuda graph begin\.", re.IGNORECASE), Stage.GRAPHS, False),

@@ -4,21 +4,19 @@ version needs or refuses. Each difference from the profile's source has a reason
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from server_bundle.errors import PlanRefused
 from server_bundle.plan import arguments, kv_pool, version_rules
 from server_bundle.plan.arguments import Arguments
-from server_bundle.plan.kv_pool import Card, KvPlan, Layout, Loaded
+from server_bundle.plan.kv_pool import Basis, KvPlan
 from server_bundle.plan.launch_plan import LaunchPlan
 from server_bundle.plan.machine import MachineFacts
+from server_bundle.plan.memory.choice import PoolChoice
 from server_bundle.plan.overrides import Overrides
 from server_bundle.plan.profile import LLAMA_CPP, Profile, Value
 
 PREFIX = "command prefix"
-_GPU_EXPERTS = "--kt-num-gpu-experts"
-_RESERVATION = "mxfp4-layerwise-reservation"
+_ARCHITECTURES = "sglang-kt 0.7.2 launch_server.py sets the same where they are missing"
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,8 @@ class Planned:
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
     kv: KvPlan | None
+    basis: Basis | None = None
+    """On what `kv` is planned; None where the profile has no figures."""
 
 
 @dataclass
@@ -67,9 +67,13 @@ class Draft:
     notes: list[str] = field(default_factory=list)
     kv: KvPlan | None = None
 
+    def __post_init__(self) -> None:
+        self.pool = PoolChoice(self.profile, self.wish, self.machine)
+
     def fill(self) -> None:
         """Take the profile's flags and variables, with their placeholders filled in."""
-        self.kv = self._kv_plan()
+        self.kv = self.pool.plan()
+        self.notes += self.pool.notes
         for flag in self.profile.flags:
             change = None if self.wish.as_guide else flag.change
             guide = self._filled(flag.guide, flag.guide)
@@ -158,6 +162,8 @@ class Draft:
                 "the size of the KV pool is not computed for this profile: the log has it at the "
                 "start (max_total_num_tokens), and ktjob asks the server for it"
             )
+            if (size := self._of_a_token()) is not None:
+                self.notes.append(size)
         if (chunk := self._chunk_of_a_rank()) is not None:
             self.notes.append(chunk)
         if self.profile.kv is not None and self.kv is None:
@@ -165,11 +171,19 @@ class Draft:
                 "the size of the KV pool is unknown, so the context is the guide's: compare it "
                 "with max_total_num_tokens in the log"
             )
-        if self._swa_ratio() != kv_pool.SWA_RATIO:
+        if self.pool.swa_ratio() != kv_pool.SWA_RATIO:
             self.notes.append(
                 "--swa-full-tokens-ratio is experimental: the arithmetic is sglang's own, but this "
                 "project has not run a server with it"
             )
+
+    def _of_a_token(self) -> str | None:
+        if "--enable-dp-attention" in self.args:
+            return None
+        most, kv_format = (
+            self.args.value(name) for name in ("--max-total-tokens", "--kv-cache-dtype")
+        )
+        return self.pool.of_a_token(most, kv_format)
 
     def _chunk_of_a_rank(self) -> str | None:
         """What remains of a chunk where attention is not divided among GPUs."""
@@ -188,6 +202,8 @@ class Draft:
         """The finished plan."""
         profile, wish = self.profile, self.wish
         context = self.args.value("--context-length")
+        if context and context.isdigit() and not wish.as_guide:
+            self.pool.refuse_longer(int(context))
         prefix = profile.prefix.guide if wish.as_guide else profile.prefix.ours
         plan = LaunchPlan(
             profile=profile.name,
@@ -200,14 +216,33 @@ class Draft:
             port=int(self.args.value("--port") or 0),
             prefix=prefix,
             argv=(wish.python, *self._start(), *self.args.words()),
-            environment={one.name: str(self._filled(one.value, None)) for one in profile.variables},
+            environment=self._environment(),
             context=int(context) if context else None,
             planned_pool=self._pool(),
             warmup_tokens=self._warmup(int(context) if context else None),
             gpus=wish.gpus or 0,
             ready_seconds=profile.ready_seconds,
+            planned_reserved=None if self.kv is None else round(self.kv.reserved_gib, 4),
         )
-        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv)
+        return Planned(plan, tuple(self.differences), tuple(self.notes), self.kv, self.pool.basis)
+
+    def _environment(self) -> dict[str, str]:
+        """The profile's variables, those for other GPUs, and those of options over them."""
+        table = {one.name: str(self._filled(one.value, None)) for one in self.profile.variables}
+        if self.wish.as_guide:
+            return table
+        guide, used = dict(table), self.pool.used
+        if used is not None and used.capability is not None:
+            for name, value in architectures(used.capability).items():
+                if name in table and table[name] != value:
+                    table[name] = value
+                    self._differ(name, guide[name], value, f"for {used.name}", _ARCHITECTURES)
+        for name, value in self.wish.environment.items():
+            table[name] = value
+            self.differences = [one for one in self.differences if one.what != name]
+            if guide.get(name) != value:
+                self._differ(name, guide.get(name), value, "set with --env", "")
+        return table
 
     def _warmup(self, context: int | None) -> int:
         """Enough tokens to make the GPUs compute the experts, but at most half of the context."""
@@ -228,96 +263,6 @@ class Draft:
             return self.kv.pool
         most = self.args.value("--max-total-tokens") or ""
         return int(most) if most.isdigit() else None
-
-    def _kv_plan(self) -> KvPlan | None:
-        profile, wish = self.profile, self.wish
-        facts = profile.kv
-        if facts is None or profile.context is None:
-            return None
-        loaded = replace(facts.loaded, gpus=wish.gpus or 0, gpu_experts=self._gpu_experts())
-        is_known, card = loaded == facts.loaded, facts.card
-        if not is_known:
-            if (why := loaded.refusal()) is not None:
-                raise PlanRefused(f"--tensor-parallel-size {wish.gpus}: {why}")
-            card = card.with_others(facts.loaded, loaded)
-        reserved, layout = 0.0, kv_pool.Layout(loaded.shape, self._swa_ratio())
-        if version_rules.holds(_RESERVATION, profile.engine, wish.version, profile.family):
-            reserved = loaded.reservation_gib()
-        if not is_known:
-            self._tell_estimate(loaded, card, reserved)
-            if self._leaves_none(card, reserved):
-                return None
-        return self._kv_for(card, layout, reserved)
-
-    def _kv_for(self, card: Card, layout: Layout, reserved: float) -> KvPlan:
-        wish, most = self.wish, self.profile.context or 0
-        fraction = wish.mem_fraction or self._profile_fraction()
-        if wish.as_guide:
-            return kv_pool.plan(card, fraction, most, layout, reserved)
-        if wish.context is not None and wish.mem_fraction is None:
-            need = kv_pool.pool_for(wish.context)
-            fraction = max(fraction, kv_pool.fraction_for(card, need, layout, reserved))
-        safe = kv_pool.safe_context(kv_pool.pool(card, fraction, layout, reserved))
-        context = wish.context or min(most, safe)
-        found = kv_pool.plan(card, fraction, context, layout, reserved)
-        if wish.mem_fraction is None and (fraction >= 1 or found.workspace_gib < 1):
-            longest = kv_pool.most_context(card, layout, reserved)
-            raise PlanRefused(
-                f"a context of {context:,} tokens does not fit on these GPUs: the longest is "
-                f"{longest:,}. Use a shorter --context, or (experimental) "
-                "`-- --swa-full-tokens-ratio 0.02`"
-            )
-        if context < 1 or not found.fits:
-            raise PlanRefused(
-                f"a context of {context:,} tokens does not fit with --mem-fraction {fraction:g}: "
-                f"{found.verdict}. Use a shorter --context, or (experimental) "
-                "`-- --swa-full-tokens-ratio 0.02`"
-            )
-        return found
-
-    def _tell_estimate(self, loaded: Loaded, card: Card, reserved: float) -> None:
-        """What the weights of another division take is computed, not measured."""
-        held = (
-            f", {reserved:.2f} GiB reserved for layers of experts {loaded.expert_width:,} wide"
-            if reserved
-            else ""
-        )
-        self.notes.append(
-            f"on {loaded.gpus} GPUs like the profile's the pool is an estimate: about "
-            f"{loaded.weights_gib():.1f} GiB of weights on each{held}, {card.after_load_gib:.1f} "
-            f"GiB of {card.total_gib:.1f} free after loading. Compare it with max_total_num_tokens "
-            "in the log"
-        )
-
-    def _leaves_none(self, card: Card, reserved: float) -> bool:
-        """Whether an estimate leaves no pool: it may be wrong, so the plan is not refused."""
-        fraction = self.wish.mem_fraction or self._profile_fraction()
-        if kv_pool.safe_context(kv_pool.pool(card, fraction, reserved_gib=reserved)) > 0:
-            return False
-        self.notes.append(
-            f"by that estimate no memory is left for a KV pool at --mem-fraction {fraction:g}: use "
-            "more GPUs, or fewer experts on them (`-- --kt-num-gpu-experts 1`)"
-        )
-        return True
-
-    def _gpu_experts(self) -> int:
-        """Of each layer, by an option or by the profile."""
-        given = dict(arguments.parse(self.wish.extra)).get(_GPU_EXPERTS)
-        if given and given[0].isdigit():
-            return int(given[0])
-        assert self.profile.kv is not None
-        return self.profile.kv.loaded.gpu_experts
-
-    def _profile_fraction(self) -> float:
-        flags = {one.name: one.guide for one in self.profile.flags}
-        return float(flags["--mem-fraction-static"] or 0)
-
-    def _swa_ratio(self) -> float:
-        given = dict(arguments.parse(self.wish.extra)).get("--swa-full-tokens-ratio")
-        with contextlib.suppress(ValueError):
-            if given and 0 < float(given[0]) <= 1:
-                return float(given[0])
-        return kv_pool.SWA_RATIO
 
     def _rules(self) -> tuple[version_rules.Rule, ...]:
         engine = self.wish.engine or ""
@@ -349,3 +294,14 @@ class Draft:
 
 def _shown(value: Value | None) -> str | None:
     return "set" if value is True else value or None
+
+
+def architectures(capability: tuple[int, int]) -> dict[str, str]:
+    """For what kernels are compiled at run time, as sglang-kt's launch_server.py says it for a
+    compute capability."""
+    dotted = "{}.{}".format(*capability)
+    letter = "a" if capability[0] in (9, 10, 11, 12) else ""
+    return {
+        "FLASHINFER_CUDA_ARCH_LIST": f"{dotted}{letter}",
+        "TORCH_CUDA_ARCH_LIST": f"{dotted}+PTX",
+    }

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jobs import draft, private_folder
+from jobs import draft, parsing, private_folder
 from server_bundle.errors import PlanRefused
 
 NAME = "server-key.yaml"
 """sglang accepts only .yaml or .yml (server_args_config_parser.py)."""
+MOST_BYTES = 64 * 1024
+"""Of such a file: a key is short."""
 
 
 def check(key: str) -> None:
@@ -32,3 +34,14 @@ def write(folder: Path, key: str) -> Path:
     path = folder / NAME
     draft.write(path, f"api-key: {json.dumps(key)}\n")  # JSON text is YAML text
     return path
+
+
+def read(path: Path) -> str | None:
+    """The key of a file that `write` has written; None for another file."""
+    try:
+        text = parsing.read_text(path, MOST_BYTES)
+        name, _, value = text.partition(": ")
+        key = parsing.of_json(value)
+    except (OSError, ValueError):
+        return None
+    return key if name == "api-key" and isinstance(key, str) else None

@@ -99,11 +99,14 @@ class Card:
     graphs_gib: float
 
     def with_others(self, before: Loaded, after: Loaded) -> Card:
-        """An estimate of the same GPU with other weights, from one whose figures are known."""
+        """An estimate of the same GPU with other weights, from one whose figures are known. CUDA
+        graphs grow with the layers: 0.43 GiB for 6 of them in the recordings, 3.84 for 43 by the
+        guide's figures."""
         nccl = NCCL_GIB * ((before.gpus > 1) - (after.gpus > 1))
         total = self.total_gib + nccl
         beside = self.total_gib - self.after_load_gib - before.weights_gib()
-        return Card(total, total - beside - after.weights_gib(), self.graphs_gib)
+        graphs = self.graphs_gib * after.shape.layers / before.shape.layers
+        return Card(total, total - beside - after.weights_gib(), graphs)
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,35 @@ class Loaded:
     def has_layerwise_prefill(self) -> bool:
         """Whether the prepared MXFP4 kernels can compute experts of this width."""
         return self.expert_width % _MARLIN == 0 and self.shape.hidden % _MARLIN == 0
+
+
+RESERVING = ((8, 9), (12, 0))
+"""Compute capabilities for which memory is reserved: sglang-kt 0.7.2 layers/moe/kt_ep_wrapper.py,
+_mxfp4_pipeline_backend_supported. Others compute the experts without prepared layers."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """On what a pool is planned: a GPU with what is loaded there, and its compute capability (None
+    when unknown: then it is taken for one that reserves memory)."""
+
+    card: Card
+    loaded: Loaded
+    capability: tuple[int, int] | None
+
+    def card_with(self, loaded: Loaded) -> Card:
+        """The same GPU with other weights."""
+        return self.card if loaded == self.loaded else self.card.with_others(self.loaded, loaded)
+
+    @property
+    def reserves(self) -> bool:
+        """Whether 0.7.0 and later reserve memory on it for prefill of whole layers."""
+        return self.capability is None or self.capability in RESERVING
+
+    @property
+    def is_bf16(self) -> bool:
+        """Whether it has no FP8 for the pool."""
+        return self.capability is not None and self.capability < (8, 9)
 
 
 @dataclass(frozen=True)

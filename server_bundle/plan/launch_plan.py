@@ -39,6 +39,9 @@ class LaunchPlan:
     gpus: int
     ready_seconds: float
     """How long a start may take."""
+    planned_reserved: float | None = None
+    """GiB that the server is expected to keep out of the pool on each GPU, for prefill of whole
+    layers (`lazy_mxfp4_slot_reservation`); None when unknown."""
 
     @property
     def command(self) -> tuple[str, ...]:

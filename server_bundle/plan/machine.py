@@ -1,10 +1,13 @@
-"""Facts about this machine for a plan, read from /sys and /proc."""
+"""Facts about this machine for a plan: from /sys and /proc, and of its GPUs from nvidia-smi."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from server_bundle.plan.memory import gpus
+from server_bundle.plan.memory.gpus import Gpu
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,8 @@ class MachineFacts:
     numa_nodes: int | None
     gpus: int | None
     """The number of NVIDIA GPUs."""
+    cards: tuple[Gpu, ...] = ()
+    """The GPUs as nvidia-smi lists them; none where it fails, or was not asked."""
 
 
 def read(root: Path = Path("/")) -> MachineFacts:
@@ -25,6 +30,12 @@ def read(root: Path = Path("/")) -> MachineFacts:
         numa_nodes=_numa_nodes(root / "sys/devices/system/node"),
         gpus=len(list(drivers.iterdir())) if drivers.is_dir() else None,
     )
+
+
+def with_cards(facts: MachineFacts) -> MachineFacts:
+    """The same with its GPUs, by nvidia-smi. It may take seconds."""
+    cards = gpus.of_machine()
+    return replace(facts, cards=cards, gpus=len(cards) or facts.gpus)
 
 
 def _physical_cores(folder: Path) -> int | None:

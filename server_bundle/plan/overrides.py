@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from jobs import known_secrets
 from server_bundle.errors import PlanRefused
 from server_bundle.plan import arguments, version_rules
+from server_bundle.plan.memory.gpus import Gpu
+from server_bundle.plan.memory.model_config import ModelConfig
 from server_bundle.plan.profile import LLAMA_CPP, Profile
 
 ENTRY = "sglang_entry.py"
 _KEYS = ("--api-key", "--admin-api-key")
+_NAME = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
+_SECRETS = {"KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS", "AUTH"}
+"""Words of a variable's name that say that it holds a secret."""
+_DEVICES = "CUDA_VISIBLE_DEVICES"
 _OPTIONS = {
     "--host": "--host",
     "--port": "--port",
@@ -48,6 +57,12 @@ class Overrides:
     """The path of `sglang_entry.py`; used only with a key."""
     extra: tuple[str, ...] = ()
     """Flags for the server, as typed."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables for the server only, over the profile's."""
+    gpu: Gpu | None = None
+    """The GPU to plan for; None for those of this machine, else the profile's."""
+    config: ModelConfig | None = None
+    """The model's config.json; None if it was not looked for."""
     as_guide: bool = False
     """Whether to use exactly the settings of the profile's source."""
 
@@ -63,6 +78,35 @@ def with_defaults(profile: Profile, wish: Overrides) -> Overrides:
         or profile.served_name
         or wish.model.rstrip("/").split("/")[-1],
         key_config=None if wish.as_guide else wish.key_config,
+    )
+
+
+def environment_of(words: Sequence[str]) -> dict[str, str]:
+    """Variables as typed, NAME=VALUE; the last of a name counts. Raises `PlanRefused` for other
+    words, for secrets, which a plan would show, and for ktjob's own variables."""
+    table = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            shown = name if _NAME.fullmatch(name) else "NAME"
+            raise PlanRefused(
+                f"--env {shown}: give a variable as NAME=VALUE, such as TORCH_CUDA_ARCH_LIST=9.0"
+            )
+        if name.startswith("KTJOB_"):
+            raise PlanRefused(f"--env {name}: the server gets none of ktjob's own variables")
+        if _is_secret(name, value):
+            raise PlanRefused(
+                f"--env {name}: every process list and the plan would show its value. The server "
+                f"inherits the environment of `ktserver up`, so set it there: export {name}=..."
+            )
+        table[name] = value
+    return table
+
+
+def _is_secret(name: str, value: str) -> bool:
+    words = set(name.upper().split("_"))
+    return (
+        bool(words & _SECRETS) or known_secrets.hide_shapes(f"{name}={value}") != f"{name}={value}"
     )
 
 
@@ -85,6 +129,7 @@ def validate(profile: Profile, wish: Overrides) -> None:
     if wish.as_guide:
         _refuse_beside_guide(wish)
     _refuse_numbers(wish)
+    _refuse_devices(wish)
     _refuse_extra(wish)
     if wish.host == "":
         raise PlanRefused("--host: name the address to listen on; 127.0.0.1 is the default")
@@ -102,9 +147,10 @@ def _refuse_beside_guide(wish: Overrides) -> None:
         "--context": wish.context,
         "--mem-fraction": wish.mem_fraction,
         "flags after --": wish.extra,
+        "--env": wish.environment,
     }
     for name, value in options.items():
-        if value not in (None, ()):
+        if value not in (None, (), {}):
             raise PlanRefused(
                 f"--as-guide uses exactly the guide's settings and cannot be combined with {name}: "
                 "leave one of them out"
@@ -120,6 +166,18 @@ def _refuse_numbers(wish: Overrides) -> None:
         raise PlanRefused(f"--mem-fraction {wish.mem_fraction}: it must be between 0 and 1")
     if wish.context is not None and wish.context < 1024:
         raise PlanRefused(f"--context {wish.context}: it must be at least 1024 tokens")
+
+
+def _refuse_devices(wish: Overrides) -> None:
+    named = wish.environment.get(_DEVICES)
+    if named is None:
+        return
+    count = len([word for word in named.split(",") if word.strip()])
+    if count < (wish.gpus or 0):
+        raise PlanRefused(
+            f"--env {_DEVICES}={named} names {count}, but the plan uses {wish.gpus} GPUs: name as "
+            "many, or lower --tensor-parallel-size"
+        )
 
 
 def _refuse_extra(wish: Overrides) -> None:

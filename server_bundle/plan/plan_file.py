@@ -19,6 +19,7 @@ _OPTIONAL: dict[str, Any] = {
     "environment": {},
     "context": None,
     "planned_pool": None,
+    "planned_reserved": None,
     "warmup_tokens": 0,
     "gpus": 0,
     "ready_seconds": 1800.0,
@@ -30,6 +31,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "int | None": (int, type(None)),
     "float": (int, float),
+    "float | None": (int, float, type(None)),
     "tuple[str, ...]": (list, tuple),
     "dict[str, str]": (dict,),
 }

@@ -13,6 +13,7 @@ from typing import Any
 from server_bundle import package_data
 from server_bundle.errors import NoSuchProfile
 from server_bundle.plan.kv_pool import Card, Loaded
+from server_bundle.plan.memory.gpus import Gpu, named
 from server_bundle.plan.model_shape import FLASH
 
 EMBEDDED = "embedded"
@@ -79,6 +80,8 @@ class KvFacts:
 
     card: Card
     loaded: Loaded
+    gpu: Gpu
+    """The kind of GPU that `card` is."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,8 @@ def _kv(found: dict[str, Any] | None, gpus: int) -> KvFacts | None:
         return None
     card = Card(found["total_gib"], found["after_load_gib"], found["graphs_gib"])
     sizes = {name: found[name] for name in ("experts", "hidden", "expert_hidden")}
-    return KvFacts(card, Loaded(replace(FLASH, **sizes), gpus, found["gpu_experts"]))
+    loaded = Loaded(replace(FLASH, **sizes), gpus, found["gpu_experts"])
+    return KvFacts(card, loaded, named(found["gpu"]))
 
 
 @cache

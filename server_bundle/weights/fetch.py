@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from jobs import private_folder
 from jobs.processes import identity
-from jobs.system import no_room
 from server_bundle.doctor.facts import fetched
 from server_bundle.doctor.facts.fetched import Listed, Record
 from server_bundle.errors import FetchFailed, FetchRefused
-from server_bundle.weights import checksum, folder, record, transfer
-from server_bundle.weights.hubs.hub import Hub, Interrupted, Listing, RemoteFile
-from server_bundle.weights.meter import Meter, Reading, Stopped
-from server_bundle.weights.patience import DAY_SECONDS, Patience
+from server_bundle.transfers import checksum
+from server_bundle.transfers.file import Transfer, WrongContent
+from server_bundle.transfers.meter import Meter
+from server_bundle.transfers.origin import Interrupted, RemoteFile
+from server_bundle.transfers.patience import Patience
+from server_bundle.transfers.pool import Pool
+from server_bundle.transfers.progress import Progress
+from server_bundle.weights import folder, record
+from server_bundle.weights.hubs.hub import Hub, Listing
 from server_bundle.weights.selection import Selection, select
 from server_bundle.weights.source import Source
-from server_bundle.weights.transfer import Transfer, WrongContent
 
-TICK_SECONDS = 0.25
-STOP_SECONDS = 3.0
-"""How long connections may take to notice a stop; they are threads that end with the process."""
+DAY_SECONDS = 86_400.0
+"""As a job waits for a server that is away."""
 _LISTINGS = 3
-Report = Callable[[Reading], bool]
-"""Called four times a second. Returns whether a stop was requested."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +118,7 @@ def _refuse_another(request: Request, old: Record) -> None:
 
 def _listing(request: Request, old: Record | None, connect: Callable[[], Hub]) -> Listing:
     if old is not None and not request.update:
-        files = [
-            RemoteFile(path, one.size, one.sha256, one.git_sha1) for path, one in old.files.items()
-        ]
+        files = [remote(path, one) for path, one in old.files.items()]
         source = Source(old.hub, old.repo, old.revision)
         return Listing(source, old.commit, tuple(files))
     source = request.source
@@ -166,8 +163,7 @@ def begin(work: Work, *, is_private: bool) -> identity.HeldLock:
         private_folder.make(to)
     else:
         to.mkdir(parents=True, exist_ok=True)
-    inner = to / fetched.FOLDER / record.PARTIAL
-    transfer.make_parents(to, inner / "any")
+    folder.make_parents(to, to / fetched.FOLDER / folder.PARTIAL / "any")
     lock = identity.hold(lock_of(to))
     if lock is None:
         holder = identity.holder(lock_of(to))
@@ -180,115 +176,86 @@ def begin(work: Work, *, is_private: bool) -> identity.HeldLock:
         lock.sign()
         record.write(to, work.record)
         for path in work.stale:
-            transfer.place_in(to, path).unlink(missing_ok=True)
+            folder.place_in(to, path).unlink(missing_ok=True)
     except BaseException:
         lock.release()
         raise
     return lock
 
 
-def unwritable(error: OSError, to: Path) -> FetchFailed:
-    """What to say of an error of the disk."""
-    why = no_room.reason(error, to) or error.strerror or str(error)
-    return FetchFailed(
-        f"cannot write to {to}: {why}. What has arrived is kept: fetch again with the same command"
-    )
-
-
 class Fetch:
     """The fetching itself, in a folder whose lock is held."""
 
     def __init__(self, work: Work, hub: Hub, say: Callable[[str], None]) -> None:
-        self._work, self._to = work, work.request.to
-        wanted = work.record.wanted
-        self.meter = Meter(sum(one.size for one in wanted.values()), len(wanted), say)
-        whole = [*work.content.whole, *work.content.to_check]
-        self.meter.found(sum(wanted[path].size for path in whole) + work.content.partial_bytes)
-        for _ in work.content.whole:
-            self.meter.file_done()
-        patience = Patience(self.meter, work.request.retry_seconds)
+        self._work, self._to, self._wanted = work, work.request.to, work.record.wanted
+        wanted, content = self._wanted, work.content
+        self._meter = Meter(sum(one.size for one in wanted.values()), len(wanted), say)
+        whole = [*content.whole, *content.to_check]
+        self._meter.found(sum(wanted[path].size for path in whole) + content.partial_bytes)
+        for path in content.whole:
+            self._meter.ends(path)
         source = Source(work.record.hub, work.record.repo, work.record.revision)
-        mode = record.mode_in(self._to)
+        patience = Patience(self._meter, work.request.retry_seconds, FetchFailed)
         self._transfer = Transfer(
-            hub, source, work.record.commit, self._to, self.meter, patience, mode
+            partial(hub.body, source, work.record.commit),
+            self._meter,
+            patience,
+            _wrong,
+            record.mode_in(self._to),
         )
-        # Small files first: what is wrong with the account shows at the first of them.
-        self._paths = deque(
-            sorted((*work.content.to_check, *work.content.missing), key=lambda p: wanted[p].size)
-        )
-        self._errors: list[BaseException] = []
-        self._wrong: list[str] = []
 
-    def run(self, report: Report) -> None:
+    def run(self, on_look: Callable[[Progress], None]) -> None:
         """Fetch and check all. Raises `FetchFailed`, `Stopped`, `OSError`, `KeyboardInterrupt`."""
-        count = max(1, min(self._work.request.connections, len(self._paths)))
-        threads = [threading.Thread(target=self._worker, daemon=True) for _ in range(count)]
-        for one in threads:
-            one.start()
-        try:
-            while any(one.is_alive() for one in threads):
-                if report(self.meter.reading()):
-                    raise Stopped
-                threads[0].join(TICK_SECONDS)
-                threads = [one for one in threads if one.is_alive()] or threads[:1]
-        except BaseException:
-            self.meter.stop()
-            give_up = time.monotonic() + STOP_SECONDS
-            for one in threads:
-                one.join(max(0.0, give_up - time.monotonic()))
-            raise
-        report(self.meter.reading())
-        self._end()
-
-    def _end(self) -> None:
-        if self._errors and isinstance(self._errors[0], OSError):
-            raise unwritable(self._errors[0], self._to) from self._errors[0]
-        if self._errors:
-            raise self._errors[0]
-        if self._wrong:
-            raise FetchFailed(". ".join(self._wrong))
-        partial = self._to / fetched.FOLDER / record.PARTIAL
+        # Small files first: what is wrong with the account shows at the first of them.
+        paths = (*self._work.content.to_check, *self._work.content.missing)
+        files = [remote(path, self._wanted[path]) for path in paths]
+        files.sort(key=lambda one: one.size)
+        Pool(self._meter, self._one, FetchFailed).run(
+            files, self._work.request.connections, on_look
+        )
         with contextlib.suppress(OSError):
-            shutil.rmtree(partial)
+            shutil.rmtree(self._to / fetched.FOLDER / folder.PARTIAL)
         record.write(self._to, self._work.record)
 
-    def _worker(self) -> None:
-        while not self._errors:
-            try:
-                path = self._paths.popleft()
-            except IndexError:
-                return
-            try:
-                self._one(path)
-            except WrongContent as error:
-                self._wrong.append(str(error))
-            except BaseException as error:  # reported by the main thread
-                self._errors.append(error)
-                self.meter.stop()
-
-    def _one(self, path: str) -> None:
-        listed = self._work.record.wanted[path]
-        target = transfer.place_in(self._to, path)
-        stamp = self._check(path, listed, target)
-        if stamp is None:
-            stamp = self._transfer.fetch(path, listed)
-        listed.checked = stamp
+    def _one(self, file: RemoteFile) -> None:
+        listed, target = self._wanted[file.path], folder.place_in(self._to, file.path)
+        listed.checked = self._checked(file, listed, target) or self._fetched(file, listed, target)
         record.write(self._to, self._work.record)
-        self.meter.file_done()
 
-    def _check(self, path: str, listed: Listed, target: Path) -> fetched.Checked | None:
+    def _fetched(self, file: RemoteFile, listed: Listed, target: Path) -> fetched.Checked:
+        folder.make_parents(self._to, target)
+        self._transfer.fetch(file, folder.partial_of(self._to, file.path, listed), target)
+        seen = fetched.stamp(target)
+        if seen is None:
+            raise FetchFailed(f"{target} was removed while it was fetched: fetch again")
+        return seen
+
+    def _checked(self, file: RemoteFile, listed: Listed, target: Path) -> fetched.Checked | None:
         """The stamp of a file that is here and right; None if it has to be fetched. Raises
         `WrongContent` for one that was changed by others."""
         seen = fetched.stamp(target)
-        if seen is None or seen.size != listed.size:
+        if seen is None or seen.size != file.size:
             return None
-        if checksum.is_right(target, listed, self.meter.check):
+        if checksum.is_right(target, file, self._meter.check):
             return seen
         if seen != listed.checked and not self._work.request.force:
             raise WrongContent(
                 f"{target} differs from the file on the hub, and was not written by this fetch: "
                 "move it away, or replace it with --force"
             )
-        self.meter.say(path, f"{path} is damaged (wrong checksum); fetching it again")
-        self.meter.lost(listed.size)
+        self._meter.say(file.path, f"{file.path} is damaged (wrong checksum); fetching it again")
+        self._meter.lost(file.size)
         return None
+
+
+def remote(path: str, listed: Listed) -> RemoteFile:
+    """A file of the record as it is fetched."""
+    return RemoteFile(path, listed.size, listed.sha256, listed.git_sha1)
+
+
+def _wrong(file: RemoteFile) -> str:
+    return (
+        f"{file.path} arrived 2 times with a wrong checksum (expected "
+        f"{file.sha256 or file.git_sha1}): a proxy or mirror changes it, or it was changed on the "
+        "hub since its list was made. Try again with --update"
+    )

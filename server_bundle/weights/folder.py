@@ -4,6 +4,7 @@ ones, and what is there besides.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 from server_bundle.doctor.facts import fetched
 from server_bundle.doctor.facts.fetched import Listed, Record
 from server_bundle.errors import FetchRefused
-from server_bundle.weights import transfer
 
+PARTIAL = "partial"
+"""The folder of files that are not whole yet, in that of the record."""
 _NAMED = 5
 
 
@@ -33,7 +35,7 @@ def content_of(folder: Path, record: Record, is_checked_again: bool = False) -> 
     whole, to_check, missing = [], [], []
     missing_bytes = partial_bytes = 0
     for path, one in record.wanted.items():
-        seen = fetched.stamp(transfer.place_in(folder, path))
+        seen = fetched.stamp(place_in(folder, path))
         if seen is not None and seen == one.checked and not is_checked_again:
             whole.append(path)
         elif seen is not None and seen.size == one.size:
@@ -47,7 +49,7 @@ def content_of(folder: Path, record: Record, is_checked_again: bool = False) -> 
 
 
 def _partial_bytes(folder: Path, path: str, one: Listed) -> int:
-    seen = fetched.stamp(transfer.partial_of(folder, path, one))
+    seen = fetched.stamp(partial_of(folder, path, one))
     return seen.size if seen is not None and seen.size <= one.size else 0
 
 
@@ -77,7 +79,7 @@ def refuse_replacing(folder: Path, record: Record, stale: Collection[str]) -> No
     not fetched here, or was changed since."""
     changed = []
     for path, one in record.wanted.items():
-        seen = fetched.stamp(transfer.place_in(folder, path))
+        seen = fetched.stamp(place_in(folder, path))
         if seen is not None and seen.size != one.size and path not in stale:
             changed.append(f"{path} ({seen.size:,} bytes, {one.size:,} on the hub)")
     if changed:
@@ -86,3 +88,36 @@ def refuse_replacing(folder: Path, record: Record, stale: Collection[str]) -> No
             f"{folder} holds files that differ from the hub's: {', '.join(changed[:_NAMED])}{more}."
             " Move them away, or replace them with --force"
         )
+
+
+def partial_of(folder: Path, path: str, listed: Listed) -> Path:
+    """The partial file of one file. It is named by the content that it will have, so it stays valid
+    when the revision moves."""
+    content = listed.sha256 or listed.git_sha1
+    name = hashlib.sha256(path.encode()).hexdigest()[:12]
+    return folder / fetched.FOLDER / PARTIAL / f"{content[:40]}-{name}"
+
+
+def place_in(folder: Path, path: str) -> Path:
+    """Where a file of the repository belongs. Raises `FetchRefused` for a way through a link."""
+    target = folder
+    for part in path.split("/"):
+        target = target / part
+        if target.is_symlink():
+            raise FetchRefused(
+                f"{target} is a symbolic link, which may lead out of the folder: remove it, or "
+                "choose another --to"
+            )
+    return target
+
+
+def make_parents(folder: Path, target: Path) -> None:
+    """Make the folders between, each with the mode of `folder`."""
+    missing = []
+    parent = target.parent
+    while parent != folder and not parent.is_dir():
+        missing.append(parent)
+        parent = parent.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        one.chmod(folder.stat().st_mode & 0o777)

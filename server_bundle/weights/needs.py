@@ -16,6 +16,7 @@ from server_bundle.doctor.finding import Finding
 from server_bundle.errors import FetchFailed
 from server_bundle.plan import profile
 from server_bundle.plan.launch_plan import LaunchPlan
+from server_bundle.transfers.size import in_size
 from server_bundle.weights.source import Source
 
 RESERVE_BYTES = 1 << 30
@@ -46,10 +47,10 @@ def disk(machine: Machine, to: Path, missing_bytes: int) -> Disk:
 def require_disk(found: Disk, to: Path) -> None:
     """Raise `FetchFailed` if the disk is too small."""
     if not found.is_enough:
+        needed, free = in_size(found.needed), in_size(found.free or 0)
         raise FetchFailed(
-            f"not fetched: {_gb(found.needed)} are needed and {_gb(found.free or 0)} are free for "
-            f"{to}. Free some space, choose a folder on a larger disk with --to, or fetch all the "
-            "same with --force"
+            f"not fetched: {needed} are needed and {free} are free for {to}. Free some space, "
+            "choose a folder on a larger disk with --to, or fetch all the same with --force"
         )
 
 
@@ -78,7 +79,3 @@ def memory_findings(plan: LaunchPlan, machine: Machine, sizes: dict[str, int]) -
     weights = tuple((path, size) for path, size in sizes.items() if path.endswith(".safetensors"))
     case = _Listed(plan, machine, weights)
     return [*gpus.check(case), *memory.check(case)]
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB"

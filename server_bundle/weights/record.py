@@ -13,8 +13,6 @@ from server_bundle.doctor.facts.fetched import Listed, Record
 from server_bundle.weights.hubs.hub import Listing
 from server_bundle.weights.selection import Selection
 
-PARTIAL = "partial"
-"""The folder of files that are not whole yet, in that of the record."""
 _writing = threading.Lock()
 
 

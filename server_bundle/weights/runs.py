@@ -8,17 +8,25 @@ import dataclasses
 import hashlib
 import json
 import re
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs import clock, draft, parsing, private_folder
+from jobs import clock, draft, known_secrets, parsing, private_folder
 from jobs.processes import identity
-from server_bundle.weights.fetch import Request, lock_of
-from server_bundle.weights.meter import Reading
+from jobs.processes.identity import HeldLock
+from server_bundle.errors import FetchFailed
+from server_bundle.transfers import progress as progresses
+from server_bundle.transfers import run
+from server_bundle.transfers.progress import Progress, Record
+from server_bundle.weights.fetch import Fetch, Request, Work, lock_of
+from server_bundle.weights.hubs.hub import Hub
 from server_bundle.weights.source import Source
 
-RUNNING, FINISHED, FAILED, STOPPED, CUT = "running", "finished", "failed", "stopped", "cut off"
+_STATES = {progresses.FETCHING: "running", progresses.COMPLETE: "finished"}
+"""Phases whose names people see otherwise."""
 _LARGEST = 1 << 20
 
 
@@ -33,17 +41,12 @@ class RunFiles:
         return self.folder / "request.json"
 
     @property
-    def progress(self) -> Path:
-        return self.folder / "progress.json"
-
-    @property
     def log(self) -> Path:
         return self.folder / "fetch.log"
 
-    @property
-    def stop(self) -> Path:
-        """While it exists, the fetch ends itself."""
-        return self.folder / "stop"
+    def record(self, to: Path) -> Record:
+        """How far the fetch into the folder `to` is."""
+        return Record(self.folder / "progress.json", lock_of(to))
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def files_of(runs: Path, to: Path) -> RunFiles:
 def write_request(files: RunFiles, request: Request) -> None:
     """Before a detached fetch, which reads it. Raises `OSError`."""
     private_folder.make(files.folder)
-    files.stop.unlink(missing_ok=True)
+    files.record(request.to).path.unlink(missing_ok=True)
     data = {**dataclasses.asdict(request), "to": str(request.to), "began": clock.now()}
     draft.write(files.request, json.dumps(data, indent=1))
 
@@ -94,23 +97,28 @@ def request_in(files: RunFiles) -> Request:
     return Request(source=source, to=Path(data.pop("to")), **{**data, **patterns})
 
 
-class Progress:
-    """Writes the progress of one fetch, at most every two seconds."""
+def perform(
+    work: Work,
+    hub: Hub,
+    lock: HeldLock,
+    files: RunFiles,
+    show: Callable[[Progress], None],
+    say: Callable[[str], None],
+) -> None:
+    """Fetch until all is whole, and record the progress. Releases the lock. Raises `FetchFailed`,
+    `FetchRefused`, `Stopped` and `KeyboardInterrupt`."""
+    record = files.record(work.request.to)
+    fetch = Fetch(work, hub, lambda words: say(known_secrets.hide_foreign(words)))
 
-    def __init__(self, files: RunFiles) -> None:
-        self._files, self._last = files, ""
+    def on_look(progress: Progress) -> None:
+        show(progress)
+        record.show(progress)
 
-    def show(self, reading: Reading) -> None:
-        now = clock.now()
-        if not self._last or clock.seconds_between(self._last, now) >= 2:
-            self._last = now
-            self.end(RUNNING, reading, reading.note)
+    def all_of_it() -> str:
+        fetch.run(on_look)
+        return ""
 
-    def end(self, state: str, reading: Reading | None, message: str = "") -> None:
-        """Write the last state. Raises `OSError`."""
-        seen = dataclasses.asdict(reading) if reading else {}
-        data = {**seen, "state": state, "message": message, "changed": clock.now()}
-        draft.write(self._files.progress, json.dumps(data), is_synced=False, prefix=".progress.")
+    run.perform(record, lock, work.request.to, all_of_it, FetchFailed)
 
 
 def all_of(runs: Path) -> list[Run]:
@@ -128,34 +136,38 @@ def run_of(runs: Path, to: Path) -> Run | None:
 def _run(files: RunFiles) -> Run | None:
     try:
         asked = _data(files.request)
-        seen = _data(files.progress) if files.progress.exists() else {}
-        source = Source(**asked["source"])
-        to = Path(asked["to"])
+        source, to = Source(**asked["source"]), Path(asked["to"])
         holder = identity.holder(lock_of(to))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    state = str(seen.get("state", RUNNING))
-    message = str(seen.get("message", ""))
-    if holder is None and state == RUNNING:
-        state, message = CUT, "it was killed, or the machine restarted: fetch again to continue"
-    elif holder is not None:
-        state = RUNNING
+    began = str(asked.get("began", ""))
+    seen = files.record(to).read() or _unwritten(holder is not None)
+    message = seen.message or seen.note
+    if seen.phase == progresses.CUT:
+        message += (
+            f": fetch again to continue (ktserver fetch {source} --to {shlex.quote(str(to))})"
+        )
     return Run(
         model=str(source),
         to=str(to),
-        state=state,
-        began=str(asked.get("began", "")),
-        changed=str(seen.get("changed", asked.get("began", ""))),
-        done=int(seen.get("done", 0)),
-        total=int(seen.get("total", 0)),
-        rate=float(seen.get("rate", 0.0)) if state == RUNNING else 0.0,
-        left=seen.get("left") if state == RUNNING else None,
-        files_done=int(seen.get("files_done", 0)),
-        files=int(seen.get("files", 0)),
+        state=_STATES.get(seen.phase, seen.phase),
+        began=began,
+        changed=seen.changed or began,
+        done=seen.done,
+        total=seen.total,
+        rate=seen.rate if seen.is_running else 0.0,
+        left=seen.left if seen.is_running else None,
+        files_done=seen.files_done,
+        files=seen.files,
         message=message,
         pid=holder.pid if holder else None,
         log=str(files.log),
     )
+
+
+def _unwritten(is_running: bool) -> Progress:
+    """Of a fetch that has begun, and written nothing yet."""
+    return Progress() if is_running else Progress(progresses.CUT, message=progresses.KILLED)
 
 
 def _data(path: Path) -> dict[str, Any]:

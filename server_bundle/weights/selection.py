@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from server_bundle.errors import FetchRefused
-from server_bundle.weights.hubs.hub import RemoteFile
+from server_bundle.transfers.origin import RemoteFile
 
 SAFETENSORS, GGUF, PICKLED = "safetensors", "GGUF", "PyTorch"
 _FORMATS: tuple[tuple[str, tuple[str, ...]], ...] = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import fake_sglang
 
-from conformance import sglang_kt
+from conformance import real_vllm, sglang_kt
 from ktclient.servers import probe
 from ktclient.servers.dialects.dialect import ServerFacts
 from server_bundle.embedded import server as embedded
@@ -66,6 +66,11 @@ def _real_sglang(folder: Path, stack: contextlib.ExitStack) -> Server:
     return Server("sglang-kt 0.7.2", facts, KEY, 16_000, sglang_kt.POOL, True)
 
 
+def _real_vllm(folder: Path, stack: contextlib.ExitStack) -> Server:
+    url = stack.enter_context(real_vllm.real_vllm(folder, KEY))
+    return Server("vLLM 0.32.0", probe.probe(url, KEY), KEY, 24_000, None, False)
+
+
 def _llama(cache: Path) -> Start:
     def start(folder: Path, stack: contextlib.ExitStack) -> Server:
         running = embedded.ensure_up(folder, cache, lambda what, done, total: None)
@@ -89,6 +94,7 @@ class Servers:
             "upstream, slow": _double("upstream", 3),
             "llama.cpp": _llama(cache),
             "real": _real_sglang,
+            "vllm": _real_vllm,
         }
 
     def folder(self, name: str) -> Path:

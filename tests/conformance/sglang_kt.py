@@ -77,13 +77,13 @@ def real_sglang(folder: Path, key: str) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        _wait_until_it_answers(process, f"{url}/health", log)
+        wait_until_it_answers(process, f"{url}/health", log)
         yield url
     finally:
-        _stop(process)
+        stop(process)
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     give_up = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < give_up:
         try:
@@ -91,10 +91,10 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
                 return
         except (OSError, urllib.error.URLError):
             time.sleep(0.5)  # the start of another program gives no event
-    raise RuntimeError(f"sglang-kt did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
+    raise RuntimeError(f"it did not start:\n{log.read_text(encoding='utf-8')[-3000:]}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Bounded: SIGTERM never ends it when a queued request's client has gone."""
     process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):

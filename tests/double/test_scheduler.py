@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from fake_sglang.asking import (
+    DATA,
     QUICK,
+    SLOW,
     ask,
     assert_same_headers,
     chat_body,
@@ -39,6 +41,28 @@ def prefilled(server: FakeServer) -> float:
     """The progress counter of /metrics."""
     lines = ask(server, "/metrics").text.splitlines()
     return float(next(line for line in lines if 'mode="prefill_compute"' in line).split()[-1])
+
+
+def test_0_5_23_counts_chunks_when_they_have_ended(tmp_path: Path, until: Until) -> None:
+    """In /v1/loads, with the time that they took; /metrics counts them when they begin. Recorded
+    so."""
+    rows = [json.loads(one) for one in (DATA / "loads-0.5.23.jsonl").read_text().splitlines()]
+    polls = [one for one in rows if one["ev"] == "poll"]
+    gaps = {p["prefill_compute"] - p["loads"]["total_prefill_uncached_tokens"] for p in polls}
+    assert gaps >= {0, 4_096} and min(gaps) == 0 and max(gaps) == 4_096
+    options = ("--flavour", "upstream", "--release", "0.5.23", "--chunk", "10", *SLOW)
+    with fake_sglang(tmp_path, *options, "--tokens-per-char", "1") as server:
+        server.hold()
+        with closing(start(server)) as connection:
+            for done in range(0, 100, 10):
+                until(lambda used=done + 10: load(server)["num_used_tokens"] == used)
+                seen = load(server)
+                assert seen["total_prefill_uncached_tokens"] == done
+                assert (seen["total_prefill_busy_us"] > 0) == (done > 0)
+                assert prefilled(server) == done + 10
+                server.step()
+            server.let_go()
+            connection.getresponse().read()
 
 
 def test_a_prefill_shows_in_used_tokens_only(slow: FakeServer, until: Until) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fake_sglang.asking import (
+    DATA,
     QUICK,
     ask,
     assert_same_headers,
@@ -42,6 +43,13 @@ def test_loads_and_health_are_shaped_as_recorded(quick: FakeServer, flavour: str
     info = ask(quick, "/server_info").json
     assert (info["api_key"], info["max_total_num_tokens"]) == (None, 1500)
     assert (info["context_length"] is None) == (flavour == "upstream")
+
+
+def test_loads_of_0_5_23_are_shaped_as_recorded(tmp_path: Path) -> None:
+    real = json.loads((DATA / "loads-0.5.23.jsonl").read_text().splitlines()[0])["body"]
+    with fake_sglang(tmp_path, "--flavour", "upstream", "--release", "0.5.23", *QUICK) as server:
+        ours = ask(server, "/v1/loads").json
+    assert shape(ours) == shape(real) and ours["version"] == real["version"]
 
 
 def test_model_info_has_the_keys_of_the_fork(quick: FakeServer) -> None:

@@ -121,6 +121,7 @@ class Engine:
                 pending=sum(request.left for request in self._prefilling) + queued,
                 queued_tokens=queued,
                 prefill_compute=self._gauges.prefill_compute,
+                busy_us=self._gauges.busy_us,
             )
 
     def gauges(self) -> dict[str, float]:
@@ -219,6 +220,7 @@ class Engine:
             room -= size
         for request, size in chunk:
             request.allocated += size
+            self._gauges.begins(size)
         return chunk
 
     def _admit(self) -> bool:
@@ -244,7 +246,7 @@ class Engine:
 
     def _prefill(self, chunk: list[tuple[Request, int]], running: int) -> None:
         """One forward; `running`: who decoded when it was put together."""
-        end = time.monotonic()
+        begun = end = time.monotonic()
         for request, size in chunk:
             start, prompt = request.prefilled, request.to_prefill
             if not request.is_probe or self._options.rate:
@@ -258,6 +260,7 @@ class Engine:
                 request.prefilled += size
                 self._gauges.prefilled(size, request.cached if is_first else 0)
                 self._after_chunk(request)
+            self._gauges.busy_us += round(1e6 * (time.monotonic() - begun))
             self._write_gauges(running)
             self._log_prefill(chunk, running)
             self._boundary += 1

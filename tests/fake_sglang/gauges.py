@@ -21,6 +21,7 @@ class Load:
     pending: int
     queued_tokens: int
     prefill_compute: int
+    busy_us: int = 0
 
 
 class Gauges:
@@ -28,13 +29,20 @@ class Gauges:
 
     def __init__(self, options: Options) -> None:
         self._pool = options.pool
+        self._counts_begun = options.counts_chunks
         self._lists = (0, 0, 0)
         self._cached = 0
         self._steps = 0
         self.prefill_compute = 0
+        self._begun = 0
+        self.busy_us = 0
         self.prompts = 0
         self.aborted = 0
         self.retracted = 0
+
+    def begins(self, tokens: int) -> None:
+        """A chunk is put together."""
+        self._begun += tokens
 
     def prefilled(self, tokens: int, cached: int) -> None:
         """A chunk has been computed, and so many tokens before it had not to be."""
@@ -61,7 +69,9 @@ class Gauges:
             "max_total_num_tokens": self._pool,
             "gen_throughput": 0.0,
             "cache_hit_rate": 0.0,
-            "realtime_tokens_total:prefill_compute": self.prefill_compute,
+            "realtime_tokens_total:prefill_compute": (
+                self._begun if self._counts_begun else self.prefill_compute
+            ),
             "realtime_tokens_total:decode": self._steps - self._steps % 40,
             "prompt_tokens_total": self.prompts,
             "num_aborted_requests_total": self.aborted,

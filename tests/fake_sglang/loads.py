@@ -11,18 +11,19 @@ from fake_sglang.options import Options
 
 Json = dict[str, Any]
 
-# As recorded: the fork built from a wheel does not know its own version.
-VERSIONS = {"kt": "0.0.0.dev0", "upstream": "0.5.17"}
 _TRANSFER = {"kv_transfer_speed_gb_s": 0.0, "kv_transfer_latency_ms": 0.0}
 
 
 def loads(options: Options, load: Load) -> Json:
     """GET /v1/loads."""
     now = datetime.now(timezone.utc).isoformat()
-    head: Json = {"timestamp": now, "version": VERSIONS[options.flavour]}
+    head: Json = {"timestamp": now, "version": options.version}
     if not options.is_kt:
-        machine = {"accelerator": "NVIDIA H100 80GB HBM3", "num_accelerators": 1}
-        return {**head, **machine, "loads": [_upstream(options, load)]}
+        machine: Json = {"accelerator": "NVIDIA H100 80GB HBM3", "num_accelerators": 1}
+        entry = _upstream(options, load)
+        if options.counts_chunks:  # recorded on a CPU
+            machine["accelerator"], entry["decode_moments"] = None, None
+        return {**head, **machine, "loads": [entry]}
     total = load.running + load.waiting
     lists = {"total_running_reqs": load.running, "total_waiting_reqs": load.waiting}
     means = {"avg_token_usage": _usage(options, load), "avg_throughput": 0.0}
@@ -92,6 +93,7 @@ def _upstream(options: Options, load: Load) -> Json:
         "num_used_tokens": load.used,
         "num_total_tokens": load.used + load.queued_tokens,
         "num_active_tokens": load.used,
+        **({"num_prealloc_ready_tokens": 0} if options.counts_chunks else {}),
         "max_total_num_tokens": options.pool,
         "max_running_requests": options.max_running,
         "token_usage": _usage(options, load),
@@ -99,7 +101,7 @@ def _upstream(options: Options, load: Load) -> Json:
         "cache_hit_rate": 0.0,
         "utilization": 0.0,
         "total_prefill_uncached_tokens": load.prefill_compute,
-        "total_prefill_busy_us": 0,
+        "total_prefill_busy_us": load.busy_us if options.counts_chunks else 0,
         "decode_moments": [0.0] * 6,
         "memory": _memory(options),
         "disaggregation": {

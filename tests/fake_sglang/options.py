@@ -22,6 +22,7 @@ class Options:
 
     port: int
     flavour: str
+    release: str
     window: int
     pool: int
     model: str
@@ -70,6 +71,17 @@ class Options:
         return self.flavour == "kt"
 
     @property
+    def version(self) -> str:
+        """As it says it: the fork, built from a wheel, does not know its own (recorded)."""
+        return "0.0.0.dev0" if self.is_kt else self.release
+
+    @property
+    def counts_chunks(self) -> bool:
+        """Whether /v1/loads counts computed chunks and their time, and /metrics begun ones: sglang
+        0.5.23 (recorded, data/sglang/loads-0.5.23.jsonl)."""
+        return not self.is_kt and tuple(map(int, self.release.split("."))) >= (0, 5, 23)
+
+    @property
     def has_ghosts(self) -> bool:
         """Whether an aborted prefill runs to its end (recorded of kt; upstream mended it)."""
         return self.is_kt if self.ghost == "auto" else self.ghost == "on"
@@ -116,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=int, default=0, help="0: any free one")
     add("--flavour", choices=("kt", "upstream"), default="kt")
+    add("--release", default="0.5.17", help="upstream: 0.5.23 counts in another way")
     add("--window", type=int, default=1_048_576, help="the context length, in tokens")
     add("--pool", type=int, default=964_864, help="the KV pool, in tokens")
     add("--model", default="DeepSeek-V4-Flash")

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from fake_sglang.loads import VERSIONS
 from fake_sglang.options import Options
 
 Json = dict[str, Any]
@@ -64,7 +63,7 @@ def server_info(options: Options) -> Json:
         "internal_states": [state],
         "max_total_num_tokens": options.pool,
         "max_req_input_len": options.max_input,
-        "version": VERSIONS[options.flavour],
+        "version": options.version,
         **(_OF_THE_FORK if options.is_kt else {}),
     }
 

@@ -13,8 +13,10 @@ import pytest
 from support import small_disk
 from support.fetching import REPO, WEIGHTS, Fetcher, fetcher
 from support.model_hub import Fault
+from support.output_schema import strict
 from support.patience import HANG_SECONDS
 
+from jobs.processes import identity
 from server_bundle.doctor.facts import fetched
 
 CONTENT = os.urandom(6_000_000)
@@ -37,6 +39,7 @@ def assert_whole(fetch: Fetcher) -> None:
 
 def status(fetch: Fetcher) -> dict[str, object]:
     (seen,) = json.loads(fetch("--status", "--json").stdout)
+    strict("fetches").validate(seen)
     assert isinstance(seen, dict)
     return seen
 
@@ -58,6 +61,13 @@ def test_kill_9_in_mid_file_costs_what_was_on_its_way(
         held.set()
         kept = fetch.partial_bytes()
         assert status(fetch)["state"] == "cut off"
+    again = f"ktserver fetch {REPO} --to {fetch.to}"
+    seen = status(fetch)
+    assert "was killed" in str(seen["message"]) and again in str(seen["message"])
+    written = Path(str(seen["log"])).with_name("progress.json")
+    text = written.read_text()
+    written.write_text(text.replace(identity.boot_id(), "the boot before"))
+    assert "the machine was restarted" in (shown := fetch("--status").stdout) and again in shown
     held = threading.Event()
     fetch.hub.fail(WEIGHTS, Fault(after=1_500_000, hold=held))
     started = fetch.into("--detach")

@@ -13,7 +13,7 @@ from support.installing import Bench
 from support.patience import HANG_SECONDS
 
 from jobs.processes import identity
-from server_bundle.install import progress
+from server_bundle.install import run
 from server_bundle.plan import installation
 
 Until = Callable[..., object]
@@ -71,7 +71,7 @@ def test_killed_while_it_installs_the_environment_is_made_anew(bench: Bench, unt
     """From the wheels that are there: nothing is fetched again. A package that was half written
     does not stay."""
     command = bench.begin("--installer", "pip")
-    until(lambda: (seen := progress.read(bench.layout)) and seen.phase == progress.INSTALL)
+    until(lambda: (seen := bench.layout.record.read()) and seen.phase == run.INSTALLING)
     until(lambda: (bench.folder / "pyvenv.cfg").exists())
     bench.kill()
     assert command.process.wait() == 1
@@ -119,7 +119,7 @@ def test_a_full_disk_is_named_and_what_came_is_kept(bench: Bench, tmp_path: Path
         words = bench.run("--venv", str(place), code=1).stderr
         assert "free at" in words and "nothing was fetched" in words and not place.exists()
         words = bench.run("--venv", str(place), "--no-check", code=1).stderr
-        assert "disk is full" in words and "run the command again" in words
+        assert "disk is full" in words and "run the same command again" in words
         disk.free()
         sent = dict(bench.index.sent)
         done = bench.run("--venv", str(place))

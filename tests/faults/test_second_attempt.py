@@ -254,8 +254,12 @@ def test_a_cancel_says_what_the_server_still_does(
         assert abort["matched"] and abort["t"] <= cut["t"], "by name first, then the line"
 
 
-def test_a_cancel_that_was_followed_says_no_more(tmp_path: Path, state: StateDir) -> None:
-    """Upstream fell silent: nothing to warn of."""
+def test_a_cancel_that_was_followed_says_no_more(
+    tmp_path: Path, state: StateDir, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Upstream fell silent, after the chunk that it computed: nothing to warn of."""
+    long = f"{AT_ONCE},ktclient.worker.abort.AFTER_CANCEL_SECONDS=25"
+    monkeypatch.setenv("KTJOB_CONSTANTS", long)
     options = ("--prefill-seconds", "30", "--flavour", "upstream", "--chunk", "512")
     with fake_sglang(tmp_path, *options) as server:
         job = submit(server)

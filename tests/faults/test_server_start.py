@@ -154,7 +154,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_start(lab: Lab, until: Until) -> No
     """Nor does a closed terminal."""
     plan = lab.plan("--stage-seconds", "1")
     file = lab.file(plan)
-    with lab.starting("up", "--plan", file, start_new_session=True) as up:
+    with lab.starting("up", "--plan", file, "--no-check", start_new_session=True) as up:
         until(lambda: lab.state_of() == "starting")
         os.killpg(up.pid, signal.SIGINT)
         _, said = up.communicate()
@@ -229,6 +229,9 @@ def test_up_works_out_the_plan_itself(lab: Lab, tmp_path: Path) -> None:
     shown = lab.run("plan", *wanted, "--json")
     plan = tmp_path / "plan.json"
     plan.write_text(shown.stdout)
+    checked = lab.run("up", "--plan", str(plan), "--name", "another")
+    assert checked.returncode == exit_codes.NO_SERVER and "ERROR  weights" in checked.stderr
+    assert not lab.files("another").folder.exists()
     again = lab.run("up", "--plan", str(plan), "--name", "fake")
     assert again.returncode == 0 and "was already started" in again.stderr, again.stderr
     assert lab.run("down").returncode == 0

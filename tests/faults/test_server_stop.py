@@ -175,7 +175,28 @@ def test_a_crash_is_followed_by_a_restart_and_told(state: StateDir, until: Until
     assert "2 so far" in lab.run("status").stderr
     assert lab.log().count("ktserver: started process") == 3
     assert "failures in a row: not restarting any more" in lab.log()
+    assert "warming up" not in lab.log()  # as `up --no-warm-up` had it
     assert lab.living() == []
+
+
+@pytest.mark.promise
+def test_a_restarted_server_is_warmed_up_as_by_up(state: StateDir, until: Until) -> None:
+    """So the first user after a crash waits for no kernels; and why it died can still be read,
+    although the log goes on with a healthy run."""
+    lab = Lab(state, ("server_bundle.launch.backoff:FIRST_SECONDS=0.1",))
+    started = lab.up(lab.plan("--children", "1"), "--restart", "on-failure")
+    assert started.returncode == 0, started.stderr
+    kill(lab, "server")
+    until(lambda: lab.note().warm_up.startswith("warmed up with "))
+    _, warmed = lab.engine().events("finished")  # the first is the warm-up of `up`
+    assert warmed["prefilled"] >= 2048
+    assert f"warm-up  warmed up with {warmed['prefilled']:,} tokens" in lab.run("status").stderr
+    assert "ktserver: warming up with 2,048 tokens" in lab.log()
+    for words in (("--last",), ("fake",)):
+        told = lab.run("explain", *words)
+        assert told.returncode == 0 and "FAIL  killed: " in told.stdout
+        assert "ktserver has started the server again since, once" in told.stdout
+    assert lab.run("down").returncode == 0
 
 
 @pytest.mark.promise

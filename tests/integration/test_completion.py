@@ -101,6 +101,7 @@ def test_servers_files_and_settings(tmp_path: Path) -> None:
     assert completed("bash", "ktjob config set defaults.max_t") == ["plain,defaults.max_tokens"]
     assert completed("bash", "ktjob config set sta") == []
     assert completed("bash", "ktjob submit a") == ["file,a"]
+    assert completed("bash", "ktjob wait --state su") == ["plain,succeeded"]
     assert completed("bash", "ktjob submit a.txt --thinking o") == ["plain,on", "plain,off"]
     assert "plain,deepseek-v4-flash-4x5090" in completed("bash", "ktserver up --profile ")
 

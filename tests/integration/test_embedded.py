@@ -191,9 +191,11 @@ def test_it_is_chosen_when_nothing_else_is_there(
 def test_the_whole_journey_of_a_document(
     ktjob_home: Path, cache_env: dict[str, str], tmp_path: Path
 ) -> None:
-    """From a file to its answer by commands, through a runner, a worker and the real model."""
+    """From a file to its answer by commands, through a runner, a worker and the real model. A
+    second question needs only itself to be read, and is predicted so; its size is known from the
+    first one, chat template included."""
     document = tmp_path / "letter.txt"
-    document.write_text("The ferry was late again this morning, and nobody knew why.\n" * 20)
+    document.write_text("The ferry was late again this morning, and nobody knew why.\n" * 25)
 
     def ktjob(*args: str) -> str:
         command = [sys.executable, "-m", "ktclient", *args]
@@ -209,3 +211,16 @@ def test_the_whole_journey_of_a_document(
     assert ktjob("result", job_id)
     (kept,) = json.loads(ktjob("status", "--json"))
     assert kept["id"] == job_id
+
+    again = (str(document), "--ask", "Who knew why it was late?", *words[2:])
+    forecast = json.loads(ktjob("check", *again, "--json"))
+    second = ktjob("submit", *again)
+    ktjob("wait", second)
+    first, figures = kept["figures"], json.loads(ktjob("status", second, "--json"))["figures"]
+    read, cached = figures["prompt_tokens"], figures["cached_tokens"]
+    assert abs(forecast["tokens"] - read) <= 8 and forecast["exact"] is False
+    assert forecast["cached"]["job"] == job_id
+    assert 0.9 * read < cached and abs(forecast["cached"]["tokens"] - cached) <= 16
+    assert figures["predicted_cached_tokens"] == forecast["cached"]["tokens"]
+    assert figures["predicted_seconds"] < first["first_token_seconds"] / 4
+    assert figures["predicted_seconds"] == round(forecast["first_token_seconds"]["seconds"], 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import installing, wheel_index
 from support.installing import Bench
+from support.output_schema import strict
 
 from server_bundle.plan import installation
 
@@ -37,6 +38,7 @@ def test_installed_by_uv_configured_used_and_removed(bench: Bench) -> None:
     ):
         assert words in dry.stdout, dry.stdout
     planned = json.loads(bench.run("--dry-run", "--json").stdout)
+    strict("install").validate(planned)
     assert planned["state"] == "planned" and planned["total_bytes"] > 2_000_000
     assert not bench.folder.exists() and bench.index.sent == {}
 
@@ -46,6 +48,9 @@ def test_installed_by_uv_configured_used_and_removed(bench: Bench) -> None:
     assert "2.0 MB" in done.stderr and "a-secret-word" not in dry.stdout + done.stderr
     assert "interpreters.sglang-kt now" in done.stderr and "next: ktserver fetch" in done.stderr
     assert "python: sglang-kt 0.7.2" in done.stderr  # the doctor, on the new interpreter
+    # These wheels have no engine in them: an import that fails is said, with what to do.
+    assert "ERROR  imports: " in done.stderr and "No module named 'sglang'" in done.stderr
+    assert "a server would not start yet" in done.stderr and "doctor --deep" in done.stderr
     said = subprocess.run([python, "-c", "import torch; print(torch.VERSION)"], capture_output=True)
     assert said.stdout == b"2.9.1\n"
     assert not (bench.folder / ".ktjob-install" / "wheels").exists()
@@ -56,6 +61,7 @@ def test_installed_by_uv_configured_used_and_removed(bench: Bench) -> None:
 
     assert str(python) in bench.ktserver("plan", "--model", ".").stdout
     (row,) = json.loads(bench.run("--list", "--json", lock=False).stdout)
+    strict("install").validate(row)
     assert (row["state"], row["python"], row["packages"]) == ("complete", str(python), 3)
     assert "sglang-kt==0.7.2" in bench.run("--list", lock=False).stdout
     assert "complete" in bench.run("--status", lock=False).stdout
@@ -64,7 +70,11 @@ def test_installed_by_uv_configured_used_and_removed(bench: Bench) -> None:
 
     next(bench.folder.rglob("noise.bin")).unlink()
     again = bench.run("--json")
-    assert "is damaged" in again.stderr and json.loads(again.stdout)["state"] == "complete"
+    made = json.loads(again.stdout)
+    strict("install").validate(made)
+    assert "is damaged" in again.stderr and made["state"] == "complete"
+    grave = [one for one in made["findings"] if one["severity"] == "error"]
+    assert {one["about"] for one in grave} >= {"imports"} and all(one["cure"] for one in grave)
     removed = bench.run("--remove", "sglang-kt", lock=False).stderr
     assert "interpreters.sglang-kt was removed" in removed and not bench.folder.exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import pty
@@ -18,41 +17,15 @@ import click
 import jsonschema
 import pytest
 from fake_sglang.process import fake_sglang
+from support.output_schema import SCHEMA, strict
 
 from jobs.store.state_dir import StateDir
 from ktclient.cli.ktjob import ktjob as group
 from ktclient.prompts.tasks import Kind
 from ktclient.records.snapshot import Snapshot
 
-SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "ktclient/records/schema.json").read_text(encoding="utf-8")
-)
-EXTENDED = ("job", "list", "result", "show")
-"""Several of $defs together describe an object of these."""
 ANSWER = "It rained, and nobody came."
 Run = Callable[..., Any]
-
-
-def strict(name: str) -> jsonschema.Draft202012Validator:
-    """One of $defs, and not a field more than it names: what is printed is to be documented."""
-    schema = copy.deepcopy(SCHEMA)
-    for key, definition in schema["$defs"].items():
-        for node in _objects(definition):
-            if node is not definition or key not in EXTENDED:
-                node.setdefault("additionalProperties", False)
-    del schema["anyOf"]
-    return jsonschema.Draft202012Validator(
-        {**schema, "allOf": [{"$ref": f"#/$defs/{name}"}], "unevaluatedProperties": False}
-    )
-
-
-def _objects(node: object) -> list[dict[str, Any]]:
-    if isinstance(node, list):
-        return [one for each in node for one in _objects(each)]
-    if not isinstance(node, dict):
-        return []
-    below = [one for each in node.values() for one in _objects(each)]
-    return [node, *below] if "properties" in node else below
 
 
 @pytest.fixture
@@ -97,7 +70,7 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert failed["state"] == "FAILED"
     assert len(run("job", "status")) == 4
     assert run("job", "status", first)["label"] == "nightly"
-    (found,) = run("list", "list", "--search", "nobody rained", "--label", "night*")
+    found, _ = run("list", "list", "--search", "nobody rained", "--label", "night*")
     assert found["found"]["where"] == "answer"
     text = run("result", "result", first)["text"]
     assert ANSWER in text
@@ -119,6 +92,21 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert run("removed", "gc", "--older-than", "9d")["removed"] == []
     assert run("removed", "rm", first, second)["removed"] == [first, second]
     assert not Path(paths["answer"]).exists() and not Path(paths["document"]).exists()
+
+
+def test_what_changes_the_queue_prints_what_the_schema_says(run: Run, tmp_path: Path) -> None:
+    """Each object of it, also where some are refused."""
+    with fake_sglang(tmp_path, "--answer", ANSWER) as server:
+        (tmp_path / "a.txt").write_text("It was a dark and stormy night. ")
+        first = run("result", "submit", "a.txt", "--server", server.url, "--wait")["id"]
+        delayed = run("job", "rerun", first, "--at", "+1d")["id"]
+    both = run("job", "hold", delayed, first, codes=(1,))
+    assert [one["blocked_by"] for one in both] == ["held", None]
+    assert run("job", "priority", delayed, "--to", "3")["priority"] == 3
+    assert run("job", "release", delayed)["held_at"] is None
+    assert run("job", "edit", delayed, "--label", "x")["label"] == "x"
+    assert run("paused", "pause")["paused"][0]["server"] is None
+    assert run("paused", "resume")["paused"] == []
 
 
 def test_every_command_with_json_is_in_the_test_above() -> None:

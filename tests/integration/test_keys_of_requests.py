@@ -31,6 +31,7 @@ SEEN = {
         *("/v1/models", "/props", "/slots", "/apply-template", "/tokenize", "/health"),
         "/v1/chat/completions",
     },
+    "vllm": {"/v1/models", "/metrics", "/tokenize", "/version", "/v1/chat/completions"},
     "openai-compatible": {"/v1/models", "/v1/chat/completions"},
 }
 """What each dialect is asked for, all told."""
@@ -82,7 +83,8 @@ def ask_everything(run: Run, folder: Path, server: Recorder) -> None:
     job = Job(run("submit", "short.txt", *to, "--max-tokens", "10").stdout.strip())
     server.wait_for("/v1/chat/completions")
     asked = len(server.asked)
-    pulse = {"sglang": "/model_info", "llama.cpp": "/health"}.get(server.dialect, "/v1/models")
+    pulses = {"sglang": "/model_info", "llama.cpp": "/health", "vllm": "/version"}
+    pulse = pulses.get(server.dialect, "/v1/models")
     server.wait_for(pulse, after=asked)
     run("cancel", job.id)
     job.wait()

@@ -18,7 +18,7 @@ from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient import Job, submit_long
 from ktclient.records.snapshot import Snapshot
-from ktclient.servers.gauges import LOADS, METRICS
+from ktclient.servers.gauges import COUNTER, LOADS, METRICS
 
 Until = Callable[..., object]
 
@@ -28,6 +28,7 @@ PROMPT = "x" * int(TOKENS * 4.4)
 # here, which would count them otherwise.
 SERVER = ("--model", "stand-in", "--tokens-per-char", str(1 / 4.4))
 SERVER += ("--rate", "30000", "--noise", "0.1")
+NEW = ("--metrics", "--flavour", "upstream", "--release", "0.5.23")
 OFTEN = (
     "ktclient.servers.watcher.METRICS_SECONDS=0.1,ktclient.servers.watcher.LOADS_SECONDS=0.1,"
     "ktclient.servers.watcher.FIRST_SECONDS=600,ktclient.worker.server.WORKER_SECONDS=1,"
@@ -55,7 +56,9 @@ def followed(job: Job) -> list[Snapshot]:
     return seen
 
 
-@pytest.mark.parametrize(("options", "source"), [(("--metrics",), METRICS), ((), LOADS)])
+@pytest.mark.parametrize(
+    ("options", "source"), [(("--metrics",), METRICS), ((), LOADS), (NEW, COUNTER)]
+)
 def test_a_prefill_is_followed_by_the_best_that_the_server_tells(
     tmp_path: Path, until: Until, options: tuple[str, ...], source: str
 ) -> None:

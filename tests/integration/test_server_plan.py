@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,28 @@ from server_bundle.plan import profile
 
 MAIN = "deepseek-v4-flash-4x5090"
 VERSION = ("--engine-version", "0.6.2.post3")
+VERSION_UPSTREAM = ("--engine", "sglang", "--engine-version", "0.5.23")
+SIZES = {
+    "architectures": ["DeepseekV4ForCausalLM"],
+    "hc_mult": 4,
+    "head_dim": 512,
+    "hidden_size": 4096,
+    "index_head_dim": 128,
+    "index_n_heads": 64,
+    "max_position_embeddings": 1_048_576,
+    "moe_intermediate_size": 2048,
+    "n_routed_experts": 256,
+    "n_shared_experts": 1,
+    "num_attention_heads": 64,
+    "num_hash_layers": 3,
+    "o_groups": 8,
+    "o_lora_rank": 1024,
+    "q_lora_rank": 1024,
+    "qk_rope_head_dim": 64,
+    "sliding_window": 128,
+    "vocab_size": 129_280,
+}
+"""Of DeepSeek V4 Flash, without its layers."""
 
 
 def ktserver(*words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -72,6 +95,52 @@ def test_the_script_runs_what_is_planned(ktjob_home: Path, model: str, tmp_path:
     assert ran.stdout.splitlines() == [*plan["argv"][1:], "2604"]
     assert model in plan["argv"]
     assert plan["planned_pool"] == 964_864
+
+
+def test_a_plan_for_other_gpus_and_another_model(
+    ktjob_home: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million tokens on two H200: by name, and as nvidia-smi shows them; sizes by config.json."""
+    words = ("plan", "--model", model, "--tensor-parallel-size", "2", "--context", "960512")
+    words += ("--engine-version", "0.7.2")
+    assert "does not fit on these GPUs" in ktserver(*words, code=2).stderr
+    options = ("--gpu", "H200", "--env", "TORCH_CUDA_ARCH_LIST=9.0", "--env", "A=b c")
+    named = ktserver(*words, *options).stdout
+    flat = " ".join(named.split())
+    assert "planned for 2 x H200 (140.4 GiB, compute capability 9.0)" in flat
+    assert f"{model}/config.json: there is no such file" in flat
+    assert "export A='b c'" in named and "export TORCH_CUDA_ARCH_LIST=9.0\n" in named
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        "#!/bin/sh\necho 'NVIDIA H200, 143771, 9.0'\necho 'NVIDIA H200, 143771, 9.0'\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    sizes = {**SIZES, "num_hidden_layers": 6, "compress_ratios": [0, 0, 4, 128, 4, 128, 0]}
+    (Path(model) / "config.json").write_text(json.dumps(sizes))
+    here = " ".join(ktserver(*words).stdout.split())
+    assert "planned for 2 x NVIDIA H200" in here and "by nvidia-smi on this machine" in here
+    assert "6 layers, hidden size 4,096, 256 experts 2,048 wide" in here
+    longer = ("plan", "--model", model, "--context", "1048577", "--gpu", "H200")
+    assert "Use --context 1048576" in ktserver(*longer, code=2).stderr
+    for option, said in ((("--gpu", "Voodoo"), "Known are"), (("--env", "HF_TOKEN=x"), "export")):
+        assert said in ktserver(*words, *option, code=2).stderr
+
+
+def test_the_weights_that_were_fetched_are_found_by_name(
+    ktjob_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub name becomes the folder of `ktserver fetch`; clients see the name alone."""
+    monkeypatch.setenv("KTJOB_CACHE", str(tmp_path))
+    folder = tmp_path / "weights" / "org--Name"
+    words = ("plan", "--profile", "generic-sglang", "--model", "org/Name", "--json")
+    before = json.loads(ktserver(*words, *VERSION_UPSTREAM).stdout)
+    assert (before["model"], before["served_name"]) == ("org/Name", "Name")
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    plan = json.loads(ktserver(*words, *VERSION_UPSTREAM).stdout)
+    assert (plan["model"], plan["served_name"]) == (str(folder), "Name")
+    assert str(folder) in plan["argv"]
 
 
 def test_as_the_guide_has_it(ktjob_home: Path, model: str) -> None:
@@ -160,3 +229,55 @@ def test_an_unknown_profile_is_named_before_a_missing_model(ktjob_home: Path) ->
     """By every command that plans."""
     for command in ("plan", "up", "doctor"):
         assert "no profile 'nope'" in ktserver(command, "--profile", "nope", code=2).stderr
+
+
+@pytest.mark.promise
+def test_a_command_is_judged_beside_the_plan(ktjob_home: Path, model: str) -> None:
+    """`kt run` of the guide's model: in words and as JSON, and exit code 1 for what harms."""
+    told = ktserver("plan", "--compare", "--", "kt", "run", model, code=1)
+    assert "ERROR  --max-total-tokens: 40000; the plan: not set\n" in told.stdout
+    assert "more than 35,584 tokens waits forever" in told.stdout
+    assert "prompts   of up to 35,584 tokens; the plan's server: up to " in told.stdout
+    assert f"instead with: ktserver up --profile {MAIN} --model" in told.stdout
+    as_json = ktserver("plan", "--compare", "--json", "--", "kt", "run", model, code=1)
+    found = json.loads(as_json.stdout)
+    assert (found["longest"], found["has_harm"], found["profile"]) == (35_584, True, MAIN)
+    method = next(one for one in found["differences"] if one["what"] == "--kt-method")
+    assert (method["theirs"], method["plan"], method["severity"]) == ("AMXINT4", "MXFP4", "error")
+    assert set(method) == {"severity", "what", "theirs", "plan", "effect", "source"}
+    assert not ktjob_home.exists() or list(ktjob_home.iterdir()) == []
+
+
+def test_the_plans_own_command_is_no_harm(ktjob_home: Path, model: str) -> None:
+    """What `ktserver plan` prints, given back to it; and a profile for another engine."""
+    plan = json.loads(ktserver("plan", "--model", model, *VERSION, "--json").stdout)
+    variables = [f"{name}={value}" for name, value in plan["environment"].items()]
+    command = [*variables, "python3", *plan["argv"][1:]]
+    told = ktserver("plan", "--compare", *VERSION, "--", *command)
+    assert told.stdout.endswith("no difference from the plan\n")
+    tail = ("python3", "-m", "sglang.launch_server", "--model-path", "Qwen/Qwen3-32B")
+    other = ktserver("plan", "--compare", "--", "docker", "run", "--gpus", "all", "img:1", *tail)
+    assert "note      compared with the profile generic-sglang\n" in other.stdout
+    assert "note      the packages in the image are not looked at\n" in other.stdout
+    assert "0 errors, 1 warning" in other.stdout
+
+
+def test_what_cannot_be_compared_is_refused(ktjob_home: Path, model: str) -> None:
+    """With the reason, exit code 2, and no key in what is printed."""
+    server = ("python3", "-m", "sglang.launch_server")
+    for words, said in (
+        ((), "--compare needs the command after `--`"),
+        (("--", "vllm", "serve", model), "no `python -m sglang.launch_server`"),
+        (("--", "docker", "run", "img:1"), "docker inspect"),
+        (("--", "kt", "run"), "without a model"),
+        (("--", *server, "--tp", "4"), "no --model"),
+        (("--", *server, "--model", "/m/Llama-4", "--kt-method", "FP8"), "name one with --profile"),
+        (("--", "kt", "run", "m"), "no profile is known for m: name one with --profile"),
+        (("--sh", "--", "kt", "run", model), "--compare prints text or --json"),
+        (("--as-guide", "--", "kt", "run", model), "--as-guide"),
+        (("--profile", "nope", "--", "kt", "run", model), "no profile 'nope'"),
+    ):
+        assert said in ktserver("plan", "--compare", *words, code=2).stderr
+    told = ktserver("plan", "--compare", "--", *server, "--model", "m", "--api-key", "k3y-of-mine")
+    assert "k3y-of-mine" not in told.stdout + told.stderr
+    assert "warn   --api-key: (a key)" in told.stdout

@@ -40,7 +40,7 @@ def test_while_it_loads(
     start takes."""
     lab = Lab(state)
     plan = lab.plan("--stage-seconds", "1", "--answer", "Loaded.")
-    with lab.starting("up", "--plan", lab.file(plan), "--no-warm-up"):
+    with lab.starting("up", "--plan", lab.file(plan), "--no-warm-up", "--no-check"):
         until(lambda: lab.state_of() == "starting")
         monkeypatch.setattr(selection, "WELL_KNOWN_PORTS", (plan.port,))
         found = selection.choose(config.load(), None, None)
@@ -50,6 +50,26 @@ def test_while_it_loads(
         until(lambda: was_refused(state, job))
         assert job.result() == "Loaded."
     assert job.status().attempt == 1
+    assert lab.run("down").returncode == 0
+
+
+@pytest.mark.promise
+def test_a_job_says_who_starts_its_server_again(state: StateDir, until: Until) -> None:
+    """Not the user, where its supervisor does."""
+    lab = Lab(state, ("server_bundle.launch.backoff:FIRST_SECONDS=600",))
+    plan = lab.plan("--prefill-seconds", "600", "--tokens-per-char", "4096")
+    started = lab.up(plan, "--no-warm-up", "--restart", "on-failure")
+    assert started.returncode == 0, started.stderr
+    job = submit_long("It was a dark night.", server=plan.url, max_attempts=1)
+    lab.engine().wait_for_event("prefill_started")
+    server = lab.note().server
+    assert server is not None
+    os.kill(server.pid, signal.SIGKILL)
+    with pytest.raises(errors.ServerDied, match="ktserver starts 'fake' again"):
+        job.result()
+    until(lambda: lab.state_of() == "waiting")
+    assert "starts again at" in (told := lab.run("status").stderr)
+    assert "it died: " in told
     assert lab.run("down").returncode == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_sglang.process import fake_sglang
@@ -44,6 +45,75 @@ def test_each_is_a_job_and_a_prefix_cache_reads_the_document_once(
     read = [(one["prompt_tokens"], one["cached_tokens"]) for one in figures]
     assert read[0][1] is None  # so told where nothing is cached
     assert all(int(str(cached)) > 0.9 * int(str(tokens)) for tokens, cached in read[1:])
+
+
+@pytest.mark.promise
+def test_the_next_question_is_predicted_without_what_is_cached(
+    run: Run, tmp_path: Path, book: Path
+) -> None:
+    """By a check, by submit, in the status and for programs; only on a server that keeps prefixes,
+    and only behind the same beginning. Of several questions, the first is read whole."""
+    with fake_sglang(tmp_path, "--radix", "--model", "stand-in", "--rate", "20000") as server:
+
+        def check(*asked: str) -> dict[str, Any]:
+            words = (str(book), "--server", server.url, *asked)
+            return dict(json.loads(run("check", *words, "--json").stdout))
+
+        assert check("--ask", "Where?")["cached"] is None
+        first = run("submit", str(book), "--server", server.url, "--ask", "Who?", "--wait")
+        assert first.returncode == 0 and "cached" not in first.stderr
+        (read,) = json.loads(run("status", "--json").stdout)
+        known = check("--ask", "Where was it?")
+        assert known["cached"]["job"] == read["id"] and known["cached"]["share"] > 0.99
+        assert abs(known["tokens"] - read["figures"]["prompt_tokens"]) < 16
+        whole = read["figures"]["first_token_seconds"]
+        assert known["first_token_seconds"]["seconds"] < whole / 20 and known["timeout"] == 3600
+        told = run("submit", str(book), "--server", server.url, "--ask", "Where was it?", "--wait")
+        assert "; cached: 99 %; time limit" in told.stderr
+        figures = json.loads(run("status", "--json").stdout)[0]["figures"]
+        assert abs(figures["predicted_cached_tokens"] - figures["cached_tokens"]) < 32
+        assert figures["predicted_cached_share"] > 0.99
+        assert figures["predicted_seconds"] < whole / 20
+        brief = check("--ask", "Where?", "--ask", "When?", "--system", "Be brief.")
+        assert brief["cached"] is None
+        assert brief["first_token_seconds"]["seconds"] > whole / 4
+        server.hold()
+        to = (str(book), "--server", server.url, "--ask", "When?", "--system", "Be brief.")
+        reads = run("submit", *to).stdout.strip()
+        brief = check("--ask", "Where?", "--system", "Be brief.")
+        assert brief["cached"]["job"] == reads and brief["cached"]["share"] > 0.99
+        server.let_go()
+        assert run("wait", reads).returncode == 0
+    with fake_sglang(tmp_path, "--model", "stand-in") as server:
+        run("submit", str(book), "--server", server.url, "--ask", "Who?", "--wait")
+        assert check("--ask", "Where?")["cached"] is None
+
+
+@pytest.mark.promise
+def test_only_questions_that_begin_alike_are_brought_together(
+    run: Run, tmp_path: Path, book: Path
+) -> None:
+    """Another system prompt before the same document shares nothing: that job keeps its place, and
+    one that the cache serves goes first. They all wait while the first is read."""
+    other = tmp_path / "other.txt"
+    other.write_text("Another story.\n" * 100)
+    with fake_sglang(tmp_path, "--radix", "--max-running", "1") as server:
+        server.hold()
+
+        def submit(path: Path, question: str, *options: str) -> str:
+            asked = run("submit", str(path), "--server", server.url, "--ask", question, *options)
+            assert asked.returncode == 0, asked.stderr
+            return asked.stdout.strip()
+
+        submit(book, "first?")
+        server.wait_for_event("prefill_started")
+        submit(other, "other?")
+        last = submit(book, "brief?", "--system", "Be brief.")
+        submit(book, "second?")
+        server.let_go()
+        assert run("wait", last).returncode == 0
+        sent = [one["messages"][-1]["content"].split()[-1] for one in server.requests()]
+    assert sent == ["first?", "second?", "other?", "brief?"]
 
 
 def test_waiting_prints_each_answer_under_its_question(

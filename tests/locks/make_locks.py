@@ -5,9 +5,10 @@
 
 The input is locks.toml beside this file; NAME is a lock's, such as sglang-kt-0.7.2-cp312. Needs uv
 (pip install uv) and the package index, and fetches some 100 KB of each wheel, not the wheels. The
-same input gives the same bytes. The checks read the METADATA and RECORD of every wheel: each
-requirement is in the lock, or named in locks.toml with a reason; no two wheels have the same path
-with other bytes, or locks.toml says why that is harmless.
+same input gives the same bytes. There are locks for CUDA only: the package index has no torch for
+CPUs alone, which has an index of its own. The checks read the METADATA and RECORD of every wheel:
+each requirement is in the lock, or named in locks.toml with a reason; no two wheels have the same
+path with other bytes, or locks.toml says why that is harmless.
 """
 
 from __future__ import annotations
@@ -43,10 +44,7 @@ def main() -> None:
             path = _path(entry, python)
             if options.names and path.stem not in options.names:
                 continue
-            if entry["variant"] == lock.CPU and options.find_links is None:
-                print(f"{path.stem}: left out, its torch is in no index: give --find-links")
-                continue
-            chosen = resolve(entry, python, uv, options.find_links)
+            chosen = resolve(entry, python, uv)
             faults = wheel_faults.of(entry, python, chosen)
             for fault in faults:
                 print(f"{path.stem}: {fault}")
@@ -63,17 +61,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--check", action="store_true", help="write nothing")
-    parser.add_argument(
-        "--find-links", type=Path, metavar="DIR", help="a folder of wheels: torch for CPUs"
-    )
     return parser.parse_args()
 
 
 def _path(entry: dict[str, Any], python: str) -> Path:
-    """Locks for CPUs are only for tests, and do not ship."""
-    folder, tail = (HERE, "-cpu") if entry["variant"] == lock.CPU else (lock.LOCKS, "")
-    name = f"{entry['engine']}-{entry['version']}-cp{python.replace('.', '')}{tail}"
-    return folder / f"{name}.txt"
+    name = f"{entry['engine']}-{entry['version']}-cp{python.replace('.', '')}"
+    return lock.LOCKS / f"{name}.txt"
 
 
 def _text(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> str:
@@ -81,14 +74,16 @@ def _text(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> str:
         "engine": entry["engine"],
         "version": entry["version"],
         "python": python,
-        "variant": entry["variant"],
+        "variant": lock.CUDA,
         "glibc": least_glibc(chosen),
         "date": entry["until"],
         "unpacked": sum(one.content.unpacked for one in chosen),
     }
-    if entry["variant"] == lock.CUDA:
-        header["cuda"] = _cuda(chosen)
-        header["driver"] = DRIVERS[header["cuda"].partition(".")[0]]
+    header["cuda"] = _cuda(chosen)
+    header["driver"] = DRIVERS[header["cuda"].partition(".")[0]]
+    if first := entry.get("first_import"):
+        amounts = f"{first['written']} {first['room']}"
+        header["first-import"] = f"{amounts} {first['reason']} ({first['source']})"
     lines = ["# Made by tests/locks/make_locks.py from locks.toml: change that file, not this one."]
     lines += [f"#: {key} {value}" for key, value in header.items()]
     lines += [f"#: instruction {one}" for one in entry.get("instructions", ())]

@@ -13,7 +13,6 @@ import urllib.request
 import zipfile
 from dataclasses import dataclass
 from email.parser import Parser
-from pathlib import Path
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 """PEP 691; the sizes and upload times are PEP 700."""
@@ -67,10 +66,8 @@ def wheels(package: str, index: str) -> list[File]:
 
 
 def content(file: File) -> Content:
-    """Read the wheel's own description, by ranges where it is not local."""
-    local = file.url.startswith("file:")
-    source = Path(file.url[len("file:") :]) if local else _Ranges(file.url, file.size)
-    with zipfile.ZipFile(source) as wheel:
+    """Read the wheel's own description, by ranges."""
+    with zipfile.ZipFile(_Ranges(file.url, file.size)) as wheel:
         names = wheel.namelist()
         info = next(n[: -len("METADATA")] for n in names if _is_info(n, "METADATA"))
         metadata = Parser().parsestr(wheel.read(info + "METADATA").decode("utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 import tempfile
@@ -29,24 +28,22 @@ class Chosen:
     content: package_index.Content
 
 
-def resolve(entry: dict[str, Any], python: str, uv: str, links: Path | None) -> list[Chosen]:
+def resolve(entry: dict[str, Any], python: str, uv: str) -> list[Chosen]:
     """The wheels of an entry of locks.toml for one Python, by name.
 
     Raises `SystemExit` with uv's words when it finds no solution."""
     index = package_index.address()
-    pins = _versions(entry, python, uv, index, links)
+    pins = _versions(entry, python, uv, index)
 
     def chosen(pin: tuple[str, str]) -> Chosen:
-        file = _best(*pin, python, index, links)
+        file = _best(*pin, python, index)
         return Chosen(*pin, file, package_index.content(file))
 
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(chosen, pins))
 
 
-def _versions(
-    entry: dict[str, Any], python: str, uv: str, index: str, links: Path | None
-) -> list[tuple[str, str]]:
+def _versions(entry: dict[str, Any], python: str, uv: str, index: str) -> list[tuple[str, str]]:
     """(package, version) as uv resolves them, sorted."""
     with tempfile.TemporaryDirectory() as folder:
         files = {
@@ -61,8 +58,6 @@ def _versions(
             *("--python-version", python, "--python-platform", "x86_64-manylinux_2_35"),
             *("--only-binary", ":all:", "--default-index", index),
             *("--exclude-newer", f"{entry['until']}T00:00:00Z"),
-            *(["--no-deps"] if entry.get("no_deps") else []),
-            *(["--find-links", str(links)] if links else []),
         ]
         ran = subprocess.run(command, capture_output=True, text=True)
     if ran.returncode != 0:
@@ -71,15 +66,11 @@ def _versions(
     return sorted((utils.canonicalize_name(name), version) for name, version in found)
 
 
-def _best(
-    name: str, version: str, python: str, index: str, links: Path | None
-) -> package_index.File:
+def _best(name: str, version: str, python: str, index: str) -> package_index.File:
     """The wheel that pip would take: the first by the order of tags."""
     rank = {tag: at for at, tag in enumerate(_tags(python))}
-    # a version with a local part, as torch's +cpu, is not on the index
-    offered = _local(links) if "+" in version and links else package_index.wheels(name, index)
     fits = []
-    for file in offered:
+    for file in package_index.wheels(name, index):
         try:
             theirs, release, build, marks = utils.parse_wheel_filename(file.name)
         except utils.InvalidWheelFilename:
@@ -101,18 +92,6 @@ def _tags(python: str) -> Iterator[tags.Tag]:
     ]
     yield from tags.cpython_tags(version, [short], platforms)
     yield from tags.compatible_tags(version, short, platforms)
-
-
-def _local(links: Path) -> list[package_index.File]:
-    return [
-        package_index.File(
-            path.name,
-            f"file:{path}",
-            path.stat().st_size,
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path in links.glob("*.whl")
-    ]
 
 
 def least_glibc(wheels: list[Chosen]) -> str:

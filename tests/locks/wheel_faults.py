@@ -16,8 +16,7 @@ from resolution import Chosen
 
 def of(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> list[str]:
     """Each fault that locks.toml does not explain, as a sentence."""
-    needs = () if entry.get("no_deps") else _unmet(entry, python, chosen)
-    return [*needs, *_overwritten(entry, chosen)]
+    return [*_unmet(entry, python, chosen), *_overwritten(entry, chosen)]
 
 
 def _unmet(entry: dict[str, Any], python: str, chosen: list[Chosen]) -> Iterator[str]:

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from server_bundle.doctor.facts import fetched
-from server_bundle.weights import record
+from server_bundle.weights import folder as weights
 from support.model_hub import ModelHub, Repo, model_hub
+from support.patience import HANG_SECONDS
 
 REPO = "org/Tiny-1B"
 WEIGHTS = "model.safetensors"
@@ -31,7 +32,7 @@ class Fetcher:
             **hub.environment,
             "HF_HOME": str(folder / "hf"),
             "MODELSCOPE_HOME": str(folder / "ms"),
-            "HF_HUB_DOWNLOAD_TIMEOUT": "3",
+            "HF_HUB_DOWNLOAD_TIMEOUT": f"{HANG_SECONDS:.0f}",  # a held answer stays held
         }
 
     def command(self, *words: str) -> list[str]:
@@ -48,9 +49,10 @@ class Fetcher:
         )
 
     def partial_bytes(self) -> int:
-        """What has arrived of files that are not whole."""
-        found = (self.to / fetched.FOLDER / record.PARTIAL).glob("*")
-        return sum(path.stat().st_size for path in found)
+        """What has arrived of the largest file that is not whole. A small one may be on its way
+        beside it."""
+        found = (self.to / fetched.FOLDER / weights.PARTIAL).glob("*")
+        return max((path.stat().st_size for path in found), default=0)
 
     def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -68,15 +68,9 @@ PLACES: dict[str, dict[str, str]] = {
         "os.fchmod": "the same file",
         "os.replace": "checked and synced",
     },
-    "server_bundle.install.download": {
-        "part.open": "in a private folder of the installation",
-        "part.rename": "its hash is right",
-        "os.truncate": "the same file, on a full disk",
-        "self._source.transfers.open": "a request, no file",
-    },
+    "server_bundle.install.http": {"opener.open": "a request, no file"},
     "server_bundle.install.installer": {"said.open": "in a private folder of the installation"},
-    "server_bundle.install.source": {"self.transfers.open": "a request, no file"},
-    "server_bundle.install.transfer": {"opener.open": "a request, no file"},
+    "server_bundle.install.source": {"self._requests.open": "a request, no file"},
     "server_bundle.launch.http_probe": {
         "urllib.request.build_opener(*handlers).open": "a request, no file",
     },
@@ -85,10 +79,12 @@ PLACES: dict[str, dict[str, str]] = {
         "os.truncate": "the log that the server writes to",
     },
     "server_bundle.weights.fetch": {"to.mkdir": "the folder that the user named, by the umask"},
-    "server_bundle.weights.transfer": {
+    "server_bundle.weights.folder": {
         "one.mkdir": "a folder of the repository, in that folder",
         "one.chmod": "the same, with that folder's mode",
-        "os.open": "a partial file in that folder, whose name is a checksum; no link is followed",
+    },
+    "server_bundle.transfers.file": {
+        "os.open": "a partial file in the folder of the run; no link is followed",
         "os.fchmod": "the same file",
         "out.truncate": "the same file",
         "os.fdopen": "the same file",
@@ -108,7 +104,6 @@ PLACES: dict[str, dict[str, str]] = {
         "tempfile.TemporaryFile": "a file without a name",
         "shutil.copyfileobj": "to that file",
     },
-    "ktclient.cli.weights.runs": {"files.stop.touch": "an empty file in the state directory"},
     "ktclient.cli.standard_streams": {"open": "a descriptor", "os.open": "/dev/null"},
     "ktclient.documents.formats.markup.tables": {"feet[0].extract": "an element, in memory"},
     "ktclient.documents.formats.office.slides": {"xml.replace": "an element, in memory"},

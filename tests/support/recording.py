@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from support.patience import HANG_SECONDS
 from support.served import served
@@ -19,6 +20,8 @@ OWNERS = {
     "openai-compatible": "library",
 }
 WINDOW = 2000
+VLLM_METRICS = Path(__file__).parents[1] / "data" / "vllm" / "metrics-0.32.0.txt"
+"""Recorded."""
 _CHUNK = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
 
@@ -143,7 +146,13 @@ class _Handler(BaseHTTPRequestHandler):
             "/slots": [{"is_processing": False}],
             "/health": {"status": "ok"},
         }
-        own = {"sglang": of_sglang, "llama.cpp": of_llama}.get(self.server.dialect, {})
+        of_vllm: dict[str, object] = {
+            "/metrics": VLLM_METRICS.read_bytes(),
+            "/tokenize": {"count": len(json.dumps(body)) // 4},
+            "/version": {"version": "0.32.0"},
+        }
+        of_all = {"sglang": of_sglang, "llama.cpp": of_llama, "vllm": of_vllm}
+        own = of_all.get(self.server.dialect, {})
         return {**of_any, **own}.get(path)
 
     def _models(self) -> object:

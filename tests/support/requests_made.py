@@ -113,7 +113,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.cli.setup.notify": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.delivery": {"channels.notify": NONE + "an address of [notify]"},
     "ktclient.notify.channels": {"service.notify": NONE + "an address of [notify]"},
-    "server_bundle.install.transfer": {
+    "server_bundle.install.http": {
         "urllib.request.build_opener": NONE + "asks the user's package index",
     },
     "server_bundle.launch.http_probe": {

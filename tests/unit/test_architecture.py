@@ -31,6 +31,7 @@ LEAVES = {
     "jobs.known_secrets",
     "jobs.child_environment",
     "jobs.draft",
+    "jobs.extras",
     "jobs.named_file",
     "jobs.private_folder",
     "server_bundle.addresses",
@@ -54,12 +55,15 @@ MAY_IMPORT = {
     "server_bundle.logs": set(),
     "server_bundle.launch": {"server_bundle.plan", "server_bundle.logs", "jobs.processes"},
     "server_bundle.doctor": {"server_bundle.plan", "server_bundle.logs", "jobs.system"},
-    "server_bundle.embedded": {"server_bundle.launch", "jobs.processes"},
+    "server_bundle.embedded": {"server_bundle.launch", "server_bundle.plan", "jobs.processes"},
+    "server_bundle.transfers": {"jobs.processes", "jobs.system"},
     "server_bundle.install": {
-        *("server_bundle.plan", "server_bundle.doctor", "jobs.processes", "jobs.system"),
+        *("server_bundle.plan", "server_bundle.doctor", "server_bundle.transfers"),
+        *("jobs.processes", "jobs.system"),
     },
     "server_bundle.weights": {
-        *("server_bundle.plan", "server_bundle.doctor", "jobs.processes", "jobs.system"),
+        *("server_bundle.plan", "server_bundle.doctor", "server_bundle.transfers"),
+        "jobs.processes",
     },
     # ktclient, from the lowest room up
     "config": {"jobs.store"},
@@ -126,7 +130,7 @@ MAY_IMPORT = {
         *("jobs.processes", "jobs.runner", "jobs.store", "jobs.system", "jobs.upkeep"),
         *("server_bundle.doctor", "server_bundle.embedded", "server_bundle.launch"),
         *("server_bundle.install", "server_bundle.logs", "server_bundle.plan"),
-        "server_bundle.weights",
+        *("server_bundle.transfers", "server_bundle.weights"),
     },
     "gateway": {
         *("answers", "batch", "config", "documents", "planning", "records", "request", "servers"),
@@ -365,7 +369,14 @@ def test_there_is_no_import_cycle() -> None:
                 "ktclient.request.error_mapping",
             },
         ),
-        (("xllamacpp",), {"server_bundle.embedded.process"}),
+        (
+            ("xllamacpp",),
+            {
+                "server_bundle.embedded.parameters",
+                "server_bundle.embedded.process",
+                "server_bundle.embedded.gguf_process",
+            },
+        ),
         (("keyring",), {"ktclient.config.keys"}),
         (("tomlkit",), {"ktclient.config.edit"}),
         (("tiktoken",), {"ktclient.tokens.counter"}),
@@ -399,12 +410,13 @@ def test_there_is_no_import_cycle() -> None:
                 "server_bundle.embedded.weights",
                 "server_bundle.install.installer",
                 "server_bundle.install.interpreters",
+                "server_bundle.plan.memory.gpus",
             },
         ),
         (
             ("urllib.request",),
             {
-                "server_bundle.install.transfer",
+                "server_bundle.install.http",
                 "server_bundle.launch.http_probe",
                 "ktclient.request.connection_errors",
             },
@@ -442,8 +454,8 @@ def test_each_foreign_thing_has_its_doors(modules: tuple[str, ...], doors: set[s
                 "ktclient.gateway.service.stop",
                 "server_bundle.doctor.facts.import_steps",
                 "server_bundle.embedded.server",
-                "server_bundle.install.start",
                 "server_bundle.launch.process_tree",
+                "server_bundle.transfers.run",
             },
         ),
         (

@@ -17,7 +17,7 @@ from jobs.store import diagnosis, sql
 from jobs.store.files import open_files, place
 from jobs.store.state_dir import StateDir
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 6
 """The number of sql/NNNN_*.sql files (a test checks this)."""
 
 BUSY_SECONDS = 30.0

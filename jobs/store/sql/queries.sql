@@ -15,9 +15,9 @@ UPDATE pools SET slots = 1 WHERE name = :name;
 
 -- name: insert_job
 INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priority, label,
-                  submit_key, parent, part, not_before, created_at)
+                  submit_key, parent, part, not_before, held_at, created_at)
 VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :priority, :label,
-        :submit_key, :parent, :part, :not_before, :at);
+        :submit_key, :parent, :part, :not_before, :held_at, :at);
 
 -- name: insert_prerequisite
 INSERT INTO prerequisites (job_id, needs) VALUES (:job_id, :needs) ON CONFLICT DO NOTHING;
@@ -83,7 +83,7 @@ ORDER BY seq DESC LIMIT 1;
 INSERT INTO tellings (job_id, kind, target) VALUES (:job_id, :kind, :target);
 
 -- name: due_tellings
-SELECT seq, job_id, kind, target, tries FROM tellings
+SELECT seq, job_id, kind, target, tries, group_id FROM tellings
 WHERE told_at IS NULL AND due_at IS NOT NULL AND (due_at <= :now OR due_at > :latest)
 ORDER BY due_at, seq LIMIT :limit;
 
@@ -116,7 +116,7 @@ UPDATE tellings SET tries = tries - 1, due_at = :due_at, trouble = :trouble
 WHERE seq = :seq AND tries = :tries;
 
 -- name: tellings_of
-SELECT kind, target FROM tellings WHERE job_id = :job_id ORDER BY seq;
+SELECT kind, target FROM tellings WHERE job_id = :job_id AND group_id IS NULL ORDER BY seq;
 
 -- name: prerequisites
 SELECT needs FROM prerequisites WHERE job_id = :job_id ORDER BY needs;
@@ -138,6 +138,59 @@ INSERT INTO events (job_id, attempt, at, kind, data) VALUES (:job_id, :attempt, 
 -- name: job_by_id
 SELECT * FROM jobs WHERE id = :id;
 
+-- name: last_job_seq
+SELECT coalesce(max(seq), 0) FROM jobs;
+
+-- name: jobs_of_group
+SELECT * FROM jobs WHERE group_id = :group_id ORDER BY place, seq;
+
+-- name: groups_by_prefix
+SELECT group_id FROM jobs WHERE group_id >= :prefix AND group_id < :prefix || char(1114111)
+GROUP BY group_id ORDER BY max(seq) DESC LIMIT 6;
+
+-- name: groups
+SELECT group_id AS id, count(*) AS total,
+       (SELECT id FROM jobs AS first WHERE first.group_id = jobs.group_id
+        ORDER BY place LIMIT 1) AS first,
+       sum(status = 'QUEUED') AS queued, sum(status = 'RUNNING') AS running,
+       sum(outcome IS 'SUCCEEDED') AS succeeded, sum(outcome IS 'CANCELLED') AS cancelled,
+       min(created_at) AS created_at, min(started_at) AS started_at,
+       CASE WHEN count(*) = count(finished_at) THEN max(finished_at) END AS finished_at,
+       total(CASE WHEN outcome = 'SUCCEEDED'
+             THEN (julianday(finished_at) - julianday(started_at)) * 86400 END) AS seconds,
+       coalesce(sum(CASE WHEN outcome = 'SUCCEEDED' THEN weight END), 0) AS weight,
+       coalesce(sum(CASE WHEN status <> 'FINISHED' THEN weight END), 0) AS weight_left,
+       total(CASE WHEN status = 'RUNNING'
+             THEN (julianday(:now) - julianday(started_at)) * 86400 END) AS seconds_begun,
+       max(seq) AS last_seq
+FROM jobs WHERE group_id IS NOT NULL AND (:group_id IS NULL OR group_id = :group_id)
+GROUP BY group_id ORDER BY queued + running > 0 DESC, last_seq DESC LIMIT :limit;
+
+-- name: join_group
+UPDATE jobs SET group_id = :group_id, place = :place WHERE id = :id;
+
+-- name: take_place
+UPDATE jobs SET group_id = (SELECT group_id FROM jobs WHERE id = :old),
+                place = (SELECT place FROM jobs WHERE id = :old)
+WHERE id = :new;
+
+-- name: leave_group
+UPDATE jobs SET group_id = NULL, place = NULL WHERE id = :id;
+
+-- name: insert_group_telling
+INSERT INTO tellings (job_id, kind, target, group_id)
+VALUES (:job_id, :kind, :target, :group_id);
+
+-- name: pass_on_tellings
+-- Another job of the group carries them.
+UPDATE tellings SET job_id = (
+    SELECT id FROM jobs WHERE jobs.group_id = tellings.group_id AND id <> :id LIMIT 1)
+WHERE job_id = :id AND group_id IS NOT NULL AND EXISTS (
+    SELECT 1 FROM jobs WHERE jobs.group_id = tellings.group_id AND id <> :id);
+
+-- name: jobs_by_ids
+SELECT * FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
+
 -- name: jobs_by_prefix
 SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER BY id LIMIT 6;
 
@@ -145,14 +198,18 @@ SELECT * FROM jobs WHERE id >= :prefix AND id < :prefix || char(1114111) ORDER B
 SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit;
 
 -- name: running_jobs
-SELECT * FROM jobs WHERE status = 'RUNNING' AND parent IS NULL ORDER BY started_at, seq LIMIT :limit;
+SELECT * FROM jobs
+WHERE status = 'RUNNING' AND parent IS NULL AND (NOT :alone OR group_id IS NULL)
+ORDER BY started_at, seq LIMIT :limit;
 
 -- name: waiting_jobs
-SELECT * FROM jobs WHERE status = 'QUEUED' AND parent IS NULL
+SELECT * FROM jobs
+WHERE status = 'QUEUED' AND parent IS NULL AND (NOT :alone OR group_id IS NULL)
 ORDER BY priority DESC, seq LIMIT :limit;
 
 -- name: ended_jobs
-SELECT * FROM jobs WHERE status = 'FINISHED' AND parent IS NULL
+SELECT * FROM jobs
+WHERE status = 'FINISHED' AND parent IS NULL AND (NOT :alone OR group_id IS NULL)
 ORDER BY finished_at DESC, seq DESC LIMIT :limit;
 
 -- name: count_by_status
@@ -166,7 +223,8 @@ SELECT * FROM jobs
 WHERE seq < :before AND (:parts OR parent IS NULL)
       AND (:states = '[]' OR coalesce(outcome, status) IN (SELECT value FROM json_each(:states)))
       AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
-      AND (:label IS NULL OR label GLOB :label) AND (:pool IS NULL OR instr(pool, :pool))
+      AND (:label IS NULL OR label GLOB :label)
+      AND (:group_id IS NULL OR group_id = :group_id) AND (:pool IS NULL OR instr(pool, :pool))
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: count_listed
@@ -174,7 +232,8 @@ SELECT count(*) FROM jobs
 WHERE (:parts OR parent IS NULL)
       AND (:states = '[]' OR coalesce(outcome, status) IN (SELECT value FROM json_each(:states)))
       AND (:since IS NULL OR created_at >= :since) AND (:until IS NULL OR created_at < :until)
-      AND (:label IS NULL OR label GLOB :label) AND (:pool IS NULL OR instr(pool, :pool));
+      AND (:label IS NULL OR label GLOB :label)
+      AND (:group_id IS NULL OR group_id = :group_id) AND (:pool IS NULL OR instr(pool, :pool));
 
 -- name: current_attempts
 SELECT attempts.* FROM jobs JOIN attempts ON attempts.job_id = jobs.id AND number = jobs.attempt
@@ -204,7 +263,11 @@ SELECT jobs.* FROM jobs JOIN (
         FROM pools) USING (pool)
     WHERE status = 'QUEUED' AND coalesce(not_before, '') <= :now AND NOT EXISTS (
         SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
-        WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')) AS line USING (seq)
+        WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')
+      -- As the trigger jobs_blocked has it.
+      AND held_at IS NULL AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN (
+          '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END))
+) AS line USING (seq)
 -- The oldest job is always included, however many others have the pool's warm document.
 WHERE min(line.place, line.plain) <= :ahead ORDER BY priority DESC, seq;
 
@@ -225,8 +288,10 @@ SELECT name, capacity, slots, affinity FROM pools;
 SELECT name,
        (SELECT document FROM jobs WHERE pool = name AND started_at IS NOT NULL
         ORDER BY started_at DESC, seq DESC LIMIT 1) AS document,
+       (SELECT spec FROM jobs WHERE pool = name AND started_at IS NOT NULL
+        ORDER BY started_at DESC, seq DESC LIMIT 1) AS spec,
        (SELECT count(*) FROM jobs WHERE pool = name AND started_at IS NOT NULL AND seq > (
-            SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED'
+            SELECT seq FROM jobs WHERE pool = name AND status = 'QUEUED' AND held_at IS NULL
                                        AND coalesce(not_before, '') <= :now AND NOT EXISTS (
                 SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
                 WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')
@@ -391,3 +456,61 @@ WHERE sha256 = :document AND NOT EXISTS (SELECT 1 FROM jobs WHERE document = :do
 INSERT INTO pieces (job_id, attempt, seq, channel, text)
 SELECT job_id, number, :seq, :channel, :text FROM attempts
 WHERE job_id = :job_id AND number = :number AND ended_at IS NULL;
+
+-- name: pauses
+SELECT pool, at FROM pauses ORDER BY pool;
+
+-- name: pauses_of_job
+SELECT pauses.pool AS pool, pauses.at AS at FROM jobs JOIN pauses ON pauses.pool IN (
+    '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END)
+WHERE jobs.id = :id ORDER BY pauses.pool;
+
+-- name: pause
+INSERT INTO pauses (pool, at) VALUES (:pool, :at) ON CONFLICT (pool) DO NOTHING;
+
+-- name: resume
+DELETE FROM pauses WHERE pool = :pool;
+
+-- name: note_waiting
+-- For each job that a pause of this pool concerns; parts have their whole's history.
+INSERT INTO events (job_id, attempt, at, kind, data)
+SELECT id, attempt, :at, :kind, :data FROM jobs
+WHERE status = 'QUEUED' AND parent IS NULL AND :pool IN (
+    '', pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END)
+ORDER BY seq;
+
+-- name: hold_family
+UPDATE jobs SET held_at = :at
+WHERE held_at IS NULL AND status <> 'FINISHED' AND id IN (
+    WITH RECURSIVE family (id) AS (
+        SELECT :id UNION SELECT jobs.id FROM jobs JOIN family ON jobs.parent = family.id)
+    SELECT id FROM family);
+
+-- name: release_family
+UPDATE jobs SET held_at = NULL
+WHERE held_at IS NOT NULL AND id IN (
+    WITH RECURSIVE family (id) AS (
+        SELECT :id UNION SELECT jobs.id FROM jobs JOIN family ON jobs.parent = family.id)
+    SELECT id FROM family);
+
+-- name: set_priority
+UPDATE jobs SET priority = :priority
+WHERE status <> 'FINISHED' AND id IN (
+    WITH RECURSIVE family (id) AS (
+        SELECT :id UNION SELECT jobs.id FROM jobs JOIN family ON jobs.parent = family.id)
+    SELECT id FROM family);
+
+-- name: highest_priority
+SELECT coalesce(max(priority), 0) FROM jobs WHERE status = 'QUEUED' AND id <> :id AND parent IS NOT :id;
+
+-- name: replace_queued_job
+UPDATE jobs SET pool = :pool, weight = :weight, spec = :spec, max_attempts = :max_attempts,
+                label = :label, not_before = :not_before
+WHERE id = :id AND status = 'QUEUED' AND attempt = 0 AND parent IS NULL
+      AND spec = :spec_before AND label IS :label_before AND not_before IS :not_before_before;
+
+-- name: is_open_for
+-- Whether an attempt that has sent nothing yet may send.
+SELECT NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN (
+           '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END))
+FROM jobs WHERE id = :id;

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jobs import extras
 from ktclient.cli import exit_codes
 from ktclient.cli.gateway import running, server_words
 from ktclient.cli.render import output
@@ -48,4 +49,4 @@ def require_package() -> None:
 
     for name in ("uvicorn", "starlette"):
         if importlib.util.find_spec(name) is None:
-            raise BadInput(f"the gateway needs the package {name}: pip install 'ktjob[gateway]'")
+            raise BadInput(f"the gateway needs the package {name}: {extras.command('gateway')}")

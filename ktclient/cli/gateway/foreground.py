@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from jobs import extras
 from jobs.processes import detach
 from ktclient.cli import exit_codes
 from ktclient.cli.gateway import access_options, server_words
@@ -24,7 +25,7 @@ def run(settings: Settings, options: Mapping[str, Any]) -> int:
         process.run(settings, _wanted(settings, options), lambda place: _say(place, settings))
     except ModuleNotFoundError as error:
         raise BadInput(
-            f"the gateway needs the package {error.name}: pip install 'ktjob[gateway]'"
+            f"the gateway needs the package {error.name}: {extras.command('gateway')}"
         ) from error
     return exit_codes.SUCCEEDED
 

@@ -3,34 +3,23 @@ that began it. At its end it writes the interpreter into the configuration."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
-from jobs import known_secrets
-from jobs.errors import KtjobError
 from jobs.processes import detach, identity
-from jobs.system import no_room
 from ktclient.config import edit as config_edit
 from ktclient.config import interpreters as config_interpreters
 from ktclient.config import settings as config
-from ktclient.errors import BadInput, BadSetting
+from ktclient.errors import BadInput, BadSetting, InstallFailed
 from server_bundle.install import index as user_index
-from server_bundle.install import progress as progresses
-from server_bundle.install import run
+from server_bundle.install import run as installing
 from server_bundle.install.layout import Layout
-from server_bundle.install.progress import Progress
 from server_bundle.plan import installation
+from server_bundle.transfers import run
+from server_bundle.transfers.progress import Progress, Record
 
 MODULE = "ktclient.cli.install.process"
-
-
-class _Stopped(BaseException):
-    """SIGTERM or SIGINT arrived."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,61 +30,29 @@ def main(argv: Sequence[str]) -> None:
         detach.say_ready("another installs")
         return
     lock.sign()
-    last = _Last(layout)
+    record = layout.record
+    record.show(Progress())
     detach.say_ready("installs")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-    try:
+
+    def work() -> str:
         index = user_index.configured(config.environment())
-        run.perform(layout, run.read_order(layout), index, last.write)
-    except _Stopped:
-        last.end(progresses.STOPPED, "stopped on request")
-        os._exit(1)  # threads may wait for a silent index
-    except KtjobError as error:
-        last.end(progresses.FAILED, str(error))
-        os._exit(1)
-    except OSError as error:
-        reason = no_room.reason(error, layout.folder) or error.strerror or str(error)
-        last.end(
-            progresses.FAILED,
-            f"{error.filename or layout.folder}: {reason}. "
-            "What has arrived is kept; run the command again to continue",
-        )
-        os._exit(1)
+        show = _Shown(record).show
+        installing.perform(layout, installing.read_order(layout), index, show, run.say)
+        return configure(layout)
+
+    run.to_log(lambda: run.perform(record, lock, layout.folder, work, InstallFailed))
 
 
-def _stop(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)
-    raise _Stopped
+class _Shown:
+    """Writes the progress, and a line into the log where the phase changes."""
 
+    def __init__(self, record: Record) -> None:
+        self._record = record
 
-class _Last:
-    """Writes the progress, and remembers it for the end."""
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._seen = Progress(progresses.FETCH)
-        self.write(self._seen)
-
-    def write(self, progress: Progress) -> None:
-        """Write it, and a line into the log where the phase changes."""
-        if progress.phase != self._seen.phase:
-            print(f"{progress.phase} after {progress.seconds:,.0f} s", flush=True)
-        if progress.phase == progresses.COMPLETE:
-            progress = dataclasses.replace(progress, message=configure(self._layout))
-        self._seen = progress
-        progresses.write(self._layout, progress)
-
-    def end(self, phase: str, message: str) -> None:
-        """Write how it ended, also where the disk is full: then only the log may have it."""
-        text = known_secrets.hide_foreign(message)
-        print(f"{phase}: {text}", file=sys.stderr, flush=True)
-        try:
-            progresses.write(
-                self._layout, dataclasses.replace(self._seen, phase=phase, message=text)
-            )
-        except OSError as error:
-            print(f"cannot write {self._layout.progress}: {error}", file=sys.stderr, flush=True)
+    def show(self, progress: Progress) -> None:
+        if progress.phase != self._record.last.phase:
+            run.say(f"{progress.phase} after {progress.seconds:,.0f} s")
+        self._record.show(progress)
 
 
 def configure(layout: Layout) -> str:

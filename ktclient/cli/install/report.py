@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ktclient import wording
+from ktclient.cli.install import transfer_line
 from ktclient.cli.install.target import Target
-from ktclient.cli.render import progress_line, terminal_text, units
-from server_bundle.install import progress as progresses
+from ktclient.cli.render import terminal_text, units
 from server_bundle.install.catalog import Environment
 from server_bundle.install.index import Index
 from server_bundle.install.lock import Lock, Wheel
-from server_bundle.install.needs import Amounts, in_size
-from server_bundle.install.progress import Progress
+from server_bundle.install.needs import Amounts
 from server_bundle.plan.installation import Installation
+from server_bundle.transfers import progress as progresses
+from server_bundle.transfers.size import in_size
 
 _LARGEST = 5
 
@@ -35,48 +35,22 @@ def plan(target: Target, index: Index, needed: Amounts) -> str:
         ("from", index.shown),
         ("python", python),
         ("by", target.uv or "pip"),
-        ("disk", f"{in_size(needed.disk)} needed until it is done, {in_size(lock.unpacked)} after"),
+        ("disk", f"{in_size(needed.disk)} needed until it is done, {_after(lock)}"),
     ]
     return "\n".join(f"{name:<9} {terminal_text.one_line(value)}" for name, value in rows)
+
+
+def _after(lock: Lock) -> str:
+    words = f"{in_size(lock.used)} after"
+    if lock.first_import is not None:
+        later = in_size(lock.first_import.written)
+        words += f" ({later} of it at the first import: {lock.first_import.reason})"
+    return words
 
 
 def largest(lock: Lock) -> list[Wheel]:
     """The largest wheels of a lock."""
     return sorted(lock.wheels, key=lambda one: -one.size)[:_LARGEST]
-
-
-class Live:
-    """Shows the progress on a line, and what is tried again below it."""
-
-    def __init__(self, line: progress_line.Line, note: Any) -> None:
-        self._line, self._note = line, note
-        self._remark = ""
-
-    def show(self, seen: Progress) -> None:
-        """Show one state."""
-        if seen.remark and seen.remark != self._remark:
-            self._remark = seen.remark
-            self._note(f"  trying again: {seen.remark}")
-        self._line.start(in_a_line(seen), seen.phase, seen.done, seen.total)
-
-
-def in_a_line(seen: Progress) -> str:
-    """The progress as one line."""
-    if not seen.all_packages:
-        return "starting"
-    if seen.phase != progresses.FETCH:
-        return f"{seen.phase} {seen.packages:,} of {wording.count(seen.all_packages, 'package')}"
-    words = [
-        f"fetching {in_size(seen.done)} of {in_size(seen.total)}",
-        f"{seen.packages} of {wording.count(seen.all_packages, 'package')}",
-    ]
-    if seen.rate:
-        words.append(f"{in_size(seen.rate)}/s")
-    if seen.seconds_left is not None:
-        words.append(f"{units.duration(seen.seconds_left)} left")
-    if seen.current:
-        words.append(", ".join(seen.current[:2]))
-    return "  ".join(words)
 
 
 def table(found: Sequence[Environment], locks: Sequence[Lock]) -> str:
@@ -94,7 +68,7 @@ def table(found: Sequence[Environment], locks: Sequence[Lock]) -> str:
     for lock in locks:
         name = f"{lock.engine}=={lock.version}"
         fetched = in_size(sum(one.size for one in lock.wheels))
-        rows.append((name, lock.python, lock.cuda or "-", fetched, in_size(lock.unpacked)))
+        rows.append((name, lock.python, lock.cuda or "-", fetched, in_size(lock.used)))
     return "\n".join([*lines, terminal_text.table(rows)])
 
 
@@ -103,14 +77,26 @@ def status(one: Environment) -> str:
     seen = one.progress
     lines = [f"{one.made.title}: {one.state}", f"  {one.layout.folder}"]
     if seen is not None and one.is_running:
-        lines.append(f"  {in_a_line(seen)}  (for {units.duration(seen.seconds)})")
-        if seen.remark:
-            lines.append(f"  trying again: {seen.remark}")
+        lines.append(
+            f"  {transfer_line.in_words(seen, 'package')}  (for {units.duration(seen.seconds)})"
+        )
+        if seen.note:
+            lines.append(f"  {seen.note}")
     elif seen is not None and seen.message:
         lines.append(f"  {terminal_text.one_line(seen.message)}")
     if one.state == "incomplete":
         lines.append(f"  to continue: ktserver {one.made.command}")
     return "\n".join(lines)
+
+
+def _message(one: Environment) -> str | None:
+    """Why it ended and what to do, or where it is configured; None while it runs."""
+    seen = one.progress
+    if seen is None or not seen.message:
+        return None
+    if seen.phase != progresses.CUT:
+        return seen.message
+    return f"{seen.message}; what has arrived is kept. To continue: ktserver {one.made.command}"
 
 
 def as_json(one: Environment) -> dict[str, Any]:
@@ -119,9 +105,9 @@ def as_json(one: Environment) -> dict[str, Any]:
     return {
         **_json(one.made, str(one.layout.folder), str(one.layout.python)),
         "state": one.state,
-        "done_bytes": seen.done if seen and seen.phase == progresses.FETCH else None,
-        "total_bytes": seen.total if seen and seen.phase == progresses.FETCH else None,
-        "message": seen.message or None if seen else None,
+        "done_bytes": seen.done if seen and seen.phase == progresses.FETCHING else None,
+        "total_bytes": seen.total if seen and seen.phase == progresses.FETCHING else None,
+        "message": _message(one),
         "log": str(one.layout.log),
     }
 

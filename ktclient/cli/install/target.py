@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import extras
 from ktclient.cli.server.plan_options import DEFAULT_PROFILE
 from ktclient.config.settings import Settings
 from ktclient.errors import BadInput, InstallRefused
@@ -121,8 +122,7 @@ def _profile(asked: Asked) -> Profile | None:
     profile = plan_profile.load(asked.profile or DEFAULT_PROFILE)
     if profile.engine == LLAMA_CPP:
         raise BadInput(
-            f"{profile.name} needs no environment of its own: {sys.executable} -m pip install "
-            "'ktjob[embedded]'"
+            f"{profile.name} needs no environment of its own: {extras.command('embedded')}"
         )
     return profile
 

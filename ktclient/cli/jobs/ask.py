@@ -69,10 +69,13 @@ def ask(job_id: str, question: str, wait: bool, as_json: bool, **given: Unpack[_
         output.note(f"WARNING: {forecast.doubt}")
     if asked.rereads:
         output.note(f"note: {asked.rereads}")
+    if asked.note:
+        output.note(f"note: {asked.note}")
     if wait:
         return waiting.wait_and_print([new], as_json=as_json)
     shown = job_details.json_text(Job(new, settings).status().to_dict()) if as_json else new
     stored.print_naming(shown, [new])
     output.note(f"job {new}: {forecast.count.in_words}")
+    stored.say_blocked([new])
     output.note(f"next: ktjob wait {new}, then ktjob result {new}")
     return 0

@@ -147,6 +147,7 @@ def batch(  # noqa: PLR0913 - a command's options
         stored.print_naming(handed.job_id, [handed.job_id])
     if not quiet:
         _explain(handed, options)
+        stored.say_blocked([handed.job_id])
         stored.warn_of_logout()
     end = waiting.watch(handed.job_id, None, is_silent=quiet) if wait else None
     if as_json:

@@ -30,7 +30,7 @@ def check(
     Takes the options of `submit`. Exit code 0 if it fits, in one request or in parts; 7 if not.
     """
     from ktclient.documents import collection
-    from ktclient.planning import preflight
+    from ktclient.planning import forecast, preflight
     from ktclient.records.output_schema import SCHEMA
 
     request = submit_options.parse(given).request
@@ -38,8 +38,7 @@ def check(
     documents = given_files.documents
     with progress_line.line() as line:
         before = preflight.forecast_all(documents, request, command_settings.load(), line.download)
-    # Of several questions about a document, the longest request decides.
-    found = [max(of_it, key=lambda one: one.count.high) for of_it in before]
+    found = [forecast.of_several(of_it) for of_it in before]
     if as_json:
         records = [{"schema": SCHEMA, **one.to_dict()} for one in found]
         output.print_data(

@@ -3,46 +3,71 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.jobs import lookup
+from ktclient.cli.jobs import lookup, selection
 from ktclient.cli.remote import stream_marks
 from ktclient.cli.render import answer_text, job_details, output, progress_line, terminal, units
 from ktclient.records import snapshot
 from ktclient.records.phases import NOT_ANSWERING
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ktclient.api.job import Job
+    from ktclient.cli.jobs.selection import Given
     from ktclient.records.snapshot import Snapshot
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
+@selection.options
 @click.option("--tail", is_flag=True, help="Print only text that arrives from now on.")
-def follow(job_id: str, tail: bool) -> int:
+def follow(tail: bool, **given: Unpack[Given]) -> int:
     """Show a job's progress, then stream its answer. Ctrl-C only detaches.
 
     You can detach and follow again at any time: the text is printed from the beginning, or with
-    --tail from now on. For a job that has ended, prints all its text and how it ended.
+    --tail from now on. For a job that has ended, prints all its text and how it ended. Several jobs
+    are followed one after another; with --all, those that have not ended.
     """
-    from ktclient.api.job import Job
+    from ktclient.api.selection import Selection
+    from ktclient.records.selector import Scope
 
-    job = Job(job_id)
-    try:
-        end = job.status()
-        if end.is_finished and not tail:
-            _print_whole(end)
-        elif not end.is_finished:
-            end = _followed(job, tail)
-    except KeyboardInterrupt:
-        output.note(f"\n{job_details.detached(job.id, f'ktjob follow {job.id}')}")
-        raise
-    _print_end(end)
-    return exit_codes.code_of_job(end.state, end.cause)
+    wanted = selection.parse(given)
+    scope = Scope.OPEN if wanted.is_all else Scope.ANY
+    with selection.open_selected(wanted, scope) as (_, found):
+        jobs = Selection.of_ids(job.id for job in found.jobs)
+    ends = []
+    for number, job in enumerate(jobs):
+        if len(jobs) > 1:
+            gap = "\n" if number else ""
+            output.note(f"{gap}== job {job.id}: {answer_text.heading(job.status())}")
+        try:
+            end = _followed_to_end(job, tail)
+        except KeyboardInterrupt:
+            output.note(f"\n{_detached(jobs.ids[number:])}")
+            raise
+        _print_end(end)
+        ends.append((end.state, end.cause))
+    return exit_codes.code_of_jobs(ends)
+
+
+def _detached(job_ids: Sequence[str]) -> str:
+    named = " ".join(job_ids)
+    return job_details.detached(job_ids[0], f"ktjob follow {named}")
+
+
+def _followed_to_end(job: Job, tail: bool) -> Snapshot:
+    end = job.status()
+    if end.is_finished and not tail:
+        _print_whole(end)
+    elif not end.is_finished:
+        end = _followed(job, tail)
+    return end
 
 
 def _print_whole(end: Snapshot) -> None:

@@ -1,4 +1,4 @@
-"""From a prefix of an id to the job."""
+"""From a word to the one job that it means."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_job(prefix: str) -> Iterator[tuple[Store, Job]]:
-    """The job store, and the job whose id starts with `prefix`. Raises `NoSuchJob`,
-    `AmbiguousId`."""
-    from ktclient.records import access
+def open_job(word: str) -> Iterator[tuple[Store, Job]]:
+    """The job store, and the job that `word` means: an id, a unique prefix, `@last`. Raises
+    `NoSuchJob`, `AmbiguousId` and `BadInput`."""
+    from ktclient.records import access, selector
 
-    with access.open_recovered(command_settings.state(), prefix) as store:
-        yield store, store.find(prefix)
+    with access.open_recovered(command_settings.state(), word) as store:
+        yield store, selector.one(store, word)

@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ktclient.cli import command_settings
-from ktclient.cli.jobs import removal
+from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.jobs import removal, selection
 from ktclient.cli.render import output
-from ktclient.records import access
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ktclient.cli.jobs.selection import Given
 
 
 @click.command()
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@selection.asking
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def rm(job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Delete finished jobs with their documents, answers and logs: either all of them or none."""
+def rm(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
+    """Delete finished jobs with their documents, answers and logs: either all of them or none.
+
+    With a filter, a group or --all, jobs that have not ended are kept.
+    """
     from jobs.model import Status
     from jobs.upkeep import garbage
+    from ktclient.records.selector import Scope
 
-    state = command_settings.state()
-    with access.open_recovered(state, job_ids[0]) as store:
-        found = [store.find(job_id) for job_id in job_ids]
-    for job in found:
+    state, wanted = command_settings.state(), selection.parse(given)
+    with selection.open_selected(wanted, Scope.ENDED) as (_, found):
+        jobs = found.jobs
+    for job in jobs:
         if job.status is not Status.FINISHED:
             raise garbage.not_ended(job.id)
         if job.parent is not None:
             raise garbage.is_part(job)
-    ids = list(dict.fromkeys(job.id for job in found))
+    if not selection.is_confirmed(wanted, jobs, "delete", is_sure=yes):
+        output.note("nothing was deleted")
+        return exit_codes.FAILED
+    ids = [job.id for job in jobs]
     for job_id in ids:
         garbage.delete_job(state, job_id)
         output.note(f"deleted {job_id}")
+    selection.note_passed_over(found, Scope.ENDED)
     if as_json:
         removal.print_removed(ids, dry_run=False)
-    removal.give_back(state)
+    if ids:
+        removal.give_back(state)
+    return exit_codes.SUCCEEDED

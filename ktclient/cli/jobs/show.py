@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,12 +12,18 @@ from jobs import clock
 from jobs.model import Attempt, Event, Job
 from ktclient import wording
 from ktclient.cli import command_settings
-from ktclient.cli.jobs import lookup
+from ktclient.cli.jobs import selection
 from ktclient.cli.render import job_details, output, part_tree, terminal_text, units
 from ktclient.cli.render.part_tree import Part
 from ktclient.records import kinds, next_steps, snapshot
 from ktclient.records.next_steps import Step
 from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from jobs.store.store import Store
+    from ktclient.cli.jobs.selection import Given
 
 _EVENTS = 20
 
@@ -43,23 +50,34 @@ class _Record:
 
 
 @click.command()
-@click.argument("job_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(job_id: str, as_json: bool) -> None:
-    """Show everything about a job: its request, attempts with figures, events and next commands."""
-    with lookup.open_job(job_id) as (store, job):
-        found = snapshot.output(store, job)
-        told = _Record(
-            job=job,
-            now=snapshot.of_job(store, job),
-            attempts=store.attempts(job.id),
-            events=store.events(job.id),
-            characters=len(found.answer),
-            thoughts=len(found.thoughts),
-            log=str(command_settings.state().job_log(job.id)),
-            parts=part_tree.read(store, job),
-        )
-    output.print_data(job_details.json_text(_record(told)) if as_json else _in_words(told))
+@selection.options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, or a list.")
+def show(as_json: bool, **given: Unpack[Given]) -> None:
+    """Show everything about jobs: request, attempts with figures, events and next commands."""
+    wanted = selection.parse(given)
+    with selection.open_selected(wanted) as (store, found):
+        told = [_read(store, job) for job in found.jobs]
+    if as_json:
+        records = list(map(_record, told))
+        output.print_data(job_details.json_text(records[0] if wanted.is_one else records))
+    elif told:
+        output.print_data("\n\n\n".join(map(_in_words, told)))
+    else:
+        output.note("no jobs yet")
+
+
+def _read(store: Store, job: Job) -> _Record:
+    found = snapshot.output(store, job)
+    return _Record(
+        job=job,
+        now=snapshot.of_job(store, job),
+        attempts=store.attempts(job.id),
+        events=store.events(job.id),
+        characters=len(found.answer),
+        thoughts=len(found.thoughts),
+        log=str(command_settings.state().job_log(job.id)),
+        parts=part_tree.read(store, job),
+    )
 
 
 def _record(told: _Record) -> dict[str, object]:
@@ -68,7 +86,6 @@ def _record(told: _Record) -> dict[str, object]:
         **told.now.to_dict(),
         "instruction": spec["task"]["text"],
         "remarks": _remarks(told.job),
-        "priority": told.job.priority,
         "characters": told.characters,
         "log": told.log,
         "parts": [part.to_dict() for part in told.parts],

@@ -32,18 +32,21 @@ _NONE_YET = "no jobs yet; submit one with: ktjob submit FILE --summarize"
 @click.option("-w", "--watch", is_flag=True, help="Keep watching until Ctrl-C or job ID ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one object, or a list.")
 def status(job_id: str | None, watch: bool, as_json: bool) -> None:
-    """Show running, queued and recent jobs, at most 20; or job ID in full.
+    """Show running, queued and recent jobs, at most 20; or job ID in full, or a group's jobs.
 
-    You can shorten IDs to any unique prefix.
+    Jobs that were submitted together are one line. You can shorten IDs to any unique prefix.
     """
     state = command_settings.state()
     if watch and as_json:
         raise BadInput("--watch is for people; for programs: ktjob events --follow")
     if job_id is not None:
-        from ktclient.cli.jobs import lookup
+        from ktclient.cli.jobs import lookup, selection
         from ktclient.cli.render import job_details
         from ktclient.records import snapshot
 
+        if selection.is_group(job_id):
+            _show_group(job_id, watch, as_json)
+            return
         with lookup.open_job(job_id) as (store, job):
             job_id, one = job.id, snapshot.of_job(store, job)
         if not watch:
@@ -58,19 +61,40 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
     _show(state, as_json)
 
 
+def _show_group(word: str, watch: bool, as_json: bool) -> None:
+    """One line about a group, and its jobs."""
+    from ktclient.cli.jobs import selection
+    from ktclient.cli.render import job_details, job_table
+    from ktclient.records import selector, snapshot, tally
+
+    if watch:
+        raise BadInput(f"a group is watched with: ktjob wait {word}")
+    wanted = selector.parse([word])
+    with selection.open_selected(wanted) as (store, found):
+        jobs = snapshot.of_jobs(store, found.jobs)
+    if as_json:
+        output.print_data(job_details.json_text([job.to_dict() for job in jobs]))
+        return
+    output.print_data(f"{jobs[0].group}: {tally.of(jobs).in_words()}")
+    lines = job_table.of_jobs(jobs, terminal.columns(), coloured=terminal.is_coloured())
+    output.print_painted("\n".join(lines))
+
+
 def _show(state: StateDir, as_json: bool) -> None:
     now: Overview | None = None
     if state.is_stored():  # looking creates nothing
         from ktclient.records import access, overview
 
         with access.open_recovered(state) as store:
-            now = overview.read(store, _ROWS)
+            now = (overview.read if as_json else overview.read_grouped)(store, _ROWS)
     if as_json:
         from ktclient.cli.render import job_details
 
         output.print_data(job_details.json_text([job.to_dict() for job in now.jobs] if now else []))
     elif now is None or not now.jobs:
         output.note(_NONE_YET)
+        for note in _pauses(now):
+            output.note(note)
     else:
         output.print_painted("\n".join(_table(now, terminal.columns())))
         if more := now.more():
@@ -89,10 +113,21 @@ def _troubles(state: StateDir, now: Overview) -> list[str]:
     """What keeps queued jobs from starting, with the fix."""
     from ktclient.records import troubles
 
-    refused = [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
+    refused = _pauses(now)
+    refused += [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
     is_waiting = any(job.state == "QUEUED" for job in now.jobs)
     runner = troubles.of_runner(state) if is_waiting else None
     return refused if runner is None else [*refused, runner]
+
+
+def _pauses(now: Overview | None) -> list[str]:
+    """What is paused, with the command that ends it."""
+    from ktclient.records import blocks
+
+    found = [blocks.of_pause(one) for one in (now.paused if now is not None else ())]
+    return [
+        f"{one.why}; running requests continue, no new one starts: {one.command}" for one in found
+    ]
 
 
 def _watch(state: StateDir, job_id: str | None) -> None:
@@ -153,7 +188,7 @@ class _View:
             from ktclient.records import overview
 
             self._seen, self._read_at = seen, at
-            self._board = overview.read(store, max(1, height - 3))
+            self._board = overview.read_grouped(store, max(1, height - 3))
         return self._board
 
 

@@ -36,6 +36,16 @@ def name_if_interrupted() -> Iterator[Callable[[str], None]]:
         raise
 
 
+def say_blocked(ids: Sequence[str]) -> None:
+    """Print what keeps stored jobs from starting before somebody changes it, if anything does."""
+    from ktclient.records import access, snapshot
+
+    with access.open_recovered(command_settings.state()) as store:
+        jobs = snapshot.of_jobs(store, [store.job(job_id) for job_id in ids])
+    for why in dict.fromkeys(job.blocked for job in jobs if job.blocked):
+        output.note(f"  PAUSED     {terminal_text.one_line(why)}")
+
+
 def warn_of_logout() -> None:
     """Print a warning if a logout can kill the runner that is alive now."""
     from jobs.processes import identity

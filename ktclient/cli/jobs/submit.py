@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings, option_defaults
 from ktclient.cli.jobs import stored as jobs_stored
 from ktclient.cli.jobs import submit_options, waiting
@@ -52,7 +53,9 @@ def submit(  # noqa: PLR0913 - a command's options
     """Submit FILE ("-" for standard input) as a background job and return immediately.
 
     Each file becomes one job. Folders are searched recursively. Either all jobs are created or
-    none. Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
+    none. Several are a group, whose id commands take in place of theirs.
+
+    Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
     pip install 'ktjob[documents]'.
 
     The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
@@ -110,17 +113,22 @@ def _print_records(ids: Sequence[str]) -> None:
 def _explain(
     handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: SubmitOptions
 ) -> None:
+    from ktclient.api.selection import Selection
+
     each = itertools.product(documents, options.request.tasks)
     for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
         title = terminal_text.one_line(document.title)
         output.note(f"job {job_id}: {_WHAT[task.kind.value]} {title}, {forecast.count.in_words}")
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
     forecast_text.print_conditions(options.conditions)
-    if len(handed) > forecast_text.MOST_LINES:
-        output.note("  next       ktjob wait ID, then ktjob result ID, for each of them")
-        return
-    for job_id, _ in handed:
+    jobs_stored.say_blocked([job_id for job_id, _ in handed])
+    if len(handed) == 1:
+        job_id = handed[0][0]
         output.note(f"  next       ktjob wait {job_id}, then ktjob result {job_id}")
+    elif group := Selection.of_ids(job_id for job_id, _ in handed).group:
+        count = wording.count(len(handed), "job")
+        output.note(f"  group      {group}: {count}, one line in ktjob status")
+        output.note(f"  next       ktjob wait {group}, then ktjob result {group} -o answers.md")
 
 
 def _headings(documents: Sequence[Document], options: SubmitOptions) -> list[str]:

@@ -116,7 +116,10 @@ _ASKED = (
         help="Send this notification from the configuration when the job ends; repeatable.",
     ),
     click.option(
-        "--on-done", metavar="CMD", help="Run this command when the job ends, also if it failed."
+        "--on-done",
+        metavar="CMD",
+        help="Run this command when the job ends, also if it failed; of several jobs, once, when "
+        "all have ended.",
     ),
     click.option(
         "--encoding",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from ktclient import wording
 from ktclient.cli import exit_codes
 from ktclient.cli.jobs import lookup
 from ktclient.cli.render import job_details, output, progress_line
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from ktclient.answers.thoughts import Divided
+
+_MOST_LINES = 5
 
 
 def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Snapshot:
@@ -17,52 +24,102 @@ def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Sna
     `timeout` is in seconds; None waits without a limit. Raises `NotFinished` after it. Ctrl-C
     prints how to reattach and is raised again.
     """
-    from ktclient.api.job import Job
+    return watch_all([job_id], timeout, is_silent=is_silent)[0]
 
-    job = Job(job_id)
-    now: Snapshot | None = None
+
+def watch_all(
+    job_ids: Sequence[str], timeout: float | None, *, is_silent: bool = False
+) -> list[Snapshot]:
+    """The same for several jobs, with one line of progress. Returns their last snapshots in
+    order."""
+    from ktclient.api.selection import Selection
+
+    now: list[Snapshot] = []
     try:
         with progress_line.line(is_silent=is_silent) as line:
-            for now in job.watch(timeout):
-                if not now.is_finished:
-                    line.job(now)
+            for now in Selection.of_ids(job_ids).watch(timeout):
+                if any(not one.is_finished for one in now):
+                    line.jobs(now)
     except KeyboardInterrupt:
-        output.note(f"\n{job_details.detached(job.id, f'ktjob wait {job.id}')}")
+        output.note(f"\n{_detached(job_ids)}")
         raise
-    assert now is not None
     return now
 
 
+def _ends(
+    job_ids: Sequence[str], timeout: float | None, *, is_silent: bool
+) -> Iterator[tuple[Snapshot, Divided]]:
+    """The last snapshot and the output of each job, in order, as soon as it has ended."""
+    from ktclient.api.selection import Selection
+
+    looks = Selection.of_ids(job_ids).watch(timeout)
+    now = next(looks)
+    for number in range(len(job_ids)):
+        try:
+            with progress_line.line(is_silent=is_silent) as line:
+                while not now[number].is_finished:
+                    line.jobs(now)
+                    now = next(looks)
+        except KeyboardInterrupt:
+            output.note(f"\n{_detached(job_ids[number:])}")
+            raise
+        with lookup.open_job(now[number].id) as (store, job):
+            found = snapshot.output(store, job)
+        yield now[number], found
+
+
+def _detached(job_ids: Sequence[str]) -> str:
+    named = " ".join(job_ids)
+    if len(job_ids) == 1:
+        return job_details.detached(named, f"ktjob wait {named}")
+    return f"detached; the jobs are still running. Reattach: ktjob wait {named}"
+
+
+def print_ends(ends: Sequence[Snapshot]) -> None:
+    """How the jobs ended: a line for each, or if there are many, for those without success."""
+    for end in ends:
+        if len(ends) <= _MOST_LINES or end.state != "SUCCEEDED":
+            output.note(job_details.final_line(end))
+    if len(ends) > _MOST_LINES:
+        succeeded = sum(end.state == "SUCCEEDED" for end in ends)
+        output.note(f"{succeeded:,} of {wording.count(len(ends), 'job')} succeeded")
+
+
 def wait_and_print(
-    job_ids: Sequence[str], *, as_json: bool, quiet: bool = False, headings: Sequence[str] = ()
+    job_ids: Sequence[str],
+    *,
+    as_json: bool,
+    quiet: bool = False,
+    headings: Sequence[str] = (),
+    timeout: float | None = None,
+    is_list: bool = False,
 ) -> int:
-    """Wait for the jobs one by one and print each answer as soon as its job has ended.
+    """Wait for the jobs in their order and print each answer as soon as its job has ended.
 
     Several answers are printed under their headings, or under their questions if there are no
-    `headings`. `quiet` leaves out progress and notes; failures are still reported. Returns the exit
-    code of the first job that did not succeed, else 0.
+    `headings`. `quiet` leaves out progress and notes; failures are still reported. `is_list`: JSON
+    is a list also of one. Returns the exit code of the first job that did not succeed, else 0.
+    Raises `NotFinished` after `timeout` seconds.
     """
     from ktclient.cli.render import answer_text
 
-    codes, records = [], []
-    for number, job_id in enumerate(job_ids, 1):
-        end = watch(job_id, None, is_silent=quiet)
+    ends, records = [], []
+    for number, (end, found) in enumerate(_ends(job_ids, timeout, is_silent=quiet), 1):
         if end.state != "SUCCEEDED":
             output.note(job_details.final_line(end))
-        with lookup.open_job(end.id) as (store, job):
-            found = snapshot.output(store, job)
-            text = found.answer
-        codes.append(exit_codes.code_of_job(end.state, end.cause))
+        ends.append((end.state, end.cause))
         if as_json:
             records.append(answer_text.record(end, found))
         elif len(job_ids) == 1:
-            answer_text.print_text(end, text, raw=False)
+            answer_text.print_text(end, found.answer, raw=False)
         else:
             gap = "\n" if number > 1 else ""
-            heading = headings[number - 1] if headings else end.questions[0]
-            output.print_data(f"{gap}{number}. {heading}\n\n{answer_text.shown(end, text)}")
+            heading = headings[number - 1] if headings else answer_text.heading(end)
+            text = answer_text.shown(end, found.answer)
+            output.print_data(f"{gap}{number}. {heading}\n\n{text}")
         if not quiet:
-            answer_text.remark(end, text)
+            answer_text.remark(end, found.answer)
     if as_json:
-        output.print_data(job_details.json_text(records[0] if len(records) == 1 else records))
-    return next((code for code in codes if code != exit_codes.SUCCEEDED), exit_codes.SUCCEEDED)
+        is_one = len(records) == 1 and not is_list
+        output.print_data(job_details.json_text(records[0] if is_one else records))
+    return exit_codes.code_of_jobs(ends)

@@ -8,6 +8,7 @@ import click
 
 from ktclient import wording
 from ktclient.cli import exit_codes
+from ktclient.cli.jobs import selection
 from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
@@ -16,7 +17,7 @@ from ktclient.errors import BadInput
 from ktclient.remote import call as remote_call
 from ktclient.remote import far_values, ssh
 
-_ONCE = ("ask", "rm", "gc", "backup", "notify", "install-unit", "config")
+_ONCE = ("ask", "rerun", "edit", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Commands that are not repeated if the connection broke after they were sent: they may have run,
 and running them twice costs twice."""
 
@@ -93,15 +94,27 @@ class _Remote:
         return remote_call.run(call, heard)
 
     def _wait(self, argv: list[str]) -> int:
-        job_id = self._given["job_id"]
+        held = replies.Held()
+        is_whole = self._given["prints"]  # after a broken connection, no answer is printed twice
         try:
-            return self._call(argv, replies.live(), known=_still_running(job_id))
+            heard = held.hearing if is_whole else replies.live()
+            code = self._call(argv, heard, known=_still_running(self._names))
         except KeyboardInterrupt:
-            self._tell_detached("wait", job_id)
+            self._tell_detached("wait", self._names)
             raise
+        if is_whole:
+            render_output.print_part(held.text)
+        return code
+
+    @property
+    def _names(self) -> str:
+        """The jobs as they were named; empty if they were named by a filter alone."""
+        return " ".join(self._given["job_ids"])
 
     def _follow(self) -> int:
-        job_id = str(self._given["job_id"])
+        if len(self._given["job_ids"]) != 1 or selection.is_group(self._given["job_ids"][0]):
+            raise BadInput("with --host, follow one job at a time: name its ID, or @last")
+        job_id = str(self._given["job_ids"][0])
         heard = replies.Followed(is_tail=bool(self._given["tail"])).hearing
         try:
             return self._call(["follow", "--", job_id], heard, known=_still_running(job_id))
@@ -109,16 +122,18 @@ class _Remote:
             self._tell_detached("follow", job_id)
             raise
 
-    def _tell_detached(self, command: str, job_id: object) -> None:
-        host = self._host.name
-        line = job_details.detached(job_id, f"ktjob --host {host} {command} {job_id}")
-        render_output.note(f"\n{line}")
+    def _tell_detached(self, command: str, names: str) -> None:
+        again = f"ktjob --host {self._host.name} {command} {names}"
+        if " " in names or not names:
+            render_output.note(f"\ndetached; the jobs are still running. Reattach: {again} …")
+        else:
+            render_output.note(f"\n{job_details.detached(names, again)}")
 
     def _result_into(self, output: str) -> int:
         """Write the result to a file on this machine."""
-        argv = ["result", *(["--raw"] if self._given["raw"] else [])]
+        argv = ["result", *uploads.options(self._context, {"output", "as_json"})]
         held = replies.Held()
-        code = self._call([*argv, "--", str(self._given["job_id"])], held.hearing)
+        code = self._call([*argv, "--", *self._given["job_ids"]], held.hearing)
         if code == exit_codes.SUCCEEDED:
             answer_text.write_file(output, held.text.removesuffix("\n"))
         else:
@@ -188,5 +203,7 @@ class _Remote:
         return next((code for code in codes if code != exit_codes.SUCCEEDED), exit_codes.SUCCEEDED)
 
 
-def _still_running(job_id: object) -> str:
-    return f"Job {job_id} is still running there"
+def _still_running(names: str) -> str:
+    if " " in names or not names:
+        return "The jobs are still running there"
+    return f"Job {names} is still running there"

@@ -8,12 +8,14 @@ from pathlib import Path
 from jobs import named_file
 from jobs.system import no_room
 from ktclient.answers.thoughts import Divided
-from ktclient.cli.render import job_details
+from ktclient.cli.render import job_details, terminal_text
 from ktclient.cli.render import output as render_output
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, combined
 from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
+
+_MOST_HEADING = 200
 
 
 def print_answer(job: Snapshot, output: Divided, *, as_json: bool, raw: bool) -> None:
@@ -44,6 +46,16 @@ def record(job: Snapshot, output: Divided) -> dict[str, object]:
 
 def _split(job: Snapshot, text: str) -> list[Part]:
     return combined.split(text, job.questions)
+
+
+def heading(job: Snapshot, *, with_title: bool = False) -> str:
+    """The heading of an answer among several: what was asked, `with_title` after the document's
+    name; of a job that asks no question, the name and the task."""
+    words = "; ".join(job.questions) or job.task
+    if with_title or not job.questions:
+        words = f"{job.title}: {words}"
+    line = terminal_text.one_line(words)
+    return line if len(line) <= _MOST_HEADING else line[: _MOST_HEADING - 1] + "…"
 
 
 def shown(job: Snapshot, text: str) -> str:

@@ -38,10 +38,12 @@ def describe_all(documents: Sequence[Document], before: Sequence[Forecast]) -> N
 
     `before` holds all forecasts of the first document, then all of the second, and so on.
     """
+    from ktclient.planning import forecast
+
     tasks = len(before) // len(documents)
     for number, document in enumerate(documents):
         _note(document, before[number * tasks].harmless, is_alone=len(documents) == 1)
-    describe(max(before, key=lambda one: one.count.high))
+    describe(forecast.of_several(before))
     warn_of_prefills(before[:tasks])
 
 

@@ -54,7 +54,7 @@ def activity(job: Snapshot) -> str:
     from ktclient.records.phases import NOT_ANSWERING, REFUSED
 
     if job.state == "QUEUED":
-        return "queued"
+        return f"queued: {terminal_text.one_line(job.blocked)}" if job.blocked else "queued"
     words = {
         "preparing": "looking for the embedded server",
         "waiting": "waiting for the first token (silence is normal)",
@@ -77,6 +77,7 @@ def activity(job: Snapshot) -> str:
         _failures(job),
         speed(job),
         f"first token in {left}, {elapsed} elapsed" if left else elapsed,
+        _cached(job) if left else "",
         _waiting_part(job),
     )
     return "  ".join(part for part in parts if part)
@@ -92,8 +93,18 @@ def _awaited(job: Snapshot, phase: str) -> str:
     return f"waiting for the first token: {terminal_text.one_line(str(before))}"
 
 
+def _cached(job: Snapshot) -> str:
+    """What the server probably need not read: the time until the first token is without it."""
+    from ktclient.records.snapshot import PREDICTED_CACHED
+
+    share = job.figures.get(PREDICTED_CACHED)
+    return f"cached: {int(share * 100)} %" if isinstance(share, float) else ""
+
+
 def _waiting_part(job: Snapshot) -> str:
     """For a job with parts: why one of them waits."""
+    if job.blocked:
+        return f"its other parts wait: {terminal_text.one_line(job.blocked)}"
     why = job.figures.get("last_refusal")
     return f"a request waits: {terminal_text.one_line(str(why))}" if why else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ktclient import wording
@@ -22,6 +22,8 @@ NAMES = {
     "asked": "requested",
     "ahead_seconds": "seconds until its turn",
     "predicted_as": "predicted as",
+    "predicted_cached_share": "predicted cached share",
+    "predicted_cached_tokens": "predicted cached tokens",
     "only_thoughts": "cut off in thoughts",
     "thought_fields": "thoughts came as",
     "thought_tokens": "thinking tokens",
@@ -105,6 +107,10 @@ def event_line(event: Event) -> str:
     """An event for people, on one line."""
     if event.kind == "phase":
         return f"phase {event.data['phase']}"
+    if event.kind in ("paused", "resumed"):
+        return f"{event.kind}: {terminal_text.one_line(str(event.data['what']))}"
+    if event.kind == "edited":
+        return f"edited ({_changes(event.data)})"
     words, data = _EVENTS.get(event.kind, event.kind), dict(event.data)
     if event.kind == _RECEIVED:
         end = terminal_text.one_line(str(data["text"])[-_RECEIVED_LINE:])
@@ -113,6 +119,18 @@ def event_line(event: Event) -> str:
         words = _previous_attempt(data.pop("silent", None))
     details = ", ".join(f"{NAMES.get(name, name)} {_value(value)}" for name, value in data.items())
     return f"{words} ({details})" if details else words
+
+
+def _changes(data: Mapping[str, object]) -> str:
+    """What an edit changed: "max_tokens 100 → 200"."""
+    each = []
+    for name, change in data.items():
+        before, after = change if isinstance(change, list) and len(change) == 2 else ("", change)
+        shown = [
+            terminal_text.one_line("none" if one is None else str(one)) for one in (before, after)
+        ]
+        each.append(f"{NAMES.get(name, name)} {shown[0]} → {shown[1]}")
+    return ", ".join(each)
 
 
 def received(events: Sequence[Event]) -> list[str]:

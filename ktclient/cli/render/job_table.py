@@ -53,6 +53,7 @@ def of_jobs(
         Column("ELAPSED", [_elapsed(job) for job in jobs], 50, is_right=True),
         Column("SERVER", _servers(jobs), 30, least=24),
         Column("PARENT", [job.parent or "" for job in jobs], 85),
+        Column("GROUP", [job.group or "" for job in jobs], 33),
         Column("LABEL", [job.label or "" for job in jobs], 55, least=8),
         Column("DOCUMENT", [job.title for job in jobs], 90, least=name, cut_in_middle=True),
         Column("FOUND", list(found) or [""] * len(jobs), 95, least=40),

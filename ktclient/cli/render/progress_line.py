@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,21 @@ class Line:
         self._said: tuple[str, int] | None = None
 
     def job(self, job: Snapshot) -> None:
-        """Show a job's activity. In a log, print a line per phase and per quarter of progress."""
-        self._show(job_activity.activity(job), job.phase or job.state, job.done, job.total)
+        """Show a job's activity. In a log, print a line per phase, per quarter of progress, and
+        when the job is paused or resumed."""
+        phase = f"{job.phase or job.state} {job.blocked_by or ''}"
+        self._show(job_activity.activity(job), phase, job.done, job.total)
+
+    def jobs(self, jobs: Sequence[Snapshot]) -> None:
+        """The same for several jobs in one line: how many have ended, and the time left."""
+        if len(jobs) == 1:
+            self.job(jobs[0])
+            return
+        from ktclient.records import tally
+
+        now = tally.of(jobs)
+        why = "".join(f"; {one}" for one in dict.fromkeys(j.blocked for j in jobs if j.blocked))
+        self._show(f"{now.in_words()}{why}", why, now.done, now.total)
 
     def download(self, what: str, done: int, total: int) -> None:
         """Show the progress of a download, in bytes."""

@@ -32,18 +32,19 @@ _INDENT = " " * 6
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: bool) -> int:
-    """Diagnose a failed server from its LOGFILE (- for stdin): the cause, the log line that proves
-    it, the fix, and the source.
+    """Diagnose a failed server from its LOGFILE (- for stdin), or by its name: the cause, the log
+    line that proves it, the fix, and the source.
 
-    Only the part after the last start in the file is read. Exit code 1 if something failed and the
-    cause is unknown.
+    Only the part after the last start in the file is read, or after the last one that failed, if
+    ktserver has restarted the server since. Exit code 1 if something failed and the cause is
+    unknown.
     """
     from server_bundle.logs import explain as explaining
     from server_bundle.logs import tail
 
     if last == (logfile is not None):
         raise BadInput("name a log file, or use --last for the newest server started by ktserver")
-    name = str(_newest()) if logfile is None else logfile
+    name = str(_newest()) if logfile is None else _log_of(logfile)
     try:
         with _opened(name) as file:
             end = tail.of(file)
@@ -51,10 +52,21 @@ def explain(logfile: str | None, last: bool, exit_status: int | None, as_json: b
         shown = terminal_text.one_line(name)
         raise BadInput(f"cannot read {shown}: {error.strerror or error}") from error
     _note_left_out(name, end)
-    explained = explaining.explain(end.lines(), exit_status, end.lines_before or 0)
-    output.print_data(_json(name, explained) if as_json else "\n".join(_as_text(name, explained)))
+    lines = end.lines()
+    explained, after = explaining.last_failure(lines, exit_status, end.lines_before or 0)
+    shown = (
+        _json(name, explained, after) if as_json else "\n".join(_as_text(name, explained, after))
+    )
+    output.print_data(shown)
     is_unknown = explained.is_failure and not explained.is_known
     return exit_codes.FAILED if is_unknown else exit_codes.SUCCEEDED
+
+
+def _log_of(name: str) -> str:
+    """The log of the server of this name, if there is no such file."""
+    log = command_settings.state().servers / name / "server.log"
+    is_name = "/" not in name and name not in ("-", "", ".", "..")
+    return str(log) if is_name and not Path(name).exists() and log.exists() else name
 
 
 def _opened(name: str) -> BinaryIO:
@@ -87,8 +99,8 @@ def _newest() -> Path:
     return max(written, key=lambda log: log.stat().st_mtime)
 
 
-def _as_text(name: str, explained: Explanation) -> list[str]:
-    lines = [f"{terminal_text.one_line(name)}: {_how_far(explained)}"]
+def _as_text(name: str, explained: Explanation, after: int) -> list[str]:
+    lines = [f"{terminal_text.one_line(name)}: {_how_far(explained, after)}"]
     if explained.last is not None and not explained.is_of_server:
         return lines
     for finding in explained.found:
@@ -98,11 +110,17 @@ def _as_text(name: str, explained: Explanation) -> list[str]:
     return lines
 
 
-def _how_far(explained: Explanation) -> str:
+def _how_far(explained: Explanation, after: int) -> str:
     if explained.last is None:
         return "it is empty"
     if not explained.is_of_server:
         return "no line of it is an sglang server's; name the log of the server that failed"
+    if after:
+        runs = "once" if after == 1 else f"{after} times"
+        return (
+            f"the run that failed reached the stage `{explained.stage}`; ktserver has started the "
+            f"server again since, {runs}"
+        )
     came = f"the last start in this log reached the stage `{explained.stage}`"
     return f"{came} and was stopped on request" if explained.ended else came
 
@@ -140,10 +158,11 @@ def _unknown_lines(explained: Explanation) -> list[str]:
     ]
 
 
-def _json(name: str, explained: Explanation) -> str:
+def _json(name: str, explained: Explanation, after: int) -> str:
     record = {
         "file": name,
         "stage": explained.stage,
+        "runs_after": after,
         "ended": explained.ended,
         "known": explained.is_known,
         "causes": [_row(finding) for finding in explained.found],

@@ -11,11 +11,12 @@ import click
 
 from jobs import private_folder
 from ktclient.cli import command_settings, exit_codes
+from ktclient.cli.install import transfer_line
 from ktclient.cli.render import output, progress_line
 from ktclient.cli.weights import report as fetch_report
 from ktclient.cli.weights import runs as fetch_runs
 from ktclient.config.settings import Settings
-from ktclient.errors import BadInput
+from ktclient.errors import BadInput, FetchFailed
 
 if TYPE_CHECKING:
     from server_bundle.weights.fetch import Request, Work
@@ -86,7 +87,7 @@ def fetch(
     source = _source(model, profile, given.pop("hub")) if model or profile or not stop else None
     to = _folder(settings, given.pop("to"), source)
     if stop:
-        return fetch_runs.stop(settings, to)
+        return fetch_runs.stop(to)
     assert source is not None
     return _Command(settings, _request(source, to, given), profile, as_json, given).run()
 
@@ -182,6 +183,7 @@ class _Command:
 
     def _start(self, work: Work) -> int | None:
         """The exit code where the command ends here; None when all is whole."""
+        from server_bundle.transfers.pool import unwritable
         from server_bundle.weights import fetch as fetching
         from server_bundle.weights import runs
 
@@ -192,7 +194,7 @@ class _Command:
         try:
             lock = fetching.begin(work, is_private=is_private)
         except OSError as error:
-            raise fetching.unwritable(error, work.request.to) from None
+            raise FetchFailed(unwritable(error, work.request.to)) from None
         runs.write_request(files, work.request)
         if self._given["detach"]:
             lock.release()
@@ -200,13 +202,13 @@ class _Command:
         return self._follow(work, hub, files, lock)
 
     def _follow(self, work: Work, hub: Hub, files: Any, lock: Any) -> int | None:
-        from server_bundle.weights import perform
-        from server_bundle.weights.meter import Stopped
+        from server_bundle.transfers.meter import Stopped
+        from server_bundle.weights import runs
 
         try:
             with progress_line.line() as line:
-                shown = fetch_report.Shown(line)
-                perform.perform(work, hub, lock, files, shown.show, shown.say)
+                live = transfer_line.Live(line, "file")
+                runs.perform(work, hub, lock, files, live.show, transfer_line.say)
         except KeyboardInterrupt:
             output.note(
                 "stopped; what has arrived is kept. Continue with the same command, or with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
-from ktclient.cli.install import process, report
+from ktclient.cli.install import process, report, transfer_line
 from ktclient.cli.install import target as targets
 from ktclient.cli.install.target import Asked, Target
 from ktclient.cli.render import output, progress_line
@@ -26,6 +28,7 @@ from server_bundle.install.index import Index
 from server_bundle.install.layout import Layout
 from server_bundle.install.run import Order
 from server_bundle.plan import installation
+from server_bundle.transfers import run as stopping
 
 if TYPE_CHECKING:
     from server_bundle.doctor import Finding
@@ -105,17 +108,7 @@ def _show_dry(
             "needed_bytes": needed.disk,
             "free_bytes": needed.free,
             "index": index.shown,
-            "findings": [
-                {
-                    "severity": one.severity.value,
-                    "about": one.about,
-                    "found": one.found,
-                    "reason": one.reason,
-                    "source": one.source,
-                    "cure": one.cure,
-                }
-                for one in found
-            ],
+            "findings": _rows(found),
         }
     )
     return code
@@ -184,7 +177,7 @@ def _follow(layout: Layout, target: Target, as_json: bool) -> int:
     began = time.monotonic()
     try:
         with progress_line.line() as line:
-            done = start.follow(layout, report.Live(line, output.note).show)
+            done = start.follow(layout, transfer_line.Live(line, "package").follow)
     except KeyboardInterrupt:
         output.note(
             "\ndetached; the installation continues. Follow it: run the same command again. Show "
@@ -202,28 +195,43 @@ def _follow(layout: Layout, target: Target, as_json: bool) -> int:
 
 def _finish(layout: Layout, target: Target, configured: str, as_json: bool) -> None:
     """Check the new interpreter, say where it is configured, and what is next."""
-    _examine(layout, target)
+    found = _examine(layout, target, is_silent=as_json)
     output.note(configured)
     profile = f" --profile {target.profile.name}" if target.profile else ""
+    if errors := sum(one.severity.value == "error" for one in found):
+        output.note(
+            f"all packages are here, but a server would not start yet: "
+            f"{wording.count(errors, 'error')} above. After the fix, look again with: ktserver "
+            f"doctor --deep{profile} --model DIR"
+        )
     output.note(
         f"next: ktserver fetch MODEL, then ktserver up{profile} --model DIR (both explain "
         "themselves with --help)"
     )
     if as_json:
-        _print_json(_one(layout))
+        _print_json({**_one(layout), "findings": _rows(found)})
     else:
         output.print_data(str(layout.python))
 
 
-def _examine(layout: Layout, target: Target) -> None:
-    """The doctor's findings about the new interpreter: without a model, so without what concerns
-    weights."""
+def _examine(layout: Layout, target: Target, *, is_silent: bool) -> list[Finding]:
+    """The doctor's findings about the new interpreter, printed: without a model, so without what
+    concerns weights. It imports the engine and its kernels as a start does."""
     from server_bundle import doctor
 
-    plan = needs.plan_of(target.lock, str(layout.python), target.method)
+    plan, machine = needs.plan_of(target.lock, str(layout.python), target.method), preflight.here()
     about = ("python", "packages", "driver", "gpus", "environment")
-    found = [one for one in doctor.examine(plan, preflight.here()) if one.about in about]
+    found = [one for one in doctor.examine(plan, machine) if one.about in about]
     output.note(preflight.in_words(found))
+    if not is_silent:
+        output.note("trying in the new Python what a start does before it loads: half a minute")
+    tried = preflight.deep(plan, machine, is_silent=is_silent)
+    output.note(preflight.in_words(tried))
+    return [*found, *tried]
+
+
+def _rows(found: Sequence[Finding]) -> list[dict[str, str]]:
+    return [{**dataclasses.asdict(one), "severity": one.severity.value} for one in found]
 
 
 def _users(layout: Layout, settings: Settings) -> list[str]:
@@ -267,7 +275,7 @@ def _stop(asked: Asked, settings: Settings, as_json: bool) -> int:
     if not running:
         raise BadInput("no installation runs")
     for one in running:
-        start.stop(one.layout)
+        stopping.stop(one.layout.lock, "the installation", InstallFailed)
         output.note(
             f"stopped. What has arrived is kept in {one.layout.folder}. To continue: ktserver "
             f"{one.made.command}. To remove it: ktserver install --remove --venv "

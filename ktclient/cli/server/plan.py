@@ -6,6 +6,7 @@ import json
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,12 +34,25 @@ _TABLE = (0.6, 0.7, 0.75)
 @click.option(
     "--systemd", "form", flag_value="systemd", help="Print a systemd unit that starts it."
 )
-def plan(form: str | None, **given: Any) -> int:
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Judge the command after `--` beside the plan: what each difference does to a long "
+    "request.",
+)
+def plan(form: str | None, compare: bool, **given: Any) -> int:
     """Plan how to start a server and explain every choice. Starts nothing. Requires --model.
 
     Flags after `--` are passed to the server unchanged. An API key in KTJOB_API_KEY becomes the
     server's key. It is passed in a file, never on a command line.
+
+    With --compare, what follows `--` is a whole command that you have: ktserver plan --compare --
+    kt run DIR; or `python -m sglang.launch_server …`, `sglang serve …`, `docker run … IMAGE
+    COMMAND`. Model, engine, port and number of GPUs are taken from it. Exit code 1 if a long
+    request or the start would fail.
     """
+    if compare:
+        return _compare(form, given)
     from ktclient.servers import own_plan
     from ktclient.servers.own_plan import PlanOptions
 
@@ -47,6 +61,7 @@ def plan(form: str | None, **given: Any) -> int:
         raise click.UsageError("--model DIR is required: the folder of the weights")
     settings = command_settings.load()
     planned = own_plan.work_out(PlanOptions(**given), settings)
+    _note_absent(planned.plan.model)
     if form is None:
         output.print_data(describe(planned))
         return exit_codes.SUCCEEDED
@@ -57,6 +72,26 @@ def plan(form: str | None, **given: Any) -> int:
     if key is not None:
         output.note(f"the server's key is in {key}; only you can read it")
     return exit_codes.SUCCEEDED
+
+
+def _note_absent(model: str) -> None:
+    """A plan may be made before the weights are there, but not by a slip unseen."""
+    path = Path(model)
+    if path.is_absolute() and not path.is_dir():
+        output.note(f"note: there is no folder {model}; `ktserver doctor` checks it before a start")
+
+
+def _compare(form: str | None, given: dict[str, Any]) -> int:
+    from ktclient.cli.comparison import report
+
+    if form in ("sh", "systemd"):
+        raise click.UsageError(f"--compare prints text or --json, not --{form}")
+    if given["as_guide"]:
+        raise click.UsageError("--compare has the guide's own command after `--`, not --as-guide")
+    source = click.get_current_context().get_parameter_source("profile")
+    if source is click.core.ParameterSource.DEFAULT:
+        given = {**given, "profile": None}
+    return report.show(given, as_json=form == "json")
 
 
 def _unit(planned: Planned) -> str:

@@ -39,6 +39,23 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="F",
             help="Share of GPU memory for weights and KV pool.",
         ),
+        click.option(
+            "--gpu",
+            metavar="NAME",
+            help="GPU to plan for, such as H200 (default: this machine's, else the profile's).",
+        ),
+        click.option(
+            "--gpu-memory",
+            type=float,
+            metavar="GIB",
+            help="Memory of one GPU to plan for, as nvidia-smi shows it.",
+        ),
+        click.option(
+            "--env",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Variable for the server only, over the profile's. Repeatable. No secrets.",
+        ),
         click.option("--served-model-name", metavar="NAME", help="Model name for clients."),
         click.option(
             "--as-guide", is_flag=True, help="Use the flags of the profile's guide, unchanged."

@@ -71,10 +71,12 @@ def show(server: ServerState) -> None:
         ("pool", _pool(server)),
         ("chunk", _tokens(figures.get("chunk"), "chunked_prefill_size")),
         ("memory", _memory(figures)),
+        ("experts", readiness.reservation(server)),
         ("graphs", _seconds(figures.get("graphs"), "to capture")),
         ("start-up", _seconds(server.start_seconds, "from start to READY")),
         ("process", _processes(server)),
         ("restart", _restarts(server)),
+        ("warm-up", _warm_up(server)),
         ("log", server.log),
     ]
     for name, text in lines:
@@ -127,6 +129,12 @@ def _restarts(server: ServerState) -> str:
         return "" if server.restart == server_state.NO else f"{server.restart}; none so far"
     last = server.restarts[-1]
     return f"{server.restart_count} so far, the last {units.local_time(last.at)} after {last.why}"
+
+
+def _warm_up(server: ServerState) -> str:
+    if server.warm_up == server_state.WARMING:
+        return "in progress after the restart"
+    return server.warm_up
 
 
 def show_dry(plan: LaunchPlan, name: str, folder: Path, restart: str, is_warmed: bool) -> None:

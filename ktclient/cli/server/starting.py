@@ -44,6 +44,12 @@ def plan_from(
         if profile is not None or given:
             raise BadInput("--plan FILE is complete: leave out --profile and its options")
         return _plan_in(plan_file), ()
+    if options["gguf"] is not None:
+        return _gguf_plan(settings, profile, options, is_dry)
+    for name in ("gpu_layers", "parallel"):
+        if options.pop(name) is not None:
+            raise BadInput(f"--{name.replace('_', '-')} is for --gguf FILE")
+    del options["gguf"]
     if profile == EMBEDDED or (profile is None and not given):
         if given:
             raise BadInput(f"the embedded server takes no --{given[0].replace('_', '-')}")
@@ -59,6 +65,41 @@ def plan_from(
     if not is_dry:
         own_plan.write_key(planned, settings)
     return planned.plan, planned.notes
+
+
+_OF_GGUF = ("gguf", "gpu_layers", "parallel", "context", "host", "port", "served_model_name")
+
+
+def _gguf_plan(
+    settings: Settings, profile: str | None, options: dict[str, Any], is_dry: bool
+) -> tuple[LaunchPlan, Sequence[str]]:
+    """The plan of `--gguf FILE`, and notes. Raises `BadInput` for options of other engines."""
+    from server_bundle.embedded import gguf
+    from server_bundle.plan import key_file
+
+    others = [name for name, value in options.items() if name not in _OF_GGUF and value]
+    if profile is not None or others:
+        other = "profile" if profile is not None else others[0]
+        raise BadInput(
+            f"--gguf takes no --{other.replace('_', '-')}: only --context, --gpu-layers, "
+            "--parallel, --host, --port and --served-model-name"
+        )
+    wanted = gguf.Wanted(
+        file=options["gguf"],
+        context=options["context"],
+        gpu_layers=options["gpu_layers"],
+        parallel=options["parallel"],
+        host=options["host"],
+        port=options["port"],
+        name=options["served_model_name"],
+    )
+    plan, notes = gguf.plan(wanted, None), gguf.doubts(wanted)
+    key = settings.key_of_started(plan.url)
+    if key is None:
+        return plan, notes
+    if not is_dry:
+        key_file.write(settings.state.make_root().root, key)
+    return gguf.plan(wanted, settings.state.root / key_file.NAME), notes
 
 
 def _plan_in(file: str) -> LaunchPlan:
@@ -114,7 +155,9 @@ def start(
 
     settings.state.create()
     try:
-        begun = launch_start.begin(settings.state.make_root().servers, name, plan, restart)
+        servers = settings.state.make_root().servers
+        is_warmed = manner.is_warmed
+        begun = launch_start.begin(servers, name, plan, restart, is_warmed=is_warmed)
         if not begun.is_new:
             output.note(f"{name!r} was already started")
         key = settings.key_of_started(plan.url)
@@ -190,4 +233,5 @@ def _warmed(server: ServerState, plan: LaunchPlan, key: str | None) -> ServerSta
     else:
         output.note(f"  warmed up with {wording.count(warm.tokens, 'token')} in {spent}")
     logged = registry.read_log(server)
-    return dataclasses.replace(server, warnings=tuple(logged.warnings))
+    figures = {**server.figures, **logged.figures}
+    return dataclasses.replace(server, figures=figures, warnings=tuple(logged.warnings))

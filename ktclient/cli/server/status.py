@@ -76,7 +76,9 @@ def _show_embedded(running: RunningServer, as_json: bool) -> None:
 
 def _load(one: Observed, key: str | None) -> Load | None:
     """The load of a ready server; None if it is not ready or does not answer."""
-    if one.state != server_state.READY or not readiness.is_answering(one.server.url, key):
+    if one.state != server_state.READY or not readiness.is_answering(
+        one.server.url, key, one.server.engine
+    ):
         return None
     return server_load.current(one.server.url, key) or server_load.Load(None, None, None, False)
 
@@ -101,6 +103,9 @@ def _show(one: Observed, load: Load | None, settings: Settings) -> None:
         about.append(f"up {units.duration(clock.seconds_between(server.started_at, clock.now()))}")
     if one.why:
         about.append(one.why)
+    if one.state == server_state.WAITING and server.ended is not None:
+        cause = exit_reason.cause(Path(server.log), server.ended)
+        about.append(f"it died: {cause or server.ended.in_words()}")
     if one.state == registry.CRASHED:
         about.append(exit_reason.cause(Path(server.log), server.ended) or _explain_hint(server.log))
     output.note(f"  {server.name:<8} {'; '.join(about)}")

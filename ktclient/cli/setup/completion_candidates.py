@@ -15,6 +15,8 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from jobs.model import Job
+
 _NEWEST = 200
 _TITLE = 40
 
@@ -77,7 +79,45 @@ def finished() -> Items:
 
 def ended_only() -> Items:
     """Finished jobs only, for commands that refuse others."""
-    return [one for one in _jobs(None, only_finished=True)]
+    return _jobs(None, lambda job: job.finished_at is not None)
+
+
+def queued() -> Items:
+    """Queued jobs only."""
+    return _jobs(None, lambda job: job.state == "QUEUED")
+
+
+def held() -> Items:
+    """Held jobs only."""
+    return _jobs(None, lambda job: job.held_at is not None and job.finished_at is None)
+
+
+def states() -> Items:
+    """States by which commands choose jobs."""
+    from ktclient.records import selector
+
+    return [(name.lower(), "") for name in (*selector.STATES, "ended")]
+
+
+def labels() -> Items:
+    """Labels of the newest jobs."""
+    from ktclient.config import settings as config
+    from ktclient.records.access import open_readonly
+
+    with open_readonly(config.state_dir()) as store:
+        jobs = store.newest(_NEWEST) if store is not None else []
+    return [(label, "") for label in dict.fromkeys(job.label for job in jobs) if label]
+
+
+def groups() -> Items:
+    """Groups of jobs that were submitted together."""
+    from ktclient.config import settings as config
+    from ktclient.records import tally
+    from ktclient.records.access import open_readonly
+
+    with open_readonly(config.state_dir()) as store:
+        found = store.groups(_NEWEST) if store is not None else []
+    return [(one.id, tally.of_group(one).in_words()) for one in found]
 
 
 def newest() -> Items:
@@ -85,14 +125,15 @@ def newest() -> Items:
     return _jobs(lambda is_finished: False)
 
 
-def _jobs(order: Callable[[bool], bool] | None, *, only_finished: bool = False) -> Items:
+def _jobs(
+    order: Callable[[bool], bool] | None, fits: Callable[[Job], bool] = lambda job: True
+) -> Items:
     from ktclient.config import settings as config
     from ktclient.records.access import open_readonly
 
     with open_readonly(config.state_dir()) as store:
         jobs = store.newest(_NEWEST) if store is not None else []
-    if only_finished:
-        jobs = [job for job in jobs if job.finished_at]
+    jobs = [job for job in jobs if fits(job)]
     if order is not None:
         jobs = sorted(jobs, key=lambda job: order(job.finished_at is not None))
     return [(job.id, f"{job.state} {job.title[:_TITLE]}") for job in jobs]
@@ -159,11 +200,18 @@ def own_servers() -> Items:
 
 
 _ARGUMENTS = {
-    ("wait", "job_id"): unfinished,
-    ("follow", "job_id"): unfinished,
-    ("cancel", "job_id"): unfinished,
-    ("result", "job_id"): finished,
-    ("retry", "job_id"): finished,
+    ("wait", "job_ids"): unfinished,
+    ("follow", "job_ids"): unfinished,
+    ("cancel", "job_ids"): unfinished,
+    ("result", "job_ids"): finished,
+    ("retry", "job_ids"): finished,
+    ("pause", "job_ids"): queued,
+    ("hold", "job_ids"): queued,
+    ("priority", "job_ids"): queued,
+    ("resume", "job_ids"): held,
+    ("release", "job_ids"): held,
+    ("rerun", "job_id"): finished,
+    ("edit", "job_id"): queued,
     ("rm", "job_ids"): ended_only,
     ("key", "server"): default_and_servers,
     ("set", "name"): settings,
@@ -176,6 +224,9 @@ _BY_NAME = {
     "job_id": newest,
     "job_ids": newest,
     "after": newest,
+    "states": states,
+    "label": labels,
+    "group": groups,
     "server": servers,
     "host": hosts,
     "template": templates,

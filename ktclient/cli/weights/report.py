@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import KtjobError
 from ktclient import wording
-from ktclient.cli.render import output, terminal_text, units
+from ktclient.cli.render import terminal_text
 from ktclient.cli.server import preflight
 from ktclient.config.settings import Settings
+from server_bundle.transfers.size import in_size
 
 if TYPE_CHECKING:
-    from ktclient.cli.render.progress_line import Line
     from server_bundle.doctor import Finding, Machine
     from server_bundle.weights.fetch import Work
-    from server_bundle.weights.meter import Reading
     from server_bundle.weights.needs import Disk
 
 _NAMED = 4
@@ -100,13 +99,13 @@ def in_words(found: Found) -> str:
     lines = [
         f"{record.repo} on {source.hub_name}, revision {pinned} {at}",
         f"  to        {work.request.to}",
-        f"  whole     {files}, {gb(work.selection.size)}",
+        f"  whole     {files}, {in_size(work.selection.size)}",
         f"  missing   {_missing(work)}",
     ]
     lines += [f"  left out  {_left_out(one)}" for one in work.selection.left_out]
     if content.missing:
-        free = "unknown" if found.disk.free is None else gb(found.disk.free)
-        lines.append(f"  disk      {gb(found.disk.needed)} needed, {free} free")
+        free = "unknown" if found.disk.free is None else in_size(found.disk.free)
+        lines.append(f"  disk      {in_size(found.disk.needed)} needed, {free} free")
     lines += _machine(found)
     return "\n".join(terminal_text.safe(one) for one in lines)
 
@@ -117,9 +116,9 @@ def _missing(work: Work) -> str:
         words = "nothing"
     else:
         files = wording.count(len(content.missing), "file")
-        words = f"{files}, {gb(content.missing_bytes)}"
+        words = f"{files}, {in_size(content.missing_bytes)}"
         if content.partial_bytes:
-            words += f" (and {gb(content.partial_bytes)} of them are here)"
+            words += f" (and {in_size(content.partial_bytes)} of them are here)"
     if content.to_check:
         words += f"; {wording.count(len(content.to_check), 'file')} here to be checked"
     return words
@@ -127,7 +126,7 @@ def _missing(work: Work) -> str:
 
 def _left_out(one: Any) -> str:
     named = ", ".join(one.paths[:_NAMED]) + (" ..." if len(one.paths) > _NAMED else "")
-    return f"{wording.count(len(one.paths), 'file')}, {gb(one.size)}: {one.why} ({named})"
+    return f"{wording.count(len(one.paths), 'file')}, {in_size(one.size)}: {one.why} ({named})"
 
 
 def _machine(found: Found) -> list[str]:
@@ -151,35 +150,3 @@ def next_steps(found: Found) -> str:
         f"  plan it:  ktserver plan --profile {profile} --model {model}\n"
         f"  start it: ktserver up --profile {profile} --model {model}"
     )
-
-
-class Shown:
-    """The progress of a fetch in a terminal, or as a few lines elsewhere."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-
-    def show(self, reading: Reading) -> None:
-        self._line.start(progress(reading), "fetch", reading.done, reading.total)
-
-    def say(self, words: str) -> None:
-        output.note(f"  {words}")
-
-
-def progress(reading: Reading) -> str:
-    """One line: how much, how fast, how long."""
-    text = (
-        f"{gb(reading.done)} of {gb(reading.total)}, "
-        f"{reading.files_done} of {wording.count(reading.files, 'file')}"
-    )
-    if reading.rate > 0 and reading.done < reading.total:
-        text += f"  {reading.rate / 1e6:,.1f} MB/s"
-        text += f"  {units.duration(reading.left)} left" if reading.left is not None else ""
-    if reading.done >= reading.total and reading.files_done < reading.files:
-        text += f"  comparing checksums, {gb(reading.checked)} read"
-    return text
-
-
-def gb(size: int) -> str:
-    """An amount of bytes for people."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"

@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.store.state_dir import StateDir
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, terminal_text, units
-from ktclient.cli.weights.report import gb
 from ktclient.config import settings as config
 from ktclient.config.settings import Settings
 from server_bundle.errors import FetchFailed
+from server_bundle.transfers.size import in_size
 
 if TYPE_CHECKING:
     from server_bundle.weights.fetch import Work
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MODELSCOPE_API_TOKEN")
 """Passed to the detached process by its environment: other children get no secret."""
 _READY_SECONDS = 60.0
-_STOP_SECONDS = 30.0
-_LOOK_SECONDS = 0.1
 
 
 def folder(state: StateDir) -> Path:
@@ -76,10 +73,10 @@ def show(settings: Settings, as_json: bool) -> int:
 
 
 def _lines(run: Run) -> list[str]:
-    share = f"{gb(run.done)} of {gb(run.total)}" if run.total else "no byte yet"
+    share = f"{in_size(run.done)} of {in_size(run.total)}" if run.total else "no byte yet"
     line = f"{run.model}  {run.state}  {share}, {run.files_done} of {run.files} files"
     if run.rate:
-        line += f"  {run.rate / 1e6:,.1f} MB/s"
+        line += f"  {in_size(run.rate)}/s"
     if run.left is not None and run.left > 0:
         line += f"  {units.duration(run.left)} left"
     lines = [line, f"  to {run.to}"]
@@ -90,25 +87,13 @@ def _lines(run: Run) -> list[str]:
     return lines
 
 
-def stop(settings: Settings, to: Path) -> int:
+def stop(to: Path) -> int:
     """Ask a fetch to end, and wait for that. Raises `FetchFailed` if it does not."""
-    from jobs.processes import identity
-    from server_bundle.weights import fetch, runs
+    from server_bundle.transfers import run
+    from server_bundle.weights import fetch
 
-    files, lock = runs.files_of(folder(settings.state), to), fetch.lock_of(to)
-    if not identity.is_held(lock):
+    if run.stop(fetch.lock_of(to), f"the fetch into {to}", FetchFailed):
+        output.note(f"stopped; what has arrived in {to} is kept")
+    else:
         output.note(f"no fetch into {to} is running")
-        return exit_codes.SUCCEEDED
-    files.stop.touch()
-    give_up = time.monotonic() + _STOP_SECONDS
-    while identity.is_held(lock):
-        if time.monotonic() > give_up:
-            holder = identity.holder(lock)
-            raise FetchFailed(
-                f"the fetch into {to} has not ended after {_STOP_SECONDS:.0f} s: its disk or "
-                f"connection hangs. Its process is {holder.pid if holder else 'not known'}"
-            )
-        time.sleep(_LOOK_SECONDS)  # a lock of another process reports nothing
-    files.stop.unlink(missing_ok=True)
-    output.note(f"stopped; what has arrived in {to} is kept")
     return exit_codes.SUCCEEDED

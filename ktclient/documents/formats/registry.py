@@ -11,8 +11,8 @@ import re
 
 from ktclient.documents import magic
 
-INSTALL = "pip install 'ktjob[documents]'"
-REINSTALL = "pip install --force-reinstall 'ktjob[documents]'"
+EXTRA = "documents"
+"""The extra that brings the readers."""
 HTML = "HTML"
 _READERS = {
     "a PDF": ("PDF", ("pypdfium2",)),

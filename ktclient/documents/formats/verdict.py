@@ -11,6 +11,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import extras
 from ktclient.documents.formats import registry
 from ktclient.documents.formats.allowance import Allowance
 
@@ -89,7 +90,7 @@ def of_error(error: BaseException, format_name: str, allowed: Allowance) -> str:
     if isinstance(error, ImportError):
         return (
             f"cannot be read as {format_name}, because its reader cannot be loaded ({words}); "
-            f"install it again: {registry.REINSTALL}"
+            f"install it again: {extras.command(registry.EXTRA, again=True)}"
         )
     if isinstance(error, OSError):  # it reads bytes, no file: the document is not the reason
         return f"cannot be read as {format_name}: its reader failed ({words}); {_INSTEAD}"

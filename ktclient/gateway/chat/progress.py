@@ -13,7 +13,7 @@ def of(reading: Reading) -> dict[str, object]:
     and seconds left."""
     attempt = reading.attempt
     if attempt is None or reading.job.status.value == "QUEUED":
-        return {"phase": "queued"}
+        return {"phase": reading.blocked or "queued"}
     found: dict[str, object] = {"phase": attempt.phase}
     if attempt.phase == phases.PREFILL and attempt.done is not None and attempt.total:
         found["progress"] = round(min(1.0, attempt.done / attempt.total), 4)

@@ -9,6 +9,7 @@ from typing import Any
 from jobs.model import Attempt, Job, Outcome, Piece, Status
 from jobs.store.http.store import HttpStore
 from ktclient.errors import EmptyAnswer
+from ktclient.records import blocks
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Reading:
     job: Job
     attempt: Attempt | None
     pieces: tuple[Piece, ...]
+    blocked: str = ""
+    """Of a queued job that a person keeps from starting: "held" or "paused"."""
 
     @property
     def is_finished(self) -> bool:
@@ -45,4 +48,5 @@ def read(store: HttpStore, job_id: str, number: int = 0, after: int = 0) -> Read
     `NoSuchJob`."""
     job = store.job(job_id)
     since = after if job.attempt == number else 0
-    return Reading(job, store.attempt(job), tuple(store.pieces(job_id, job.attempt, since)))
+    pieces = tuple(store.pieces(job_id, job.attempt, since))
+    return Reading(job, store.attempt(job), pieces, blocks.word_of(store, job))

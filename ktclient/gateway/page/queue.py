@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from jobs import clock
 from jobs.model import Job, Status
 from jobs.store.http.store import HttpStore
-from ktclient.records import overview, snapshot
+from ktclient.records import blocks, overview, snapshot
 
 ROWS = 120
 """Jobs on the page at most; older ones are listed on request."""
@@ -46,7 +46,10 @@ def read(store: HttpStore, owner: str | None) -> Queue:
     if owner is not None:
         lists, counts = _owned(store, owner), store.counts_owned(owner)
         shown = snapshot.of_jobs(store, [job for jobs in lists.values() for job in jobs])
-        waits = {one.id: _behind(places.get(one.id), running[one.server]) for one in shown}
+        waits = {
+            one.id: blocks.word(one.blocked_by) or _behind(places.get(one.id), running[one.server])
+            for one in shown
+        }
     else:
         found = overview.read(store, ROWS)
         deleted = store.deleted_over_http()

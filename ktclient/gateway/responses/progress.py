@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.model import Job, Status
 from jobs.store.http.store import HttpStore
-from ktclient.records import phases, snapshot
+from ktclient.records import blocks, phases, snapshot
 
 _TOKENS = "tokens"
 
@@ -15,7 +15,8 @@ def of(store: HttpStore, job: Job) -> dict[str, Any]:
     """What is known of a job that has not ended: its phase; while it is queued, how many jobs are
     before it; in a prefill, its share (0 to 1), tokens and seconds left."""
     if job.status is Status.QUEUED:
-        return {"phase": "queued", "jobs_ahead": store.jobs_ahead(job)}
+        phase = blocks.word_of(store, job) or "queued"
+        return {"phase": phase, "jobs_ahead": store.jobs_ahead(job)}
     now = snapshot.of_job(store, job)
     found: dict[str, Any] = {"phase": now.phase}
     if now.phase == phases.PREFILL and now.done is not None and now.total:

@@ -1,4 +1,5 @@
-"""The GPUs: number, kind, free memory, and the processes that use the rest."""
+"""The GPUs: number, kind, free memory, the processes that use the rest, and for which GPUs the
+compiled kernels are that the server brings."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ from collections.abc import Iterator
 
 from server_bundle.doctor.case import Case
 from server_bundle.doctor.facts import nvidia
-from server_bundle.doctor.facts.nvidia import Gpu
-from server_bundle.doctor.finding import Finding, error, ok, warning
+from server_bundle.doctor.facts.nvidia import Capability, Gpu
+from server_bundle.doctor.finding import Finding, error, note, ok, warning
 
 _ABOUT = "gpus"
 _BUSY_MIB = 600
@@ -16,6 +17,22 @@ _BALANCE = 0.9
 """sglang refuses to start when one GPU has less than this share of another one's free memory
 (model_runner.py, SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK)."""
 _FP8 = (8, 9)
+_KERNELS = "kernels"
+_KT, _READ = "kt-kernel", "0.7.2"
+_SOURCE = (
+    "the fatbin headers of sgl_kernel/sm90/common_ops (in ktransformers 0.7.2) and of "
+    "sm100/common_ops (joined from five wheels)"
+)
+_COMPILED: tuple[Capability, ...] = ((8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
+"""Of common_ops, both builds; none has PTX, which newer GPUs could compile. flash_ops has 8.0, 8.6
+and 9.0, flashmla_ops 9.0 only."""
+_OF_THE_GUIDE: Capability = (12, 0)
+_RUN = {
+    (9, 0): "DeepSeek V4's MXFP4 path was run on H200 by this project, with a small look-alike of "
+    "the model",
+    _OF_THE_GUIDE: "it is the guide's GPU (RTX 5090); this project has not run it",
+}
+"""What is known of a whole start, by the GPUs' compute capability."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -118,3 +135,69 @@ def _memory(case: Case, gpus: list[Gpu]) -> Iterator[Finding]:
         else:
             why = "the KV pool would be smaller than planned, or loading would run out of memory"
             yield warning(_ABOUT, seen, why, "sglang model_runner.py", cure)
+
+
+def kernels(case: Case) -> Iterator[Finding]:
+    """Say for each kind of GPU whether its kernels are known to be there."""
+    if case.wants_gpus == 0:
+        return
+    seen = {gpu.capability for gpu in case.gpus[: case.wants_gpus] if gpu.capability}
+    version = case.inside.packages.get(_KT)
+    for capability in sorted(seen):
+        if case.is_fork and version == _READ:
+            yield _of_kt(case, capability)
+        elif case.version is not None:
+            yield _unknown(case, capability)
+
+
+def _of_kt(case: Case, capability: Capability) -> Finding:
+    name, brings = _sm(capability), f"{_KT} {_READ}"
+    if capability in _COMPILED and case.is_deepseek_v4 and capability in _RUN:
+        return ok(_KERNELS, f"{brings} brings compiled ones for {name}; {_RUN[capability]}")
+    if capability in _COMPILED:
+        return note(
+            _KERNELS,
+            f"{brings} brings compiled ones for {name}; whether this model runs on them is not "
+            "known here",
+            "flashinfer, tilelang and triton compile others at the first forward, and no run on "
+            "such a GPU is recorded here",
+            _SOURCE,
+            "`ktserver doctor --deep`, then the warm-up of `ktserver up` show it",
+        )
+    if capability < min(_COMPILED):
+        return error(
+            _KERNELS,
+            f"{brings} brings none for {name}",
+            "no kernel image is available for execution on the device",
+            _SOURCE,
+            "use a GPU with compute capability 8.0 or newer",
+        )
+    return note(
+        _KERNELS,
+        f"{brings} brings none for {name} itself: it is not known whether those for "
+        f"{_sm(_nearest(capability))} run on it",
+        "CUDA runs code for the same major number on a later minor one, except code for one "
+        "architecture alone (sm_100a, sm_120a)",
+        f"{_SOURCE}; CUDA C++ programming guide, binary compatibility",
+        "`ktserver doctor --deep`, then the warm-up of `ktserver up` show it",
+    )
+
+
+def _unknown(case: Case, capability: Capability) -> Finding:
+    if case.is_fork and case.is_deepseek_v4 and capability == _OF_THE_GUIDE:
+        return ok(_KERNELS, f"for {_sm(capability)}: {_RUN[capability]}")
+    return note(
+        _KERNELS,
+        f"for which GPUs {case.plan.engine} {case.version} brings compiled ones is not known here; "
+        f"yours is {_sm(capability)}",
+        f"only those of {_KT} {_READ} were read; `ktserver doctor --deep` imports the server's own",
+        _SOURCE,
+    )
+
+
+def _nearest(capability: Capability) -> Capability:
+    return max(one for one in _COMPILED if one <= capability)
+
+
+def _sm(capability: Capability) -> str:
+    return "sm_{}{}".format(*capability)

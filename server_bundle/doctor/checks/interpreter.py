@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from server_bundle.doctor.case import SGLANG_KT, Case
@@ -22,9 +23,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield error(_ABOUT, f"{python} is not complete", refusal, "ktserver install", cure)
         return
     if inside.trouble:
-        why = "it must run the server"
-        cure = "name the interpreter of the server's venv: --python VENV/bin/python"
-        yield error(_ABOUT, f"{python}: {inside.trouble}", why, "", cure)
+        yield _no_interpreter(case)
         return
     yield ok(_ABOUT, f"{python} is Python {inside.version}")
     minor = ".".join(inside.version.split(".")[:2])
@@ -33,6 +32,21 @@ def check(case: Case) -> Iterator[Finding]:
         cure = "create a venv with Python 3.11 or 3.12"
         yield error(_ABOUT, f"Python {minor} without kt-kernel", why, "kt-kernel's wheels", cure)
     yield from _engine(case)
+
+
+def _no_interpreter(case: Case) -> Finding:
+    python = case.plan.python
+    trouble, cure = case.inside.trouble, "--python VENV/bin/python"
+    place = case.machine.root / python.lstrip("/")
+    if "/" in python and place.is_dir():
+        trouble = "it is a folder, not a program"
+        if (place / "bin/python").exists():
+            cure = f"--python {python.rstrip('/')}/bin/python"
+    elif "/" in python and place.is_file() and not os.access(place, os.X_OK):
+        trouble = "it is a file that cannot be run"
+    why = "it must run the server"
+    cure = f"name the interpreter of the server's venv: {cure}"
+    return error(_ABOUT, f"{python}: {trouble}", why, "", cure)
 
 
 def _engine(case: Case) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from server_bundle.plan.version_rules import Requirement
 
 _ABOUT = "packages"
 _FAMILY = "deepseek-v4"
-_MAY_BE_ABSENT = ("apache-tvm-ffi", "fastapi")
+_MAY_BE_ABSENT = ("apache-tvm-ffi", "fastapi", "ktransformers")
 """Only a wrong version of these matters: another check reports what needs them if it is missing."""
 _TRANSFORMERS = ("transformers", "transformers-kt")
 _AS_PAIRS = (*_TRANSFORMERS, "flashinfer-cubin")
@@ -115,6 +115,9 @@ def _same_versions(case: Case) -> Iterator[Finding]:
     if case.is_fork and case.uses_cpu_experts and not case.is_older("0.7.0"):
         why = "sglang-kt 0.7 requires the kt-kernel of the same version"
         pairs.append(("sglang-kt", "kt-kernel", why))
+    if case.is_fork and not case.is_older("0.7.2"):
+        why = "sgl_kernel joins its kernels from parts of both, by one checksum"
+        pairs.append(("kt-kernel", "ktransformers", why))
     for name, other, why in pairs:
         one, two = case.inside.packages.get(name), case.inside.packages.get(other)
         if one and two and version_rules.order(one) != version_rules.order(two):

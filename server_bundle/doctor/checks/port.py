@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +17,8 @@ _ABOUT = "port"
 _LISTENING = "0A"
 _ANY = ("0.0.0.0", "::")
 _RESERVED = 1024
+_LOCAL = re.compile(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL")
+"""An address of this machine in /proc/net/fib_trie, the kernel's routes."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -21,7 +26,11 @@ def check(case: Case) -> Iterator[Finding]:
     host, number = case.plan.host, case.plan.port
     sockets = list(_listening(case.machine, number, host))
     where = f"{host}:{number}"
-    if not sockets:
+    if not _has_address(case.machine, host):
+        why = f"bind: {os.strerror(errno.EADDRNOTAVAIL)}, which sglang reports after loading"
+        cure = "set --host to an address of this machine (ip addr), or to 127.0.0.1"
+        yield error(_ABOUT, f"this machine does not have the address {host}", why, "bind(2)", cure)
+    elif not sockets:
         yield ok(_ABOUT, f"{where} is free")
     for inode in sockets:
         yield _taken(case, where, inode)
@@ -35,6 +44,22 @@ def check(case: Case) -> Iterator[Finding]:
         why += "/server_info"
         cure = "use 127.0.0.1, and ssh -L from other machines"
         yield note(_ABOUT, f"the server will listen on {host}", why, "", cure)
+
+
+def _has_address(machine: Machine, host: str) -> bool:
+    """Whether a server can listen on this address; True for a name, and where the kernel does not
+    list the addresses (a container without /proc/net)."""
+    try:
+        wanted = ip_address(host)
+    except ValueError:
+        return True
+    if wanted.is_loopback or wanted.is_unspecified:
+        return True
+    if wanted.version == 6:
+        found = [line.split()[0] for line in machine.read("proc/net/if_inet6").splitlines()]
+        return not found or wanted.packed.hex() in found
+    known = _LOCAL.findall(machine.read("proc/net/fib_trie"))
+    return not known or host in known
 
 
 def _taken(case: Case, where: str, inode: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,8 +38,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield note(_ABOUT, f"{case.plan.model} is a name on the hub, not a folder", why, "", cure)
         return
     if not seen.is_there:
-        why = "sglang would treat it as a name on the Hugging Face hub, and fail after a minute"
-        yield error(_ABOUT, f"the folder {seen.folder} does not exist", why, "", "correct --model")
+        yield _no_folder(seen.folder)
         return
     yield from fetched.check(seen.folder)
     if case.flags.text("--load-format") == "dummy":
@@ -54,6 +54,22 @@ def check(case: Case) -> Iterator[Finding]:
         why = "without it all experts go to the GPUs, which run out of memory"
         cure = "add it, with the folder of the weights"
         yield error(_ABOUT, "no --kt-weight-path", why, "KT #2099", cure)
+
+
+def _no_folder(folder: Path) -> Finding:
+    """A path that is no folder: what is there instead."""
+    why = "sglang would treat it as a name on the Hugging Face hub, and fail after a minute"
+    if folder.is_file():
+        cure = f"name the folder of the weights: --model {folder.parent}"
+        return error(_ABOUT, f"{folder} is a file, not a folder", why, "", cure)
+    cure = "correct --model"
+    try:
+        beside = [one.name for one in folder.parent.iterdir() if one.is_dir()]
+    except OSError:
+        beside = []
+    if close := difflib.get_close_matches(folder.name, beside, 1):
+        cure = f"correct --model: there is {folder.parent / close[0]}"
+    return error(_ABOUT, f"the folder {folder} does not exist", why, "", cure)
 
 
 def _whole(seen: Checkpoint) -> Iterator[Finding]:

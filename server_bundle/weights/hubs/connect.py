@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
-from jobs import known_secrets
+from jobs import extras, known_secrets
 from server_bundle.errors import FetchRefused
 from server_bundle.weights.hubs.hub import Hub
 from server_bundle.weights.source import HUGGING_FACE, MODELSCOPE, Source
@@ -24,7 +24,7 @@ def connect(source: Source) -> Hub:
         if error.name is None or error.name.partition(".")[0] != _LIBRARIES[source.hub]:
             raise
         raise FetchRefused(
-            f"the library of {source.hub_name} is not installed: pip install 'ktjob[fetch]'"
+            f"the library of {source.hub_name} is not installed: {extras.command('fetch')}"
         ) from None
     hub = cast(Hub, made)
     if token := hub.token():

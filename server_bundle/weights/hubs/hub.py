@@ -5,7 +5,6 @@ place on. The two hubs are `huggingface` and `modelscope`, each behind its own l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from server_bundle.doctor.facts import fetched
 from server_bundle.errors import FetchRefused
+from server_bundle.transfers.origin import Body, RemoteFile
 from server_bundle.weights.source import Source
 
 PIECE_BYTES = 8 << 30
@@ -22,34 +22,6 @@ _ODD = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONGEST_NAME = 255
 
 
-class Interrupted(Exception):
-    """A request did not end well, and may later: the network, or a busy hub. `after` is how many
-    seconds the hub asks to wait; None where it does not say."""
-
-    most = 0
-    """How often in a row it is tried again for one file; 0: until the time is over."""
-
-    def __init__(self, words: str, after: float | None = None) -> None:
-        super().__init__(words)
-        self.after = after
-
-
-class Contradiction(Interrupted):
-    """What the hub sends is not what its list says: a proxy's page, or a file being changed."""
-
-    most = 5
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file by the hub's list. `size` in bytes; one of the two checksums is set."""
-
-    path: str
-    size: int
-    sha256: str = ""
-    git_sha1: str = ""
-
-
 @dataclass(frozen=True)
 class Listing:
     """A repository at one commit; `commit` is empty where the hub names none."""
@@ -57,16 +29,6 @@ class Listing:
     source: Source
     commit: str
     files: tuple[RemoteFile, ...]
-
-
-@dataclass(frozen=True)
-class Body:
-    """The bytes of a file from `offset` on, which is 0 where the server sent the whole file
-    instead. `total`: the whole file's size by the server, None if it does not say."""
-
-    offset: int
-    total: int | None
-    pieces: Iterator[bytes]
 
 
 class Hub(Protocol):

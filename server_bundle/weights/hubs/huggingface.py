@@ -21,8 +21,9 @@ from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_st
 
 from jobs import known_secrets
 from server_bundle.errors import FetchFailed
+from server_bundle.transfers.origin import Body, Contradiction, Interrupted, RemoteFile
 from server_bundle.weights.hubs import hub
-from server_bundle.weights.hubs.hub import Body, Contradiction, Interrupted, Listing, RemoteFile
+from server_bundle.weights.hubs.hub import Listing
 from server_bundle.weights.source import Source
 
 _BLOCK = 1 << 17

@@ -16,8 +16,9 @@ from modelscope_hub import errors
 
 from jobs import known_secrets
 from server_bundle.errors import FetchFailed
+from server_bundle.transfers.origin import Body, Interrupted, RemoteFile
 from server_bundle.weights.hubs import hub
-from server_bundle.weights.hubs.hub import Body, Interrupted, Listing, RemoteFile
+from server_bundle.weights.hubs.hub import Listing
 from server_bundle.weights.source import Source
 
 _BLOCK = 1 << 17

@@ -9,6 +9,10 @@ import pytest
 from support import requests_made
 
 from jobs import child_environment, known_secrets
+from server_bundle.launch import child
+from server_bundle.plan import build, overrides, profile
+from server_bundle.plan.machine import MachineFacts
+from server_bundle.plan.overrides import Overrides
 
 STARTS = {
     "subprocess.run",
@@ -21,6 +25,7 @@ STARTS = {
     "os.popen",
     "os.posix_spawn",
 }
+NOWHERE = MachineFacts(None, None, None)
 BY_CLICK = {"click.edit", "click.echo_via_pager", "click.launch"}
 
 
@@ -62,6 +67,40 @@ def test_a_child_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert not set(child_environment.of_reader()) & (set(given) - {"PATH"})
+
+
+def test_a_server_gets_its_plans_variables_over_the_inherited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them, its Python's folder first in PATH; no key and none of ktjob's own."""
+    known_secrets.know("a-key-of-the-test")
+    inherited = {
+        "KTJOB_API_KEY": "x",
+        "KTJOB_SERVER": "http://host:1",
+        "OPENAI_API_KEY": "a-key-of-the-test",
+        "HF_TOKEN": "the server loads its weights with it",
+        "TORCH_CUDA_ARCH_LIST": "8.0",
+        "PATH": "/bin",
+    }
+    monkeypatch.setattr(os, "environ", inherited)
+    given = ["TORCH_CUDA_ARCH_LIST=9.0", "NCCL_DEBUG=WARN"]
+    wish = Overrides(
+        model="/m",
+        python="/venv/bin/python",
+        version="0.7.2",
+        environment=overrides.environment_of(given),
+    )
+    plan = build.launch_plan(profile.load("deepseek-v4-flash-4x5090"), wish, NOWHERE)
+    assert child.environment_for(plan) == {
+        "HF_TOKEN": "the server loads its weights with it",
+        "PATH": "/venv/bin:/bin",
+        "TORCH_CUDA_ARCH_LIST": "9.0",
+        "NCCL_DEBUG": "WARN",
+        "CUDA_VISIBLE_DEVICES": "0,1,2,3",
+        "FLASHINFER_CUDA_ARCH_LIST": "12.0a",
+        "SGLANG_DSV4_MODE": "2604",
+        "SGLANG_DSV4_2604_SUBMODE": "2604B",
+    }
 
 
 def test_a_library_that_passes_os_environ_passes_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,13 @@ _seq = itertools.count(1)
 
 
 def job(
-    name: str, weight: int = 1, pool: str = "gpu", *, priority: int = 0, document: str = ""
+    name: str,
+    weight: int = 1,
+    pool: str = "gpu",
+    *,
+    priority: int = 0,
+    document: str = "",
+    spec: str = "{}",
 ) -> Job:
     seq = next(_seq)
     return Job(
@@ -23,7 +29,7 @@ def job(
         pool=pool,
         weight=weight,
         title=name,
-        spec="{}",
+        spec=spec,
         document=document or f"{seq:064}",
         status=Status.QUEUED,
         outcome=None,
@@ -123,6 +129,39 @@ def test_the_next_question_on_a_document_goes_first_among_equals() -> None:
     assert names(choose(queued, [], one, {"gpu": Warmth("D", MOST_PASSES)})) == ["e"]
     urgent = [*queued, job("u", priority=1)]
     assert names(choose(urgent, [], one, {"gpu": Warmth("D", 0)})) == ["u"]
+
+
+def test_a_document_behind_another_beginning_is_another_reading() -> None:
+    """With a different effort or system prompt the server reads it again: such jobs are neither
+    held for each other nor preferred, and what begins alike is, whatever its document is called."""
+    queued = [
+        job("e", document="E"),
+        job("high", document="D", spec="high"),
+        job("low", document="D", spec="low"),
+        job("f", document="F", spec="chat"),
+    ]
+
+    def begins(spec: str, document: str) -> str:
+        return spec if spec == "chat" else spec + document
+
+    one = gpu(slots=1, affinity=True)
+    for spec, document, first in [
+        ("low", "D", "low"),
+        ("high", "D", "high"),
+        ("max", "D", "e"),
+        ("chat", "another", "f"),
+    ]:
+        warm = {"gpu": Warmth(document, 0, spec)}
+        assert names(choose(queued, [], one, warm, begins)) == [first]
+    reads = [job("reads", document="D", spec="high")]
+    assert names(choose(queued, reads, gpu(slots=9, affinity=True), {}, begins)) == [
+        "e",
+        "low",
+        "f",
+    ]
+    chat = [job("chat", document="G", spec="chat")]
+    chosen = names(choose(queued, chat, gpu(slots=9, affinity=True), {}, begins))
+    assert chosen == ["e", "high", "low", "f"], "chats with one beginning may run together"
 
 
 Request = tuple[int, int, int, int]

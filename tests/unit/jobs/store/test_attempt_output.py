@@ -58,9 +58,9 @@ def test_the_line_shows_who_waits_for_a_warm_document(state: StateDir) -> None:
         store.finish(first.id, 1, Outcome.SUCCEEDED, None, None)
         ids = [job.id for job in store.next_in_line()]
         assert {oldest.id, next_one.id} <= set(ids)
-        assert store.warmth() == {"pool": Warmth(first.document, 0)}
+        assert store.warmth() == {"pool": Warmth(first.document, 0, first.spec)}
         store.claim(next_one.id, identity.mine())
-        assert store.warmth() == {"pool": Warmth(first.document, 1)}
+        assert store.warmth() == {"pool": Warmth(first.document, 1, next_one.spec)}
 
 
 def test_pools_of_schema_1_were_counted_in_jobs(state: StateDir) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from ktclient.planning.own_requests import OwnRequest, OwnWork
 from ktclient.planning.prefill_time import Curve, Sample
 from ktclient.planning.progress import HISTORY, STREAM, History, Prefill, Prompt
 from ktclient.servers import gauges
-from ktclient.servers.gauges import LOADS, METRICS, Reading
+from ktclient.servers.gauges import COUNTER, LOADS, METRICS, Reading
 
 DATA = Path(__file__).parents[3] / "data"
 H100 = json.loads((DATA / "prefill/h100.json").read_text())
@@ -208,6 +209,109 @@ def recorded(flavour: str, path: str) -> str:
         if row.get("path") == path and row.get("status") == 200:
             return str(row["body"])
     raise AssertionError(f"{path} was not recorded")
+
+
+EXACT = [json.loads(one) for one in (DATA / "sglang/loads-0.5.23.jsonl").read_text().splitlines()]
+
+
+def of_recording(name: str, tokens: int, chunk: int | None = 4096) -> tuple[Prefill, list[float]]:
+    """A request of the recording of sglang 0.5.23, before its first reading after it was sent, and
+    when it was sent and had its first token."""
+    times = [one["t"] for one in EXACT if one.get("name") == name and one["ev"] != "usage"]
+    prefill = Prefill(Prompt(tokens, tokens), chunk=chunk)
+    before = [one for one in EXACT if one["ev"] == "poll" and one["t"] < times[0]]
+    prefill.read(exact(before[-1]), before[-1]["t"])
+    prefill.sent(times[0])
+    return prefill, times
+
+
+def exact(poll: dict[str, Any]) -> Reading:
+    reading = gauges.of_loads({"version": poll["version"], "loads": [poll["loads"]]})
+    assert reading.source == COUNTER
+    return reading
+
+
+def polls_between(times: list[float]) -> list[dict[str, Any]]:
+    return [one for one in EXACT if one["ev"] == "poll" and times[0] < one["t"] < times[1]]
+
+
+@pytest.mark.promise
+def test_sglang_0_5_23_counts_computed_chunks_exactly() -> None:
+    """Real ones, of 4,096 tokens and a rest, behind two that were cached; /metrics counts a chunk
+    that has only begun. It is read from the first chunk on, before any is counted. The speed is the
+    server's own, whenever it is polled."""
+    prefill, times = of_recording("long", 19_784)
+    found = []
+    for number, poll in enumerate(polls_between(times)):
+        prefill.read(exact(poll), poll["t"])
+        shown = prefill.now(poll["t"])
+        assert (shown.phase, shown.source, shown.shared) == ("prefill", COUNTER, None)
+        assert shown.done == 2 + 4_096 * number < poll["prefill_compute"]
+        found.append(shown.tokens_per_second)
+    assert len(found) == 4
+    spent = [one["loads"]["total_prefill_busy_us"] for one in polls_between(times)]
+    assert found[2] == pytest.approx(4_096e6 / (spent[2] - spent[1]))
+    assert found[3] == pytest.approx(2 * 4_096e6 / (spent[3] - spent[1]))
+
+
+def test_what_was_cached_is_counted_as_done_where_the_chunk_is_known() -> None:
+    """11,869 tokens of 24,356, by what the server holds: the rest is what it says itself
+    (`num_waiting_uncached_tokens` is exact, but in the last chunk). Without the size of a chunk
+    only what it computes counts."""
+    prefill, times = of_recording("half", 24_356)
+    blind, _ = of_recording("half", 24_356, chunk=None)
+    for number, poll in enumerate(polls_between(times)):
+        prefill.read(exact(poll), poll["t"])
+        blind.read(exact(poll), poll["t"])
+        shown = prefill.now(poll["t"])
+        assert shown.done == 11_869 + 4_096 * number
+        assert 24_356 - shown.done == poll["loads"]["num_waiting_uncached_tokens"]
+        assert blind.now(poll["t"]).done == (4_096 * number or None)
+    assert len(prefill.looks) == 3 and prefill.looks[0].tokens == 11_869
+
+
+def test_beside_others_the_exact_count_is_an_estimate_too() -> None:
+    """It is a sum for all, and dated by the poll: the server may have computed for the other."""
+    prefill, times = of_recording("beside", 9_812)
+    for poll in polls_between(times):
+        prefill.read(exact(poll), poll["t"])
+        assert prefill.now(poll["t"]).is_estimate
+        assert prefill.looks[-1].seconds == poll["t"] - times[0]
+
+
+def test_a_chunk_is_dated_between_two_polls_however_long_it_took() -> None:
+    """A server that stood still meanwhile says less time than passed."""
+    prefill = Prefill(Prompt(10_000, 10_000), chunk=1_000)
+    for at, tokens, busy in [(99.0, 0, 0.0), (102.0, 1_000, 1.5), (109.0, 2_000, 3.0)]:
+        prefill.read(Reading(COUNTER, tokens, 0, tokens > 0, busy, tokens), at)
+        if tokens == 0:
+            prefill.sent(100.0)
+            prefill.read(Reading(COUNTER, 0, 0, True, 0.0, 1_000), 101.0)
+            prefill.read(Reading(COUNTER, 0, 0, True, 0.0, 1_000), 101.5)
+    assert [(one.tokens, one.seconds) for one in prefill.looks[-2:]] == [(1_000, 2.0), (2_000, 3.5)]
+    prefill.read(Reading(COUNTER, 2_000, 0, True, 3.0, 3_000), 119.0)
+    prefill.read(Reading(COUNTER, 3_000, 0, True, 4.5, 4_000), 121.0)
+    assert prefill.looks[-1].seconds == 19.0, "it was not there at the poll before"
+
+
+@pytest.mark.parametrize(
+    ("version", "source"),
+    [
+        ("0.5.23", COUNTER),
+        ("0.5.24rc1", COUNTER),
+        ("0.10.0.post1", COUNTER),
+        *((one, LOADS) for one in ("0.5.17", "0.5.9", "0.0.0.dev0", "", "v1", None, 7)),
+    ],
+)
+def test_exact_counts_are_known_by_the_release(version: object, source: str) -> None:
+    """Older ones have the same fields, and fill them later; a server without them is not exact."""
+    body = {**EXACT[0]["body"], "version": version}
+    assert gauges.of_loads(body).source == source
+    bare = {name: 1 for name in ("num_used_tokens", "num_waiting_reqs", "num_running_reqs")}
+    assert gauges.of_loads({**body, "loads": [bare]}).source == LOADS
+    assert gauges.of_loads({**body, "loads": []}).source == LOADS
+    two = gauges.of_loads({**body, "loads": [{**EXACT[3]["loads"], "dp_rank": n} for n in (0, 1)]})
+    assert source == LOADS or two.tokens == 2 * EXACT[3]["loads"]["total_prefill_uncached_tokens"]
 
 
 @pytest.mark.parametrize("flavour", ["kt-0.7.2", "upstream-0.5.17"])

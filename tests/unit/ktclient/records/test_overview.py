@@ -113,7 +113,11 @@ def test_a_look_costs_a_few_statements_however_many_jobs(
             store, "_all", lambda query, **values: (asked.append(query), plain(query, **values))[1]
         )
         overview.read(store, number)
-    assert len(asked) <= 7 and len(set(asked)) == len(asked)
+        assert len(asked) <= 8 and len(set(asked)) == len(asked)
+        store.submit_all([new() for _ in range(number)], Capacity(slots=100), ())
+        asked.clear()
+        overview.read_grouped(store, number)
+    assert len(asked) <= 13
 
 
 def test_the_version_tells_of_every_commit(state: StateDir) -> None:
@@ -136,3 +140,35 @@ def test_a_time_is_told_as_its_reader_lives(monkeypatch: pytest.MonkeyPatch) -> 
     assert clock.seconds_between(now, "2026-11-25T22:00:00.000Z") == 12 * 3600
     assert overview._clock_time("2026-11-25T22:00:00.000Z", now).endswith(":00")
     assert "-" in overview._clock_time("2026-12-24T22:00:00.000Z", now)
+
+
+def test_a_group_is_one_line_in_place_of_its_jobs(state: StateDir) -> None:
+    """With its progress, its time left, and why it waits; what is not shown is counted by jobs."""
+    with Store.open(state) as store:
+        first = store.submit_all([new(f"{n}.txt") for n in range(8)], Capacity(slots=100), ())
+        second = store.submit_all([new("a"), new("b")], Capacity(slots=100), ())
+        third = store.submit_all([new("c"), new("d"), new("e")], Capacity(slots=100), ())
+        (alone,) = put(store, new("alone"))
+        end(store, first[0])
+        end(store, first[1], Outcome.FAILED)
+        run(store, first[2])
+        end(store, second[0])
+        end(store, second[1], Outcome.LOST)
+        shown = overview.read_grouped(store, 20)
+        groups = [jobs[0].group_id for jobs in (first, third)]
+        assert [job.id for job in shown.jobs] == [*groups, alone.id, second[0].group_id]
+        assert [job.state for job in shown.jobs] == ["RUNNING", "QUEUED", "QUEUED", "FAILED"]
+        begun, waiting, _, ended = shown.jobs
+        assert (begun.done, begun.total, begun.unit) == (2, 8, "jobs")
+        assert begun.phase == "2 of 8 done" and begun.eta_seconds is not None
+        assert begun.title == "8 jobs: 0.txt" and ended.cause == "1 of 2 failed"
+        assert shown.waits[waiting.id] == "0 of 3 done"
+        assert shown.waits[alone.id] == "behind 2 jobs" and shown.more() == ""
+        for job in third:
+            store.request_cancel(job.id)
+        few = overview.read_grouped(store, 3)
+        assert [job.id for job in few.jobs] == [groups[0], alone.id]
+        assert few.more() == "… and 5 more: 5 ended"
+        states = {job.id: job.state for job in overview.read_grouped(store, 20).jobs}
+        assert states[waiting.id] == "CANCELLED"
+        assert len(overview.read(store, 20).jobs) == 14

@@ -24,7 +24,7 @@ def test_the_guides_own_machine_is_well(box: Recorded, model: Path) -> None:
     assert [one for one in found if one.severity is not Severity.OK] == []
     assert {one.about for one in found} == {
         *("gpus", "driver", "environment", "cpu", "memory", "disk", "weights", "python"),
-        *("packages", "port", "limits"),
+        *("packages", "kernels", "port", "limits"),
     }
     told = "\n".join(one.found for one in found)
     assert "4 x NVIDIA GeForce RTX 5090 (32 GiB, sm_120)" in told

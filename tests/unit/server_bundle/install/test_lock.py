@@ -55,6 +55,11 @@ def test_what_a_lock_holds(tmp_path: Path) -> None:
         100,
         DIGEST,
     )
+    assert found.first_import is None and found.used == found.unpacked
+    more = HEADER + "#: first-import 30 400 a unpacks its kernels (c)\n" + WHEELS
+    later = _read(tmp_path, more).first_import
+    assert later == lock.FirstImport(30, 400, "a unpacks its kernels (c)")
+    assert _read(tmp_path, more).used == 330
     of_cpu = _read(tmp_path, (HEADER + WHEELS).replace("variant cuda", "variant cpu"))
     assert of_cpu.name == "sglang-kt-1.2.post1-cp312-cpu"
 
@@ -72,6 +77,11 @@ def test_what_a_lock_holds(tmp_path: Path) -> None:
         ("#: cuda 12.8", "#: python 3.11", r"line 6: python is there twice"),
         ("unpacked 300", "unpacked much", r"is not a number"),
         ("variant cuda", "variant gpu", r"variant is 'gpu'"),
+        (
+            "#: instruction",
+            "#: first-import 30 a lot\n#: instruction",
+            r"first-import is not BYTES",
+        ),
         (f"jinja2==3.1.6 --hash=sha256:{DIGEST}\n", "", r"ends before its last wheel"),
         (WHEELS, "", r"ends before its last wheel"),
         (WHEELS, WHEELS + WHEELS, r"line 18: kt-kernel is there twice"),

@@ -92,9 +92,18 @@ def test_what_has_arrived_is_not_counted_again(lock: Lock, tmp_path: Path) -> No
     assert before.disk - after.disk == after.there and before.total == lock.fetched
 
 
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 bytes"), (2_200, "2.2 kB"), (899_742_281, "900 MB"), (5.34e9, "5.3 GB")],
-)
-def test_sizes_for_people(size: float, words: str) -> None:
-    assert needs.in_size(size) == words
+def test_what_the_first_import_unpacks_is_counted(lock: Lock, tmp_path: Path) -> None:
+    """The wheels are gone by then: the larger need of the two counts."""
+    layout, here = Layout(tmp_path / "env"), machine(tmp_path)
+    later = lock.first_import
+    assert later is not None and later.written < later.room
+    assert lock.used == lock.unpacked + later.written
+
+    def needed(room: int) -> int:
+        first = dataclasses.replace(later, room=room)
+        return needs.amounts(dataclasses.replace(lock, first_import=first), layout, here).disk
+
+    assert needed(lock.fetched) == needed(0)
+    assert needed(lock.fetched + 5_000) == needed(0) + 5_000
+    none = dataclasses.replace(lock, first_import=None)
+    assert needs.amounts(none, layout, here).disk == needed(0)

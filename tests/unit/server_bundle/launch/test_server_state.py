@@ -128,6 +128,33 @@ def test_a_pool_smaller_than_planned_is_doubted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("figures", "planned", "words"),
+    [
+        ({}, 3.4688, ""),
+        ({"reserved": 0.0}, 0.0, ""),
+        ({"reserved": 3.47}, None, "3.47 GiB reserved for prefill of whole layers; not allocated"),
+        ({"reserved": 3.47, "slots": 3.47}, 3.4688, "layers, as planned; 3.47 GiB allocated"),
+        ({"reserved": 1.73, "slots": 1.73}, 3.4688, "layers, 1.74 GiB less than planned; 1.73"),
+        ({"reserved": 3.47}, 0.0, "layers, 3.47 GiB more than planned; not allocated before"),
+        ({"reserved": 0.0}, 3.4688, "0.00 GiB reserved for prefill of whole layers, 3.47 GiB less"),
+        (
+            {"reserved": 1.73, "slots": 3.47},
+            None,
+            "3.47 GiB allocated, 1.74 GiB more than reserved",
+        ),
+        ({"slots": 3.47}, None, "3.47 GiB allocated"),
+        ({"reserved": 0.0, "staging": 32.0}, 0.0, "staging buffer 32 MiB"),
+    ],
+)
+def test_what_is_reserved_for_prefill(
+    figures: dict[str, float], planned: float | None, words: str
+) -> None:
+    """As planned, or by how much not. The log has two decimals of it."""
+    told = readiness.reservation(replace(NOTE, figures=figures, planned_reserved=planned))
+    assert words in told and bool(words) == bool(told)
+
+
+@pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ("http://127.0.0.1:40001", "http://localhost:40001/v1", True),

@@ -71,6 +71,30 @@ def test_recorded_logs(log: str, pool: int) -> None:
     assert start.figures["pool"] == pool
 
 
+def test_memory_that_ktransformers_takes() -> None:
+    """Lines that sglang-kt 0.7.2 wrote on two H200: reserved at the start, allocated at the first
+    long prompt, once for both ranks."""
+    start, stages = read(
+        "[2026-11-29 13:35:52 TP0] [KT] Created shared staging buffer: 32.0 MiB (shape=torch.Size("
+        "[4096, 4096]), dtype=torch.bfloat16)\n"
+        "[2026-11-29 13:36:03 TP0] Memory profiling: available_gpu_memory=134.52 GB, "
+        "total_gpu_memory=138.28 GB, mem_fraction_static=0.70, lazy_mxfp4_slot_reservation=1.73 GB,"
+        " rest_memory=91.30 GB\n"
+        "[2026-11-29 13:36:03 TP1] Memory profiling: available_gpu_memory=134.52 GB, "
+        "total_gpu_memory=138.28 GB, mem_fraction_static=0.70, lazy_mxfp4_slot_reservation=1.73 GB,"
+        " rest_memory=91.30 GB\n"
+        "[2026-11-29 13:36:25] The server is fired up and ready to roll!\n"
+    )
+    assert stages == ["placing experts", "allocating the KV pool", "ready"]
+    assert start.figures == {"staging": 32.0, "reserved": 1.73}
+    start.read(
+        "[2026-11-29 13:36:40 TP0] KT MXFP4 layerwise prefill lazily initialized two raw + two "
+        "Marlin prepared full-layer slots on cuda:0 (raw=0.94 GiB, prepared=0.80 GiB, total=1.73 "
+        "GiB)"
+    )
+    assert start.figures["slots"] == 1.73 and start.is_ready and not start.warnings
+
+
 def test_upstreams_words_for_graphs() -> None:
     """As of 0.5.17; each kind adds to the time."""
     start, _ = read(

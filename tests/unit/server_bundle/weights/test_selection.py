@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server_bundle.errors import FetchRefused
-from server_bundle.weights.hubs.hub import RemoteFile
+from server_bundle.transfers.origin import RemoteFile
 from server_bundle.weights.selection import select
 
 

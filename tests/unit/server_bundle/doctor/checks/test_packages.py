@@ -63,6 +63,10 @@ def test_the_fork_of_today_brings_its_own_kernel(box: Recorded, model: Path) -> 
     box.inside(kt_kernel="0.7.0")
     (finding,) = trouble(box, guide(model, version="0.7.2"))
     assert "sglang-kt 0.7.2 and kt-kernel 0.7.0" in finding.found
+    box.inside(kt_kernel="0.7.2", ktransformers="0.7.0")
+    found = trouble(box, guide(model, version="0.7.2"))
+    assert {one.severity for one in found} == {Severity.ERROR, Severity.WARNING}
+    assert all("ktransformers" in one.found and one.cure for one in found)
 
 
 def test_old_versions_and_old_cpus(box: Recorded, model: Path) -> None:
@@ -78,10 +82,11 @@ def test_old_versions_and_old_cpus(box: Recorded, model: Path) -> None:
 def test_gpus_without_fp8(box: Recorded, model: Path) -> None:
     box.out("nvidia-smi --query-gpu", "12.0", "8.6")
     plan = {"FLASHINFER_CUDA_ARCH_LIST": "8.6", "TORCH_CUDA_ARCH_LIST": "8.6"}
-    (finding,) = trouble(box, guide(model, environment=plan))
+    finding, kernels = trouble(box, guide(model, environment=plan))
     assert (finding.about, finding.severity) == ("gpus", Severity.ERROR)
+    assert (kernels.about, kernels.severity) == ("kernels", Severity.NOTE)
     box.inside(sglang_kt="0.6.3", kt_kernel="0.6.3")
-    (finding,) = trouble(box, guide(model, version=None, environment=plan))
+    finding, _ = trouble(box, guide(model, version=None, environment=plan))
     assert finding.severity is Severity.WARNING
 
 
@@ -104,7 +109,9 @@ def test_upstream_has_needs_of_its_own(box: Recorded, model: Path) -> None:
     box.inside(**dict.fromkeys(gone))
     argv = ["/opt/venv/bin/python", "-m", "sglang.launch_server", "--model", str(model)]
     plan = guide(model, engine="sglang", version="0.5.23", argv=(*argv, "--tp", "4"))
-    assert trouble(box, plan) == []
+    (finding,) = trouble(box, plan)
+    assert (finding.about, finding.severity) == ("kernels", Severity.NOTE)
+    assert "sglang 0.5.23 brings compiled ones is not known here" in finding.found
 
 
 def test_a_python_without_a_wheel_of_kt_kernel(box: Recorded, model: Path) -> None:

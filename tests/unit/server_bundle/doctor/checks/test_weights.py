@@ -149,3 +149,19 @@ def test_experts_in_a_folder_of_their_own(box: Recorded, model: Path, tmp_path: 
     argv = [word for word in guide(model).argv if word not in ("--kt-weight-path", str(model))]
     (finding,) = about_weights(box, guide(model, argv=(*argv, "--model", str(model))))
     assert finding.found == "no --kt-weight-path"
+
+
+def test_a_path_that_is_no_folder_says_what_is_there(box: Recorded, tmp_path: Path) -> None:
+    """A file of it, a slip in its name, or nothing alike."""
+    model = weights(tmp_path / "DeepSeek-V4-Flash", gib=0.001)
+    for named, found, cure in (
+        (model / "config.json", "is a file, not a folder", f"--model {model}"),
+        (tmp_path / "DeepSeek-V4-Flsh", "does not exist", f"there is {model}"),
+        (tmp_path / "Qwen", "does not exist", "correct --model"),
+        (tmp_path / "no/such/place", "does not exist", "correct --model"),
+    ):
+        seen = doctor.examine(guide(named), box.machine())
+        (finding,) = [one for one in seen if one.about == "weights"]
+        assert finding.severity is Severity.ERROR
+        assert found in finding.found
+        assert finding.cure.endswith(cure)

@@ -1,0 +1,1 @@
+"""`ktserver plan --compare`: a typed command beside the plan, and what is printed of it."""

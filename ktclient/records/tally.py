@@ -1,0 +1,118 @@
+"""Several jobs in one line: how many are done, and how long the others will take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jobs.quick_dataclass import record
+from ktclient import wording
+from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from jobs.store.groups import Group
+
+
+@record(frozen=True)
+class Tally:
+    """Numbers of jobs by state, and the time that the open ones need."""
+
+    total: int
+    succeeded: int
+    failed: int
+    """Failed, lost or cancelled."""
+    running: int
+    seconds_left: float | None
+    """None before the first one has succeeded, and if none is open."""
+
+    @property
+    def done(self) -> int:
+        """Ended in any state."""
+        return self.succeeded + self.failed
+
+    def in_words(self) -> str:
+        """ "18 of 30 done, 1 failed, 2 running, about 4 min left"."""
+        parts = [f"{self.done:,} of {self.total:,} done"]
+        parts += [f"{self.failed:,} failed"] if self.failed else []
+        parts += [f"{self.running:,} running"] if self.running else []
+        if self.seconds_left is not None:
+            parts.append(f"about {wording.spoken(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+def of(jobs: Sequence[Snapshot], now: str | None = None) -> Tally:
+    """The tally of these jobs. `now`: UTC, ISO 8601; None: by the clock."""
+    succeeded = sum(job.state == "SUCCEEDED" for job in jobs)
+    ended = sum(job.is_finished for job in jobs)
+    running = sum(job.state == "RUNNING" for job in jobs)
+    return Tally(len(jobs), succeeded, ended - succeeded, running, _seconds_left(jobs, now))
+
+
+def _seconds_left(jobs: Sequence[Snapshot], now: str | None) -> float | None:
+    """By the time per token of those that succeeded; as many as run now run in parallel."""
+    answered = [job for job in jobs if job.state == "SUCCEEDED"]
+    left = [job for job in jobs if not job.is_finished]
+    if not (answered and left):
+        return None
+    per_token = sum(job.seconds() for job in answered) / sum(map(_tokens, answered))
+    each = (max(0.0, _tokens(job) * per_token - job.seconds(now)) for job in left)
+    return sum(each) / max(1, sum(job.state == "RUNNING" for job in left))
+
+
+def _tokens(job: Snapshot) -> int:
+    """The size of its request as counted at submit; 1 where it was not counted."""
+    return max(1, job.counted[1]) if job.counted else 1
+
+
+def of_group(group: Group) -> Tally:
+    """The tally of a group, by its numbers in the store: the time by the weights of its jobs."""
+    failed = group.total - group.queued - group.running - group.succeeded
+    seconds = None
+    if group.weight and group.weight_left:
+        whole = group.weight_left * group.seconds / group.weight
+        seconds = max(0.0, whole - group.seconds_begun) / max(1, group.running)
+    return Tally(group.total, group.succeeded, failed, group.running, seconds)
+
+
+def in_one(group: Group, first: Snapshot) -> Snapshot:
+    """A group as one record, for tables and messages: its id, its state, and how far it is. `first`
+    is its first job."""
+    tally = of_group(group)
+    is_ended = tally.done == tally.total
+    failed = f"{tally.failed:,} of {tally.total:,} failed" if is_ended and tally.failed else None
+    return replace(
+        first,
+        id=group.id,
+        state=_state(group),
+        title=f"{tally.total:,} jobs: {first.title}",
+        phase=f"{tally.done:,} of {tally.total:,} done",
+        done=tally.done,
+        total=tally.total,
+        unit="jobs",
+        cancel_requested=False,
+        cause=failed,
+        message=failed,
+        created_at=group.created_at,
+        started_at=group.started_at,
+        finished_at=group.finished_at,
+        phase_at=None,
+        figures={},
+        tokens_per_second=None,
+        eta_seconds=tally.seconds_left,
+        counted=None,
+        parent=None,
+        group=None,
+        waits_for=(),
+    )
+
+
+def _state(group: Group) -> str:
+    """That of a job, as far as it can be said of several: what runs or failed comes first."""
+    if group.running:
+        return "RUNNING"
+    if group.queued:
+        return "QUEUED"
+    if group.succeeded == group.total:
+        return "SUCCEEDED"
+    return "CANCELLED" if group.succeeded + group.cancelled == group.total else "FAILED"

@@ -1,0 +1,276 @@
+"""A stored job with other options: for `edit` of one that waits, and `rerun` of any.
+
+The document and all that nobody changes stay as they were. The new request is counted and checked
+like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from jobs import clock
+from jobs.model import Capacity, Job, NewJob
+from jobs.store.control import Control, require_editable
+from jobs.store.rerun import Retries
+from jobs.store.store import Store
+from ktclient import times
+from ktclient.config import settings as config
+from ktclient.documents import encoded
+from ktclient.documents.document import READ_AS, Document
+from ktclient.errors import BadInput, DeadlineExceeded
+from ktclient.planning import forecast as forecasts
+from ktclient.planning import prefill_time, preflight
+from ktclient.planning.forecast import Forecast
+from ktclient.planning.options import RequestOptions
+from ktclient.prompts import generation, tasks
+from ktclient.prompts.generation import GenerationSettings
+from ktclient.prompts.tasks import Kind, Task
+from ktclient.records import access, kinds, selector
+from ktclient.submission import conditions, enqueue, lent_keys
+from ktclient.submission.options import SubmitOptions
+from ktclient.submission.spec import JobSpec, server_of
+from server_bundle.embedded import weights
+
+NOW = "now"
+"""The start time that means: as soon as it can."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is not as in the stored job; None: as there."""
+
+    question: str | None = None
+    max_tokens: int | None = None
+    timeout: float | None = None
+    """Seconds."""
+    server: str | None = None
+    model: str | None = None
+    thinking: bool | None = None
+    effort: str | None = None
+    label: str | None = None
+    """Empty: none."""
+    at: str | datetime | None = None
+    """Not before then; `NOW`: as soon as it can."""
+
+    @property
+    def is_of_request(self) -> bool:
+        """Whether the request itself is another one."""
+        return self != Changes(label=self.label, at=self.at)
+
+    def manner(self, old: GenerationSettings) -> GenerationSettings:
+        """The old generation settings with these. Raises `BadInput`."""
+        if self.thinking is None and self.effort is None:
+            return old
+        return generation.parse(old.system, old.temperature, self.thinking, self.effort)
+
+    def task(self, old: Task) -> Task:
+        """The old task, or the new question, with the schema of the old one's answer."""
+        if self.question is None:
+            return old
+        (asked,) = tasks.tasks(False, [self.question], None)
+        return replace(asked, schema=old.schema)
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """A job that was edited or run again."""
+
+    id: str
+    forecast: Forecast | None
+    """None: the request is the old one, and was not checked again."""
+    note: str | None = None
+    """What is not as in the old job although nobody changed it."""
+
+
+Progress = weights.Progress
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """No progress is shown."""
+
+
+def edit(
+    job_id: str, changes: Changes, settings: config.Settings, on_progress: Progress = _silent
+) -> Renewed:
+    """Change a job that waits, in one transaction. The id may be a prefix, or "@last".
+
+    Raises `IllegalTransition` with the reason if it has begun or ended, also while this counted its
+    tokens, and what a submit raises: then nothing is changed. So an accepted edit holds for the
+    request that is sent.
+    """
+    if changes == Changes():
+        raise BadInput("nothing to change: give at least one option (ktjob edit --help)")
+    with access.open_recovered(settings.state, job_id) as store:
+        old = selector.one(store, job_id)
+        require_editable(old)
+        plain = _with_conditions(_same(store, old), changes)
+    new, capacities, before, note = plain, dict[str, Capacity](), None, None
+    if changes.is_of_request:
+        new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
+    shown = _differences(old, new)
+    lent = lent_keys.lending(settings, server_of(new.spec))
+    with Control.open_existing(settings.state) as control, lent:
+        control.replace(old, new, capacities, shown)
+    access.ensure_runner(settings.state)
+    return Renewed(old.id, before, note)
+
+
+def rerun(
+    job_id: str, changes: Changes, settings: config.Settings, on_progress: Progress = _silent
+) -> Renewed:
+    """A new job like an old one in whatever state, with these changes. Each call makes another job.
+
+    Raises what a submit raises, and `BadInput` for a batch; then nothing is stored.
+    """
+    with access.open_recovered(settings.state, job_id) as store:
+        old = selector.one(store, job_id)
+        if kinds.kind_of(old.spec) == kinds.BATCH:
+            raise BadInput(
+                f"job {old.id} is a batch. To send what failed again: ktjob retry {old.id}. To "
+                "send all of it again: ktjob batch FILE with another results file"
+            )
+        plain = _with_conditions(_from_now(_same(store, old)), changes)
+        capacities = {plain.pool: store.capacities()[plain.pool]}
+    new, before, note = plain, None, None
+    if changes.is_of_request or _is_of_document(old):
+        new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
+    lent = lent_keys.lending(settings, server_of(new.spec))
+    with Retries.open_existing(settings.state) as store, lent:
+        created = store.rerun(old.id, new, capacities)
+    access.ensure_runner(settings.state)
+    return Renewed(created.id, before, note)
+
+
+def lasting(spec: JobSpec) -> JobSpec:
+    """The spec without its time limit, which an attempt has exceeded: that of a submit without
+    one, of which this is the least."""
+    limit = max(spec.timeout, prefill_time.LEAST_TIMEOUT_SECONDS)
+    return replace(spec, timeout=limit, is_lasting=True)
+
+
+def has_exceeded(old: Job, spec: JobSpec) -> bool:
+    """Whether a job ended by its own time limit: with the same one it would end so again."""
+    return old.cause == DeadlineExceeded.cause and not spec.is_lasting
+
+
+def exceeded_note(spec: JobSpec, command: str = "") -> str:
+    """What is said where that limit is not taken over; `command`: the one that sets another."""
+    how = f"{command} --timeout".strip()
+    return (
+        f"without the time limit of {spec.timeout:g} s, which that job exceeded; to set one: {how}"
+    )
+
+
+def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
+    """The request of a stored job with these changes. Raises `BadInput`."""
+    is_limited = not (spec.is_lasting or has_exceeded(old, spec))
+    kept = spec.timeout if is_limited else None
+    model = None if spec.is_model_chosen or changes.server is not None else spec.model
+    return RequestOptions(
+        tasks=(changes.task(spec.task),),
+        max_tokens=spec.max_tokens if changes.max_tokens is None else changes.max_tokens,
+        timeout=kept if changes.timeout is None else changes.timeout,
+        model=model if changes.model is None else changes.model,
+        seen_model=spec.model,
+        server=spec.server if changes.server is None else changes.server,
+        max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
+        patience=forecasts.PATIENCE_SECONDS,
+        generation=changes.manner(spec.manner),
+    )
+
+
+def _renewed(
+    old: Job,
+    plain: NewJob,
+    changes: Changes,
+    settings: config.Settings,
+    on_progress: Progress,
+) -> tuple[NewJob, dict[str, Capacity], Forecast, str | None]:
+    spec = _spec(old)
+    read_as = next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")
+    text = plain.document.decode()
+    document = Document(old.title, text, read_as=read_as, encoded=encoded.characters(text))
+    wanted = options(old, spec, changes)
+    (before,) = preflight.forecast(document, wanted, settings, on_progress)
+    enqueue.require_fit(before)
+    new = enqueue.new_job(document, plain.document, before, SubmitOptions(wanted), settings)
+    renewed = replace(JobSpec.from_json(new.spec), remarks=spec.remarks)
+    new = replace(
+        plain,
+        pool=new.pool,
+        spec=renewed.to_json(),
+        weight=new.weight,
+        max_attempts=new.max_attempts,
+    )
+    with Store.open_existing(settings.state) as store:
+        capacities = enqueue.capacities(store, [before])
+    is_dropped = changes.timeout is None and has_exceeded(old, spec)
+    return new, capacities, before, exceeded_note(spec) if is_dropped else None
+
+
+def _spec(old: Job) -> JobSpec:
+    if kinds.kind_of(old.spec) == kinds.BATCH or not _is_of_document(old):
+        raise BadInput(
+            f"job {old.id} has whole requests and no question about a document: only its label and "
+            "its start time can be changed"
+        )
+    return JobSpec.from_json(old.spec)
+
+
+def _is_of_document(old: Job) -> bool:
+    if kinds.kind_of(old.spec) == kinds.BATCH:
+        return False
+    return JobSpec.from_json(old.spec).task.kind not in (Kind.REQUEST, Kind.BATCH)
+
+
+def _same(store: Store, old: Job) -> NewJob:
+    """What was submitted with a job, for a new one: without its key, its place in another job, and
+    prerequisites that are met."""
+    needs = store.needs_of([old]).get(old.id, ())
+    return NewJob(
+        pool=old.pool,
+        spec=old.spec,
+        document=store.document(old.document),
+        title=old.title,
+        weight=old.weight,
+        max_attempts=old.max_attempts,
+        priority=old.priority,
+        label=old.label,
+        not_before=old.not_before,
+        needs=tuple(need.id for need in needs if not need.is_met),
+        tellings=store.tellings(old.id),
+    )
+
+
+def _from_now(new: NewJob) -> NewJob:
+    """Without a start time that has passed."""
+    is_early = new.not_before is not None and new.not_before > clock.now()
+    return new if is_early else replace(new, not_before=None)
+
+
+def _with_conditions(new: NewJob, changes: Changes) -> NewJob:
+    """Raises `BadInput` for a label or a time that is none."""
+    if changes.label is not None:
+        label = conditions.conditions(changes.label).label if changes.label else None
+        new = replace(new, label=label)
+    if changes.at == NOW:
+        return replace(new, not_before=None, delay_seconds=None)
+    if changes.at is not None:
+        found = conditions.conditions(at=changes.at)
+        return replace(new, not_before=found.not_before, delay_seconds=times.span(changes.at))
+    return new
+
+
+def _differences(old: Job, new: NewJob) -> Mapping[str, object]:
+    """What an edit changes, for the job's history: [before, after] of each."""
+    rows = {"label": (old.label, new.label), "not_before": (old.not_before, new.not_before)}
+    if old.spec != new.spec:
+        before, after = JobSpec.from_json(old.spec), JobSpec.from_json(new.spec)
+        for name in ("server", "model", "max_tokens", "timeout"):
+            rows[name] = (getattr(before, name), getattr(after, name))
+        rows["question"] = (before.task.text or None, after.task.text or None)
+        rows["thinking"] = (before.manner.thinking, after.manner.thinking)  # type: ignore[assignment]
+        rows["effort"] = (before.manner.effort, after.manner.effort)
+    return {name: list(both) for name, both in rows.items() if both[0] != both[1]}

@@ -1,0 +1,1 @@
+"""Large files, fetched so that no byte comes twice: resumed, checked, with a record of progress."""
