@@ -35,8 +35,9 @@ def lab(tmp_path: Path) -> Iterator[LoginLab]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[FakeServer]:
-    """Long enough in prefill to log out meanwhile."""
-    with fake_sglang(tmp_path, "--prefill-seconds", "2", "--answer", "Still here.") as made:
+    """Held in prefill until the logout is over."""
+    with fake_sglang(tmp_path, "--answer", "Still here.") as made:
+        made.hold()
         yield made
 
 
@@ -64,13 +65,14 @@ def submit(
 
 
 def test_the_job_survives_the_logout(
-    lab: LoginLab, state: StateDir, submit: Callable[[], tuple[Job, str]]
+    lab: LoginLab, state: StateDir, server: FakeServer, submit: Callable[[], tuple[Job, str]]
 ) -> None:
     """Lingering is on: the runner has left the session, and nobody needs to worry."""
     lab.configure(KILLS, linger=True)
     job, said = submit()
     assert "user@0.service/app.slice/ktjob-" in lab.cgroup_of(runner_of(state))
     lab.log_out("session-1")
+    server.let_go()
     assert job.result() == "Still here."
     assert job.status().attempt == 1
     assert "WARNING" not in said
@@ -78,7 +80,7 @@ def test_the_job_survives_the_logout(
 
 
 def test_without_lingering_it_survives_and_warns_of_the_last_logout(
-    lab: LoginLab, state: StateDir, submit: Callable[[], tuple[Job, str]]
+    lab: LoginLab, state: StateDir, server: FakeServer, submit: Callable[[], tuple[Job, str]]
 ) -> None:
     """Another session keeps the user's manager alive; the cure helps the running job too."""
     lab.configure(KILLS, linger=False)
@@ -86,6 +88,7 @@ def test_without_lingering_it_survives_and_warns_of_the_last_logout(
     assert said.count("WARNING") == 1
     assert "last logout" in said and "loginctl enable-linger root" in said
     lab.log_out("session-1")
+    server.let_go()
     assert job.result() == "Still here."
 
 
@@ -128,6 +131,7 @@ def test_the_boot_unit_goes_on_and_its_stop_ends_no_request(
     assert lab.cgroup_of(runner).endswith("ktjob.service")
     lab.systemctl("stop", "ktjob.service")
     assert identity.of(runner) is None
+    server.let_go()
     until(lambda: look(state, job).status is Status.FINISHED)
     assert look(state, job).state == "SUCCEEDED"
     assert look(state, job).attempt == 1
@@ -137,7 +141,7 @@ def test_the_boot_unit_goes_on_and_its_stop_ends_no_request(
 
 def queued(state: StateDir, server: FakeServer) -> str:
     """A job as a reboot leaves it: stored, and nobody there to perform it."""
-    spec = JobSpec(Task(Kind.SUMMARIZE, ""), server.url, None, 16, 60.0)
+    spec = JobSpec(Task(Kind.SUMMARIZE, ""), server.url, None, 16, 3600.0)
     with Store.open(state) as store:
         new = NewJob(server.url, spec.to_json(), b"x" * 81_920, "title")
         return store.submit(new, Capacity(slots=1)).id

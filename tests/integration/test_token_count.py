@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support.patience import HANG_SECONDS
 
 from jobs.model import Capacity, NewJob
 from jobs.store.store import Store
@@ -47,11 +48,16 @@ def test_progress_is_of_the_counted_size(
     )
     monkeypatch.setenv("PYTHONPATH", str(support))
     monkeypatch.setenv("KTJOB_CONSTANTS", often)
-    options = (*EACH_A_TOKEN, "--metrics", "--prefill-seconds", "3")
-    with fake_sglang(tmp_path, *options) as server:
+    seen = []
+    with fake_sglang(tmp_path, *EACH_A_TOKEN, "--metrics") as server:
         submit_long("warm up\n", server=server.url).wait()  # the counter has begun
+        server.hold()
+        server.step(2)  # some of its prefill, and the rest once that was seen
         job = put(server, exactly(TOKENS + 5), Capacity(slots=1))
-        seen = list(job.watch(60))
+        for one in job.watch(HANG_SECONDS):
+            seen.append(one)
+            if one.phase == "prefill" and one.done is not None:
+                server.let_go()
         assert seen[-1].state == "SUCCEEDED", seen[-1].message
     totals = {one.total for one in seen if one.phase == "prefill" and one.done is not None}
     assert totals == {TOKENS + 5}
