@@ -77,6 +77,11 @@ def test_a_plan_for_people(ktjob_home: Path, model: str) -> None:
     for figure in ("758,784", "1,067,776", "5.3 GiB", "<- this plan"):
         assert figure in told
     assert "--context-length: 1048576 -> 960512" in told
+    absent = ktserver("plan", "--model", f"{model}-slip", *VERSION).stderr
+    assert (
+        absent
+        == f"note: there is no folder {model}-slip; `ktserver doctor` checks it before a start\n"
+    )
     assert "#!/bin/sh" in told
     assert not ktjob_home.exists() or list(ktjob_home.iterdir()) == []
 

@@ -65,7 +65,7 @@ def test_a_job_says_who_starts_its_server_again(state: StateDir, until: Until) -
     server = lab.note().server
     assert server is not None
     os.kill(server.pid, signal.SIGKILL)
-    with pytest.raises(errors.ServerDied, match="ktserver starts 'fake' again"):
+    with pytest.raises(errors.JobFailed, match="ktserver starts 'fake' again"):
         job.result()
     until(lambda: lab.state_of() == "waiting")
     assert "starts again at" in (told := lab.run("status").stderr)

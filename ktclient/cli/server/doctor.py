@@ -73,6 +73,12 @@ def _plan(given: dict[str, Any], machine: Machine) -> LaunchPlan:
     if not given["extra"]:
         raise click.UsageError("--model DIR is required, or the server's command after --")
     try:
-        return command_line.plan_of(given["extra"], machine)
+        typed = command_line.read(given["extra"], machine)
     except ValueError as error:
         raise BadInput(f"this command starts no known server: {error}") from None
+    if typed.container is not None:
+        output.note(
+            "note: this command runs in a container, but Python, packages and folders are looked "
+            "for on this machine; `ktserver plan --compare` judges its flags"
+        )
+    return typed.plan

@@ -114,7 +114,10 @@ def _how_far(explained: Explanation, after: int) -> str:
     if explained.last is None:
         return "it is empty"
     if not explained.is_of_server:
-        return "no line of it is an sglang server's; name the log of the server that failed"
+        return (
+            "no line of it is an sglang server's, nor a known failure of vLLM; name the log of the "
+            "server that failed"
+        )
     if after:
         runs = "once" if after == 1 else f"{after} times"
         return (

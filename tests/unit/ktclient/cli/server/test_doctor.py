@@ -77,6 +77,13 @@ def test_what_starts_no_server_is_usage(command: list[str]) -> None:
     assert done.stderr.startswith("ktserver: this command starts no known server: it contains no ")
 
 
+def test_a_container_is_not_looked_into() -> None:
+    """Which is said, as the packages of this machine are not the image's."""
+    tail = ("python3", "-m", "sglang.launch_server", "--model", "/m", "--device", "cpu")
+    done = run("--", "docker", "run", "img", *tail)
+    assert "this command runs in a container" in done.stderr
+
+
 def test_without_a_server_to_look_at_it_is_usage() -> None:
     assert run().returncode == 2
     assert run("--profile", "nothing", "--model", "x").returncode == 2
