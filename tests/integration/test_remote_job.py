@@ -162,3 +162,32 @@ def test_the_far_side_answers_to_both_names(
     assert (kind, frames.record(body)["protocol"]) == (frames.HELLO, PROTOCOL)
     listed = subprocess.run([*ktjob_command, "--help"], capture_output=True, text=True)
     assert listed.returncode == 0 and name not in listed.stdout
+
+
+def test_several_jobs_of_another_machine_take_the_same_words(
+    far: StateDir, server: FakeServer, tmp_path: Path
+) -> None:
+    """One file of answers is written here, by the words that are understood there."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ktclient", "--host", "gpu1", *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+
+    (tmp_path / "doc.txt").write_text("Once upon a time.")
+    asked = ("--ask", "How?", "--ask", "Why?", "--server", server.url)
+    submitted = run("submit", "doc.txt", *asked)
+    assert submitted.returncode == 0 and len(submitted.stdout.split()) == 2, submitted.stderr
+    waited = run("wait", "@group", "--print")
+    assert waited.returncode == 0, waited.stderr
+    assert waited.stdout == f"1. How?\n\n{ANSWER}\n\n2. Why?\n\n{ANSWER}\n"
+    written = run("result", "@group", "--state", "succeeded", "-o", "answers.md")
+    assert written.returncode == 0, written.stderr
+    whole = "\n\n".join(f"## doc.txt: {ask}\n\n{ANSWER}" for ask in ("How?", "Why?"))
+    assert (tmp_path / "answers.md").read_text() == whole + "\n"
+    assert run("ls", "--group", "@group").stdout.count("doc.txt") == 2
+    refused = run("follow", "@group")
+    assert refused.returncode == 2 and "one job at a time" in refused.stderr
+    assert run("follow", "@last").stdout == f"{ANSWER}\n"
+    asking = run("rm", "--all")
+    assert asking.returncode == 2 and "add --yes" in asking.stderr
+    assert run("rm", "--all", "--yes").returncode == 0

@@ -8,6 +8,7 @@ import click
 
 from ktclient import wording
 from ktclient.cli import exit_codes
+from ktclient.cli.jobs import selection
 from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
@@ -111,7 +112,7 @@ class _Remote:
         return " ".join(self._given["job_ids"])
 
     def _follow(self) -> int:
-        if len(self._given["job_ids"]) != 1:
+        if len(self._given["job_ids"]) != 1 or selection.is_group(self._given["job_ids"][0]):
             raise BadInput("with --host, follow one job at a time: name its ID, or @last")
         job_id = str(self._given["job_ids"][0])
         heard = replies.Followed(is_tail=bool(self._given["tail"])).hearing
