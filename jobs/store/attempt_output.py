@@ -23,8 +23,8 @@ class Reports(Database):
             self._event(job_id, number, at, "phase", {"phase": phase})
 
     def enter_phase_if_open(self, job_id: str, number: int, phase: str) -> bool:
-        """The same, unless the job's pool or the whole queue is paused, or its whole is held. Then
-        nothing is changed. One transaction: a pause comes before it or after it."""
+        """The same, unless the job's pool or the whole queue is paused. Then nothing is
+        changed. One transaction: a pause comes before it or after it."""
         with self._transaction(durable=False):
             if not self.is_open_for(job_id):
                 return False
@@ -34,7 +34,8 @@ class Reports(Database):
         return True
 
     def is_open_for(self, job_id: str) -> bool:
-        """Whether no pause and no hold keeps a job from sending its request."""
+        """Whether no pause keeps a job from sending its request. A hold does not: a part that was
+        claimed before it has its room on the server, which others would miss."""
         return bool(self._scalar("is_open_for", id=job_id))
 
     def set_progress(

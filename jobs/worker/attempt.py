@@ -113,7 +113,7 @@ class RunningAttempt:
         self._write(lambda: self._store.enter_phase(self.job_id, self.number, phase))
 
     def enter_phase_if_open(self, phase: str) -> bool:
-        """The same, unless the job is paused or held: then False, with nothing changed. While the
+        """The same, unless the job is paused: then False, with nothing changed. While the
         store cannot be written, no pause can be stored either, and what can be read decides."""
         try:
             if self._push():
@@ -131,7 +131,7 @@ class RunningAttempt:
         return True
 
     def is_open(self) -> bool:
-        """Whether no pause and no hold keeps the job from sending its request."""
+        """Whether no pause keeps the job from sending its request."""
         try:
             return self._store.is_open_for(self.job_id)
         except StoreUnusable as error:

@@ -47,7 +47,7 @@ Check = Callable[[config.Settings], object]
 def replace_file(settings: config.Settings, text: str, check: Check) -> Path | None:
     """Replace the configuration file with `text`, atomically. Returns the path of the kept previous
     file, if any. Raises `BadSetting`; nothing is changed then."""
-    check(config.load(_without_own_variables(settings.environ), text))
+    check(config.load(without_own_variables(settings.environ), text))
     try:
         file = named_file.followed(settings.config_file)  # a link, as into dotfiles, stays a link
         kept = file.with_name(f"{file.name}.old") if file.exists() else None
@@ -64,13 +64,21 @@ def replace_file(settings: config.Settings, text: str, check: Check) -> Path | N
 
 def changed(settings: config.Settings, name: str, value: str | None) -> str:
     """The file's text with a setting set, or removed (None). Raises `BadInput` and `BadSetting`."""
-    import tomlkit
-    from tomlkit.exceptions import TOMLKitError
-
     file = settings.config_file
     wording.typed_text(value, f"the value of {name}")
     try:
         text = config_file.content(file)
+    except (OSError, ValueError) as error:
+        raise BadSetting(f"{file} cannot be changed: {error}") from error
+    return changed_text(text, file, name, value)
+
+
+def changed_text(text: str, file: Path, name: str, value: str | None) -> str:
+    """The same of a text that is not in the file yet."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
         config_file.parse(text, file, needed=())  # tomlkit bears no text that is nested deeply
         document = tomlkit.parse(text)
         *tables, last = name.split(".")
@@ -111,7 +119,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def _without_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
+def without_own_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without server settings, to check the file alone; its path still applies."""
     hidden = ("KTJOB_SERVER", "KTJOB_MODEL", "KTJOB_API_KEY")
     return {name: value for name, value in environ.items() if name not in hidden}

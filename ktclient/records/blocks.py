@@ -78,7 +78,7 @@ def word_of(store: Store, job: Job) -> str:
 
 def of_attempt(pauses: Sequence[Pause]) -> str:
     """Why a job that has begun sends nothing yet."""
-    return of_pause(pauses[0]).why if pauses else "it is held"
+    return of_pause(pauses[0]).why if pauses else "it is paused"
 
 
 def _at(utc: str) -> str:

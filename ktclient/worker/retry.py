@@ -72,7 +72,7 @@ def tries(attempt: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
 
 
 class Paused(Exception):
-    """Nothing was sent, because the queue, the server or the whole of a part is paused."""
+    """Nothing was sent, because the queue or the server is paused."""
 
 
 def require_resumed(attempt: RunningAttempt) -> None:

@@ -39,6 +39,7 @@ def fetch(
     meter = Meter(lock.fetched, len(lock.wheels), say)
     patience = Patience(meter, GIVE_UP_SECONDS, InstallFailed)
     transfer = Transfer(source.body, meter, patience, source.wrong)
+    by_file = {wheel.file: wheel for wheel in lock.wheels}
     for wheel in lock.wheels:
         meter.found(there(wheel, folder))
 
@@ -47,9 +48,9 @@ def fetch(
         if target.exists():
             if checksum.is_right(target, file, meter.check):
                 return
-            meter.lost(min(file.size, _size(target)))
-            meter.found(_size(partial))
+            meter.lost(there(by_file[file.path], folder))
             target.unlink()
+            meter.found(there(by_file[file.path], folder))
         transfer.fetch(file, partial, target)
 
     largest = sorted(lock.wheels, key=lambda wheel: -wheel.size)

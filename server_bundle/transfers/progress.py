@@ -94,15 +94,19 @@ class Record:
         """The last state; None where no run has begun. What was killed wrote no end: then the
         phase is `CUT`, and the message says why."""
         try:
-            is_held = identity.is_held(self.lock)  # before the state: an end is written first
-            text = parsing.read_text(self.path, _MOST_BYTES, pipes=False)
-            found = _progress(parsing.of_json(text))
+            found = self._written()
+            if found.is_running and not identity.is_held(self.lock):
+                found = self._written()  # an end is written before the lock is released
+                if found.is_running:
+                    why = KILLED if found.boot == identity.boot_id() else RESTARTED
+                    found = dataclasses.replace(found, phase=CUT, rate=0.0, left=None, message=why)
         except (OSError, ValueError, TypeError):
             return None
-        if found.is_running and not is_held:
-            why = KILLED if found.boot == identity.boot_id() else RESTARTED
-            return dataclasses.replace(found, phase=CUT, rate=0.0, left=None, message=why)
         return found
+
+    def _written(self) -> Progress:
+        text = parsing.read_text(self.path, _MOST_BYTES, pipes=False)
+        return _progress(parsing.of_json(text))
 
 
 def _progress(data: Any) -> Progress:

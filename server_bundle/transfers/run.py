@@ -41,6 +41,9 @@ def perform(
     except OSError as error:
         message = pool.unwritable(error, folder)
         raise failed(message) from error
+    except Exception as error:  # a mistake of this program: its place is in the log
+        message = f"{type(error).__name__}: {error}"
+        raise
     finally:
         with contextlib.suppress(OSError):
             record.end(phase, known_secrets.hide_foreign(message))

@@ -34,11 +34,12 @@ PROMPT = "x" * 81_920  # 20,480 tokens
 
 
 @pytest.fixture
-def pace(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+def pace(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Scale the runner's minutes; says when to give up, in seconds."""
 
-    def set_pace(give_up: float) -> None:
+    def set_pace(give_up: float, **more: float) -> None:
         numbers = {**PACE, "ktclient.request.liveness:GIVE_UP_SECONDS": give_up}
+        numbers |= {f"ktclient.request.liveness:{name}": value for name, value in more.items()}
         settings = ",".join(f"{place}={number}" for place, number in numbers.items())
         monkeypatch.setenv("KTJOB_PACE", settings)
         monkeypatch.setenv("PYTHONPATH", str(PACING))
@@ -67,11 +68,11 @@ def woken(server: FakeServer) -> Iterator[None]:
 
 @pytest.mark.promise
 def test_a_silent_server_that_answers_questions_is_left_in_peace(
-    tmp_path: Path, state: StateDir, pace: Callable[[float], None]
+    tmp_path: Path, state: StateDir, pace: Callable[..., None]
 ) -> None:
     """Its prefill takes longer than a hung server is given. sglang-kt answers no /health and no
     /v1/loads meanwhile."""
-    pace(4.0)
+    pace(4.0, ANSWER_SECONDS=4.0)  # on a busy machine an answer may take its time
     options = ("--prefill-seconds", "6", "--chunk", "99999", "--answer", "In the end.")
     with fake_sglang(tmp_path, *options) as server:
         job = submit_long(PROMPT, server=server.url)
@@ -82,7 +83,7 @@ def test_a_silent_server_that_answers_questions_is_left_in_peace(
 
 @pytest.mark.promise
 def test_a_stopped_server_is_told_of_and_waited_for(
-    tmp_path: Path, state: StateDir, until: Until, pace: Callable[[float], None]
+    tmp_path: Path, state: StateDir, until: Until, pace: Callable[..., None]
 ) -> None:
     """It goes on after a while: one request, a whole answer, and both notes."""
     pace(60.0)
@@ -97,13 +98,15 @@ def test_a_stopped_server_is_told_of_and_waited_for(
         os.kill(server.process.pid, signal.SIGCONT)
         assert job.result() == "Whole again."
         assert len(server.requests()) == 1
-    assert kinds_of(state, job).count("server not answering") == 1
-    assert kinds_of(state, job).count("server answers again") == 1
+    both = ["server not answering", "server answers again"]
+    notes = [kind for kind in kinds_of(state, job) if kind in both]
+    # One of each for each silence: a busy machine may make a second one of more than WORRY_SECONDS.
+    assert notes == both * (len(notes) // 2) and notes
     assert job.status().attempt == 1
 
 
 def test_a_server_that_hangs_for_ever_is_given_up(
-    tmp_path: Path, state: StateDir, until: Until, pace: Callable[[float], None]
+    tmp_path: Path, state: StateDir, until: Until, pace: Callable[..., None]
 ) -> None:
     """In the middle of its answer: the text is kept, the cause is its own."""
     pace(3.0)
@@ -120,7 +123,7 @@ def test_a_server_that_hangs_for_ever_is_given_up(
 
 
 def test_a_hung_server_gets_another_attempt_once_it_was_restarted(
-    tmp_path: Path, state: StateDir, until: Until, pace: Callable[[float], None]
+    tmp_path: Path, state: StateDir, until: Until, pace: Callable[..., None]
 ) -> None:
     """The second attempt waits for it, and asks once."""
     pace(3.0)
@@ -176,7 +179,7 @@ class Tunnel:
 
 
 def test_a_dead_server_behind_a_tunnel_that_stands_is_noticed(
-    tmp_path: Path, state: StateDir, until: Until, pace: Callable[[float], None]
+    tmp_path: Path, state: StateDir, until: Until, pace: Callable[..., None]
 ) -> None:
     """Our connection lives; every new one is closed at once. The same clock."""
     pace(3.0)
@@ -195,7 +198,7 @@ def test_a_dead_server_behind_a_tunnel_that_stands_is_noticed(
 @pytest.mark.promise
 @pytest.mark.long
 def test_follow_says_so_under_the_text_too(
-    tmp_path: Path, state: StateDir, pace: Callable[[float], None], ktjob_command: list[str]
+    tmp_path: Path, state: StateDir, pace: Callable[..., None], ktjob_command: list[str]
 ) -> None:
     """On stderr, while the text waits; stdout holds the text alone, to its end."""
     pace(60.0)

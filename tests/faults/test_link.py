@@ -58,20 +58,25 @@ def test_a_link_that_comes_back_has_cost_nothing(
     state: StateDir, link: Link, tmp_path: Path
 ) -> None:
     """Down for one second and then for a minute, in prefill and in decode: one request each, one
-    attempt, and the whole text."""
-    slow = ("--prefill-seconds", "70", "--answer", "Whole.")
+    attempt, and the whole text. Some words are written while it is down."""
     with (
-        link.fake_sglang(tmp_path, *slow) as reading,
-        link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "1.4") as writing,
+        link.fake_sglang(tmp_path, "--answer", "Whole.") as reading,
+        link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.05") as writing,
     ):
+        reading.hold()
+        writing.hold()
+        writing.step(12)  # the chunks of its prefill, and some words
         read, written = submit(link, reading, tmp_path), submit(link, writing, tmp_path)
         reading.wait_for_event("prefill_started")
         writing.wait_for_event("first_token")
         for seconds in (1, 60):
             link.cut()
+            writing.step(10)
             time.sleep(seconds)  # the fault itself
             assert not reading.events("first_token") and not writing.events("answered")
             link.restore()
+        reading.let_go()
+        writing.let_go()
         assert read.result() == "Whole."
         assert written.result() == " ".join(WORDS)
         for job, server in ((read, reading), (written, writing)):

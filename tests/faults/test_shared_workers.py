@@ -107,6 +107,8 @@ def test_a_stop_signal_keeps_the_text_of_all(state: StateDir, until: Until, tmp_
     gate = tmp_path / "gate"
     jobs = [put(state, n, 2, until=str(gate), say="kept", then="!") for n in range(2)]
     pids = run(state, jobs, until)
+    for job in jobs:
+        until(lambda job=job: text_of(state, job) == "kept")
     os.kill(next(iter(pids)), signal.SIGTERM)
     for job in jobs:
         until(lambda job=job: look(state, job).attempt == 2 and running(state, job)())

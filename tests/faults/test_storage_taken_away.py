@@ -54,7 +54,7 @@ def test_a_folder_that_is_away_for_a_while_ends_nothing(
     runner and the queue go on, and nothing is created in the meantime."""
     gate = tmp_path / "gate"
     job = begun(state, until, gate)
-    before = processes.of(state)
+    runner = identity.holder(state.runner_lock)
     queueing.put(state, say="second")
     gone = state.root.rename(tmp_path / "gone")
     gone.rename(state.root)
@@ -68,7 +68,8 @@ def test_a_folder_that_is_away_for_a_while_ends_nothing(
     ended = queueing.look(state, job)
     assert (ended.state, ended.attempt) == ("SUCCEEDED", 1)
     assert queueing.text_of(state, job) == "before"
-    assert before[0] in processes.of(state), "the runner stays the same"
+    assert runner is not None and identity.holder(state.runner_lock) == runner
+    assert identity.is_same_process_alive(runner)
 
 
 @pytest.mark.promise

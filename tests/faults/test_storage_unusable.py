@@ -258,8 +258,9 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     monkeypatch.setenv("PYTHONPATH", f"{queueing.SUPPORT / 'killing'}:{queueing.SUPPORT}")
     soon = "jobs.runner.runner_lock.DELETED_SECONDS=1,jobs.store.database.REMOVED_SECONDS=1"
     monkeypatch.setenv("KTJOB_CONSTANTS", soon)
-    queueing.submit(state, say="x", until=str(tmp_path / "never"))
-    until(lambda: len(processes.of(state)) == 2)
+    lasting = queueing.submit(state, say="x", until=str(tmp_path / "never"))
+    until(queueing.running(state, lasting))
+    until(lambda: len(processes.of(state)) == 2)  # the runner and its worker: what began them left
     old = processes.of(state)
     gone = state.root.rename(tmp_path / "gone")  # at once: they may write while it is emptied
 
@@ -277,7 +278,7 @@ def test_a_state_directory_taken_away_is_not_made_again_by_its_runner(
     state.create()
     job = queueing.submit(state, say="new")
     until(queueing.ended(state, job))
-    assert len(processes.of(state)) == 1
+    until(lambda: len(processes.of(state)) == 1)  # its worker notes the end, then leaves
 
 
 @pytest.mark.promise

@@ -33,6 +33,17 @@ class Keyring(KeyringBackend):
 '''
 
 
+def keyring_in(folder: Path) -> dict[str, str]:
+    """The variables of a keyring in this folder."""
+    (folder / "lib").mkdir()
+    (folder / "lib" / "test_backend.py").write_text(BACKEND)
+    return {
+        "PYTHON_KEYRING_BACKEND": "test_backend.Keyring",
+        "PYTHONPATH": str(folder / "lib"),
+        "TEST_KEYRING": str(folder / "keyring.json"),
+    }
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "config").mkdir()
@@ -218,13 +229,7 @@ def test_an_edit_that_makes_no_sense_is_not_put_in_place(
 
 def test_a_key_in_the_keyring_reaches_its_server(run: Run, folder: Path, tmp_path: Path) -> None:
     """Stored from standard input, read by the runner; never in a file of ours."""
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "test_backend.py").write_text(BACKEND)
-    environ = {
-        "PYTHON_KEYRING_BACKEND": "test_backend.Keyring",
-        "PYTHONPATH": str(tmp_path / "lib"),
-        "TEST_KEYRING": str(tmp_path / "keyring.json"),
-    }
+    environ = keyring_in(tmp_path)
     (tmp_path / "a.txt").write_text("A story.")
     with fake_sglang(tmp_path, "--require-key", KEY, "--answer", "Well.") as server:
         (folder / "config.toml").write_text(f'[servers.gpu1]\nurl = "{server.url}"\n')
@@ -261,3 +266,55 @@ def test_paths(run: Run, folder: Path, ktjob_home: Path) -> None:
     assert run("paths", "database").stdout == f"{ktjob_home / 'ktjob.db'}\n"
     assert run("paths", "nothing").returncode == 2
     assert not ktjob_home.exists()
+
+
+@pytest.mark.promise
+def test_a_server_from_the_variables_of_openai_is_named_and_never_taken_silently(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    """Its key goes into a file that only its owner reads, or into the keyring; a second server of
+    the name, a password in the URL and a broken value change nothing."""
+    with fake_sglang(tmp_path, "--require-key", KEY) as server:
+        openai = {"OPENAI_BASE_URL": f"{server.url}/v1", "OPENAI_API_KEY": KEY}
+        added = run("config", "init", "--from-env", **openai)
+        assert added.returncode == 0, added.stderr
+        key = folder / "openai.key"
+        assert (key.read_text(), stat.S_IMODE(key.stat().st_mode)) == (f"{KEY}\n", 0o600)
+        assert KEY not in (folder / "config.toml").read_text()
+        document = tmp_path / "text.txt"
+        document.write_text("A text.\n")
+        checked = run("check", str(document), "--server", "openai", "--json", **openai)
+        assert checked.returncode == 0, checked.stderr
+        silent = run("config", "show", "--json", **openai)
+        default = {one["name"]: one["value"] for one in json.loads(silent.stdout)}["server.url"]
+        assert default != openai["OPENAI_BASE_URL"], "only --server takes it"
+
+        before = (folder / "config.toml").read_text()
+        for words, environ, said in (
+            ((), openai, "there is a [servers.openai] already"),
+            (("--name", "b"), {}, "OPENAI_BASE_URL is not set"),
+            (("--name", "c"), {"OPENAI_BASE_URL": "http://a:b@host/v1"}, "has a password"),
+            (("--name", "d"), {**openai, "OPENAI_API_KEY": "two words\x01"}, "OPENAI_API_KEY"),
+        ):
+            done = run("config", "init", "--from-env", *words, **environ)
+            assert done.returncode == 2 and said in done.stderr, done.stderr
+        assert (folder / "config.toml").read_text() == before
+        assert [one.name for one in folder.glob("*.key")] == ["openai.key"]
+
+        ring = keyring_in(tmp_path)
+        words = ("config", "init", "--from-env", "--keyring", "--name", "ring")
+        same = run(*words, **openai, **ring)
+        assert same.returncode == 2 and "have the same url" in same.stderr
+        assert not (tmp_path / "keyring.json").exists(), "no key of a server that was not added"
+        other = {**openai, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+        assert run(*words, **other, **ring).returncode == 0
+        assert json.loads((tmp_path / "keyring.json").read_text()) == {"ktjob/ring": KEY}
+        assert not (folder / "ring.key").exists()
+
+
+def test_init_offers_the_variables_of_openai(run: Run, folder: Path) -> None:
+    """It writes the example, and says how to add that server."""
+    done = run("config", "init", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert done.returncode == 0 and "config init --from-env" in done.stderr
+    assert "127.0.0.1:9" not in (folder / "config.toml").read_text()
+    assert "are for --from-env" in run("config", "init", "--keyring").stderr

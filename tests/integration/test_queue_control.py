@@ -126,10 +126,39 @@ def test_held_jobs_are_passed_and_the_first_is_first(
     assert released.returncode == 0 and "is released" in released.stderr
     assert held.result() == "Well."
     with Store.open(state) as store:
-        began = {job.id: store.job(job.id).started_at or "" for job in (held, late, early)}
-    assert began[early.id] <= began[late.id] <= began[held.id]
+        stored = [store.job(job.id) for job in (early, late, held)]
+    assert [job.priority for job in stored] == [1, -1, 0]
+    assert all((one.started_at or "") <= (stored[2].started_at or "") for one in stored)
     with pytest.raises(IllegalTransition, match="has ended"):
         held.hold()
+
+
+def test_a_split_document_is_held_while_it_runs(
+    run: Run, server: FakeServer, state: StateDir, until: Until
+) -> None:
+    """The parts that run continue, the others wait and it says so; after the release all are read,
+    each once. A paused queue is said by it in the same way."""
+    text = "".join(f"Chapter {number}\n\n{'It rained. ' * 600}\n\n" for number in range(6))
+    server.hold()
+    job = submit_long(text, ask="Why?", split=2_000, max_tokens=50)
+    with Store.open(state) as store:
+        until(lambda: store.tally(job.id).running)
+        assert job.hold().blocked_by == "held"
+        server.let_go()
+        until(lambda: not store.tally(job.id).running)
+        held = store.tally(job.id)
+        assert held.queued and held.succeeded and not held.failed
+        assert job.status().state == "RUNNING"
+        assert f"ktjob release {job.id}" in run("status", job.id).stdout
+        pause_queue()
+        job.release()
+        assert store.tally(job.id).queued == held.queued
+        until(lambda: "queue is paused" in str(job.status().figures.get("last_refusal")))
+        assert "a request waits: the queue is paused" in run("show", job.id).stdout
+        resume_queue()
+        assert job.result() == "Well."
+        asked_once = {json.dumps(body["messages"]) for body in server.requests()}
+        assert len(asked_once) == len(server.requests()) == store.tally(job.id).total
 
 
 @pytest.mark.promise

@@ -58,6 +58,8 @@ PLACES: dict[str, dict[str, str]] = {
         "json.JSONDecoder": BOUNDED + "`_pairs` bears deep nesting",
         "_DECODER.raw_decode": BOUNDED + "likewise",
     },
+    "ktclient.planning.beginning": {"json.loads": OURS},
+    "ktclient.records.blocks": {"json.loads": OURS},
     "ktclient.records.kinds": {"json.loads": OURS},
     "ktclient.records.search": {"json.loads": OURS},
     "ktclient.records.server_load": {"json.loads": OURS},

@@ -513,5 +513,4 @@ WHERE id = :id AND status = 'QUEUED' AND attempt = 0 AND parent IS NULL
 -- Whether an attempt that has sent nothing yet may send.
 SELECT NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN (
            '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END))
-       AND held_at IS NULL
 FROM jobs WHERE id = :id;

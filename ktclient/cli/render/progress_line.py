@@ -38,7 +38,8 @@ class Line:
         from ktclient.records import tally
 
         now = tally.of(jobs)
-        self._show(now.in_words(), "", now.done, now.total)
+        why = "".join(f"; {one}" for one in dict.fromkeys(j.blocked for j in jobs if j.blocked))
+        self._show(f"{now.in_words()}{why}", why, now.done, now.total)
 
     def download(self, what: str, done: int, total: int) -> None:
         """Show the progress of a download, in bytes."""

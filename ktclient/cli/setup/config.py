@@ -79,15 +79,60 @@ def path() -> None:
 
 
 @config_.command()
+@click.option(
+    "--from-env",
+    is_flag=True,
+    help="Add the server of OPENAI_BASE_URL, with the key of OPENAI_API_KEY, under a name.",
+)
+@click.option(
+    "--name", metavar="NAME", help="With --from-env: the server's name (default: openai)."
+)
+@click.option(
+    "--keyring",
+    is_flag=True,
+    help="With --from-env: store the key in the keyring (default: a file of its own, mode 600).",
+)
 @click.pass_context
-def init(ctx: click.Context) -> None:
-    """Write a commented example, if there is no configuration file yet."""
-    from ktclient.config import edit as config_edit
+def init(ctx: click.Context, from_env: bool, name: str | None, keyring: bool) -> None:
+    """Write a commented example, if there is no configuration file yet.
 
+    With --from-env, also where there is one: adds the server that the variables of OpenAI's clients
+    name. ktjob uses it only with --server NAME; it never takes these variables by itself.
+    """
+    from ktclient.config import edit as config_edit
+    from ktclient.config import openai_variables
+
+    if from_env:
+        _add_from_environment(ctx, name or openai_variables.NAME, keyring)
+        return
+    if name is not None or keyring:
+        raise BadInput("--name and --keyring are for --from-env")
     if config.path().exists():
         raise BadInput(f"{config.path()} already exists; change it with: ktjob config edit")
     config_edit.replace_file(config.load(), config_edit.EXAMPLE, lambda new: _checked(ctx, new))
     output.print_data(str(config.path()))
+    if config.environment().get(openai_variables.URL):
+        output.note(
+            f"{openai_variables.URL} is set; to add that server under a name: ktjob config init "
+            "--from-env"
+        )
+
+
+def _add_from_environment(ctx: click.Context, name: str, in_keyring: bool) -> None:
+    from ktclient.config import openai_variables
+
+    environ = config.environment()
+    settings = config.load({**environ, "KTJOB_API_KEY": ""})
+    where = openai_variables.add(
+        settings, environ, name, lambda new: _checked(ctx, new), in_keyring=in_keyring
+    )
+    output.print_data(str(config.path()))
+    output.note(f"added [servers.{name}] with the URL of {openai_variables.URL}")
+    output.note(f"its key is in {where}" if where else "without a key: OPENAI_API_KEY is not set")
+    output.note(
+        f"use it with: ktjob submit FILE --server {name}. To make it the default: ktjob config set "
+        f"server.url {name}"
+    )
 
 
 @config_.command("set")

@@ -17,6 +17,7 @@ def record(tmp_path: Path) -> Record:
     return Record(tmp_path / "progress.json", tmp_path / "lock")
 
 
+@pytest.mark.promise
 def test_what_ended_without_a_word_is_read_from_the_lock_and_the_boot(record: Record) -> None:
     """Held: it runs. Free: it was killed, or, by the boot in the state, the machine restarted."""
     assert record.read() is None
