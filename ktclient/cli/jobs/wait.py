@@ -38,7 +38,9 @@ def wait(timeout: float | None, prints: bool, as_json: bool, **given: Unpack[Giv
     is_list = not wanted.is_one
     if prints:
         return waiting.wait_and_print(ids, as_json=as_json, timeout=timeout, is_list=is_list)
-    ends = waiting.watch_all(ids, timeout)
+    ends = waiting.watch_all(
+        ids, timeout, named="" if wanted.has_filter else " ".join(wanted.words)
+    )
     waiting.print_ends(ends)
     if as_json:
         records = [end.to_dict() for end in ends]

@@ -28,10 +28,10 @@ def watch(job_id: str, timeout: float | None, *, is_silent: bool = False) -> Sna
 
 
 def watch_all(
-    job_ids: Sequence[str], timeout: float | None, *, is_silent: bool = False
+    job_ids: Sequence[str], timeout: float | None, *, is_silent: bool = False, named: str = ""
 ) -> list[Snapshot]:
-    """The same for several jobs, with one line of progress. Returns their last snapshots in
-    order."""
+    """The same for several jobs, with one line of progress. Returns their last snapshots in order.
+    `named`: the words that stand for all of them."""
     from ktclient.api.selection import Selection
 
     now: list[Snapshot] = []
@@ -41,7 +41,7 @@ def watch_all(
                 if any(not one.is_finished for one in now):
                     line.jobs(now)
     except KeyboardInterrupt:
-        output.note(f"\n{_detached(job_ids)}")
+        output.note(f"\n{_detached(job_ids, named)}")
         raise
     return now
 
@@ -68,11 +68,11 @@ def _ends(
         yield now[number], found
 
 
-def _detached(job_ids: Sequence[str]) -> str:
-    named = " ".join(job_ids)
+def _detached(job_ids: Sequence[str], named: str = "") -> str:
     if len(job_ids) == 1:
-        return job_details.detached(named, f"ktjob wait {named}")
-    return f"detached; the jobs are still running. Reattach: ktjob wait {named}"
+        return job_details.detached(job_ids[0], f"ktjob wait {job_ids[0]}")
+    again = named or " ".join(job_ids)
+    return f"detached; the jobs are still running. Reattach: ktjob wait {again}"
 
 
 def print_ends(ends: Sequence[Snapshot]) -> None:
