@@ -21,7 +21,7 @@ def progress(job: Snapshot) -> str:
         return f"{units.duration(job.done)} of {units.duration(job.total or 0)}"
     done, unit = _amount(job.done, job.unit)
     if not job.total:
-        return f"{done} {unit}"
+        return f"{done} {unit.removesuffix('s') if job.done == 1 else unit}"
     share = min(1.0, job.done / job.total)
     about = "~" if job.is_estimate else ""
     total = _amount(job.total, job.unit)[0]
