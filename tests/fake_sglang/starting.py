@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fake_sglang.hold import Hold
 from fake_sglang.options import Options
 from fake_sglang.serverlog import ServerLog
 
@@ -31,9 +32,10 @@ class Start:
 
     def __init__(self, options: Options, log: ServerLog) -> None:
         self._options, self._log = options, log
+        self._hold = Hold(options.record / "hold-start") if options.record else None
 
     def loads(self) -> None:
-        """Up to the port."""
+        """Up to the port, which is not opened while there is a file `hold-start` in the record."""
         options, log = self._options, self._log
         log.weights()
         self._have_children()
@@ -57,6 +59,8 @@ class Start:
             self._passes("graphs")
             log.graphs_end()
         log.summary()
+        if self._hold is not None:
+            self._hold.wait()
 
     @contextmanager
     def binding(self) -> Iterator[None]:

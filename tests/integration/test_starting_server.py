@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_sglang import hold
 from support.serving import Lab
 
 from jobs.model import Status
@@ -39,7 +40,9 @@ def test_while_it_loads(
     """Named or not: no embedded one is taken in its place. The worker waits for as long as the
     start takes."""
     lab = Lab(state)
-    plan = lab.plan("--stage-seconds", "1", "--answer", "Loaded.")
+    plan = lab.plan("--answer", "Loaded.")
+    is_held = lab.record() / "hold-start"
+    hold.write(is_held, 0)
     with lab.starting("up", "--plan", lab.file(plan), "--no-warm-up", "--no-check"):
         until(lambda: lab.state_of() == "starting")
         monkeypatch.setattr(selection, "WELL_KNOWN_PORTS", (plan.port,))
@@ -48,6 +51,7 @@ def test_while_it_loads(
         assert "your server 'fake' is starting" in found.why
         job = submit_long("It was a dark night.", server=plan.url)
         until(lambda: was_refused(state, job))
+        is_held.unlink()
         assert job.result() == "Loaded."
     assert job.status().attempt == 1
     assert lab.run("down").returncode == 0
