@@ -264,9 +264,10 @@ SELECT jobs.* FROM jobs JOIN (
     WHERE status = 'QUEUED' AND coalesce(not_before, '') <= :now AND NOT EXISTS (
         SELECT 1 FROM prerequisites JOIN jobs AS needed ON needed.id = needs
         WHERE job_id = jobs.id AND needed.outcome IS NOT 'SUCCEEDED')
-      -- As the trigger jobs_blocked has it.
-      AND held_at IS NULL AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN (
-          '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END))
+      -- As the trigger jobs_blocked has it. Specs of a long line are only read if anything is paused.
+      AND held_at IS NULL AND NOT (EXISTS (SELECT 1 FROM pauses) AND EXISTS (
+          SELECT 1 FROM pauses WHERE pauses.pool IN (
+              '', jobs.pool, CASE WHEN json_valid(spec) THEN json_extract(spec, '$.server') END)))
 ) AS line USING (seq)
 -- The oldest job is always included, however many others have the pool's warm document.
 WHERE min(line.place, line.plain) <= :ahead ORDER BY priority DESC, seq;
