@@ -104,6 +104,27 @@ class Submitting(Looking, Reports, Outbox, Groups):
                 self._set_capacity(pool, capacity)
             self._event(job_id, number, at, "checked", {})
 
+    def move(self, job: Job, pool: str, spec: str, capacity: Capacity) -> bool:
+        """Give a running job, as it was read, to another pool that has room for it now, with
+        another spec. Its attempt must have sent nothing. False, with nothing changed, if there is
+        no room or an older job waits there, if that pool is paused, or if the job is not as it was
+        read or has a cancel request."""
+        with self._transaction():
+            at = clock.now()
+            self._set_capacity(pool, capacity)
+            moved = self._run(
+                "move_job",
+                id=job.id,
+                number=job.attempt,
+                pool=pool,
+                spec=spec,
+                spec_before=job.spec,
+                at=at,
+            )
+            if moved:
+                self._event(job.id, job.attempt, at, "moved", {"from": job.pool, "to": pool})
+        return bool(moved)
+
     def _insert_request(self, job_id: str, request: NewRequest, at: str) -> None:
         self._run(
             "insert_request",

@@ -78,6 +78,10 @@ class Browsing(Database):
         without those of groups."""
         return self._jobs("ended_jobs", limit=limit, alone=alone)
 
+    def count_waiting(self) -> dict[str, int]:
+        """How many jobs are queued in each pool that has any."""
+        return {row["pool"]: row["jobs"] for row in self._all("count_waiting_by_pool")}
+
     def counts(self) -> dict[Status, int]:
         """How many jobs are in each status, without parts of others."""
         found = {Status(row["status"]): row["jobs"] for row in self._all("count_by_status")}

@@ -105,6 +105,20 @@ class RunningAttempt:
         self._store.amend(self.job_id, self.number, spec, document, known)
         self._job = self._store.job(self.job_id)
 
+    def move(self, pool: str, spec: str, capacity: Callable[[Store], Capacity]) -> bool:
+        """Give the job to another pool, if that has room for it now, with another spec. Nothing may
+        have been sent in this attempt. False if it stays; also while the store cannot be used."""
+        try:
+            if not self._push() or not self._store.move(
+                self._job, pool, spec, capacity(self._store)
+            ):
+                return False
+            self._job = self._store.job(self.job_id)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return False
+        return True
+
     def enter_phase(self, phase: str) -> None:
         """Record the start of a phase; written immediately."""
         self.phase = phase

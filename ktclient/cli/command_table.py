@@ -131,6 +131,18 @@ KTJOB: dict[str, Entry] = {
         "Stream job events as JSON lines (-f: follow)",
         ("ktjob events --follow", "ktjob events k7m2p9qx"),
     ),
+    "servers": Entry(
+        "ktclient.cli.setup.servers:servers",
+        "Look",
+        "Show servers: health, model, window, KV pool, own jobs, speed",
+        ("ktjob servers", "ktjob servers --json"),
+    ),
+    "models": Entry(
+        "ktclient.cli.setup.models:models",
+        "Look",
+        "List the models that the servers serve",
+        ("ktjob models", "ktjob models --json"),
+    ),
     "pause": Entry(
         "ktclient.cli.jobs.pause:pause",
         "Queue",

@@ -22,6 +22,8 @@ EMBEDDED = "embedded"
 """The name of the embedded server, allowed wherever a server URL is."""
 DEFAULT = "default"
 """The name of `[server]`, if a name is needed."""
+ANY = "any"
+"""Stands for the best of all servers, where a request names one."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -57,10 +59,10 @@ def named(table: Table, file: Path) -> dict[str, Server]:
         where = f"servers.{name}"
         if not isinstance(inner, dict):
             raise BadSetting(f"{file}: [{where}] must be a table")
-        if not _NAME.fullmatch(name) or name in (EMBEDDED, DEFAULT):
+        if not _NAME.fullmatch(name) or name in (EMBEDDED, DEFAULT, ANY):
             raise BadSetting(
                 f"{file}: [{where}]: a server's name may contain letters, digits, - and _, and "
-                f"must not be {EMBEDDED} or {DEFAULT}"
+                f"must not be {EMBEDDED}, {DEFAULT} or {ANY}"
             )
         server = _read(inner, where, name, file)
         if server.url is None:

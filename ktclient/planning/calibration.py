@@ -56,6 +56,16 @@ def model(memory: Memory, server: str, model: str) -> PrefillModel | None:
     return history(memory, server, model).belief
 
 
+def last_speed(memory: Memory, server: str, model: str) -> float | None:
+    """Tokens per second of the last prefill that is remembered, over its whole length; None without
+    one."""
+    kept = _kept(memory, server, model)
+    if not kept or kept[-1][-1].seconds <= 0:
+        return None
+    last = kept[-1][-1]
+    return last.tokens / last.seconds
+
+
 def record(memory: Memory, server: str, model: str, one: Measured) -> bool:
     """Store a prefill for later predictions. False if it is of no use for them."""
     tokens = one.prompt_tokens

@@ -6,11 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jobs.errors import StoreUnusable
 from jobs.model import Status
 from jobs.store.store import Store
 from ktclient.config import settings as config
+from ktclient.config.servers import ANY
 from ktclient.documents.document import Document
 from ktclient.errors import BadInput
 from ktclient.planning import beginning, read_prompts, split_planner, thinking
@@ -22,8 +24,12 @@ from ktclient.prompts import tasks as prompts_tasks
 from ktclient.prompts.tasks import Task
 from ktclient.servers import selection
 from ktclient.servers.selection import Target
+from ktclient.tokens import estimate
 from ktclient.wording import spoken
 from server_bundle.embedded import weights
+
+if TYPE_CHECKING:
+    from ktclient.planning.several.choice import Choice
 
 _LARGEST = 10**9
 """Of tokens, attempts and priorities; far below what SQLite's integers hold."""
@@ -71,6 +77,8 @@ def forecast_all(
     """The same for several documents. The server is queried once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
     split_planner.check(options.split)
+    if options.server == ANY:
+        return _forecast_any(documents, options, settings, on_progress)
     target = selection.choose(settings, options.server, options.model, options.seen_model)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
@@ -126,6 +134,38 @@ def forecast_all(
         return found + [say(document, task, later) for task in others]
 
     return [say_all(document) for document in documents]
+
+
+def _forecast_any(
+    documents: Sequence[Document],
+    options: RequestOptions,
+    settings: config.Settings,
+    on_progress: weights.Progress,
+) -> list[list[Forecast]]:
+    """Each document for the server that is the best for it, after those before it."""
+    from ktclient.planning.several import choice
+
+    servers = choice.read(settings)
+    found = []
+    for document in documents:
+        tasks = tasks_for(document, options)
+        longest = max(tasks, key=lambda task: len(task.text))
+        message = options.generation.with_system(prompts_tasks.message(document.text, longest))
+        need = choice.Need(
+            estimate.estimate(message).likely,
+            options.answer_limit(longest),
+            choice.sha256(document.text),
+        )
+        chosen = servers.take(need, options.model)
+        for_one = replace(options, server=chosen.server)
+        (forecasts_of_it,) = forecast_all([document], for_one, settings, on_progress)
+        found.append([_of_choice(one, chosen) for one in forecasts_of_it])
+    return found
+
+
+def _of_choice(one: Forecast, chosen: Choice) -> Forecast:
+    target = replace(one.target, why=chosen.why, others=chosen.others)
+    return replace(one, target=target)
 
 
 def _job_about(

@@ -65,6 +65,12 @@ def listed(url: str, api_key: str | None, seconds: float) -> list[Listed]:
     return models.for_chats(_listed(answer) or [])
 
 
+def of_listed(url: str, entries: list[Listed], model: str | None) -> ServerFacts:
+    """The facts of a server that has listed these models; `model` is asked for, listed or not.
+    Raises `ModelUnknown` if none is asked for, and none is for chats."""
+    return _facts(url, entries, model, None)
+
+
 def window_of(entry: Mapping[str, object]) -> int | None:
     """The context window that the entry of a list says, in tokens."""
     meta = entry.get("meta")

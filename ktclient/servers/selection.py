@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from jobs import extras
 from ktclient import urls
-from ktclient.config.servers import Server
+from ktclient.config.servers import ANY, Server
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.errors import (
+    BadInput,
     ConnectionRefused,
     HostUnknown,
     Redirected,
@@ -44,6 +45,8 @@ class Target:
     """How many simultaneous requests it may be given; None: as many as it reports, else one."""
     model: str | None = None
     """The requested model, by option or configuration."""
+    others: tuple[str, ...] = ()
+    """Servers that may take the job instead, before a request was sent: their URLs."""
 
     @property
     def chosen_model(self) -> str | None:
@@ -117,7 +120,12 @@ def choose(
 ) -> Target:
     """The server to use, and its model: `model` if one is asked for, else `seen`, which an earlier
     submit chose, if it is still listed, else the first for chats. Raises `NoServer` and its leaves,
-    `ModelUnknown`, `Unauthorized`, `WrongAddress`."""
+    `ModelUnknown`, `Unauthorized`, `WrongAddress`, and `BadInput` for `any`."""
+    if named == ANY:
+        raise BadInput(
+            f"--server {ANY} is for submit, check, edit and rerun. Name one server; this lists "
+            "them: ktjob servers"
+        )
     server = settings.meant(named)
     if server is not None and server.url == EMBEDDED:
         return _embedded(settings, model, _source(settings, named))

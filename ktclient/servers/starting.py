@@ -59,6 +59,12 @@ def restarted_on(servers: Path, url: str) -> str | None:
     return None
 
 
+def running(servers: Path) -> dict[str, str]:
+    """The URLs of all servers of ktserver that run or start, by name."""
+    found = (one for one in registry.all_of(servers) if one.is_running)
+    return {one.server.name: one.server.url for one in found}
+
+
 def _all(servers: Path) -> list[Observed]:
     return [one for one in registry.all_of(servers) if one.state in _ON_THEIR_WAY]
 

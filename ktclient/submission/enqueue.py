@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -69,8 +70,10 @@ def enqueue_all(
     if len(new) > 1:  # a group notifies of its end as a whole
         new = [replace(one, tellings=()) for one in new]
     new = _keyed(new, options)
-    target = each[0].target
-    with Store.open(settings.state) as store, lent_keys.lending(settings, target.server):
+    servers = dict.fromkeys(one.target.server for one in each)
+    with Store.open(settings.state) as store, contextlib.ExitStack() as lent:
+        for server in servers:
+            lent.enter_context(lent_keys.lending(settings, server))
         tellings = options.notifications if len(new) > 1 else None
         stored = store.submit_all(new, capacities(store, each), tellings)
     if options.key is not None:  # another process may have used the key for another document
@@ -92,9 +95,9 @@ def _keyed(new: list[NewJob], options: SubmitOptions) -> list[NewJob]:
 
 
 def capacities(store: Store, before: Sequence[Forecast]) -> dict[str, Capacity]:
-    """The capacities of the pools of jobs with these forecasts, which are for one server."""
-    target = before[0].target
-    found = {target.server: capacity.of(store, target)}
+    """The capacities of the pools of jobs with these forecasts."""
+    targets = {one.target.server: one.target for one in before}
+    found = {server: capacity.of(store, target) for server, target in targets.items()}
     if any(one.split is not None for one in before):
         found[kinds.POOL] = kinds.CAPACITY
     return found
@@ -138,6 +141,7 @@ def new_job(
         manner=request.generation,
         split=before.split,
         has_key=settings.has_key_for(before.target.server),
+        others=before.target.others,
         prefix=beginning.of_task(before.target.facts, request.generation, settings),
         thinking="" if before.words is None else str(before.words),
         remarks=document.remarks(),

@@ -66,6 +66,9 @@ class JobSpec:
     is_short: bool = False
     """Its prefill takes seconds, so it may share a worker with others like it."""
 
+    others: tuple[str, ...] = ()
+    """Servers that may take the job before its request is sent, if its own does not: their URLs."""
+
     is_relayed: bool = False
     """The body is that of a client of the gateway: whether to think, where it says nothing, is left
     to the server, as if the client had sent it there."""
@@ -91,6 +94,8 @@ class JobSpec:
             task["thinks"] = self.thinking
         if self.remarks:
             task["remarks"] = list(self.remarks)
+        if self.others:
+            task["others"] = list(self.others)
         task.update(self.manner.to_fields())
         if self.counted is not None:
             task["tokens"] = [self.counted.low, self.counted.likely, self.counted.high]
@@ -129,6 +134,7 @@ class JobSpec:
             prefix=str(task.get("prefix", "")),
             thinking=str(task.get("thinks", "")),
             remarks=tuple(task.get("remarks", ())),
+            others=tuple(task.get("others", ())),
             counted=None if tokens is None else Estimate(*tokens),
             manner=GenerationSettings.from_fields(task),
             split=Plan.from_fields(data["split"]) if "split" in data else None,

@@ -73,6 +73,10 @@ class GhostPrefills:
         reports that it is not there, it died of the request, or with it."""
         self._is_doubtful = True
 
+    def dismiss(self) -> None:
+        """The request is for another server now, which computes none of them."""
+        self._attempts = []
+
     def end(
         self,
         attempt: RunningAttempt,

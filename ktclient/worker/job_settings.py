@@ -29,6 +29,8 @@ class JobSettings:
     api_key: str | None = field(default=None, repr=False)
     may_probe: bool = True
     """Whether the server may be asked, while it is silent, whether it is alive."""
+    parallel: int | None = None
+    """How many simultaneous requests the server may be given, as configured."""
 
 
 def read(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
@@ -58,4 +60,5 @@ def _of_server(attempt: RunningAttempt, spec: JobSpec) -> JobSettings:
             f"that server with {server_key.VARIABLE} set; if the server needs no key any more, "
             "cancel this job and submit it again"
         )
-    return JobSettings(settings.cache, key, settings.of_url(spec.server).may_probe)
+    server = settings.of_url(spec.server)
+    return JobSettings(settings.cache, key, server.may_probe, server.parallel)

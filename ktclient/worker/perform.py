@@ -15,6 +15,7 @@ from ktclient.submission import lent_keys
 from ktclient.submission import spec as submission_spec
 from ktclient.submission.spec import JobSpec
 from ktclient.worker import exchange, ghost_prefill, job_settings, preload
+from ktclient.worker import server as worker_server
 from ktclient.worker.job_settings import JobSettings
 from ktclient.worker.retry import (
     Paused,
@@ -23,6 +24,7 @@ from ktclient.worker.retry import (
     tries,
     wait_for_resume,
 )
+from ktclient.worker.server import Moved
 
 _LIMITS = (MAX_TOKENS, NEW_LIMIT)
 _UNKNOWN = re.compile(
@@ -69,9 +71,13 @@ def perform(attempt: RunningAttempt) -> None:
             for turn in tries(attempt, spec):
                 with turn, shortage_named(attempt):
                     require_resumed(attempt)
-                    settings = job_settings.read(attempt, spec)
-                    _with_fallbacks(attempt, spec, settings, left_behind)
+                    with worker_server.other_looked_for(attempt, spec):
+                        settings = job_settings.read(attempt, spec)
+                        _with_fallbacks(attempt, spec, settings, left_behind)
             return
+        except Moved:
+            spec = JobSpec.from_json(attempt.spec)
+            left_behind.dismiss()
         except Paused:
             wait_for_resume(attempt)  # then all over: the server may be another one, or away
 

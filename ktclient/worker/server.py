@@ -1,22 +1,35 @@
-"""The server of an attempt: found, started where it is the embedded one, and its facts."""
+"""The server of an attempt: found, started where it is the embedded one, and its facts.
+
+A job that was submitted for any server (`--server any`) names the others that may take it. When its
+own is away, starting or full, the first of them that answers, serves the same model, and has room
+takes it: one transaction, which passes no job that waits there. Once a request was sent, the
+attempt stays with its server; and so do later attempts, unless nothing listens there any more, and
+so nothing computes what was sent.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 from jobs import clock
-from jobs.errors import WorkCancelled
+from jobs.errors import KtjobError, NotEnoughMemory, WorkCancelled
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
-from ktclient.errors import ModelUnknown
+from ktclient.errors import NEVER_ACCEPTED, ConnectionRefused, ModelUnknown
+from ktclient.planning import fit
 from ktclient.records import phases
 from ktclient.records.phases import REFUSED, WAITING_FOR_SERVER
 from ktclient.servers import listening, memory, probe, queries, survey
 from ktclient.servers.dialects.dialect import ServerFacts
 from ktclient.servers.memory import Known
+from ktclient.servers.selection import Target
 from ktclient.servers.survey import Inquiry
+from ktclient.submission import capacity
 from ktclient.submission.spec import JobSpec
 from ktclient.wording import count, quote
+from ktclient.worker import job_settings
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from server_bundle.embedded import server as embedded
@@ -113,3 +126,61 @@ def _report_start(attempt: RunningAttempt) -> weights.Progress:
             raise WorkCancelled("cancelled while the server was being prepared")
 
     return tell
+
+
+class Moved(Exception):
+    """Nothing was sent, and another server has the job now."""
+
+
+@contextlib.contextmanager
+def other_looked_for(attempt: RunningAttempt, spec: JobSpec) -> Iterator[None]:
+    """Wraps a try to send. Raises `Moved` if the server has not accepted the request, and another
+    one takes the job."""
+    try:
+        yield
+    except NEVER_ACCEPTED as error:
+        is_of_server = not isinstance(error, NotEnoughMemory)  # that is the worker's own
+        if is_of_server and spec.others and _may_move(attempt, error):
+            for url in spec.others:
+                if _is_taken(attempt, spec, url, error):
+                    raise Moved from error
+        raise
+
+
+def _may_move(attempt: RunningAttempt, error: BaseException) -> bool:
+    before = [*attempt.earlier, *attempt.repeated]
+    was_sent = any(one.phase not in phases.BEFORE_SENDING for one in before)
+    return not was_sent or isinstance(error, ConnectionRefused)
+
+
+def _is_taken(attempt: RunningAttempt, spec: JobSpec, url: str, error: BaseException) -> bool:
+    """Whether this server answers, fits, and has the job now."""
+    wanted = replace(spec, server=url, has_key=False)
+    try:
+        settings = job_settings.read(attempt, wanted)
+        key = settings.api_key
+        facts = call_in_thread(attempt, lambda: probe.probe(url, key, None, spec.model))
+        if spec.model is not None and facts.model != spec.model:
+            return False
+        facts = fresh_facts(attempt, url, facts, key)
+    except WorkCancelled:
+        raise
+    except KtjobError:
+        return False
+    if not _fits(attempt, spec, facts):
+        return False
+    others = tuple(dict.fromkeys((spec.server, *spec.others)))
+    mine = replace(
+        wanted, has_key=key is not None, others=tuple(one for one in others if one != url)
+    )
+    target = Target(url, "", facts, settings.parallel)
+    if not attempt.move(url, mine.to_json(), lambda store: capacity.of(store, target)):
+        return False
+    attempt.log_event("another server", was=spec.server, now=url, because=str(error))
+    return True
+
+
+def _fits(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> bool:
+    tokens = attempt.job.weight - spec.max_tokens
+    limits = fit.Limits(facts.window, facts.pool, facts.page)
+    return fit.judge(tokens, spec.max_tokens, limits, exact=False).fits

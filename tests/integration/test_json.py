@@ -107,6 +107,8 @@ def test_what_changes_the_queue_prints_what_the_schema_says(run: Run, tmp_path: 
     assert run("job", "edit", delayed, "--label", "x")["label"] == "x"
     assert run("paused", "pause")["paused"][0]["server"] is None
     assert run("paused", "resume")["paused"] == []
+    assert isinstance(run("servers", "servers", codes=(0, 6))["servers"], list)
+    assert isinstance(run("models", "models", codes=(0, 6))["models"], list)
 
 
 def test_every_command_with_json_is_in_the_test_above() -> None:

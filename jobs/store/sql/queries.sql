@@ -215,6 +215,9 @@ ORDER BY finished_at DESC, seq DESC LIMIT :limit;
 -- name: count_by_status
 SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
 
+-- name: count_waiting_by_pool
+SELECT pool, count(*) AS jobs FROM jobs WHERE status = 'QUEUED' GROUP BY pool;
+
 -- name: count_parts_by_status
 SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status;
 
@@ -448,6 +451,28 @@ DELETE FROM jobs WHERE id = :id AND status = 'FINISHED';
 -- name: amend_job
 UPDATE jobs SET spec = :spec, document = :document
 WHERE id = :id AND status = 'RUNNING' AND attempt = :number;
+
+-- name: move_job
+-- Of an attempt that has sent nothing. As the claim, it needs room, and it passes no older job.
+UPDATE jobs SET pool = :pool, spec = :spec
+WHERE id = :id AND status = 'RUNNING' AND attempt = :number AND cancel_requested_at IS NULL
+      AND spec = :spec_before
+      AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN ('', :pool))
+      AND NOT EXISTS (
+          SELECT 1 FROM jobs AS others
+          WHERE others.pool = :pool AND others.status = 'QUEUED' AND others.held_at IS NULL
+                AND coalesce(others.not_before, '') <= :at
+                AND NOT EXISTS (SELECT 1 FROM prerequisites WHERE job_id = others.id)
+                AND (others.priority > jobs.priority
+                     OR others.priority = jobs.priority AND others.seq < jobs.seq))
+      AND (weight + (SELECT total(weight) FROM jobs AS others
+                     WHERE others.pool = :pool AND others.status = 'RUNNING')
+               <= (SELECT capacity FROM pools WHERE name = :pool)
+           AND (SELECT count(*) FROM jobs AS others
+                WHERE others.pool = :pool AND others.status = 'RUNNING')
+               < (SELECT coalesce(slots, 1 << 62) FROM pools WHERE name = :pool)
+           OR NOT EXISTS (SELECT 1 FROM jobs AS others
+                          WHERE others.pool = :pool AND others.status = 'RUNNING'));
 
 -- name: remove_document_if_unused
 DELETE FROM documents

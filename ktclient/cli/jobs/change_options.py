@@ -18,7 +18,7 @@ _OPTIONS = (
     click.option("--ask", metavar="QUESTION", help="Ask this instead."),
     click.option("--max-tokens", type=int, metavar="N", help="Maximum output tokens."),
     click.option("--timeout", type=float, metavar="S", help="Time limit in seconds."),
-    click.option("--server", metavar="URL", help="Server URL, configured name, or embedded."),
+    click.option("--server", metavar="URL", help="Server URL, configured name, embedded, or any."),
     click.option("--model", metavar="NAME", help="The model that gets the request."),
     click.option("--thinking", type=click.Choice(["on", "off"]), help="Model's thinking."),
     click.option(

@@ -68,7 +68,9 @@ _ASKED = (
     ),
     click.option("--model", metavar="NAME", help="Model name, for servers with several models."),
     click.option(
-        "--server", metavar="URL", help='Server URL, a name from the configuration, or "embedded".'
+        "--server",
+        metavar="URL",
+        help='Server URL, a name from the configuration, "embedded", or "any".',
     ),
     click.option(
         "--timeout",

@@ -147,6 +147,11 @@ def servers() -> Items:
     return [(name, server.url or "") for name, server in named.items()] + [("embedded", "built in")]
 
 
+def servers_or_any() -> Items:
+    """Servers that a job may name."""
+    return [*servers(), ("any", "the best of them")]
+
+
 def default_and_servers() -> Items:
     """Servers that `ktjob config key` accepts."""
     from ktclient.config import settings as config
@@ -227,7 +232,7 @@ _BY_NAME = {
     "states": states,
     "label": labels,
     "group": groups,
-    "server": servers,
+    "server": servers_or_any,
     "host": hosts,
     "template": templates,
     "profile": profiles,

@@ -1,0 +1,117 @@
+"""`--server any`: the rule by which a server is chosen, and a job whose server goes away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_sglang.process import FakeServer, fake_sglang
+from support.commands import Run
+
+STORY = "It was a dark and stormy night. "
+
+
+def _configure(folder: Path, **servers: FakeServer) -> None:
+    folder.mkdir(exist_ok=True)
+    tables = [f'[servers.{name}]\nurl = "{one.url}"\n' for name, one in servers.items()]
+    (folder / "config.toml").write_text("\n".join(tables))
+
+
+def _submitted(run: Run, *args: str) -> dict[str, object]:
+    done = run("submit", *args, "--server", "any", "--max-tokens", "50", "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.promise
+def test_any_server_is_the_one_that_fits_has_read_the_document_and_is_free(
+    run: Run, tmp_path: Path
+) -> None:
+    """A small window first in the file, two large ones, of which one is full."""
+    (tmp_path / "short.txt").write_text(STORY * 10)
+    (tmp_path / "long.txt").write_text(STORY * 1500)
+    (tmp_path / "other.txt").write_text(STORY * 1400)
+    for name in ("small", "one", "two"):
+        (tmp_path / name).mkdir()
+    with (
+        fake_sglang(tmp_path / "small", "--window", "2000", "--pool", "5000") as small,
+        fake_sglang(tmp_path / "one", "--radix") as one,
+        fake_sglang(tmp_path / "two", "--radix") as two,
+    ):
+        _configure(tmp_path / "config", small=small, one=one, two=two)
+        for server in (small, one, two):
+            server.hold()
+        ask = ("--ask", "Who?")
+        assert _submitted(run, "short.txt", *ask)["server"] == small.url  # the first of three
+        assert _submitted(run, "long.txt", *ask)["server"] == one.url  # the first that it fits
+        assert _submitted(run, "other.txt", *ask)["server"] == two.url  # the one that is free
+        told = run("check", "long.txt", "--ask", "Why?", "--server", "any")
+        assert told.returncode == 0 and "it has read this document" in told.stderr
+        assert _submitted(run, "long.txt", "--ask", "Why?")["server"] == one.url
+        for server in (small, one, two):
+            server.let_go()
+        waited = run("wait", "--all")
+        assert waited.returncode == 0, waited.stderr
+    counts = [len(server.requests()) for server in (small, one, two)]
+    assert counts == [1, 2, 1]
+
+
+@pytest.mark.promise
+def test_a_job_whose_server_dies_before_it_sends_goes_to_another(run: Run, tmp_path: Path) -> None:
+    """Nothing was sent, so nothing is paid twice; the job says where it was and why it moved."""
+    (tmp_path / "a.txt").write_text(STORY * 10)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with fake_sglang(tmp_path / "two", "--answer", "Two.") as two:
+        with fake_sglang(tmp_path / "one") as one:
+            _configure(tmp_path / "config", one=one, two=two)
+            assert run("pause").returncode == 0
+            job = _submitted(run, "a.txt", "--summarize")
+            assert job["server"] == one.url
+        assert run("resume").returncode == 0
+        shown = run("wait", str(job["id"]), "--print")
+        assert (shown.returncode, shown.stdout) == (0, "Two.\n"), shown.stderr
+        done = json.loads(run("show", str(job["id"]), "--json").stdout)
+        assert len(two.requests()) == 1
+    assert done["server"] == two.url and done["attempt"] == 1
+    moved = next(event for event in done["events"] if event["kind"] == "another server")
+    assert moved["data"]["was"] == one.url and "nothing listens" in moved["data"]["because"]
+
+
+@pytest.mark.promise
+def test_what_was_sent_stays_with_its_server_while_that_may_compute(
+    run: Run, tmp_path: Path
+) -> None:
+    """A connection that is cut in the middle of a prefill is no reason to pay for another one. The
+    end of the server is: nothing computes there any more."""
+    (tmp_path / "a.txt").write_text(STORY * 10)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    cut = ("--fault", "cut_midway,none", "--answer", "One by one.")
+    with fake_sglang(tmp_path / "two", "--answer", "Two.") as two:
+        with fake_sglang(tmp_path / "one", *cut) as one:
+            _configure(tmp_path / "config", one=one, two=two)
+            first = _submitted(run, "a.txt", "--summarize", "--wait")
+            assert (first["server"], first["attempt"]) == (one.url, 2)
+            assert len(two.requests()) == 0
+            one.hold()
+            second = _submitted(run, "a.txt", "--ask", "Why?")
+            one.wait_for_event("request", n=3)
+        shown = run("wait", str(second["id"]), "--print")
+        assert (shown.returncode, shown.stdout) == (0, "Two.\n"), shown.stderr
+        assert len(two.requests()) == 1
+
+
+def test_any_server_where_none_can_be_used_and_where_one_must_be_named(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text(STORY)
+    refused = run("submit", "a.txt", "--summarize", "--server", "any")
+    assert refused.returncode == 6 and "ktjob servers" in refused.stderr
+    body = {"messages": [{"role": "user", "content": "Why?"}]}
+    line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
+    batch = run("batch", "in.jsonl", "-o", "out.jsonl", "--server", "any")
+    assert batch.returncode == 2 and "Name one server" in batch.stderr
