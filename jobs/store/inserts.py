@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jobs import clock
 from jobs.errors import IllegalTransition
@@ -124,6 +124,36 @@ class Submitting(Looking, Reports, Outbox, Groups):
             if moved:
                 self._event(job.id, job.attempt, at, "moved", {"from": job.pool, "to": pool})
         return bool(moved)
+
+    def hand_over(self, pool: str, spec_for: Callable[[Job], str | None]) -> Job | None:
+        """Give a pool for which no job waits the first job that waits in another one, and that
+        `spec_for` has a spec for; as it was before, or None. A job stays where its document was
+        read last or is read now, if that pool has affinity."""
+        if not self._scalar("only_others_wait", pool=pool):
+            return None
+        sizes = self.capacities()
+        reading = {(job.pool, job.document) for job in self.in_status(Status.RUNNING)}
+        reading |= {(name, warm.document) for name, warm in self.warmth().items()}
+        for job in self.next_in_line():
+            is_read = (job.pool, job.document) in reading and sizes[job.pool].affinity
+            spec = None if is_read or job.attempt else spec_for(job)
+            if spec is not None and self._hand_over(job, pool, spec):
+                return job
+        return None
+
+    def _hand_over(self, job: Job, pool: str, spec: str) -> bool:
+        with self._transaction():
+            handed_over = self._run(
+                "hand_over_job",
+                id=job.id,
+                pool=pool,
+                spec=spec,
+                pool_before=job.pool,
+                spec_before=job.spec,
+            )
+            if handed_over:
+                self._event(job.id, 0, clock.now(), "moved", {"from": job.pool, "to": pool})
+        return bool(handed_over)
 
     def _insert_request(self, job_id: str, request: NewRequest, at: str) -> None:
         self._run(

@@ -64,6 +64,8 @@ class RunningAttempt:
         self._figures: dict[str, object] = {}
         self._late: list[Callable[[], None]] = []
         self._trouble_since: float | None = None
+        self.afterwards: Callable[[Store], None] = lambda store: None
+        """Called when the end of the attempt was recorded; may raise a `KtjobError`."""
 
     @property
     def job_id(self) -> str:

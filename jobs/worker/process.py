@@ -91,6 +91,8 @@ def _perform_and_record(store: Store, attempt: _Stoppable, perform: Perform) -> 
     try:
         ending = _settled(attempt, ending)
         retry_until_usable(lambda: _record(store, attempt, ending))
+        with contextlib.suppress(KtjobError):
+            attempt.afterwards(store)
     except IllegalTransition as error:
         report(f"attempt {attempt.number} of job {attempt.job_id} was fenced off: {error}")
 

@@ -17,6 +17,7 @@ from jobs.store.rerun import Retries
 from jobs.store.store import Store
 from ktclient import times
 from ktclient.config import settings as config
+from ktclient.config.servers import ANY
 from ktclient.documents import encoded
 from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput, DeadlineExceeded
@@ -168,13 +169,16 @@ def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
     is_limited = not (spec.is_lasting or has_exceeded(old, spec))
     kept = spec.timeout if is_limited else None
     model = None if spec.is_model_chosen or changes.server is not None else spec.model
+    server = spec.server if changes.server is None else changes.server
+    if spec.others and changes.server is None:  # it may still have any that serves this model
+        server, model = ANY, spec.model
     return RequestOptions(
         tasks=(changes.task(spec.task),),
         max_tokens=spec.max_tokens if changes.max_tokens is None else changes.max_tokens,
         timeout=kept if changes.timeout is None else changes.timeout,
         model=model if changes.model is None else changes.model,
         seen_model=spec.model,
-        server=spec.server if changes.server is None else changes.server,
+        server=server,
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
         generation=changes.manner(spec.manner),

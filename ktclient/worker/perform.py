@@ -74,6 +74,8 @@ def perform(attempt: RunningAttempt) -> None:
                     with worker_server.other_looked_for(attempt, spec):
                         settings = job_settings.read(attempt, spec)
                         _with_fallbacks(attempt, spec, settings, left_behind)
+                        has_key = settings.api_key is not None
+            attempt.afterwards = worker_server.offer(spec, has_key=has_key)
             return
         except Moved:
             spec = JobSpec.from_json(attempt.spec)

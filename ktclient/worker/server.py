@@ -10,16 +10,18 @@ so nothing computes what was sent.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from jobs import clock
 from jobs.errors import KtjobError, NotEnoughMemory, WorkCancelled
+from jobs.model import Job
+from jobs.store.store import Store
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
 from ktclient.errors import NEVER_ACCEPTED, ConnectionRefused, ModelUnknown
 from ktclient.planning import fit
-from ktclient.records import phases
+from ktclient.records import kinds, phases
 from ktclient.records.phases import REFUSED, WAITING_FOR_SERVER
 from ktclient.servers import listening, memory, probe, queries, survey
 from ktclient.servers.dialects.dialect import ServerFacts
@@ -184,3 +186,22 @@ def _fits(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> bool:
     tokens = attempt.job.weight - spec.max_tokens
     limits = fit.Limits(facts.window, facts.pool, facts.page)
     return fit.judge(tokens, spec.max_tokens, limits, exact=False).fits
+
+
+def offer(spec: JobSpec, *, has_key: bool) -> Callable[[Store], None]:
+    """What to do when a server has answered this job: let it have a job that waits for another
+    server and may have any, if none waits for it."""
+
+    def spec_here(job: Job) -> str | None:
+        if '"others"' not in job.spec or kinds.kind_of(job.spec) is not None:
+            return None
+        theirs = JobSpec.from_json(job.spec)
+        if spec.server not in theirs.others:
+            return None
+        others = tuple(one for one in (theirs.server, *theirs.others) if one != spec.server)
+        return replace(theirs, server=spec.server, others=others, has_key=has_key).to_json()
+
+    def take(store: Store) -> None:
+        store.hand_over(spec.server, spec_here)
+
+    return take

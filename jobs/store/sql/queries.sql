@@ -474,6 +474,17 @@ WHERE id = :id AND status = 'RUNNING' AND attempt = :number AND cancel_requested
            OR NOT EXISTS (SELECT 1 FROM jobs AS others
                           WHERE others.pool = :pool AND others.status = 'RUNNING'));
 
+-- name: only_others_wait
+-- Whether jobs wait in other pools, and none in this one.
+SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'QUEUED' AND pool <> :pool)
+       AND NOT EXISTS (SELECT 1 FROM jobs
+                       WHERE status = 'QUEUED' AND pool = :pool AND held_at IS NULL);
+
+-- name: hand_over_job
+UPDATE jobs SET pool = :pool, spec = :spec
+WHERE id = :id AND status = 'QUEUED' AND attempt = 0 AND pool = :pool_before AND spec = :spec_before
+      AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.pool IN ('', :pool));
+
 -- name: remove_document_if_unused
 DELETE FROM documents
 WHERE sha256 = :document AND NOT EXISTS (SELECT 1 FROM jobs WHERE document = :document);

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def models(as_json: bool) -> int:
     """List the models for chats that the servers serve.
 
-    All servers are asked at the same time, for four seconds at most. Of one that does not answer,
+    All servers are asked at the same time, for six seconds at most. Of one that does not answer,
     the models are shown that it listed before. A star marks the model of a job that names neither
     server nor model. Exit code 6 if no server can be used.
     """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def servers(as_json: bool) -> int:
     """Show the servers that are configured or found, and those that ktserver runs.
 
-    All are asked at the same time, for four seconds at most. The default server has a star. IN USE
+    All are asked at the same time, for six seconds at most. The default server has a star. IN USE
     is the share of its KV pool that all clients use, JOBS are ktjob's own, PREFILL is the speed
     that ktjob saw there last. Exit code 6 if none can be used.
     """

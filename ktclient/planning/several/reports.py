@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobs.errors import KtjobError, StoreUnusable
@@ -34,10 +34,12 @@ from ktclient.servers.dialects.live_load import LiveLoad
 from ktclient.servers.models import Listed
 from ktclient.wording import spoken
 
-MOST_SECONDS = 4.0
+MOST_SECONDS = 6.0
 """How long all servers together are waited for."""
-STEP_SECONDS = 3.0
-"""How long each step of asking one may take: connecting, and each wait for an answer."""
+STEP_SECONDS = 5.0
+"""How long each step of asking for models may take: connecting, and each wait for an answer."""
+SURVEY_SECONDS = 3.0
+"""How long a server may take to report its window and pool, if they are not remembered."""
 
 READY, BUSY, ASLEEP, STARTING = "ready", "busy", "asleep", "starting"
 NOT_STARTED, REFUSED, SILENT, AWAY = "not started", "refused", "silent", "away"
@@ -120,7 +122,8 @@ def read(settings: Settings, most_seconds: float = MOST_SECONDS) -> list[ServerR
 
     def ask(number: int, one: ServerReport) -> None:
         try:
-            found[number] = _asked(settings, one)
+            for report in _asked(settings, one):
+                found[number] = report
         finally:
             done.release()
 
@@ -182,10 +185,11 @@ def _root(url: str) -> str:
         return urls.without_secrets(url)
 
 
-def _asked(settings: Settings, one: ServerReport) -> ServerReport:
-    """The report of one server, after its answers. Never raises."""
+def _asked(settings: Settings, one: ServerReport) -> Iterator[ServerReport]:
+    """The report of one server, after each of its answers. Never raises."""
     if one.url == EMBEDDED:
-        return _of_embedded(settings, one)
+        yield _of_embedded(settings, one)
+        return
     try:
         root = selection.canonical_root(one.url)
         one = replace(one, url=root)
@@ -193,15 +197,17 @@ def _asked(settings: Settings, one: ServerReport) -> ServerReport:
         listed = probe.listed(root, key, STEP_SECONDS)
         wanted = settings.model_of(settings.of_url(root))
         facts = probe.of_listed(root, listed, wanted)
-        facts = survey.survey(root, facts, settings, survey.BRIEF_SECONDS)
-        return _of_answers(one, facts, listed, live_load.read(root, key))
+        yield _of_answers(one, facts, listed, LiveLoad(is_up=True))
+        facts = survey.survey(root, facts, settings, SURVEY_SECONDS)
+        yield _of_answers(one, facts, listed, LiveLoad(is_up=True))
+        yield _of_answers(one, facts, listed, live_load.read(root, key))
     except ServerUnreachable as error:
-        return _of_absent(settings, one, error)
+        yield _of_absent(settings, one, error)
     except _OTHER_SERVICE as error:
         state = AWAY if one.source == FOUND else REFUSED
-        return replace(_remembered(settings, one), state=state, reason=str(error))
+        yield replace(_remembered(settings, one), state=state, reason=str(error))
     except (KtjobError, OSError) as error:
-        return replace(_remembered(settings, one), state=REFUSED, reason=str(error))
+        yield replace(_remembered(settings, one), state=REFUSED, reason=str(error))
 
 
 def _of_embedded(settings: Settings, one: ServerReport) -> ServerReport:

@@ -76,3 +76,30 @@ def test_it_moves_into_no_pause_and_not_when_it_is_cancelled(
         store.request_cancel(job.id)
         assert not store.move(job, "alive", "{}", ROOM)
         assert store.job(job.id).pool == "dead"
+
+
+def test_a_pool_for_which_none_waits_gets_the_first_that_may_have_it(state: StateDir) -> None:
+    """Not one that began, is held, has its document read where it is, or has no spec for it."""
+    warm = replace(ROOM, affinity=True)
+    with Control.open(state) as store:
+        over = running(store, "free")
+        store.finish(over.id, 1, Outcome.SUCCEEDED, None, None)
+        running(store, "full", document=b"read")
+        store.submit(NewJob("full", "{}", b"read", "same document", weight=40), warm)
+        held = new(store, "full")
+        store.hold([held.id], lambda one: False)
+        no_spec, first, second = (new(store, "full", spec=spec) for spec in ("0", "1", "2"))
+
+        def spec_for(job: Job) -> str | None:
+            return None if job.spec == "0" else f"{job.spec} here"
+
+        store.submit(NewJob("full", "{}", b"read", "sets the affinity", weight=40), warm)
+        store.pause("free")
+        assert store.hand_over("free", spec_for) is None
+        store.resume("free")
+        taken = store.hand_over("free", spec_for)
+        assert taken == first
+        now = store.job(first.id)
+        assert (now.pool, now.spec, now.attempt) == ("free", "1 here", 0)
+        assert store.hand_over("free", spec_for) is None  # one waits there now
+        assert store.job(second.id).pool == store.job(no_spec.id).pool == "full"
