@@ -24,7 +24,6 @@ from ktclient.worker.retry import (
     tries,
     wait_for_resume,
 )
-from ktclient.worker.server import Moved
 
 _LIMITS = (MAX_TOKENS, NEW_LIMIT)
 _UNKNOWN = re.compile(
@@ -71,17 +70,25 @@ def perform(attempt: RunningAttempt) -> None:
             for turn in tries(attempt, spec):
                 with turn, shortage_named(attempt):
                     require_resumed(attempt)
+                    spec = _moved(attempt, spec, left_behind)
                     with worker_server.other_looked_for(attempt, spec):
                         settings = job_settings.read(attempt, spec)
                         _with_fallbacks(attempt, spec, settings, left_behind)
                         has_key = settings.api_key is not None
             attempt.afterwards = worker_server.offer(spec, has_key=has_key)
             return
-        except Moved:
-            spec = JobSpec.from_json(attempt.spec)
-            left_behind.dismiss()
         except Paused:
             wait_for_resume(attempt)  # then all over: the server may be another one, or away
+
+
+def _moved(
+    attempt: RunningAttempt, spec: JobSpec, left_behind: ghost_prefill.GhostPrefills
+) -> JobSpec:
+    """The spec, or the one with which another server has the job since the last try."""
+    if not spec.others or submission_spec.server_of(attempt.spec) == spec.server:
+        return spec
+    left_behind.dismiss()
+    return JobSpec.from_json(attempt.spec)
 
 
 def _conductor_for(kind: str) -> Perform:

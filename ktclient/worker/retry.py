@@ -34,6 +34,7 @@ from ktclient.errors import (
 from ktclient.records import blocks, phases
 from ktclient.records.phases import WAITING_FOR_SERVER, WAITING_FOR_SETTINGS
 from ktclient.servers import starting
+from ktclient.submission import spec as submission_spec
 from ktclient.submission.spec import JobSpec
 from ktclient.worker.heartbeat import sleep
 
@@ -148,7 +149,10 @@ class _Refusals:
             return False  # one that comes back after hours may still have to load its model
         if self._waited() < limit:
             return False
-        is_coming = starting.at(self.attempt.state.servers, self.spec.server) is not None
+        server = self.spec.server
+        if self.spec.others:  # another one may have the job by now
+            server = submission_spec.server_of(self.attempt.spec)
+        is_coming = starting.at(self.attempt.state.servers, server) is not None
         return not is_coming or self._waited() >= max(limit, timeout)
 
     def _note(self, is_first: bool, error: BaseException | None) -> None:

@@ -130,22 +130,17 @@ def _report_start(attempt: RunningAttempt) -> weights.Progress:
     return tell
 
 
-class Moved(Exception):
-    """Nothing was sent, and another server has the job now."""
-
-
 @contextlib.contextmanager
 def other_looked_for(attempt: RunningAttempt, spec: JobSpec) -> Iterator[None]:
-    """Wraps a try to send. Raises `Moved` if the server has not accepted the request, and another
-    one takes the job."""
+    """Wraps a try to send. If the server has not accepted the request, and another one takes the
+    job, the next try is there: after the same pause, and within the same limits, as at one server.
+    So two servers that are both full are asked no more often than one."""
     try:
         yield
     except NEVER_ACCEPTED as error:
         is_of_server = not isinstance(error, NotEnoughMemory)  # that is the worker's own
         if is_of_server and spec.others and _may_move(attempt, error):
-            for url in spec.others:
-                if _is_taken(attempt, spec, url, error):
-                    raise Moved from error
+            any(_is_taken(attempt, spec, url, error) for url in spec.others)
         raise
 
 

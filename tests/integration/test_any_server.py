@@ -145,6 +145,27 @@ def test_what_was_sent_stays_with_its_server_while_that_may_compute(
         assert len(two.requests()) == 1
 
 
+@pytest.mark.promise
+def test_two_full_servers_are_asked_no_more_often_than_one(run: Run, tmp_path: Path) -> None:
+    """A job goes from one to the other at the pace of its retries, and ends at its time limit."""
+    (tmp_path / "a.txt").write_text(STORY * 10)
+    full = ("--fault", ",".join(["http_503_queue_full"] * 100))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with (
+        fake_sglang(tmp_path / "one", *full) as one,
+        fake_sglang(tmp_path / "two", *full) as two,
+    ):
+        _configure(tmp_path / "config", one=one, two=two)
+        job = _submitted(run, "a.txt", "--summarize", "--timeout", "5")
+        waited = run("wait", str(job["id"]), "--json")
+        assert waited.returncode == 1
+        counts = [len(server.requests()) for server in (one, two)]
+    done = json.loads(waited.stdout)
+    assert (done["state"], done["attempt"], done["cause"]) == ("FAILED", 1, "server_busy")
+    assert min(counts) >= 1 and sum(counts) <= 6  # pauses of 1, 2 and 4 s
+
+
 def test_any_server_where_none_can_be_used_and_where_one_must_be_named(
     run: Run, tmp_path: Path
 ) -> None:
