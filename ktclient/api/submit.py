@@ -68,8 +68,9 @@ def submit_long(  # noqa: PLR0913 - the product's one call: its options are its 
 
     `max_tokens` limits the answer; the default is 1024, unless the template sets another. `timeout`
     is in seconds for the whole request; the default is twice the estimated prefill time, and at
-    least an hour. `server` is a URL or "embedded"; the default is the configured server, else one
-    that answers on this machine, else the embedded one. `raw` keeps CRLFs and a byte order mark.
+    least an hour. `server` is a URL, a configured name, "embedded", or "any" (the best of several);
+    the default is the configured server, else one that answers on this machine, else the embedded
+    one. `raw` keeps CRLFs and a byte order mark.
     `encoding` is that of a file; the default is UTF-8, or detected by its byte order mark or
     content. `max_attempts` counts requests that were sent: a retry is automatic only if the worker
     or the server died, and only after the server has stopped processing the earlier request. Jobs
