@@ -128,11 +128,14 @@ def test_a_part_that_fails_fails_its_whole_and_a_retry_asks_only_what_is_missing
     state: StateDir, until: Until, tmp_path: Path
 ) -> None:
     """The message names it, its cause, and the cure; what did not run is not begun in vain."""
-    go, acks = tmp_path / "go", tmp_path / "acks"
+    go, broken, acks = tmp_path / "go", tmp_path / "broken", tmp_path / "acks"
     good = {"say": "good ", "acks": str(acks)}
     late = {"say": "late ", "until": str(go), "acks": str(acks)}
-    bad = {"fail": "the toy broke", "acks": str(acks)}
+    bad = {"fail": "the toy broke", "until": str(broken), "acks": str(acks)}
     whole = conduct(state, good, late, bad, good)
+    # It breaks when the one before it has begun: a part that has not is given up.
+    until(lambda: states_of(state, whole)[:3] == ["SUCCEEDED", "RUNNING", "RUNNING"])
+    broken.touch()
     until(lambda: "FAILED" in states_of(state, whole))
     until(lambda: states_of(state, whole)[3] != "QUEUED")
     go.touch()
