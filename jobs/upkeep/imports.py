@@ -68,6 +68,16 @@ class Stored:
     """Its id in the file."""
     is_new: bool
     """False: it was here before, and was left as it is."""
+    is_completed: bool = False
+    """It was imported before without its document, which came now."""
+
+
+@dataclass
+class _Group:
+    """The group here as which one of the file is imported."""
+
+    id: str
+    members: int
 
 
 class Imports(Store):
@@ -77,12 +87,12 @@ class Imports(Store):
         """Store all of them in one transaction, or none. No job that is here is changed: one that
         is here already is left, and one whose id another job has gets another id."""
         with self._transaction():
-            groups: dict[str, str] = {}
+            groups: dict[str, _Group] = {}
             return [self._add(one, groups) for one in jobs]
 
-    def _add(self, one: EndedJob, groups: dict[str, str]) -> Stored:
+    def _add(self, one: EndedJob, groups: dict[str, _Group]) -> Stored:
         if (known := self._known(one)) is not None:
-            return Stored(known, one.id, is_new=False)
+            return Stored(known, one.id, is_new=False, is_completed=self._complete(known, one))
         is_free = JOB_ID.fullmatch(one.id) is not None and not self.exists(one.id)
         job_id = one.id if is_free else self._unused_id()
         pool = _POOL + one.server
@@ -104,6 +114,17 @@ class Imports(Store):
             return None
         job = self.job(one.origin)
         return job.id if _is_same(job, one) else None
+
+    def _complete(self, job_id: str, one: EndedJob) -> bool:
+        """Whether an imported job without a document has got it now."""
+        job = self.job(job_id)
+        is_without = job.submit_key == one.key and job.document == _EMPTY != one.sha256
+        if not is_without or one.document is None:
+            return False
+        self._run("insert_document", sha256=one.sha256, body=one.document, at=clock.now())
+        self._run("add_document", id=job_id, document=one.sha256)
+        self._run("remove_document_if_unused", document=_EMPTY)
+        return True
 
     def _insert_ended(self, job_id: str, pool: str, one: EndedJob) -> None:
         self._run(
@@ -158,16 +179,18 @@ class Imports(Store):
                 text=text,
             )
 
-    def _join(self, job_id: str, group_id: str, groups: dict[str, str]) -> None:
+    def _join(self, job_id: str, group_id: str, groups: dict[str, _Group]) -> None:
         """Put the job into the group as which its group is imported."""
         if group_id not in groups:
             members = self.group(group_id)
             is_free = all((one.submit_key or "").startswith(_KEY) for one in members)
             is_ours = GROUP_ID.fullmatch(group_id) is not None and is_free
-            groups[group_id] = group_id if is_ours else self._unused_group_id()
+            groups[group_id] = (
+                _Group(group_id, len(members)) if is_ours else _Group(self._unused_group_id(), 0)
+            )
         joined = groups[group_id]
-        place = len(self.group(joined)) + 1
-        self._run("join_group", id=job_id, group_id=joined, place=place)
+        joined.members += 1
+        self._run("join_group", id=job_id, group_id=joined.id, place=joined.members)
 
 
 def _is_same(job: Job, one: EndedJob) -> bool:

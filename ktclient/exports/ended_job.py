@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from jobs import clock
@@ -13,13 +14,14 @@ from jobs.upkeep.imports import GROUP_ID, JOB_ID, EndedJob
 from ktclient.answers.stretches import ANSWER_CHANNEL, THOUGHTS_CHANNEL
 from ktclient.batch.spec import BatchSpec
 from ktclient.exports.fields import Fields, Unusable
-from ktclient.prompts.generation import GenerationSettings
+from ktclient.prompts.generation import EFFORTS, GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import kinds
 from ktclient.splitting.split_plan import Plan
 from ktclient.submission.spec import JobSpec
 from ktclient.tokens.estimate import Estimate
 
+_FIGURE = re.compile("[a-z][a-z0-9_]{0,60}")
 _COUNTS = ("parts", "lines", "failed")
 _PAIRS = (("prompt_tokens", "completion_tokens"), ("lines", "failed"))
 """Where one of them is, commands show both."""
@@ -121,6 +123,8 @@ def _part(found: Fields) -> dict[str, object]:
 def _figures(found: Fields) -> dict[str, object]:
     figures: dict[str, object] = {}
     for name in found.names():
+        if not _FIGURE.fullmatch(name):
+            raise Unusable("figures has a name that is none of a figure")
         if name.endswith("_tokens") or name in _COUNTS:
             figures[name] = found.whole_or_none(name)
         elif name.endswith("_seconds"):
@@ -155,11 +159,18 @@ def _spec(found: Fields) -> str:
         max_tokens=found.whole("max_tokens"),
         timeout=found.number("timeout"),
         counted=Estimate(*counted) if counted else None,
-        manner=GenerationSettings.from_fields(found.raw("settings") or {}),
+        manner=_manner(found.inner("settings")),
         split=_plan(found.inner("split")) if found.has("split") else None,
         thinking=found.line_or_none("thinking") or "",
         remarks=found.lines("remarks"),
     ).to_json()
+
+
+def _manner(found: Fields) -> GenerationSettings:
+    manner = GenerationSettings.from_fields({name: found.raw(name) for name in found.names()})
+    if manner.effort not in (None, *EFFORTS):
+        raise Unusable("settings.effort is unknown to this version of ktjob")
+    return manner
 
 
 def _batch(found: Fields) -> str:

@@ -36,6 +36,9 @@ VALUES (:id, :number, :rid, '', 0, 0, :started_at, :ended_at, :outcome, :cause, 
 INSERT INTO pieces (job_id, attempt, seq, channel, text)
 VALUES (:id, :number, :seq, :channel, :text);
 
+-- name: add_document
+UPDATE jobs SET document = :document WHERE id = :id AND status = 'FINISHED';
+
 -- name: has_document
 SELECT EXISTS (SELECT 1 FROM documents WHERE sha256 = :sha256);
 

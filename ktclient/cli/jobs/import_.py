@@ -40,6 +40,8 @@ def import_(file: str, incomplete: bool, as_json: bool) -> None:
     if len(new) < len(stored):
         here = wording.count(len(stored) - len(new), "job")
         output.note(f"{here} of {file} already here, left unchanged")
+    if completed := sum(one.is_completed for one in stored):
+        output.note(f"{wording.count(completed, 'job')} of these got the document that was missing")
     output.note(f"{wording.count(len(new), 'job')} imported")
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 import pytest
 
 from jobs.model import Capacity, NewJob, Outcome, Status
+from jobs.store.http.store import HttpStore
+from jobs.store.http.sums import RecentTimes
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.upkeep import garbage
@@ -58,6 +60,9 @@ def test_a_job_is_as_it_was_and_never_runs(store: Imports, state: StateDir) -> N
     assert store.document(job.document) == TEXT
     assert job.pool != ONE.server and ONE.server in job.pool
     assert store.next_in_line() == [] and store.add([ONE])[0].is_new is False
+    with HttpStore.open(state) as http:
+        assert http.pool_loads() == http.tokens() == []
+        assert http.recent_times() == RecentTimes((), ())
     with garbage.Upkeep.open(state) as upkeep:
         assert upkeep.problems() == []
         assert upkeep.finished_before(3600.0) == []  # it is as old as its import
@@ -119,6 +124,19 @@ def test_a_document_that_did_not_come_is_found_here_or_empty(store: Imports) -> 
     second = replace(without, id="a2345678", origin="a2345678")
     store.add([second])
     assert store.job("a2345678").document == ONE.sha256
+
+
+def test_a_document_that_comes_later_is_added(store: Imports, state: StateDir) -> None:
+    """Once; and to no job that ran here."""
+    store.add([replace(ONE, document=None)])
+    before = store.job(ONE.id)
+    (now,) = store.add([ONE])
+    assert (now.is_new, now.is_completed) == (False, True)
+    assert store.job(ONE.id) == replace(before, document=ONE.sha256)
+    assert store.document(ONE.sha256) == TEXT
+    assert store.add([ONE])[0].is_completed is False
+    with garbage.Upkeep.open(state) as upkeep:
+        assert upkeep.problems() == []
 
 
 def test_a_job_that_never_began_has_no_attempt(store: Imports) -> None:
