@@ -100,7 +100,7 @@ def test_nothing_secret_is_exported_and_no_file_is_replaced(
 ) -> None:
     """Neither the key of the server nor what is done at the end, in any format."""
     monkeypatch.setenv("KTJOB_API_KEY", "sk-very-secret-key")
-    command = "curl https://hooks.example/T0K3N"
+    command = ": https://hooks.example/T0K3N"  # the shell does nothing with it
     (job, other) = ended(state, "Who?", "Where?", tellings=(("command", command),))
     with Store.open(state) as store:
         assert store.tellings(job.id) == (("command", command),)
