@@ -23,6 +23,8 @@ NEW_FILE = 0o666
 """The mode that programs ask for; the umask takes its bits away."""
 _KEPT_ATTRIBUTES = ("user.", "system.posix_acl_access")
 _UNSYNCED = (errno.EACCES, errno.EPERM, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
+_UNLINKABLE = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""On file systems without hard links, as of USB sticks."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -47,14 +49,20 @@ class Draft:
             widen(fd, PRIVATE)
 
     def publish(
-        self, *, keeps: bool = False, is_synced: bool = True, is_closed: bool = True
+        self,
+        *,
+        keeps: bool = False,
+        is_synced: bool = True,
+        is_closed: bool = True,
+        replaces: bool = True,
     ) -> None:
         """Give the file its path, replacing what is there. Raises `OSError`; then the path is as it
         was, and the draft is still there.
 
         `keeps`: a file that is there passes on its mode, its access list and, where that is
         permitted, its owner. `is_synced`: also a loss of power leaves the old content or the new.
-        `is_closed`: nothing more is written to it.
+        `is_closed`: nothing more is written to it. `replaces`: False raises `FileExistsError` where
+        something is there.
         """
         self.file.flush()
         fd = self.file.fileno()
@@ -64,7 +72,10 @@ class Draft:
             os.fsync(fd)
         if is_closed:
             self.file.close()
-        os.replace(self.draft, self.path)
+        if replaces:
+            os.replace(self.draft, self.path)
+        else:
+            _place_new(self.draft, self.path)
         if is_synced:
             sync_folder(self.path.parent)
 
@@ -152,6 +163,20 @@ def widen(fd: int, mode: int) -> None:
     may have taken the owner's. A file system without modes, as of USB sticks, refuses changes."""
     if mode & ~os.fstat(fd).st_mode:
         os.fchmod(fd, mode)
+
+
+def _place_new(file: Path, path: Path) -> None:
+    """Move a file to a path where nothing is. Raises `FileExistsError`."""
+    try:
+        os.link(file, path, follow_symlinks=False)  # rename(2) would replace
+    except OSError as error:
+        if error.errno not in _UNLINKABLE:
+            raise
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        os.replace(file, path)
+    else:
+        os.unlink(file)
 
 
 def _take_over(fd: int, path: Path) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ktclient.api.remote_job import FarJob as FarJob
     from ktclient.api.remote_job import RemoteJob as RemoteJob
     from ktclient.api.selection import Selection as Selection
+    from ktclient.api.selection import import_jobs as import_jobs
     from ktclient.api.selection import select as select
     from ktclient.api.submit import submit_batch as submit_batch
     from ktclient.api.submit import submit_files as submit_files
@@ -34,6 +35,7 @@ __all__ = [
     "Selection",
     "__version__",
     "errors",
+    "import_jobs",
     "pause_queue",
     "resume_queue",
     "select",
@@ -48,6 +50,7 @@ _HOMES = {
     "Job": "ktclient.api.job",
     "RemoteJob": "ktclient.api.remote_job",
     "Selection": "ktclient.api.selection",
+    "import_jobs": "ktclient.api.selection",
     "select": "ktclient.api.selection",
     "pause_queue": "ktclient.api.queue_control",
     "resume_queue": "ktclient.api.queue_control",

@@ -57,6 +57,13 @@ def divide(pieces: Iterable[Piece]) -> Divided:
     return found.divided()
 
 
+def as_stored(pieces: Iterable[Piece]) -> Divided:
+    """The output in pieces that were divided before they were stored."""
+    found = list(pieces)
+    answer = "".join(one.text for one in found if one.channel == ANSWER_CHANNEL)
+    return Divided(answer, "".join(one.text for one in found if one.channel != ANSWER_CHANNEL))
+
+
 def divide_text(content: str) -> Divided:
     """The same for content alone."""
     return divide([Piece(1, ANSWER_CHANNEL, content)])

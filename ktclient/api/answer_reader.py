@@ -45,7 +45,7 @@ class AnswerReader:
     def take(self, now: Snapshot, pieces: Sequence[Piece]) -> Heard:
         """What these pieces, read after that status, add to the answer."""
         self.after = pieces[-1].seq if pieces else self.after
-        if now.task == "batch":  # lines of results, whatever models wrote in them
+        if now.task == "batch" or now.imported:  # nothing in it is to be divided
             found = [Stretch(Kind.ANSWER, one.text) for one in pieces if _is_content(one)]
         else:
             found = self._divide(now, pieces)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from ktclient import hidden, times, wording
 from ktclient.api.job import Job, patiently, unsuccessful
@@ -116,6 +117,36 @@ class Selection(list[Job]):
         self.wait(timeout)
         return patiently(self._answers)
 
+    def export(
+        self,
+        path: str | Path,
+        form: str | None = None,
+        *,
+        with_documents: bool = False,
+        with_thoughts: bool = False,
+        force: bool = False,
+    ) -> Path:
+        """Write the jobs, which must have ended, to a file, whole or not at all. Returns its path.
+
+        `form` is "md", "html", "csv", "json" or "jsonl"; by default, what the file's name ends
+        with. The last two are read by `import_jobs`. `force` replaces an existing file.
+
+        Raises `NotFinished`, `BadInput` if the file exists or cannot be written, and `NoSuchJob`.
+        """
+        from ktclient.exports import file
+        from ktclient.exports.record import Contents
+
+        name = str(path)
+        chosen = file.format_of(name, form)
+        if not force:
+            file.require_new(name)
+        with access.open_recovered(self._state) as store:
+            jobs = store.jobs_of(self.ids)
+            file.require_ended(jobs)
+            contents = Contents(with_documents, with_thoughts)
+            file.write(name, file.pieces(store, jobs, chosen, contents), force=force)
+        return Path(name)
+
     def _answers(self) -> list[str]:
         found = []
         with access.open_recovered(self._state) as store:
@@ -179,3 +210,20 @@ def select(  # noqa: PLR0913 - the words of every command
     )
     with access.open_recovered(config.state_dir()) as store:
         return Selection.of_ids([job.id for job in selector.select(store, wanted).jobs])
+
+
+@hidden.InWords()
+def import_jobs(path: str | Path, *, incomplete: bool = False) -> Selection:
+    """Store the jobs of a file that `Selection.export` or `ktjob export` wrote as JSON or JSON
+    Lines, as ended jobs; none of them runs. Returns all jobs of the file as they are here.
+
+    They keep their ids where these are free. Jobs that are here already are left as they are.
+    `incomplete`: also what is left of a file that was cut.
+
+    Raises `BadInput` for a file that is damaged or was not written by ktjob, and `StoreUnusable`;
+    then nothing was imported.
+    """
+    from ktclient.exports import incoming
+
+    stored = incoming.store(config.state_dir(), str(path), incomplete=incomplete)
+    return Selection.of_ids(one.id for one in stored)

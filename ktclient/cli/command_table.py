@@ -209,6 +209,21 @@ KTJOB: dict[str, Entry] = {
         "Delete old jobs and reclaim disk space",
         ("ktjob gc --older-than 30d --dry-run", "ktjob gc --keep-size 2GB"),
     ),
+    "export": Entry(
+        "ktclient.cli.jobs.export:export",
+        "Change",
+        "Write ended jobs to a file: Markdown, HTML, CSV, JSON",
+        (
+            "ktjob export --label nightly -o answers.html",
+            "ktjob export --all --with-documents -o jobs.jsonl",
+        ),
+    ),
+    "import": Entry(
+        "ktclient.cli.jobs.import_:import_",
+        "Change",
+        "Store the jobs of an exported file as ended jobs",
+        ("ktjob import jobs.jsonl",),
+    ),
     "backup": Entry(
         "ktclient.cli.jobs.backup:backup",
         "Change",

@@ -12,7 +12,7 @@ from jobs.model import Job
 from jobs.store import diagnosis
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient.records import snapshot
+from ktclient.records import kinds, snapshot
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ def markdown(store: Store, jobs: Sequence[Job]) -> str:
 
 def collect(store: Store, job: Job) -> JobFiles:
     """The texts of a job. Raises `StoreDamaged` if the document is missing."""
+    origin = kinds.imported(job.spec)
+    if origin is not None and job.document != origin["sha256"]:
+        document = f"(job {job.id} was imported without its document, SHA-256 {origin['sha256']})\n"
+        return JobFiles(document, snapshot.answer(store, job))
     document = store.document(job.document).decode("utf-8", "replace")
     return JobFiles(document, snapshot.answer(store, job))
 

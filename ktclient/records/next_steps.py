@@ -60,6 +60,8 @@ def steps(job: Snapshot, *, has_text: bool, is_own_server: bool) -> list[Step]:
         longer = [_again(job, "a longer answer")] if job.is_truncated else []
         return [Step(f"ktjob result {job.id}", "the answer"), *longer]
     kept = [Step(f"ktjob result {job.id}", "the partial output")] if has_text else []
+    if job.imported:
+        return [*kept, Step(f"ktjob rerun {job.id}", "send its request from here")]
     retry = Step(f"ktjob retry {job.id}", "retry; finished parts are reused")
     if job.cause == "part_failed":
         return [Step(f"ktjob show {job.id}", "which part failed, and why"), *kept, retry]

@@ -18,6 +18,8 @@ def table(job: Mapping[str, object], seconds: float) -> str:
     colour = _COLOURS.get(state, _TROUBLE)
     rows = [_row("state", f'<b style="color:{colour}">{_safe(state)}</b>{_doing(job)}')]
     rows += [_row(name, _safe(job[name])) for name in _ROWS if job.get(name)]
+    if isinstance(imported := job.get("imported"), dict):
+        rows.append(_row("imported", _safe(imported["at"])))
     if seconds:
         rows.append(_row("time", f"{seconds:,.0f} s"))
     return (

@@ -101,6 +101,10 @@ class Snapshot:
     """The same in words, with the command that lets it start."""
     priority: int = 0
     """Higher starts first."""
+    imported: dict[str, object] | None = None
+    """Of a job that ran elsewhere and was imported: `at` (when, UTC), `id` (there), `sha256` (of
+    its document), `has_document` (whether that was imported too). Its times and figures are those
+    of there."""
 
     @property
     def is_finished(self) -> bool:
@@ -206,7 +210,16 @@ def _build(
         blocked_by=None if block is None else block.kind,
         blocked=None if block is None else str(block),
         priority=job.priority,
+        imported=_origin(job, task),
     )
+
+
+def _origin(job: Job, task: dict[str, object]) -> dict[str, object] | None:
+    origin = task.get("imported")
+    if not isinstance(origin, dict):
+        return None
+    has_document = origin["sha256"] == job.document
+    return {**{name: origin[name] for name in ("at", "id", "sha256")}, "has_document": has_document}
 
 
 def _number(value: object) -> float | None:
@@ -256,6 +269,8 @@ def divided(job: Job, pieces: Sequence[Piece]) -> Divided:
 
     if kinds.kind_of(job.spec) == kinds.BATCH:
         return thoughts.Divided(raw_text(pieces), "")
+    if kinds.imported(job.spec) is not None:  # divided where it ran
+        return thoughts.as_stored(pieces)
     return thoughts.divide(pieces)
 
 

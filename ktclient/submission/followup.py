@@ -14,7 +14,7 @@ from ktclient.planning.thinking import Thinking
 from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind
-from ktclient.records import access, selector
+from ktclient.records import access, kinds, selector
 from ktclient.submission import renewal
 from ktclient.submission.conditions import Conditions
 from ktclient.submission.enqueue import enqueue
@@ -125,6 +125,7 @@ def prepare(
                 f"job {old.id} has messages and no document to ask about. Send a request with "
                 f"these messages and your question, or with previous_response_id resp_{old.id}"
             )
+        kinds.require_own(old, needs_document=True)
         text = store.document(old.document).decode()
         read_as, data = _read_as(spec), encoded.characters(text)
         document = Document(old.title, text, read_as=read_as, encoded=data)

@@ -132,10 +132,14 @@ def rerun(
                 f"job {old.id} is a batch. To send what failed again: ktjob retry {old.id}. To "
                 "send all of it again: ktjob batch FILE with another results file"
             )
+        is_own = kinds.imported(old.spec) is None
+        kinds.require_own(old, needs_document=True)
+        if not is_own and not _is_of_document(old):
+            raise BadInput(f"job {old.id} was imported and has whole requests: send them again")
         plain = _with_conditions(_from_now(_same(store, old)), changes)
         capacities = {plain.pool: store.capacities()[plain.pool]}
     new, before, note = plain, None, None
-    if changes.is_of_request or _is_of_document(old):
+    if changes.is_of_request or _is_of_document(old):  # so of an imported job the spec is new
         new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
     lent = lent_keys.lending(settings, server_of(new.spec))
     with Retries.open_existing(settings.state) as store, lent:

@@ -47,7 +47,9 @@ def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
 
 @pytest.mark.promise
 @pytest.mark.long
-def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> None:
+def test_every_command_prints_what_the_schema_says(
+    run: Run, tmp_path: Path, ktjob_command: list[str]
+) -> None:
     """All of its fields documented, none of the documented ones missing."""
     (tmp_path / "a.txt").write_text("It was a dark and stormy night. " * 20)
     (tmp_path / "b.txt").write_text("It was a bright day. " * 20)
@@ -90,6 +92,12 @@ def test_every_command_prints_what_the_schema_says(run: Run, tmp_path: Path) -> 
     assert run("templates", "templates", "minutes")["built_in"] is True
     assert run("gateways", "serve", "--status", codes=(6,))["gateways"] == []
     assert run("removed", "gc", "--older-than", "9d")["removed"] == []
+    with (tmp_path / "all.jsonl").open("w") as lines:
+        command = [*ktjob_command, "export", "--all", "--format", "jsonl"]
+        subprocess.run(command, stdout=lines, check=True)
+    for line in (tmp_path / "all.jsonl").read_text().splitlines():
+        strict("exported").validate(json.loads(line))
+    assert len(run("imported", "import", "all.jsonl")["present"]) == 5
     assert run("removed", "rm", first, second)["removed"] == [first, second]
     assert not Path(paths["answer"]).exists() and not Path(paths["document"]).exists()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from support import processes
+from support.ended_jobs import ended
 
 from jobs import errors as jobs_errors
 from jobs.store.state_dir import StateDir
@@ -191,3 +192,27 @@ def test_several_jobs_of_another_machine_take_the_same_words(
     asking = run("rm", "--all")
     assert asking.returncode == 2 and "add --yes" in asking.stderr
     assert run("rm", "--all", "--yes").returncode == 0
+
+
+def test_an_export_crosses_to_this_machine_and_an_import_to_that_one(
+    far: StateDir, ktjob_command: list[str], tmp_path: Path, state: StateDir
+) -> None:
+    """The files are here, whatever is called so there; an existing one is not replaced."""
+    (job,) = ended(far.create(), "Who?")
+    (mine,) = ended(state, "Where?")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*ktjob_command, *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    there = ("--host", "gpu1")
+    done = run(*there, "export", "--all", "-o", "theirs.jsonl", "--with-documents")
+    assert done.returncode == 0 and job.id in (tmp_path / "theirs.jsonl").read_text(), done.stderr
+    refused = run(*there, "export", job.id, "-o", "theirs.jsonl")
+    assert refused.returncode == 2 and "--force" in refused.stderr
+    assert run(*there, "export", job.id).stdout.startswith("## a.txt: Who?")
+    assert run("export", mine.id, "-o", "mine.json").returncode == 0
+    sent = run(*there, "import", "mine.json")
+    assert sent.returncode == 0 and sent.stdout.strip() == mine.id, sent.stderr
+    assert run(*there, "result", mine.id).stdout == "It rained.\n"
+    assert run(*there, "import", "missing.json").returncode == 2

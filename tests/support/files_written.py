@@ -109,6 +109,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.documents.formats.office.slides": {"xml.replace": "an element, in memory"},
     "ktclient.documents.formats.office.word": {"xml.replace": "an element, in memory"},
     "ktclient.documents.formats.office.xml": {"zipfile.ZipFile": "in memory"},
+    "ktclient.exports.file": {"os.fdopen": "a descriptor that is open already"},
     "ktclient.remote.ssh": {"tempfile.TemporaryFile": "a file without a name"},
     "ktclient.tokens.model_file": {"os.open": "only read"},
 }

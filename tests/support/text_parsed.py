@@ -42,6 +42,7 @@ PLACES: dict[str, dict[str, str]] = {
     "ktclient.documents.formats.notebook": {
         "json.loads": BOUNDED + "in the reader's process; it bears deep nesting",
     },
+    "ktclient.exports.record": {"json.loads": OURS},
     "ktclient.gateway.batches.results": {"json.loads": OURS},
     "ktclient.gateway.chat.reading": {"json.loads": OURS},
     "ktclient.gateway.responses.response": {"json.loads": OURS},

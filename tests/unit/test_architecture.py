@@ -100,6 +100,10 @@ MAY_IMPORT = {
         *("answers", "submission", "planning", "records", "config", "documents", "prompts"),
         *("request", "servers", "tokens", "jobs.store", "jobs.system", "server_bundle.embedded"),
     },
+    "exports": {
+        *("answers", "batch", "prompts", "records", "splitting", "submission", "tokens"),
+        *("jobs.store", "jobs.system", "jobs.upkeep"),
+    },
     "worker": {
         *("batch", "submission", "planning", "records", "servers", "request", "splitting"),
         *(
@@ -116,14 +120,15 @@ MAY_IMPORT = {
     },
     "api": {
         *("batch", "submission", "planning", "records", "notify", "config", "documents"),
-        *("answers", "prompts", "remote", "jobs.store", "jobs.runner"),
+        *("answers", "exports", "prompts", "remote", "jobs.store", "jobs.runner"),
     },
     "doctor": {
         *("config", "request", "servers", "server_bundle.embedded"),
         *("jobs.store", "jobs.runner", "jobs.processes", "jobs.system", "jobs.upkeep"),
     },
     "cli": {
-        *("answers", "api", "batch", "config", "doctor", "documents", "gateway", "notify"),
+        *("answers", "api", "batch", "config", "doctor", "documents", "exports", "gateway"),
+        "notify",
         "planning",
         "prompts",
         *("records", "remote", "servers", "splitting", "submission"),

@@ -177,6 +177,7 @@ SELECT name AS pool, capacity, coalesce(sum(status = 'QUEUED'), 0) AS queued,
        coalesce(sum(status = 'RUNNING'), 0) AS running,
        coalesce(sum(CASE WHEN status = 'RUNNING' THEN weight END), 0) AS reserved
 FROM pools LEFT JOIN jobs ON pool = name AND status <> 'FINISHED'
+WHERE name NOT GLOB 'imported: *'
 GROUP BY name ORDER BY name;
 
 -- name: tokens_by_surface
@@ -186,10 +187,13 @@ SELECT CASE WHEN parent IS NOT NULL THEN 'part' ELSE coalesce(surface, 'command'
        coalesce(sum(json_extract(figures, '$.cached_tokens')), 0) AS cached,
        coalesce(sum(json_extract(figures, '$.completion_tokens')), 0) AS completion
 FROM attempts JOIN jobs ON jobs.id = attempts.job_id LEFT JOIN requests ON requests.job_id = jobs.id
-WHERE NOT EXISTS (SELECT 1 FROM jobs AS parts WHERE parts.parent = jobs.id) GROUP BY 1 ORDER BY 1;
+WHERE NOT EXISTS (SELECT 1 FROM jobs AS parts WHERE parts.parent = jobs.id)
+      AND pool NOT GLOB 'imported: *'
+GROUP BY 1 ORDER BY 1;
 
 -- name: recent_times
 SELECT max(created_at, coalesce(not_before, '')) AS due_at, jobs.started_at AS started_at,
        json_extract(figures, '$.first_token_seconds') AS first_token
-FROM (SELECT * FROM jobs WHERE parent IS NULL ORDER BY seq DESC LIMIT :limit) AS jobs
+FROM (SELECT * FROM jobs WHERE parent IS NULL AND pool NOT GLOB 'imported: *'
+      ORDER BY seq DESC LIMIT :limit) AS jobs
 LEFT JOIN attempts ON job_id = id AND number = attempt;

@@ -19,6 +19,29 @@ INSERT INTO jobs (id, pool, weight, title, spec, document, max_attempts, priorit
 VALUES (:id, :pool, :weight, :title, :spec, :document, :max_attempts, :priority, :label,
         :submit_key, :parent, :part, :not_before, :held_at, :at);
 
+-- name: insert_ended_job
+INSERT INTO jobs (id, pool, weight, title, spec, document, status, outcome, cause, message, attempt,
+                  max_attempts, label, submit_key, created_at, started_at, finished_at)
+VALUES (:id, :pool, 1, :title, :spec, :document, 'FINISHED', :outcome, :cause, :message, :attempt,
+        :max_attempts, :label, :submit_key, :created_at, :started_at, :finished_at);
+
+-- name: insert_ended_attempt
+-- No process of any boot: it ran elsewhere.
+INSERT INTO attempts (job_id, number, rid, boot_id, pid, start_ticks, started_at, ended_at, outcome,
+                      cause, message, phase, phase_at, figures)
+VALUES (:id, :number, :rid, '', 0, 0, :started_at, :ended_at, :outcome, :cause, :message, 'ended',
+        :ended_at, :figures);
+
+-- name: insert_ended_piece
+INSERT INTO pieces (job_id, attempt, seq, channel, text)
+VALUES (:id, :number, :seq, :channel, :text);
+
+-- name: add_document
+UPDATE jobs SET document = :document WHERE id = :id AND status = 'FINISHED';
+
+-- name: has_document
+SELECT EXISTS (SELECT 1 FROM documents WHERE sha256 = :sha256);
+
 -- name: insert_prerequisite
 INSERT INTO prerequisites (job_id, needs) VALUES (:job_id, :needs) ON CONFLICT DO NOTHING;
 
@@ -431,7 +454,10 @@ UPDATE attempts SET figures = :figures
 WHERE job_id = :job_id AND number = :number AND ended_at IS NULL;
 
 -- name: finished_before
+-- An imported job is as old as its import.
 SELECT * FROM jobs WHERE status = 'FINISHED' AND finished_at < :before AND parent IS NULL
+      AND NOT EXISTS (SELECT 1 FROM events
+                      WHERE job_id = jobs.id AND kind = 'imported' AND at >= :before)
 ORDER BY finished_at, seq;
 
 -- name: how_many

@@ -43,6 +43,7 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
         old = found.jobs if wanted.words else _not_retried(store, found.jobs)
     for job in old:  # all are retried, or none
         rerun.require_unsuccessful(job)
+        kinds.require_own(job)
     if not selection.is_confirmed(wanted, old, "retry", is_sure=yes):
         output.note("nothing was retried")
         return exit_codes.FAILED
@@ -68,8 +69,9 @@ def retry(yes: bool, as_json: bool, **given: Unpack[Given]) -> int:
 
 
 def _not_retried(store: Store, jobs: Sequence[Job]) -> list[Job]:
-    """Those that no other job retries yet."""
-    return [job for job in jobs if store.by_key(rerun.key(job.id)) is None]
+    """Those that no other job retries yet, and that ran here."""
+    own = (job for job in jobs if kinds.imported(job.spec) is None)
+    return [job for job in own if store.by_key(rerun.key(job.id)) is None]
 
 
 def _note_next(new: Sequence[Job]) -> None:

@@ -14,10 +14,11 @@ from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.jobs import selection
 from ktclient.cli.render import job_details, output, part_tree, terminal_text, units
-from ktclient.cli.render.part_tree import Part
 from ktclient.records import kinds, next_steps, snapshot
 from ktclient.records.next_steps import Step
 from ktclient.records.snapshot import Snapshot
+from ktclient.submission import parts as job_parts
+from ktclient.submission.parts import Part
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -76,7 +77,7 @@ def _read(store: Store, job: Job) -> _Record:
         characters=len(found.answer),
         thoughts=len(found.thoughts),
         log=str(command_settings.state().job_log(job.id)),
-        parts=part_tree.read(store, job),
+        parts=job_parts.read(store, job),
     )
 
 
@@ -121,7 +122,7 @@ def _in_words(told: _Record) -> str:
     )
     if job.parent is not None:
         lines.append(_field("part", f"{job.part} of job {job.parent}"))
-    if job.pool != kinds.POOL:
+    if job.pool != kinds.POOL and not told.now.imported:
         reserved = wording.count(job.weight, "token")
         lines.append(_field("reserves", f"up to {reserved} of the server's KV pool (upper bound)"))
     if told.characters:
@@ -141,7 +142,7 @@ def _in_words(told: _Record) -> str:
 
 def _attempts(job: Job) -> str:
     """The limit on attempts; a job with parts sends no request itself, so that of its parts."""
-    plan = part_tree.plan_of(job)
+    plan = job_parts.plan_of(job)
     if plan is None:
         return wording.count(job.max_attempts, "attempt")
     return f"{wording.count(plan.attempts, 'attempt')} for each part"

@@ -49,6 +49,10 @@ class _Remote:
             raise BadInput(
                 f"batch reads and writes local files: run it on {self._host.name} itself"
             )
+        if name == "export":
+            return self._export()
+        if name == "import":
+            return self._import()
         if name == "result" and not answer_text.is_stdout(self._given["output"]):
             return self._result_into(str(self._given["output"]))
         if name == "follow":
@@ -138,6 +142,35 @@ class _Remote:
             answer_text.write_file(output, held.text.removesuffix("\n"))
         else:
             render_output.note(f"{output} was not written")
+        return code
+
+    def _export(self) -> int:
+        """Write the export to a file on this machine, or print it."""
+        from ktclient.exports import file
+
+        output, force = self._given["output"], bool(self._given["force"])
+        form = file.format_of(output, self._given["form"])
+        if output is not None and not force:
+            file.require_new(output)
+        options = uploads.options(self._context, {"output", "form", "force"})
+        held = replies.Held()
+        argv = ["export", *options, f"--format={form}", "--", *self._given["job_ids"]]
+        code = self._call(argv, held.hearing)
+        if code != exit_codes.SUCCEEDED or output is None:
+            render_output.print_part(held.text)
+        else:
+            file.write(output, [held.text], force=force)
+            render_output.note(f"{output}: written")
+        return code
+
+    def _import(self) -> int:
+        """Send the file along."""
+        sent = uploads.Uploads()
+        name = sent.add(self._given["file"])
+        held = replies.Held()
+        argv = ["import", *uploads.options(self._context, set()), "--", name]
+        code = self._call(argv, held.hearing, tuple(sent.files))
+        render_output.print_part(held.text)
         return code
 
     def _with_documents(self, name: str) -> int:

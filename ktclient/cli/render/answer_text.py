@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from jobs import named_file
@@ -11,7 +10,7 @@ from ktclient.answers.thoughts import Divided
 from ktclient.cli.render import job_details, terminal_text
 from ktclient.cli.render import output as render_output
 from ktclient.errors import BadInput
-from ktclient.prompts import answer_schema, combined
+from ktclient.prompts import answer_schema, combined, shown_answer
 from ktclient.prompts.combined import Part
 from ktclient.records.snapshot import Snapshot
 
@@ -61,14 +60,7 @@ def heading(job: Snapshot, *, with_title: bool = False) -> str:
 def shown(job: Snapshot, text: str) -> str:
     """The answer as it is printed: several answers each under its question, JSON without the text
     around it. Output that cannot be parsed is returned unchanged."""
-    if job.has_schema and not answer_schema.is_bare(text):
-        data = answer_schema.data_or_none(text)
-        return text if data is None else json.dumps(data, ensure_ascii=False, indent=1)
-    if len(job.questions) < 2:
-        return text
-    answers = _split(job, text)
-    whole = len(combined.unanswered(answers)) < len(answers)
-    return combined.as_text(answers) if whole else text
+    return shown_answer.shown(text, job.questions, job.has_schema)
 
 
 def remark(job: Snapshot, text: str) -> None:

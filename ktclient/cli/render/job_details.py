@@ -66,11 +66,18 @@ def block(job: Snapshot) -> str:
             ("lines", f"{job.figures['lines']:,}, of which {job.figures['failed']:,} failed")
         )
     lines.append(("submitted", units.local_time(job.created_at)))
+    if job.imported:
+        lines.append(("imported", _origin(job.imported)))
     if job.started_at:
         lines.append(("took" if job.is_finished else "running", units.duration(job.seconds())))
     if job.message:
         lines.append(("because", f"{job.message} [{job.cause}]"))
     return "\n".join(f"{name:<10} {text}" for name, text in lines)
+
+
+def _origin(imported: Mapping[str, object]) -> str:
+    document = "" if imported["has_document"] else ", without its document"
+    return f"{units.local_time(str(imported['at']))}: it ran as job {imported['id']}{document}"
 
 
 def _thinking(job: Snapshot) -> str:

@@ -66,7 +66,10 @@ def _minute(job: Snapshot) -> str:
 
 
 def _phase(job: Snapshot, waits: str) -> str:
-    """The phase of a running job, why a queued one waits, or the cause of a failed one."""
+    """The phase of a running job, why a queued one waits, or the cause of a failed one; of one that
+    did not run here, that it was imported."""
+    if job.imported:
+        return ", ".join(filter(None, ("imported", job.cause)))
     if job.cancel_requested:
         return "cancelling"
     if job.state == "RUNNING":

@@ -31,6 +31,7 @@ def cancel(job: Job, settings: Settings) -> None:
 def retry(job: Job, settings: Settings, caller: Caller) -> str:
     """The id of the job that retries this one; the same one if it was retried already. Raises what
     `Store.retry` raises."""
+    kinds.require_own(job)
     server = specs.server_of(job.spec)
     with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
         if kinds.kind_of(job.spec) == batch_spec.CONDUCT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -96,3 +97,29 @@ def test_other_handlers_stay(tmp_path: Path) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_new_file_replaces_nothing(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a file system without hard links, as of USB sticks."""
+    if not has_links:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EPERM, "no links")
+
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "a"
+    for content in (b"first", b"second"):
+        one = draft.Draft(path, None)
+        try:
+            one.file.write(content)
+            if path.exists():
+                with pytest.raises(FileExistsError):
+                    one.publish(replaces=False)
+            else:
+                one.publish(replaces=False)
+        finally:
+            one.drop()
+    assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["a"]

@@ -35,6 +35,8 @@ def test_nothing_of_a_job_is_markup() -> None:
     found = read(dict.fromkeys(names, HOSTILE))
     assert found.tags <= {"table", "caption", "code", "tbody", "tr", "th", "td", "b"}
     assert HOSTILE in found.text
+    origin = {"imported": {"at": HOSTILE}}
+    assert read({"id": "k", "state": "LOST", **origin}).text.count(HOSTILE) == 1
 
 
 def test_a_running_job_has_a_bar_and_a_finished_one_none() -> None:
