@@ -6,7 +6,7 @@ import sys
 
 from jobs import known_secrets
 from ktclient.cli import standard_streams
-from ktclient.cli.render import terminal_text
+from ktclient.cli.render import terminal, terminal_text
 
 
 def note(message: str) -> None:
@@ -29,6 +29,15 @@ def print_data(text: str) -> None:
     """Print data on stdout: raw into a pipe or a file, without control characters on a terminal.
     What a terminal cannot show is replaced; `note_replaced` says so at the end."""
     print_part(f"{text}\n")
+
+
+def print_lines(text: str) -> None:
+    """Print lines for people on stdout: on a terminal, words wrap."""
+    room = terminal.columns()
+    if room is not None:
+        lines = terminal_text.safe(text).split("\n")
+        text = "\n".join(terminal_text.wrapped(line, room) for line in lines)
+    print_data(text)
 
 
 def print_part(text: str) -> None:

@@ -15,6 +15,8 @@ from ktclient.submission.spec import JobSpec
 
 _MOST_LINES = 200
 """The maximum number of parts that are listed one by one for people."""
+_BRANCH_CELLS = 3
+"""The width of what is before each of them."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def _rows(parts: list[Part]) -> list[str]:
         )
         for part in parts
     ]
-    return terminal_text.table(cells).split("\n")
+    return terminal_text.table(cells, before=_BRANCH_CELLS).split("\n")
 
 
 def _tokens(part: Part) -> str:

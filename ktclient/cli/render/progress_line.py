@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ktclient.records.snapshot import Snapshot
 
 _PLAIN_STEP = 0.25
+_SPINNER_CELLS = 2
 
 
 class Line:
@@ -27,8 +29,12 @@ class Line:
     def job(self, job: Snapshot) -> None:
         """Show a job's activity. In a log, print a line per phase, per quarter of progress, and
         when the job is paused or resumed."""
-        phase = f"{job.phase or job.state} {job.blocked_by or ''}"
-        self._show(job_activity.activity(job), phase, job.done, job.total)
+        phase = f"{job.phase or job.shown_state} {job.blocked_by or ''}"
+        # With parts, progress goes over all of them.
+        parts = job.parts_progress
+        done, total = (job.done, job.total) if parts is None else (parts.tokens_read, parts.tokens)
+        text = job_activity.activity(job, None if self._status is None else _room())
+        self._show(text, phase, done, total)
 
     def jobs(self, jobs: Sequence[Snapshot]) -> None:
         """The same for several jobs in one line: how many have ended, and the time left."""
@@ -62,6 +68,11 @@ class Line:
         if (phase, step) != self._said:
             self._said = (phase, step)
             output.note(f"  {text}")
+
+
+def _room() -> int:
+    """The cells beside the spinner, on one line of the terminal."""
+    return shutil.get_terminal_size().columns - _SPINNER_CELLS
 
 
 @contextmanager
