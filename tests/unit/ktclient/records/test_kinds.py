@@ -44,6 +44,7 @@ def progress(store: Store, job: Job) -> kinds.PartsProgress:
     return found
 
 
+@pytest.mark.promise
 def test_tokens_are_added_up_over_all_parts(state: StateDir) -> None:
     """Of one that has ended those that the server counted, of one that is read its share, of one
     that is answered all; the time that is left goes by them."""

@@ -299,6 +299,7 @@ READING: dict[str, Any] = {
 }
 
 
+@pytest.mark.promise
 @pytest.mark.parametrize("room", [60, 80, 120])
 @pytest.mark.parametrize(
     ("changes", "times"),
