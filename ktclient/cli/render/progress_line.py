@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -62,7 +61,8 @@ class Line:
         if self._status is not None:
             from rich.text import Text
 
-            self._status.update(Text(terminal_text.safe(text)))
+            line = terminal_text.safe(text)
+            self._status.update(Text(line, no_wrap=True, overflow="ellipsis"))
             return
         step = int(done / total / _PLAIN_STEP) if done and total else 0
         if (phase, step) != self._said:
@@ -72,6 +72,8 @@ class Line:
 
 def _room() -> int:
     """The cells beside the spinner, on one line of the terminal."""
+    import shutil  # not for commands that only look
+
     return shutil.get_terminal_size().columns - _SPINNER_CELLS
 
 
