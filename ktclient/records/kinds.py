@@ -93,7 +93,7 @@ def _progress(work: Work, spec: dict[str, Any], attempt: Attempt | None) -> Part
     seconds = None
     if work.timed:
         left = (size - work.done) * work.seconds / work.timed
-        seconds = left / max(1, work.running)
+        seconds = max(0.0, left / max(1, work.running))
     return PartsProgress(
         requests=requests,
         ended=work.total - work.queued - work.running,
