@@ -153,7 +153,7 @@ def test_a_look_at_a_long_queue_reads_few_rows(
         recovery.recover(store, many)
         store.has(Status.QUEUED), store.newest(20), store.find("z777"), store.capacities()
         store.submit(NewJob("pool", "{}", b"text", "title"), Capacity(slots=1))
-    assert sum(fetched) < 40 and len(fetched) < 12
+    assert sum(fetched) < 40 and len(fetched) <= 12
 
 
 def test_no_question_asked_often_scans_the_whole_queue(many: StateDir) -> None:

@@ -149,6 +149,23 @@ def test_no_page_can_be_damaged_so_that_we_stumble(state: StateDir) -> None:
     assert told > 5
 
 
+def test_a_schema_with_bytes_that_are_no_text_is_damage(state: StateDir) -> None:
+    """SQLite's message quotes them, and Python cannot read that message."""
+    with Upkeep.open(state) as upkeep:
+        upkeep.checkpoint()
+    body = state.database.read_bytes().replace(b"jobs_by_group", b"jobs_by_gro\xffp")
+    state.database.write_bytes(
+        body.replace(b"CREATE INDEX jobs_by_gro", b"CREATE INDXX jobs_by_gro")
+    )
+    with pytest.raises(StoreDamaged, match="bytes that are no text"):
+        Upkeep.open(state)
+    seen = Upkeep.glance(state)
+    assert seen is not None
+    with pytest.raises(StoreDamaged, match="bytes that are no text"):
+        seen.newest(1)
+    seen.close()
+
+
 def _look_at_everything(state: StateDir, job_id: str) -> bool:
     try:
         with Upkeep.open(state) as upkeep:

@@ -17,6 +17,7 @@ from support.serving import KTSERVER, Lab
 
 from jobs.store.state_dir import StateDir
 from ktclient import Job
+from ktclient.servers import queries
 
 Until = Callable[..., object]
 KILLING = Path(__file__).parents[1] / "support" / "killing"
@@ -139,10 +140,12 @@ def test_headers_that_no_request_can_carry_end_no_runner(
 
 
 def test_all_that_is_listed_is_seen() -> None:
-    """Each path of the list is asked for above, or by ktserver below."""
+    """Each path of the list is asked for above, or by ktserver below; so is each by which a
+    dialect looks whether its server lives."""
     listed = {path for places in requests_made.PLACES.values() for path in places.values()}
     paths = {one for one in listed if not one.startswith(requests_made.NONE)}
-    assert paths == set().union(*SEEN.values())
+    pulses = {dialect.pulse_path for dialect in queries._DIALECTS.values()}
+    assert paths | pulses == set().union(*SEEN.values())
 
 
 def test_ktserver_asks_each_server_with_its_own_key(
@@ -163,12 +166,10 @@ def test_ktserver_asks_each_server_with_its_own_key(
         stand_in.kill()
         stand_in.wait()
         assert shown.returncode == 0, shown.stderr
-        expected = {"/model_info", "/v1/models", "/v1/loads"}
-        assert {(one.path, one.key) for one in server.asked} == {
-            ("/metrics", None),
-            *((path, f"Bearer {OWN}") for path in expected),
-        }
-        assert {one.path for one in nameless.asked} == {*expected, "/metrics"}
+        expected = {"/model_info", "/v1/models", "/v1/loads", "/metrics"}
+        asked = {(one.path, one.key) for one in server.asked}
+        assert asked == {(path, f"Bearer {OWN}") for path in expected}
+        assert {one.path for one in nameless.asked} == expected
         assert {one.key for one in nameless.asked} == {None}
         assert other.asked == []
 

@@ -256,6 +256,8 @@ def explained(path: Path) -> Iterator[None]:
         raise  # a value that SQLite cannot store: waiting does not help
     except sqlite3.DatabaseError as error:
         raise diagnosis.of_sqlite(error, path) from error
+    except UnicodeDecodeError as error:  # SQLite's message quotes bytes of a damaged schema
+        raise diagnosis.damaged("its schema holds bytes that are no text", path) from error
     except OSError as error:
         raise diagnosis.of_system(error, path) from error
     except MemoryError as error:  # SQLite's too
