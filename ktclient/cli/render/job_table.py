@@ -20,12 +20,12 @@ STATE_STYLES = {
     "CANCELLED": "odd",
 }
 _BAR_CELLS = 10
-_WIDE = 100
+_WIDE = 120
 """The width in cells from which there is room for bars."""
 _NAME = 16
 """The minimum width of a document's name in cells; half of it on a narrow terminal."""
 _QUESTION = 30
-"""The minimum width of a question; less on a narrow terminal."""
+"""The minimum width of a question; a fifth of a narrower terminal."""
 _NEED, _NEED_BESIDE, _NEED_OF_REPEATED = 90, 65, 15
 """How much a column of questions or names is needed; names beside questions; one text repeated."""
 _NOBODY: Mapping[str, str] = {}
@@ -79,7 +79,7 @@ def _texts(jobs: Sequence[Snapshot], room: int | None, is_wide: bool) -> list[Co
     of_questions = _need(questions, titles, _NEED)
     of_titles = _need(titles, questions, _NEED_BESIDE if _tells_apart(questions) else _NEED)
     name = _NAME if room is None or room >= 3 * _NAME else _NAME // 2
-    least = _QUESTION if is_wide else name
+    least = _QUESTION if room is None else max(name, min(_QUESTION, room // 5))
     return [
         Column("QUESTION", questions, of_questions, least=least, is_told_apart=True),
         Column("DOCUMENT", titles, of_titles, least=name, cut_in_middle=True),

@@ -32,12 +32,19 @@ def print_data(text: str) -> None:
 
 
 def print_lines(text: str) -> None:
-    """Print lines for people on stdout: on a terminal, words wrap."""
+    """Print lines for people on stdout: on a terminal, words wrap. Lines that begin with two blanks
+    are quoted text and stay as they are."""
     room = terminal.columns()
     if room is not None:
         lines = terminal_text.safe(text).split("\n")
-        text = "\n".join(terminal_text.wrapped(line, room) for line in lines)
+        text = "\n".join(
+            line if _is_quoted(line) else terminal_text.wrapped(line, room) for line in lines
+        )
     print_data(text)
+
+
+def _is_quoted(line: str) -> bool:
+    return line.startswith("  ") and not line.startswith("   ")
 
 
 def print_part(text: str) -> None:

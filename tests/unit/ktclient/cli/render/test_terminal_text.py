@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import unicodedata
@@ -356,6 +357,27 @@ def test_chinese_wraps_and_no_line_begins_with_its_stop(room: int) -> None:
     assert all(terminal_text.width(line) <= room for line in broken)
     assert all(line.startswith(" " * 11) and line[11] not in "。、？）" for line in broken[1:])  # noqa: RUF001
     assert not any(line.endswith("（") for line in broken)  # noqa: RUF001
+
+
+def test_fields_wrap_on_a_terminal_and_quoted_lines_and_pipes_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Words stay whole; what a server sent stays as it came."""
+    text = "\n".join(
+        ("because    " + "the server died " * 9, "received   3 bytes:", "  x " + "y" * 99)
+    )
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    output.print_lines(text)
+    *because, received, quoted = shown.getvalue().splitlines()
+    assert len(because) == 3 and all(len(line) <= 60 for line in because)
+    assert {line[11:].split()[-1] for line in because} <= {"the", "server", "died"}
+    assert all(line.startswith(" " * 11) for line in because[1:])
+    assert [received, quoted] == text.split("\n")[1:]
+    monkeypatch.setattr(sys, "stdout", pipe := io.StringIO())
+    output.print_lines(text)
+    assert pipe.getvalue() == f"{text}\n"
 
 
 def test_what_follows_stands_under_the_second_column() -> None:
