@@ -168,7 +168,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
         lines.append(_field("", f"   {terminal_text.one_line(attempt.message)} [{attempt.cause}]"))
     measured = {name: value for name, value in attempt.figures.items() if value is not None}
     figures = (
-        f"{job_details.NAMES.get(name, name)} {_figure(value)}"
+        f"{job_details.NAMES.get(name, name.replace('_', ' '))} {_figure(value)}"
         for name, value in measured.items()
         if name not in ("eta_at", snapshot.PREFILL_SAMPLES, kinds.PROBLEMS)
     )

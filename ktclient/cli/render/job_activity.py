@@ -67,7 +67,7 @@ def activity(job: Snapshot, room: int | None = None, waits: str = "") -> str:
     from ktclient.records.phases import NOT_ANSWERING, REFUSED
 
     if job.state == "QUEUED":
-        keeps = job.blocked or waits
+        keeps = job.blocked or waits or after(job)
         return f"queued: {terminal_text.one_line(keeps)}" if keeps else "queued"
     if job.phase == NOT_ANSWERING and job.done is not None and not job.cancel_requested:
         return (
@@ -82,6 +82,11 @@ def activity(job: Snapshot, room: int | None = None, waits: str = "") -> str:
     if job.parts_progress is not None and job.parts_progress.is_waiting:
         doing = f"queued, {doing}"
     return _fitted(doing, _details(job, elapsed), room)
+
+
+def after(job: Snapshot) -> str:
+    """The job after which this one starts; empty if there is none."""
+    return f"after {job.waits_for[0]}" if job.waits_for else ""
 
 
 _WORDS = {

@@ -138,7 +138,7 @@ def _waits_for(job: Snapshot) -> str:
 
     if job.blocked_by is not None:
         return blocks.word(job.blocked_by)
-    return f"after {job.waits_for[0]}" if job.waits_for else ""
+    return job_activity.after(job)
 
 
 def _progress(job: Snapshot, is_wide: bool) -> str:
