@@ -84,6 +84,15 @@ class Groups(Database):
         """The job that retries another takes its place in its group."""
         self._run("take_place", old=old, new=new)
         self._run("leave_group", id=old)
+        if (group_id := self.job_group(new)) is not None:
+            # The group is open again: what was due waits for its end, what was sent is due again.
+            self._run("withdraw_group_tellings", group_id=group_id)
+            self._run("renew_group_tellings", group_id=group_id, job_id=new)
+
+    def job_group(self, job_id: str) -> str | None:
+        """The id of a job's group; None if it has none."""
+        found = self._scalar("group_of_job", id=job_id)
+        return None if found is None else str(found)
 
     def _unused_group_id(self) -> str:
         import secrets  # not for commands that only look

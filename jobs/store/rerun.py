@@ -133,7 +133,7 @@ def require_unsuccessful(job: Job) -> None:
     if job.outcome is Outcome.SUCCEEDED:
         raise IllegalTransition(
             f"job {job.id} has succeeded, so it cannot be retried. Show its answer: ktjob result "
-            f"{job.id}. To send the request again, submit it as a new job"
+            f"{job.id}. To send the request again: ktjob rerun {job.id}"
         )
 
 

@@ -10,7 +10,7 @@ from ktclient import hidden, times, wording
 from ktclient.api.job import Job, patiently, unsuccessful
 from ktclient.config import settings as config
 from ktclient.errors import NotFinished
-from ktclient.records import access, selector, snapshot
+from ktclient.records import access, blocks, selector, snapshot
 from ktclient.records.snapshot import Snapshot
 
 _LOOK_SECONDS = 0.2
@@ -138,8 +138,8 @@ def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
     if len(left) == 1:
         state = left[0].blocked or "it is still running"
         return f"job {left[0].id} has not finished within {timeout:g} s; {state}"
-    blocked = dict.fromkeys(one.blocked for one in left if one.blocked)
-    why = "".join(f"; {one}" for one in blocked)
+    blocked = blocks.in_short(one.blocked for one in left)
+    why = f"; {blocked}" if blocked else ""
     return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s{why}"
 
 

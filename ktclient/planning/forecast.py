@@ -209,8 +209,8 @@ def from_target(
     belief, by = around.learned or model_of(target, settings)
     cached: Cached | None = None
     if around.learned is None:
+        # Whether it fits was judged before: what an earlier prompt shows is no reason to refuse.
         count, cached = _predicted(message, count, target, settings, around)
-        verdict = verdict_of(count, max_tokens, limits(target))
     expected = whole = None
     if belief is not None:
         whole = belief.first_token(count.tokens)

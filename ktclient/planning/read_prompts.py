@@ -35,6 +35,9 @@ _FINE_STRETCH = 4096
 `_FINE_STRETCH`, where a question ends the document."""
 _TEMPLATE_END = 8
 """Tokens that a chat template has behind the text, about (DeepSeek V4: 2, SmolLM2: 6)."""
+_TEMPLATE_TOKENS = 128
+"""Tokens of a chat template and its system message, which no estimate from the text counts, at
+most (DeepSeek V4 with thinking: 92, SmolLM2: 31)."""
 _PROVED_TOKENS = 256
 _PROVED_BY = 2
 """So many prompts in a row that the cache should have served for `_PROVED_TOKENS` or more, and of
@@ -129,7 +132,7 @@ def foresee(
     tail = estimate.estimate(text[shared:]).likely
     rest = round(tail * best.tokens / max(1, best.rough)) + _TEMPLATE_END
     known = best.tokens * shared // best.characters
-    count = replace(count, tokens=known + rest, by=_by(count)) if count.is_rough else count
+    count = _believed(count, known + rest)
     tokens = max(0, count.tokens - rest)
     if facts is not None and facts.page:
         tokens -= tokens % facts.page
@@ -171,12 +174,16 @@ def _corrected(reads: Sequence[ReadPrompt], count: Count) -> Count:
     off, nearest = min(sizes, key=lambda pair: pair[0], default=(math.inf, None))
     if nearest is None or off > math.log(_LIKE) or not nearest.tokens:
         return count
-    tokens = round(count.tokens * nearest.tokens / nearest.rough)
-    return replace(count, tokens=tokens, by=_by(count))
+    return _believed(count, round(count.tokens * nearest.tokens / nearest.rough))
 
 
-def _by(count: Count) -> str:
-    return f"{count.by}; corrected by an earlier prompt on this server"
+def _believed(count: Count, tokens: int) -> Count:
+    """An estimate corrected to so many tokens. A size that its text cannot have is not believed: a
+    gateway may report anything, and the earlier text may be of another kind."""
+    if not count.is_rough or not count.low <= tokens <= count.high + _TEMPLATE_TOKENS:
+        return count
+    by = f"{count.by}; corrected by an earlier prompt on this server"
+    return replace(count, tokens=tokens, by=by)
 
 
 def _digests(text: str, begins: str, places: Sequence[int]) -> Iterator[tuple[int, str]]:

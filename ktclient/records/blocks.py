@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HELD, QUEUE, SERVER = "held", "queue", "server"
 """What keeps a job from starting."""
+_MOST_REASONS = 2
 
 
 @record(frozen=True)
@@ -33,6 +34,15 @@ class Block:
 
     def __str__(self) -> str:
         return f"{self.why}; to start it: {self.command}"
+
+
+def in_short(reasons: Iterable[str | None]) -> str:
+    """Why several jobs do not start, each reason once; if there are many, the first and how many
+    more. Empty for none."""
+    each = list(dict.fromkeys(one for one in reasons if one))
+    if len(each) <= _MOST_REASONS:
+        return "; ".join(each)
+    return f"{each[0]}; and {len(each) - 1:,} more (ktjob status)"
 
 
 def of_pause(pause: Pause) -> Block:

@@ -22,6 +22,8 @@ class Tally:
     succeeded: int
     failed: int
     """Failed, lost or cancelled."""
+    cancelled: int
+    """Of these, cancelled."""
     running: int
     seconds_left: float | None
     """None before the first one has succeeded, and if none is open."""
@@ -34,7 +36,9 @@ class Tally:
     def in_words(self) -> str:
         """ "18 of 30 done, 1 failed, 2 running, about 4 min left"."""
         parts = [f"{self.done:,} of {self.total:,} done"]
-        parts += [f"{self.failed:,} failed"] if self.failed else []
+        failed = self.failed - self.cancelled
+        parts += [f"{failed:,} failed"] if failed else []
+        parts += [f"{self.cancelled:,} cancelled"] if self.cancelled else []
         parts += [f"{self.running:,} running"] if self.running else []
         if self.seconds_left is not None:
             parts.append(f"about {wording.spoken(self.seconds_left)} left")
@@ -46,7 +50,9 @@ def of(jobs: Sequence[Snapshot], now: str | None = None) -> Tally:
     succeeded = sum(job.state == "SUCCEEDED" for job in jobs)
     ended = sum(job.is_finished for job in jobs)
     running = sum(job.state == "RUNNING" for job in jobs)
-    return Tally(len(jobs), succeeded, ended - succeeded, running, _seconds_left(jobs, now))
+    cancelled = sum(job.state == "CANCELLED" for job in jobs)
+    left = _seconds_left(jobs, now)
+    return Tally(len(jobs), succeeded, ended - succeeded, cancelled, running, left)
 
 
 def _seconds_left(jobs: Sequence[Snapshot], now: str | None) -> float | None:
@@ -72,7 +78,8 @@ def of_group(group: Group) -> Tally:
     if group.weight and group.weight_left:
         whole = group.weight_left * group.seconds / group.weight
         seconds = max(0.0, whole - group.seconds_begun) / max(1, group.running)
-    return Tally(group.total, group.succeeded, failed, group.running, seconds)
+    running, cancelled = group.running, group.cancelled
+    return Tally(group.total, group.succeeded, failed, cancelled, running, seconds)
 
 
 def in_one(group: Group, first: Snapshot) -> Snapshot:
@@ -80,7 +87,7 @@ def in_one(group: Group, first: Snapshot) -> Snapshot:
     is its first job."""
     tally = of_group(group)
     is_ended = tally.done == tally.total
-    failed = f"{tally.failed:,} of {tally.total:,} failed" if is_ended and tally.failed else None
+    failed = _without_success(tally) if is_ended and tally.failed else None
     return replace(
         first,
         id=group.id,
@@ -106,6 +113,15 @@ def in_one(group: Group, first: Snapshot) -> Snapshot:
         waits_for=(),
         parts_progress=None,
     )
+
+
+def _without_success(tally: Tally) -> str:
+    """ "1 of 3 failed, 1 cancelled"."""
+    failed = tally.failed - tally.cancelled
+    if not failed:
+        return f"{tally.cancelled:,} of {tally.total:,} cancelled"
+    more = f", {tally.cancelled:,} cancelled" if tally.cancelled else ""
+    return f"{failed:,} of {tally.total:,} failed{more}"
 
 
 def _state(group: Group) -> str:

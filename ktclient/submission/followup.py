@@ -14,7 +14,7 @@ from ktclient.planning.thinking import Thinking
 from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind
-from ktclient.records import access
+from ktclient.records import access, selector
 from ktclient.submission import renewal
 from ktclient.submission.conditions import Conditions
 from ktclient.submission.enqueue import enqueue
@@ -66,6 +66,8 @@ def ask(
     at most. Raises `NoSuchJob`, `AmbiguousId`, `StoreDamaged` if the document is missing, and what
     `enqueue` raises.
     """
+    with access.open_recovered(settings.state, job_id) as store:
+        job_id = selector.one(store, job_id).id  # "@last" means another one after the submit
     document, options = prepare(job_id, question, settings, changes)
     new, forecast = enqueue(document, options, settings, on_progress)[0]
     note = None if changes.timeout is not None else _note(job_id, settings)

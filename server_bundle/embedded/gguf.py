@@ -26,6 +26,8 @@ READY_SECONDS = 1800.0
 _MAGIC = b"GGUF"
 """The first bytes of the format (ggml/docs/gguf.md)."""
 _MOST_KEY_BYTES = 10_000
+_MOST = 2**31 - 1
+"""The largest value of llama.cpp's settings: 32-bit integers (include/llama.h)."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,15 @@ def plan(wanted: Wanted, key: Path | None) -> LaunchPlan:
     ):
         if value is not None and value < least:
             raise PlanRefused(f"{option} must be at least {least:,}")
+    parallel = wanted.parallel or 1
+    if (wanted.context or 1) * parallel > _MOST:
+        raise PlanRefused(f"--context times --parallel must be at most {_MOST:,}, llama.cpp's most")
+    if (wanted.gpu_layers or 0) > _MOST:
+        raise PlanRefused(f"--gpu-layers must be at most {_MOST:,}, llama.cpp's most")
     host, port = wanted.host or "127.0.0.1", wanted.port or PORT
     name = wanted.name or file.stem
     words = ["--gguf", str(file), "--name", name, "--host", host, "--port", str(port)]
-    words += ["--parallel", str(wanted.parallel or 1)]
+    words += ["--parallel", str(parallel)]
     if wanted.context is not None:
         words += ["--context", str(wanted.context)]
     if wanted.gpu_layers is not None:

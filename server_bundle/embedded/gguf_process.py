@@ -30,7 +30,14 @@ def serve(file: Path, options: GgufOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: leave.set())
     _say(f"{gguf.LOADING} {file}")
-    server = xllamacpp.Server(parameters.gguf(file, options))
+    try:
+        server = xllamacpp.Server(parameters.gguf(file, options))
+    except RuntimeError as error:  # its reason is in the lines that llama.cpp has logged
+        _say(
+            f"llama.cpp could not load {file}: {error} The lines above say why. A file that was "
+            "fetched in part is shorter than on its hub: fetch it again"
+        )
+        sys.exit(1)
     _say(f"{gguf.READY} at {server.listening_address}")
     leave.wait()
     while "requests_processing 0" not in server.handle_metrics():

@@ -99,7 +99,7 @@ def test_what_cannot_be_asked_is_refused(run: Run, tmp_path: Path) -> None:
         first = run("submit", str(book), "--server", server.url).stdout.strip()
         unknown = run("ask", "nosuchjob", "Why?")
         assert unknown.returncode == 3 and "no job" in unknown.stderr
-        for wrong in (("ask", first, " "), ("ask", first, "Why?", "--max-tokens", "0")):
+        for wrong in (("ask", first, " "), ("ask", "@last", "Why?", "--max-tokens", "0")):
             refused = run(*wrong)
             assert refused.returncode == 2 and not refused.stdout, refused
         run("wait", first)

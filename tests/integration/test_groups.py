@@ -59,6 +59,8 @@ def test_a_folder_is_one_group_from_submit_to_its_file_of_answers(
         whole = (tmp_path / "answers.md").read_text()
         headings = [f"reports/{name}.txt: {ask}" for name in "ab" for ask in ("Who?", "Where?")]
         assert whole == "\n\n".join(f"## {one}\n\nIt rained." for one in headings) + "\n"
+        printed = run("wait", group, "--print").stdout
+        assert all(f"{place}. {one}\n" in printed for place, one in enumerate(headings, 1))
         until(lambda: done.exists() and done.read_text().endswith("\n"))
         assert file.read_text() == whole.rstrip("\n")
         assert run("list", "--group", group).stdout.count("reports/") == 4
@@ -80,7 +82,8 @@ def test_what_failed_of_a_group_is_retried_in_its_place(
         assert "1 of 3 failed" in run("status").stdout
         printed = run("result", group)
         assert printed.returncode == 1 and printed.stdout.count("It rained.") == 2
-        assert run("retry", group, *(job.id for job in jobs)).returncode == 1
+        refused = run("retry", group, *(job.id for job in jobs))
+        assert refused.returncode == 1 and "ktjob rerun" in refused.stderr
         retried = run("retry", group)
         assert "2 jobs more match" in retried.stderr
         assert retried.returncode == 0 and len(retried.stdout.split()) == 1

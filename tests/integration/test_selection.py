@@ -118,7 +118,8 @@ def test_failures_are_told_in_place_and_retried_together(
         again = run("retry", "--state", "failed")
         new = again.stdout.split()
         assert again.returncode == 0 and len(new) == 2 and not set(new) & set(ids)
-        assert f"ktjob wait {' '.join(new)}" in again.stderr
+        group = json.loads(run("show", new[0], "--json").stdout)["group"]
+        assert group.startswith("g-") and f"ktjob wait {group}\n" in again.stderr
         assert run("wait", *new, "--timeout", "600").returncode == 1
 
 

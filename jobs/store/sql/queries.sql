@@ -205,6 +205,22 @@ UPDATE jobs SET group_id = NULL, place = NULL WHERE id = :id;
 INSERT INTO tellings (job_id, kind, target, group_id)
 VALUES (:job_id, :kind, :target, :group_id);
 
+-- name: group_of_job
+SELECT group_id FROM jobs WHERE id = :id;
+
+-- name: withdraw_group_tellings
+UPDATE tellings SET due_at = NULL
+WHERE group_id = :group_id AND told_at IS NULL AND tries = 0;
+
+-- name: renew_group_tellings
+-- One for each that was begun, if none like it waits.
+INSERT INTO tellings (job_id, kind, target, group_id)
+SELECT DISTINCT :job_id, kind, target, group_id FROM tellings AS begun
+WHERE group_id = :group_id AND (told_at IS NOT NULL OR tries > 0) AND NOT EXISTS (
+    SELECT 1 FROM tellings AS other
+    WHERE other.group_id = begun.group_id AND other.kind = begun.kind
+      AND other.target = begun.target AND other.told_at IS NULL AND other.tries = 0);
+
 -- name: pass_on_tellings
 -- Another job of the group carries them.
 UPDATE tellings SET job_id = (

@@ -72,7 +72,7 @@ def release(wanted: Selector, as_json: bool) -> int:
 
 
 def _held(job: Snapshot) -> str:
-    what = "its parts that wait are held" if job.state == "RUNNING" else "it does not start"
+    what = "no other part starts" if job.state == "RUNNING" else "it does not start"
     return f"job {job.id} is held: {what} before ktjob release {job.id}"
 
 

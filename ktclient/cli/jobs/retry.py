@@ -74,7 +74,9 @@ def _not_retried(store: Store, jobs: Sequence[Job]) -> list[Job]:
 
 def _note_next(new: Sequence[Job]) -> None:
     if len(new) > 1:
-        output.note(f"  next       ktjob wait {' '.join(job.id for job in new)}")
+        groups = {job.group_id for job in new}
+        names = [group for group in groups if group is not None] if len(groups) == 1 else []
+        output.note(f"  next       ktjob wait {' '.join(names or [job.id for job in new])}")
     for job in new if len(new) == 1 else ():
         if job.outcome in (None, Outcome.SUCCEEDED):
             output.note(f"  next       ktjob wait {job.id}, then ktjob result {job.id}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
-from jobs.errors import KtjobError
+from jobs.errors import KtjobError, StoreUnusable
 from ktclient.cli import command_settings
 from ktclient.cli.render import output, terminal_text
 
@@ -37,13 +37,26 @@ def name_if_interrupted() -> Iterator[Callable[[str], None]]:
 
 
 def say_blocked(ids: Sequence[str]) -> None:
-    """Print what keeps stored jobs from starting before somebody changes it, if anything does."""
+    """Print what keeps stored jobs from starting before somebody changes it, if anything does. The
+    jobs are stored: that the store cannot be read just now is no failure of the command."""
     from ktclient.records import access, snapshot
 
-    with access.open_recovered(command_settings.state()) as store:
-        jobs = snapshot.of_jobs(store, [store.job(job_id) for job_id in ids])
+    try:
+        with access.open_recovered(command_settings.state()) as store:
+            jobs = snapshot.of_jobs(store, [store.job(job_id) for job_id in ids])
+    except StoreUnusable:
+        return
     for why in dict.fromkeys(job.blocked for job in jobs if job.blocked):
         output.note(f"  PAUSED     {terminal_text.one_line(why)}")
+
+
+def group_of(ids: Sequence[str]) -> str | None:
+    """The group of jobs that were stored together; None if the store cannot be read just now."""
+    from ktclient.api.selection import Selection
+
+    with contextlib.suppress(StoreUnusable):
+        return Selection.of_ids(ids).group
+    return None
 
 
 def warn_of_logout() -> None:

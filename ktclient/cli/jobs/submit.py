@@ -113,8 +113,6 @@ def _print_records(ids: Sequence[str]) -> None:
 def _explain(
     handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: SubmitOptions
 ) -> None:
-    from ktclient.api.selection import Selection
-
     each = itertools.product(documents, options.request.tasks)
     for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
         title = terminal_text.one_line(document.title)
@@ -125,7 +123,7 @@ def _explain(
     if len(handed) == 1:
         job_id = handed[0][0]
         output.note(f"  next       ktjob wait {job_id}, then ktjob result {job_id}")
-    elif group := Selection.of_ids(job_id for job_id, _ in handed).group:
+    elif group := jobs_stored.group_of([job_id for job_id, _ in handed]):
         count = wording.count(len(handed), "job")
         output.note(f"  group      {group}: {count}, one line in ktjob status")
         output.note(f"  next       ktjob wait {group}, then ktjob result {group} -o answers.md")

@@ -11,8 +11,12 @@ from ktclient.cli.jobs import selection, waiting
 from ktclient.cli.render import job_details, output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typing_extensions import Unpack
 
+    from jobs.model import Job
+    from jobs.store.store import Store
     from ktclient.cli.jobs.selection import Given
 
 
@@ -31,13 +35,16 @@ def wait(timeout: float | None, prints: bool, as_json: bool, **given: Unpack[Giv
 
     wanted = selection.parse(given)
     scope = Scope.OPEN if wanted.is_all else Scope.ANY
-    with selection.open_selected(wanted, scope) as (_, found):
+    with selection.open_selected(wanted, scope) as (store, found):
         ids = [job.id for job in found.jobs]
+        headings = _headings(store, found.jobs) if prints else []
     if not ids:
         output.note("no job has to be waited for: all have ended")
     is_list = not wanted.is_one
     if prints:
-        return waiting.wait_and_print(ids, as_json=as_json, timeout=timeout, is_list=is_list)
+        return waiting.wait_and_print(
+            ids, as_json=as_json, headings=headings, timeout=timeout, is_list=is_list
+        )
     ends = waiting.watch_all(
         ids, timeout, named="" if wanted.has_filter else " ".join(wanted.words)
     )
@@ -46,3 +53,13 @@ def wait(timeout: float | None, prints: bool, as_json: bool, **given: Unpack[Giv
         records = [end.to_dict() for end in ends]
         output.print_data(job_details.json_text(records if is_list else records[0]))
     return exit_codes.code_of_jobs((end.state, end.cause) for end in ends)
+
+
+def _headings(store: Store, jobs: Sequence[Job]) -> list[str]:
+    """With the names of the documents, if there are several."""
+    from ktclient.cli.render import answer_text
+    from ktclient.records import snapshot
+
+    if len({job.title for job in jobs}) < 2:
+        return []
+    return [answer_text.heading(one, with_title=True) for one in snapshot.of_jobs(store, jobs)]

@@ -147,7 +147,7 @@ def _model(target: Target) -> str:
 
 def _counted(count: Count) -> str:
     by = terminal_text.one_line(count.by)
-    return by if count.is_rough else f"counted with {by}"
+    return by if count.is_rough or by.startswith("counted ") else f"counted with {by}"
 
 
 def _describe_split(plan: Plan) -> None:

@@ -40,10 +40,11 @@ class Line:
         if len(jobs) == 1:
             self.job(jobs[0])
             return
-        from ktclient.records import tally
+        from ktclient.records import blocks, tally
 
         now = tally.of(jobs)
-        why = "".join(f"; {one}" for one in dict.fromkeys(j.blocked for j in jobs if j.blocked))
+        blocked = blocks.in_short(job.blocked for job in jobs)
+        why = f"; {blocked}" if blocked else ""
         self._show(f"{now.in_words()}{why}", why, now.done, now.total)
 
     def download(self, what: str, done: int, total: int) -> None:

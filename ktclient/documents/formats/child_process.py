@@ -28,6 +28,9 @@ _HEAD_BYTES = 4096
 """The most of the line of JSON above the text."""
 _ERROR_BYTES = 4096
 _BLOCK = 1 << 16
+_SURELY = 1.02
+"""A child's figure of memory that is larger by so much is its own: the parent grows a little until
+the child is there, and the kernel's counts of pages are not exact."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ class _Conversation:
         return Ended(
             code=self._process.returncode,
             cpu_seconds=usage.ru_utime + usage.ru_stime if usage else 0.0,
-            memory_bytes=most * 1024 if most > self._inherited else 0,
+            memory_bytes=most * 1024 if most > self._inherited * _SURELY else 0,
             errors=self._errors.decode(errors="replace"),
             is_overdue=self._is_killed and not is_flooding,
             is_flooding=is_flooding,

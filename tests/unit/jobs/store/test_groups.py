@@ -103,6 +103,30 @@ def test_a_group_is_notified_of_once_when_its_last_job_has_ended(
     assert store.groups(9) == []
 
 
+def test_a_group_that_is_retried_is_notified_of_again(store: Store) -> None:
+    """Once when the retries have ended, also if the first one was due and had not begun."""
+    assert isinstance(store, Successions)
+    jobs = put(store, 2)
+    for job in jobs:
+        end(store, job, Outcome.FAILED)
+    first, _ = store.retry(jobs[0].id)
+    assert store.due_tellings(9) == [] and not store.owes_tellings()
+    end(store, store.job(first.id), Outcome.FAILED)
+    (due,) = store.due_tellings(9)
+    assert store.begin_telling(due)
+    store.end_telling(due, None)
+    again = [store.retry(job_id)[0] for job_id in (first.id, jobs[1].id)]
+    assert not store.owes_tellings()
+    for job in again:
+        assert store.due_tellings(9) == []
+        end(store, store.job(job.id))
+    (last,) = store.due_tellings(9)
+    assert last.seq != due.seq and last.group_id == jobs[0].group_id
+    assert store.begin_telling(last)
+    store.end_telling(last, None)
+    assert not store.owes_tellings()
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_notification_of_one_job_is_its_own(store: Store, count: int) -> None:
     """Beside a group too."""

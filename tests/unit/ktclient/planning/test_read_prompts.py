@@ -151,6 +151,16 @@ def test_an_estimate_is_corrected_by_the_prompt_next_in_size() -> None:
         assert read_prompts.predict(reads, text, "", count, None) == (count, None)
 
 
+@pytest.mark.parametrize("reported", [1_000_000, 1])
+def test_a_size_that_a_text_cannot_have_is_not_believed(reported: int) -> None:
+    """Whatever a gateway reported of the same text, or of one as long."""
+    text = "It was a dark and stormy night. " * 20
+    strange = replace(read(text), tokens=reported)
+    for asked in (text + "Why?", "x" + text):
+        known, _ = read_prompts.predict([strange], asked, "", rough(asked), None)
+        assert known == rough(asked)
+
+
 def test_notes_keep_the_last_prompts_of_a_run_and_no_text() -> None:
     """Of another run, of an hour ago without a run, and what is unreadable, nothing is used."""
     notes = Notes()

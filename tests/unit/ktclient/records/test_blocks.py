@@ -60,3 +60,10 @@ def test_what_runs_or_has_ended_is_not_blocked(state: StateDir) -> None:
         assert blocks.of_jobs(store, jobs) == {}
         assert blocks.of_attempt([]) == "it is paused"
         assert "the queue is paused" in blocks.of_attempt(store.pauses_of(running.id))
+
+
+def test_many_reasons_are_said_in_short() -> None:
+    """A group of 30 held jobs has 30 of them."""
+    assert blocks.in_short([None, None]) == ""
+    assert blocks.in_short(["a", None, "a", "b"]) == "a; b"
+    assert blocks.in_short("abc") == "a; and 2 more (ktjob status)"

@@ -35,7 +35,7 @@ def test_they_are_counted_by_state() -> None:
     """No time is said before one has succeeded."""
     jobs = [QUEUED, started("RUNNING", 5), started("FAILED", 3), started("CANCELLED", 1)]
     now = tally.of(jobs, NOW)
-    assert now.in_words() == "2 of 4 done, 2 failed, 1 running"
+    assert now.in_words() == "2 of 4 done, 1 failed, 1 cancelled, 1 running"
     assert now.seconds_left is None
     assert tally.of([started("SUCCEEDED", 3)]).in_words() == "1 of 1 done"
 

@@ -39,7 +39,6 @@ def refusal(deed: str, most: int = MOST) -> str:
     ("deed", "words"),
     [
         ("hoard", MEMORY),
-        ("hoard and crash", MEMORY),
         ("bad_alloc", MEMORY),
         ("library", MEMORY),
         ("segfault", f"{DAMAGE}SIGSEGV"),
@@ -130,6 +129,19 @@ def test_what_its_caller_has_in_memory_is_not_the_readers() -> None:
         [sys.executable, "-c", large, "<!--exit-->"], capture_output=True, text=True
     )
     assert "its reader failed (exit code 3)" in done.stdout, done.stderr
+
+
+def test_a_crash_for_lack_of_memory_is_no_damage() -> None:
+    """Of a caller that has less itself, as commands have: pytest may have had more."""
+    small = (
+        f"from ktclient.documents.formats import allowance\nallowance.MEMORY_BYTES = {1.2e9:.0f}"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", small + READ, "<!--hoard and crash-->"],
+        capture_output=True,
+        text=True,
+    )
+    assert MEMORY in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
