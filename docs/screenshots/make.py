@@ -34,7 +34,7 @@ from support import processes  # noqa: E402
 
 from jobs.store.state_dir import StateDir  # noqa: E402
 
-COLUMNS = 104
+COLUMNS = 128
 ANSWER = "Crossings were cancelled for fog, for a broken shaft, and once for a wedding."
 PATIENCE = 60.0
 

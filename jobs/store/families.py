@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
+from jobs import clock
 from jobs.model import Job
 from jobs.quick_dataclass import record
 from jobs.store import rows
@@ -27,6 +31,38 @@ class Tally:
         return self.ended - self.succeeded
 
 
+@record(frozen=True)
+class Sizes:
+    """Where the size of a part, and how far it is, are written: JSON paths in its spec and in its
+    figures, and the names of two phases."""
+
+    counted: str
+    """In the spec: its size before it runs."""
+    measured: str
+    """In the figures: its size once it was measured."""
+    reading: str
+    """The phase whose progress is that of the part."""
+    read: str
+    """The phase after it."""
+
+
+@record(frozen=True)
+class Work:
+    """The parts of one job, added up. Sizes are in the unit of `Sizes`."""
+
+    id: str
+    total: int
+    queued: int
+    running: int
+    succeeded: int
+    size: int
+    done: int
+    seconds: float
+    """The run time of the parts that succeeded, and of those that are being read."""
+    timed: float
+    """What these have done in that time."""
+
+
 class Families(Database):
     """Reads of families. Changes are in `jobs.store`."""
 
@@ -43,6 +79,19 @@ class Families(Database):
         """The numbers of this job's parts, by state."""
         row = self._all("tally", parent=job_id)[0]
         return Tally(row["total"], row["queued"], row["running"], row["succeeded"])
+
+    def work_of_parts(self, ids: Sequence[str], sizes: Sizes) -> dict[str, Work]:
+        """How far the parts of each of these jobs are, by its id; those without parts have none."""
+        found = self._all(
+            "work_of_parts",
+            ids=json.dumps(list(ids)),
+            now=clock.now(),
+            counted=sizes.counted,
+            measured=sizes.measured,
+            reading=sizes.reading,
+            read=sizes.read,
+        )
+        return {row["id"]: Work(**dict(row)) for row in found}
 
     def _open_parts(self, job_id: str) -> list[str]:
         """Ids of the parts that have not ended."""

@@ -25,6 +25,7 @@ from ktclient.api.answer_reader import Heard
 from ktclient.api.job import ENDINGS, Changed, Job, changes_of
 from ktclient.errors import BadInput, DoesNotFit, HostTrouble, NotFinished
 from ktclient.prompts.combined import Part
+from ktclient.records.kinds import PartsProgress
 from ktclient.records.snapshot import Snapshot
 from ktclient.remote import far_values
 from server_bundle.errors import NoServer
@@ -366,7 +367,7 @@ def _refuse(code: int, said: str) -> NoReturn:
 
 
 def _snapshot(record: Mapping[str, object]) -> Snapshot:
-    return far_values.record_of(Snapshot, record)
+    return far_values.record_of(Snapshot, record, {"PartsProgress": PartsProgress})
 
 
 def _part(given: object) -> Part:

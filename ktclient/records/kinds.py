@@ -2,17 +2,24 @@
 
 Conductors have parts, which send the requests. Such a job's spec has "conduct", its kind, besides
 what every spec has (task, server, model, max_tokens, timeout: what people are shown), and version
-2. It waits in a pool of its own.
+2. It waits in a pool of its own. Its progress is that of its parts: tokens over all of them.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from jobs.model import Capacity, Job
+from jobs.model import Attempt, Capacity, Job, Status
+from jobs.quick_dataclass import record
+from jobs.store.families import Sizes, Work
 from jobs.worker import conductor
 from ktclient.errors import BadInput
+from ktclient.records import phases
+
+if TYPE_CHECKING:
+    from jobs.store.store import Store
 
 POOL = "conducting"
 CAPACITY = Capacity(slots=32)
@@ -70,3 +77,77 @@ def kind_of(spec: str) -> str | None:
     """The kind of conductor; None if the job is a request itself."""
     kind = json.loads(spec).get("conduct")
     return None if kind is None else str(kind)
+
+
+_SIZES = Sizes(
+    counted="$.task.tokens[1]",
+    measured="$.prompt_tokens",
+    reading=phases.PREFILL,
+    read=phases.DECODE,
+)
+
+
+@record(frozen=True)
+class PartsProgress:
+    """The requests of one running job, together."""
+
+    requests: int
+    """How many it makes in all, as planned."""
+    ended: int
+    failed: int
+    """Failed, lost or cancelled."""
+    running: int
+    queued: int
+    tokens: int
+    """Of all prompts: measured where the server has counted them, else as counted at submit."""
+    tokens_read: int
+    seconds_left: float | None
+    """Until all have ended; None before anything was read."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether none of them runs and some are queued."""
+        return not self.running and self.queued > 0
+
+
+def progress_of(
+    store: Store, jobs: Sequence[Job], attempts: Mapping[str, Attempt]
+) -> dict[str, PartsProgress]:
+    """The progress of each running job that has parts, by id."""
+    conducting = {job.id: job for job in jobs if job.pool == POOL and job.status is Status.RUNNING}
+    if not conducting:
+        return {}
+    works = store.work_of_parts(list(conducting), _SIZES)
+    return {
+        job_id: _progress(work, json.loads(conducting[job_id].spec), attempts.get(job_id))
+        for job_id, work in works.items()
+    }
+
+
+def _progress(work: Work, spec: dict[str, Any], attempt: Attempt | None) -> PartsProgress:
+    requests = max(work.total, spec.get("lines") or 0, (attempt and attempt.total) or 0)
+    size = work.size + _to_come(spec.get("split"), work.total, requests)
+    seconds = None
+    if work.timed:
+        left = (size - work.done) * work.seconds / work.timed
+        seconds = max(0.0, left / max(1, work.running))
+    return PartsProgress(
+        requests=requests,
+        ended=work.total - work.queued - work.running,
+        failed=work.total - work.queued - work.running - work.succeeded,
+        running=work.running,
+        queued=work.queued,
+        tokens=size,
+        tokens_read=min(work.done, size),
+        seconds_left=seconds,
+    )
+
+
+def _to_come(split: dict[str, Any] | None, stored: int, requests: int) -> int:
+    """An upper bound in tokens for the requests that combine answers and are not stored yet. Each
+    answer but the last one is read once."""
+    combining = requests - len(split["chunks"]) if split else 0
+    if split is None or combining <= 0:
+        return 0
+    missing = min(combining, requests - stored)
+    return int((requests - 1) * split["answer"] * missing / combining)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jobs.store.store import Store
 
 _WORDS = {Status.RUNNING: "running", Status.QUEUED: "queued", Status.FINISHED: "ended"}
+_JUDGED = 200
+"""How many jobs are read to say why one of them waits."""
 
 
 @record(frozen=True)
@@ -72,7 +74,6 @@ def read_grouped(store: Store, rows: int) -> Overview:
     ends = [one for one in [*shown, *alone] if one.is_finished]
     jobs_shown += sorted(ends, key=lambda one: one.finished_at or "", reverse=True)
     waits = reasons(jobs_shown, clock.now(), refused)
-    waits |= {one.id: one.phase or "" for one in shown if one.state == "QUEUED"}
     return Overview(jobs_shown, waits, hidden, refused, tuple(paused))
 
 
@@ -100,23 +101,32 @@ def _refused(store: Store, waiting: Sequence[Job]) -> dict[str, str]:
 
 
 def reasons(jobs: Sequence[Snapshot], now: str, refused: Collection[str]) -> dict[str, str]:
-    """Why each queued job waits, judged by `jobs`: all running jobs and, in order, all jobs that
-    are before it. `refused`: ids of jobs whose lock file belongs to another user."""
+    """Why each queued job waits, also one whose parts are all queued. Judged by `jobs`: all running
+    jobs and, in order, all jobs that are before it. `refused`: ids of jobs whose lock file belongs
+    to another user."""
     ahead: dict[str, list[str]] = defaultdict(list)
     for job in jobs:
-        if job.state == Status.RUNNING.value:
+        if job.shown_state == Status.RUNNING.value:
             ahead[job.server].append(job.id)
     found = {}
     for job in jobs:
         if job.id in refused:
             found[job.id] = "another user's lock"
-        elif job.state == Status.QUEUED.value and job.blocked_by is not None:
+        elif job.shown_state == Status.QUEUED.value and job.blocked_by is not None:
             found[job.id] = blocks.word(job.blocked_by)
-        elif job.state == Status.QUEUED.value:
+        elif job.shown_state == Status.QUEUED.value:
             found[job.id] = _reason(job, ahead[job.server], now)
             if not found[job.id].startswith(("at ", "after ")):
                 ahead[job.server].append(job.id)
     return found
+
+
+def reason(store: Store, job: Snapshot) -> str:
+    """Why a queued job waits, judged by the first jobs of the queue; empty where they do not say
+    it."""
+    if job.shown_state != Status.QUEUED.value:
+        return ""
+    return read(store, _JUDGED).waits.get(job.id, "")
 
 
 def _reason(job: Snapshot, ahead: Sequence[str], now: str) -> str:

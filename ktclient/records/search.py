@@ -1,7 +1,8 @@
-"""Search jobs for words: in names, labels, questions and answers.
+"""Search jobs for words: in names, labels, questions and answers, and on demand in documents.
 
 By a scan: it finds any language and any part of a word, and needs no index. Ten thousand answers of
-3,400 characters take half a second (docs/performance.md).
+3,400 characters take half a second, and a gigabyte of documents four to sixteen seconds
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jobs.model import Job, Piece
@@ -20,6 +21,10 @@ from ktclient.errors import BadInput
 from ktclient.records import snapshot
 from ktclient.records.snapshot import Snapshot
 
+CONTENT = "content"
+"""The place of a hit in a document's text."""
+MOST_BYTES = 2_000_000_000
+"""How much of documents one search reads, in bytes: half a minute at most."""
 _BATCH = 200
 """Jobs whose answers are in memory at a time."""
 _BEFORE, _AFTER = 10, 50
@@ -28,8 +33,9 @@ _BEFORE, _AFTER = 10, 50
 
 @dataclass(frozen=True)
 class Found:
-    """Where the words are: `answer`, `asked`, `failure`, `label` or `document`, and the text there.
-    The text is foreign: it may contain anything except line ends."""
+    """Where the words are: `answer`, `asked`, `failure`, `label`, `document` (its name) or
+    `content` (its text), and the text there. The text is foreign: it may contain anything except
+    line ends."""
 
     where: str
     text: str
@@ -45,6 +51,14 @@ class Listing:
     total: int
 
 
+@dataclass(frozen=True)
+class Look:
+    """What of a search is in one text: the numbers of its words, and the text around the first."""
+
+    words: frozenset[int]
+    around: str
+
+
 class Words:
     """A search: all of these words, "several in quotes" as one; in any letter case."""
 
@@ -58,19 +72,25 @@ class Words:
         if not self._terms:
             raise BadInput("--search needs at least one word")
 
-    def find(self, fields: Mapping[str, str]) -> Found | None:
-        """The hit, if each word is in any of these texts: in the text with most of the words, else
-        in the first; None if a word is missing."""
-        folded = {name: self._folded(text) for name, text in fields.items() if text}
-        hits = {
-            name: [hit for term in self._terms if (hit := term.search(text)) is not None]
-            for name, text in folded.items()
-        }
-        if not all(any(term.search(text) for text in folded.values()) for term in self._terms):
+    def look(self, text: str) -> Look | None:
+        """What of the search is in this text; None if nothing is."""
+        folded = self._folded(text)
+        found = {n: hit for n, term in enumerate(self._terms) if (hit := term.search(folded))}
+        if not found:
             return None
-        best = max(hits, key=lambda name: len(hits[name]))
-        first = min(hits[best], key=lambda hit: hit.start())
-        return Found(best, _around(fields[best], folded[best], *first.span()))
+        first = min(found.values(), key=lambda hit: hit.start())
+        return Look(frozenset(found), _around(text, folded, *first.span()))
+
+    def find(self, fields: Mapping[str, str], content: Look | None = None) -> Found | None:
+        """The hit, if each word is in any of these texts or in the document's `content`: in the
+        text with most of the words, else in the first; None if a word is missing."""
+        looks = {name: look for name, text in fields.items() if text and (look := self.look(text))}
+        if content is not None:
+            looks[CONTENT] = content
+        if len(frozenset[int]().union(*(one.words for one in looks.values()))) < len(self._terms):
+            return None
+        best = max(looks, key=lambda name: len(looks[name].words))
+        return Found(best, looks[best].around)
 
     def _folded(self, text: str) -> str:
         """The same text for all ways to write it: composed or not, in any case."""
@@ -98,13 +118,50 @@ def _unfolded(text: str, place: int) -> int:
     return len(text)
 
 
-def listing(store: Store, wanted: Filter, words: Words | None, most: int | None) -> Listing:
-    """At most `most` jobs, newest first; None: all."""
+class Documents:
+    """The texts of documents, each searched once, however many jobs have it. Those of the newest
+    jobs first, and no more once `MOST_BYTES` were read."""
+
+    def __init__(self, store: Store, words: Words, tell: Callable[[int, int], None]) -> None:
+        """`tell` is called after each document with how many were read, and their bytes."""
+        self._store, self._words, self._tell = store, words, tell
+        self._seen: dict[str, Look | None] = {}
+        self._left_out: set[str] = set()
+        self._bytes = 0
+
+    @property
+    def unread(self) -> int:
+        """How many documents were not searched."""
+        return len(self._left_out)
+
+    def look(self, job: Job) -> Look | None:
+        """What of the search is in the text of the job's document."""
+        name = job.document
+        if name in self._seen:
+            return self._seen[name]
+        if self._bytes >= MOST_BYTES:
+            self._left_out.add(name)
+            return None
+        body = self._store.document(name)
+        self._bytes += len(body)
+        self._seen[name] = self._words.look(body.decode(errors="replace"))
+        self._tell(len(self._seen), self._bytes)
+        return self._seen[name]
+
+
+def listing(
+    store: Store,
+    wanted: Filter,
+    words: Words | None,
+    most: int | None,
+    documents: Documents | None = None,
+) -> Listing:
+    """At most `most` jobs, newest first; None: all. With `documents`, their texts count too."""
     if words is None:
         jobs = store.listed(wanted, END if most is None else most)
         return Listing(snapshot.of_jobs(store, jobs), [], store.count(wanted))
     jobs, found, total = [], [], 0
-    for job, hit in matching(store, wanted, words):
+    for job, hit in matching(store, wanted, words, documents):
         total += 1
         if most is None or total <= most:
             jobs.append(job)
@@ -112,13 +169,17 @@ def listing(store: Store, wanted: Filter, words: Words | None, most: int | None)
     return Listing(snapshot.of_jobs(store, jobs), found, total)
 
 
-def matching(store: Store, wanted: Filter, words: Words) -> Iterator[tuple[Job, Found]]:
+def matching(
+    store: Store, wanted: Filter, words: Words, documents: Documents | None = None
+) -> Iterator[tuple[Job, Found]]:
+    """The jobs that have all words, newest first, each with where they are."""
     before = END
     while jobs := store.listed(wanted, _BATCH, before):
         answers = store.texts(jobs, ANSWER_CHANNEL)
         for job in jobs:
-            answer = _answer(job, answers.get(job.id, ""))
-            if (hit := words.find(_fields(job, answer))) is not None:
+            fields = _fields(job, _answer(job, answers.get(job.id, "")))
+            content = None if documents is None else documents.look(job)
+            if (hit := words.find(fields, content)) is not None:
                 yield job, hit
         before = jobs[-1].seq
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jobs.store.store import Store
     from ktclient.answers.thoughts import Divided
     from ktclient.records.blocks import Block
+    from ktclient.records.kinds import PartsProgress
 
 PREFILL_SAMPLES = "prefill_progress"
 """The figure of an attempt with how far its prefill was at each time: [tokens, seconds since it was
@@ -105,6 +106,14 @@ class Snapshot:
     """Of a job that ran elsewhere and was imported: `at` (when, UTC), `id` (there), `sha256` (of
     its document), `has_document` (whether that was imported too). Its times and figures are those
     of there."""
+    parts_progress: PartsProgress | None = None
+    """Of a running job with parts: how far all of them are."""
+
+    @property
+    def shown_state(self) -> str:
+        """The state for people: a job with parts is queued while none of them runs."""
+        is_waiting = self.parts_progress is not None and self.parts_progress.is_waiting
+        return Status.QUEUED.value if is_waiting else self.state
 
     @property
     def is_finished(self) -> bool:
@@ -148,17 +157,29 @@ def of_jobs(
 ) -> list[Snapshot]:
     """The snapshots of several jobs, read in a few statements. `pauses`: those of the store, where
     they are known."""
-    from ktclient.records import blocks
+    from ktclient.records import blocks, kinds
 
     attempts, needs = store.current_attempts(jobs), store.needs_of(jobs)
     found = blocks.of_jobs(store, jobs, pauses)
+    parts = kinds.progress_of(store, jobs, attempts)
     return [
-        _build(job, attempts.get(job.id), needs.get(job.id, ()), found.get(job.id)) for job in jobs
+        _build(
+            job,
+            attempts.get(job.id),
+            needs.get(job.id, ()),
+            found.get(job.id),
+            parts.get(job.id),
+        )
+        for job in jobs
     ]
 
 
 def _build(
-    job: Job, attempt: Attempt | None, needs: Sequence[Need], block: Block | None
+    job: Job,
+    attempt: Attempt | None,
+    needs: Sequence[Need],
+    block: Block | None,
+    parts: PartsProgress | None,
 ) -> Snapshot:
     spec = json.loads(job.spec)
     if job.status is Status.QUEUED:
@@ -211,6 +232,7 @@ def _build(
         blocked=None if block is None else str(block),
         priority=job.priority,
         imported=_origin(job, task),
+        parts_progress=parts,
     )
 
 

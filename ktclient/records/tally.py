@@ -111,6 +111,7 @@ def in_one(group: Group, first: Snapshot) -> Snapshot:
         parent=None,
         group=None,
         waits_for=(),
+        parts_progress=None,
     )
 
 

@@ -26,6 +26,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 """Of the fields of a record, by their annotation, as they come out of JSON."""
 Record = TypeVar("Record")
+_NONE: Mapping[str, type] = {}
 
 
 def ids(text: str) -> list[str]:
@@ -49,30 +50,42 @@ def json_object(text: str) -> dict[str, object]:
     return found
 
 
-def record_of(kind: type[Record], given: Mapping[str, object]) -> Record:
-    """A record of a kind from JSON; fields of a newer ktjob are ignored. Raises `HostTrouble` if
-    one is missing, or of another type."""
+def record_of(
+    kind: type[Record], given: Mapping[str, object], inner: Mapping[str, type] = _NONE
+) -> Record:
+    """A record of a kind from JSON; fields of a newer ktjob are ignored. `inner`: the records that
+    are fields of it, by the names of their classes. Raises `HostTrouble` if one is missing, or of
+    another type."""
     values: dict[str, object] = {}
     for one in fields(kind):  # type: ignore[arg-type]
         if one.name in given:
             value = given[one.name]
-            _check(one.name, value, str(one.type))
-            values[one.name] = tuple(value) if isinstance(value, list) else value
+            _check(one.name, value, str(one.type), inner)
+            values[one.name] = _value(value, str(one.type), inner)
     try:
         return kind(**values)
     except TypeError as error:
         raise HostTrouble(f"the reply is not a job ({error}); update ktjob there") from None
 
 
-def _check(name: str, value: object, annotation: str) -> None:
+def _value(value: object, annotation: str, inner: Mapping[str, type]) -> object:
+    """The value as its record has it."""
+    of = next((inner[one] for one in annotation.split(" | ") if one in inner), None)
+    if of is not None and isinstance(value, dict):
+        return record_of(of, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check(name: str, value: object, annotation: str, inner: Mapping[str, type]) -> None:
     names = annotation.split(" | ")
-    allowed = [kind for one in names for kind in _TYPES[one]]
+    kinds = {**_TYPES, **dict.fromkeys(inner, (dict,))}
+    allowed = [kind for one in names for kind in kinds[one]]
     is_right = isinstance(value, tuple(allowed)) and (
         bool in allowed or not isinstance(value, bool)
     )
-    inner = next((one for one in names if one.startswith("tuple")), "")
+    several = next((one for one in names if one.startswith("tuple")), "")
     if is_right and isinstance(value, list):
-        kind = str if "str" in inner else int
+        kind = str if "str" in several else int
         is_right = all(type(one) is kind for one in value)
     if not is_right:
         raise HostTrouble(f"the reply is not a job ({name} is no {annotation}); {_CURE}")

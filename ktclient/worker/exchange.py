@@ -113,7 +113,7 @@ def run(
     # The connection is closed at this point: only now can the server become idle.
     others = prediction.served(attempt)
     left = abort.wait_and_report(exchange.facts, exchange.api_key, _ghost(exchange), others)
-    raise type(ended)(f"{ended}. {left}" if left else str(ended))
+    raise type(ended)(f"{str(ended).rstrip('.')}. {left}" if left else str(ended))
 
 
 def _prepare(

@@ -93,7 +93,7 @@ def test_a_second_prefill_waits_for_the_ghost_of_the_first(
     assert job.status().attempt == 2
     assert notes_of(state, job, "last attempt") == [{"silent": True}]
     assert f"until your job {job.id} (ended " in str(waiting.figures["predicted_as"])
-    assert "first token in" in job_activity.activity(waiting)
+    assert "TTFT in" in job_activity.activity(waiting)
     after = job.status().figures
     assert float(str(waiting.figures["predicted_seconds"])) >= float(
         str(after["predicted_seconds"])

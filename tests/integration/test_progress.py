@@ -156,7 +156,7 @@ def test_a_ghost_of_ones_own_is_not_called_others_and_its_rest_is_predicted(
     own, ahead = 80_000 / 30_000, float(str(figures["ahead_seconds"]))
     assert 0 < ahead < 3.5 * own
     assert figures["predicted_seconds"] == pytest.approx(ahead + own, rel=0.4)
-    assert "first token in" in shown
+    assert "TTFT in" in shown
     with Store.open(StateDir(tmp_path / "state")) as store:
         known = store.recall(server.url, "prefills of stand-in")
     assert known is not None and len(known["looks"]) == 1  # type: ignore[arg-type]

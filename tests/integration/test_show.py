@@ -70,7 +70,7 @@ def test_figures_and_the_next_step_of_a_job_that_went_well(run: Run, tmp_path: P
     commands = [f"ktjob result {job.id}", f"ktjob ask {job.id} 'How many?' --max-tokens 40"]
     assert [step["command"] for step in told["next"]] == commands
     words = run("show", job.id).stdout
-    assert "completion_tokens 20" in words and "ktjob result" in words.splitlines()[-2]
+    assert "completion tokens 20" in words and "ktjob result" in words.splitlines()[-2]
 
 
 def test_a_job_that_waits_is_shown_too(run: Run, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from ktclient.submission.spec import JobSpec
 
 KTJOB = [sys.executable, "-m", "ktclient", "status"]
 ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l", b"\x1b[?25h\x1b[?1049l"
+SOMEWHERE = ["--in", "documents"]
 ANSI = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -253,9 +254,19 @@ def test_lists_and_searches(store: Store, terminal: Callable[..., Terminal]) -> 
         check=True,
     )
     assert plain.stdout.count("document: ") == 5 and not plain.stderr
+    texts = [*ktjob, "--search", "TEX", "--in", "documents", "-n", "1", "--json"]
+    done = subprocess.run(texts, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)[0]["found"] == {"where": "content", "text": "text"}
+    assert done.stderr == "… and 5 more; show all with -n 0\n"
     none = subprocess.run([*ktjob, "--state", "ended"], capture_output=True, text=True, check=True)
     assert (none.stdout, none.stderr) == ("", "no job matches\n")
-    for wrong in (["--state", "asleep"], ["--since", "soon"], ["--search", " "], ["-n", "-1"]):
+    for wrong in (
+        ["--state", "asleep"],
+        ["--since", "soon"],
+        ["--search", " "],
+        ["-n", "-1"],
+        SOMEWHERE,
+    ):
         assert subprocess.run([*ktjob, *wrong], capture_output=True, check=False).returncode == 2
 
 

@@ -63,6 +63,30 @@ SELECT count(*) AS total, coalesce(sum(status = 'QUEUED'), 0) AS queued,
        coalesce(sum(outcome IS 'SUCCEEDED'), 0) AS succeeded
 FROM jobs WHERE parent = :parent;
 
+-- name: work_of_parts
+-- Of the parts of some jobs: their sizes, and how much of each is done. `seconds` and `timed` are of
+-- those whose time says how fast they go.
+WITH each AS (
+    SELECT parent, status, jobs.outcome AS outcome,
+           coalesce(json_extract(figures, :measured), json_extract(spec, :counted), weight) AS size,
+           CASE WHEN status = 'QUEUED' THEN 0.0
+                WHEN status = 'FINISHED' OR phase = :read THEN 1.0
+                WHEN phase = :reading AND attempts.total > 0
+                THEN min(1.0, 1.0 * attempts.done / attempts.total)
+                ELSE 0.0 END AS share,
+           (julianday(coalesce(finished_at, :now)) - julianday(jobs.started_at)) * 86400 AS seconds
+    FROM jobs LEFT JOIN attempts ON attempts.job_id = jobs.id AND number = jobs.attempt
+    WHERE parent IN (SELECT value FROM json_each(:ids))
+)
+SELECT parent AS id, count(*) AS total, sum(status = 'QUEUED') AS queued,
+       sum(status = 'RUNNING') AS running, sum(outcome IS 'SUCCEEDED') AS succeeded,
+       CAST(total(size) AS INTEGER) AS size, CAST(total(size * share) AS INTEGER) AS done,
+       total(CASE WHEN outcome IS 'SUCCEEDED' OR share > 0 AND status = 'RUNNING'
+             THEN seconds END) AS seconds,
+       total(CASE WHEN outcome IS 'SUCCEEDED' OR share > 0 AND status = 'RUNNING'
+             THEN size * share END) AS timed
+FROM each GROUP BY parent;
+
 -- name: open_parts
 SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq;
 

@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.jobs import selection
-from ktclient.cli.render import job_details, job_table, output, terminal
+from ktclient.cli.render import job_details, job_table, output, progress_line, terminal
+from ktclient.errors import BadInput
 from ktclient.records import access
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from jobs.store.job_queries import Filter
+    from jobs.store.store import Store
     from ktclient.cli.jobs.selection import Filters
-    from ktclient.records.search import Listing
+    from ktclient.records.search import Listing, Words
 
 
 @click.command(name="list")
 @selection.filters
+@click.option(
+    "--in",
+    "places",
+    type=click.Choice(["documents"]),
+    help="Where --search looks too: in the texts of the documents.",
+)
 @click.option(
     "-n",
     "--limit",
@@ -32,16 +41,22 @@ if TYPE_CHECKING:
 )
 @click.option("--parts", is_flag=True, help="Include jobs that are parts of other jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def list_(limit: int, parts: bool, as_json: bool, **given: Unpack[Filters]) -> None:
+def list_(
+    limit: int, parts: bool, as_json: bool, places: str | None, **given: Unpack[Filters]
+) -> None:
     """List jobs, newest first. Filters are combined with AND.
 
     --search looks in names, labels, questions, answers and error messages, in any language,
-    ignoring case, and shows where it found the words.
+    ignoring case, and shows where it found the words. With --in documents it reads the documents
+    too, those of the newest jobs first.
     """
     from ktclient.records import selector
 
     wanted = selector.parse(**given, is_all=True)
-    found = _listing(replace(wanted.wanted, parts=parts), wanted.search, limit or None)
+    if places and wanted.search is None:
+        raise BadInput("--in says where --search looks: add --search WORDS")
+    chosen = replace(wanted.wanted, parts=parts)
+    found = _listing(chosen, wanted.search, limit or None, with_documents=places is not None)
     if as_json:
         output.print_data(job_details.json_text(_records(found)))
     elif found.jobs:
@@ -52,7 +67,9 @@ def list_(limit: int, parts: bool, as_json: bool, **given: Unpack[Filters]) -> N
         output.note(f"… and {more:,} more; show all with -n 0")
 
 
-def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
+def _listing(
+    wanted: Filter, search: str | None, most: int | None, *, with_documents: bool
+) -> Listing:
     from ktclient.records import search as records_search
     from ktclient.records import selector
 
@@ -61,7 +78,30 @@ def _listing(wanted: Filter, search: str | None, most: int | None) -> Listing:
     if not state.is_stored():  # looking creates nothing
         return records_search.Listing([], [], 0)
     with access.open_recovered(state) as store:
-        return records_search.listing(store, selector.resolved(store, wanted), words, most)
+        chosen = selector.resolved(store, wanted)
+        if words is None or not with_documents:
+            return records_search.listing(store, chosen, words, most)
+        return _with_documents(store, chosen, words, most)
+
+
+def _with_documents(store: Store, wanted: Filter, words: Words, most: int | None) -> Listing:
+    """The same over the documents, with a line of progress on a terminal."""
+    from ktclient.records import search as records_search
+
+    with progress_line.line(is_silent=not terminal.is_interactive()) as line:
+
+        def tell(count: int, size: int) -> None:
+            read = wording.count(count, "document")
+            line.start(f"searching documents: {read}, {size / 1e6:,.0f} MB", "", None, None)
+
+        documents = records_search.Documents(store, words, tell)
+        found = records_search.listing(store, wanted, words, most, documents)
+    if documents.unread:
+        output.note(
+            f"{wording.count(documents.unread, 'older document')} not searched: one search reads "
+            f"{records_search.MOST_BYTES / 1e6:,.0f} MB. Narrow it with --until, --label or --group"
+        )
+    return found
 
 
 def _records(found: Listing) -> list[dict[str, object]]:

@@ -62,7 +62,7 @@ def show(as_json: bool, **given: Unpack[Given]) -> None:
         records = list(map(_record, told))
         output.print_data(job_details.json_text(records[0] if wanted.is_one else records))
     elif told:
-        output.print_data("\n\n\n".join(map(_in_words, told)))
+        output.print_lines("\n\n\n".join(map(_in_words, told)))
     else:
         output.note("no jobs yet")
 
@@ -161,7 +161,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
     )
     if attempt.outcome != "SUCCEEDED":
         text += f' in phase "{terminal_text.one_line(attempt.phase)}"'
-        if attempt.done is not None:
+        if attempt.done is not None and attempt.outcome is not None:
             of = f" of {attempt.total:,}" if attempt.total else ""
             text += f", {attempt.done:,}{of} {attempt.unit or ''}".rstrip()
     lines = [_field("attempt", f"{attempt.number}  {text}")]
@@ -169,7 +169,7 @@ def _attempt_lines(attempt: Attempt) -> list[str]:
         lines.append(_field("", f"   {terminal_text.one_line(attempt.message)} [{attempt.cause}]"))
     measured = {name: value for name, value in attempt.figures.items() if value is not None}
     figures = (
-        f"{job_details.NAMES.get(name, name)} {_figure(value)}"
+        f"{job_details.NAMES.get(name, name.replace('_', ' '))} {_figure(value)}"
         for name, value in measured.items()
         if name not in ("eta_at", snapshot.PREFILL_SAMPLES, kinds.PROBLEMS)
     )

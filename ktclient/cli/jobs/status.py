@@ -42,17 +42,19 @@ def status(job_id: str | None, watch: bool, as_json: bool) -> None:
     if job_id is not None:
         from ktclient.cli.jobs import lookup, selection
         from ktclient.cli.render import job_details
-        from ktclient.records import snapshot
+        from ktclient.records import overview, snapshot
 
         if selection.is_group(job_id):
             _show_group(job_id, watch, as_json)
             return
         with lookup.open_job(job_id) as (store, job):
             job_id, one = job.id, snapshot.of_job(store, job)
+            waits = overview.reason(store, one)
         if not watch:
-            output.print_data(
-                job_details.json_text(one.to_dict()) if as_json else job_details.block(one)
-            )
+            if as_json:
+                output.print_data(job_details.json_text(one.to_dict()))
+            else:
+                output.print_lines(job_details.block(one, waits=waits))
             return
     if watch:
         with contextlib.suppress(KeyboardInterrupt):  # the way to stop watching
@@ -169,10 +171,8 @@ class _View:
             from ktclient.records import snapshot
 
             one = snapshot.of_job(store, store.job(self._job_id))
-            lines = [
-                terminal_text.shortened(line, columns)
-                for line in job_details.block(one).splitlines()
-            ]
+            whole = job_details.block(one, columns).splitlines()
+            lines = [part for line in whole for part in _folded(line, columns)]
             return lines[:height], one.is_finished
         now = self._read(store, height)
         if not now.jobs:
@@ -190,6 +190,11 @@ class _View:
             self._seen, self._read_at = seen, at
             self._board = overview.read_grouped(store, max(1, height - 3))
         return self._board
+
+
+def _folded(line: str, columns: int) -> list[str]:
+    folded = terminal_text.wrapped(line, columns).split("\n")
+    return [terminal_text.shortened(part, columns) for part in folded]
 
 
 def _log(state: StateDir, job_id: str | None) -> None:

@@ -13,6 +13,8 @@ from jobs.quick_dataclass import record
 from ktclient.cli.render import terminal, terminal_text
 
 _GAP = "  "
+_LEAST_SHARED = 8
+"""Characters that cells must have in common to be told apart by the others."""
 
 
 @record(frozen=True)
@@ -27,6 +29,8 @@ class Column:
     """The width in cells to which it may be shortened; None: never shortened."""
     is_right: bool = False
     cut_in_middle: bool = False
+    is_told_apart: bool = False
+    """Where a cell is too long, leave out what all of them begin with."""
     styles: Sequence[str] | None = None
     """One key of `terminal.STYLES` for each cell."""
 
@@ -36,9 +40,27 @@ def drawn(columns: Sequence[Column], room: int | None, *, coloured: bool = False
     harmless = [replace(one, cells=list(map(terminal_text.one_line, one.cells))) for one in columns]
     kept = [one for one in harmless if any(one.cells)]
     widths = _fitted(kept, room)
+    kept = [_apart(one, width) for one, width in zip(kept, widths, strict=True)]
     lines = [_line(kept, widths, None, coloured)]
     lines += [_line(kept, widths, row, coloured) for row in range(len(kept[0].cells))]
     return lines
+
+
+def _apart(column: Column, width: int) -> Column:
+    """The column without what its cells have in common, if that hides the rest of them."""
+    shared = _beginning(column.cells) if column.is_told_apart else ""
+    is_hidden = max(map(terminal_text.width, column.cells), default=0) > width
+    if not is_hidden or len(shared) < _LEAST_SHARED or len(set(column.cells)) < 2:
+        return column
+    sign = terminal_text.ellipsis()
+    return replace(column, cells=[f"{sign} {one[len(shared) :]}" for one in column.cells])
+
+
+def _beginning(cells: Sequence[str]) -> str:
+    """The whole words that all cells begin with."""
+    least, most = min(cells, default=""), max(cells, default="")
+    same = next((at for at, (a, b) in enumerate(zip(least, most, strict=False)) if a != b), 0)
+    return least[: least.rfind(" ", 0, same) + 1]
 
 
 def _natural(column: Column) -> int:

@@ -11,21 +11,29 @@ if TYPE_CHECKING:
 
 
 _BAR_CELLS = 12
+_LEAST_WORDS = 12
+"""Cells of a phase's words below which the end of the line is cut instead."""
 
 
-def progress(job: Snapshot) -> str:
-    """The progress of the phase; empty if unknown."""
+def measured(job: Snapshot) -> tuple[str, str]:
+    """The progress of the phase, or of all requests of the job: its bar and its amount, each empty
+    if unknown."""
+    if (parts := job.parts_progress) is not None:
+        amount = f"{units.compact(parts.tokens_read)} of {units.compact(parts.tokens)} tokens"
+        return _bar(parts.tokens_read / max(1, parts.tokens), ""), amount
     if job.done is None:
-        return ""
+        return "", ""
     if job.unit == "seconds":  # a wait: a bar would show its timeout as the goal
-        return f"{units.duration(job.done)} of {units.duration(job.total or 0)}"
+        return "", f"{units.duration(job.done)} of {units.duration(job.total or 0)}"
     done, unit = _amount(job.done, job.unit)
     if not job.total:
-        return f"{done} {unit.removesuffix('s') if job.done == 1 else unit}"
-    share = min(1.0, job.done / job.total)
-    about = "~" if job.is_estimate else ""
-    total = _amount(job.total, job.unit)[0]
-    return f"{terminal_text.bar(share, _BAR_CELLS)} {about}{share:4.0%}  {done} of {total} {unit}"
+        return "", f"{done} {unit.removesuffix('s') if job.done == 1 else unit}"
+    amount = f"{done} of {_amount(job.total, job.unit)[0]} {unit}"
+    return _bar(min(1.0, job.done / job.total), "~" if job.is_estimate else ""), amount
+
+
+def _bar(share: float, about: str) -> str:
+    return f"{terminal_text.bar(share, _BAR_CELLS)} {about}{share:4.0%}"
 
 
 def speed(job: Snapshot) -> str:
@@ -37,7 +45,10 @@ def speed(job: Snapshot) -> str:
 
 
 def remaining(job: Snapshot) -> str:
-    """The estimated time until the first token; empty if unknown."""
+    """The estimated time until the first token, or until all its requests have ended; empty if
+    unknown."""
+    if (parts := job.parts_progress) is not None:
+        return "" if parts.seconds_left is None else f"~{units.duration(parts.seconds_left)}"
     if job.eta_seconds is None:
         return ""
     return f"{'~' if job.is_estimate else ''}{units.duration(job.eta_seconds)}"
@@ -49,38 +60,86 @@ def _amount(number: int, unit: str | None) -> tuple[str, str]:
     return f"{number:,}", unit or ""
 
 
-def activity(job: Snapshot) -> str:
-    """One line about a job that has not ended."""
+def activity(job: Snapshot, room: int | None = None, waits: str = "") -> str:
+    """One line about a job that has not ended, in `room` cells; None: no limit. Without room it
+    loses first the speed, then the amounts, then the bar; times stay. `waits`: why it waits, where
+    that is known."""
     from ktclient.records.phases import NOT_ANSWERING, REFUSED
 
     if job.state == "QUEUED":
-        return f"queued: {terminal_text.one_line(job.blocked)}" if job.blocked else "queued"
-    words = {
-        "preparing": "looking for the embedded server",
-        "waiting": "waiting for the first token (silence is normal)",
-    }
+        keeps = job.blocked or waits or after(job)
+        return f"queued: {terminal_text.one_line(keeps)}" if keeps else "queued"
     if job.phase == NOT_ANSWERING and job.done is not None and not job.cancel_requested:
         return (
             f"the server has not answered for {units.duration(job.done)}; giving up after "
             f"{units.duration(job.total or 0)}"
         )
-    phase = words.get(job.phase or "", job.phase or "starting")
-    if job.cancel_requested:
-        phase = "cancelling"
-    left = remaining(job)
+    phase = "cancelling" if job.cancel_requested else _WORDS.get(job.phase or "", job.phase or "")
+    elapsed = f"{units.duration(job.seconds())} elapsed"
     if phase in REFUSED and (why := job.figures.get("last_refusal")):
-        return f"{phase} ({units.duration(job.seconds())}): {terminal_text.one_line(str(why))}"
-    elapsed = units.duration(job.seconds())
-    parts = (
-        _awaited(job, phase),
-        progress(job),
-        _failures(job),
-        speed(job),
-        f"first token in {left}, {elapsed} elapsed" if left else elapsed,
-        _cached(job) if left else "",
-        _waiting_part(job),
+        return f"{phase} ({elapsed}): {terminal_text.one_line(str(why))}"
+    doing = _awaited(job, phase or "starting")
+    if job.parts_progress is not None and job.parts_progress.is_waiting:
+        doing = f"queued, {doing}"
+    return _fitted(doing, _details(job, elapsed), room)
+
+
+def after(job: Snapshot) -> str:
+    """The job after which this one starts; empty if there is none."""
+    return f"after {job.waits_for[0]}" if job.waits_for else ""
+
+
+_WORDS = {
+    "preparing": "looking for the embedded server",
+    "waiting": "waiting for the first token (silence is normal)",
+}
+"""Phase -> its words for people, where they are not the same."""
+
+
+def _details(job: Snapshot, elapsed: str) -> list[tuple[int, str]]:
+    """What is known of its progress, in order, each with how much it is needed."""
+    bar, amount = measured(job)
+    times = f"{left} · {elapsed}" if (left := _left(job)) else elapsed
+    found = (
+        (6, bar),
+        (4, amount),
+        (3, _requests(job)),
+        (5, _failures(job)),
+        (1, speed(job)),
+        (9, times),
+        (2, _cached(job) if job.eta_seconds is not None else ""),
+        (7, _waiting_part(job)),
     )
-    return "  ".join(part for part in parts if part)
+    return [(need, text) for need, text in found if text]
+
+
+def _fitted(doing: str, details: list[tuple[int, str]], room: int | None) -> str:
+    """The line, without the details that have no room."""
+    while True:
+        line = "  ".join((doing, *(text for _, text in details)))
+        if room is None or terminal_text.width(line) <= room:
+            return line
+        least = min(details, default=(9, ""))
+        if least[0] == 9:
+            return _shortened(doing, line, room)
+        details = [one for one in details if one is not least]
+
+
+def _shortened(doing: str, line: str, room: int) -> str:
+    """The same where the words are too long: they are cut and the times stay."""
+    times = line[len(doing) :]
+    left = room - terminal_text.width(times)
+    if left < _LEAST_WORDS:
+        return terminal_text.shortened(line, room)
+    return terminal_text.shortened(doing, left) + times
+
+
+def _left(job: Snapshot) -> str:
+    """The time until the first token, or until all requests of the job have ended."""
+    left = remaining(job)
+    if not left:
+        return ""
+    return f"TTFT in {left}" if job.parts_progress is None else f"{left} left"
 
 
 def _awaited(job: Snapshot, phase: str) -> str:
@@ -109,7 +168,14 @@ def _waiting_part(job: Snapshot) -> str:
     return f"a request waits: {terminal_text.one_line(str(why))}" if why else ""
 
 
+def _requests(job: Snapshot) -> str:
+    """Of a job with parts: how many of its requests have ended."""
+    parts = job.parts_progress
+    return "" if parts is None else f"{parts.ended:,} of {parts.requests:,} requests"
+
+
 def _failures(job: Snapshot) -> str:
     """For a job with many requests: how many of them have failed so far."""
-    failed = job.figures.get("failed")
+    parts = job.parts_progress
+    failed = job.figures.get("failed") if parts is None else parts.failed
     return f"{failed:,} failed" if isinstance(failed, int) and failed else ""

@@ -43,13 +43,17 @@ _EVENTS = {
 """Kind of an event -> its words for people, where they are not the same."""
 _RECEIVED = "last bytes received"
 _RECEIVED_LINE = 200
+_NAME_CELLS = 11
+"""The width of the names of the fields."""
 
 
-def block(job: Snapshot) -> str:
-    """A snapshot for people: one line per field."""
-    lines = [("job", job.id), ("state", job.state)]
+def block(job: Snapshot, room: int | None = None, waits: str = "") -> str:
+    """A snapshot for people: one line per field. `room`: the width in cells of a page that is
+    drawn again and again, on which the line of progress should stay one line. `waits`: why it
+    waits, where that is known."""
+    lines = [("job", job.id), ("state", job.shown_state)]
     if not job.is_finished:
-        lines.append(("doing", job_activity.activity(job)))
+        lines.append(("doing", job_activity.activity(job, room and room - _NAME_CELLS, waits)))
     lines += [
         ("document", terminal_text.one_line(job.title)),
         ("task", job.task),
@@ -61,7 +65,7 @@ def block(job: Snapshot) -> str:
     if job.figures.get("prompt_tokens") is not None:
         read, written = job.figures["prompt_tokens"], job.figures["completion_tokens"]
         lines.append(("tokens", f"{read:,} read, {written:,} written{_thinking(job)}"))
-    if job.figures.get("lines") is not None:
+    if job.is_finished and job.figures.get("lines") is not None:
         lines.append(
             ("lines", f"{job.figures['lines']:,}, of which {job.figures['failed']:,} failed")
         )
@@ -124,6 +128,7 @@ def event_line(event: Event) -> str:
         return f"the server sent {wording.count(int(str(data['bytes'])), 'byte')}, at last: {end}"
     if event.kind == "last attempt":
         words = _previous_attempt(data.pop("silent", None))
+    data.pop("pid_namespace", None)  # a number of the kernel, for recovery
     details = ", ".join(f"{NAMES.get(name, name)} {_value(value)}" for name, value in data.items())
     return f"{words} ({details})" if details else words
 

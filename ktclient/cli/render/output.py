@@ -6,7 +6,7 @@ import sys
 
 from jobs import known_secrets
 from ktclient.cli import standard_streams
-from ktclient.cli.render import terminal_text
+from ktclient.cli.render import terminal, terminal_text
 
 
 def note(message: str) -> None:
@@ -29,6 +29,22 @@ def print_data(text: str) -> None:
     """Print data on stdout: raw into a pipe or a file, without control characters on a terminal.
     What a terminal cannot show is replaced; `note_replaced` says so at the end."""
     print_part(f"{text}\n")
+
+
+def print_lines(text: str) -> None:
+    """Print lines for people on stdout: on a terminal, words wrap. Lines that begin with two blanks
+    are quoted text and stay as they are."""
+    room = terminal.columns()
+    if room is not None:
+        lines = terminal_text.safe(text).split("\n")
+        text = "\n".join(
+            line if _is_quoted(line) else terminal_text.wrapped(line, room) for line in lines
+        )
+    print_data(text)
+
+
+def _is_quoted(line: str) -> bool:
+    return line.startswith("  ") and not line.startswith("   ")
 
 
 def print_part(text: str) -> None:

@@ -11,6 +11,8 @@ from ktclient.submission.parts import Part, plan_of
 
 _MOST_LINES = 200
 """The maximum number of parts that are listed one by one for people."""
+_BRANCH_CELLS = 3
+"""The width of what is before each of them."""
 
 
 def lines(parts: list[Part]) -> list[str]:
@@ -51,7 +53,7 @@ def _rows(parts: list[Part]) -> list[str]:
         )
         for part in parts
     ]
-    return terminal_text.table(cells).split("\n")
+    return terminal_text.table(cells, before=_BRANCH_CELLS).split("\n")
 
 
 def _tokens(part: Part) -> str:

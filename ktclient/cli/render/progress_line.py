@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ktclient.records.snapshot import Snapshot
 
 _PLAIN_STEP = 0.25
+_SPINNER_CELLS = 2
 
 
 class Line:
@@ -27,8 +28,12 @@ class Line:
     def job(self, job: Snapshot) -> None:
         """Show a job's activity. In a log, print a line per phase, per quarter of progress, and
         when the job is paused or resumed."""
-        phase = f"{job.phase or job.state} {job.blocked_by or ''}"
-        self._show(job_activity.activity(job), phase, job.done, job.total)
+        phase = f"{job.phase or job.shown_state} {job.blocked_by or ''}"
+        # With parts, progress goes over all of them.
+        parts = job.parts_progress
+        done, total = (job.done, job.total) if parts is None else (parts.tokens_read, parts.tokens)
+        text = job_activity.activity(job, None if self._status is None else _room())
+        self._show(text, phase, done, total)
 
     def jobs(self, jobs: Sequence[Snapshot]) -> None:
         """The same for several jobs in one line: how many have ended, and the time left."""
@@ -57,12 +62,20 @@ class Line:
         if self._status is not None:
             from rich.text import Text
 
-            self._status.update(Text(terminal_text.safe(text)))
+            line = terminal_text.safe(text)
+            self._status.update(Text(line, no_wrap=True, overflow="ellipsis"))
             return
         step = int(done / total / _PLAIN_STEP) if done and total else 0
         if (phase, step) != self._said:
             self._said = (phase, step)
             output.note(f"  {text}")
+
+
+def _room() -> int:
+    """The cells beside the spinner, on one line of the terminal."""
+    import shutil  # not for commands that only look
+
+    return shutil.get_terminal_size().columns - _SPINNER_CELLS
 
 
 @contextmanager

@@ -13,28 +13,58 @@ _HARMLESS = "\n\t\u00ad\u200c\u200d"
 hyphens, and the joiners that Persian, Indic scripts and compound emoji need."""
 
 
-_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?"
-
-
+_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?|[a-z]+ {2,}"
+_CLOSING = ("Pe", "Pf", "Po")
+"""Categories of characters that do not begin a line: brackets and quotes that close, full stops."""
+_OPENING = ("Ps", "Pi")
+"""Those of characters that do not end one."""
 _NO_PLACE = ("Mn", "Me", "Cf")
 
 
 def wrapped(line: str, room: int) -> str:
-    """Break a line between words; continuation lines start under its second column, if any."""
+    """Break a line between words, and between wide characters, whose scripts have no blanks.
+    Continuation lines start under its second column, if any."""
     if width(line) <= room:
         return line
     import re
 
     head = re.match(_FIRST_COLUMN, line)
     indent = len(head[0]) if head else 0
-    lines = [line[:indent]]
-    for word in line[indent:].split(" "):
-        is_first = len(lines[-1]) == indent
-        if not is_first and width(f"{lines[-1]} {word}") > room:
-            lines.append(" " * indent)
-            is_first = True
-        lines[-1] += word if is_first else f" {word}"
+    lines, used = [line[:indent]], indent
+    for number, word in enumerate(line[indent:].split(" ")):
+        for place, piece in enumerate(_pieces(word)):
+            gap = " " if number and not place and used > indent else ""
+            size = width(piece)
+            if used > indent and used + len(gap) + size > room:
+                lines.append(" " * indent)
+                used, gap = indent, ""
+            lines[-1] += gap + piece
+            used += len(gap) + size
     return "\n".join(lines)
+
+
+def _pieces(word: str) -> list[str]:
+    """A word where it may be broken: at each wide character, with its punctuation."""
+    if word.isascii():
+        return [word]
+    pieces = [""]
+    for character in word:
+        last = pieces[-1][-1:]
+        is_break = last and (_is_wide(character) or _is_wide(last))
+        is_bound = _is_of(character, *_CLOSING, *_NO_PLACE) or (last and _is_of(last, *_OPENING))
+        if is_break and not is_bound:
+            pieces.append(character)
+        else:
+            pieces[-1] += character
+    return pieces
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"
+
+
+def _is_of(character: str, *categories: str) -> bool:
+    return unicodedata.category(character) in categories
 
 
 def safe(text: str) -> str:
@@ -55,15 +85,18 @@ def one_line(text: str) -> str:
     return " ".join(safe(text).split())
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns by display width; on a terminal, lines are cut to its width."""
+def table(rows: Sequence[Sequence[str]], *, before: int = 0) -> str:
+    """Align columns by display width; on a terminal, lines are cut to its width, less `before`
+    cells."""
     widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
         for row in rows
     ]
     most = terminal.columns()
-    cut = (line if most is None else shortened(line, most) for line in map(str.rstrip, lines))
+    cut = (
+        line if most is None else shortened(line, most - before) for line in map(str.rstrip, lines)
+    )
     return "\n".join(cut)
 
 
@@ -71,8 +104,7 @@ def width(text: str) -> int:
     """Width in terminal cells: 2 for a wide character, 0 for an accent or a variation selector."""
     if text.isascii():
         return len(text)
-    seen = (one for one in text if unicodedata.category(one) not in _NO_PLACE)
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in seen)
+    return sum(2 if _is_wide(one) else 1 for one in text if not _is_of(one, *_NO_PLACE))
 
 
 def shortened(text: str, room: int, *, in_middle: bool = False) -> str:
@@ -80,7 +112,7 @@ def shortened(text: str, room: int, *, in_middle: bool = False) -> str:
     name keeps its extension."""
     if width(text) <= room:
         return text
-    sign = _glyph("…", "~")
+    sign = ellipsis()
     tail = "" if not in_middle else _from_end(text, (room - 1) // 3)
     left = room - 1 - width(tail)
     head = text[: max(0, left)]
@@ -94,6 +126,11 @@ def _from_end(text: str, room: int) -> str:
     while tail and (width(tail) > room or unicodedata.category(tail[0]) in _NO_PLACE):
         tail = tail[1:]
     return tail
+
+
+def ellipsis() -> str:
+    """The sign for what was left out."""
+    return _glyph("…", "~")
 
 
 def bar(share: float, cells: int) -> str:

@@ -15,6 +15,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h {whole % 3600 // 60:02}m"
 
 
+_AGES = ((86400, "d"), (3600, "h"), (60, "m"))
+
+
+def age(seconds: float) -> str:
+    """Format seconds in about three characters: 9s, 5m, 3h, 12d."""
+    whole = max(0, int(seconds))
+    size, sign = next((one for one in _AGES if whole >= one[0]), (1, "s"))
+    return f"{whole // size}{sign}"
+
+
 def local_time(utc: str) -> str:
     """Convert a stored UTC time to the local time zone, to the second."""
     moment = clock.moment(utc).astimezone()

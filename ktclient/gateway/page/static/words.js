@@ -57,7 +57,13 @@ export function bytes(size) {
 const STATES = {
   QUEUED: "queued", RUNNING: "running", SUCCEEDED: "done", FAILED: "failed", CANCELLED: "cancelled", LOST: "lost",
 };
-export const state = (job) => (job.cancel_requested ? "cancelling" : STATES[job.state] || job.state.toLowerCase());
+/** A job with parts is queued while none of them runs. */
+const waits = (all) => Boolean(all) && !all.running && all.queued > 0;
+
+export function state(job) {
+  if (job.cancel_requested) return "cancelling";
+  return waits(job.parts_progress) ? STATES.QUEUED : STATES[job.state] || job.state.toLowerCase();
+}
 
 const PHASES = {
   preparing: "looking for the embedded server",
@@ -76,6 +82,8 @@ export function phase(job) {
 
 /** 0 to 1; null if unknown. A wait that is counted in seconds has no share. */
 export function share(job) {
+  const all = job.parts_progress;
+  if (all) return all.tokens ? Math.min(1, all.tokens_read / all.tokens) : null;
   if (job.done === null || !job.total || job.unit === "seconds") return null;
   return Math.min(1, job.done / job.total);
 }
@@ -92,6 +100,7 @@ export function progress(job, cameAt) {
   const parts = [];
   const part = share(job);
   if (part !== null) parts.push(`${about}${Math.floor(part * 100)} %`);
+  if (job.parts_progress) return [...parts, ...together(job.parts_progress, cameAt)];
   if (job.unit === "seconds" && job.done !== null) parts.push(`${duration(job.done)} of ${duration(job.total || 0)}`);
   else if (job.done !== null && job.unit) {
     const of = job.total ? ` of ${compact(job.total)}` : "";
@@ -100,6 +109,19 @@ export function progress(job, cameAt) {
   if (job.tokens_per_second) parts.push(`${about}${number(job.tokens_per_second)} tokens/s`);
   const left = remaining(job, cameAt);
   if (left !== null) parts.push(`first token in ${about}${duration(left)}`);
+  return parts;
+}
+
+/** The progress of a job with parts: tokens and requests, and the time until all have ended. */
+function together(all, cameAt) {
+  const parts = [
+    `${compact(all.tokens_read)} of ${compact(all.tokens)} tokens`,
+    `${number(all.ended)} of ${number(all.requests)} requests`,
+  ];
+  if (all.failed) parts.push(`${number(all.failed)} failed`);
+  if (all.seconds_left !== null) {
+    parts.push(`~${duration(Math.max(0, all.seconds_left - (Date.now() - cameAt) / 1000))} left`);
+  }
   return parts;
 }
 

@@ -162,7 +162,7 @@ def test_a_group_is_one_line_in_place_of_its_jobs(state: StateDir) -> None:
         assert (begun.done, begun.total, begun.unit) == (2, 8, "jobs")
         assert begun.phase == "2 of 8 done" and begun.eta_seconds is not None
         assert begun.title == "8 jobs: 0.txt" and ended.cause == "1 of 2 failed"
-        assert shown.waits[waiting.id] == "0 of 3 done"
+        assert shown.waits[waiting.id] == f"behind {groups[0]}" and waiting.done == 0
         assert shown.waits[alone.id] == "behind 2 jobs" and shown.more() == ""
         for job in third:
             store.request_cancel(job.id)

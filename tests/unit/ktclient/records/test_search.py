@@ -116,6 +116,52 @@ def test_what_is_searched(state: StateDir) -> None:
         assert look("secretly") == []
 
 
+@pytest.mark.promise
+def test_documents_are_searched_on_demand(state: StateDir) -> None:
+    """Two Chinese characters, a word in any case, and words of which one is in the question; each
+    document once, however many jobs have it."""
+    with Store.open(state) as store:
+        chinese = "话说贾雨村因见甄士隐".encode()
+        two = [put(store, new(ask=ask, document=chinese)) for ask in ("Who came?", "Who left?")]
+        ferry = put(store, new("log", document=b"x " * 9_000 + b"The FERRY sank" + b" y" * 9_000))
+        broken = put(store, new("bytes", document=b"\xff storm"))
+
+        def look(words: str, *, documents: bool = True) -> list[tuple[str, str]]:
+            read: list[tuple[int, int]] = []
+            sought = Words(words)
+            texts = search.Documents(store, sought, lambda *now: read.append(now))
+            found = search.listing(store, Filter(), sought, None, texts if documents else None)
+            size = len(chinese) + 36_014 + 7
+            assert read[-1:] == ([(3, size)] if documents else []) and not texts.unread
+            return [(job.id, hit.where) for job, hit in zip(found.jobs, found.found, strict=True)]
+
+        assert look("雨村") == [(one.id, "content") for one in reversed(two)]
+        assert look("雨村", documents=False) == []
+        assert look("雨村 left") == [(two[1].id, "asked")]
+        assert look("ferry") == [(ferry.id, "content")]
+        assert look("storm") == [(broken.id, "content")]
+        assert look("雨林") == []
+
+
+def test_a_search_reads_so_much_and_says_what_it_left_out(
+    state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the newest jobs first; the others are still found by their questions."""
+    monkeypatch.setattr(search, "MOST_BYTES", 20)
+    with Store.open(state) as store:
+        jobs = [
+            put(store, new(ask="Why?", document=f"{number} the ferry".encode()))
+            for number in range(5)
+        ]
+        words = Words("ferry")
+        texts = search.Documents(store, words, lambda count, size: None)
+        found = search.listing(store, Filter(), words, None, texts)
+        assert [job.id for job in found.jobs] == [jobs[4].id, jobs[3].id] and texts.unread == 3
+        words = Words("why")
+        texts = search.Documents(store, words, lambda count, size: None)
+        assert len(search.listing(store, Filter(), words, None, texts).jobs) == 5
+
+
 def test_more_than_a_batch_is_searched_and_counted(
     state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:

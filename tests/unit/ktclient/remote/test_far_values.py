@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ktclient.errors import HostTrouble
+from ktclient.records.kinds import PartsProgress
 from ktclient.records.snapshot import Snapshot
 from ktclient.remote import far_values
 
@@ -20,13 +21,14 @@ WHOLE: dict[str, object] = {
     "figures": {},
     "progress_source": None,
 }
+INNER = {"PartsProgress": PartsProgress}
 WRONG: tuple[object, ...] = (None, "x", 1, 1.5, True, [], {}, ["x"], [1], [[1]], [True], ["x", 1])
 
 
 def test_a_whole_record_is_taken() -> None:
     """Lists as tuples; fields of a newer ktjob are left out."""
     more = {"questions": ["a", "b"], "counted": [1, 2, 3], "newer": [[]], "needs": []}
-    found = far_values.record_of(Snapshot, {**WHOLE, **more})
+    found = far_values.record_of(Snapshot, {**WHOLE, **more}, INNER)
     assert (found.questions, found.counted, found.needs) == (("a", "b"), (1, 2, 3), ())
     assert found.timeout == 1 and found.phase is None
 
@@ -51,10 +53,22 @@ def test_a_field_of_another_type_is_refused(name: str, right: tuple[object, ...]
     for value in WRONG:
         is_right = any(repr(value) == repr(one) for one in right)
         if is_right:
-            far_values.record_of(Snapshot, {**WHOLE, name: value})
+            far_values.record_of(Snapshot, {**WHOLE, name: value}, INNER)
             continue
         with pytest.raises(HostTrouble, match=f"not a job .{name} is no"):
-            far_values.record_of(Snapshot, {**WHOLE, name: value})
+            far_values.record_of(Snapshot, {**WHOLE, name: value}, INNER)
+
+
+def test_a_record_in_a_record_is_taken_or_refused() -> None:
+    """The progress of all parts; of a machine whose ktjob does not know it, none."""
+    whole = {**dict.fromkeys(("requests", "ended", "failed", "running", "queued"), 1)}
+    whole |= {"tokens": 10, "tokens_read": 5, "seconds_left": None}
+    found = far_values.record_of(Snapshot, {**WHOLE, "parts_progress": {**whole, "new": 1}}, INNER)
+    assert found.parts_progress == PartsProgress(1, 1, 1, 1, 1, 10, 5, None)
+    assert far_values.record_of(Snapshot, WHOLE, INNER).parts_progress is None
+    for wrong in ("x", 1, [], {}, {**whole, "tokens": "10"}, {**whole, "ended": True}):
+        with pytest.raises(HostTrouble, match="is not a job"):
+            far_values.record_of(Snapshot, {**WHOLE, "parts_progress": wrong}, INNER)
 
 
 def test_a_record_that_lacks_a_field_is_refused() -> None:

@@ -3,6 +3,7 @@ nothing in them steers a terminal."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from ktclient.cli.render import job_table, terminal, terminal_text, units
 from ktclient.cli.render.columns import Column, drawn
+from ktclient.records.kinds import PartsProgress
 from ktclient.records.snapshot import Snapshot
 
 pytestmark = pytest.mark.each_python
@@ -63,8 +65,8 @@ READING = job(
     label="nightly",
     server=SERVERS[1],
 )
-ALL = ["ID", "STATE", "PHASE", "PROGRESS", "SPEED", "ETA", "IN", "OUT", "ELAPSED", "SERVER"]
-ALL += ["LABEL", "DOCUMENT"]
+ALL = ["ID", "STATE", "AGE", "PHASE", "PROGRESS", "SPEED", "ETA", "IN", "OUT", "ELAPSED"]
+ALL += ["SERVER", "LABEL", "DOCUMENT"]
 
 
 def titles(lines: list[str]) -> list[str]:
@@ -74,14 +76,15 @@ def titles(lines: list[str]) -> list[str]:
 def test_a_column_appears_only_when_it_has_something_to_say() -> None:
     """Of jobs that are done, on one server, without a label: neither PHASE nor SERVER."""
     lines = job_table.of_jobs([job(), job(id="kbbbbbbb")], None, coloured=False)
-    assert titles(lines) == ["ID", "STATE", "IN", "OUT", "ELAPSED", "DOCUMENT"]
-    assert "kabcdefg  SUCCEEDED  782K  600  26m 00s  report.txt" in lines
+    assert titles(lines) == ["ID", "STATE", "AGE", "IN", "OUT", "ELAPSED", "DOCUMENT"]
+    assert re.fullmatch(r"kabcdefg  SUCCEEDED  +\d+d  782K  600  26m 00s  report.txt", lines[1])
     assert titles(job_table.of_jobs([job(), READING], None, coloured=False)) == ALL
 
 
-@pytest.mark.parametrize("room", [200, 120, 80, 60, 40, 30])
+@pytest.mark.parametrize("room", [200, 120, 80, 60, 40])
 def test_nothing_wraps_and_the_least_needed_goes_first(room: int) -> None:
-    """Ids and states are always whole, and something is left of the name."""
+    """Ids, states and ages are always whole, and something is left of the name. What a job does,
+    and why it does nothing, have a column each."""
     title = "a very long name of a document " * 10 + "红楼梦.txt"
     failed = job(id="kccccccc", state="FAILED", cause="proxy_gave_up", figures={}, title=title)
     queued = job(id="kddddddd", state="QUEUED", started_at=None, finished_at=None, figures={})
@@ -89,15 +92,96 @@ def test_nothing_wraps_and_the_least_needed_goes_first(room: int) -> None:
     lines = job_table.of_jobs(jobs, room, coloured=False, waits={"kddddddd": "behind kabcdefg"})
     assert all(terminal_text.width(line) <= room for line in lines)
     shown = titles(lines)
-    assert shown == [name for name in ALL if name in shown]
-    assert {"ID", "STATE", "DOCUMENT"} <= set(shown)
-    assert shown == ALL or room < 200
+    columns = [*ALL[:4], "REASON", *ALL[4:]]
+    columns[columns.index("PROGRESS")] = "PROGRESS" if room >= 120 else "DONE"
+    assert shown == [name for name in columns if name in shown]
+    assert {"ID", "STATE", "AGE", "DOCUMENT"} <= set(shown)
+    assert shown == columns or room < 200
     assert "SPEED" not in shown or room > 80
+    assert "REASON" in shown or room < 60
     for one, line in zip(jobs, lines[1:], strict=True):
-        assert line.startswith(f"{one.id}  {one.state}")
-    if "PHASE" in shown:
-        assert "behind kabcdefg" in lines[3] and "proxy_gave_up" in lines[2]
+        assert re.match(rf"{one.id}  {one.state} +\d+d", line)
+    if "REASON" in shown:
+        at = lines[0].index("REASON")
+        told = [line[at:].split("  ")[0].rstrip("…") for line in lines[2:4]]
+        whole = ("proxy_gave_up", "behind kabcdefg")
+        assert all(
+            len(one) >= 11 and full.startswith(one) for one, full in zip(told, whole, strict=True)
+        )
     assert lines[2].endswith(".txt" if room > 40 else "xt") and "…" in lines[2]
+
+
+def asking(number: int, **changes: Any) -> Snapshot:
+    question = f"What happened in month {number} of the year on the river?"
+    return job(id=f"k{number:07}", questions=(question,), **changes)
+
+
+@pytest.mark.parametrize("room", [60, 80, 120])
+def test_questions_tell_the_rows_of_one_document_apart(room: int) -> None:
+    """Where they are too long, by what differs; the name that is the same in each row goes
+    first."""
+    lines = job_table.of_jobs([asking(number) for number in range(1, 31)], room, coloured=False)
+    assert all(terminal_text.width(line) <= room for line in lines)
+    assert {"AGE", "QUESTION"} <= set(titles(lines)) and ("DOCUMENT" in lines[0]) == (room > 80)
+    for number, line in enumerate(lines[1:], 1):
+        assert f"month {number} of" in line or f"… {number} of" in line
+    files = [job(title=f"{name}.txt", questions=("What is new?",)) for name in "ab"]
+    lines = job_table.of_jobs(files, 60, coloured=False)
+    assert "a.txt" in lines[1] and "b.txt" in lines[2]
+
+
+WORK = PartsProgress(
+    requests=7,
+    ended=2,
+    failed=0,
+    running=2,
+    queued=2,
+    tokens=36_000,
+    tokens_read=9_000,
+    seconds_left=330.0,
+)
+SPLIT: dict[str, Any] = {
+    "state": "RUNNING",
+    "phase": "reading parts",
+    "done": 2,
+    "total": 7,
+    "unit": "parts",
+    "figures": {},
+    "finished_at": None,
+    "questions": ("Who pays?",),
+}
+
+
+@pytest.mark.parametrize(("room", "shown"), [(60, "25%"), (80, "25%"), (120, "██░░░░░░░░ 25%")])
+def test_a_split_job_shows_its_tokens_and_is_queued_while_no_part_runs(
+    room: int, shown: str
+) -> None:
+    """With the time until all is done, and no count of parts beside it."""
+    (line,) = job_table.of_jobs([job(**SPLIT, parts_progress=WORK)], room, coloured=False)[1:]
+    assert "RUNNING" in line and "reading" in line and shown in line
+    assert "~5m 30s" in line and "2 of 7" not in line
+    waiting = job(**SPLIT, parts_progress=dataclasses.replace(WORK, running=0, queued=4))
+    assert waiting.state == "RUNNING" and waiting.shown_state == "QUEUED"
+    waits = {waiting.id: "behind kbbbbbbb"}
+    lines = job_table.of_jobs([waiting], room, coloured=False, waits=waits)
+    assert "QUEUED" in lines[1] and "behind kbbbbbbb" in lines[1]
+
+
+@pytest.mark.parametrize(("room", "shown"), [(80, "18/30"), (120, "18 of 30 done")])
+def test_a_group_has_one_count_and_no_phase(room: int, shown: str) -> None:
+    """It is no phase."""
+    group = job(
+        state="RUNNING", phase="18 of 30 done", done=18, total=30, unit="jobs", finished_at=None
+    )
+    lines = job_table.of_jobs([group], room, coloured=False)
+    assert shown in lines[1] and "PHASE" not in titles(lines) and "%" not in lines[1]
+
+
+def test_an_age_is_short() -> None:
+    """Three characters or four."""
+    seconds = (-1, 0, 59.9, 60, 3599, 3600, 86399, 86400, 86400 * 400)
+    told = ["0s", "0s", "59s", "1m", "59m", "1h", "23h", "1d", "400d"]
+    assert list(map(units.age, seconds)) == told
 
 
 def test_columns_line_up_by_what_is_seen() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import sys
 import unicodedata
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from ktclient.cli.render import job_activity, output, progress_line, terminal_text, units
 from ktclient.cli.render import terminal as render_terminal
+from ktclient.records.kinds import PartsProgress
 from ktclient.records.snapshot import Snapshot
 
 pytestmark = pytest.mark.each_python
@@ -152,21 +155,21 @@ def test_times_are_shown_in_the_readers_zone() -> None:
 )
 def test_progress_tells_what_is_known(changes: dict[str, Any], said: str) -> None:
     """A bar only where the whole is known, never above 100 %."""
-    assert job_activity.progress(job(**changes)) == said
+    assert "  ".join(filter(None, job_activity.measured(job(**changes)))) == said
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"state": "QUEUED", "phase": None}, "queued"),
-        ({"phase": None, "done": None}, "starting  9s"),
-        ({"phase": "connecting", "done": None}, "connecting  9s"),
+        ({"phase": None, "done": None}, "starting  9s elapsed"),
+        ({"phase": "connecting", "done": None}, "connecting  9s elapsed"),
         (
             {"phase": "waiting", "done": None},
-            "waiting for the first token (silence is normal)  9s",
+            "waiting for the first token (silence is normal)  9s elapsed",
         ),
-        ({"phase": "decode", "done": 12, "total": None}, "decode  12 tokens  9s"),
-        ({"phase": "waiting", "done": None, "cancel_requested": True}, "cancelling  9s"),
+        ({"phase": "decode", "done": 12, "total": None}, "decode  12 tokens  9s elapsed"),
+        ({"phase": "waiting", "done": None, "cancel_requested": True}, "cancelling  9s elapsed"),
     ],
 )
 def test_one_line_says_what_a_job_does(changes: dict[str, Any], said: str) -> None:
@@ -180,7 +183,7 @@ def test_a_server_that_does_not_answer_is_told_with_its_time() -> None:
     assert job_activity.activity(hung) == (
         "the server has not answered for 2m 05s; giving up after 10m 00s"
     )
-    assert job_activity.progress(hung) == "2m 05s of 10m 00s"
+    assert job_activity.measured(hung) == ("", "2m 05s of 10m 00s")
 
 
 def starts_of(word: str, table: str) -> set[int]:
@@ -273,19 +276,108 @@ def test_speed_and_time_left_are_shown_and_an_estimate_is_marked() -> None:
         job_activity.activity(job(**known)),
         job_activity.activity(job(**known, is_estimate=True)),
     )
-    assert "512 tokens/s" in sure and "first token in 3m 05s" in sure and "~" not in sure
+    assert "512 tokens/s" in sure and "TTFT in 3m 05s" in sure and "~" not in sure
     assert "~512 tokens/s" in guess and "~3m 05s" in guess and "~ 25%" in guess
-    assert "first token" not in job_activity.activity(job())
+    assert "TTFT" not in job_activity.activity(job())
+
+
+PARTS = PartsProgress(
+    requests=7,
+    ended=3,
+    failed=1,
+    running=2,
+    queued=2,
+    tokens=2_340_000,
+    tokens_read=1_170_000,
+    seconds_left=5400.0,
+)
+READING: dict[str, Any] = {
+    "done": 412_345,
+    "total": 781_557,
+    "tokens_per_second": 523.4,
+    "eta_seconds": 4_530.0,
+    "figures": {"predicted_cached_share": 0.96},
+}
+
+
+@pytest.mark.promise
+@pytest.mark.parametrize("room", [60, 80, 120])
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        (READING, "TTFT in 1h 15m · 9s elapsed"),
+        ({**READING, "is_estimate": True}, "TTFT in ~1h 15m · 9s elapsed"),
+        ({"phase": "waiting", "done": None, "eta_seconds": 90.0}, "TTFT in 1m 30s · 9s elapsed"),
+        ({"phase": "reading parts", "parts_progress": PARTS}, "~1h 30m left · 9s elapsed"),
+        ({"phase": "等待" * 40, "done": None}, "9s elapsed"),
+    ],
+)
+def test_a_live_line_fits_and_its_times_say_what_they_are(
+    changes: dict[str, Any], times: str, room: int
+) -> None:
+    """What is needed less gives way; with enough room nothing is missing."""
+    line = job_activity.activity(job(**changes), room)
+    assert terminal_text.width(line) <= room and times in line
+    whole = job_activity.activity(job(**changes))
+    assert job_activity.activity(job(**changes), 400) == whole
+    assert line == whole or terminal_text.width(whole) > room
+
+
+def test_a_job_with_parts_is_one_line_of_tokens() -> None:
+    """And says that it waits while none of them runs."""
+    line = job_activity.activity(job(phase="reading parts", parts_progress=PARTS))
+    assert line == (
+        "reading parts  ██████░░░░░░  50%  1.2M of 2.3M tokens  3 of 7 requests  1 failed  "
+        "~1h 30m left · 9s elapsed"
+    )
+    waiting = replace(PARTS, running=0, queued=4)
+    line = job_activity.activity(job(phase="reading parts", parts_progress=waiting))
+    assert line.startswith("queued, reading parts  ")
 
 
 @given(st.text(alphabet="ab 红", max_size=120), st.integers(20, 60))
 def test_a_wrapped_line_loses_no_word_and_fits(text: str, room: int) -> None:
-    """Between words only; a word that is longer than the terminal stays whole."""
+    """Between words, and between wide characters; another word that is longer than the terminal
+    stays whole."""
     line = f"  runs on    {text}"
     broken = terminal_text.wrapped(line, room)
-    assert broken.split() == line.split()
+    assert "".join(broken.split()) == "".join(line.split())
+    assert re.findall("[ab]+", broken) == re.findall("[ab]+", line)
     for one in broken.splitlines():
         assert terminal_text.width(one.rstrip()) <= room or len(one.split()) <= 3
+
+
+@pytest.mark.parametrize("room", [40, 60, 80])
+def test_chinese_wraps_and_no_line_begins_with_its_stop(room: int) -> None:
+    """In the column of the field; a full stop stays with the word before it, a bracket with the
+    one after it."""
+    text = "黛玉是谁。（她和宝玉）第一次见面的时候说了什么、做了什么？" * 3  # noqa: RUF001
+    broken = terminal_text.wrapped(f"question   {text}", room).splitlines()
+    assert "".join(line[11:] for line in broken) == text and len(broken) > 1
+    assert all(terminal_text.width(line) <= room for line in broken)
+    assert all(line.startswith(" " * 11) and line[11] not in "。、？）" for line in broken[1:])  # noqa: RUF001
+    assert not any(line.endswith("（") for line in broken)  # noqa: RUF001
+
+
+def test_fields_wrap_on_a_terminal_and_quoted_lines_and_pipes_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Words stay whole; what a server sent stays as it came."""
+    text = "\n".join(
+        ("because    " + "the server died " * 9, "received   3 bytes:", "  x " + "y" * 99)
+    )
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    output.print_lines(text)
+    *because, received, quoted = shown.getvalue().splitlines()
+    assert len(because) == 3 and all(len(line) <= 60 for line in because)
+    assert {line[11:].split()[-1] for line in because} <= {"the", "server", "died"}
+    assert all(line.startswith(" " * 11) for line in because[1:])
+    assert [received, quoted] == text.split("\n")[1:]
+    monkeypatch.setattr(sys, "stdout", pipe := io.StringIO())
+    output.print_lines(text)
+    assert pipe.getvalue() == f"{text}\n"
 
 
 def test_what_follows_stands_under_the_second_column() -> None:
