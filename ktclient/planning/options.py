@@ -33,6 +33,8 @@ class RequestOptions:
     split: split_planner.Split = "auto"
     seen_model: str | None = None
     """The model that an earlier submit chose by itself: taken if the server still lists it."""
+    server_from: str | None = None
+    """Where `server` comes from, for messages; None: from the command line or the caller."""
 
     def answer_limit(self, task: Task) -> int:
         """Maximum tokens of the answer to this task."""

@@ -80,7 +80,7 @@ class Selected:
 
     jobs: list[Job]
     passed_over: int = 0
-    """How many match but are out of the command's scope."""
+    """How many match but are out of the command's scope. `--all` means those in it."""
 
 
 def parse(  # noqa: PLR0913 - the words of every command
@@ -150,7 +150,7 @@ def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Select
         places = [job.id for job in store.group(group_of(store, selector.wanted.group_id))]
         found.sort(key=lambda job: places.index(job.id))
     jobs = [job for job in found if scope.holds(job)]
-    return Selected(jobs, len(found) - len(jobs))
+    return Selected(jobs, 0 if selector.is_all else len(found) - len(jobs))
 
 
 def is_group(word: str) -> bool:
