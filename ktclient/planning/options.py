@@ -36,6 +36,11 @@ class RequestOptions:
     server_from: str | None = None
     """Where `server` comes from, for messages; None: from the command line or the caller."""
 
+    @property
+    def chosen(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """Server and model as `servers.selection.choose` takes them."""
+        return self.server, self.model, self.seen_model, self.server_from
+
     def answer_limit(self, task: Task) -> int:
         """Maximum tokens of the answer to this task."""
         if self.max_tokens is not None:
