@@ -171,7 +171,7 @@ def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
     if len(left) == 1:
         state = left[0].blocked or "it is still running"
         return f"job {left[0].id} has not finished within {limit} s; {state}"
-    blocked = blocks.in_short(one.blocked for one in left)
+    blocked = blocks.of_several(left)
     why = f"; {blocked}" if blocked else ""
     return f"{wording.count(len(left), 'job')} have not finished within {limit} s{why}"
 

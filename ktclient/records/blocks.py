@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
@@ -12,7 +12,9 @@ from jobs.quick_dataclass import record
 from ktclient.records.phases import PAUSED
 
 if TYPE_CHECKING:
+    from jobs.store.groups import Group
     from jobs.store.store import Store
+    from ktclient.records.snapshot import Snapshot
 
 HELD, QUEUE, SERVER = "held", "queue", "server"
 """What keeps a job from starting."""
@@ -45,6 +47,18 @@ def in_short(reasons: Iterable[str | None]) -> str:
     return f"{each[0]}; and {len(each) - 1:,} more (ktjob status)"
 
 
+def of_several(jobs: Sequence[Snapshot]) -> str:
+    """Why some of these jobs do not start, in short, with the commands that let them; empty where
+    none is kept from it. Held jobs of one group are released together."""
+    held = [job for job in jobs if job.blocked_by == HELD]
+    group = held[0].group if held else None
+    if group is None or len(held) < 2 or any(job.group != group for job in held):
+        return in_short(job.blocked for job in jobs)
+    since = min(job.held_at for job in held if job.held_at is not None)
+    together = f"{len(held):,} held since {_at(since)}; to start them: ktjob release {group}"
+    return in_short([together, *(job.blocked for job in jobs if job.blocked_by != HELD)])
+
+
 def of_pause(pause: Pause) -> Block:
     """The block by a pause."""
     at = _at(pause.since)
@@ -70,9 +84,47 @@ def of_jobs(
     by_pool = {one.pool: one for one in (store.pauses() if pauses is None else pauses)}
     for job in waiting if by_pool else ():
         pools = (None, job.pool, json.loads(job.spec)["server"])  # of a conductor, of its parts
-        if pause := next((by_pool[pool] for pool in pools if pool in by_pool), None):
+        if pause := _pause_of(pools, by_pool):
             found[job.id] = of_pause(pause)
     return found
+
+
+@record(frozen=True)
+class BlockedGroup:
+    """What keeps jobs of a group from starting."""
+
+    paused: int
+    """How many jobs wait for the end of a pause; those that are held not counted."""
+    block: Block
+    """The hold of those that are held, else the widest pause."""
+
+
+def of_groups(
+    store: Store, groups: Sequence[Group], pauses: Sequence[Pause]
+) -> dict[str, BlockedGroup]:
+    """The blocked groups, by id."""
+    found = {}
+    by_pool = {one.pool: one for one in pauses}
+    waiting = store.waiting_in_groups([one.id for one in groups]) if pauses else {}
+    for group in groups:
+        met = [
+            (pause, number)
+            for places, number in waiting.get(group.id, ())
+            if (pause := _pause_of((None, *sorted(places)), by_pool))
+        ]
+        if group.held_at is not None:
+            why = f"{group.held:,} held since {_at(group.held_at)}"
+            block = Block(HELD, group.held_at, why, f"ktjob release {group.id}")
+        elif met:
+            block = of_pause(met[0][0])
+        else:
+            continue
+        found[group.id] = BlockedGroup(sum(number for _, number in met), block)
+    return found
+
+
+def _pause_of(pools: Iterable[str | None], by_pool: Mapping[str | None, Pause]) -> Pause | None:
+    return next((by_pool[pool] for pool in pools if pool in by_pool), None)
 
 
 def word(kind: str | None) -> str:

@@ -66,7 +66,11 @@ def read_grouped(store: Store, rows: int) -> Overview:
     firsts = store.jobs_of([group.first for group in groups])
     paused = store.pauses()
     read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended], paused)
-    shown = [tally.in_one(group, first) for group, first in zip(groups, read_jobs, strict=False)]
+    blocked = blocks.of_groups(store, groups, paused)
+    shown = [
+        tally.in_one(group, first, blocked.get(group.id))
+        for group, first in zip(groups, read_jobs, strict=False)
+    ]
     alone = read_jobs[len(groups) :]
     refused = _refused(store, store.waiting(rows))
     order = ("RUNNING", "QUEUED")

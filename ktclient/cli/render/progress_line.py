@@ -43,7 +43,7 @@ class Line:
         from ktclient.records import blocks, tally
 
         now = tally.of(jobs)
-        blocked = blocks.in_short(job.blocked for job in jobs)
+        blocked = blocks.of_several(jobs)
         why = f"; {blocked}" if blocked else ""
         self._show(f"{now.in_words()}{why}", why, now.done, now.total)
 
