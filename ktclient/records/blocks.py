@@ -14,7 +14,6 @@ from ktclient.records.phases import PAUSED
 if TYPE_CHECKING:
     from jobs.store.groups import Group
     from jobs.store.store import Store
-    from ktclient.records.snapshot import Snapshot
 
 HELD, QUEUE, SERVER = "held", "queue", "server"
 """What keeps a job from starting."""
@@ -47,18 +46,6 @@ def in_short(reasons: Iterable[str | None]) -> str:
     return f"{each[0]}; and {len(each) - 1:,} more (ktjob status)"
 
 
-def of_several(jobs: Sequence[Snapshot]) -> str:
-    """Why some of these jobs do not start, in short, with the commands that let them; empty where
-    none is kept from it. Held jobs of one group are released together."""
-    held = [job for job in jobs if job.blocked_by == HELD]
-    group = held[0].group if held else None
-    if group is None or len(held) < 2 or any(job.group != group for job in held):
-        return in_short(job.blocked for job in jobs)
-    since = min(job.held_at for job in held if job.held_at is not None)
-    together = f"{len(held):,} held since {_at(since)}; to start them: ktjob release {group}"
-    return in_short([together, *(job.blocked for job in jobs if job.blocked_by != HELD)])
-
-
 def of_pause(pause: Pause) -> Block:
     """The block by a pause."""
     at = _at(pause.since)
@@ -89,6 +76,12 @@ def of_jobs(
     return found
 
 
+def of_holds(number: int, since: str, group_id: str) -> Block:
+    """The block of several jobs of a group that are held, the first `since` then."""
+    why = f"{number:,} held since {_at(since)}"
+    return Block(HELD, since, why, f"ktjob release {group_id}")
+
+
 @record(frozen=True)
 class BlockedGroup:
     """What keeps jobs of a group from starting."""
@@ -113,8 +106,7 @@ def of_groups(
             if (pause := _pause_of((None, *sorted(places)), by_pool))
         ]
         if group.held_at is not None:
-            why = f"{group.held:,} held since {_at(group.held_at)}"
-            block = Block(HELD, group.held_at, why, f"ktjob release {group.id}")
+            block = of_holds(group.held, group.held_at, group.id)
         elif met:
             block = of_pause(met[0][0])
         else:

@@ -83,6 +83,18 @@ def _tokens(job: Snapshot) -> int:
     return max(1, job.counted[1]) if job.counted else 1
 
 
+def blocked(jobs: Sequence[Snapshot]) -> str:
+    """Why some of these jobs do not start, in short, with the commands that let them; empty where
+    none is kept from it. Held jobs of one group are released together."""
+    held = [job for job in jobs if job.blocked_by == blocks.HELD]
+    group = held[0].group if held else None
+    if group is None or len(held) < 2 or any(job.group != group for job in held):
+        return blocks.in_short(job.blocked for job in jobs)
+    since = min(job.held_at for job in held if job.held_at is not None)
+    others = (job.blocked for job in jobs if job.blocked_by != blocks.HELD)
+    return blocks.in_short([str(blocks.of_holds(len(held), since, group)), *others])
+
+
 def of_group(group: Group, blocked: BlockedGroup | None = None) -> Tally:
     """The tally of a group, by its numbers in the store: the time by the weights of its jobs."""
     failed = group.total - group.queued - group.running - group.succeeded
