@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from jobs import durations
 from jobs.errors import StoreUnusable
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
@@ -82,8 +83,9 @@ class Forecast:
         if self.split is not None or self.expected is None or self.deadline >= self.expected.high:
             return None
         return (
-            f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
-            f"prefill may take; use --timeout {prefill_time.timeout(self.expected):.0f}"
+            f"the time limit of {durations.exact(self.deadline)} s is less than the "
+            f"{spoken(self.expected.high)} that prefill may take; use --timeout "
+            f"{prefill_time.timeout(self.expected):.0f}"
         )
 
     @property
