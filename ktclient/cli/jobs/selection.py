@@ -139,5 +139,4 @@ def note_passed_over(found: Selected, scope: Scope) -> None:
     """Say how many jobs match and were left as they are."""
     if found.passed_over:
         jobs = wording.count(found.passed_over, "job")
-        verb = "matches" if found.passed_over == 1 else "match"
-        output.note(f"{jobs} more {verb}; only those that {scope.value} are meant here")
+        output.note(f"note: {jobs} left out: only those that {scope.value} are taken")
