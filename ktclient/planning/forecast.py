@@ -216,6 +216,9 @@ def from_target(
     if around.foresees:
         # Whether it fits was judged before: what an earlier prompt shows is no reason to refuse.
         count, cached = _predicted(message, count, target, settings, around)
+        again = verdict_of(count, max_tokens, limits(target))
+        if verdict.kind is again.kind is fit.Kind.FITS:
+            verdict = again  # with the same number as the count
     expected = whole = None
     if belief is not None:
         whole = belief.first_token(count.tokens)
