@@ -564,6 +564,14 @@ SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'QUEUED' AND pool <> :pool)
        AND NOT EXISTS (SELECT 1 FROM jobs
                        WHERE status = 'QUEUED' AND pool = :pool AND held_at IS NULL);
 
+-- name: has_succeeded
+-- Of those that were started last: SQLite finds them by an index.
+SELECT EXISTS (
+    SELECT 1 FROM (SELECT outcome, finished_at FROM jobs
+                   WHERE pool = :pool AND started_at IS NOT NULL
+                   ORDER BY started_at DESC LIMIT :most)
+    WHERE outcome = 'SUCCEEDED' AND finished_at >= :since);
+
 -- name: hand_over_job
 UPDATE jobs SET pool = :pool, spec = :spec
 WHERE id = :id AND status = 'QUEUED' AND attempt = 0 AND pool = :pool_before AND spec = :spec_before

@@ -217,6 +217,5 @@ def is_confirmed(wanted: Selector, jobs: Sequence[Job], what: str, *, is_sure: b
 def note_passed_over(found: Selected, scope: Scope) -> None:
     """Say how many jobs match and were left as they are."""
     if found.passed_over:
-        jobs = wording.count(found.passed_over, "more job" if found.jobs else "job")
-        verb = "matches" if found.passed_over == 1 else "match"
-        output.note(f"{jobs} {verb}; only those that {scope.value} are meant here")
+        jobs = wording.count(found.passed_over, "job")
+        output.note(f"note: {jobs} left out: only those that {scope.value} are taken")
