@@ -98,7 +98,8 @@ def test_a_stream_ends_when_its_page_may_not_look_any_more(
 ) -> None:
     """Such as when the first key is made: the page then asks for one."""
     monkeypatch.setattr(feed, "CHECK_SECONDS", 0.02)
-    put(HttpStore.open(state), "a job")
+    with HttpStore.open(state) as store:
+        put(store, "a job")
     answers = iter([True, True, False])
 
     async def may_look() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from support.page_jobs import put
 
@@ -14,8 +16,9 @@ from ktclient.gateway.page.job import Output
 
 
 @pytest.fixture
-def store(state: StateDir) -> HttpStore:
-    return HttpStore.open(state)
+def store(state: StateDir) -> Iterator[HttpStore]:
+    with HttpStore.open(state) as one:
+        yield one
 
 
 @pytest.fixture
