@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobs import clock
-from jobs.model import Capacity, Job, NewJob
+from jobs.model import Capacity, Job, NewJob, NewRequest
 from jobs.store.control import Control, require_editable
 from jobs.store.rerun import Retries
 from jobs.store.store import Store
@@ -119,9 +119,14 @@ def edit(
 
 
 def rerun(
-    job_id: str, changes: Changes, settings: config.Settings, on_progress: Progress = _silent
+    job_id: str,
+    changes: Changes,
+    settings: config.Settings,
+    on_progress: Progress = _silent,
+    request: NewRequest | None = None,
 ) -> Renewed:
     """A new job like an old one in whatever state, with these changes. Each call makes another job.
+    `request`: the one over HTTP with which it comes.
 
     Raises what a submit raises, and `BadInput` for a batch; then nothing is stored.
     """
@@ -141,6 +146,7 @@ def rerun(
     new, before, note = plain, None, None
     if changes.is_of_request or _is_of_document(old):  # so of an imported job the spec is new
         new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
+    new = replace(new, request=request)
     lent = lent_keys.lending(settings, server_of(new.spec))
     with Retries.open_existing(settings.state) as store, lent:
         created = store.rerun(old.id, new, capacities)

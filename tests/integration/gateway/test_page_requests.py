@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from support.page_site import Site, site
 
-from ktclient.gateway.page.routes import MARK
+from ktclient.gateway.page.own_requests import MARK
 
 TEXT = "A text about boats and the sea. " * 20
 OWN = {MARK: "1"}
