@@ -31,7 +31,7 @@ export class ChangeForm {
     question.value = request.question || "";
     const places = [["", `as it is (${request.server})`], ...servers.map((one) => [one.url, one.name ? `${one.name} (${one.url})` : one.url])];
     const fields = [];
-    if (isOfDocument || (isBody && !this.isNew)) fields.push(field("max_tokens", "Maximum answer tokens", el("input", { type: "number", min: 1, max: 1000000, value: request.max_tokens })));
+    if (isOfDocument || isBody) fields.push(field("max_tokens", "Maximum answer tokens", el("input", { type: "number", min: 1, max: 1000000, value: request.max_tokens })));
     if (isOfDocument) {
       fields.push(field("server", "Server", choice(places, "")));
       fields.push(field("model", "Model", el("input", { value: request.model || "", placeholder: "the server's", autocomplete: "off" })));
@@ -58,6 +58,7 @@ export class ChangeForm {
   }
 
   hint(isBody) {
+    if (this.isNew && isBody) return "A new job with the same messages. The program that sent them gets the answer of its own job, not of this one.";
     if (this.isNew) return "A new job; this one stays as it is. What you do not change is as in this one.";
     if (isBody) return "Its messages came from a program, which gets the answer to exactly these: they are not changed here, nor are server and model.";
     return "It keeps its id and its place. A job that has started is not changed any more.";

@@ -29,7 +29,7 @@ const feed = new Feed({
   queue: (data) => {
     const wasEmpty = queue.isEmpty;
     queue.take(data);
-    pauses.take(data.paused);
+    if (pauses.take(data.paused) && view && view.redraw) view.redraw();
     if (isOpening || wasEmpty !== queue.isEmpty) { isOpening = false; if (!view && route() === "") open(); }
   },
   servers: (data) => servers.take(data),
@@ -74,7 +74,7 @@ function open() {
   if (view) view.close();
   view = null;
   if (job || group || (to === "servers" && setup)) {
-    view = job ? new JobView(job, go, () => (setup ? setup.servers : [])) : group ? new GroupView(group) : new ServersView(setup.sees_all);
+    view = job ? new JobView(job, go, () => (setup ? setup.servers : [])) : group ? new GroupView(group) : new ServersView(setup.sees_all, () => pauses.paused);
     side.replaceChildren(view.node);
     view.title.focus({ preventScroll: true });
   } else if (to === "new" && setup) {

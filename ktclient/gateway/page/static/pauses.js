@@ -16,10 +16,12 @@ export class Pauses {
     this.draw();
   }
 
+  /** Whether something changed. */
   take(paused) {
-    if (JSON.stringify(paused) === JSON.stringify(this.paused)) return;
+    if (JSON.stringify(paused) === JSON.stringify(this.paused)) return false;
     this.paused = paused;
     this.draw();
+    return true;
   }
 
   draw() {

@@ -7,8 +7,10 @@ import * as words from "./words.js";
 const COLUMNS = ["Server", "State", "Model", "Window", "KV pool", "In use", "Requests", "Jobs", "Prefill", ""];
 
 export class ServersView {
-  constructor(isAdmin) {
+  /** `paused`: what is paused, as it is said by the feed. */
+  constructor(isAdmin, paused) {
     this.isAdmin = isAdmin;
+    this.paused = paused;
     this.title = el("h2", { tabindex: "-1" }, "Servers");
     this.body = el("tbody");
     this.reasons = el("div", { class: "reasons" });
@@ -32,7 +34,8 @@ export class ServersView {
     setText(this.hint, "Asking the servers …");
     try {
       const { servers } = await call("/page/servers");
-      this.body.replaceChildren(...servers.map((one) => this.row(one)));
+      this.servers = servers;
+      this.draw();
       this.reasons.replaceChildren(...servers.filter((one) => one.reason).map((one) => el("p", {}, el("strong", {}, `${one.name || one.url}: `), one.reason)));
       setText(this.hint, servers.length ? "In use is the share of the KV pool that all clients use; jobs are ktjob's own; prefill is the speed seen here last." : "No server is configured or found.");
     } catch (error) {
@@ -43,12 +46,17 @@ export class ServersView {
     }
   }
 
+  draw() {
+    this.body.replaceChildren(...this.servers.map((one) => this.row(one)));
+  }
+
   row(one) {
     const { own } = one;
     const state = { ready: "SUCCEEDED", busy: "RUNNING", refused: "FAILED", silent: "FAILED", away: "FAILED" }[one.state];
-    const jobs = [own.running ? `${own.running} running` : null, own.waiting ? `${own.waiting} queued` : null, own.is_paused ? "paused" : null];
+    const jobs = [own.running ? `${own.running} running` : null, own.waiting ? `${own.waiting} queued` : null, this.paused().some((pause) => pause.server === null || pause.server === one.url) ? "paused" : null];
     const requests = one.running === null ? "" : one.waiting ? `${one.running}, ${one.waiting} waiting` : String(one.running);
-    const pause = this.isAdmin ? el("button", { type: "button", onclick: () => this.pause(one) }, own.is_paused ? "Resume" : "Pause") : null;
+    const isAlone = this.paused().some((pause) => pause.server === one.url); // not by the whole queue's pause
+    const pause = this.isAdmin ? el("button", { type: "button", onclick: () => this.pause(one, isAlone) }, isAlone ? "Resume" : "Pause") : null;
     const cells = [
       el("strong", {}, one.name || one.url.replace(/^https?:\/\//, ""), one.is_default ? " (default)" : ""),
       el("span", { class: "state", "data-state": state }, one.state),
@@ -59,11 +67,10 @@ export class ServersView {
     return el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
   }
 
-  async pause(one) {
+  async pause(one, isPaused) {
     this.fail("");
     try {
-      await call(`/page/${one.own.is_paused ? "resume" : "pause"}`, { server: one.url });
-      await this.load();
+      await call(`/page/${isPaused ? "resume" : "pause"}`, { server: one.url });
     } catch (error) {
       this.fail(error.message);
     }
@@ -72,6 +79,11 @@ export class ServersView {
   fail(message) {
     this.error.hidden = !message;
     setText(this.error, message);
+  }
+
+  /** Draw again: a pause began or ended. */
+  redraw() {
+    if (this.servers) this.draw();
   }
 
   close() {}
