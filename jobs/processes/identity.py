@@ -63,7 +63,7 @@ def has_ended(fields: list[str]) -> bool:
     """Of /proc/PID/stat from field 3, the state, on: whether nothing of the process runs any more.
 
     The state is of the first thread alone. While other threads of a killed process still end, which
-    for one with pinned memory and a GPU takes seconds (sglang-kt 0.7.2 on an H200: 12 GiB were in use
+    for one with pinned memory and a GPU takes seconds (sglang-kt 0.7.2 on an H200: 12 GiB were used
     when all its processes were zombies), it has its memory, files and locks. Field 20 counts
     its threads, the first included.
     """

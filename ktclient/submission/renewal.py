@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobs import clock, durations
-from jobs.model import Capacity, Job, NewJob
+from jobs.model import Capacity, Job, NewJob, NewRequest
 from jobs.store.control import Control, Replacement, require_editable
 from jobs.store.rerun import Retries
 from jobs.store.store import Store
@@ -30,7 +30,7 @@ from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import access, kinds
-from ktclient.submission import conditions, enqueue, lent_keys
+from ktclient.submission import body_limit, conditions, enqueue, lent_keys
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
@@ -60,6 +60,12 @@ class Changes:
     def is_of_request(self) -> bool:
         """Whether the request itself is another one."""
         return self != Changes(label=self.label, at=self.at)
+
+    @property
+    def is_of_limit(self) -> bool:
+        """Whether of the request only the limit of its answer is another one."""
+        only = Changes(max_tokens=self.max_tokens, label=self.label, at=self.at)
+        return self.max_tokens is not None and self == only
 
     def manner(self, old: GenerationSettings) -> GenerationSettings:
         """The old generation settings with these. Raises `BadInput`."""
@@ -136,9 +142,10 @@ def rerun(
     changes: Changes,
     settings: config.Settings,
     on_progress: Progress = _silent,
+    request: NewRequest | None = None,
 ) -> list[Renewed]:
     """New jobs like old ones in whatever state, with these changes; several are a group. The ids
-    are whole. Each call makes other jobs.
+    are whole. Each call makes other jobs. `request`: the one over HTTP with which one job comes.
 
     Raises what a submit raises, and `BadInput` for a batch; then nothing is stored.
     """
@@ -156,7 +163,7 @@ def rerun(
             with _naming(old, len(olds)):
                 new, of_one, before, note = _renewed(old, plain, changes, settings, on_progress)
         capacities |= of_one
-        several.append(Replacement(old, new, of_one, {}))
+        several.append(Replacement(old, replace(new, request=request), of_one, {}))
         done.append((before, note))
     with Retries.open_existing(settings.state) as retries, _lending(settings, several):
         created = retries.rerun([(one.before.id, one.new) for one in several], capacities)
@@ -243,6 +250,9 @@ def _renewed(
     settings: config.Settings,
     on_progress: Progress,
 ) -> tuple[NewJob, dict[str, Capacity], Forecast, str | None]:
+    if changes.is_of_limit and _is_body(old):
+        assert changes.max_tokens is not None
+        return (*body_limit.renewed(old, plain, changes.max_tokens, settings), None)
     spec = _spec(old)
     read_as = next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")
     text = plain.document.decode()
@@ -267,11 +277,19 @@ def _renewed(
 
 def _spec(old: Job) -> JobSpec:
     if kinds.kind_of(old.spec) == kinds.BATCH or not _is_of_document(old):
+        known = "its label and its start time"
+        if _is_body(old):
+            known = "its label, its start time and its max tokens"
         raise BadInput(
-            f"job {old.id} has whole requests and no question about a document: only its label and "
-            "its start time can be changed"
+            f"job {old.id} has whole requests and no question about a document: only {known} can "
+            "be changed"
         )
     return JobSpec.from_json(old.spec)
+
+
+def _is_body(old: Job) -> bool:
+    """Whether the job is one request body."""
+    return kinds.kind_of(old.spec) is None and not _is_of_document(old)
 
 
 def _is_of_document(old: Job) -> bool:

@@ -90,6 +90,12 @@ FROM each GROUP BY parent;
 -- name: open_parts
 SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq;
 
+-- name: hand_on_owner
+-- The new job belongs to the API key (ktjob serve) that the repeated one belongs to.
+INSERT INTO requests (job_id, owner, surface, digest, created_at)
+SELECT :new, owner, 'responses', '', (SELECT created_at FROM jobs WHERE id = :new)
+FROM requests WHERE job_id = :old AND deleted_at IS NULL ON CONFLICT DO NOTHING;
+
 -- name: hand_on_parts
 UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
 
