@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from jobs import durations
 from ktclient import hidden, times, wording
 from ktclient.api.job import Job, patiently, unsuccessful
 from ktclient.config import settings as config
@@ -166,12 +167,13 @@ class Selection(list[Job]):
 
 def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
     left = [one for one in found if not one.is_finished]
+    limit = durations.exact(timeout or 0.0)
     if len(left) == 1:
         state = left[0].blocked or "it is still running"
-        return f"job {left[0].id} has not finished within {timeout:g} s; {state}"
+        return f"job {left[0].id} has not finished within {limit} s; {state}"
     blocked = blocks.in_short(one.blocked for one in left)
     why = f"; {blocked}" if blocked else ""
-    return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s{why}"
+    return f"{wording.count(len(left), 'job')} have not finished within {limit} s{why}"
 
 
 @hidden.InWords()

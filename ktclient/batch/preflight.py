@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,14 +15,17 @@ from ktclient.documents import document as documents
 from ktclient.documents import turn_marks
 from ktclient.errors import DoesNotFit
 from ktclient.planning import forecast as forecasts
-from ktclient.planning import prefill_time, thinking
+from ktclient.planning import prefill_time, read_prompts, thinking
 from ktclient.planning.options import MAX_ATTEMPTS, MAX_TOKENS
+from ktclient.planning.prefill_time import PrefillModel
+from ktclient.planning.read_prompts import ReadPrompt
 from ktclient.planning.thinking import Thinking
+from ktclient.planning.token_count import Count
 from ktclient.prompts import generation
 from ktclient.request.body import Body
 from ktclient.servers import probe, selection
 from ktclient.servers.selection import Target
-from ktclient.submission import chat_request
+from ktclient.submission import chat_request, prefix
 from ktclient.submission.conditions import Conditions
 from ktclient.tokens.estimate import Estimate
 from ktclient.wording import quote
@@ -184,6 +187,8 @@ class _Scale:
         self._unbounded = self._cut = 0
         self._misread = Counter[str]()
         self._marks, self._harmless = forecasts.marks_of(target, settings), Counter[str]()
+        self._earlier: deque[ReadPrompt] = deque(maxlen=read_prompts.KEPT)
+        self._read = forecasts.reads_of(target, settings)
 
     def request(self, line: Line, naming: _Naming) -> Request:
         body = Body.from_bytes(line.body).harmless(self._marks, self._harmless)
@@ -202,6 +207,8 @@ class _Scale:
         counted = None if count.is_rough else Estimate(count.low, count.tokens, count.high)
         model, is_chosen = naming.of(body)
         expected = None if self.belief is None else self.belief.first_token(count.tokens)
+        if self.belief is not None:
+            self.seconds += self._seconds(body, count, self.belief)
         is_short = chat_request.is_short(expected, count.high)
         return Request(
             custom_id=line.custom_id,
@@ -215,8 +222,21 @@ class _Scale:
             counted=counted,
         )
 
+    def _seconds(self, body: Body, count: Count, belief: PrefillModel) -> float:
+        """To its first token, without what the server has in its cache by then: read for the lines
+        before this one, or for earlier jobs."""
+        text = body.text
+        if len(text) < prefix.LEAST_CHARACTERS:
+            return belief.first_token(count.tokens).seconds
+        begins = prefix.of_fields(body)
+        reads = [*self._earlier, *self._read]
+        count, cached = read_prompts.predict(reads, text, begins, count, self._target.facts)
+        read = read_prompts.take("", text, begins, None)
+        self._earlier.appendleft(replace(read, tokens=count.tokens))
+        return belief.first_token(count.tokens, 0 if cached is None else cached.tokens).seconds
+
     def _timeout(self, expected: prefill_time.Estimate | None) -> float:
-        self.seconds += 0.0 if expected is None else expected.seconds
+        """That of an empty cache."""
         if self._options.timeout is not None:
             return self._options.timeout
         if expected is None:

@@ -80,7 +80,7 @@ class Selected:
 
     jobs: list[Job]
     passed_over: int = 0
-    """How many match but are out of the command's scope."""
+    """How many match but are out of the command's scope. `--all` means those in it."""
 
 
 def parse(  # noqa: PLR0913 - the words of every command
@@ -131,7 +131,7 @@ def parse_states(given: Sequence[str]) -> tuple[str, ...]:
 def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Selected:
     """The jobs that are meant. Jobs named by their own ids are all there, whatever their state, if
     there is no filter; of those that only match a filter or belong to a named group, the ones in
-    `scope`.
+    `scope`. Where nothing is changed (`ANY`), a filter finds no old attempt beside its retry.
 
     Raises `NoSuchJob` if a word or the filters match no job, `AmbiguousId`, and `BadInput`.
     """
@@ -146,11 +146,19 @@ def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Select
         found = [job for job in named.values() if job.id in matching]
     if not found and not selector.is_all:
         raise NoSuchJob("no job matches; `ktjob list` lists all jobs")
+    if scope is Scope.ANY and not (selector.words or selector.is_all):
+        found = _without_old(store, found)
     if selector.wanted.group_id is not None:
         places = [job.id for job in store.group(group_of(store, selector.wanted.group_id))]
         found.sort(key=lambda job: places.index(job.id))
     jobs = [job for job in found if scope.holds(job)]
-    return Selected(jobs, len(found) - len(jobs))
+    return Selected(jobs, 0 if selector.is_all else len(found) - len(jobs))
+
+
+def _without_old(store: Store, found: list[Job]) -> list[Job]:
+    """Without jobs whose retry is among them too: it stands for both, in its place."""
+    again, ids = store.retried_as(found), {job.id for job in found}
+    return [job for job in found if again.get(job.id) not in ids]
 
 
 def is_group(word: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from jobs import clock
+from jobs import clock, durations
 from jobs.model import Capacity, Job, NewJob
 from jobs.store.control import Control, require_editable
 from jobs.store.rerun import Retries
@@ -163,9 +163,8 @@ def has_exceeded(old: Job, spec: JobSpec) -> bool:
 def exceeded_note(spec: JobSpec, command: str = "") -> str:
     """What is said where that limit is not taken over; `command`: the one that sets another."""
     how = f"{command} --timeout".strip()
-    return (
-        f"without the time limit of {spec.timeout:g} s, which that job exceeded; to set one: {how}"
-    )
+    limit = f"{durations.exact(spec.timeout)} s"
+    return f"without the time limit of {limit}, which that job exceeded; to set one: {how}"
 
 
 def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
@@ -183,6 +182,7 @@ def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
         model=model if changes.model is None else changes.model,
         seen_model=spec.model,
         server=server,
+        server_from=f"as in job {old.id}" if changes.server is None else None,
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
         generation=changes.manner(spec.manner),

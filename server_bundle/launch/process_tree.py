@@ -54,7 +54,7 @@ def members(known: Iterable[Identity], keeper: int | None = None) -> list[Identi
 
 
 def _living() -> dict[int, _Process]:
-    """Every process of this machine that is not a zombie, by pid."""
+    """Every process of this machine of which something runs, by pid."""
     boot, found = processes_identity.boot_id(), {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -63,7 +63,7 @@ def _living() -> dict[int, _Process]:
             continue  # it ended
         # From field 3 on, as proc(5) counts: state, ppid, pgrp, session; 22 is the start time.
         fields = stat[stat.rindex(")") + 2 :].split()
-        if fields[0] not in "ZX":
+        if not processes_identity.has_ended(fields):
             one = Identity(boot, int(folder.name), int(fields[19]))
             found[one.pid] = _Process(one, int(fields[1]), int(fields[3]))
     return found

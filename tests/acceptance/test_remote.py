@@ -153,6 +153,10 @@ def test_commands_run_there_and_are_heard_here(box: Box, tmp_path: Path) -> None
     assert len(several.stdout.split()) == 2
     titles = json.loads(box.run("--host", "gpu1", "list", "--json").stdout)
     assert "docs/it's; $(touch evil).txt" in json.dumps(titles)
+    every = box.run("--host", "all", "list", "--json")
+    far, bare = json.loads(every.stdout)["hosts"]
+    assert (far["host"], far["answer"]) == ("gpu1", titles) and every.returncode == 1
+    assert bare["answer"] is None and "there is no ktjob on bare" in bare["reason"]
     assert not box.leftovers() and not list(Path.cwd().glob("evil"))
 
 

@@ -26,6 +26,7 @@ LEAVES = {
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
+    "jobs.durations",
     "jobs.parsing",
     "jobs.quick_dataclass",
     "jobs.known_secrets",

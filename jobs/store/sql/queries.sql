@@ -273,7 +273,12 @@ ORDER BY priority DESC, seq LIMIT :limit;
 -- name: ended_jobs
 SELECT * FROM jobs
 WHERE status = 'FINISHED' AND parent IS NULL AND (NOT :alone OR group_id IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM jobs AS again WHERE again.submit_key = 'retry of ' || jobs.id)
 ORDER BY finished_at DESC, seq DESC LIMIT :limit;
+
+-- name: retried_as
+SELECT id, (SELECT again.id FROM jobs AS again WHERE again.submit_key = 'retry of ' || jobs.id) AS again
+FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: count_by_status
 SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
@@ -281,8 +286,13 @@ SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
 -- name: count_waiting_by_pool
 SELECT pool, count(*) AS jobs FROM jobs WHERE status = 'QUEUED' GROUP BY pool;
 
--- name: count_parts_by_status
-SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status;
+-- name: count_beside_by_status
+-- Parts, and jobs that newer ones retry: their keys begin with "retry of ", nine characters ("!"
+-- follows the space).
+SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status
+UNION ALL SELECT 'FINISHED', count(*) FROM jobs AS again
+WHERE submit_key >= 'retry of ' AND submit_key < 'retry of!' AND EXISTS (
+    SELECT 1 FROM jobs WHERE id = substr(again.submit_key, 10) AND parent IS NULL);
 
 -- name: listed_jobs
 SELECT * FROM jobs
@@ -545,6 +555,14 @@ WHERE id = :id AND status = 'RUNNING' AND attempt = :number AND cancel_requested
 SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'QUEUED' AND pool <> :pool)
        AND NOT EXISTS (SELECT 1 FROM jobs
                        WHERE status = 'QUEUED' AND pool = :pool AND held_at IS NULL);
+
+-- name: has_succeeded
+-- Of those that were started last: SQLite finds them by an index.
+SELECT EXISTS (
+    SELECT 1 FROM (SELECT outcome, finished_at FROM jobs
+                   WHERE pool = :pool AND started_at IS NOT NULL
+                   ORDER BY started_at DESC LIMIT :most)
+    WHERE outcome = 'SUCCEEDED' AND finished_at >= :since);
 
 -- name: hand_over_job
 UPDATE jobs SET pool = :pool, spec = :spec

@@ -55,8 +55,8 @@ def submit(  # noqa: PLR0913 - a command's options
     Each file becomes one job. Folders are searched recursively. Either all jobs are created or
     none. Several are a group, whose id commands take in place of theirs.
 
-    Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
-    pip install 'ktjob[documents]'.
+    Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need the extra
+    "documents": without it, the message names the command that adds it.
 
     The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
     each job on a line of its own.

@@ -17,6 +17,8 @@ from ktclient.errors import BadInput
 from ktclient.remote import call as remote_call
 from ktclient.remote import far_values, ssh
 
+ALL = "all"
+"""As the name of a machine: all that are configured, unless one is called so."""
 _ONCE = ("ask", "rerun", "edit", "rm", "gc", "backup", "notify", "install-unit", "config")
 """Commands that are not repeated if the connection broke after they were sent: they may have run,
 and running them twice costs twice."""
@@ -26,7 +28,12 @@ def run(group: click.Group, context: click.Context, name: str, words: list[str])
     """Run a command line on another machine. Returns its exit code."""
     command_name, command, rest = group.resolve_command(context, words)
     assert command_name is not None and command is not None
-    host = ssh.host(name, config.load())
+    settings = config.load()
+    if name == ALL and name not in ssh.configured(settings):
+        from ktclient.cli.remote import all_hosts
+
+        return all_hosts.run(command, context, [command_name, *rest], settings)
+    host = ssh.host(name, settings)
     if isinstance(command, click.Group):
         return _Remote(host, context).plain([command_name, *rest], is_once=True)
     with command.make_context(command_name, list(rest), parent=context) as inner:

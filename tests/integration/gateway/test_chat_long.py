@@ -39,6 +39,13 @@ def serving(state: StateDir, server: FakeServer) -> Iterator[Serving]:
         yield one
 
 
+@pytest.fixture
+def patient(state: StateDir, server: FakeServer) -> Iterator[Serving]:
+    """The same, but a plain answer keeps its status and its headers however long it takes."""
+    with gateway(state, server.url) as one:
+        yield one
+
+
 @contextmanager
 def post(one: Serving, body: dict[str, object], **headers: str) -> Iterator[httpx2.Response]:
     """A request whose answer is not read yet; at the end the client goes."""
@@ -122,7 +129,7 @@ def test_a_plain_answer_begins_with_spaces(serving: Serving, server: FakeServer)
 
 @pytest.mark.promise
 def test_the_same_request_again_attaches(
-    serving: Serving, server: FakeServer, state: StateDir
+    serving: Serving, patient: Serving, server: FakeServer, state: StateDir
 ) -> None:
     """By its key, or because the client says that it repeats it: one job, one prefill."""
     key = {"idempotency_key": "mine"}
@@ -137,19 +144,19 @@ def test_the_same_request_again_attaches(
         server.let_go()
         assert repeated.read().strip().startswith(b'{"id":"chatcmpl-' + plain_id.encode())
     job_when(state, job_id, Outcome.SUCCEEDED)
-    with post(serving, streamed, **key) as whole:
+    with post(patient, streamed, **key) as whole:
         assert whole.headers["x-ktjob-id"] == job_id
         assert whole.headers["x-ktjob-attached"] == "1"
         assert words_of(whole.read().decode()) == ANSWER
     assert len(server.requests()) == 2
-    with post(serving, {**BODY, "seed": 1}, **key) as other:
+    with post(patient, {**BODY, "seed": 1}, **key) as other:
         assert other.status_code == 409
         assert other.headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize("path", [CHATS, "/v1/responses"])
 def test_a_long_answer_that_may_be_lost_is_given_again(
-    serving: Serving, server: FakeServer, state: StateDir, path: str
+    patient: Serving, server: FakeServer, state: StateDir, path: str
 ) -> None:
     """What was written to a connection may have reached nobody. A short answer is made anew."""
     server.let_go()
@@ -161,7 +168,7 @@ def test_a_long_answer_that_may_be_lost_is_given_again(
         assert answer.status_code == 200
         return answer.headers["x-ktjob-id"]
 
-    first = asked(serving, {})
+    first = asked(patient, {})
     end = time.monotonic() + HANG_SECONDS
     with HttpStore.open(state) as store:
         while (found := store.request(first)) is None or found.delivered_at is None:
@@ -171,7 +178,7 @@ def test_a_long_answer_that_may_be_lost_is_given_again(
     with gateway(state, server.url, constants=long) as other:
         assert asked(other, repeated) == first
         assert asked(other, {}) != first
-    assert asked(serving, repeated) != first
+    assert asked(patient, repeated) != first
 
 
 @pytest.mark.promise
@@ -193,7 +200,7 @@ def test_a_job_ends_with_its_client_only_if_asked(
 
 @pytest.mark.promise
 def test_a_failure_after_the_headers_cuts_and_the_next_one_has_its_status(
-    serving: Serving, server: FakeServer, state: StateDir
+    serving: Serving, patient: Serving, server: FakeServer, state: StateDir
 ) -> None:
     with post(serving, BODY) as answer:
         job_id = accepted(state, 1)
@@ -205,7 +212,7 @@ def test_a_failure_after_the_headers_cuts_and_the_next_one_has_its_status(
         with pytest.raises(httpx2.RemoteProtocolError):
             answer.read()
     job_when(state, job_id, Outcome.CANCELLED)
-    client = OpenAI(base_url=f"{serving.url}/v1", api_key="any", max_retries=0)
+    client = OpenAI(base_url=f"{patient.url}/v1", api_key="any", max_retries=0)
     with pytest.raises(openai.ConflictError) as caught:
         client.chat.completions.create(
             **BODY,  # type: ignore[call-overload]
@@ -213,4 +220,5 @@ def test_a_failure_after_the_headers_cuts_and_the_next_one_has_its_status(
         )
     assert caught.value.code == "cancelled"
     assert caught.value.response.headers["x-ktjob-id"] == job_id
-    assert "Traceback" not in serving.log.read_text(encoding="utf-8")
+    for one in (serving, patient):
+        assert "Traceback" not in one.log.read_text(encoding="utf-8")

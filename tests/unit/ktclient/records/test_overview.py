@@ -9,6 +9,7 @@ import pytest
 from jobs import clock
 from jobs.model import Capacity, Job, NewJob, Outcome, Status
 from jobs.processes import identity
+from jobs.store.rerun import Retries
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient.prompts.tasks import task
@@ -34,6 +35,32 @@ def run(store: Store, job: Job) -> None:
 def end(store: Store, job: Job, outcome: Outcome = Outcome.SUCCEEDED) -> None:
     run(store, job)
     store.finish(job.id, 1, outcome, None, None)
+
+
+def test_a_job_that_was_retried_is_shown_as_its_retry_alone(state: StateDir) -> None:
+    """A group stays one line, and its old jobs are neither lines nor counted as not shown."""
+    with Retries.open(state) as store:
+        (alone,) = put(store, new("alone"))
+        group = store.submit_all([new(name) for name in "abc"], Capacity(slots=100), ())
+        for job in (alone, *group):
+            end(store, job, Outcome.FAILED)
+        assert len(overview.read_grouped(store, 20).jobs) == 2
+        for job in (alone, *group[:2]):
+            store.retry(job.id)
+        shown = overview.read_grouped(store, 20)
+        assert [(one.title, one.state) for one in shown.jobs] == [
+            ("3 jobs: a", "QUEUED"),
+            ("alone", "QUEUED"),
+        ]
+        assert shown.more() == ""
+        for job in store.waiting(9):
+            end(store, job, Outcome.FAILED)
+        again = store.ended(1)[0]
+        newest, _ = store.retry(again.id)
+        shown = overview.read(store, 20)
+        assert shown.jobs[0].id == newest.id and len(shown.jobs) == 4 and shown.more() == ""
+        assert sum(store.counts().values()) == 4
+        assert again.id in [job.id for job in store.newest(20)], "it is listed"
 
 
 def test_what_runs_is_shown_first_and_the_rest_is_counted(state: StateDir) -> None:

@@ -113,7 +113,7 @@ def test_messages_go_to_stderr_and_are_harmless(capsys: pytest.CaptureFixture[st
     ("seconds", "said"),
     [
         (0, "0s"),
-        (0.99, "0s"),
+        (0.99, "1s"),
         (9, "9s"),
         (59.9, "59s"),
         (60, "1m 00s"),
