@@ -287,9 +287,7 @@ def _one(kind: type[tools.Tool], programs: Path, folder: Path, log: Path) -> Non
         try:
             story.tell()
         finally:
-            print(
-                f"\n{tool.version()}: {time.monotonic() - began:.0f} s in all, load {os.getloadavg()[1]:.1f}"
-            )
+            print(f"\n{tool.version()}: {time.monotonic() - began:.0f} s in all")
             print(f"{'step':<34} {'lines':>5} {'seconds':>9}")
             print("\n".join(row.text() for row in story.rows), flush=True)
             story.terminal.close()
