@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from jobs import durations
 from jobs.errors import StoreUnusable
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
@@ -82,8 +83,9 @@ class Forecast:
         if self.split is not None or self.expected is None or self.deadline >= self.expected.high:
             return None
         return (
-            f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
-            f"prefill may take; use --timeout {prefill_time.timeout(self.expected):.0f}"
+            f"the time limit of {durations.exact(self.deadline)} s is less than the "
+            f"{spoken(self.expected.high)} that prefill may take; use --timeout "
+            f"{prefill_time.timeout(self.expected):.0f}"
         )
 
     @property
@@ -214,6 +216,9 @@ def from_target(
     if around.foresees:
         # Whether it fits was judged before: what an earlier prompt shows is no reason to refuse.
         count, cached = _predicted(message, count, target, settings, around)
+        again = verdict_of(count, max_tokens, limits(target))
+        if verdict.kind is again.kind is fit.Kind.FITS:
+            verdict = again  # with the same number as the count
     expected = whole = None
     if belief is not None:
         whole = belief.first_token(count.tokens)

@@ -79,7 +79,7 @@ def forecast_all(
     split_planner.check(options.split)
     if options.server == ANY or (options.server is None and settings.is_any):
         return _forecast_any(documents, options, settings, on_progress)
-    target = selection.choose(settings, options.server, options.model, options.seen_model)
+    target = selection.choose(settings, *options.chosen)
     longest = max(options.tasks, key=lambda task: len(task.text))
     text = max((document.text for document in documents), key=len)
     message = options.generation.with_system(prompts_tasks.message(text, longest))

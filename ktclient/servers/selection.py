@@ -118,11 +118,16 @@ def embedded_facts(settings: Settings) -> ServerFacts | None:
 
 
 def choose(
-    settings: Settings, named: str | None, model: str | None, seen: str | None = None
+    settings: Settings,
+    named: str | None,
+    model: str | None,
+    seen: str | None = None,
+    named_by: str | None = None,
 ) -> Target:
     """The server to use, and its model: `model` if one is asked for, else `seen`, which an earlier
-    submit chose, if it is still listed, else the first for chats. Raises `NoServer` and its leaves,
-    `ModelUnknown`, `Unauthorized`, `WrongAddress`, and `BadInput` for `any`."""
+    submit chose, if it is still listed, else the first for chats. `named_by`: what named it, for
+    messages; None: the option. Raises `NoServer` and its leaves, `ModelUnknown`, `Unauthorized`,
+    `WrongAddress`, and `BadInput` for `any`."""
     if named == ANY or (named is None and settings.is_any):
         raise BadInput(
             f"a server is needed here, and {ANY} stands for several. Name one with --server; this "
@@ -130,9 +135,9 @@ def choose(
         )
     server = settings.meant(named)
     if server is not None and server.url == EMBEDDED:
-        return _embedded(settings, model, _source(settings, named))
+        return _embedded(settings, model, _source(settings, named, named_by))
     if server is not None:
-        return _external(settings, server, model, _source(settings, named), seen)
+        return _external(settings, server, model, _source(settings, named, named_by), seen)
     for port in WELL_KNOWN_PORTS:
         if _listens(port):
             try:
@@ -156,10 +161,10 @@ def choose(
     return _embedded(settings, model, f"{why}; {crashed}" if crashed else why)
 
 
-def _source(settings: Settings, named: str | None) -> str:
+def _source(settings: Settings, named: str | None, named_by: str | None) -> str:
     """Which setting named the server."""
     if named:
-        return "set with --server"
+        return named_by or "set with --server"
     return "set by KTJOB_SERVER" if settings.environ.get("KTJOB_SERVER") else "set in config.toml"
 
 

@@ -135,7 +135,10 @@ def test_jobs_that_have_not_ended_are_left_out_or_refused(
     named = run("export", waiting.id)
     assert named.returncode == 5 and f"ktjob wait {waiting.id}" in named.stderr
     done = run("export", "--all", "--format", "jsonl")
-    assert json.loads(done.stdout)["id"] == job.id and "1 job more matches" in done.stderr
+    assert (
+        json.loads(done.stdout)["id"] == job.id
+        and "1 job that has not ended is left out" in done.stderr
+    )
     damaged = tmp_path / "cut.jsonl"
     damaged.write_text(done.stdout[:-20])
     refused = run("import", "cut.jsonl")

@@ -14,6 +14,7 @@ from ktclient.cli.render import output as render_output
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from jobs.store.store import Store
     from ktclient.cli.jobs.selection import Given
 
 
@@ -55,6 +56,7 @@ def export(
         if not found.jobs:
             render_output.note("no job has ended yet; nothing was exported")
             return exit_codes.FAILED
+        left_out = _open(store) if wanted.is_all and not wanted.has_filter else 0
         text = file.pieces(store, found.jobs, chosen, contents)
         if output is None:
             for piece in text:
@@ -64,4 +66,14 @@ def export(
     if output is not None and output != "-":
         render_output.note(f"{output}: {wording.count(len(found.jobs), 'job')}")
     selection.note_passed_over(found, Scope.ENDED)
+    if left_out:
+        has = "has not ended is" if left_out == 1 else "have not ended are"
+        render_output.note(f"{wording.count(left_out, 'job')} that {has} left out")
     return exit_codes.SUCCEEDED
+
+
+def _open(store: Store) -> int:
+    """How many jobs have not ended: an export of all would seem to have these too."""
+    from jobs.store.job_queries import Filter
+
+    return store.count(Filter(states=("QUEUED", "RUNNING")))

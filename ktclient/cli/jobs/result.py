@@ -156,7 +156,7 @@ def _print_all(answers: Sequence[_Answer], shape: _Shape) -> None:
         if one.now.state != "SUCCEEDED":
             render_output.note(job_details.final_line(one.now))
     if shape.is_printed:
-        render_output.print_data(text)
+        render_output.print_answer(text)
         return
     assert shape.output is not None
     answer_text.write_file(shape.output, text)

@@ -26,8 +26,10 @@ def print_answer(job: Snapshot, output: Divided, *, as_json: bool, raw: bool) ->
 
 
 def print_text(job: Snapshot, text: str, *, raw: bool) -> None:
-    if text:
+    if text and (raw or job.has_schema):
         render_output.print_data(text if raw else shown(job, text))
+    elif text:
+        render_output.print_answer(shown(job, text))
 
 
 def record(job: Snapshot, output: Divided) -> dict[str, object]:
