@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings, option_defaults
 from ktclient.cli.jobs import stored as jobs_stored
 from ktclient.cli.jobs import submit_options, waiting
