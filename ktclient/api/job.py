@@ -192,7 +192,7 @@ class Job:
         from ktclient.submission import renewal
 
         settings = self._settings or config.load()
-        renewal.edit(self.id, changes_of(changes), settings)
+        renewal.edit([self.id], changes_of(changes), settings)
         return self.status()
 
     def rerun(self, **changes: Unpack[Changed]) -> Job:
@@ -201,7 +201,8 @@ class Job:
         from ktclient.submission import renewal
 
         settings = self._settings or config.load()
-        return Job(renewal.rerun(self.id, changes_of(changes), settings).id, settings)
+        (done,) = renewal.rerun([self.id], changes_of(changes), settings)
+        return Job.known(done.id, settings)
 
     def _changed(
         self, change: Callable[[config.Settings, Sequence[str]], Mapping[str, str]]

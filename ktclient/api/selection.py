@@ -6,14 +6,18 @@ import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs import durations
 from ktclient import hidden, times, wording
-from ktclient.api.job import Job, patiently, unsuccessful
+from ktclient.api.job import Changed, Job, changes_of, patiently, unsuccessful
 from ktclient.config import settings as config
 from ktclient.errors import NotFinished
-from ktclient.records import access, blocks, selector, snapshot
+from ktclient.records import access, selector, snapshot, tally
 from ktclient.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _LOOK_SECONDS = 0.2
 _REST = 4
@@ -82,6 +86,25 @@ class Selection(list[Job]):
 
         settings = self._settings or config.load()
         return queue_control.prioritize(settings, self.ids, priority) if self else {}
+
+    def edit(self, **changes: Unpack[Changed]) -> list[Snapshot]:
+        """Change queued jobs in the same way, all or none, in one transaction. Otherwise as
+        `Job.edit`."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        if self:
+            renewal.edit(self.ids, changes_of(changes), settings)
+        return self.statuses()
+
+    def rerun(self, **changes: Unpack[Changed]) -> Selection:
+        """New jobs like these, whatever became of them, with these changes; several are a group.
+        Otherwise as `Job.rerun`."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        done = renewal.rerun(self.ids, changes_of(changes), settings) if self else []
+        return Selection.of_ids((one.id for one in done), self._settings)
 
     def wait(self, timeout: float | None = None) -> Selection:
         """Return when all jobs have ended, in any state. Raises `NotFinished` after `timeout`
@@ -171,7 +194,7 @@ def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
     if len(left) == 1:
         state = left[0].blocked or "it is still running"
         return f"job {left[0].id} has not finished within {limit} s; {state}"
-    blocked = blocks.in_short(one.blocked for one in left)
+    blocked = tally.blocked(left)
     why = f"; {blocked}" if blocked else ""
     return f"{wording.count(len(left), 'job')} have not finished within {limit} s{why}"
 
@@ -185,6 +208,7 @@ def select(  # noqa: PLR0913 - the words of every command
     label: str | None = None,
     server: str | None = None,
     search: str | None = None,
+    in_documents: bool = False,
     group: str | None = None,
     everything: bool = False,
 ) -> Selection:
@@ -194,7 +218,8 @@ def select(  # noqa: PLR0913 - the words of every command
     groups, and "@group" (the newest group). The
     filters are those of `ktjob list`: `states` ("failed", "ended" …), `since` and `until` ("2d",
     "yesterday", "2026-11-20"), `label` (with * and ?), `group`, `server` (a part of its URL) and
-    `search` (words). With both, the named jobs that match; `everything` selects all jobs. Named
+    `search` (words; with `in_documents`, in the texts of the documents too). With both, the named
+    jobs that match; `everything` selects all jobs. Named
     jobs come in that order, others oldest first.
 
     Raises `NoSuchJob`, `AmbiguousId`, and `BadInput` for no word and no filter.
@@ -207,6 +232,7 @@ def select(  # noqa: PLR0913 - the words of every command
         label=label,
         server=server,
         search=search,
+        places="documents" if in_documents else None,
         group=group,
         is_all=everything,
     )

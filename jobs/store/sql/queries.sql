@@ -90,6 +90,12 @@ FROM each GROUP BY parent;
 -- name: open_parts
 SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq;
 
+-- name: hand_on_owner
+-- The new job belongs to the API key (ktjob serve) that the repeated one belongs to.
+INSERT INTO requests (job_id, owner, surface, digest, created_at)
+SELECT :new, owner, 'responses', '', (SELECT created_at FROM jobs WHERE id = :new)
+FROM requests WHERE job_id = :old AND deleted_at IS NULL ON CONFLICT DO NOTHING;
+
 -- name: hand_on_parts
 UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
 
@@ -209,9 +215,17 @@ SELECT group_id AS id, count(*) AS total,
        coalesce(sum(CASE WHEN status <> 'FINISHED' THEN weight END), 0) AS weight_left,
        total(CASE WHEN status = 'RUNNING'
              THEN (julianday(:now) - julianday(started_at)) * 86400 END) AS seconds_begun,
-       max(seq) AS last_seq
+       max(seq) AS last_seq,
+       sum(status <> 'FINISHED' AND held_at IS NOT NULL) AS held,
+       min(CASE WHEN status <> 'FINISHED' THEN held_at END) AS held_at
 FROM jobs WHERE group_id IS NOT NULL AND (:group_id IS NULL OR group_id = :group_id)
 GROUP BY group_id ORDER BY queued + running > 0 DESC, last_seq DESC LIMIT :limit;
+
+-- name: waiting_in_groups
+SELECT group_id, pool, json_extract(spec, '$.server') AS server, count(*) AS jobs
+FROM jobs WHERE status = 'QUEUED' AND held_at IS NULL
+                AND group_id IN (SELECT value FROM json_each(:ids))
+GROUP BY group_id, pool, server;
 
 -- name: join_group
 UPDATE jobs SET group_id = :group_id, place = :place WHERE id = :id;

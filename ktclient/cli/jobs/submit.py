@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ktclient import wording
 from ktclient.cli import command_settings, option_defaults
 from ktclient.cli.jobs import stored as jobs_stored
 from ktclient.cli.jobs import submit_options, waiting
@@ -120,13 +119,7 @@ def _explain(
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
     forecast_text.print_conditions(options.conditions)
     jobs_stored.say_blocked([job_id for job_id, _ in handed])
-    if len(handed) == 1:
-        job_id = handed[0][0]
-        output.note(f"  next       ktjob wait {job_id}, then ktjob result {job_id}")
-    elif group := jobs_stored.group_of([job_id for job_id, _ in handed]):
-        count = wording.count(len(handed), "job")
-        output.note(f"  group      {group}: {count}, one line in ktjob status")
-        output.note(f"  next       ktjob wait {group}, then ktjob result {group} -o answers.md")
+    jobs_stored.say_next([job_id for job_id, _ in handed])
 
 
 def _headings(documents: Sequence[Document], options: SubmitOptions) -> list[str]:

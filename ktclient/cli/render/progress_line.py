@@ -40,10 +40,10 @@ class Line:
         if len(jobs) == 1:
             self.job(jobs[0])
             return
-        from ktclient.records import blocks, tally
+        from ktclient.records import tally
 
         now = tally.of(jobs)
-        blocked = blocks.in_short(job.blocked for job in jobs)
+        blocked = tally.blocked(jobs)
         why = f"; {blocked}" if blocked else ""
         self._show(f"{now.in_words()}{why}", why, now.done, now.total)
 

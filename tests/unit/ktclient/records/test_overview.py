@@ -9,6 +9,7 @@ import pytest
 from jobs import clock
 from jobs.model import Capacity, Job, NewJob, Outcome, Status
 from jobs.processes import identity
+from jobs.store.control import Control
 from jobs.store.rerun import Retries
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -35,6 +36,31 @@ def run(store: Store, job: Job) -> None:
 def end(store: Store, job: Job, outcome: Outcome = Outcome.SUCCEEDED) -> None:
     run(store, job)
     store.finish(job.id, 1, outcome, None, None)
+
+
+def test_a_group_that_is_held_or_paused_says_by_which_command_it_starts(state: StateDir) -> None:
+    """And no time left, also where only some of its jobs wait for that."""
+    with Control.open(state) as store:
+        jobs = store.submit_all([new(name) for name in "abc"], Capacity(slots=100), ())
+        group = str(jobs[0].group_id)
+        end(store, jobs[0])
+        (before,) = overview.read_grouped(store, 20).jobs
+        assert (before.blocked, before.blocked_by) == (None, None)
+        assert before.eta_seconds is not None
+        store.hold([jobs[2].id], lambda job: False)
+        (shown,) = overview.read_grouped(store, 20).jobs
+        assert (shown.state, shown.blocked_by, shown.eta_seconds) == ("QUEUED", "held", None)
+        assert str(shown.blocked).startswith("1 held since ")
+        assert str(shown.blocked).endswith(f"ktjob release {group}")
+        store.release([jobs[2].id])
+        for pool, command in ((SERVER, f"ktjob resume --server {SERVER}"), (None, "ktjob resume")):
+            store.pause(pool)
+            (shown,) = overview.read_grouped(store, 20).jobs
+            assert shown.eta_seconds is None and str(shown.blocked).endswith(f": {command}")
+        store.resume_all()
+        store.pause(OTHER)
+        (shown,) = overview.read_grouped(store, 20).jobs
+        assert shown.blocked is None and shown.eta_seconds is not None
 
 
 def test_a_job_that_was_retried_is_shown_as_its_retry_alone(state: StateDir) -> None:
