@@ -7,6 +7,7 @@ What a test starts is stopped by id when it ends.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ from support import (  # noqa: E402
     browser,
     foreign_programs,
     fuse_disk,
+    left_open,
     memory_cgroup,
     processes,
     small_disk,
@@ -83,6 +85,7 @@ ADD = (
     "nginx-light nodejs npm "
     "&& sudo -E $(which pytest) --everything"
 )
+_open = left_open.Watch()
 _fast_only: dict[str, int] = {}
 _left_out: dict[str, list[str]] = {}
 _not_asked_for: dict[str, list[str]] = {}
@@ -188,6 +191,39 @@ def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
 
 def _is_long(item: pytest.Item) -> bool:
     return _lies_in(item.path, ACCEPTANCE) or LONG in item.keywords
+
+
+def pytest_collection_finish() -> None:
+    """The thousands of tests stay until the end: no garbage collection is to look at them again,
+    in this process or in those that it forks."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Iterator[None]:
+    """What a fixture of a whole module opens is not left open by the test that asked first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    before = left_open.descriptors()
+    made = yield
+    _open.allow(left_open.new(before))
+    return made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    _open.begin()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """What a test leaves open is its own failure, and no other's."""
+    done = yield
+    if (left := _open.look()) is not None:
+        pytest.fail(left, pytrace=False)
+    return done
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

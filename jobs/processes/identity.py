@@ -48,6 +48,11 @@ def is_same_process_alive(identity: Identity) -> bool:
     return _start_ticks(identity.pid) == identity.start_ticks
 
 
+def is_ending(identity: Identity) -> bool:
+    """True while of exactly that process only other threads than the first live, or still end."""
+    return is_same_process_alive(identity) and _stat(identity.pid)[:1] == ["Z"]
+
+
 def is_stopped(identity: Identity) -> bool:
     """True while exactly that process lives and is stopped, by SIGSTOP or a debugger."""
     return is_same_process_alive(identity) and _stat(identity.pid)[:1] in (["T"], ["t"])
@@ -62,10 +67,10 @@ def _start_ticks(pid: int) -> int | None:
 def has_ended(fields: list[str]) -> bool:
     """Of /proc/PID/stat from field 3, the state, on: whether nothing of the process runs any more.
 
-    The state is of the first thread alone. While other threads of a killed process still end, which
-    for one with pinned memory and a GPU takes seconds (sglang-kt 0.7.2 on an H200: 12 GiB were still
-    in use when all its processes were zombies), it has its memory, files and locks. Field 20 counts
-    its threads, the first included.
+    The state is of the first thread alone. As long as other threads live, or still end, the process
+    has its memory, files and locks; field 20 counts its threads, the first included. A killed
+    sglang 0.5.17 with 24 GiB of pinned memory was such a zombie for 2 to 2.6 s, and until its end
+    it had 17 GiB of an H200.
     """
     return fields[0] == "X" or (fields[0] == "Z" and int(fields[17]) <= 1)
 

@@ -104,8 +104,7 @@ class RunnerLock:
     def pass_on(self, seconds: float = OFFER_SECONDS) -> bool:
         """Release the lock, to a runner that waits for it. False when none has taken it within
         these seconds: then this process holds it again."""
-        assert self._lock is not None
-        self._lock.release()
+        self._release()
         give_up = time.monotonic() + seconds
         while not identity.is_held(self._state.runner_lock):
             if time.monotonic() >= give_up:
@@ -138,6 +137,7 @@ class RunnerLock:
         log(f"{self._state.runner_lock} was removed or replaced; created it again")
         self._lock.release()
         self._lock, self._away_since = retaken, None
+        self._folder.close()
         self._folder = Folder(self._state.root)
         self._sign()
         self.on_retaken()
@@ -181,8 +181,7 @@ class RunnerLock:
     def leave_unless_needed(self) -> bool:
         """Release the lock, then check the queue once more: a submit that still saw the lock held
         has committed before that. False when there is work after all and the lock was retaken."""
-        assert self._lock is not None
-        self._lock.release()
+        self._release()
         if not is_needed(self._state):
             with contextlib.suppress(StoreUnusable, OSError):  # the next runner does it
                 garbage.checkpoint(self._state)
@@ -194,8 +193,13 @@ class RunnerLock:
 
     def end(self) -> None:
         """Release the lock. A child shares the lock with its runner and must call this too."""
-        assert self._lock is not None
-        self._lock.release()
+        self._release()
+        self._folder.close()
+
+    def _release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
 
 def is_needed(state: StateDir) -> bool:

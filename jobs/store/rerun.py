@@ -38,6 +38,7 @@ class Retries(Store):
             again = again if spec is None else replace(again, spec=spec)
             new_id = self._insert(again, self.capacities()[old.pool], at)
             self._run("hand_on_parts", old=old.id, new=new_id)
+            self._run("hand_on_owner", old=old.id, new=new_id)
             self._hand_on_place(old.id, new_id)
             self._event(old.id, old.attempt, at, "retried", {"as": new_id})
         return self.job(new_id), True

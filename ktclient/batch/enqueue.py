@@ -145,6 +145,9 @@ def _store(
         timeout=max(request.timeout for request in batch.requests),
         max_attempts=options.max_attempts,
         has_key=settings.has_key_for(batch.target.server),
+        others=batch.target.others,
+        others_serve=batch.target.chosen_model,
+        shares={one.server: settings.has_key_for(one.server) for one in batch.shares},
     )
     new = NewJob(
         pool=kinds.POOL,
@@ -158,13 +161,12 @@ def _store(
         delay_seconds=options.conditions.delay_seconds,
         tellings=options.tellings,
     )
-    server = batch.target.server
-    with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
+    servers = (batch.target, *batch.shares)
+    urls = (one.server for one in servers)
+    with Successions.open(settings.state) as store, lent_keys.lending(settings, *urls):
         new = replace(new, needs=conditions.needed(store, options.conditions.after))
-        capacities = {
-            kinds.POOL: kinds.CAPACITY,
-            server: capacity.of(store, batch.target),
-        }
+        sizes = {one.server: capacity.of(store, one) for one in servers}
+        capacities = {kinds.POOL: kinds.CAPACITY, **sizes}
         return store.pursue(
             new,
             batch_spec.mark(wish.results),

@@ -15,7 +15,7 @@ from jobs.system import no_room
 from ktclient import wording
 from ktclient.errors import BadInput, NotFinished
 from ktclient.exports import lines, markdown, page, record, table
-from ktclient.exports.record import Contents
+from ktclient.exports.record import Contents, Exported
 from ktclient.records import snapshot, written_files
 from ktclient.records.written_files import Output
 
@@ -54,17 +54,29 @@ def require_ended(jobs: Sequence[Job]) -> None:
 
 def pieces(store: Store, jobs: Sequence[Job], form: str, contents: Contents) -> Iterator[str]:
     """The text of an export, one job at a time in memory. Raises as `record.records`."""
-    found = record.records(store, jobs, contents)
+    listed = contents_list(store, jobs) if form == "html" else []
+    return pieces_of(record.records(store, jobs, contents), len(jobs), form, contents, listed)
+
+
+def pieces_of(
+    found: Iterable[Exported],
+    count: int,
+    form: str,
+    contents: Contents,
+    listed: Sequence[tuple[str, str]],
+) -> Iterator[str]:
+    """The same of `count` records, which are taken one by one. `listed`: for HTML, the id and the
+    heading of each (`contents_list`)."""
     if form == "md":
         return markdown.pieces(found)
     if form == "html":
-        return page.pieces(found, _contents(store, jobs))
+        return page.pieces(found, listed)
     if form == "csv":
         return table.pieces(found, documents=contents.documents, thoughts=contents.thoughts)
-    return {"json": lines.json_object, "jsonl": lines.json_lines}[form](found, len(jobs))
+    return {"json": lines.json_object, "jsonl": lines.json_lines}[form](found, count)
 
 
-def _contents(store: Store, jobs: Sequence[Job]) -> list[tuple[str, str]]:
+def contents_list(store: Store, jobs: Sequence[Job]) -> list[tuple[str, str]]:
     """The id and the heading of each job."""
     found = []
     for one in snapshot.of_jobs(store, jobs):

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from jobs import clock, durations
-from jobs.model import Capacity, Job, NewJob
+from jobs.model import Capacity, Job, NewJob, NewRequest
 from jobs.store.control import Control, Replacement, require_editable
 from jobs.store.rerun import Retries
 from jobs.store.store import Store
-from ktclient import times
+from ktclient import times, urls
 from ktclient.config import settings as config
 from ktclient.config.servers import ANY
 from ktclient.documents import encoded
@@ -30,7 +30,7 @@ from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import access, kinds
-from ktclient.submission import conditions, enqueue, lent_keys
+from ktclient.submission import body_limit, conditions, enqueue, lent_keys
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
@@ -60,6 +60,12 @@ class Changes:
     def is_of_request(self) -> bool:
         """Whether the request itself is another one."""
         return self != Changes(label=self.label, at=self.at)
+
+    @property
+    def is_of_limit(self) -> bool:
+        """Whether of the request only the limit of its answer is another one."""
+        only = Changes(max_tokens=self.max_tokens, label=self.label, at=self.at)
+        return self.max_tokens is not None and self == only
 
     def manner(self, old: GenerationSettings) -> GenerationSettings:
         """The old generation settings with these. Raises `BadInput`."""
@@ -120,7 +126,7 @@ def edit(
         several.append(Replacement(old, new, capacities, _differences(old, new)))
         done.append(Renewed(old.id, before, note))
     with Control.open_existing(settings.state) as control, _lending(settings, several):
-        control.replace(several)
+        control.change(several)
     access.ensure_runner(settings.state)
     return done
 
@@ -136,9 +142,10 @@ def rerun(
     changes: Changes,
     settings: config.Settings,
     on_progress: Progress = _silent,
+    request: NewRequest | None = None,
 ) -> list[Renewed]:
     """New jobs like old ones in whatever state, with these changes; several are a group. The ids
-    are whole. Each call makes other jobs.
+    are whole. Each call makes other jobs. `request`: the one over HTTP with which one job comes.
 
     Raises what a submit raises, and `BadInput` for a batch; then nothing is stored.
     """
@@ -156,7 +163,7 @@ def rerun(
             with _naming(old, len(olds)):
                 new, of_one, before, note = _renewed(old, plain, changes, settings, on_progress)
         capacities |= of_one
-        several.append(Replacement(old, new, of_one, {}))
+        several.append(Replacement(old, replace(new, request=request), of_one, {}))
         done.append((before, note))
     with Retries.open_existing(settings.state) as retries, _lending(settings, several):
         created = retries.rerun([(one.before.id, one.new) for one in several], capacities)
@@ -214,12 +221,23 @@ def exceeded_note(spec: JobSpec, command: str = "") -> str:
     return f"without the time limit of {limit}, which that job exceeded; to set one: {how}"
 
 
-def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
+def is_of_foreign_server(old: Job, spec: JobSpec, settings: config.Settings) -> bool:
+    """Whether an imported job names a server that is not configured here. Nothing is sent there:
+    the file would decide who gets the question, and the key in KTJOB_API_KEY."""
+    if kinds.imported(old.spec) is None or spec.server == config.EMBEDDED:
+        return False
+    known = (settings.default, *settings.servers.values(), settings.meant(None))
+    return not any(one and urls.is_same(one.url or "", spec.server) for one in known)
+
+
+def options(old: Job, spec: JobSpec, changes: Changes, settings: config.Settings) -> RequestOptions:
     """The request of a stored job with these changes. Raises `BadInput`."""
     is_limited = not (spec.is_lasting or has_exceeded(old, spec))
     kept = spec.timeout if is_limited else None
-    model = None if spec.is_model_chosen or changes.server is not None else spec.model
-    server = spec.server if changes.server is None else changes.server
+    is_foreign = is_of_foreign_server(old, spec, settings)
+    is_other = changes.server is not None or is_foreign
+    model = None if spec.is_model_chosen or is_other else spec.model
+    server = changes.server if is_other else spec.server
     if spec.others and changes.server is None:  # it may still have any that serves this model
         server, model = ANY, spec.model
     return RequestOptions(
@@ -229,7 +247,7 @@ def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
         model=model if changes.model is None else changes.model,
         seen_model=spec.model,
         server=server,
-        server_from=f"as in job {old.id}" if changes.server is None else None,
+        server_from=None if is_other else f"as in job {old.id}",
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
         generation=changes.manner(spec.manner),
@@ -243,11 +261,14 @@ def _renewed(
     settings: config.Settings,
     on_progress: Progress,
 ) -> tuple[NewJob, dict[str, Capacity], Forecast, str | None]:
+    if changes.is_of_limit and _is_body(old):
+        assert changes.max_tokens is not None
+        return (*body_limit.renewed(old, plain, changes.max_tokens, settings), None)
     spec = _spec(old)
     read_as = next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")
     text = plain.document.decode()
     document = Document(old.title, text, read_as=read_as, encoded=encoded.characters(text))
-    wanted = options(old, spec, changes)
+    wanted = options(old, spec, changes, settings)
     (before,) = preflight.forecast(document, wanted, settings, on_progress)
     enqueue.require_fit(before)
     new = enqueue.new_job(document, plain.document, before, SubmitOptions(wanted), settings)
@@ -267,11 +288,19 @@ def _renewed(
 
 def _spec(old: Job) -> JobSpec:
     if kinds.kind_of(old.spec) == kinds.BATCH or not _is_of_document(old):
+        known = "its label and its start time"
+        if _is_body(old):
+            known = "its label, its start time and its max tokens"
         raise BadInput(
-            f"job {old.id} has whole requests and no question about a document: only its label and "
-            "its start time can be changed"
+            f"job {old.id} has whole requests and no question about a document: only {known} can "
+            "be changed"
         )
     return JobSpec.from_json(old.spec)
+
+
+def _is_body(old: Job) -> bool:
+    """Whether the job is one request body."""
+    return kinds.kind_of(old.spec) is None and not _is_of_document(old)
 
 
 def _is_of_document(old: Job) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import openai
 import pytest
 from openai.types.responses import ResponseTextDeltaEvent
 from support.gateway import gateway
@@ -20,7 +19,7 @@ from ktclient.submission.chat_request import ChatOptions
 def test_a_real_model_answers_openais_client(state: StateDir, cache_env: dict[str, str]) -> None:
     """A chat, a streamed chat and a streamed response, by the model that is listed."""
     with gateway(state, "embedded", **cache_env) as one:
-        client = openai.OpenAI(base_url=f"{one.url}/v1", api_key="none")
+        client = one.client(max_retries=2)
         (model,) = client.models.list()
         assert model.model_extra is not None and model.model_extra["max_model_len"] == 8192
         plain = client.chat.completions.create(
@@ -60,7 +59,7 @@ def test_what_a_real_server_has_of_a_chat_is_foreseen(
         {"role": "user", "content": "What was late?"},
     ]
     with gateway(state, "embedded", **cache_env) as one:
-        client = openai.OpenAI(base_url=f"{one.url}/v1", api_key="none")
+        client = one.client(max_retries=2)
 
         def ask() -> str:
             answer = client.chat.completions.create(

@@ -10,7 +10,7 @@ from pathlib import Path
 import openai
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
-from openai import OpenAI, Stream
+from openai import Stream
 from openai.types.chat import ChatCompletionChunk
 from support.gateway import Serving, gateway
 
@@ -28,8 +28,7 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 
 
 def ask(one: Serving, key: str) -> Stream[ChatCompletionChunk]:
-    client = OpenAI(base_url=f"{one.url}/v1", api_key="any", max_retries=0)
-    return client.chat.completions.create(
+    return one.client().chat.completions.create(
         model="DeepSeek-V4-Flash",
         messages=[{"role": "user", "content": "How many?"}],
         stream=True,
@@ -105,6 +104,5 @@ def test_of_the_server_that_then_says_something_else(
             assert f"/v1/chat/completions/chatcmpl-{job_id}" in str(caught.value)
             stream = ask(one, "c")
             assert rest_of(stream) == "Another one."
-            client = OpenAI(base_url=f"{one.url}/v1", api_key="any")
-            whole = client.chat.completions.retrieve(f"chatcmpl-{job_id}")
+            whole = one.client().chat.completions.retrieve(f"chatcmpl-{job_id}")
             assert whole.choices[0].message.content == "Another one."

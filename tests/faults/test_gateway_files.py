@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 from support import small_disk
-from support.gateway import Serving, gateway
+from support.gateway import gateway
 
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
@@ -25,15 +25,11 @@ BEGIN = (
 )
 
 
-def _client(one: Serving) -> Any:
-    return openai.OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0)
-
-
 @pytest.mark.promise
 def test_a_kill_in_mid_upload_leaves_what_is_whole(state: StateDir, until: Until) -> None:
     """The half file has no row, and is swept; whole files and parts are there."""
     with gateway(state, NO_SERVER) as one:
-        client = _client(one)
+        client = one.client()
         file = client.files.create(file=("a", b"whole"), purpose="batch")
         made = client.uploads.create(bytes=4, filename="b", mime_type="c", purpose="batch")
         first = client.uploads.parts.create(made.id, data=b"ab").id
@@ -45,7 +41,7 @@ def test_a_kill_in_mid_upload_leaves_what_is_whole(state: StateDir, until: Until
             one.kill()
         os.utime(drafts[0], (0, 0))
     with gateway(state, NO_SERVER) as one:
-        client = _client(one)
+        client = one.client()
         assert [found.id for found in client.files.list()] == [file.id]
         assert client.files.content(file.id).read() == b"whole"
         until(lambda: not drafts[0].exists())  # the next gateway begins with a sweep
@@ -63,7 +59,7 @@ def test_a_full_disk_refuses_files_in_words(tmp_path: Path, until: Until) -> Non
         state = StateDir(disk.path / "state").create()
         HttpStore.open(state).close()
         with gateway(state, NO_SERVER) as one:
-            client = _client(one)
+            client = one.client()
             whole = client.files.create(file=("a", b"x"), purpose="batch")
             made = client.uploads.create(
                 bytes=4_000_000, filename="b", mime_type="c", purpose="batch"

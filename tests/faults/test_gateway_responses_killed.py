@@ -11,7 +11,7 @@ from pathlib import Path
 import openai
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
-from openai import OpenAI, Stream
+from openai import Stream
 from openai.types.responses import ResponseStreamEvent
 from support.gateway import Serving, gateway
 
@@ -30,13 +30,9 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
         yield server
 
 
-def client_of(one: Serving) -> OpenAI:
-    return OpenAI(base_url=f"{one.url}/v1", api_key="any", max_retries=0)
-
-
 def begun(one: Serving, server: FakeServer) -> Stream[ResponseStreamEvent]:
     """A background stream; the server says two words of its answer, and no more."""
-    stream = client_of(one).responses.create(
+    stream = one.client().responses.create(
         model=MODEL, input="How many?", background=True, stream=True
     )
     server.wait_for_event("prefill_started")
@@ -63,7 +59,7 @@ def test_of_the_gateway(state: StateDir, server: FakeServer) -> None:
             events += list(stream)
     response_id = events[0].response.id  # type: ignore[union-attr]
     with gateway(state, server.url, port=one.port) as again:
-        client = client_of(again)
+        client = again.client()
         last = events[-1].sequence_number
         rest = client.responses.retrieve(response_id, stream=True, starting_after=last)
         server.let_go()
@@ -98,4 +94,4 @@ def test_of_the_runner_and_of_the_worker(
         dead, whole = final.output
         assert (dead.status, dead.content, whole.status) == ("incomplete", [], "completed")  # type: ignore[union-attr]
         assert [event.type for event in events].count("response.in_progress") >= 2
-        assert list(client_of(one).responses.retrieve(response_id, stream=True)) == events
+        assert list(one.client().responses.retrieve(response_id, stream=True)) == events

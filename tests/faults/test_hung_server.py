@@ -112,8 +112,10 @@ def test_a_server_that_hangs_for_ever_is_given_up(
 ) -> None:
     """In the middle of its answer: the text is kept, the cause is its own."""
     pace(3.0)
-    options = ("--answer", "one two three " * 400, "--token-seconds", "0.02")
+    options = ("--answer", "one two three " * 400, "--chunk", "4096")
     with fake_sglang(tmp_path, *options) as server, woken(server):
+        server.hold()
+        server.step(20)  # the chunks of its prefill, and some words
         job = submit_long(PROMPT, server=server.url, max_attempts=1)
         until(lambda: job.status().phase == "decode")
         until(lambda: job.status().done or 0)

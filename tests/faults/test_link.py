@@ -90,7 +90,9 @@ def test_a_link_that_stays_away_ends_the_job_with_its_cause_and_its_text(
 ) -> None:
     """Noticed by keepalive, waited for, and then told; never asked twice."""
     constants = f"{SOON},ktclient.worker.retry.AWAY_SECONDS=2"
-    with link.fake_sglang(tmp_path, *ANSWER, "--token-seconds", "0.3") as server:
+    with link.fake_sglang(tmp_path, *ANSWER) as server:
+        server.hold()
+        server.step(12)  # the chunks of its prefill, and some words
         job = submit(link, server, tmp_path, KTJOB_CONSTANTS=constants)
         until(lambda: _text(state, job))
         link.cut()

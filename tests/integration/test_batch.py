@@ -186,8 +186,9 @@ def test_killed_and_run_again_it_asks_nothing_twice(
 ) -> None:
     """`kill -9` of the worker that conducts, of the command that waits, and of the runner."""
     file = batches.write(tmp_path / "r.jsonl", [request(f"q{n}", f"{n}?") for n in range(8)])
-    slow = ("--prefill-seconds", "0.2", "--max-running", "2")
-    with fake_sglang(tmp_path, *batches.WINDOWED, *slow) as server:
+    with fake_sglang(tmp_path, *batches.WINDOWED, "--max-running", "2") as server:
+        server.hold()
+        server.step(20)  # two or four of the eight: each is a chunk and eight words
         options = ("batch", str(file), "-o", str(results), "--server", server.url)
         told = run(*options)
         assert told.returncode == 0 and told.stdout.strip() == newest(state).id
@@ -198,6 +199,7 @@ def test_killed_and_run_again_it_asks_nothing_twice(
         runner = identity.holder(state.runner_lock)
         assert runner is not None
         os.kill(runner.pid, signal.SIGKILL)
+        server.let_go()
         again = run(*options, "--wait")
         assert again.returncode == 0, again.stderr
         assert again.stdout == told.stdout and "no request is sent twice" in again.stderr
@@ -219,11 +221,13 @@ def test_after_a_cancel_it_goes_on_where_it_was(
 ) -> None:
     """What was answered stays; the rest is asked. Nothing is written before."""
     file = batches.write(tmp_path / "r.jsonl", [request(f"q{n}", f"{n}?") for n in range(4)])
-    slow = ("--prefill-seconds", "0.3", "--max-running", "1")
-    with fake_sglang(tmp_path, *batches.WINDOWED, *slow) as server:
+    with fake_sglang(tmp_path, *batches.WINDOWED, "--max-running", "1") as server:
+        server.hold()
+        server.step(22)  # two of the four, and some words of the third
         first = submit_batch(file, output=results, server=server.url)
         until(lambda: answered_so_far(state) >= 2)
         first.cancel()
+        server.let_go()
         assert first.wait().status().state == "CANCELLED" and not results.exists()
         with Store.open(state) as store:
             kept = [one.part for one in store.parts(first.id) if one.state == "SUCCEEDED"]

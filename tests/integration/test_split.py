@@ -130,13 +130,17 @@ def test_a_conductor_killed_at_any_moment_asks_nothing_twice(
     """`kill -9` after a random number of answers: each part is asked about once, by the server's
     journal. (That of many kills in a row, without a server: test_conductors.py.)"""
     moment = random.randint(0, 2)
-    with fake_sglang(tmp_path, *SMALL, "--prefill-seconds", "1", "--answer", "Rain.") as server:
+    one_by_one = ("--max-running", "1", "--chunk", "100000")  # a part is one chunk and one word
+    with fake_sglang(tmp_path, *SMALL, *one_by_one, "--answer", "Rain.") as server:
+        server.hold()
+        server.step(2 * moment)
         job = submit_long(archive(10, 80), server=server.url)
         until(lambda: parts_of(state, job) and _ended(state, job) >= moment)
         with Store.open(state) as store:
             attempt = store.attempt(store.job(job.id))
         assert attempt is not None
         os.kill(attempt.worker.pid, signal.SIGKILL)
+        server.let_go()
         assert job.result() == "Rain."
         numbers = asked_parts(server)
         assert len(server.requests()) == len(numbers) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,26 +21,30 @@ from ktclient.submission.spec import JobSpec
 KILLING = Path(__file__).parents[1] / "support" / "killing"
 PROMPT = "x" * 81_920
 """20,480 tokens of the scripted server."""
-SLOW = ("--prefill-seconds", "4", "--chunk", "512", "--metrics", "--token-seconds", "0.3")
+READING = ("--prefill-seconds", "7", "--chunk", "512", "--metrics", "--token-seconds", "0.3")
 
 
-@pytest.fixture(autouse=True)
-def usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An hour is one second, and ten minutes are two."""
-    monkeypatch.setattr(prefill_time, "LEAST_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(prefill_time, "TIMEOUT_FACTOR", 0.0)
-    monkeypatch.setenv("PYTHONPATH", str(KILLING))
-    constants = (
-        "ktclient.worker.reporter.STALL_SECONDS=2,ktclient.servers.watcher.METRICS_SECONDS=0.2"
-    )
-    monkeypatch.setenv("KTJOB_CONSTANTS", constants)
+@pytest.fixture
+def usual(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, str], None]:
+    """Makes an hour so many seconds, with these constants in the runner."""
+
+    def set_usual(seconds: float, constants: str) -> None:
+        monkeypatch.setattr(prefill_time, "LEAST_TIMEOUT_SECONDS", seconds)
+        monkeypatch.setattr(prefill_time, "TIMEOUT_FACTOR", 0.0)
+        monkeypatch.setenv("PYTHONPATH", str(KILLING))
+        monkeypatch.setenv("KTJOB_CONSTANTS", constants)
+
+    return set_usual
 
 
 @pytest.mark.long
-def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: Path) -> None:
-    """Five times as long as usual. Where somebody set the time, that is kept; a question after it
-    is as the first."""
-    with fake_sglang(tmp_path, *SLOW, "--answer", "one two three four five six") as server:
+def test_it_is_not_given_up_while_it_reads_or_writes(
+    state: StateDir, tmp_path: Path, usual: Callable[[float, str], None]
+) -> None:
+    """Longer than usual; when it counts as standing still: test_reporter.py. Where somebody set the
+    time, that is kept; a question after it is as the first."""
+    usual(5.0, "ktclient.servers.watcher.METRICS_SECONDS=0.2")
+    with fake_sglang(tmp_path, *READING, "--answer", "one two three four five six") as server:
         job = submit_long(PROMPT, server=server.url)
         assert job.result() == "one two three four five six"
         assert len(server.requests()) == 1
@@ -55,9 +60,13 @@ def test_it_is_not_given_up_while_it_reads_or_writes(state: StateDir, tmp_path: 
 
 
 @pytest.mark.promise
-def test_it_is_given_up_once_it_gets_on_no_more(state: StateDir, tmp_path: Path) -> None:
-    """A server that stands still."""
-    with fake_sglang(tmp_path, *SLOW, "--answer", "never") as server:
+def test_it_is_given_up_once_it_gets_on_no_more(
+    state: StateDir, tmp_path: Path, usual: Callable[[float, str], None]
+) -> None:
+    """A server that stands still; ten minutes are two seconds."""
+    usual(1.0, "ktclient.worker.reporter.STALL_SECONDS=2")
+    with fake_sglang(tmp_path, "--answer", "never") as server:
+        server.hold()
         job = submit_long(PROMPT, server=server.url)
         server.wait_for_event("prefill_started")
         os.kill(server.process.pid, signal.SIGSTOP)

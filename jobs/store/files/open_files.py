@@ -131,7 +131,7 @@ def wait_until_whole_here(database: Path) -> bool:
 
 
 class Folder:
-    """A folder, known by itself and not by its path. For the life of the process."""
+    """A folder, known by itself and not by its path. Until `close`."""
 
     def __init__(self, path: Path) -> None:
         self._fd = _reference(path)
@@ -152,6 +152,12 @@ class Folder:
             if os.path.samestat(path.stat(), os.fstat(self._fd)):
                 return path
         return None
+
+    def close(self) -> None:
+        """Then nothing is known of it."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
 
 def _reference(path: Path) -> int | None:

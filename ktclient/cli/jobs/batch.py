@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     "server's own).",
 )
 @click.option(
-    "--server", metavar="URL", help='Server URL, a name from the configuration, or "embedded".'
+    "--server",
+    metavar="URL",
+    help='Server URL, a name from the configuration, "embedded", or "any".',
 )
 @click.option(
     "--timeout",
@@ -171,6 +173,9 @@ def _explain(handed: StoredBatch, options: Options) -> None:
         render_output.note(f"  results    {results}; next: ktjob wait {handed.job_id}")
         return
     render_output.note(f"  runs on    {batch.target.server} ({batch.target.why})")
+    if batch.shares:
+        urls = ", ".join(one.server for one in batch.shares)
+        render_output.note(f"  also on    {urls}")
     if handed.kept:
         render_output.note(
             f"  kept       {count(handed.kept, 'line')} {was(handed.kept)} submitted before; "

@@ -13,7 +13,9 @@ _HARMLESS = "\n\t\u00ad\u200c\u200d"
 hyphens, and the joiners that Persian, Indic scripts and compound emoji need."""
 
 
-_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?|[A-Za-z]+ {2,}"
+_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?|[A-Za-z]+(?: [a-z]+)? {2,}"
+COMFORTABLE = 100
+"""The longest line of running text, in cells, however wide the terminal is."""
 _CODE_FENCE = "```"
 _NOT_PROSE = ("    ", "\t", "|", _CODE_FENCE)
 """What begins a line of code or of a table in Markdown."""

@@ -304,6 +304,8 @@ class Ktjob(Tool):
         return [f"ktjob cancel {' '.join(map(self._id, names))}"]
 
     def resume(self, names: Sequence[str]) -> list[str]:
+        if any(outcome in ("FAILED", "LOST") for _, _, outcome in self._rows()):
+            return ["ktjob show --state failed --state lost", "ktjob retry @group"]
         return ["ktjob status"]
 
     def ask(self, name: str, question: str) -> list[str]:

@@ -14,7 +14,7 @@ from fake_sglang.process import FakeServer, fake_sglang
 from openai.types import Batch
 from openai.types.responses import Response
 from support.batches import WINDOWED, asked, request, said
-from support.gateway import Serving, gateway
+from support.gateway import gateway
 
 from jobs.model import Outcome
 from jobs.store.resume import Successions
@@ -31,7 +31,7 @@ CHAT = "/v1/chat/completions"
 def served(state: StateDir, tmp_path: Path, *options: str) -> Iterator[tuple[Any, FakeServer]]:
     """A client of a gateway in front of a scripted server."""
     with fake_sglang(tmp_path, *WINDOWED, *options) as server, gateway(state, server.url) as one:
-        yield _client(one), server
+        yield one.client(), server
 
 
 def jsonl(*lines: object) -> bytes:
@@ -257,19 +257,15 @@ def test_a_killed_gateway_loses_no_batch(state: StateDir, tmp_path: Path, until:
     """`kill -9` right after the answer: the batch is checked and run without a gateway."""
     with fake_sglang(tmp_path, *WINDOWED) as server:
         with gateway(state, server.url) as one:
-            client = _client(one)
+            client = one.client()
             made = create(client, upload(client, request("a", "x"), request("b", "y")))
             one.kill()
         until(lambda: _outcome(state, made.id.removeprefix("batch_")))
         with gateway(state, server.url) as one:
-            client = _client(one)
+            client = one.client()
             done = client.batches.retrieve(made.id)
             assert done.status == "completed"
             assert set(lines_of(client, done.output_file_id)) == {"a", "b"}
-
-
-def _client(one: Serving) -> Any:
-    return openai.OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0)
 
 
 @pytest.mark.promise

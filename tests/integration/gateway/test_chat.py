@@ -47,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[FakeServer]:
 @pytest.fixture
 def client(state: StateDir, server: FakeServer) -> Iterator[OpenAI]:
     with gateway(state, server.url) as one:
-        yield OpenAI(base_url=f"{one.url}/v1", api_key="any", max_retries=0)
+        yield one.client()
 
 
 def test_a_chat_is_answered_plain_and_streamed(

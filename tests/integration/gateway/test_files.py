@@ -49,8 +49,7 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     state = StateDir(tmp_path_factory.mktemp("files") / "state").create()
     with gateway(state, NO_SERVER, KTJOB_CONFIG="/nowhere", KTJOB_CACHE="/nowhere") as one:
-        client = openai.OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0)
-        yield Running(one, client, state)
+        yield Running(one, one.shared_client(), state)
 
 
 @pytest.fixture(autouse=True)
@@ -271,9 +270,7 @@ def test_a_key_sees_only_its_own(state: StateDir) -> None:
     names = ("ann", "ben", "root")
     keys = [make_key(state, name, is_admin=name == "root").key for name in names]
     with gateway(state, NO_SERVER) as one:
-        ann, ben, root = (
-            openai.OpenAI(base_url=f"{one.url}/v1", api_key=key, max_retries=0) for key in keys
-        )
+        ann, ben, root = map(one.client, keys)
         file = ann.files.create(file=("a", b"{}\n"), purpose="batch").id
         upload = ann.uploads.create(bytes=2, filename="b", mime_type="c", purpose="batch").id
         wanted: Any = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
@@ -302,4 +299,4 @@ def test_a_key_sees_only_its_own(state: StateDir) -> None:
             assert client.batches.retrieve(batch).id == batch
         assert root.uploads.cancel(upload).status == "cancelled"
         with pytest.raises(openai.AuthenticationError):
-            openai.OpenAI(base_url=f"{one.url}/v1", api_key="none", max_retries=0).files.list()
+            one.client("none").files.list()

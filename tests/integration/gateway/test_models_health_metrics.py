@@ -45,7 +45,7 @@ def test_models_are_found_by_ids_with_slashes_and_stay_when_their_server_goes(
         fake_sglang(folder, "--model", MODEL) as server,
         gateway(state, server.url) as one,
     ):
-        client = openai.OpenAI(base_url=f"{one.url}/v1", api_key="any", max_retries=0)
+        client = one.client()
         listed = list(client.models.list())
         assert [model.id for model in listed] == [MODEL]
         again = Model.model_validate_json(

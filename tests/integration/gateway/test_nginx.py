@@ -99,7 +99,8 @@ def test_a_silent_prefill_outlives_the_patience_of_nginx(
         ThreadPoolExecutor(4) as threads,
     ):
         # The server says how many requests it takes at once, while it still answers.
-        client(direct, key).chat.completions.create(model=MODEL, messages=SHORT)
+        with client(direct, key) as one:
+            one.chat.completions.create(model=MODEL, messages=SHORT)
         server.hold()
         asked = [
             threads.submit(how, url, key) for url in (buffered, direct) for how in (plain, streamed)
@@ -129,17 +130,19 @@ def client(url: str, key: str) -> openai.OpenAI:
 def plain(url: str, key: str) -> str:
     """The reason why the answer ended."""
     said = {"role": "user", "content": f"plain {url} {LONG}"}
-    answer = client(url, key).chat.completions.create(model=MODEL, messages=[said])  # type: ignore[list-item]
+    with client(url, key) as one:
+        answer = one.chat.completions.create(model=MODEL, messages=[said])  # type: ignore[list-item]
     return answer.choices[0].finish_reason
 
 
 def streamed(url: str, key: str) -> str | None:
     said = {"role": "user", "content": f"streamed {url} {LONG}"}
     last = None
-    for chunk in client(url, key).chat.completions.create(
-        model=MODEL,
-        messages=[said],  # type: ignore[list-item]
-        stream=True,
-    ):
-        last = chunk.choices[0].finish_reason
+    with client(url, key) as one:
+        for chunk in one.chat.completions.create(
+            model=MODEL,
+            messages=[said],  # type: ignore[list-item]
+            stream=True,
+        ):
+            last = chunk.choices[0].finish_reason
     return last

@@ -42,7 +42,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StateDir,
     state = StateDir(tmp / "state").create()
     own = {"KTJOB_CONFIG": str(tmp / "config"), "KTJOB_CACHE": str(tmp / "cache")}
     with fake_sglang(tmp, "--answer", ANSWER) as server, gateway(state, server.url, **own) as one:
-        yield state, client_of(one.url), server.record
+        yield state, one.shared_client(), server.record
         processes.end_all(state)
 
 
@@ -54,10 +54,6 @@ def shared_state(shared: tuple[StateDir, OpenAI, Path]) -> StateDir:
 @pytest.fixture
 def client(shared: tuple[StateDir, OpenAI, Path]) -> OpenAI:
     return shared[1]
-
-
-def client_of(url: str) -> OpenAI:
-    return OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -267,7 +263,7 @@ def test_a_background_one_is_polled_cancelled_and_kept(
     state: StateDir, tmp_path: Path, own_environment: None
 ) -> None:
     with fake_sglang(tmp_path, "--answer", ANSWER) as server, gateway(state, server.url) as one:
-        client = client_of(one.url)
+        client = one.client()
         server.hold()
         made = client.responses.create(model=MODEL, input="How many?", background=True)
         assert made.status in ("queued", "in_progress") and made.background
@@ -353,7 +349,7 @@ def test_calls_and_thoughts_come_back_as_items(state: StateDir, own_environment:
     with served(Tiny()) as server, gateway(state, server.url) as one:
         server.say("/v1/models", {"data": [{"id": "m", "max_model_len": 8192}]})
         server.say("/v1/chat/completions", _sse(deltas, "tool_calls"))
-        client = client_of(one.url)
+        client = one.client()
         tool: Any = {"type": "function", "name": "look", "parameters": {"type": "object"}}
         made = client.responses.create(model="m", input="Look", tools=[tool])
         thoughts, found = made.output

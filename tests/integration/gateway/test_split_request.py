@@ -7,7 +7,6 @@ from pathlib import Path
 import openai
 import pytest
 from fake_sglang.process import fake_sglang
-from openai import OpenAI
 from support.gateway import gateway
 
 from jobs.store.http.store import HttpStore
@@ -31,7 +30,7 @@ def test_it_is_refused_with_a_way_out_and_then_read_in_parts(
     with (
         fake_sglang(tmp_path, *SMALL, "--answer", "It rained [2].") as server,
         gateway(state, server.url) as one,
-        OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0) as client,
+        one.client() as client,
     ):
         with pytest.raises(openai.BadRequestError) as refused:
             client.chat.completions.create(model="default", **with_system)

@@ -28,7 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Sta
     state = StateDir(tmp_path_factory.mktemp("uploads") / "state").create()
     environment = {"KTJOB_CONFIG": "/nowhere", "KTJOB_CACHE": "/nowhere"}
     with gateway(state, "http://127.0.0.1:9", **environment) as one:
-        yield openai.OpenAI(base_url=f"{one.url}/v1", api_key="k", max_retries=0), state
+        yield one.shared_client(), state
 
 
 def on_disk(state: StateDir) -> set[str]:

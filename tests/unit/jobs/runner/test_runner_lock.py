@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
 import pytest
 
 from jobs.processes import identity
@@ -11,10 +14,23 @@ from jobs.store.state_dir import StateDir
 
 
 @pytest.fixture
-def leaving(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> RunnerLock:
+def locks(state: StateDir) -> Iterator[Callable[[], RunnerLock]]:
+    """Makes locks of runners that are released with the test."""
+    with ExitStack() as made:
+
+        def make() -> RunnerLock:
+            one = RunnerLock(state.create())
+            made.callback(one.end)
+            return one
+
+        yield make
+
+
+@pytest.fixture
+def leaving(locks: Callable[[], RunnerLock], monkeypatch: pytest.MonkeyPatch) -> RunnerLock:
     """A runner of another installation that cannot start jobs."""
     monkeypatch.setattr(start, "installation", lambda: "another")
-    lock = RunnerLock(state.create())
+    lock = locks()
     assert lock.acquire()
     lock.report_trouble("there is no x")
     monkeypatch.undo()
@@ -35,16 +51,21 @@ def test_trouble_is_in_the_signature_with_its_beginning(
     assert start.runner_trouble(state) is None and start.is_runner_alive(state)
 
 
-def test_the_same_installation_leaves_it_to_the_runner_that_tries(state: StateDir) -> None:
+def test_the_same_installation_leaves_it_to_the_runner_that_tries(
+    state: StateDir, locks: Callable[[], RunnerLock]
+) -> None:
     """It could do no better."""
-    lock = RunnerLock(state.create())
+    lock = locks()
     assert lock.acquire()
     lock.report_trouble("there is no x")
     assert start.is_runner_alive(state)
 
 
 def test_a_lock_that_is_offered_just_then_is_waited_for(
-    state: StateDir, leaving: RunnerLock, monkeypatch: pytest.MonkeyPatch
+    state: StateDir,
+    leaving: RunnerLock,
+    locks: Callable[[], RunnerLock],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The leaving runner releases it between two looks of the one that waits."""
     tries: list[str] = []
@@ -58,18 +79,17 @@ def test_a_lock_that_is_offered_just_then_is_waited_for(
 
     leaving.end()
     monkeypatch.setattr(runner_lock.identity, "hold", hold)
-    assert RunnerLock(state).acquire()
+    assert locks().acquire()
     assert len(tries) == 3
 
 
 def test_a_runner_that_keeps_its_lock_is_not_waited_for(
-    state: StateDir, monkeypatch: pytest.MonkeyPatch
+    locks: Callable[[], RunnerLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that is well."""
     monkeypatch.setattr(runner_lock, "TAKEOVER_SECONDS", 0.0)
-    keeping = RunnerLock(state.create())
-    assert keeping.acquire()
-    assert not RunnerLock(state).acquire()
+    assert locks().acquire()
+    assert not locks().acquire()
 
 
 def test_a_lock_that_nobody_takes_is_held_again(state: StateDir, leaving: RunnerLock) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,23 +45,38 @@ def holding(state: StateDir) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_one_process_polls_and_the_other_reads(state: StateDir) -> None:
+@pytest.fixture
+def leases(state: StateDir) -> Iterator[Callable[..., PollLease]]:
+    """Makes leases that end with the test."""
+    with ExitStack() as made:
+
+        def make(url: str = URL) -> PollLease:
+            one = PollLease(state, url)
+            made.callback(one.end)
+            return one
+
+        yield make
+
+
+def test_one_process_polls_and_the_other_reads(
+    state: StateDir, leases: Callable[..., PollLease]
+) -> None:
     """Moments of another process compare with ours."""
     before = time.monotonic()
-    mine = PollLease(state, URL)
+    mine = leases()
     with holding(state):
         assert not mine.acquire()
         ((reading, moment),) = mine.latest()
         assert reading == Reading(METRICS, 7, 1) and before < moment < time.monotonic()
         assert mine.latest(after=moment) == []
-        assert PollLease(state, "http://127.0.0.1:40002").acquire(), "another server"
+        assert leases("http://127.0.0.1:40002").acquire(), "another server"
 
 
 def test_a_killed_holder_leaves_the_lease_and_what_it_saw(
-    state: StateDir, until: Callable[..., object]
+    state: StateDir, until: Callable[..., object], leases: Callable[..., PollLease]
 ) -> None:
     """The kernel frees it; who takes over goes on with the readings."""
-    mine = PollLease(state, URL)
+    mine = leases()
     with holding(state) as other:
         assert not mine.acquire()
         other.kill()
@@ -71,12 +86,12 @@ def test_a_killed_holder_leaves_the_lease_and_what_it_saw(
     holder = identity.holder(state.watch_lock(key_of(URL)))
     assert holder == identity.mine()
     mine.end()
-    assert PollLease(state, URL).acquire()
+    assert leases().acquire()
 
 
-def test_only_the_last_are_kept(state: StateDir) -> None:
+def test_only_the_last_are_kept(state: StateDir, leases: Callable[..., PollLease]) -> None:
     """So many that nobody misses one."""
-    mine = PollLease(state, URL)
+    mine = leases()
     assert mine.acquire()
     for tokens in range(100):
         mine.publish(Reading(METRICS, tokens, 0), time.monotonic())
@@ -94,9 +109,11 @@ def test_what_cannot_be_read_is_nothing(state: StateDir, text: str) -> None:
     assert PollLease(state, URL).latest() == []
 
 
-def test_readings_of_another_boot_are_nothing(state: StateDir) -> None:
+def test_readings_of_another_boot_are_nothing(
+    state: StateDir, leases: Callable[..., PollLease]
+) -> None:
     """Its clock began anew."""
-    mine = PollLease(state, URL)
+    mine = leases()
     assert mine.acquire()
     mine.publish(Reading(METRICS, 1, 0), time.monotonic())
     path = state.watched(key_of(URL))

@@ -91,9 +91,9 @@ def test_what_lives_behind_a_dead_first_thread_is_of_the_family() -> None:
         stat = Path(f"/proc/{process.pid}/stat")
         while stat.read_text().rsplit(")", 1)[1].split()[0] != "Z":
             assert process.poll() is None
-        assert identity.is_same_process_alive(me)
+        assert identity.is_same_process_alive(me) and identity.is_ending(me)
         assert process_tree.members([me]) == [me]
-        assert process_tree.kill([me]) == (1, [])
+        assert process_tree.kill([me]) == (0, [])  # it was ending, as far as that shows
         assert not identity.is_same_process_alive(me)
     finally:
         process.kill()

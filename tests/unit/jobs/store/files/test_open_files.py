@@ -78,3 +78,5 @@ def test_a_folder_is_known_by_itself(tmp_path: Path) -> None:
     assert folder.path() == tmp_path / "b" and not folder.is_deleted()
     (tmp_path / "b").rmdir()
     assert folder.path() is None and folder.is_deleted()
+    folder.close()
+    assert folder.path() is None and not folder.is_deleted()

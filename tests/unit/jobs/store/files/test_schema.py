@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import sqlite3
 import stat
@@ -11,12 +12,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 from support import small_disk
 
 from jobs.errors import StoreTooNew, StoreUnusable
 from jobs.model import Capacity, NewJob
 from jobs.store import sql
-from jobs.store.files import opening
+from jobs.store.files import opening, schema
 from jobs.store.files.opening import SCHEMA_VERSION
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
@@ -131,6 +133,33 @@ def test_a_new_database_needs_no_copy(state: StateDir) -> None:
     """There is nothing to go back to."""
     assert titles(state) == set()
     assert list(state.root.glob("*.bak")) == []
+
+
+def test_a_new_database_is_as_sqlite_utils_makes_it(state: StateDir, tmp_path: Path) -> None:
+    """Its tables and the record of its migrations: the next version goes on from there."""
+    Store.open(state).close()
+    with (
+        closing(sqlite3.connect(state.database)) as ours,
+        closing(sqlite3.connect(tmp_path / "theirs.db")) as theirs,
+    ):
+        theirs.execute("BEGIN")
+        schema._migrations().apply(Database(theirs, execute_plugins=False))
+        for query in (
+            "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name",
+            "SELECT migration_set, name FROM _sqlite_migrations ORDER BY id",
+        ):
+            assert ours.execute(query).fetchall() == theirs.execute(query).fetchall()
+        when = "SELECT substr(applied_at, 1, 14) || substr(applied_at, -6) FROM _sqlite_migrations"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\+00:00", ours.execute(when).fetchone()[0])
+
+
+def test_the_next_version_migrates_a_new_database(state: StateDir, next_version: Migration) -> None:
+    """It runs only what is new."""
+    with Store.open(state) as store:
+        store.submit(NewJob("pool", "{}", b"kept", "kept"), Capacity(slots=1))
+    next_version(WIDER)
+    assert titles(state) == {"kept"}
+    assert version_of(state.database) == SCHEMA_VERSION + 1
 
 
 def test_a_migration_that_fails_leaves_the_old_database(

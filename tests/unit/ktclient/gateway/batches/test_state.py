@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,8 +41,9 @@ def folder(tmp_path: Path) -> StateDir:
 
 
 @pytest.fixture
-def store(folder: StateDir) -> HttpStore:
-    return HttpStore.open(folder)
+def store(folder: StateDir) -> Iterator[HttpStore]:
+    with HttpStore.open(folder) as one:
+        yield one
 
 
 def line(name: str) -> Request:
