@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support import queueing
 from support.patience import HANG_SECONDS
 
 from jobs.model import Capacity, NewJob, Outcome
@@ -109,10 +110,11 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 
 def test_a_pipe_gets_plain_lines_and_a_terminal_colours(
-    store: Store, terminal: Callable[..., Terminal]
+    store: Store, state: StateDir, terminal: Callable[..., Terminal]
 ) -> None:
     """No escape in a pipe or under NO_COLOR; nothing wider than the terminal."""
     put(store, "红楼梦 " * 40, "b.txt")
+    queueing.sql(state, "UPDATE jobs SET created_at = '2020-01-01T00:00:00.000Z'")  # one AGE in all
     piped = subprocess.run(KTJOB, capture_output=True, check=True).stdout
     assert b"\x1b" not in piped and "红楼梦 " * 39 in piped.decode()
     coloured = terminal()
@@ -133,7 +135,8 @@ def test_watching_draws_anew_what_has_changed_and_leaves_the_last_table(
     first, *_ = put(store, *(f"{number}.txt" for number in range(50)))
     watch = terminal("-w", size=(10, 80))
     watch.until(lambda shown: b"and 43 more: 43 queued" in shown)
-    assert identity.hold(state.worker_lock(first)) is not None  # else it counts as dead
+    held = identity.hold(state.worker_lock(first))  # else it counts as dead
+    assert held is not None
     store.claim(first, identity.mine())
     watch.until(lambda shown: b"RUNNING" in shown)
     watch.resize(30, 100)
@@ -145,6 +148,7 @@ def test_watching_draws_anew_what_has_changed_and_leaves_the_last_table(
     drawn, _, last = watch.shown.rpartition(LEAVE)
     assert drawn.count(ENTER) == 1 and LEAVE not in drawn
     assert b"SUCCEEDED" in last and last.count(b"QUEUED") >= 20
+    held.release()
 
 
 @pytest.mark.promise
