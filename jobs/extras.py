@@ -10,6 +10,10 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NAME = "ktjob"
 _UV_RECEIPT = "uv-receipt.toml"
 """In the environment of a tool of uv: what it was installed from (uv: crates/uv-tool)."""
@@ -27,9 +31,21 @@ def command(extra: str, *, again: bool = False) -> str:
         return f"{how} {_requirement(_source(), ','.join(extras))}"
     if os.path.exists(os.path.join(sys.prefix, _PIPX_NOTE)):
         return "pipx reinstall ktjob" if again else f"pipx inject ktjob {_requirement(NAME, extra)}"
-    if not again:
+    if not again:  # pip finds that the package itself is there
         return f"{_pip()} install {_requirement(NAME, extra)}"
-    return f"{_pip()} install --force-reinstall {_requirement(_source(), extra)}"
+    return f"{_pip()} install --force-reinstall {_editable()}{_requirement(_source(), extra)}"
+
+
+def reinstall() -> str:
+    """The shell command that installs ktjob itself again, with the extras that it has where they
+    would be lost."""
+    receipt = os.path.join(sys.prefix, _UV_RECEIPT)
+    if os.path.exists(receipt):
+        extras = ",".join(sorted(_extras_of(receipt)))
+        return f"uv tool install --reinstall {_requirement(_source(), extras)}"
+    if os.path.exists(os.path.join(sys.prefix, _PIPX_NOTE)):
+        return "pipx reinstall ktjob"
+    return f"{_pip()} install --force-reinstall {_editable()}{_requirement(_source(), '')}"
 
 
 def _pip() -> str:
@@ -45,23 +61,41 @@ def _pip() -> str:
 
 
 def _requirement(source: str, extras: str) -> str:
-    return "'" + f"{source}[{extras}]".replace("'", "'\\''") + "'"
+    """In quotes for a shell. A URL has the name and the extras before it (PEP 508)."""
+    named = f"[{extras}]" if extras else ""
+    text = f"{NAME}{named} @ {source}" if "://" in source else f"{source}{named}"
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _editable() -> str:
+    return "-e " if _noted().get("dir_info", {}).get("editable") else ""
 
 
 def _source() -> str:
-    """The folder or wheel that it was installed from, if that is still there, else its name."""
-    from importlib import metadata
+    """What it was installed from: a folder or wheel, also one that is gone, or a URL; else its name
+    in a package index. Never the name where it came from elsewhere: an index may have a package
+    with this name that is another one."""
     from urllib.parse import unquote, urlsplit
+
+    noted = _noted()
+    url = str(noted.get("url", ""))
+    if urlsplit(url).scheme == "file":
+        return unquote(urlsplit(url).path)
+    kind = (noted.get("vcs_info") or {}).get("vcs")
+    return (f"{kind}+{url}" if kind else url) or NAME
+
+
+def _noted() -> Any:
+    """What an installer has noted of it: `direct_url.json` (PEP 610); empty if it came by name."""
+    from importlib import metadata
 
     from jobs import parsing
 
     try:
         noted = parsing.of_json(metadata.distribution(NAME).read_text("direct_url.json") or "{}")
-        url = urlsplit(str(noted.get("url", "")))
-    except (metadata.PackageNotFoundError, ValueError, AttributeError):
-        return NAME
-    path = unquote(url.path) if url.scheme == "file" else ""
-    return path if path and os.path.exists(path) else NAME
+    except (metadata.PackageNotFoundError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _extras_of(receipt: str) -> list[str]:

@@ -88,8 +88,18 @@ def incomplete(error: BaseException) -> str:
     return (
         f"ktjob's program files in {root()} are missing or incomplete, or hidden by others "
         f"({type(error).__name__}: {error}). If an installation is running, wait for its end; else "
-        f"install ktjob again: {sys.executable} -m pip install --force-reinstall ktjob"
+        f"install ktjob again{_how()}"
     )
+
+
+def _how() -> str:
+    """The command, in this environment; empty if that module is missing too."""
+    try:
+        from jobs import extras
+
+        return f": {extras.reinstall()}"
+    except Exception:  # a file that is half written may raise anything
+        return ""
 
 
 def _main() -> None:

@@ -19,7 +19,7 @@ KtjobError                          everything below; `.cause` is a short stable
 │   │   ├── UpstreamDown            a gateway answers, but no server behind it: start that
 │   │   └── ProxyRefused            fix the proxy set in the environment
 │   ├── TlsFailed                   fix the certificate, or swap https:// and http://
-│   ├── EmbeddedNotInstalled        pip install 'ktjob[embedded]'
+│   ├── EmbeddedNotInstalled        add the extra `embedded`
 │   ├── WeightsUnavailable          the embedded model could not be fetched
 │   └── ServerDidNotStart           read its log
 ├── DoesNotFit                      shorten the document, or lower --max-tokens

@@ -1,6 +1,7 @@
 """Words for an import of ours that fails because of a file with the same name, or a missing one.
 
-This module is for the moment when that has happened, so it imports only the standard library.
+This module is for the moment when that has happened, so it imports only the standard library, and
+one other module where that is there.
 """
 
 from __future__ import annotations
@@ -67,9 +68,18 @@ def incomplete(error: BaseException) -> str:
         return "memory ran out while ktjob was loaded; raise the limit (`ulimit -v`)"
     return (
         f"the program files in {_ROOT} are missing or incomplete ({type(error).__name__}: {error})."
-        " If an installation is running, wait for its end; else install ktjob again: "
-        f"{sys.executable} -m pip install --force-reinstall ktjob"
+        f" If an installation is running, wait for its end; else install ktjob again{_how()}"
     )
+
+
+def _how() -> str:
+    """The command, in this environment; empty if that module is missing too."""
+    try:
+        from jobs import extras
+
+        return f": {extras.reinstall()}"
+    except Exception:  # a file that is half written may raise anything
+        return ""
 
 
 def _is_installed_under_own_name(name: str) -> bool:

@@ -31,6 +31,18 @@ def root_of(url: str) -> str:
     return f"{parts.scheme}://{_place(parts)}{parts.path}".removesuffix("/v1").rstrip("/")
 
 
+def is_unmistakable(url: str) -> bool:
+    """Whether the text says that it is an address: by its scheme, a port or a dot. A word alone may
+    be a host of the local network, or a name or a key in the wrong place."""
+    try:
+        parts = urlsplit(root_of(url))
+    except BadInput:
+        return False
+    host = parts.hostname or ""
+    named = "." in host or ":" in host or host == addresses.LOCALHOST
+    return "://" in url or parts.port is not None or named
+
+
 def _place(parts: SplitResult) -> str:
     """Host and port in one spelling. A zone id ("%25Eth0") is case-sensitive."""
     host = parts.netloc.rpartition("@")[2]
@@ -101,6 +113,9 @@ def _is_address(url: str) -> bool:
 
 def _is_host(name: str) -> bool:
     """Whether the name can be looked up; for "a..b" and the like the system raises an error of
-    another kind. Raises `ValueError`."""
+    another kind. "http" is the scheme of a URL that was mistyped: "http:/x", "http//x". Raises
+    `ValueError`."""
     name = addresses.canonical(name)
+    if name in ("http", "https"):
+        return False
     return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))

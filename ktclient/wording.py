@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TypeVar
 
-from jobs import known_secrets
+from jobs import durations, known_secrets
 from ktclient.errors import BadInput
 
 _QUOTE_CHARACTERS = 600
@@ -22,9 +22,9 @@ def quote(text: str) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """A duration as text: "9 s", "25 min", "1.5 h"."""
+    """A duration as text: "0.3 s", "9 s", "25 min", "1.5 h"."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{durations.rough(seconds)} s"
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from jobs import child_environment, clock, private_folder, program
+from jobs import child_environment, clock, durations, private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import ownership, signals
 from jobs.system import no_room
@@ -86,7 +86,10 @@ def spawn(
         line = _first_line(pipe.fileno(), ready_seconds)
     if line is None:
         told = tail(log, min(2000, max(0, size_of(log) - begin)))
-        reason = told.rpartition("\n")[2] or f"it did not report within {ready_seconds:.0f} s"
+        reason = (
+            told.rpartition("\n")[2]
+            or f"it did not report within {durations.exact(ready_seconds)} s"
+        )
         raise DetachFailed(
             f"{' '.join(argv[:4])} did not start. Its log, {log}, ends with:\n{tail(log)}",
             _missing() or reason,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from jobs import clock
 from jobs.errors import IllegalTransition
 from jobs.model import Capacity, Job, NewJob, Status
+from jobs.quick_dataclass import record
 from jobs.store.inserts import WHOLE_QUEUE
 from jobs.store.store import Store
 
@@ -20,6 +21,18 @@ HIGHEST = 10**9
 
 Refusals = dict[str, str]
 """Why a change was refused, by job id."""
+
+
+@record(frozen=True)
+class Replacement:
+    """A waiting job with other contents."""
+
+    before: Job
+    """The job that `new` was made of."""
+    new: NewJob
+    capacities: Mapping[str, Capacity]
+    changes: Mapping[str, object]
+    """For its history."""
 
 
 class Control(Store):
@@ -110,45 +123,44 @@ class Control(Store):
                     refused[job_id] = str(error)
         return refused
 
-    def replace(
-        self,
-        before: Job,
-        new: NewJob,
-        capacities: Mapping[str, Capacity],
-        changes: Mapping[str, object],
-    ) -> Job:
-        """Replace what was submitted with a waiting job: pool, spec, weight, attempts, label and
-        start time. `before`: the job that `new` was made of. `changes`: for its history.
+    def change(self, several: Sequence[Replacement]) -> list[Job]:
+        """Replace what was submitted with waiting jobs: pool, spec, weight, attempts, label and
+        start time. All of them, or none, in one transaction.
 
         What a worker reads after its claim is either all as before or all new. Raises
-        `IllegalTransition`, with nothing changed, if the job has begun, ended or changed since.
+        `IllegalTransition`, with nothing changed, if one has begun, ended or changed since.
         """
         with self._transaction():
             at = clock.now()
-            for pool, capacity in capacities.items():
-                self._set_capacity(pool, capacity)
-            is_replaced = self._run(
-                "replace_queued_job",
-                id=before.id,
-                pool=new.pool,
-                weight=new.weight,
-                spec=new.spec,
-                max_attempts=new.max_attempts,
-                label=new.label,
-                not_before=new.not_before,
-                spec_before=before.spec,
-                label_before=before.label,
-                not_before_before=before.not_before,
+            for one in several:
+                self._replace(one, at)
+        return [self.job(one.before.id) for one in several]
+
+    def _replace(self, one: Replacement, at: str) -> None:
+        before, new = one.before, one.new
+        for pool, capacity in one.capacities.items():
+            self._set_capacity(pool, capacity)
+        is_replaced = self._run(
+            "replace_queued_job",
+            id=before.id,
+            pool=new.pool,
+            weight=new.weight,
+            spec=new.spec,
+            max_attempts=new.max_attempts,
+            label=new.label,
+            not_before=new.not_before,
+            spec_before=before.spec,
+            label_before=before.label,
+            not_before_before=before.not_before,
+        )
+        if not is_replaced:
+            job = self.job(before.id)
+            require_editable(job)
+            raise IllegalTransition(
+                f"job {job.id} was changed by another command meanwhile, so it was not edited. "
+                "Look at it, then try again"
             )
-            if not is_replaced:
-                job = self.job(before.id)
-                require_editable(job)
-                raise IllegalTransition(
-                    f"job {job.id} was changed by another command meanwhile, so it was not edited. "
-                    "Look at it, then try again"
-                )
-            self._event(before.id, 0, at, "edited", dict(changes))
-        return self.job(before.id)
+        self._event(before.id, 0, at, "edited", dict(one.changes))
 
 
 def require_editable(job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from jobs import clock
@@ -42,6 +43,10 @@ class Group:
     """The run time so far of all jobs that run."""
     last_seq: int
     """The place of its youngest job in the order of submission."""
+    held: int = 0
+    """How many of its jobs are held."""
+    held_at: str | None = None
+    """Since when the first of them is."""
 
 
 class Groups(Database):
@@ -64,6 +69,17 @@ class Groups(Database):
     def group_in_numbers(self, group_id: str) -> Group | None:
         """A group by its whole id; None if there is none."""
         return next(iter(self._groups(1, group_id)), None)
+
+    def waiting_in_groups(
+        self, group_ids: Sequence[str]
+    ) -> dict[str, list[tuple[frozenset[str], int]]]:
+        """Of each of these groups the pools and servers for which jobs wait that are not held, and
+        how many; of a job that conducts parts, the server is theirs."""
+        found: dict[str, list[tuple[frozenset[str], int]]] = {}
+        for row in self._all("waiting_in_groups", ids=json.dumps(list(group_ids))):
+            places = frozenset(one for one in (row["pool"], row["server"]) if one is not None)
+            found.setdefault(row["group_id"], []).append((places, row["jobs"]))
+        return found
 
     def _groups(self, limit: int, group_id: str | None) -> list[Group]:
         found = self._all("groups", limit=limit, group_id=group_id, now=clock.now())

@@ -74,18 +74,24 @@ class Browsing(Database):
         return self._jobs("waiting_jobs", limit=limit, alone=alone)
 
     def ended(self, limit: int, *, alone: bool = False) -> list[Job]:
-        """The last `limit` finished jobs, last ended first, without parts of others; `alone`: and
-        without those of groups."""
+        """The last `limit` finished jobs, last ended first, without parts of others and without
+        those that a newer job retries; `alone`: and without those of groups."""
         return self._jobs("ended_jobs", limit=limit, alone=alone)
+
+    def retried_as(self, jobs: Iterable[Job]) -> dict[str, str]:
+        """The ids of the jobs that retry some of these, by their ids."""
+        found = self._all("retried_as", ids=_ids(jobs))
+        return {row["id"]: row["again"] for row in found if row["again"] is not None}
 
     def count_waiting(self) -> dict[str, int]:
         """How many jobs are queued in each pool that has any."""
         return {row["pool"]: row["jobs"] for row in self._all("count_waiting_by_pool")}
 
     def counts(self) -> dict[Status, int]:
-        """How many jobs are in each status, without parts of others."""
+        """How many jobs are in each status, without parts of others and without those that a newer
+        job retries."""
         found = {Status(row["status"]): row["jobs"] for row in self._all("count_by_status")}
-        for row in self._all("count_parts_by_status"):
+        for row in self._all("count_beside_by_status"):
             status = Status(row["status"])  # a job may have changed status between the two counts
             found[status] = max(0, found.get(status, 0) - row["jobs"])
         return found

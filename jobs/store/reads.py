@@ -13,6 +13,9 @@ from jobs.store.database import Database
 _AHEAD = 100
 """How many queued jobs of each pool a runner considers, and so may start, at a time."""
 
+_LAST = 32
+"""How many jobs of a pool, by their start, are looked at for one that has just ended."""
+
 _RECENT = 100
 """How many jobs of a pool count as started recently."""
 
@@ -64,6 +67,10 @@ class Looking(Database):
     def in_status(self, status: Status) -> list[Job]:
         """All jobs in a status, oldest first."""
         return self._values(rows.job, self._all("jobs_in_status", status=status.value))
+
+    def has_succeeded(self, pool: str, since: str) -> bool:
+        """Whether one of the pool's last jobs succeeded at `since` or later (UTC)."""
+        return bool(self._scalar("has_succeeded", pool=pool, since=since, most=_LAST))
 
     def has(self, status: Status) -> bool:
         """Whether any job is in this status."""

@@ -6,7 +6,7 @@ that their work is not repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from jobs import clock
@@ -38,20 +38,29 @@ class Retries(Store):
             again = again if spec is None else replace(again, spec=spec)
             new_id = self._insert(again, self.capacities()[old.pool], at)
             self._run("hand_on_parts", old=old.id, new=new_id)
+            self._run("hand_on_owner", old=old.id, new=new_id)
             self._hand_on_place(old.id, new_id)
             self._event(old.id, old.attempt, at, "retried", {"as": new_id})
         return self.job(new_id), True
 
-    def rerun(self, job_id: str, new: NewJob, capacities: Mapping[str, Capacity]) -> Job:
-        """Store a job that is another's again, whatever became of that one. Raises `NoSuchJob`."""
+    def rerun(
+        self, several: Sequence[tuple[str, NewJob]], capacities: Mapping[str, Capacity]
+    ) -> list[Job]:
+        """Store a job for each of these, which is the one with that id again, whatever became of
+        it. Several are a group. All of them, or none. Raises `NoSuchJob`."""
         with self._transaction():
-            old, at = self.job(job_id), clock.now()
+            at = clock.now()
             for pool, capacity in capacities.items():
                 self._set_capacity(pool, capacity)
-            new_id = self._insert(new, capacities[new.pool], at)
-            self._event(old.id, old.attempt, at, "run again", {"as": new_id})
-            self._event(new_id, 0, at, "rerun", {"of": old.id})
-        return self.job(new_id)
+            ids = []
+            for job_id, new in several:
+                old = self.job(job_id)
+                ids.append(self._insert(new, capacities[new.pool], at))
+                self._event(old.id, old.attempt, at, "run again", {"as": ids[-1]})
+                self._event(ids[-1], 0, at, "rerun", {"of": old.id})
+            if len(ids) > 1:
+                self._join_group(ids, ())
+        return [self.job(new_id) for new_id in ids]
 
     def _again(self, old: Job) -> NewJob:
         """What to submit to repeat this job. A start time that has passed is dropped."""

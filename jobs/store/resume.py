@@ -74,6 +74,7 @@ class Successions(Retries):
             self._refuse_open_parts(old)
             capacities = {old.pool: self.capacities()[old.pool]}
             new_id = self._continue(newest, self._again(old), mark, capacities, heritage)
+            self._run("hand_on_owner", old=old.id, new=new_id)
             self._event(old.id, old.attempt, clock.now(), "retried", {"as": new_id})
         return self.job(new_id), True
 

@@ -12,7 +12,7 @@ database was replaced meanwhile, what the new one lacks is written again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jobs.errors import KtjobError, StoreUnusable, WorkCancelled
 from jobs.model import Attempt, Capacity, Job, Pause, Piece, Status
@@ -215,6 +215,15 @@ class RunningAttempt:
             self._note_trouble(error)
             return []
         return [one for one in found if one.rid != self.rid]
+
+    def has_succeeded(self, pools: Iterable[str], since: str) -> bool:
+        """Whether a job of one of these pools succeeded at `since` or later (UTC). False also while
+        the store cannot be used."""
+        try:
+            return any(self._store.has_succeeded(pool, since) for pool in pools)
+        except StoreUnusable as error:
+            self._note_trouble(error)
+            return False
 
     def recall(self, pool: str, name: str) -> dict[str, object] | None:
         """What was stored about a pool. None also while the store cannot be used."""

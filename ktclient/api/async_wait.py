@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from jobs import child_environment, program
+from jobs import child_environment, durations, program
 from jobs.errors import StoreDamaged, StoreUnusable
 from jobs.model import Job
 from jobs.runner import start
@@ -53,7 +53,8 @@ class EndWatcher:
                     return
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(
-                    f"job {self._id} has not finished within {timeout:g} s; it is still running"
+                    f"job {self._id} has not finished within {durations.exact(timeout or 0)} s; "
+                    "it is still running"
                 )
             await self._see_to_runner()
             await asyncio.sleep(_LOOK_SECONDS)

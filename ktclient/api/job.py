@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from jobs import model
+from jobs import durations, model
 from jobs.errors import IllegalTransition, KtjobError
 from ktclient import times
 from ktclient.config import settings as config
@@ -84,7 +84,7 @@ class Job:
                 return
             if give_up is not None and time.monotonic() >= give_up:
                 raise NotFinished(
-                    f"job {self.id} has not finished within {timeout:g} s; "
+                    f"job {self.id} has not finished within {durations.exact(timeout or 0)} s; "
                     f"{now.blocked or 'it is still running'}"
                 )
             time.sleep(_LOOK_SECONDS)  # SQLite has no event for another process's commit
@@ -192,7 +192,7 @@ class Job:
         from ktclient.submission import renewal
 
         settings = self._settings or config.load()
-        renewal.edit(self.id, changes_of(changes), settings)
+        renewal.edit([self.id], changes_of(changes), settings)
         return self.status()
 
     def rerun(self, **changes: Unpack[Changed]) -> Job:
@@ -201,7 +201,8 @@ class Job:
         from ktclient.submission import renewal
 
         settings = self._settings or config.load()
-        return Job(renewal.rerun(self.id, changes_of(changes), settings).id, settings)
+        (done,) = renewal.rerun([self.id], changes_of(changes), settings)
+        return Job.known(done.id, settings)
 
     def _changed(
         self, change: Callable[[config.Settings, Sequence[str]], Mapping[str, str]]

@@ -6,13 +6,19 @@ import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from jobs import durations
 from ktclient import hidden, times, wording
-from ktclient.api.job import Job, patiently, unsuccessful
+from ktclient.api.job import Changed, Job, changes_of, patiently, unsuccessful
 from ktclient.config import settings as config
 from ktclient.errors import NotFinished
-from ktclient.records import access, blocks, selector, snapshot
+from ktclient.records import access, selector, snapshot, tally, written_files
 from ktclient.records.snapshot import Snapshot
+from ktclient.records.written_files import Output
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _LOOK_SECONDS = 0.2
 _REST = 4
@@ -82,6 +88,25 @@ class Selection(list[Job]):
         settings = self._settings or config.load()
         return queue_control.prioritize(settings, self.ids, priority) if self else {}
 
+    def edit(self, **changes: Unpack[Changed]) -> list[Snapshot]:
+        """Change queued jobs in the same way, all or none, in one transaction. Otherwise as
+        `Job.edit`."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        if self:
+            renewal.edit(self.ids, changes_of(changes), settings)
+        return self.statuses()
+
+    def rerun(self, **changes: Unpack[Changed]) -> Selection:
+        """New jobs like these, whatever became of them, with these changes; several are a group.
+        Otherwise as `Job.rerun`."""
+        from ktclient.submission import renewal
+
+        settings = self._settings or config.load()
+        done = renewal.rerun(self.ids, changes_of(changes), settings) if self else []
+        return Selection.of_ids((one.id for one in done), self._settings)
+
     def wait(self, timeout: float | None = None) -> Selection:
         """Return when all jobs have ended, in any state. Raises `NotFinished` after `timeout`
         seconds; the jobs keep running."""
@@ -129,22 +154,24 @@ class Selection(list[Job]):
         """Write the jobs, which must have ended, to a file, whole or not at all. Returns its path.
 
         `form` is "md", "html", "csv", "json" or "jsonl"; by default, what the file's name ends
-        with. The last two are read by `import_jobs`. `force` replaces an existing file.
+        with. The last two are read by `import_jobs`. A file that is there is replaced if ktjob
+        wrote it and it was not changed since; `force` replaces any other.
 
-        Raises `NotFinished`, `BadInput` if the file exists or cannot be written, and `NoSuchJob`.
+        Raises `NotFinished`, `NoSuchJob`, and `BadInput` if the file would be lost or cannot be
+        written.
         """
         from ktclient.exports import file
         from ktclient.exports.record import Contents
 
         name = str(path)
         chosen = file.format_of(name, form)
-        if not force:
-            file.require_new(name)
         with access.open_recovered(self._state) as store:
             jobs = store.jobs_of(self.ids)
             file.require_ended(jobs)
             contents = Contents(with_documents, with_thoughts)
-            file.write(name, file.pieces(store, jobs, chosen, contents), force=force)
+            written_files.require_no_source(name, jobs)
+            text = file.pieces(store, jobs, chosen, contents)
+            file.write(self._state, Output(name, tuple(self.ids), force), text)
         return Path(name)
 
     def _answers(self) -> list[str]:
@@ -166,12 +193,13 @@ class Selection(list[Job]):
 
 def _not_finished(found: Sequence[Snapshot], timeout: float | None) -> str:
     left = [one for one in found if not one.is_finished]
+    limit = durations.exact(timeout or 0.0)
     if len(left) == 1:
         state = left[0].blocked or "it is still running"
-        return f"job {left[0].id} has not finished within {timeout:g} s; {state}"
-    blocked = blocks.in_short(one.blocked for one in left)
+        return f"job {left[0].id} has not finished within {limit} s; {state}"
+    blocked = tally.blocked(left)
     why = f"; {blocked}" if blocked else ""
-    return f"{wording.count(len(left), 'job')} have not finished within {timeout:g} s{why}"
+    return f"{wording.count(len(left), 'job')} have not finished within {limit} s{why}"
 
 
 @hidden.InWords()
@@ -183,6 +211,7 @@ def select(  # noqa: PLR0913 - the words of every command
     label: str | None = None,
     server: str | None = None,
     search: str | None = None,
+    in_documents: bool = False,
     group: str | None = None,
     everything: bool = False,
 ) -> Selection:
@@ -192,7 +221,8 @@ def select(  # noqa: PLR0913 - the words of every command
     groups, and "@group" (the newest group). The
     filters are those of `ktjob list`: `states` ("failed", "ended" …), `since` and `until` ("2d",
     "yesterday", "2026-11-20"), `label` (with * and ?), `group`, `server` (a part of its URL) and
-    `search` (words). With both, the named jobs that match; `everything` selects all jobs. Named
+    `search` (words; with `in_documents`, in the texts of the documents too). With both, the named
+    jobs that match; `everything` selects all jobs. Named
     jobs come in that order, others oldest first.
 
     Raises `NoSuchJob`, `AmbiguousId`, and `BadInput` for no word and no filter.
@@ -205,6 +235,7 @@ def select(  # noqa: PLR0913 - the words of every command
         label=label,
         server=server,
         search=search,
+        places="documents" if in_documents else None,
         group=group,
         is_all=everything,
     )

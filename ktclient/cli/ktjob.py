@@ -54,7 +54,9 @@ def _own(name: str) -> str:
     epilog=exit_codes.TABLE,
 )
 @click.option(
-    "--host", metavar="NAME", help="Run the command on that machine, through your own ssh."
+    "--host",
+    metavar="NAME",
+    help="Run the command on that machine, through your own ssh; all: on each configured one.",
 )
 @click.version_option(__version__, prog_name="ktjob")
 def ktjob(host: str | None) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs import draft, named_file, parsing, private_folder
-from ktclient import wording
+from ktclient import urls, wording
 from ktclient.config import file as config_file
+from ktclient.config import servers
 from ktclient.config import settings as config
 from ktclient.errors import BadInput, BadSetting
 
@@ -41,13 +42,18 @@ EXAMPLE = """\
 # No comments in the tables: tomlkit puts a new key after them, below the next table's comments.
 
 
+_NAMES = "always"
+"""In [notify]: names of the other settings, no address."""
+
 Check = Callable[[config.Settings], object]
 
 
 def replace_file(settings: config.Settings, text: str, check: Check) -> Path | None:
     """Replace the configuration file with `text`, atomically. Returns the path of the kept previous
     file, if any. Raises `BadSetting`; nothing is changed then."""
-    check(config.load(without_own_variables(settings.environ), text))
+    new = config.load(without_own_variables(settings.environ), text)
+    _require_addresses(settings, new)
+    check(new)
     try:
         file = named_file.followed(settings.config_file)  # a link, as into dotfiles, stays a link
         kept = file.with_name(f"{file.name}.old") if file.exists() else None
@@ -60,6 +66,38 @@ def replace_file(settings: config.Settings, text: str, check: Check) -> Path | N
             f"{settings.config_file} was not changed: {error.strerror or error}"
         ) from error
     return kept
+
+
+def _require_addresses(settings: config.Settings, new: config.Settings) -> None:
+    """Raises `BadSetting` for an address that is not in the file yet and is only a word: a slip, or
+    the name of a server that is not configured."""
+    try:
+        old: config.Settings | None = config.load(without_own_variables(settings.environ))
+    except BadSetting:  # it is being fixed
+        old = None
+    known = set[str | None]()
+    if old is not None:
+        known = {old.default.url, *(one.url for one in old.servers.values())}
+    for where, server in (("server", new.default), *new.servers.items()):
+        url = server.url
+        if url is None or url in {*known, servers.EMBEDDED, servers.ANY, *new.servers}:
+            continue
+        if not urls.is_unmistakable(url):
+            table = where if server is new.default else f"servers.{where}"
+            names = ", ".join(new.servers) or "none"
+            raise BadSetting(
+                f"{settings.config_file} was not changed: {table}.url: {url!r} is neither a URL, "
+                f"such as http://127.0.0.1:40001, nor a configured server ({names})"
+            )
+    before = {} if old is None else old.tables["notify"]
+    for name, value in new.tables["notify"].items():
+        texts = value if isinstance(value, list) else [value]
+        is_plain = any(isinstance(text, str) and "://" not in text for text in texts)
+        if name != _NAMES and value != before.get(name) and is_plain:  # it may be a secret
+            raise BadSetting(
+                f"{settings.config_file} was not changed: notify.{name} is not an address, such "
+                "as ntfys://ntfy.sh/TOPIC"
+            )
 
 
 def changed(settings: config.Settings, name: str, value: str | None) -> str:

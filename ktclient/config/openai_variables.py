@@ -46,6 +46,11 @@ def add(
         )
     if urls.without_secrets(url) != url:
         raise BadSetting(f"{URL} has a password in it; put it into {KEY}")
+    if not urls.is_unmistakable(url):  # it is not repeated: it may be a key
+        raise BadSetting(
+            f"{URL} is not the URL of a server, so nothing was added; for example: "
+            "http://127.0.0.1:40001/v1"
+        )
     key = environ.get(KEY, "").strip()
     known_secrets.know(key)
     table = f"servers.{name}"

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from jobs import durations
 from jobs.errors import StoreDamaged
 from jobs.store import diagnosis
 from jobs.system import filesystem
@@ -170,7 +171,9 @@ def clock(settings: Settings, _: Machine) -> Iterator[Finding]:
                 newest = max([newest, *(time for time in times if time), *events])
     ahead = jobs_clock.seconds_between(jobs_clock.now(), newest) if newest else 0.0
     if ahead > CLOCK_SLACK_SECONDS:
-        found = f"the newest stored time, {newest}, is {ahead:,.0f} s ahead of the clock"
+        found = (
+            f"the newest stored time, {newest}, is {durations.rough(ahead)} s ahead of the clock"
+        )
         cure = "check the clock (timedatectl): it was set back; durations shown may be wrong"
         yield warn("clock", found, cure)
     else:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from jobs import draft, named_file
 from jobs.model import Job, Status
+from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.system import no_room
 from ktclient import wording
 from ktclient.errors import BadInput, NotFinished
 from ktclient.exports import lines, markdown, page, record, table
-from ktclient.exports.record import Contents
-from ktclient.records import snapshot
+from ktclient.exports.record import Contents, Exported
+from ktclient.records import snapshot, written_files
+from ktclient.records.written_files import Output
 
 FORMATS = ("md", "html", "json", "jsonl", "csv")
 _BY_ENDING = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"} | {
@@ -52,17 +54,29 @@ def require_ended(jobs: Sequence[Job]) -> None:
 
 def pieces(store: Store, jobs: Sequence[Job], form: str, contents: Contents) -> Iterator[str]:
     """The text of an export, one job at a time in memory. Raises as `record.records`."""
-    found = record.records(store, jobs, contents)
+    listed = contents_list(store, jobs) if form == "html" else []
+    return pieces_of(record.records(store, jobs, contents), len(jobs), form, contents, listed)
+
+
+def pieces_of(
+    found: Iterable[Exported],
+    count: int,
+    form: str,
+    contents: Contents,
+    listed: Sequence[tuple[str, str]],
+) -> Iterator[str]:
+    """The same of `count` records, which are taken one by one. `listed`: for HTML, the id and the
+    heading of each (`contents_list`)."""
     if form == "md":
         return markdown.pieces(found)
     if form == "html":
-        return page.pieces(found, _contents(store, jobs))
+        return page.pieces(found, listed)
     if form == "csv":
         return table.pieces(found, documents=contents.documents, thoughts=contents.thoughts)
-    return {"json": lines.json_object, "jsonl": lines.json_lines}[form](found, len(jobs))
+    return {"json": lines.json_object, "jsonl": lines.json_lines}[form](found, count)
 
 
-def _contents(store: Store, jobs: Sequence[Job]) -> list[tuple[str, str]]:
+def contents_list(store: Store, jobs: Sequence[Job]) -> list[tuple[str, str]]:
     """The id and the heading of each job."""
     found = []
     for one in snapshot.of_jobs(store, jobs):
@@ -71,32 +85,29 @@ def _contents(store: Store, jobs: Sequence[Job]) -> list[tuple[str, str]]:
     return found
 
 
-def require_new(path: str) -> None:
-    """Raises `BadInput` if there is a file."""
-    if named_file.descriptor(path) is None and os.path.exists(path):
-        raise _exists(path)
-
-
-def write(path: str, text: Iterable[str], *, force: bool = False) -> None:
-    """Write all of a text to a file, piece by piece, or leave what is there. With `force`, an
-    existing file is replaced. Raises `BadInput`, and what the pieces raise."""
+def write(state: StateDir, wanted: Output, text: Iterable[str]) -> None:
+    """Write all of a text to a file, piece by piece, or leave what is there. What
+    `written_files.require_replaceable` refuses is replaced only with its `force`. Raises
+    `BadInput`, and what the pieces raise."""
+    path = wanted.name
     if (number := named_file.descriptor(path)) is not None:
         with _explained(path), os.fdopen(os.dup(number), "wb") as file:
             file.writelines(piece.encode() for piece in text)
         return
-    if not force:
-        require_new(path)
+    written_files.require_replaceable(state, wanted)
     with _explained(path):
         target = named_file.followed(Path(path))
         if (what := named_file.irregular(target)) is not None:
             raise BadInput(f"cannot write {path}: it is {what}, not a regular file")
+        replaces = wanted.force or target.exists()
         with draft.removed_by_signals():
             one = draft.Draft(target, None)
             try:
                 one.file.writelines(piece.encode() for piece in text)
-                one.publish(keeps=True, replaces=force)
+                one.publish(keeps=True, replaces=replaces)
             finally:
                 one.drop()
+    written_files.note(state, wanted)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs import durations
 from ktclient import wording
 from ktclient.exports.record import Exported
 
@@ -42,7 +43,7 @@ def facts(one: Exported) -> list[tuple[str, str]]:
         ("group", one.group),
         ("submitted", one.created_at),
         ("finished", one.finished_at),
-        ("took", None if one.seconds is None else f"{one.seconds:,.1f} s"),
+        ("took", None if one.seconds is None else f"{durations.exact(one.seconds)} s"),
         ("first token", _seconds(one, "first_token_seconds")),
         ("tokens", _tokens(one)),
         ("imported", _origin(one)),
@@ -53,7 +54,7 @@ def facts(one: Exported) -> list[tuple[str, str]]:
 
 def _seconds(one: Exported, name: str) -> str | None:
     value = one.figures.get(name)
-    return f"after {value:,.1f} s" if isinstance(value, (int, float)) else None
+    return f"after {durations.exact(value)} s" if isinstance(value, (int, float)) else None
 
 
 def _tokens(one: Exported) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
+from jobs import durations
 from jobs.errors import StoreUnusable
 from jobs.store.store import Store
 from ktclient.config.settings import Settings
@@ -82,8 +83,9 @@ class Forecast:
         if self.split is not None or self.expected is None or self.deadline >= self.expected.high:
             return None
         return (
-            f"--timeout {self.deadline:g} is less than the {spoken(self.expected.high)} that "
-            f"prefill may take; use --timeout {prefill_time.timeout(self.expected):.0f}"
+            f"the time limit of {durations.exact(self.deadline)} s is less than the "
+            f"{spoken(self.expected.high)} that prefill may take; use --timeout "
+            f"{prefill_time.timeout(self.expected):.0f}"
         )
 
     @property
@@ -156,6 +158,9 @@ class Around:
     """A name of what the server reads before the text (`beginning`)."""
     earlier: ReadPrompt | None = None
     """A prompt that the server will have read when this one has its turn."""
+    foresees: bool = True
+    """Whether earlier prompts of this server are looked at: for what is cached, and for the size of
+    an estimate."""
     learned: Learned | None = None
     """What `model_of` said a moment ago, for a program that does not read what is ahead either."""
 
@@ -208,9 +213,12 @@ def from_target(
     count, verdict = assess(message, max_tokens, target, settings, around)
     belief, by = around.learned or model_of(target, settings)
     cached: Cached | None = None
-    if around.learned is None:
+    if around.foresees:
         # Whether it fits was judged before: what an earlier prompt shows is no reason to refuse.
         count, cached = _predicted(message, count, target, settings, around)
+        again = verdict_of(count, max_tokens, limits(target))
+        if verdict.kind is again.kind is fit.Kind.FITS:
+            verdict = again  # with the same number as the count
     expected = whole = None
     if belief is not None:
         whole = belief.first_token(count.tokens)
@@ -344,14 +352,15 @@ def _predicted(
 ) -> tuple[Count, Cached | None]:
     """What earlier prompts on this server show of this one."""
     facts = target.facts
-    reads = _reads(target, embedded.MODEL if facts is None else facts.model, settings)
+    reads = reads_of(target, settings)
     if around.earlier is not None:
         reads = [around.earlier, *reads]
     return read_prompts.predict(reads, message, around.begins, count, facts)
 
 
-def _reads(target: Target, model: str, settings: Settings) -> list[ReadPrompt]:
-    """From the store, as `_learned`."""
+def reads_of(target: Target, settings: Settings) -> list[ReadPrompt]:
+    """The prompts that this server has read, the newest first; from the store, as `_learned`."""
+    model = embedded.MODEL if target.facts is None else target.facts.model
     run = None if target.facts is None else listening.run_of(target.facts.url)
     try:
         store = Store.open_if_any(settings.state)

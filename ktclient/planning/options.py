@@ -33,6 +33,13 @@ class RequestOptions:
     split: split_planner.Split = "auto"
     seen_model: str | None = None
     """The model that an earlier submit chose by itself: taken if the server still lists it."""
+    server_from: str | None = None
+    """Where `server` comes from, for messages; None: from the command line or the caller."""
+
+    @property
+    def chosen(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """Server and model as `servers.selection.choose` takes them."""
+        return self.server, self.model, self.seen_model, self.server_from
 
     def answer_limit(self, task: Task) -> int:
         """Maximum tokens of the answer to this task."""

@@ -88,14 +88,29 @@ class Cached:
         return f"cached: {math.floor(self.share * 100)} %"
 
 
-def take(job: str, text: str, begins: str, run: str | None) -> ReadPrompt:
+def take(
+    job: str, text: str, begins: str, run: str | None, places: Sequence[int] = ()
+) -> ReadPrompt:
     """A prompt that is about to be sent. `begins`: a name of what the server reads before the text
-    (`planning.beginning`)."""
+    (`planning.beginning`); `places`: where a later text probably ceases to be the same."""
     step = max(_FINE, -(-len(text) // _MARKS))
     fine = max(0, len(text) - _FINE_STRETCH)
-    places = sorted({*range(step, fine, step), *range(fine + _FINE, len(text), _FINE), len(text)})
-    marks = tuple(_digests(text, begins, [at for at in places if at]))
+    regular = (*range(step, fine, step), *range(fine + _FINE, len(text), _FINE))
+    ends = sorted({*regular, *places, len(text)})
+    marks = tuple(_digests(text, begins, [at for at in ends if at]))
     return ReadPrompt(job, "", run, marks, len(text), estimate.estimate(text).likely)
+
+
+def continued(read: ReadPrompt, text: str, answer: str, begins: str) -> ReadPrompt:
+    """A prompt, as its server counted it, together with its answer, as the next request of the same
+    chat repeats both: that is in the cache too."""
+    whole = take(read.job, text + answer, begins, read.run, (len(text),))
+    return replace(
+        whole,
+        tokens=read.tokens + read.answer,
+        cached=read.cached,
+        foreseen=read.foreseen,
+    )
 
 
 def record(memory: Memory, server: str, model: str, place: int, read: ReadPrompt) -> None:

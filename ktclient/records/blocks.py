@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from jobs import clock
@@ -12,6 +12,7 @@ from jobs.quick_dataclass import record
 from ktclient.records.phases import PAUSED
 
 if TYPE_CHECKING:
+    from jobs.store.groups import Group
     from jobs.store.store import Store
 
 HELD, QUEUE, SERVER = "held", "queue", "server"
@@ -70,9 +71,52 @@ def of_jobs(
     by_pool = {one.pool: one for one in (store.pauses() if pauses is None else pauses)}
     for job in waiting if by_pool else ():
         pools = (None, job.pool, json.loads(job.spec)["server"])  # of a conductor, of its parts
-        if pause := next((by_pool[pool] for pool in pools if pool in by_pool), None):
+        if pause := _pause_of(pools, by_pool):
             found[job.id] = of_pause(pause)
     return found
+
+
+def of_holds(number: int, since: str, group_id: str) -> Block:
+    """The block of several jobs of a group that are held, the first `since` then."""
+    why = f"{number:,} held since {_at(since)}"
+    return Block(HELD, since, why, f"ktjob release {group_id}")
+
+
+@record(frozen=True)
+class BlockedGroup:
+    """What keeps jobs of a group from starting."""
+
+    paused: int
+    """How many jobs wait for the end of a pause; those that are held not counted."""
+    block: Block
+    """The hold of those that are held, else the widest pause."""
+
+
+def of_groups(
+    store: Store, groups: Sequence[Group], pauses: Sequence[Pause]
+) -> dict[str, BlockedGroup]:
+    """The blocked groups, by id."""
+    found = {}
+    by_pool = {one.pool: one for one in pauses}
+    waiting = store.waiting_in_groups([one.id for one in groups]) if pauses else {}
+    for group in groups:
+        met = [
+            (pause, number)
+            for places, number in waiting.get(group.id, ())
+            if (pause := _pause_of((None, *sorted(places)), by_pool))
+        ]
+        if group.held_at is not None:
+            block = of_holds(group.held, group.held_at, group.id)
+        elif met:
+            block = of_pause(met[0][0])
+        else:
+            continue
+        found[group.id] = BlockedGroup(sum(number for _, number in met), block)
+    return found
+
+
+def _pause_of(pools: Iterable[str | None], by_pool: Mapping[str | None, Pause]) -> Pause | None:
+    return next((by_pool[pool] for pool in pools if pool in by_pool), None)
 
 
 def word(kind: str | None) -> str:

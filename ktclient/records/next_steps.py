@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from jobs import durations
 from jobs.store.state_dir import StateDir
 from ktclient.records.snapshot import Snapshot
 
@@ -94,7 +95,7 @@ def _again(job: Snapshot, why: str) -> Step:
     if job.is_truncated:
         options = f" --max-tokens {2 * job.max_tokens}"
     elif job.cause == "deadline_exceeded":
-        options = f" --timeout {2 * job.timeout:.0f}"
+        options = f" --timeout {durations.typed(2 * job.timeout)}"
     if job.task == "batch":
         return Step(f"ktjob retry {job.id}", "retry; finished requests are reused")
     if job.task == "request":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 
+from jobs import durations
+
 _ROWS = ("title", "task", "server", "label", "message")
 _COLOURS = {"SUCCEEDED": "#1a7f37", "RUNNING": "#0969da", "QUEUED": "#6e7781"}
 _TROUBLE = "#cf222e"
@@ -21,7 +23,7 @@ def table(job: Mapping[str, object], seconds: float) -> str:
     if isinstance(imported := job.get("imported"), dict):
         rows.append(_row("imported", _safe(imported["at"])))
     if seconds:
-        rows.append(_row("time", f"{seconds:,.0f} s"))
+        rows.append(_row("time", f"{durations.rough(seconds)} s"))
     return (
         f'<table class="ktjob"><caption>job <code>{_safe(job["id"])}</code></caption>'
         f"<tbody>{''.join(rows)}</tbody></table>"

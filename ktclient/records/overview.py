@@ -66,9 +66,13 @@ def read_grouped(store: Store, rows: int) -> Overview:
     firsts = store.jobs_of([group.first for group in groups])
     paused = store.pauses()
     read_jobs = snapshot.of_jobs(store, [*firsts, *running, *waiting, *ended], paused)
-    shown = [tally.in_one(group, first) for group, first in zip(groups, read_jobs, strict=False)]
+    blocked = blocks.of_groups(store, groups, paused)
+    shown = [
+        tally.in_one(group, first, blocked.get(group.id))
+        for group, first in zip(groups, read_jobs, strict=False)
+    ]
     alone = read_jobs[len(groups) :]
-    refused = _refused(store, store.waiting(rows))
+    refused = refused_locks(store, store.waiting(rows))
     order = ("RUNNING", "QUEUED")
     jobs_shown = [one for state in order for one in [*shown, *alone] if one.state == state]
     ends = [one for one in [*shown, *alone] if one.is_finished]
@@ -90,12 +94,13 @@ def read(store: Store, rows: int) -> Overview:
     hidden = {status: counts.get(status, 0) - len(jobs) for status, jobs in shown}
     paused = store.pauses()
     jobs = snapshot.of_jobs(store, [*running, *waiting, *ended], paused)
-    refused = _refused(store, waiting)
+    refused = refused_locks(store, waiting)
     waits = reasons(jobs, clock.now(), refused)
     return Overview(jobs, waits, hidden, refused, tuple(paused))
 
 
-def _refused(store: Store, waiting: Sequence[Job]) -> dict[str, str]:
+def refused_locks(store: Store, waiting: Sequence[Job]) -> dict[str, str]:
+    """Why no worker can be started for some of these jobs, with the fix, by id."""
     refusals = {job.id: store.state.lock_refusal(job.id) for job in waiting}
     return {job_id: str(refusal) for job_id, refusal in refusals.items() if refusal}
 

@@ -120,10 +120,18 @@ def _unfolded(text: str, place: int) -> int:
 
 class Documents:
     """The texts of documents, each searched once, however many jobs have it. Those of the newest
-    jobs first, and no more once `MOST_BYTES` were read."""
+    jobs first, and no more once so many bytes were read."""
 
-    def __init__(self, store: Store, words: Words, tell: Callable[[int, int], None]) -> None:
-        """`tell` is called after each document with how many were read, and their bytes."""
+    def __init__(
+        self,
+        store: Store,
+        words: Words,
+        tell: Callable[[int, int], None],
+        most_bytes: int | None = None,
+    ) -> None:
+        """`tell` is called after each document with how many were read, and their bytes.
+        `most_bytes`: `MOST_BYTES` if None."""
+        self._most_bytes = MOST_BYTES if most_bytes is None else most_bytes
         self._store, self._words, self._tell = store, words, tell
         self._seen: dict[str, Look | None] = {}
         self._left_out: set[str] = set()
@@ -139,7 +147,7 @@ class Documents:
         name = job.document
         if name in self._seen:
             return self._seen[name]
-        if self._bytes >= MOST_BYTES:
+        if self._bytes >= self._most_bytes:
             self._left_out.add(name)
             return None
         body = self._store.document(name)
@@ -149,19 +157,25 @@ class Documents:
         return self._seen[name]
 
 
+def _all_jobs(_: Job) -> bool:
+    return True
+
+
 def listing(
     store: Store,
     wanted: Filter,
     words: Words | None,
     most: int | None,
     documents: Documents | None = None,
+    is_meant: Callable[[Job], bool] = _all_jobs,
 ) -> Listing:
-    """At most `most` jobs, newest first; None: all. With `documents`, their texts count too."""
+    """At most `most` jobs, newest first; None: all. With `documents`, their texts count too. With
+    words, only jobs that `is_meant` allows are read."""
     if words is None:
         jobs = store.listed(wanted, END if most is None else most)
         return Listing(snapshot.of_jobs(store, jobs), [], store.count(wanted))
     jobs, found, total = [], [], 0
-    for job, hit in matching(store, wanted, words, documents):
+    for job, hit in matching(store, wanted, words, documents, is_meant):
         total += 1
         if most is None or total <= most:
             jobs.append(job)
@@ -170,18 +184,23 @@ def listing(
 
 
 def matching(
-    store: Store, wanted: Filter, words: Words, documents: Documents | None = None
+    store: Store,
+    wanted: Filter,
+    words: Words,
+    documents: Documents | None = None,
+    is_meant: Callable[[Job], bool] = _all_jobs,
 ) -> Iterator[tuple[Job, Found]]:
     """The jobs that have all words, newest first, each with where they are."""
     before = END
-    while jobs := store.listed(wanted, _BATCH, before):
+    while listed := store.listed(wanted, _BATCH, before):
+        before = listed[-1].seq
+        jobs = [job for job in listed if is_meant(job)]
         answers = store.texts(jobs, ANSWER_CHANNEL)
         for job in jobs:
             fields = _fields(job, _answer(job, answers.get(job.id, "")))
             content = None if documents is None else documents.look(job)
             if (hit := words.find(fields, content)) is not None:
                 yield job, hit
-        before = jobs[-1].seq
 
 
 def _answer(job: Job, content: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import Job, Outcome, Status
@@ -16,6 +17,9 @@ from jobs.store.job_queries import END, Filter
 from jobs.store.store import Store
 from ktclient import times, wording
 from ktclient.errors import BadInput
+
+if TYPE_CHECKING:
+    from ktclient.records.search import Documents
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "LOST")
 STATES = ("QUEUED", "RUNNING", *ENDED)
@@ -62,6 +66,8 @@ class Selector:
     wanted: Filter = Filter()
     search: str | None = None
     """Words to look for, as `ktjob list --search` does."""
+    in_documents: bool = False
+    """Look for them in the texts of the documents too."""
     is_all: bool = False
 
     @property
@@ -80,7 +86,9 @@ class Selected:
 
     jobs: list[Job]
     passed_over: int = 0
-    """How many match but are out of the command's scope."""
+    """How many match but are out of the command's scope. `--all` means those in it."""
+    unread: int = 0
+    """How many documents were not searched, because one search reads no more."""
 
 
 def parse(  # noqa: PLR0913 - the words of every command
@@ -92,10 +100,14 @@ def parse(  # noqa: PLR0913 - the words of every command
     label: str | None = None,
     server: str | None = None,
     search: str | None = None,
+    places: str | None = None,
     group: str | None = None,
     is_all: bool = False,
 ) -> Selector:
-    """A selector from what was typed. Raises `BadInput`."""
+    """A selector from what was typed; `places`: where `search` looks too, only "documents". Raises
+    `BadInput`."""
+    if places is not None and search is None:
+        raise BadInput("--in says where --search looks: add --search WORDS")
     wanted = Filter(
         states=parse_states(states),
         since=None if since is None else times.parse_past(since, "--since"),
@@ -105,7 +117,7 @@ def parse(  # noqa: PLR0913 - the words of every command
         group_id=wording.typed_text(group, "--group"),
         parts=bool(words),  # a part that is named is meant
     )
-    found = Selector(tuple(words), wanted, search, is_all)
+    found = Selector(tuple(words), wanted, search, places is not None, is_all)
     if not (words or is_all or found.has_filter):
         raise BadInput(f"which jobs? Name {WAYS}, or --all")
     if words and is_all:
@@ -131,7 +143,7 @@ def parse_states(given: Sequence[str]) -> tuple[str, ...]:
 def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Selected:
     """The jobs that are meant. Jobs named by their own ids are all there, whatever their state, if
     there is no filter; of those that only match a filter or belong to a named group, the ones in
-    `scope`.
+    `scope`. Where nothing is changed (`ANY`), a filter finds no old attempt beside its retry.
 
     Raises `NoSuchJob` if a word or the filters match no job, `AmbiguousId`, and `BadInput`.
     """
@@ -140,17 +152,27 @@ def select(store: Store, selector: Selector, scope: Scope = Scope.ANY) -> Select
     if selector.words and not selector.has_filter:
         jobs = [job for job in named.values() if job.id in single or scope.holds(job)]
         return Selected(jobs, len(named) - len(jobs))
-    found = list(_matching(store, selector))
+    documents = _documents(store, selector)
+    found = list(_matching(store, selector, documents))
+    unread = 0 if documents is None else documents.unread
     if selector.words:
         matching = {job.id for job in found}
         found = [job for job in named.values() if job.id in matching]
     if not found and not selector.is_all:
         raise NoSuchJob("no job matches; `ktjob list` lists all jobs")
+    if scope is Scope.ANY and not (selector.words or selector.is_all):
+        found = _without_old(store, found)
     if selector.wanted.group_id is not None:
         places = [job.id for job in store.group(group_of(store, selector.wanted.group_id))]
         found.sort(key=lambda job: places.index(job.id))
     jobs = [job for job in found if scope.holds(job)]
-    return Selected(jobs, len(found) - len(jobs))
+    return Selected(jobs, 0 if selector.is_all else len(found) - len(jobs), unread)
+
+
+def _without_old(store: Store, found: list[Job]) -> list[Job]:
+    """Without jobs whose retry is among them too: it stands for both, in its place."""
+    again, ids = store.retried_as(found), {job.id for job in found}
+    return [job for job in found if again.get(job.id) not in ids]
 
 
 def is_group(word: str) -> bool:
@@ -229,7 +251,17 @@ def _typed_like(store: Store, word: str) -> str:
     return " or ".join(described(known[job_id]) for job_id in near)
 
 
-def _matching(store: Store, selector: Selector) -> Iterator[Job]:
+def _documents(store: Store, selector: Selector) -> Documents | None:
+    from ktclient.records import search
+
+    if not selector.in_documents or selector.search is None:
+        return None
+    return search.Documents(store, search.Words(selector.search), lambda count, size: None)
+
+
+def _matching(
+    store: Store, selector: Selector, documents: Documents | None = None
+) -> Iterator[Job]:
     """All jobs that match the filters, oldest first."""
     wanted = resolved(store, selector.wanted)
     if selector.search is None:
@@ -237,5 +269,5 @@ def _matching(store: Store, selector: Selector) -> Iterator[Job]:
         return
     from ktclient.records import search
 
-    found = search.matching(store, wanted, search.Words(selector.search))
+    found = search.matching(store, wanted, search.Words(selector.search), documents)
     yield from reversed([job for job, _ in found])

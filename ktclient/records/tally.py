@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from jobs.quick_dataclass import record
 from ktclient import wording
+from ktclient.records import blocks
 from ktclient.records.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from jobs.store.groups import Group
+    from ktclient.records.blocks import BlockedGroup
 
 
 @record(frozen=True)
@@ -26,7 +28,12 @@ class Tally:
     """Of these, cancelled."""
     running: int
     seconds_left: float | None
-    """None before the first one has succeeded, and if none is open."""
+    """None before the first one has succeeded, if none is open, and if one is held or paused: it
+    takes until somebody lets it start."""
+    held: int = 0
+    """Of those that have not ended."""
+    paused: int = 0
+    """Queued, and kept from starting by a pause."""
 
     @property
     def done(self) -> int:
@@ -40,6 +47,8 @@ class Tally:
         parts += [f"{failed:,} failed"] if failed else []
         parts += [f"{self.cancelled:,} cancelled"] if self.cancelled else []
         parts += [f"{self.running:,} running"] if self.running else []
+        parts += [f"{self.held:,} held"] if self.held else []
+        parts += [f"{self.paused:,} paused"] if self.paused else []
         if self.seconds_left is not None:
             parts.append(f"about {wording.spoken(self.seconds_left)} left")
         return ", ".join(parts)
@@ -51,8 +60,11 @@ def of(jobs: Sequence[Snapshot], now: str | None = None) -> Tally:
     ended = sum(job.is_finished for job in jobs)
     running = sum(job.state == "RUNNING" for job in jobs)
     cancelled = sum(job.state == "CANCELLED" for job in jobs)
-    left = _seconds_left(jobs, now)
-    return Tally(len(jobs), succeeded, ended - succeeded, cancelled, running, left)
+    kinds = [job.blocked_by for job in jobs if job.blocked_by and not job.is_finished]
+    left = None if kinds else _seconds_left(jobs, now)
+    held = kinds.count(blocks.HELD)
+    paused = len(kinds) - held
+    return Tally(len(jobs), succeeded, ended - succeeded, cancelled, running, left, held, paused)
 
 
 def _seconds_left(jobs: Sequence[Snapshot], now: str | None) -> float | None:
@@ -71,21 +83,36 @@ def _tokens(job: Snapshot) -> int:
     return max(1, job.counted[1]) if job.counted else 1
 
 
-def of_group(group: Group) -> Tally:
+def blocked(jobs: Sequence[Snapshot]) -> str:
+    """Why some of these jobs do not start, in short, with the commands that let them; empty where
+    none is kept from it. Held jobs of one group are released together."""
+    held = [job for job in jobs if job.blocked_by == blocks.HELD]
+    group = held[0].group if held else None
+    if group is None or len(held) < 2 or any(job.group != group for job in held):
+        return blocks.in_short(job.blocked for job in jobs)
+    since = min(job.held_at for job in held if job.held_at is not None)
+    others = (job.blocked for job in jobs if job.blocked_by != blocks.HELD)
+    return blocks.in_short([str(blocks.of_holds(len(held), since, group)), *others])
+
+
+def of_group(group: Group, blocked: BlockedGroup | None = None) -> Tally:
     """The tally of a group, by its numbers in the store: the time by the weights of its jobs."""
     failed = group.total - group.queued - group.running - group.succeeded
     seconds = None
-    if group.weight and group.weight_left:
+    paused = 0 if blocked is None else blocked.paused
+    if group.weight and group.weight_left and not (group.held or paused):
         whole = group.weight_left * group.seconds / group.weight
         seconds = max(0.0, whole - group.seconds_begun) / max(1, group.running)
     running, cancelled = group.running, group.cancelled
-    return Tally(group.total, group.succeeded, failed, cancelled, running, seconds)
+    return Tally(
+        group.total, group.succeeded, failed, cancelled, running, seconds, group.held, paused
+    )
 
 
-def in_one(group: Group, first: Snapshot) -> Snapshot:
+def in_one(group: Group, first: Snapshot, blocked: BlockedGroup | None = None) -> Snapshot:
     """A group as one record, for tables and messages: its id, its state, and how far it is. `first`
-    is its first job."""
-    tally = of_group(group)
+    is its first job; `blocked`: what keeps some of its jobs from starting."""
+    tally = of_group(group, blocked)
     is_ended = tally.done == tally.total
     failed = _without_success(tally) if is_ended and tally.failed else None
     return replace(
@@ -112,6 +139,9 @@ def in_one(group: Group, first: Snapshot) -> Snapshot:
         group=None,
         waits_for=(),
         parts_progress=None,
+        held_at=group.held_at,
+        blocked_by=None if blocked is None else blocked.block.kind,
+        blocked=None if blocked is None else str(blocked.block),
     )
 
 

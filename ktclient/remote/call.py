@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,11 @@ class Call:
     known: str = ""
     """For people: what is known about the command when the call fails."""
     tell: Callable[[str], None] = field(default=lambda words: None)
+    begin_seconds: float | None = None
+    """Time limit until ktjob answers there, without a second try. None: tries for `FIRST_SECONDS`,
+    each as long as `ssh.BEGIN_SECONDS` says."""
+    most_seconds: float = math.inf
+    """Time limit for everything."""
 
 
 def run(call: Call, hearing: Receiver) -> int:
@@ -91,7 +97,9 @@ class _Trying:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._heard_at = time.monotonic()
+        self._heard_at = began = time.monotonic()
+        self.limit = began + call.most_seconds
+        """When everything has to be over (`time.monotonic`)."""
         self._pause = 0.5
         self._cuts: collections.deque[float] = collections.deque(maxlen=MOST_CUTS)
         self._has_told = False
@@ -123,7 +131,11 @@ class _Trying:
                 f"the connection to {name} broke before the answer came: the command may or may "
                 "not have run there. Check before you repeat it"
             )
-        patience = GIVE_UP_SECONDS if self.has_met else FIRST_SECONDS
+        if (late := self._late()) is not None:
+            last = f" ({words})" if said else ""
+            raise HostTrouble(f"{name} did not answer within {wording.spoken(late)}{last}")
+        first_seconds = FIRST_SECONDS if self._call.begin_seconds is None else 0.0
+        patience = GIVE_UP_SECONDS if self.has_met else first_seconds
         if time.monotonic() - self._heard_at > patience or self._breaks_always():
             raise HostTrouble(f"{name} cannot be reached ({words}). {self._call.known}".strip())
         if not self._has_told:
@@ -131,6 +143,15 @@ class _Trying:
             self._call.tell(f"the connection to {name} broke ({words}); retrying")
         time.sleep(self._pause)
         self._pause = min(_LONGEST_PAUSE, self._pause * 2)
+
+    def _late(self) -> float | None:
+        """The time limit that has passed, in seconds; None if none has."""
+        call, now = self._call, time.monotonic()
+        if now > self.limit:
+            return call.most_seconds
+        begin = call.begin_seconds
+        is_late = begin is not None and not self.has_met and now - self._heard_at > begin
+        return begin if is_late else None
 
     def refusal(self, why: str) -> HostTrouble:
         """The error for an answer that is no ktjob's."""
@@ -150,7 +171,7 @@ class _Trying:
 
 
 def _once(call: Call, hearing: Receiver, state: _Trying) -> int:
-    link = Link(call.host)
+    link = Link(call.host, state.limit, call.begin_seconds)
     state.ended = (-1, "")
     try:
         frames.skip_noise(link.back)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shlex
@@ -47,6 +48,8 @@ class Host:
     address: str
     ktjob: str | None
     ssh: tuple[str, ...]
+    may_ask: bool = True
+    """Whether ssh may ask for a password on the terminal."""
 
     def argv(self) -> list[str]:
         """The complete ssh command. Raises `BadInput` if ssh cannot be run."""
@@ -65,7 +68,7 @@ class Host:
             if configured.get(name, unset) == unset
             for word in ("-o", f"{name}={ours}")
         ]
-        return found if sys.stderr.isatty() else ["-o", "BatchMode=yes", *found]
+        return found if self.may_ask and sys.stderr.isatty() else ["-o", "BatchMode=yes", *found]
 
 
 def host(name: str, settings: Settings) -> Host:
@@ -85,6 +88,11 @@ def host(name: str, settings: Settings) -> Host:
     if not _NAME.fullmatch(address):
         raise BadSetting(f"{path}: {where}.address: {address!r} is not a valid host name")
     return Host(name, address, config_file.text(table, "ktjob", where, path), tuple(ssh))
+
+
+def configured(settings: Settings) -> list[str]:
+    """The names of the hosts in the configuration, in their order."""
+    return list(settings.tables.get("hosts", {}))
 
 
 def _parse(ssh: tuple[str, ...], address: str) -> dict[str, str]:
@@ -109,9 +117,12 @@ def _parse(ssh: tuple[str, ...], address: str) -> dict[str, str]:
 
 class Link:
     """One ssh process: its input, its output, and its own messages. It is ended if these have no
-    end, or if ktjob does not begin there."""
+    end, or if ktjob does not begin there in time; or if it does not end in time (`limit`, by
+    `time.monotonic`)."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(
+        self, host: Host, limit: float = math.inf, begin_seconds: float | None = None
+    ) -> None:
         self.has_begun = threading.Event()
         self.has_flooded = False
         """Whether it was ended because of its messages."""
@@ -126,16 +137,18 @@ class Link:
         assert self._process.stdin is not None and self._process.stdout is not None
         self.to: IO[bytes] = self._process.stdin
         self.back: IO[bytes] = self._process.stdout
+        self._limit, self._begin_seconds = limit, begin_seconds
         self._is_over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def _watch(self) -> None:
         patience = BEGIN_WITH_USER_SECONDS if sys.stderr.isatty() else BEGIN_SECONDS
-        limit = time.monotonic() + patience
+        limit = time.monotonic() + (self._begin_seconds or patience)
         while not self._is_over.wait(_LOOK_SECONDS):
             self.has_flooded = os.fstat(self._words.fileno()).st_size > MOST_WORDS_BYTES
-            is_late = not self.has_begun.is_set() and time.monotonic() > limit
+            now = time.monotonic()
+            is_late = now > self._limit or (not self.has_begun.is_set() and now > limit)
             if self.has_flooded or is_late:
                 self._process.kill()
                 return

@@ -18,6 +18,8 @@ from ktclient.request import body_marks
 from ktclient.wording import quote
 
 URL = "/v1/chat/completions"
+BETWEEN = "\n\n"
+"""Between two texts of a body, where a chat template has more."""
 _CALLS = ("tool_calls", "function_call")
 _INSTEAD = (*_CALLS, "refusal")
 """What a turn of the assistant may have instead of content."""
@@ -73,15 +75,15 @@ class Body:
 
     @property
     def text(self) -> str:
-        """All text that the server reads, to be counted: messages, tool calls, and tools."""
-        parts = [text for message in self.messages for text in _texts(message)]
+        """All text that the server reads, to be counted, in the order of most chat templates:
+        tools, then each message with its calls. So a longer chat begins as it did before."""
+        tools = self.fields.get("tools")
+        parts = [json.dumps(tools, ensure_ascii=False)] if tools else []
         for message in self.messages:
-            for name in _CALLS:
-                if message.get(name):
-                    parts.append(json.dumps(message[name], ensure_ascii=False))
-        if self.fields.get("tools"):
-            parts.append(json.dumps(self.fields["tools"], ensure_ascii=False))
-        return "\n\n".join(parts)
+            parts += _texts(message)
+            calls = (message[name] for name in _CALLS if message.get(name))
+            parts += [json.dumps(one, ensure_ascii=False) for one in calls]
+        return BETWEEN.join(parts)
 
     @property
     def is_one_text(self) -> bool:

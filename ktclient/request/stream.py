@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from jobs import durations
 from jobs.errors import KtjobError
 from ktclient import late_packages
 from ktclient.errors import NEVER_ACCEPTED, DeadlineExceeded, ProtocolError, ServerHung
@@ -113,8 +114,8 @@ def stream(
             if time.monotonic() > give_up and not is_progressing():
                 yield from exchange.came()
                 raise DeadlineExceeded(
-                    f"no complete answer within {deadline_seconds:,.0f} s; the request was "
-                    "dropped. Allow more time with --timeout."
+                    f"no complete answer within {durations.exact(deadline_seconds)} s; the "
+                    "request was dropped. Allow more time with --timeout."
                 )
             if probe is not None:
                 yield from _check_liveness(probe, event, url)

@@ -94,6 +94,8 @@ def places(settings: Settings) -> list[Place]:
 
 def _default_places(settings: Settings) -> list[Place]:
     server = settings.meant(None)
+    if settings.is_any and settings.servers:
+        return []
     if server is None:
         ports = (f"http://127.0.0.1:{port}" for port in WELL_KNOWN_PORTS)
         found = [Place(url, url, url.partition("://")[2]) for url in ports]
@@ -116,21 +118,26 @@ def embedded_facts(settings: Settings) -> ServerFacts | None:
 
 
 def choose(
-    settings: Settings, named: str | None, model: str | None, seen: str | None = None
+    settings: Settings,
+    named: str | None,
+    model: str | None,
+    seen: str | None = None,
+    named_by: str | None = None,
 ) -> Target:
     """The server to use, and its model: `model` if one is asked for, else `seen`, which an earlier
-    submit chose, if it is still listed, else the first for chats. Raises `NoServer` and its leaves,
-    `ModelUnknown`, `Unauthorized`, `WrongAddress`, and `BadInput` for `any`."""
-    if named == ANY:
+    submit chose, if it is still listed, else the first for chats. `named_by`: what named it, for
+    messages; None: the option. Raises `NoServer` and its leaves, `ModelUnknown`, `Unauthorized`,
+    `WrongAddress`, and `BadInput` for `any`."""
+    if named == ANY or (named is None and settings.is_any):
         raise BadInput(
-            f"--server {ANY} is for submit, check, edit and rerun. Name one server; this lists "
-            "them: ktjob servers"
+            f"a server is needed here, and {ANY} stands for several. Name one with --server; this "
+            "lists them: ktjob servers"
         )
     server = settings.meant(named)
     if server is not None and server.url == EMBEDDED:
-        return _embedded(settings, model, _source(settings, named))
+        return _embedded(settings, model, _source(settings, named, named_by))
     if server is not None:
-        return _external(settings, server, model, _source(settings, named), seen)
+        return _external(settings, server, model, _source(settings, named, named_by), seen)
     for port in WELL_KNOWN_PORTS:
         if _listens(port):
             try:
@@ -154,10 +161,10 @@ def choose(
     return _embedded(settings, model, f"{why}; {crashed}" if crashed else why)
 
 
-def _source(settings: Settings, named: str | None) -> str:
+def _source(settings: Settings, named: str | None, named_by: str | None) -> str:
     """Which setting named the server."""
     if named:
-        return "set with --server"
+        return named_by or "set with --server"
     return "set by KTJOB_SERVER" if settings.environ.get("KTJOB_SERVER") else "set in config.toml"
 
 

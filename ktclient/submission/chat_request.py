@@ -31,6 +31,9 @@ MOST_USUAL_ANSWER = 16_384
 """Tokens. The limit of an answer where the body sets none, if a quarter of the window is not less:
 a program that sets none expects no limit, and what is reserved is not there for other jobs."""
 LEAST_USUAL_ANSWER = 1024
+FORESEEN_FROM = 1_000
+"""Characters. What is cached of a shorter text is read in no time anyway (as `LEAST_TOKENS` of
+`planning.calibration`)."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class ChatOptions:
     """Seconds that a busy server may take to report its facts."""
     submit_key: str | None = None
     request: NewRequest | None = None
+    others: tuple[str, ...] = ()
+    """Servers that may take the job before it is sent: their URLs."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,8 @@ def check(
         thinking=said,
         surplus=body.surplus_tokens,
         sample_below=_room(target, settings) if is_sampled else None,
+        begins=prefix.of_fields(body),
+        foresees=len(text) >= FORESEEN_FROM,
         learned=known.learned,
     )
     before = forecasts.from_target(text, most, options.timeout, target, settings, around)
@@ -192,8 +199,9 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         is_lasting=options.timeout is None,
         counted=None if count.is_rough else Estimate(count.low, count.tokens, count.high),
         has_key=settings.has_key_for(target.server),
-        is_short=not target.is_embedded and is_short(checked.forecast.expected, count.high),
+        is_short=not target.is_embedded and is_short(_uncached(checked), count.high),
         is_relayed=True,
+        others=options.others,
         prefix=prefix.of_body(checked.body),
         thinking="" if checked.forecast.words is None else str(checked.forecast.words),
     )
@@ -209,6 +217,12 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         submit_key=options.submit_key,
         request=options.request,
     )
+
+
+def _uncached(checked: CheckedChat) -> prefill_time.Estimate | None:
+    """The prefill of the whole prompt: a repetition may find an empty cache."""
+    belief, _ = checked.known.learned
+    return None if belief is None else belief.first_token(checked.forecast.count.tokens)
 
 
 SHORT_SECONDS = 5.0

@@ -6,21 +6,22 @@ like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from jobs import clock
-from jobs.model import Capacity, Job, NewJob
-from jobs.store.control import Control, require_editable
+from jobs import clock, durations
+from jobs.model import Capacity, Job, NewJob, NewRequest
+from jobs.store.control import Control, Replacement, require_editable
 from jobs.store.rerun import Retries
 from jobs.store.store import Store
-from ktclient import times
+from ktclient import times, urls
 from ktclient.config import settings as config
 from ktclient.config.servers import ANY
 from ktclient.documents import encoded
 from ktclient.documents.document import READ_AS, Document
-from ktclient.errors import BadInput, DeadlineExceeded
+from ktclient.errors import BadInput, DeadlineExceeded, KtjobError
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time, preflight
 from ktclient.planning.forecast import Forecast
@@ -28,8 +29,8 @@ from ktclient.planning.options import RequestOptions
 from ktclient.prompts import generation, tasks
 from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
-from ktclient.records import access, kinds, selector
-from ktclient.submission import conditions, enqueue, lent_keys
+from ktclient.records import access, kinds
+from ktclient.submission import body_limit, conditions, enqueue, lent_keys
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
@@ -59,6 +60,12 @@ class Changes:
     def is_of_request(self) -> bool:
         """Whether the request itself is another one."""
         return self != Changes(label=self.label, at=self.at)
+
+    @property
+    def is_of_limit(self) -> bool:
+        """Whether of the request only the limit of its answer is another one."""
+        only = Changes(max_tokens=self.max_tokens, label=self.label, at=self.at)
+        return self.max_tokens is not None and self == only
 
     def manner(self, old: GenerationSettings) -> GenerationSettings:
         """The old generation settings with these. Raises `BadInput`."""
@@ -93,59 +100,106 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 def edit(
-    job_id: str, changes: Changes, settings: config.Settings, on_progress: Progress = _silent
-) -> Renewed:
-    """Change a job that waits, in one transaction. The id may be a prefix, or "@last".
+    job_ids: Sequence[str],
+    changes: Changes,
+    settings: config.Settings,
+    on_progress: Progress = _silent,
+) -> list[Renewed]:
+    """Change jobs that wait, all or none, in one transaction. The ids are whole.
 
-    Raises `IllegalTransition` with the reason if it has begun or ended, also while this counted its
-    tokens, and what a submit raises: then nothing is changed. So an accepted edit holds for the
+    Raises `IllegalTransition` with the reason if one has begun or ended, also while this counted
+    its tokens, and what a submit raises: then nothing is changed. So an accepted edit holds for the
     request that is sent.
     """
+    require_any(changes)
+    with access.open_recovered(settings.state) as store:
+        olds = store.jobs_of(job_ids)
+        for old in olds:
+            require_editable(old)
+        plains = [_with_conditions(_same(store, old), changes) for old in olds]
+    several, done = [], []
+    for old, plain in zip(olds, plains, strict=True):
+        new, capacities, before, note = plain, dict[str, Capacity](), None, None
+        if changes.is_of_request:
+            with _naming(old, len(olds)):
+                new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
+        several.append(Replacement(old, new, capacities, _differences(old, new)))
+        done.append(Renewed(old.id, before, note))
+    with Control.open_existing(settings.state) as control, _lending(settings, several):
+        control.change(several)
+    access.ensure_runner(settings.state)
+    return done
+
+
+def require_any(changes: Changes) -> None:
+    """Raises `BadInput` for an edit without a change."""
     if changes == Changes():
         raise BadInput("nothing to change: give at least one option (ktjob edit --help)")
-    with access.open_recovered(settings.state, job_id) as store:
-        old = selector.one(store, job_id)
-        require_editable(old)
-        plain = _with_conditions(_same(store, old), changes)
-    new, capacities, before, note = plain, dict[str, Capacity](), None, None
-    if changes.is_of_request:
-        new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
-    shown = _differences(old, new)
-    lent = lent_keys.lending(settings, server_of(new.spec))
-    with Control.open_existing(settings.state) as control, lent:
-        control.replace(old, new, capacities, shown)
-    access.ensure_runner(settings.state)
-    return Renewed(old.id, before, note)
 
 
 def rerun(
-    job_id: str, changes: Changes, settings: config.Settings, on_progress: Progress = _silent
-) -> Renewed:
-    """A new job like an old one in whatever state, with these changes. Each call makes another job.
+    job_ids: Sequence[str],
+    changes: Changes,
+    settings: config.Settings,
+    on_progress: Progress = _silent,
+    request: NewRequest | None = None,
+) -> list[Renewed]:
+    """New jobs like old ones in whatever state, with these changes; several are a group. The ids
+    are whole. Each call makes other jobs. `request`: the one over HTTP with which one job comes.
 
     Raises what a submit raises, and `BadInput` for a batch; then nothing is stored.
     """
-    with access.open_recovered(settings.state, job_id) as store:
-        old = selector.one(store, job_id)
-        if kinds.kind_of(old.spec) == kinds.BATCH:
-            raise BadInput(
-                f"job {old.id} is a batch. To send what failed again: ktjob retry {old.id}. To "
-                "send all of it again: ktjob batch FILE with another results file"
-            )
-        is_own = kinds.imported(old.spec) is None
-        kinds.require_own(old, needs_document=True)
-        if not is_own and not _is_of_document(old):
-            raise BadInput(f"job {old.id} was imported and has whole requests: send them again")
-        plain = _with_conditions(_from_now(_same(store, old)), changes)
-        capacities = {plain.pool: store.capacities()[plain.pool]}
-    new, before, note = plain, None, None
-    if changes.is_of_request or _is_of_document(old):  # so of an imported job the spec is new
-        new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
-    lent = lent_keys.lending(settings, server_of(new.spec))
-    with Retries.open_existing(settings.state) as store, lent:
-        created = store.rerun(old.id, new, capacities)
+    with access.open_recovered(settings.state) as store:
+        olds = store.jobs_of(job_ids)
+        for old in olds:
+            _require_repeatable(old)
+        plains = [_with_conditions(_from_now(_same(store, old)), changes) for old in olds]
+        known = store.capacities()
+    several, capacities, done = [], dict[str, Capacity](), []
+    for old, plain in zip(olds, plains, strict=True):
+        new, before, note = plain, None, None
+        of_one = {plain.pool: known[plain.pool]}
+        if changes.is_of_request or _is_of_document(old):  # so of an imported job the spec is new
+            with _naming(old, len(olds)):
+                new, of_one, before, note = _renewed(old, plain, changes, settings, on_progress)
+        capacities |= of_one
+        several.append(Replacement(old, replace(new, request=request), of_one, {}))
+        done.append((before, note))
+    with Retries.open_existing(settings.state) as retries, _lending(settings, several):
+        created = retries.rerun([(one.before.id, one.new) for one in several], capacities)
     access.ensure_runner(settings.state)
-    return Renewed(created.id, before, note)
+    return [Renewed(job.id, *more) for job, more in zip(created, done, strict=True)]
+
+
+def _require_repeatable(old: Job) -> None:
+    if kinds.kind_of(old.spec) == kinds.BATCH:
+        raise BadInput(
+            f"job {old.id} is a batch. To send what failed again: ktjob retry {old.id}. To "
+            "send all of it again: ktjob batch FILE with another results file"
+        )
+    kinds.require_own(old, needs_document=True)
+    if kinds.imported(old.spec) is not None and not _is_of_document(old):
+        raise BadInput(f"job {old.id} was imported and has whole requests: send them again")
+
+
+@contextlib.contextmanager
+def _lending(settings: config.Settings, several: Sequence[Replacement]) -> Iterator[None]:
+    """Lend the keys of all their servers."""
+    with contextlib.ExitStack() as stack:
+        for server in dict.fromkeys(server_of(one.new.spec) for one in several):
+            stack.enter_context(lent_keys.lending(settings, server))
+        yield
+
+
+@contextlib.contextmanager
+def _naming(old: Job, count: int) -> Iterator[None]:
+    """Name the job in an error, if it is one of several."""
+    try:
+        yield
+    except KtjobError as error:
+        if count > 1 and error.args and old.id not in str(error):
+            error.args = (f"job {old.id}: {error.args[0]}", *error.args[1:])
+        raise
 
 
 def lasting(spec: JobSpec) -> JobSpec:
@@ -163,17 +217,27 @@ def has_exceeded(old: Job, spec: JobSpec) -> bool:
 def exceeded_note(spec: JobSpec, command: str = "") -> str:
     """What is said where that limit is not taken over; `command`: the one that sets another."""
     how = f"{command} --timeout".strip()
-    return (
-        f"without the time limit of {spec.timeout:g} s, which that job exceeded; to set one: {how}"
-    )
+    limit = f"{durations.exact(spec.timeout)} s"
+    return f"without the time limit of {limit}, which that job exceeded; to set one: {how}"
 
 
-def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
+def is_of_foreign_server(old: Job, spec: JobSpec, settings: config.Settings) -> bool:
+    """Whether an imported job names a server that is not configured here. Nothing is sent there:
+    the file would decide who gets the question, and the key in KTJOB_API_KEY."""
+    if kinds.imported(old.spec) is None or spec.server == config.EMBEDDED:
+        return False
+    known = (settings.default, *settings.servers.values(), settings.meant(None))
+    return not any(one and urls.is_same(one.url or "", spec.server) for one in known)
+
+
+def options(old: Job, spec: JobSpec, changes: Changes, settings: config.Settings) -> RequestOptions:
     """The request of a stored job with these changes. Raises `BadInput`."""
     is_limited = not (spec.is_lasting or has_exceeded(old, spec))
     kept = spec.timeout if is_limited else None
-    model = None if spec.is_model_chosen or changes.server is not None else spec.model
-    server = spec.server if changes.server is None else changes.server
+    is_foreign = is_of_foreign_server(old, spec, settings)
+    is_other = changes.server is not None or is_foreign
+    model = None if spec.is_model_chosen or is_other else spec.model
+    server = changes.server if is_other else spec.server
     if spec.others and changes.server is None:  # it may still have any that serves this model
         server, model = ANY, spec.model
     return RequestOptions(
@@ -183,6 +247,7 @@ def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
         model=model if changes.model is None else changes.model,
         seen_model=spec.model,
         server=server,
+        server_from=None if is_other else f"as in job {old.id}",
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
         generation=changes.manner(spec.manner),
@@ -196,11 +261,14 @@ def _renewed(
     settings: config.Settings,
     on_progress: Progress,
 ) -> tuple[NewJob, dict[str, Capacity], Forecast, str | None]:
+    if changes.is_of_limit and _is_body(old):
+        assert changes.max_tokens is not None
+        return (*body_limit.renewed(old, plain, changes.max_tokens, settings), None)
     spec = _spec(old)
     read_as = next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")
     text = plain.document.decode()
     document = Document(old.title, text, read_as=read_as, encoded=encoded.characters(text))
-    wanted = options(old, spec, changes)
+    wanted = options(old, spec, changes, settings)
     (before,) = preflight.forecast(document, wanted, settings, on_progress)
     enqueue.require_fit(before)
     new = enqueue.new_job(document, plain.document, before, SubmitOptions(wanted), settings)
@@ -220,11 +288,19 @@ def _renewed(
 
 def _spec(old: Job) -> JobSpec:
     if kinds.kind_of(old.spec) == kinds.BATCH or not _is_of_document(old):
+        known = "its label and its start time"
+        if _is_body(old):
+            known = "its label, its start time and its max tokens"
         raise BadInput(
-            f"job {old.id} has whole requests and no question about a document: only its label and "
-            "its start time can be changed"
+            f"job {old.id} has whole requests and no question about a document: only {known} can "
+            "be changed"
         )
     return JobSpec.from_json(old.spec)
+
+
+def _is_body(old: Job) -> bool:
+    """Whether the job is one request body."""
+    return kinds.kind_of(old.spec) is None and not _is_of_document(old)
 
 
 def _is_of_document(old: Job) -> bool:

@@ -68,6 +68,12 @@ class GhostPrefills:
         self.has_seen_server = False
         """Whether the server itself, not only a gateway, answered right before this request."""
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a request of this attempt may have reached its server, although a gateway says
+        that it did not."""
+        return self._is_doubtful
+
     def look_before_sending(self) -> None:
         """From now on, `end` finds out whether the server itself answers: if its gateway then
         reports that it is not there, it died of the request, or with it."""
@@ -75,7 +81,7 @@ class GhostPrefills:
 
     def dismiss(self) -> None:
         """The request is for another server now, which computes none of them."""
-        self._attempts = []
+        self._attempts, self._is_doubtful = [], False
 
     def end(
         self,

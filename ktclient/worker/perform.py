@@ -71,11 +71,11 @@ def perform(attempt: RunningAttempt) -> None:
                 with turn, shortage_named(attempt):
                     require_resumed(attempt)
                     spec = _moved(attempt, spec, left_behind)
-                    with worker_server.other_looked_for(attempt, spec):
+                    with worker_server.other_looked_for(attempt, spec, left_behind):
                         settings = job_settings.read(attempt, spec)
                         _with_fallbacks(attempt, spec, settings, left_behind)
                         has_key = settings.api_key is not None
-            attempt.afterwards = worker_server.offer(spec, has_key=has_key)
+            attempt.afterwards = worker_server.offer(attempt, spec, has_key=has_key)
             return
         except Paused:
             wait_for_resume(attempt)  # then all over: the server may be another one, or away

@@ -8,6 +8,7 @@ from jobs import clock
 from jobs.model import Attempt
 from jobs.worker.attempt import RunningAttempt
 from ktclient import wording
+from ktclient.answers import thoughts
 from ktclient.planning import own_requests, read_prompts
 from ktclient.planning.own_requests import AHEAD_SECONDS, OwnRequest, OwnWork
 from ktclient.planning.progress import HISTORY, Prefill, Prompt
@@ -16,7 +17,7 @@ from ktclient.planning.token_count import Count
 from ktclient.prompts.tasks import Kind
 from ktclient.records import phases
 from ktclient.records.snapshot import PREDICTED_AS, PREDICTED_CACHED
-from ktclient.request.body import Body
+from ktclient.request.body import BETWEEN, Body
 from ktclient.request.events import Completed
 from ktclient.request.stream import LongRequest
 from ktclient.servers import listening
@@ -66,7 +67,20 @@ def remember(
     if end.prompt_tokens:
         tokens, answer = end.prompt_tokens, end.completion_tokens or 0
         known = replace(read, tokens=tokens, answer=answer, cached=end.cached_tokens)
+        if spec.task.kind is Kind.REQUEST:
+            known = _continued(attempt, known, end)
         read_prompts.record(attempt, spec.server, model, attempt.job.seq, known)
+
+
+def _continued(attempt: RunningAttempt, read: ReadPrompt, end: Completed) -> ReadPrompt:
+    """With its answer, if the next request of this chat will repeat all that the model wrote: not
+    its thoughts, behind which nothing is cached."""
+    found = thoughts.divide(attempt.pieces())
+    if found.thoughts or end.thought_tokens or not found.answer or not end.completion_tokens:
+        return read
+    body = Body.from_bytes(attempt.document())
+    answer = f"{BETWEEN}{found.answer}"
+    return read_prompts.continued(read, body.text, answer, prefix.of_fields(body))
 
 
 def look(attempt: RunningAttempt, prefill: Prefill) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import tenacity
 
+from jobs import clock
 from jobs.errors import NotEnoughMemory, OutOfMemory
 from jobs.system import no_memory
 from jobs.worker.attempt import RunningAttempt
@@ -66,7 +67,8 @@ def tries(attempt: RunningAttempt, spec: JobSpec) -> tenacity.Retrying:
         retry=tenacity.retry_if_exception_type((*NEVER_ACCEPTED, *NOT_STARTED, BadSetting)),
         wait=refusals.pause,
         stop=refusals.are_enough,
-        sleep=lambda seconds: sleep(attempt, seconds),
+        before=refusals.note_time,
+        sleep=refusals.rest,
         before_sleep=refusals.tell,
         reraise=True,
     )
@@ -128,6 +130,25 @@ class _Refusals:
     """When a server that was away became one that is starting or full, or the other way round."""
     starts: int = 0
     told: str = ""
+    tried_at: str = ""
+    """When the last try began (UTC)."""
+
+    def note_time(self, _: tenacity.RetryCallState) -> None:
+        self.tried_at = clock.now()
+
+    def rest(self, seconds: float) -> None:
+        """The pause between two tries. A job that may have other servers has the next try as soon
+        as one of them has answered another job: it has room now. Raises `WorkCancelled`."""
+        attempt, spec = self.attempt, self.spec
+        if not spec.others:
+            sleep(attempt, seconds)
+            return
+        servers = {*spec.others, spec.server} - {submission_spec.server_of(attempt.spec)}
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if attempt.has_succeeded(servers, self.tried_at):
+                return
+            sleep(attempt, min(LOOK_SECONDS, left))
 
     def pause(self, state: tenacity.RetryCallState) -> float:
         """Exponential backoff, but never less than the server's Retry-After."""

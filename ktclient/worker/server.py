@@ -15,12 +15,13 @@ from dataclasses import replace
 
 from jobs import clock
 from jobs.errors import KtjobError, NotEnoughMemory, WorkCancelled
-from jobs.model import Job
+from jobs.model import Job, Status
+from jobs.store import rerun
 from jobs.store.store import Store
 from jobs.worker.attempt import RunningAttempt
 from ktclient.config import settings as config
 from ktclient.errors import NEVER_ACCEPTED, ConnectionRefused, ModelUnknown
-from ktclient.planning import fit
+from ktclient.planning import fit, own_requests
 from ktclient.records import kinds, phases
 from ktclient.records.phases import REFUSED, WAITING_FOR_SERVER
 from ktclient.servers import listening, memory, probe, queries, survey
@@ -32,6 +33,7 @@ from ktclient.submission import capacity
 from ktclient.submission.spec import JobSpec
 from ktclient.wording import count, quote
 from ktclient.worker import job_settings
+from ktclient.worker.ghost_prefill import GhostPrefills
 from ktclient.worker.heartbeat import call_in_thread
 from ktclient.worker.job_settings import JobSettings
 from server_bundle.embedded import server as embedded
@@ -131,7 +133,9 @@ def _report_start(attempt: RunningAttempt) -> weights.Progress:
 
 
 @contextlib.contextmanager
-def other_looked_for(attempt: RunningAttempt, spec: JobSpec) -> Iterator[None]:
+def other_looked_for(
+    attempt: RunningAttempt, spec: JobSpec, ghosts: GhostPrefills
+) -> Iterator[None]:
     """Wraps a try to send. If the server has not accepted the request, and another one takes the
     job, the next try is there: after the same pause, and within the same limits, as at one server.
     So two servers that are both full are asked no more often than one."""
@@ -139,15 +143,16 @@ def other_looked_for(attempt: RunningAttempt, spec: JobSpec) -> Iterator[None]:
         yield
     except NEVER_ACCEPTED as error:
         is_of_server = not isinstance(error, NotEnoughMemory)  # that is the worker's own
-        if is_of_server and spec.others and _may_move(attempt, error):
+        if is_of_server and spec.others and _may_move(attempt, ghosts, error):
             any(_is_taken(attempt, spec, url, error) for url in spec.others)
         raise
 
 
-def _may_move(attempt: RunningAttempt, error: BaseException) -> bool:
+def _may_move(attempt: RunningAttempt, ghosts: GhostPrefills, error: BaseException) -> bool:
+    """Not what a server may have: also the request that a gateway lost after it was sent."""
     before = [*attempt.earlier, *attempt.repeated]
     was_sent = any(one.phase not in phases.BEFORE_SENDING for one in before)
-    return not was_sent or isinstance(error, ConnectionRefused)
+    return not (was_sent or ghosts.is_doubtful) or isinstance(error, ConnectionRefused)
 
 
 def _is_taken(attempt: RunningAttempt, spec: JobSpec, url: str, error: BaseException) -> bool:
@@ -183,20 +188,45 @@ def _fits(attempt: RunningAttempt, spec: JobSpec, facts: ServerFacts) -> bool:
     return fit.judge(tokens, spec.max_tokens, limits, exact=False).fits
 
 
-def offer(spec: JobSpec, *, has_key: bool) -> Callable[[Store], None]:
+def offer(attempt: RunningAttempt, spec: JobSpec, *, has_key: bool) -> Callable[[Store], None]:
     """What to do when a server has answered this job: let it have a job that waits for another
-    server and may have any, if none waits for it."""
-
-    def spec_here(job: Job) -> str | None:
-        if '"others"' not in job.spec or kinds.kind_of(job.spec) is not None:
-            return None
-        theirs = JobSpec.from_json(job.spec)
-        if spec.server not in theirs.others:
-            return None
-        others = tuple(one for one in (theirs.server, *theirs.others) if one != spec.server)
-        return replace(theirs, server=spec.server, others=others, has_key=has_key).to_json()
+    server, may have any, and wants the model that has just answered, if none waits for it. The
+    first is one that runs and finds no server (`retry.rest`): it sees the answer itself, and would
+    be passed by all behind it if they were given away."""
 
     def take(store: Store) -> None:
-        store.hand_over(spec.server, spec_here)
+        mine = store.attempt(store.job(attempt.job_id))
+        answered = None if mine is None else mine.figures.get("model")
+
+        def spec_here(job: Job) -> str | None:
+            if '"others"' not in job.spec or kinds.kind_of(job.spec) is not None:
+                return None
+            theirs = JobSpec.from_json(job.spec)
+            if spec.server not in theirs.others or theirs.model not in (None, answered):
+                return None
+            if _may_compute(store, job):
+                return None
+            others = tuple(one for one in (theirs.server, *theirs.others) if one != spec.server)
+            mine = replace(theirs, server=spec.server, others=others, has_key=has_key)
+            return mine.to_json()
+
+        if not _is_sought(store, spec_here):
+            store.hand_over(spec.server, spec_here)
 
     return take
+
+
+def _is_sought(store: Store, spec_here: Callable[[Job], str | None]) -> bool:
+    """Whether a job that runs, has sent nothing, and waits for a server to accept its request may
+    have this one."""
+    found = [job for job in store.in_status(Status.RUNNING) if spec_here(job)]
+    attempts = [[one.phase for one in store.attempts(job.id)] for job in found]
+    return any(
+        phases.BEFORE_SENDING.issuperset(seen) and seen[-1] == WAITING_FOR_SERVER
+        for seen in attempts
+    )
+
+
+def _may_compute(store: Store, job: Job) -> bool:
+    """Whether a server may still compute a request that this job repeats."""
+    return any(own_requests.may_compute(one) for one in rerun.attempts_before(store, job))

@@ -59,6 +59,8 @@ def read(words: Sequence[str], machine: Machine, gpus: int = 0) -> Typed:
         seen = seen if seen.gpus else replace(seen, gpus=gpus)
         started = kt_run.command(argv, seen, python)
         argv, model, remarks = list(started.argv), started.model, started.remarks
+    elif Path(argv[0]).name == "sglang":
+        argv = _with_named_model(argv)
     plan = _plan(prefix, argv, environment, container, machine)
     if model and container is None and not Path(model).exists():
         remarks = (
@@ -79,7 +81,10 @@ def _plan(
     python, flags = _python_of(argv[0]), Flags(argv)
     model = flags.text("--model-path", "--model")
     if not model:
-        raise ValueError("it contains no --model")
+        raise ValueError(
+            "it contains no --model: only `sglang serve MODEL` takes one without it, and only as "
+            "the first word"
+        )
     packages = query(machine, python).packages if container is None else {}
     is_fork = SGLANG_KT in packages or flags.has_any("--kt-")
     engine = SGLANG_KT if is_fork else "sglang"
@@ -146,6 +151,20 @@ def _kt_machine(machine: Machine, environment: dict[str, str]) -> KtMachine:
     processors = re.findall(r"^processor\s*:", machine.read("proc/cpuinfo"), re.M)
     gpus = nvidia.visible(nvidia.gpus(machine), chosen)
     return KtMachine(len(processors) or 1, len(nodes) or 1, len(gpus))
+
+
+def _with_named_model(argv: list[str]) -> list[str]:
+    """`sglang serve MODEL …` as `sglang serve --model-path MODEL …`, as it does it itself (its
+    cli/serve.py): the first word after `serve`, but for --model-type, is the model if it is no
+    option."""
+    kind, rest = list[str](), argv[2:]
+    if rest[:1] == ["--model-type"]:
+        kind, rest = rest[:2], rest[2:]
+    elif rest and rest[0].startswith("--model-type="):
+        kind, rest = rest[:1], rest[1:]
+    if not rest or rest[0].startswith("-"):
+        return argv
+    return [*argv[:2], "--model-path", *rest, *kind]
 
 
 def _python_of(program: str) -> str:

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from server_bundle import addresses, package_data
-from server_bundle.doctor import effects, room
+from server_bundle.doctor import effects, numbers, room
 from server_bundle.doctor.command_line import Typed
 from server_bundle.doctor.effects import Given
 from server_bundle.doctor.finding import Severity
@@ -100,6 +100,7 @@ def compare(sides: Sides) -> Comparison:
     seen, longest = sides.room(), _longest(sides)
     flags = list(_flags(sides, seen, longest))
     found = [
+        *_no_numbers(sides),
         *(one for one in flags if one.severity is Severity.ERROR),
         *_rules(sides),  # what a version makes of a flag counts more than the flag's usual effect
         *flags,
@@ -174,6 +175,13 @@ def _flags(sides: Sides, seen: Room, longest: int | None) -> Iterator[Line]:
             effect = _misspelt(name, given, ours)
         severity, text, source = effect or (Severity.NOTE, "", "")
         yield Line(severity, name, theirs, plan, text, source)
+
+
+def _no_numbers(sides: Sides) -> Iterator[Line]:
+    given, ours = _both(sides)
+    for name, why in numbers.refused(given):
+        source = "sglang's argument parser"
+        yield Line(Severity.ERROR, name, given[name], ours.get(name), why, source)
 
 
 def _misspelt(

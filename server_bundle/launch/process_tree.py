@@ -19,9 +19,11 @@ from pathlib import Path
 from jobs.model import Identity
 from jobs.processes import identity as processes_identity
 
-KILL_SECONDS = 15.0
+KILL_SECONDS = 60.0
 """How long to retry SIGKILL: a process in an uninterruptible system call (of a driver or a dead
-disk) dies only when that call returns."""
+disk) dies only when that call returns, and one with much memory takes as long as the kernel needs
+to take that back: 2.6 s for 24 GiB of pinned memory, seen with sglang 0.5.17 on an H200, so 40 s
+for 400 GB of experts."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def members(known: Iterable[Identity], keeper: int | None = None) -> list[Identi
 
 
 def _living() -> dict[int, _Process]:
-    """Every process of this machine that is not a zombie, by pid."""
+    """Every process of this machine of which something runs, by pid."""
     boot, found = processes_identity.boot_id(), {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -63,7 +65,7 @@ def _living() -> dict[int, _Process]:
             continue  # it ended
         # From field 3 on, as proc(5) counts: state, ppid, pgrp, session; 22 is the start time.
         fields = stat[stat.rindex(")") + 2 :].split()
-        if fields[0] not in "ZX":
+        if not processes_identity.has_ended(fields):
             one = Identity(boot, int(folder.name), int(fields[19]))
             found[one.pid] = _Process(one, int(fields[1]), int(fields[3]))
     return found
@@ -80,8 +82,8 @@ def signal_to(process: Identity, number: int) -> bool:
 
 
 def kill(known: Iterable[Identity], keeper: int | None = None) -> tuple[int, list[Identity]]:
-    """Send SIGKILL until none of the family lives. Returns how many processes were killed, and
-    those that did not die within `KILL_SECONDS`."""
+    """Send SIGKILL until none of the family lives. Returns how many processes were killed, without
+    those that were ending already, and those that did not die within `KILL_SECONDS`."""
     seen = set(known)
     hit: set[Identity] = set()
     give_up = time.monotonic() + KILL_SECONDS
@@ -89,6 +91,7 @@ def kill(known: Iterable[Identity], keeper: int | None = None) -> tuple[int, lis
         if time.monotonic() > give_up:
             return len(hit), living
         seen.update(living)
-        hit.update(one for one in living if signal_to(one, signal.SIGKILL))
+        running = {one for one in living if not processes_identity.is_ending(one)}
+        hit.update(one for one in living if signal_to(one, signal.SIGKILL) and one in running)
         time.sleep(0.01)  # no event reports the end of a process that is not a child
     return len(hit), []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import private_folder, program
+from jobs import durations, private_folder, program
 from jobs.errors import DetachFailed
 from jobs.processes import detach, identity
 from server_bundle.errors import AnotherServer, ServerDidNotStart, StillStarting
@@ -182,9 +182,10 @@ def follow(files: ServerFiles, key: str | None, seconds: float, on_look: OnLook)
             return server
         if running_for > seconds:
             raise StillStarting(
-                f"{seen.server.name!r} is not ready after {seconds:,.0f} s; its last stage is "
-                f"{seen.server.stage!r}. It is still starting: follow it with `ktserver logs -f "
-                f"{seen.server.name}`, or stop it with `ktserver down {seen.server.name}`"
+                f"{seen.server.name!r} is not ready after {durations.rough(seconds)} s; its last "
+                f"stage is {seen.server.stage!r}. It is still starting: follow it "
+                f"with `ktserver logs -f {seen.server.name}`, or stop it with `ktserver "
+                f"down {seen.server.name}`"
             )
         time.sleep(LOOK_SECONDS)  # no event reports a new record of another process
 
@@ -202,7 +203,8 @@ def _why(files: ServerFiles, seen: Observed | None) -> str:
     how, ended = "the server ended right after its start", None
     if seen is not None and seen.server.ended is not None:
         ended = seen.server.ended
-        how = f"{seen.server.name!r} ended after {ended.seconds:,.0f} s, in stage {ended.stage!r}"
+        after = f"{durations.rough(ended.seconds)} s"
+        how = f"{seen.server.name!r} ended after {after}, in stage {ended.stage!r}"
         how += " (it was stopped on request)" if ended.asked else f": {ended.in_words()}"
     elif seen is not None:
         how = f"{seen.server.name!r} has ended: {seen.why}"

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs import clock
+from jobs import clock, durations
 from jobs.processes import detach, identity
 from server_bundle.launch import child, process_tree, server_state
 from server_bundle.launch.backoff import BackOff
@@ -221,7 +221,9 @@ class Supervisor:
         self._tell(state=server_state.DRAINING)
         if is_first and self._note.server is not None:
             pid = self._note.server.pid
-            self._say(f"stop requested: SIGTERM to process {pid}, {seconds:g} s to drain")
+            self._say(
+                f"stop requested: SIGTERM to process {pid}, {durations.exact(seconds)} s to drain"
+            )
             # To the main process alone: SIGTERM would end its schedulers with all requests.
             process_tree.signal_to(self._note.server, signal.SIGTERM)
 
@@ -240,7 +242,7 @@ class Supervisor:
     def _wait_to_restart(self, ended: Ended, delay: float) -> bool:
         """Wait before a restart. False when a stop was requested meanwhile."""
         until = time.monotonic() + delay
-        self._say(f"restarting the server in {delay:g} s")
+        self._say(f"restarting the server in {durations.exact(delay)} s")
         self._tell(state=server_state.WAITING, ended=ended, next_start_at=clock.ago(-delay))
         while (left := until - time.monotonic()) > 0:
             self._wakes.wait(left)

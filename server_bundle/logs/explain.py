@@ -33,6 +33,8 @@ _ORDERLY = (stages.STOPPING,)
 _RUN = re.compile(r"^\S+ ktserver: started process \d+:")
 _END = re.compile(r"^\S+ ktserver: the server ended: (?:(SIG[A-Z0-9]+)|exit code (\d+))")
 """Lines of ktserver's supervisor in the log: a run of the server, and how it ended."""
+_REQUESTED = ", as requested"
+"""The end of that line where a stop was requested: sglang then ends with SIGKILL to itself."""
 
 
 @dataclass(frozen=True)
@@ -237,9 +239,12 @@ def _runs(lines: list[str]) -> list[tuple[int, list[str]]]:
 
 
 def _exit_status(lines: list[str]) -> int | None:
-    """As the supervisor wrote it, in the form of subprocess; None where it did not."""
+    """As the supervisor wrote it, in the form of subprocess; None where it did not, or where the
+    server was to stop."""
     for line in reversed(lines):
         if found := _END.match(line):
+            if line.rstrip().endswith(_REQUESTED):
+                return None
             return int(found[2]) if found[2] else -_signal_number(found[1])
     return None
 

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 
+from jobs import durations
 from jobs.errors import KtjobError
 from server_bundle.transfers.meter import Meter
 from server_bundle.transfers.origin import Interrupted
@@ -43,7 +44,11 @@ class Patience:
         if error.after is not None:
             seconds = max(seconds, error.after)
         if silent + seconds > self._limit or (error.most and failed >= error.most):
-            why = f"nothing has arrived for {silent:,.0f} s" if not error.most else "it stays so"
+            why = (
+                f"nothing has arrived for {durations.rough(silent)} s"
+                if not error.most
+                else "it stays so"
+            )
             raise self._failed(f"{what}: {error}; {why}. {KEPT}")
-        self._meter.say(what, f"{what}: {error}; trying again in {seconds:,.0f} s")
+        self._meter.say(what, f"{what}: {error}; trying again in {durations.rough(seconds)} s")
         self._meter.rest(seconds)

@@ -153,6 +153,10 @@ def test_commands_run_there_and_are_heard_here(box: Box, tmp_path: Path) -> None
     assert len(several.stdout.split()) == 2
     titles = json.loads(box.run("--host", "gpu1", "list", "--json").stdout)
     assert "docs/it's; $(touch evil).txt" in json.dumps(titles)
+    every = box.run("--host", "all", "list", "--json")
+    far, bare = json.loads(every.stdout)["hosts"]
+    assert (far["host"], far["answer"]) == ("gpu1", titles) and every.returncode == 1
+    assert bare["answer"] is None and "there is no ktjob on bare" in bare["reason"]
     assert not box.leftovers() and not list(Path.cwd().glob("evil"))
 
 
@@ -228,17 +232,20 @@ def test_follow_goes_on_where_it_was(box: Box, tmp_path: Path) -> None:
     """Cut twice in the middle of the text: nothing twice, nothing missing."""
     text = tmp_path / "text.txt"
     text.write_text("A dark night.\n")
+    box.server.hold()  # else the answer may end before the cut
     job_id = box.run(*box.submit("-q", str(text))).stdout.strip()
     process = box.start("--host", "gpu1", "follow", job_id)
     assert process.stdout is not None
     got = b""
-    for word in (b"word3 ", b"word20 "):
+    for word, steps in ((b"word3 ", 10), (b"word20 ", 20)):
+        box.server.step(steps)
         while word not in got:
             assert select.select([process.stdout], [], [], HANG_SECONDS)[0]
             more = os.read(process.stdout.fileno(), 65536)
             assert more, process.communicate()
             got += more
         box.lab.kill_sessions()
+    box.server.let_go()
     out, said = process.communicate()
     assert process.returncode == 0, said
     assert got.decode() + out == WORDS + "\n"

@@ -41,18 +41,23 @@ class Deployment:
 
     def plan(self, evidence: Evidence) -> None:
         """Shown as people see it, then written with our changes to the file that `up` reads."""
+        print(_said([*KTSERVER, "plan", *self.options, "--", *self.flags]), flush=True)
+        plan = self.planned()
+        figures = {name: plan[name] for name in ("version", "gpus", "context", "planned_pool")}
+        evidence.add("plan", str(plan["profile"]), json.dumps(figures), plan=plan)
+
+    def planned(self) -> dict[str, Any]:
+        """The plan with our changes, as it was written to the file that `up` reads."""
         words = [*self.options, "--", *self.flags]
-        print(_said([*KTSERVER, "plan", *words]), flush=True)
-        plan = json.loads(_said([*KTSERVER, "plan", "--json", *words]))
+        plan: dict[str, Any] = json.loads(_said([*KTSERVER, "plan", "--json", *words]))
         for name, value in self.variables.items():
             print(f"changed: {name}: {plan['environment'].get(name, 'not set')} -> {value}")
             plan["environment"][name] = value
         for flag in self.without:
             plan["argv"], value = _without(plan["argv"], flag)
             print(f"changed: {flag}: {value} -> not set")
-        self._file.write_text(json.dumps(plan))
-        figures = {name: plan[name] for name in ("version", "gpus", "context", "planned_pool")}
-        evidence.add("plan", str(plan["profile"]), json.dumps(figures), plan=plan)
+        self.file.write_text(json.dumps(plan))
+        return plan
 
     def doctor(self, evidence: Evidence) -> None:
         """Before the start, with the same options."""
@@ -68,7 +73,7 @@ class Deployment:
         """Until it is READY by its log, answers, and is warm. Without the doctor, whose findings
         `doctor` has recorded: they are of the kit's small model too. Raises SystemExit."""
         began = time.monotonic()
-        command = [*KTSERVER, "up", "--plan", str(self._file), "--name", self.name]
+        command = [*KTSERVER, "up", "--plan", str(self.file), "--name", self.name]
         command.append("--no-check")
         done = subprocess.run(
             [*command, "--restart", "on-failure"], stderr=subprocess.PIPE, text=True
@@ -105,7 +110,8 @@ class Deployment:
         )
         seconds, used = time.monotonic() - began, gpu_memory()
         print(done.stderr, flush=True)
-        more = f"{seconds:.1f} s; GPU memory still used: {', '.join(used)}"
+        left = gpu_processes()
+        more = f"{seconds:.1f} s; GPU memory still used: {', '.join(used)}; processes: {left}"
         evidence.add("down", f"exit {done.returncode}", more, said=done.stderr, used=used)
 
     def status(self) -> dict[str, Any]:
@@ -120,15 +126,24 @@ class Deployment:
         return Path(self.status()["log"]).read_text(encoding="utf-8", errors="replace")
 
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
         return self.folder / f"{self.name}-plan.json"
 
 
 def gpu_memory() -> list[str]:
     """MiB in use, of each GPU; empty where there is none."""
-    query = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader"]
+    return _nvidia_smi("--query-gpu=memory.used")
+
+
+def gpu_processes() -> list[str]:
+    """Those with memory on a GPU: number, MiB."""
+    return _nvidia_smi("--query-compute-apps=pid,used_memory")
+
+
+def _nvidia_smi(query: str) -> list[str]:
+    command = ["nvidia-smi", query, "--format=csv,noheader"]
     try:
-        return subprocess.run(query, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     except OSError:
         return []
 

@@ -5,8 +5,9 @@
 
 plans with a profile (the guide's by default) and shows the plan, runs the doctor, starts the server
 from the plan's file, asks with a plain openai client and with ktjob in turns, sends two jobs
-together, cancels one in prefill and sends the next, kills a worker and then the server in prefill,
-explains the log, stops the server, and prints a table. With --home it keeps its state there, so
+together, cancels one in prefill and sends the next, kills a worker, the server and one of its ranks
+in prefill, explains the log, stops the server, and prints a table. `--steps starts` makes starts
+that must fail for lack of GPU memory, and explains them. With --home it keeps its state there, so
 that `--steps` can be spread over several calls. JSON lines are written to $OUT, or to that folder.
 """
 
@@ -24,13 +25,27 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "gpu")]
 
+import kt_starts as failing  # noqa: E402
 from deployment import Deployment  # noqa: E402
 from evidence import Evidence  # noqa: E402
 from kt_jobs import Jobs  # noqa: E402
 
 BEFORE = ("plan", "doctor", "up")
-STEPS = (*BEFORE, "warm", "turns", "pair", "cancel", "worker", "server", "memory", "explain")
+STEPS = (
+    *BEFORE,
+    "warm",
+    "turns",
+    "pair",
+    "cancel",
+    "worker",
+    "server",
+    "rank",
+    "memory",
+    "explain",
+)
 """In this order; `down` is the last one, and runs in any case where it is asked for."""
+ALONE = "starts"
+"""A step for which no server may run on its GPU."""
 
 
 def main() -> None:
@@ -54,6 +69,8 @@ def main() -> None:
 
 
 def _run(asked: argparse.Namespace, server: Deployment, home: Path, evidence: Evidence) -> None:
+    if ALONE in asked.steps:
+        failing.run(server, asked.python, evidence)
     steps: dict[str, Callable[[], None]] = {
         name: functools.partial(getattr(server, name), evidence)
         for name in (*BEFORE, "memory", "explain")
@@ -93,7 +110,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _steps(text: str) -> list[str]:
     names = text.split(",")
-    if unknown := set(names) - {*STEPS, "down"}:
+    if unknown := set(names) - {*STEPS, ALONE, "down"}:
         raise argparse.ArgumentTypeError(f"no step {', '.join(unknown)}")
     return names
 

@@ -127,6 +127,31 @@ class Jobs:
         restarts = f"started again {now['restart_count']} times; {now['restarts'][-1]}"
         self._evidence.add("sent to the new server", f"{back:.0f} s after", restarts, status=now)
 
+    def rank(self) -> None:
+        """One process of several that compute dies: no request may wait for it for ever."""
+        followed = self._struck()
+        name, pid = self._last_rank()
+        os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        said = self._while_it_waits(followed)
+        back = time.monotonic() - began
+        followed.to_end()
+        self._ended(f"{name} killed -9 at 40 %", followed, began, 0.0, said)
+        now = self._server.status()
+        restarts = f"started again {now['restart_count']} times; {now['restarts'][-1]}"
+        self._evidence.add("sent to the new server", f"{back:.0f} s after", restarts, status=now)
+
+    def _last_rank(self) -> tuple[str, int]:
+        """Of the processes that compute, the last by its title, which sglang sets."""
+        found = []
+        for one in self._server.status()["members"]:
+            title = Path(f"/proc/{one['pid']}/cmdline").read_bytes().decode(errors="replace")
+            if "scheduler" in title:
+                found.append((title.replace("\0", " ").strip(), int(one["pid"])))
+        if not found:
+            raise SystemExit("no process of the server is titled 'scheduler'")
+        return max(found)
+
     def _ended(
         self, what: str, followed: Followed, began: float, before: float, said: list[str]
     ) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 from support.commands import Run
+from support.patience import HANG_SECONDS
 
 STORY = "It was a dark and stormy night. "
+ORDER = ("first", "second", "third")
 
 
 def _configure(folder: Path, **servers: FakeServer) -> None:
@@ -166,6 +169,47 @@ def test_two_full_servers_are_asked_no_more_often_than_one(run: Run, tmp_path: P
     assert min(counts) >= 1 and sum(counts) <= 6  # pauses of 1, 2 and 4 s
 
 
+@pytest.mark.promise
+def test_jobs_of_a_server_that_died_go_to_another_in_their_order(run: Run, tmp_path: Path) -> None:
+    """The one that found its server away is not passed by those behind it, and has the other server
+    as soon as that has answered. Each is sent once, to one server."""
+    (tmp_path / "long.txt").write_text(STORY * 2000)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with fake_sglang(tmp_path / "two", "--max-running", "1") as two:
+        with fake_sglang(tmp_path / "one", "--max-running", "1") as one:
+            _configure(tmp_path / "config", one=one, two=two)
+            two.hold()
+            assert run("submit", "long.txt", "--summarize", "--server", "two").returncode == 0
+            two.wait_for_event("request")
+            assert run("pause").returncode == 0
+            jobs = [_for(run, one, tmp_path / f"{name}.txt") for name in ORDER]
+        assert run("resume").returncode == 0
+        _wait_for_phase(run, jobs[0], "waiting for the server")
+        two.let_go()
+        waited = run("wait", "--all")
+        assert waited.returncode == 0, waited.stderr
+        sent = [json.dumps(body) for body in two.requests()]
+    found = [[name for name in ORDER if f"{name}. It was" in body] for body in sent]
+    assert found == [[], *([name] for name in ORDER)]
+
+
+def _for(run: Run, server: FakeServer, file: Path) -> str:
+    """A job that may have any server, and is given to this one, as soon as it answers in time."""
+    file.write_text(f"{file.stem}. {STORY}")
+    end = time.monotonic() + HANG_SECONDS
+    while (job := _submitted(run, str(file), "--summarize"))["server"] != server.url:
+        assert time.monotonic() < end
+        assert run("cancel", str(job["id"])).returncode == 0
+    return str(job["id"])
+
+
+def _wait_for_phase(run: Run, job_id: str, phase: str) -> None:
+    end = time.monotonic() + HANG_SECONDS
+    while json.loads(run("show", job_id, "--json").stdout)["phase"] != phase:
+        assert time.monotonic() < end
+
+
 def test_any_server_where_none_can_be_used_and_where_one_must_be_named(
     run: Run, tmp_path: Path
 ) -> None:
@@ -176,4 +220,52 @@ def test_any_server_where_none_can_be_used_and_where_one_must_be_named(
     line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
     (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
     batch = run("batch", "in.jsonl", "-o", "out.jsonl", "--server", "any")
-    assert batch.returncode == 2 and "Name one server" in batch.stderr
+    assert batch.returncode == 6 and "ktjob servers" in batch.stderr
+
+
+@pytest.mark.promise
+def test_a_batch_for_any_server_is_shared_by_those_that_serve_its_model(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the default of the environment. Lines that begin alike stay together, and one server that
+    dies leaves its requests to the other."""
+    monkeypatch.setenv("KTJOB_SERVER", "any")
+    lines = []
+    for number in range(12):
+        story = STORY * 400 if number >= 6 else ""  # the last six have a long beginning in common
+        turns = [{"role": "user", "content": f"{story}"}] if story else []
+        body = {"messages": [*turns, {"role": "user", "content": f"Line {number}?"}]}
+        line = {"custom_id": f"{number}", "method": "POST", "url": "/v1/chat/completions"}
+        lines.append(json.dumps({**line, "body": {**body, "max_tokens": 20}}))
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    for name in ("one", "two", "other"):
+        (tmp_path / name).mkdir()
+    with (
+        fake_sglang(tmp_path / "one", "--radix", "--max-running", "2") as one,
+        fake_sglang(tmp_path / "other", "--model", "other/model") as other,
+    ):
+        with fake_sglang(tmp_path / "two", "--radix", "--max-running", "2") as two:
+            _configure(tmp_path / "config", one=one, two=two, other=other)
+            one.hold()
+            two.hold()
+            done = run("batch", "in.jsonl", "-o", "out.jsonl", "--json")
+            assert done.returncode == 0, done.stderr
+            parts = _parts_stored(run, json.loads(done.stdout)["id"], 12)
+            homes = {part["part"]: part["server"] for part in parts}
+            assert set(homes.values()) == {one.url, two.url}
+            assert len({homes[f"{number}"] for number in range(6, 12)}) == 1
+        one.let_go()
+        waited = run("wait", "--all")
+        assert waited.returncode == 0, waited.stderr
+        assert (len(one.requests()), len(other.requests())) == (12, 0)
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 12
+
+
+def _parts_stored(run: Run, job_id: str, count: int) -> list[dict[str, object]]:
+    end = time.monotonic() + HANG_SECONDS
+    while True:
+        found = json.loads(run("list", "--parts", "--json").stdout)
+        parts: list[dict[str, object]] = [one for one in found if one["parent"] == job_id]
+        if len(parts) == count:
+            return parts
+        assert time.monotonic() < end

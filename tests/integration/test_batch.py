@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from jobs.model import Job
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient import errors, submit_batch
+from ktclient import errors, submit_batch, submit_long
+from ktclient.batch import file, preflight
+from ktclient.config import settings as config
 from ktclient.records import access
 
 Until = Callable[..., object]
@@ -334,3 +337,27 @@ def test_a_batch_waits_for_its_time_and_has_a_word_of_its_submitter(
     assert (sent["max_tokens"], sent["max_completion_tokens"]) == (2, 2)
     assert said(read(results)[0]) == "one two "
     until(lambda: told.exists() and told.read_text() == f"{job.id}\n")
+
+
+def test_the_time_of_a_batch_counts_a_common_beginning_once(
+    state: StateDir, tmp_path: Path
+) -> None:
+    """Where the server has a prefix cache, and by the prefill that ktjob saw there."""
+    story = "It was a dark and stormy night. " * 1000
+    bodies = [request(str(number), f"{story} {number}?", 5) for number in range(4)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(one) + "\n" for one in bodies))
+    lines = file.read(str(tmp_path / "in.jsonl"))
+    options = preflight.Options(str(tmp_path / "out.jsonl"))
+    found = []
+    for name, flags in (("cached", ("--radix",)), ("plain", ())):
+        (tmp_path / name).mkdir()
+        with fake_sglang(tmp_path / name, "--prefill-seconds", "0.5", *flags) as server:
+            submit_long(text=f"Another text. {story}", server=server.url, max_tokens=5).wait()
+            of_it = replace(options, server=server.url)
+            one, all_of_them = (
+                preflight.prepare("in.jsonl", some, of_it, config.load()).seconds
+                for some in (lines[:1], lines)
+            )
+        assert one and all_of_them
+        found.append(all_of_them / one)
+    assert found[0] == pytest.approx(1, abs=0.2) and found[1] == pytest.approx(4, abs=0.2)

@@ -288,10 +288,13 @@ def test_a_server_from_the_variables_of_openai_is_named_and_never_taken_silently
             ((), openai, "there is a [servers.openai] already"),
             (("--name", "b"), {}, "OPENAI_BASE_URL is not set"),
             (("--name", "c"), {"OPENAI_BASE_URL": "http://a:b@host/v1"}, "has a password"),
+            (("--name", "c"), {"OPENAI_BASE_URL": "sk-abc123"}, "OPENAI_BASE_URL is not the URL"),
+            (("--name", "c"), {"OPENAI_BASE_URL": "http:/host/v1"}, "OPENAI_BASE_URL is not the"),
             (("--name", "d"), {**openai, "OPENAI_API_KEY": "two words\x01"}, "OPENAI_API_KEY"),
         ):
             done = run("config", "init", "--from-env", *words, **environ)
             assert done.returncode == 2 and said in done.stderr, done.stderr
+            assert "sk-abc123" not in done.stderr, "a key in the wrong variable"
         assert (folder / "config.toml").read_text() == before
         assert [one.name for one in folder.glob("*.key")] == ["openai.key"]
 
@@ -304,6 +307,26 @@ def test_a_server_from_the_variables_of_openai_is_named_and_never_taken_silently
         assert run(*words, **other, **ring).returncode == 0
         assert json.loads((tmp_path / "keyring.json").read_text()) == {"ktjob/ring": KEY}
         assert not (folder / "ring.key").exists()
+
+
+def test_a_word_alone_is_not_written_as_a_url(run: Run, folder: Path) -> None:
+    """It is a slip, or a server that is not configured; what is in the file already stays valid."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "config.toml"
+    file.write_text('[server]\nurl = "lanhost"\n')
+    for name in ("server.url", "servers.new.url"):
+        for value in ("nonsense", "http:/127.0.0.1:1", "http//host:1"):
+            refused = run("config", "set", name, value)
+            assert refused.returncode == 2 and "URL" in refused.stderr, refused.stderr
+    topic = run("config", "set", "notify.phone", "http:/secret-topic")
+    assert topic.returncode == 2 and "notify.phone is not an address" in topic.stderr
+    assert "secret-topic" not in topic.stderr
+    assert file.read_text() == '[server]\nurl = "lanhost"\n'
+    assert run("config", "set", "server.parallel", "2").returncode == 0
+    for name, value in (("servers.new.url", "http://gpu1"), ("server.url", "embedded")):
+        assert run("config", "set", name, value).returncode == 0
+    unnamed = run("config", "set", "server.url", "newer")
+    assert "nor a configured server (new)" in unnamed.stderr
 
 
 def test_init_offers_the_variables_of_openai(run: Run, folder: Path) -> None:

@@ -85,7 +85,7 @@ def test_what_failed_of_a_group_is_retried_in_its_place(
         refused = run("retry", group, *(job.id for job in jobs))
         assert refused.returncode == 1 and "ktjob rerun" in refused.stderr
         retried = run("retry", group)
-        assert "2 jobs more match" in retried.stderr
+        assert "2 jobs left out" in retried.stderr
         assert retried.returncode == 0 and len(retried.stdout.split()) == 1
         assert run("wait", group, "--timeout", "600").returncode == 0
         again = select(group)

@@ -223,3 +223,47 @@ def test_any_job_is_run_again_with_other_options_and_without_a_limit_that_it_exc
         assert job.status().label == "day" and job.status().timeout >= 3600
     with pytest.raises(errors.BadInput, match="colour cannot be changed"):
         short.rerun(colour="red")  # type: ignore[call-arg]
+
+
+def test_several_are_changed_all_or_none_and_run_again_as_a_group(
+    run: Run, server: FakeServer, state: StateDir, until: Until, tmp_path: Path
+) -> None:
+    """By the words of all other commands; their own label and server are what --label and --server
+    set."""
+    pause_queue()
+    jobs = [submit_long("It rained.", ask=f"{name}?", label="night") for name in ("A", "B", "C")]
+    ids = [job.id for job in jobs]
+    assert run("edit", "--where-label", "night").returncode == 2  # nothing to change
+    edited = run("edit", "--where-label", "ni*", "--max-tokens", "33", "--label", "day", "--json")
+    assert edited.returncode == 0, edited.stderr
+    assert [one["id"] for one in json.loads(edited.stdout)] == ids
+    assert {one.max_tokens for one in (job.status() for job in jobs)} == {33}
+    assert f"(as in job {ids[0]})" in run("edit", ids[0], "--max-tokens", "34").stderr
+    asks = run("edit", "--all", "--max-tokens", "5")
+    assert asks.returncode == 2 and "change 3 jobs" in asks.stderr and "--yes" in asks.stderr
+    held = run("pause", "--search", "B?", "--json")
+    assert [one["id"] for one in json.loads(held.stdout)] == [ids[1]]
+    assert jobs[1].status().blocked_by == "held"
+    released = run("resume", "--label", "day")
+    assert "1 job more" not in released.stderr and jobs[1].status().blocked_by == "queue"
+    assert run("pause", "--label", "day", "--server", server.url).returncode == 2
+    jobs[2].cancel()
+    refused = run("edit", *ids, "--max-tokens", "7")
+    assert refused.returncode == 1 and f"job {ids[2]} has ended" in refused.stderr
+    assert {job.status().max_tokens for job in jobs[:2]} == {33, 34}
+    found = run("edit", "--search", "rained", "--in", "documents", "--max-tokens", "8")
+    assert found.returncode == 0 and "1 more job matches" in found.stderr
+    resume_queue()
+    assert [job.result() for job in jobs[:2]] == ["Well."] * 2
+    again = run("rerun", "--where-label", "day", "--state", "succeeded", "--label", "again")
+    assert again.returncode == 0, again.stderr
+    new = again.stdout.split()
+    group = Job(new[0]).status().group
+    assert len(new) == 2 and f"ktjob wait {group}," in again.stderr
+    assert select(str(group)).wait().results() == ["Well."] * 2
+    assert [one.questions for one in select(str(group)).statuses()] == [("A?",), ("B?",)]
+    printed = run("rerun", *new, "--wait")
+    assert printed.stdout == "1. A?\n\nWell.\n\n2. B?\n\nWell.\n"
+    once = select(label="again", states=["ended"]).rerun(max_tokens=9)
+    assert once.group is not None and len(once) == 4
+    assert once.wait().results() == ["Well."] * 4

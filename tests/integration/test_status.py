@@ -9,16 +9,17 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support import queueing
 from support.patience import HANG_SECONDS
 
 from jobs.model import Capacity, NewJob, Outcome
@@ -110,11 +111,13 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
 
 
 def test_a_pipe_gets_plain_lines_and_a_terminal_colours(
-    store: Store, state: StateDir, terminal: Callable[..., Terminal]
+    store: Store, terminal: Callable[..., Terminal], state: StateDir
 ) -> None:
     """No escape in a pipe or under NO_COLOR; nothing wider than the terminal."""
     put(store, "红楼梦 " * 40, "b.txt")
-    queueing.sql(state, "UPDATE jobs SET created_at = '2020-01-01T00:00:00.000Z'")  # one AGE in all
+    with closing(sqlite3.connect(state.database)) as database, database:
+        # As old as days: their ages stay the same while the test runs.
+        database.execute("UPDATE jobs SET created_at = '2026-01-01T00:00:00.000Z'")
     piped = subprocess.run(KTJOB, capture_output=True, check=True).stdout
     assert b"\x1b" not in piped and "红楼梦 " * 39 in piped.decode()
     coloured = terminal()

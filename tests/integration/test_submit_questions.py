@@ -66,6 +66,10 @@ def test_the_next_question_is_predicted_without_what_is_cached(
         known = check("--ask", "Where was it?")
         assert known["cached"]["job"] == read["id"] and known["cached"]["share"] > 0.99
         assert abs(known["tokens"] - read["figures"]["prompt_tokens"]) < 16
+        assert (
+            known["numbers"]["prompt"] == known["tokens"]
+            and f"{known['tokens']:,}" in known["reason"]
+        )
         whole = read["figures"]["first_token_seconds"]
         assert known["first_token_seconds"]["seconds"] < whole / 20 and known["timeout"] == 3600
         told = run("submit", str(book), "--server", server.url, "--ask", "Where was it?", "--wait")

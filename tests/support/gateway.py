@@ -80,7 +80,8 @@ def gateway(
 ) -> Iterator[Serving]:
     """`ktjob serve` with these options, until the block ends. What it prints goes to
     `gateway.NUMBER.txt` beside the state directory. `constants`: other values than those in the
-    code, by "module.NAME"."""
+    code, by "module.NAME". Without `QUICK` in the options, a plain answer keeps its status and its
+    headers on a machine of any load."""
     folder = Path(state.root.parent)
     log = folder / f"gateway.{len(list(folder.glob('gateway.*.txt')))}.txt"
     given = {"KTJOB_HOME": str(state.root), "KTJOB_SERVER": server, **environment}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 
+from jobs import clock
 from jobs.store.http.store import HttpStore
 from jobs.store.state_dir import StateDir
 from ktclient.gateway.access import keys
@@ -36,3 +39,9 @@ def remove_key(state: StateDir, name: str) -> None:
     """As `ktjob serve keys rm` does."""
     with HttpStore.open(state) as store:
         assert store.remove_api_key(name)
+
+
+def end_key(state: StateDir, name: str) -> None:
+    """Let it expire now, as one whose time is over."""
+    with closing(sqlite3.connect(state.database)) as database, database:
+        database.execute("UPDATE api_keys SET expires_at = ? WHERE name = ?", (clock.now(), name))

@@ -129,10 +129,10 @@ def _main() -> None:
     package = "sglang.srt.utils" if moved.exists() else "sglang.srt"
     reader = importlib.import_module(f"{package}.server_args_config_parser")
 
+    parser = argparse.ArgumentParser()
+    ServerArgs.add_cli_args(parser)
     answers = []
     for argv in json.load(sys.stdin):
-        parser = argparse.ArgumentParser()
-        ServerArgs.add_cli_args(parser)
         words = io.StringIO()
         try:
             with contextlib.redirect_stderr(words):

@@ -26,6 +26,7 @@ LEAVES = {
     "jobs.model",
     "jobs.errors",
     "jobs.clock",
+    "jobs.durations",
     "jobs.parsing",
     "jobs.quick_dataclass",
     "jobs.known_secrets",
@@ -138,8 +139,8 @@ MAY_IMPORT = {
         *("server_bundle.transfers", "server_bundle.weights"),
     },
     "gateway": {
-        *("answers", "batch", "config", "documents", "planning", "records", "request", "servers"),
-        *("prompts", "submission", "tokens"),
+        *("answers", "batch", "config", "documents", "exports", "planning", "records", "request"),
+        *("prompts", "servers", "submission", "tokens"),
         *("jobs.processes", "jobs.store", "jobs.system", "jobs.upkeep"),
     },
     # what has a name that the world outside knows

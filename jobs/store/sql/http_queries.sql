@@ -21,8 +21,39 @@ ORDER BY CASE WHEN :descending THEN -seq ELSE seq END LIMIT :limit;
 -- name: owned_jobs
 SELECT jobs.* FROM requests JOIN jobs ON id = job_id
 WHERE owner = :owner AND deleted_at IS NULL AND status = :status AND parent IS NULL
+      AND (group_id IS NULL OR NOT :alone)
 ORDER BY CASE :status WHEN 'RUNNING' THEN started_at END, finished_at DESC,
          CASE :status WHEN 'FINISHED' THEN -seq ELSE -priority END, seq LIMIT :limit;
+
+-- name: seen_groups
+-- As `groups`, of the jobs that are seen over HTTP.
+SELECT group_id AS id, count(*) AS total,
+       (SELECT first.id FROM jobs AS first LEFT JOIN requests AS came ON came.job_id = first.id
+        WHERE first.group_id = jobs.group_id AND came.deleted_at IS NULL
+              AND (:owner IS NULL OR came.owner = :owner) ORDER BY first.place LIMIT 1) AS first,
+       sum(status = 'QUEUED') AS queued, sum(status = 'RUNNING') AS running,
+       sum(outcome IS 'SUCCEEDED') AS succeeded, sum(outcome IS 'CANCELLED') AS cancelled,
+       min(jobs.created_at) AS created_at, min(started_at) AS started_at,
+       CASE WHEN count(*) = count(finished_at) THEN max(finished_at) END AS finished_at,
+       total(CASE WHEN outcome = 'SUCCEEDED'
+             THEN (julianday(finished_at) - julianday(started_at)) * 86400 END) AS seconds,
+       coalesce(sum(CASE WHEN outcome = 'SUCCEEDED' THEN weight END), 0) AS weight,
+       coalesce(sum(CASE WHEN status <> 'FINISHED' THEN weight END), 0) AS weight_left,
+       total(CASE WHEN status = 'RUNNING'
+             THEN (julianday(:now) - julianday(started_at)) * 86400 END) AS seconds_begun,
+       max(seq) AS last_seq
+FROM jobs LEFT JOIN requests ON job_id = jobs.id
+WHERE group_id IS NOT NULL AND deleted_at IS NULL AND (:owner IS NULL OR owner = :owner)
+      AND (:group_id IS NULL OR group_id = :group_id)
+GROUP BY group_id ORDER BY queued + running > 0 DESC, finished_at DESC, last_seq DESC LIMIT :limit;
+
+-- name: seen_members
+SELECT jobs.* FROM jobs LEFT JOIN requests ON job_id = id
+WHERE group_id = :group_id AND deleted_at IS NULL AND (:owner IS NULL OR owner = :owner)
+ORDER BY place LIMIT :limit;
+
+-- name: seen_ids
+SELECT job_id FROM requests WHERE owner = :owner AND deleted_at IS NULL;
 
 -- name: count_owned_jobs
 SELECT status, count(*) AS jobs FROM requests JOIN jobs ON id = job_id

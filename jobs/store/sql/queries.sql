@@ -65,10 +65,12 @@ FROM jobs WHERE parent = :parent;
 
 -- name: work_of_parts
 -- Of the parts of some jobs: their sizes, and how much of each is done. `seconds` and `timed` are of
--- those whose time says how fast they go.
-WITH each AS (
-    SELECT parent, status, jobs.outcome AS outcome,
-           coalesce(json_extract(figures, :measured), json_extract(spec, :counted), weight) AS size,
+-- those whose time says how fast they go. A part that was neither measured nor counted has the
+-- rest of its weight, as wrong as that was for those that were measured.
+WITH parts AS (
+    SELECT parent, status, jobs.outcome AS outcome, json_extract(figures, :measured) AS measured,
+           json_extract(spec, :counted) AS counted,
+           weight - coalesce(json_extract(spec, :besides), 0) AS rough,
            CASE WHEN status = 'QUEUED' THEN 0.0
                 WHEN status = 'FINISHED' OR phase = :read THEN 1.0
                 WHEN phase = :reading AND attempts.total > 0
@@ -77,6 +79,12 @@ WITH each AS (
            (julianday(coalesce(finished_at, :now)) - julianday(jobs.started_at)) * 86400 AS seconds
     FROM jobs LEFT JOIN attempts ON attempts.job_id = jobs.id AND number = jobs.attempt
     WHERE parent IN (SELECT value FROM json_each(:ids))
+), ratios AS (
+    SELECT parent, total(measured) / nullif(total(rough), 0) AS ratio
+    FROM parts WHERE measured > 0 AND counted IS NULL GROUP BY parent
+), each AS (
+    SELECT parts.*, coalesce(measured, counted, rough * coalesce(ratio, 1)) AS size
+    FROM parts LEFT JOIN ratios USING (parent)
 )
 SELECT parent AS id, count(*) AS total, sum(status = 'QUEUED') AS queued,
        sum(status = 'RUNNING') AS running, sum(outcome IS 'SUCCEEDED') AS succeeded,
@@ -89,6 +97,12 @@ FROM each GROUP BY parent;
 
 -- name: open_parts
 SELECT id FROM jobs WHERE parent = :parent AND status <> 'FINISHED' ORDER BY seq;
+
+-- name: hand_on_owner
+-- The new job belongs to the API key (ktjob serve) that the repeated one belongs to.
+INSERT INTO requests (job_id, owner, surface, digest, created_at)
+SELECT :new, owner, 'responses', '', (SELECT created_at FROM jobs WHERE id = :new)
+FROM requests WHERE job_id = :old AND deleted_at IS NULL ON CONFLICT DO NOTHING;
 
 -- name: hand_on_parts
 UPDATE jobs SET parent = :new WHERE parent = :old AND outcome = 'SUCCEEDED';
@@ -209,9 +223,17 @@ SELECT group_id AS id, count(*) AS total,
        coalesce(sum(CASE WHEN status <> 'FINISHED' THEN weight END), 0) AS weight_left,
        total(CASE WHEN status = 'RUNNING'
              THEN (julianday(:now) - julianday(started_at)) * 86400 END) AS seconds_begun,
-       max(seq) AS last_seq
+       max(seq) AS last_seq,
+       sum(status <> 'FINISHED' AND held_at IS NOT NULL) AS held,
+       min(CASE WHEN status <> 'FINISHED' THEN held_at END) AS held_at
 FROM jobs WHERE group_id IS NOT NULL AND (:group_id IS NULL OR group_id = :group_id)
 GROUP BY group_id ORDER BY queued + running > 0 DESC, last_seq DESC LIMIT :limit;
+
+-- name: waiting_in_groups
+SELECT group_id, pool, json_extract(spec, '$.server') AS server, count(*) AS jobs
+FROM jobs WHERE status = 'QUEUED' AND held_at IS NULL
+                AND group_id IN (SELECT value FROM json_each(:ids))
+GROUP BY group_id, pool, server;
 
 -- name: join_group
 UPDATE jobs SET group_id = :group_id, place = :place WHERE id = :id;
@@ -273,7 +295,12 @@ ORDER BY priority DESC, seq LIMIT :limit;
 -- name: ended_jobs
 SELECT * FROM jobs
 WHERE status = 'FINISHED' AND parent IS NULL AND (NOT :alone OR group_id IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM jobs AS again WHERE again.submit_key = 'retry of ' || jobs.id)
 ORDER BY finished_at DESC, seq DESC LIMIT :limit;
+
+-- name: retried_as
+SELECT id, (SELECT again.id FROM jobs AS again WHERE again.submit_key = 'retry of ' || jobs.id) AS again
+FROM jobs WHERE id IN (SELECT value FROM json_each(:ids));
 
 -- name: count_by_status
 SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
@@ -281,8 +308,13 @@ SELECT status, count(*) AS jobs FROM jobs GROUP BY status;
 -- name: count_waiting_by_pool
 SELECT pool, count(*) AS jobs FROM jobs WHERE status = 'QUEUED' GROUP BY pool;
 
--- name: count_parts_by_status
-SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status;
+-- name: count_beside_by_status
+-- Parts, and jobs that newer ones retry: their keys begin with "retry of ", nine characters ("!"
+-- follows the space).
+SELECT status, count(*) AS jobs FROM jobs WHERE parent IS NOT NULL GROUP BY status
+UNION ALL SELECT 'FINISHED', count(*) FROM jobs AS again
+WHERE submit_key >= 'retry of ' AND submit_key < 'retry of!' AND EXISTS (
+    SELECT 1 FROM jobs WHERE id = substr(again.submit_key, 10) AND parent IS NULL);
 
 -- name: listed_jobs
 SELECT * FROM jobs
@@ -545,6 +577,14 @@ WHERE id = :id AND status = 'RUNNING' AND attempt = :number AND cancel_requested
 SELECT EXISTS (SELECT 1 FROM jobs WHERE status = 'QUEUED' AND pool <> :pool)
        AND NOT EXISTS (SELECT 1 FROM jobs
                        WHERE status = 'QUEUED' AND pool = :pool AND held_at IS NULL);
+
+-- name: has_succeeded
+-- Of those that were started last: SQLite finds them by an index.
+SELECT EXISTS (
+    SELECT 1 FROM (SELECT outcome, finished_at FROM jobs
+                   WHERE pool = :pool AND started_at IS NOT NULL
+                   ORDER BY started_at DESC LIMIT :most)
+    WHERE outcome = 'SUCCEEDED' AND finished_at >= :since);
 
 -- name: hand_over_job
 UPDATE jobs SET pool = :pool, spec = :spec

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jobs import durations
 from jobs.processes import detach, identity
 from ktclient.config import edit as config_edit
 from ktclient.config import interpreters as config_interpreters
@@ -51,7 +52,7 @@ class _Shown:
 
     def show(self, progress: Progress) -> None:
         if progress.phase != self._record.last.phase:
-            run.say(f"{progress.phase} after {progress.seconds:,.0f} s")
+            run.say(f"{progress.phase} after {durations.rough(progress.seconds)} s")
         self._record.show(progress)
 
 

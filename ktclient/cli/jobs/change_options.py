@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
+from ktclient.cli.jobs.selection import Where
 from ktclient.cli.render import output
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Given(TypedDict):
     at: str | None
 
 
+class GivenOfSeveral(Given, Where):
+    """The same with the words that name the jobs."""
+
+
 def options(command: Command) -> Command:
     """Add the options to a command."""
     for option in reversed(_OPTIONS):
@@ -72,11 +77,12 @@ def parse(given: Given) -> Changes:
     )
 
 
-def explain(done: Renewed) -> None:
-    """Print how the request was checked, and what nobody asked for."""
+def explain(done: Sequence[Renewed]) -> None:
+    """Print how the request was checked, of a single one, and what nobody asked for."""
     from ktclient.cli.render import forecast_text
 
-    if done.forecast is not None:
-        forecast_text.describe(done.forecast)
-    if done.note:
-        output.note(f"  note       {done.note}")
+    for one in done if len(done) == 1 else ():
+        if one.forecast is not None:
+            forecast_text.describe(one.forecast)
+    for note in dict.fromkeys(one.note for one in done if one.note):
+        output.note(f"  note       {note}")

@@ -73,7 +73,7 @@ def _followed_to_end(job: Job, tail: bool) -> Snapshot:
 def _print_whole(end: Snapshot) -> None:
     if text := _answer(end):
         stream_marks.attempt(end.attempt)
-        output.print_data(text)
+        output.print_answer(text)
 
 
 def _answer(end: Snapshot) -> str:

@@ -11,7 +11,6 @@ from ktclient import wording
 from ktclient.cli import command_settings
 from ktclient.cli.jobs import selection
 from ktclient.cli.render import job_details, job_table, output, progress_line, terminal
-from ktclient.errors import BadInput
 from ktclient.records import access
 
 if TYPE_CHECKING:
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
 @click.command(name="list")
 @selection.filters
 @click.option(
-    "--in",
-    "places",
-    type=click.Choice(["documents"]),
-    help="Where --search looks too: in the texts of the documents.",
-)
-@click.option(
     "-n",
     "--limit",
     type=click.IntRange(0, 10**9),
@@ -41,9 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--parts", is_flag=True, help="Include jobs that are parts of other jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def list_(
-    limit: int, parts: bool, as_json: bool, places: str | None, **given: Unpack[Filters]
-) -> None:
+def list_(limit: int, parts: bool, as_json: bool, **given: Unpack[Filters]) -> None:
     """List jobs, newest first. Filters are combined with AND.
 
     --search looks in names, labels, questions, answers and error messages, in any language,
@@ -53,10 +44,8 @@ def list_(
     from ktclient.records import selector
 
     wanted = selector.parse(**given, is_all=True)
-    if places and wanted.search is None:
-        raise BadInput("--in says where --search looks: add --search WORDS")
     chosen = replace(wanted.wanted, parts=parts)
-    found = _listing(chosen, wanted.search, limit or None, with_documents=places is not None)
+    found = _listing(chosen, wanted.search, limit or None, with_documents=wanted.in_documents)
     if as_json:
         output.print_data(job_details.json_text(_records(found)))
     elif found.jobs:
@@ -96,11 +85,7 @@ def _with_documents(store: Store, wanted: Filter, words: Words, most: int | None
 
         documents = records_search.Documents(store, words, tell)
         found = records_search.listing(store, wanted, words, most, documents)
-    if documents.unread:
-        output.note(
-            f"{wording.count(documents.unread, 'older document')} not searched: one search reads "
-            f"{records_search.MOST_BYTES / 1e6:,.0f} MB. Narrow it with --until, --label or --group"
-        )
+    selection.note_unread(documents.unread)
     return found
 
 

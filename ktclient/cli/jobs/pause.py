@@ -8,34 +8,36 @@ import click
 
 from ktclient import wording
 from ktclient.cli import command_settings
-from ktclient.cli.jobs import control
+from ktclient.cli.jobs import control, selection
 from ktclient.cli.render import output
 from ktclient.errors import BadInput
 from ktclient.records import blocks
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ktclient.cli.jobs.selection import Named
     from ktclient.submission.queue_control import Paused
 
 
 @click.command()
-@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@selection.beside_server
 @click.option("--server", metavar="S", help="Pause only this server: a name or a URL.")
 @click.option("--status", "is_query", is_flag=True, help="Change nothing: show what is paused.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def pause(job_ids: tuple[str, ...], server: str | None, is_query: bool, as_json: bool) -> int:
-    """Start no more jobs: none at all, none of a server, or not job ID (as `ktjob hold`).
+def pause(server: str | None, is_query: bool, as_json: bool, **given: Unpack[Named]) -> int:
+    """Start no more jobs: none at all, none of a server, or not those named (as `ktjob hold`).
 
     Requests that are with a server continue: their prefill is never paid twice. Submits are
     accepted, and wait. The pause lasts until `ktjob resume`, also over a reboot.
     """
     from ktclient.submission import queue_control
 
-    if bool(job_ids) + (server is not None) + is_query > 1:
-        raise BadInput("give either ids, or --server, or --status")
-    if job_ids:
-        from ktclient.records import selector
-
-        return control.hold(selector.parse(job_ids), as_json)
+    is_named = any(given.values())
+    if is_named + (server is not None) + is_query > 1:
+        raise BadInput("give either jobs (ids or a filter), or --server, or --status")
+    if is_named:
+        return control.hold(selection.parse({**given, "server": None, "is_all": False}), as_json)
     settings = command_settings.load()
     if is_query:
         found = queue_control.pauses(settings)

@@ -33,7 +33,6 @@ _FILTERS = (
         "--since", metavar="TIME", help="Jobs submitted since: 2d, 12h, yesterday, 2026-11-20."
     ),
     click.option("--until", metavar="TIME", help="Jobs submitted before this time."),
-    click.option("--label", metavar="PATTERN", help="Jobs with this label; * and ? are wildcards."),
     click.option("--group", metavar="G", help="Jobs of this group, submitted by one command."),
     click.option(
         "--search",
@@ -41,23 +40,42 @@ _FILTERS = (
         help='Jobs that contain all these words; "in quotes" matches a phrase.',
     ),
     click.option(
-        "--server", metavar="URL", help="Jobs on this server; a part of its URL is enough."
+        "--in",
+        "places",
+        type=click.Choice(["documents"]),
+        help="Where --search looks too: in the texts of the documents.",
     ),
+)
+_LABEL = click.option(
+    "--label", metavar="PATTERN", help="Jobs with this label; * and ? are wildcards."
+)
+_SERVER = click.option(
+    "--server", metavar="URL", help="Jobs on this server; a part of its URL is enough."
+)
+_WHERE_LABEL = click.option(
+    "--where-label", metavar="PATTERN", help="Jobs that have this label; * and ? are wildcards."
+)
+_WHERE_SERVER = click.option(
+    "--where-server", metavar="URL", help="Jobs that are on this server; a part of its URL."
 )
 _IDS = click.argument("job_ids", nargs=-1, metavar="[ID]...")
 _ALL = click.option("--all", "is_all", is_flag=True, help="All jobs that the command can act on.")
 _YES = click.option("-y", "--yes", is_flag=True, help="Do not ask before it acts on --all.")
 
 
-class Filters(TypedDict):
-    """The values of the filters, by parameter name."""
-
+class _Filters(TypedDict):
     states: tuple[str, ...]
     since: str | None
     until: str | None
-    label: str | None
     group: str | None
     search: str | None
+    places: str | None
+
+
+class Filters(_Filters):
+    """The values of the filters, by parameter name."""
+
+    label: str | None
     server: str | None
 
 
@@ -68,11 +86,25 @@ class Given(Filters):
     is_all: bool
 
 
+class Named(_Filters):
+    """The same beside an option --server that has another meaning."""
+
+    label: str | None
+    job_ids: tuple[str, ...]
+
+
+class Where(_Filters):
+    """The same beside options --label and --server that are set."""
+
+    where_label: str | None
+    where_server: str | None
+    job_ids: tuple[str, ...]
+    is_all: bool
+
+
 def filters(command: Command) -> Command:
     """Add the filters to a command."""
-    for option in reversed(_FILTERS):
-        command = option(command)
-    return command
+    return _added(command, (*_FILTERS, _LABEL, _SERVER))
 
 
 def options(command: Command) -> Command:
@@ -85,11 +117,43 @@ def asking(command: Command) -> Command:
     return options(_YES(command))
 
 
+def beside_server(command: Command) -> Command:
+    """Add IDs and filters to a command that has a --server of its own, and can act without any."""
+    return _IDS(_added(command, (*_FILTERS, _LABEL)))
+
+
+def asking_for_changes(command: Command) -> Command:
+    """The same as `asking` for a command whose --label and --server are what it sets."""
+    return _IDS(_added(_ALL(_YES(command)), (*_FILTERS, _WHERE_LABEL, _WHERE_SERVER)))
+
+
+def _added(command: Command, several: Sequence[Callable[[Command], Command]]) -> Command:
+    for option in reversed(several):
+        command = option(command)
+    return command
+
+
 def is_group(word: str) -> bool:
     """Whether a word names a group of jobs."""
     from ktclient.records import selector
 
     return selector.is_group(word)
+
+
+def of_where(given: Where) -> Given:
+    """The same as a command without options of its own that are called label and server."""
+    return {
+        "job_ids": given["job_ids"],
+        "states": given["states"],
+        "since": given["since"],
+        "until": given["until"],
+        "group": given["group"],
+        "search": given["search"],
+        "places": given["places"],
+        "label": given["where_label"],
+        "server": given["where_server"],
+        "is_all": given["is_all"],
+    }
 
 
 def parse(given: Given) -> Selector:
@@ -104,6 +168,7 @@ def parse(given: Given) -> Selector:
         label=given["label"],
         server=given["server"],
         search=given["search"],
+        places=given["places"],
         group=given["group"],
         is_all=given["is_all"],
     )
@@ -119,7 +184,21 @@ def open_selected(wanted: Selector, scope: Scope | None = None) -> Iterator[tupl
 
     name = wanted.words[0] if len(wanted.words) == 1 else ""
     with access.open_recovered(command_settings.state(), name) as store:
-        yield store, selector.select(store, wanted, scope or selector.Scope.ANY)
+        found = selector.select(store, wanted, scope or selector.Scope.ANY)
+        note_unread(found.unread)
+        yield store, found
+
+
+def note_unread(documents: int) -> None:
+    """Say how many documents a search did not read, if any."""
+    if not documents:
+        return
+    from ktclient.records import search
+
+    output.note(
+        f"{wording.count(documents, 'older document')} not searched: one search reads "
+        f"{search.MOST_BYTES / 1e6:,.0f} MB. Narrow it with --until, --label or --group"
+    )
 
 
 def is_confirmed(wanted: Selector, jobs: Sequence[Job], what: str, *, is_sure: bool) -> bool:
@@ -139,5 +218,4 @@ def note_passed_over(found: Selected, scope: Scope) -> None:
     """Say how many jobs match and were left as they are."""
     if found.passed_over:
         jobs = wording.count(found.passed_over, "job")
-        verb = "matches" if found.passed_over == 1 else "match"
-        output.note(f"{jobs} more {verb}; only those that {scope.value} are meant here")
+        output.note(f"note: {jobs} left out: only those that {scope.value} are taken")

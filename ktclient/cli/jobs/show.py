@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jobs import clock
+from jobs import clock, durations
 from jobs.model import Attempt, Event, Job
 from ktclient import wording
 from ktclient.cli import command_settings
@@ -116,7 +116,7 @@ def _in_words(told: _Record) -> str:
     lines.append(
         _field(
             "limits",
-            f"{told.now.max_tokens:,} output tokens, {told.now.timeout:,.0f} s, "
+            f"{told.now.max_tokens:,} output tokens, {durations.exact(told.now.timeout)} s, "
             f"{_attempts(job)}; priority {job.priority}",
         )
     )

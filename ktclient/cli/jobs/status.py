@@ -67,17 +67,22 @@ def _show_group(word: str, watch: bool, as_json: bool) -> None:
     """One line about a group, and its jobs."""
     from ktclient.cli.jobs import selection
     from ktclient.cli.render import job_details, job_table
-    from ktclient.records import selector, snapshot, tally
+    from ktclient.records import blocks, selector, snapshot, tally
 
     if watch:
         raise BadInput(f"a group is watched with: ktjob wait {word}")
     wanted = selector.parse([word])
     with selection.open_selected(wanted) as (store, found):
         jobs = snapshot.of_jobs(store, found.jobs)
+        group = store.group_in_numbers(str(jobs[0].group))
+        pauses = store.pauses()
+        blocked = blocks.of_groups(store, [group], pauses) if group is not None else {}
     if as_json:
         output.print_data(job_details.json_text([job.to_dict() for job in jobs]))
         return
     output.print_data(f"{jobs[0].group}: {tally.of(jobs).in_words()}")
+    for one in blocked.values():
+        output.note(str(one.block))
     lines = job_table.of_jobs(jobs, terminal.columns(), coloured=terminal.is_coloured())
     output.print_painted("\n".join(lines))
 
@@ -113,9 +118,11 @@ def _table(now: Overview, room: int | None) -> list[str]:
 
 def _troubles(state: StateDir, now: Overview) -> list[str]:
     """What keeps queued jobs from starting, with the fix."""
-    from ktclient.records import troubles
+    from ktclient.records import blocks, troubles
 
     refused = _pauses(now)
+    held = [f"{job.id}: {job.blocked}" for job in now.jobs if job.blocked_by == blocks.HELD]
+    refused += [blocks.in_short(held)] if held else []
     refused += [f"job {job_id} waits: {why}" for job_id, why in now.refused.items()]
     is_waiting = any(job.state == "QUEUED" for job in now.jobs)
     runner = troubles.of_runner(state) if is_waiting else None

@@ -50,6 +50,15 @@ def say_blocked(ids: Sequence[str]) -> None:
         output.note(f"  PAUSED     {terminal_text.one_line(why)}")
 
 
+def say_next(ids: Sequence[str]) -> None:
+    """Print the commands for what was stored, and the group of several."""
+    if len(ids) == 1:
+        output.note(f"  next       ktjob wait {ids[0]}, then ktjob result {ids[0]}")
+    elif group := group_of(ids):
+        output.note(f"  group      {group}: {len(ids):,} jobs, one line in ktjob status")
+        output.note(f"  next       ktjob wait {group}, then ktjob result {group} -o answers.md")
+
+
 def group_of(ids: Sequence[str]) -> str | None:
     """The group of jobs that were stored together; None if the store cannot be read just now."""
     from ktclient.api.selection import Selection

@@ -55,8 +55,8 @@ def submit(  # noqa: PLR0913 - a command's options
     Each file becomes one job. Folders are searched recursively. Either all jobs are created or
     none. Several are a group, whose id commands take in place of theirs.
 
-    Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need
-    pip install 'ktjob[documents]'.
+    Mails, notebooks and RTF are read as text; PDF, DOCX, PPTX, HTML and EPUB need the extra
+    "documents": without it, the message names the command that adds it.
 
     The job keeps running when you close the terminal or lose the SSH connection. Prints the id of
     each job on a line of its own.
@@ -114,19 +114,16 @@ def _explain(
     handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: SubmitOptions
 ) -> None:
     each = itertools.product(documents, options.request.tasks)
-    for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
+    named = list(zip(handed, each, strict=True))
+    for (job_id, forecast), (document, task) in named[: forecast_text.MOST_LINES]:
         title = terminal_text.one_line(document.title)
         output.note(f"job {job_id}: {_WHAT[task.kind.value]} {title}, {forecast.count.in_words}")
+    if more := named[forecast_text.MOST_LINES :]:
+        output.note(f"and {wording.count(len(more), 'more job')}; `ktjob list` has them all")
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
     forecast_text.print_conditions(options.conditions)
     jobs_stored.say_blocked([job_id for job_id, _ in handed])
-    if len(handed) == 1:
-        job_id = handed[0][0]
-        output.note(f"  next       ktjob wait {job_id}, then ktjob result {job_id}")
-    elif group := jobs_stored.group_of([job_id for job_id, _ in handed]):
-        count = wording.count(len(handed), "job")
-        output.note(f"  group      {group}: {count}, one line in ktjob status")
-        output.note(f"  next       ktjob wait {group}, then ktjob result {group} -o answers.md")
+    jobs_stored.say_next([job_id for job_id, _ in handed])
 
 
 def _headings(documents: Sequence[Document], options: SubmitOptions) -> list[str]:

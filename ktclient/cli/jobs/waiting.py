@@ -116,7 +116,7 @@ def wait_and_print(
             gap = "\n" if number > 1 else ""
             heading = headings[number - 1] if headings else answer_text.heading(end)
             text = answer_text.shown(end, found.answer)
-            output.print_data(f"{gap}{number}. {heading}\n\n{text}")
+            output.print_answer(f"{gap}{number}. {heading}\n\n{text}")
         if not quiet:
             answer_text.remark(end, found.answer)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from jobs import clock
+from jobs import clock, durations
 from ktclient import wording
 from ktclient.cli.render import output, terminal_text, units
 from ktclient.documents import encoded, leftovers, turn_marks
@@ -125,7 +125,7 @@ def describe(forecast: Forecast) -> None:
         output.note(f"             {verdict.cure}")
     if forecast.expected is not None:
         each = " for each part" if forecast.split is not None else ""
-        limit = f"time limit{each} {forecast.deadline:,.0f} s"
+        limit = f"time limit{each} {durations.exact(forecast.deadline)} s"
         limit += ", extended while it makes progress" if forecast.is_lasting else ""
         output.note(f"  time       {forecast.time_in_line}; {limit}")
     for line in forecast.ahead.lines():

@@ -43,6 +43,15 @@ def print_lines(text: str) -> None:
     print_data(text)
 
 
+def print_answer(text: str) -> None:
+    """Print a whole answer on stdout like `print_data`; on a terminal, the words of its prose
+    wrap."""
+    room = terminal.columns()
+    print_data(
+        text if room is None else terminal_text.wrapped_prose(terminal_text.safe(text), room)
+    )
+
+
 def _is_quoted(line: str) -> bool:
     return line.startswith("  ") and not line.startswith("   ")
 

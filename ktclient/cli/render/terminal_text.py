@@ -13,7 +13,12 @@ _HARMLESS = "\n\t\u00ad\u200c\u200d"
 hyphens, and the joiners that Persian, Indic scripts and compound emoji need."""
 
 
-_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?|[a-z]+ {2,}"
+_FIRST_COLUMN = r" {2,}(?:[A-Za-z]+(?: [a-z]+)? {2,})?|[A-Za-z]+(?: [a-z]+)? {2,}"
+COMFORTABLE = 100
+"""The longest line of running text, in cells, however wide the terminal is."""
+_CODE_FENCE = "```"
+_NOT_PROSE = ("    ", "\t", "|", _CODE_FENCE)
+"""What begins a line of code or of a table in Markdown."""
 _CLOSING = ("Pe", "Pf", "Po")
 """Categories of characters that do not begin a line: brackets and quotes that close, full stops."""
 _OPENING = ("Ps", "Pi")
@@ -40,6 +45,16 @@ def wrapped(line: str, room: int) -> str:
                 used, gap = indent, ""
             lines[-1] += gap + piece
             used += len(gap) + size
+    return "\n".join(lines)
+
+
+def wrapped_prose(text: str, room: int) -> str:
+    """Break the lines of an answer in Markdown, without those of code and of tables."""
+    lines, is_code = [], False
+    for line in text.split("\n"):
+        is_kept = is_code or line.startswith(_NOT_PROSE)
+        is_code ^= line.startswith(_CODE_FENCE)
+        lines.append(line if is_kept else wrapped(line, room))
     return "\n".join(lines)
 
 

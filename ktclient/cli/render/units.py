@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from jobs import clock
+from jobs import clock, durations
 
 
 def duration(seconds: float) -> str:
-    """Format seconds for people: 9s, 3m 05s, 1h 02m."""
+    """Format seconds for people: 0.3s, 9s, 3m 05s, 1h 02m."""
     whole = int(seconds)
+    if 0 < seconds < 1:
+        return f"{durations.rough(seconds)}s"
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:
@@ -19,7 +21,9 @@ _AGES = ((86400, "d"), (3600, "h"), (60, "m"))
 
 
 def age(seconds: float) -> str:
-    """Format seconds in about three characters: 9s, 5m, 3h, 12d."""
+    """Format seconds in about three characters: <1s, 9s, 5m, 3h, 12d."""
+    if 0 < seconds < 1:
+        return "<1s"
     whole = max(0, int(seconds))
     size, sign = next((one for one in _AGES if whole >= one[0]), (1, "s"))
     return f"{whole // size}{sign}"

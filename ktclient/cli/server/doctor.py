@@ -57,7 +57,7 @@ def doctor(deep: bool, as_json: bool, **given: Any) -> int:
             json.dumps(rows, ensure_ascii=False, indent=1 if sys.stdout.isatty() else None)
         )
     else:
-        output.print_data(preflight.in_words(findings))
+        output.print_lines(preflight.in_words(findings))
     failed = any(finding.severity is doctoring.Severity.ERROR for finding in findings)
     return exit_codes.FAILED if failed else exit_codes.SUCCEEDED
 

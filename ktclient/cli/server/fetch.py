@@ -74,7 +74,7 @@ _DAY_SECONDS = 86_400
 def fetch(
     model: str | None, profile: str | None, status: bool, stop: bool, as_json: bool, **given: Any
 ) -> int:
-    """Fetch a model's weights from Hugging Face or ModelScope. Needs pip install 'ktjob[fetch]'.
+    """Fetch a model's weights from Hugging Face or ModelScope. Needs the extra "fetch".
 
     MODEL is org/name, org/name@revision or modelscope:org/name. Says first what is needed of disk
     and memory. Run it again after whatever ended it: only what is missing is fetched, from the same

@@ -13,7 +13,7 @@ import click
 
 from ktclient import wording
 from ktclient.cli import command_settings, exit_codes
-from ktclient.cli.render import output, terminal_text
+from ktclient.cli.render import output, terminal, terminal_text
 from ktclient.cli.server import plan_options
 from ktclient.cli.server.plan_options import DEFAULT_PROFILE
 
@@ -63,7 +63,8 @@ def plan(form: str | None, compare: bool, **given: Any) -> int:
     planned = own_plan.work_out(PlanOptions(**given), settings)
     _note_absent(planned.plan.model)
     if form is None:
-        output.print_data(describe(planned))
+        output.print_lines(describe(planned))
+        output.print_data(f"\n{planned.plan.script().rstrip()}")
         return exit_codes.SUCCEEDED
     key = own_plan.write_key(planned, settings)
     output.print_data(_FORMS[form](planned).rstrip("\n"))
@@ -108,7 +109,7 @@ _FORMS: dict[str, Callable[[Planned], str]] = {
 
 
 def describe(planned: Planned) -> str:
-    """The plan as text for people."""
+    """The plan as text for people, without its command."""
     plan = planned.plan
     lines = [
         f"profile   {plan.profile}",
@@ -124,7 +125,7 @@ def describe(planned: Planned) -> str:
     if planned.notes:
         lines += ["", "notes:"]
         lines += [line for one in planned.notes for line in _wrapped(one, " " * 4, "  - ")]
-    return "\n".join([*lines, "", plan.script().rstrip("\n")])
+    return "\n".join(lines)
 
 
 def _kv(planned: Planned) -> list[str]:
@@ -162,7 +163,7 @@ def _difference(one: Difference) -> list[str]:
 def _wrapped(text: str, indent: str, first: str | None = None) -> list[str]:
     return textwrap.wrap(
         text,
-        width=100,
+        width=min(terminal_text.COMFORTABLE, terminal.columns() or terminal_text.COMFORTABLE),
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
         break_long_words=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jobs import durations
 from ktclient.cli import command_settings
 from ktclient.cli.render import output, progress_line, terminal, terminal_text
 from ktclient.config import settings as config
@@ -58,7 +59,7 @@ def deep(plan: LaunchPlan, machine: Machine, *, is_silent: bool = False) -> list
     with progress_line.line(is_silent=is_silent or not terminal.is_interactive()) as line:
 
         def show(step: deep_checks.Step, seconds: float) -> None:
-            line.start(f"{step.name}  {seconds:.0f} s", step.name, None, None)
+            line.start(f"{step.name}  {durations.rough(seconds)} s", step.name, None, None)
 
         return deep_checks.examine(plan, machine, on_step=show)
 

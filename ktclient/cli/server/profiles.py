@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient.cli import exit_codes
-from ktclient.cli.render import output, terminal_text
+from ktclient.cli.render import output, terminal, terminal_text
 
 if TYPE_CHECKING:
     from server_bundle.plan.profile import Flag, Profile, Value
@@ -93,7 +93,7 @@ def _changed(value: Value | None, reason: str, evidence: str) -> list[str]:
 def _entry(label: str, text: str) -> list[str]:
     return textwrap.wrap(
         text,
-        width=100,
+        width=min(terminal_text.COMFORTABLE, terminal.columns() or terminal_text.COMFORTABLE),
         initial_indent=f"    {label:<9} ",
         subsequent_indent=" " * 14,
         break_long_words=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobs import durations
 from ktclient import wording
 from ktclient.cli.render import output, units
 from ktclient.config.settings import EMBEDDED, Settings
@@ -113,7 +114,7 @@ def _memory(figures: dict[str, float]) -> str:
 
 
 def _seconds(value: float | None, what: str) -> str:
-    return "" if value is None else f"{value:g} s {what}"
+    return "" if value is None else f"{durations.rough(value)} s {what}"
 
 
 def _processes(server: ServerState) -> str:

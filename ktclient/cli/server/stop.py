@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobs import durations
 from ktclient.cli import exit_codes
 from ktclient.cli.render import output, progress_line, terminal_text, units
 from ktclient.config.settings import EMBEDDED, Settings
@@ -71,8 +72,8 @@ def stop_server(
     if dry_run:
         pids = ", ".join(str(one.pid) for one in seen.server.members)
         output.note(
-            f"would stop {name!r} at {url}: SIGTERM, up to {seconds:g} s for its requests, then "
-            f"SIGKILL for what is left of {pids}"
+            f"would stop {name!r} at {url}: SIGTERM, up to {durations.exact(seconds)} s "
+            f"for its requests, then SIGKILL for what is left of {pids}"
         )
         return exit_codes.SUCCEEDED, None
     try:
@@ -81,7 +82,8 @@ def stop_server(
                 seen.files,
                 seconds,
                 lambda spent: line.start(
-                    f"{name}: waiting for its requests  {units.duration(spent)} of {seconds:g}s",
+                    f"{name}: waiting for its requests  {units.duration(spent)} of "
+                    f"{durations.exact(seconds)}s",
                     f"{spent // 30:.0f}",
                     None,
                     None,

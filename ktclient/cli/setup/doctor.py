@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.render import findings as render_findings
 from ktclient.cli.render import output
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -24,6 +19,6 @@ def doctor(as_json: bool) -> int:
     if as_json:
         output.print_data(render_findings.to_json(findings))
     else:
-        output.print_data("\n".join(render_findings.lines(finding) for finding in findings))
+        output.print_lines("\n".join(render_findings.lines(finding) for finding in findings))
     failed = any(finding.severity is doctoring.Severity.FAIL for finding in findings)
     return exit_codes.FAILED if failed else exit_codes.SUCCEEDED

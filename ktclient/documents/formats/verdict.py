@@ -11,7 +11,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import extras
+from jobs import durations, extras
 from ktclient.documents.formats import registry
 from ktclient.documents.formats.allowance import Allowance
 
@@ -61,7 +61,7 @@ def of_end(ended: Ended, format_name: str, allowed: Allowance) -> str:
     if ended.is_flooding:
         return of_length(allowed.output_bytes)
     if ended.is_overdue:
-        return f"{failed} within {allowed.seconds:,.0f} s; {_INSTEAD}"
+        return f"{failed} within {durations.exact(allowed.seconds)} s; {_INSTEAD}"
     if ended.code == -signal.SIGXCPU or is_by_limit:
         return f"{failed} within {allowed.cpu_seconds:,} s of CPU time; {_INSTEAD}"
     if _lacked_memory(ended, allowed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from jobs import durations
 from ktclient.gateway.access.asgi import (
     App,
     Message,
@@ -108,7 +109,7 @@ class Incoming:
         except (TimeoutError, asyncio.TimeoutError):
             raise ApiError(
                 408,
-                f"the body came too slowly: after {now + left - self._start:.0f} s, "
+                f"the body came too slowly: after {durations.rough(now + left - self._start)} s, "
                 f"{self._size:,} bytes of it were here",
                 code="request_timeout",
                 is_curable=True,

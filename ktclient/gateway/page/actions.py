@@ -16,8 +16,9 @@ from ktclient.errors import BadInput
 from ktclient.gateway.context import Caller
 from ktclient.gateway.page import submit
 from ktclient.records import access, kinds
-from ktclient.submission import enqueue, followup, lent_keys
+from ktclient.submission import enqueue, followup, lent_keys, renewal
 from ktclient.submission import spec as specs
+from ktclient.submission.spec import JobSpec
 
 
 def cancel(job: Job, settings: Settings) -> None:
@@ -37,12 +38,19 @@ def retry(job: Job, settings: Settings, caller: Caller) -> str:
         if kinds.kind_of(job.spec) == batch_spec.CONDUCT:
             new, _ = batch_retry.retry(store, job)
         else:
-            new, _ = store.retry(job.id)
-    if caller.owner:
+            new, _ = store.retry(job.id, _without_limit(job))
+    if caller.owner:  # for a job of the command line; the retry of another has its owner already
         with HttpStore.open(settings.state) as known:
             known.give(new.id, caller.owner)
     access.ensure_runner(settings.state)
     return new.id
+
+
+def _without_limit(old: Job) -> str | None:
+    """The spec for a retry of a job that exceeded its time limit, as `ktjob retry` has it; None: as
+    it was."""
+    known = JobSpec.from_json(old.spec)
+    return renewal.lasting(known).to_json() if renewal.has_exceeded(old, known) else None
 
 
 def ask(job: Job, question: str, settings: Settings, caller: Caller) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from jobs.errors import KtjobError, NothingStored
@@ -21,6 +22,8 @@ LOOK_SECONDS = 0.7
 """How often the queue is read at most: with 10,000 jobs one read takes 30 ms."""
 LOAD_SECONDS = 5.0
 """How often the servers are asked for their load."""
+REPORT_SECONDS = 3.0
+"""How long an answer of all servers is used without another question."""
 RECOVER_SECONDS = 5.0
 """How often it is checked that each running job has a process: the runner does that too."""
 _LOG = logging.getLogger("ktjob")
@@ -48,6 +51,8 @@ class Board:
         self._queues: dict[str | None, Queue] = {}
         self._versions: dict[tuple[int, str | None], tuple[int, int]] = {}
         self._servers: list[Record] | None = None
+        self._reports: list[Record] = []
+        self._reported_until, self._reporting = 0.0, asyncio.Lock()
         self._runner = ""
         """Why queued jobs do not start."""
 
@@ -78,6 +83,15 @@ class Board:
             except KtjobError as error:
                 _LOG.warning("the page cannot be brought up to date for now: %s", error)
             await asyncio.sleep(seconds)
+
+    async def reports(self) -> list[Record]:
+        """What `ktjob servers` says, once for all who ask within `REPORT_SECONDS`."""
+        async with self._reporting:
+            if time.monotonic() >= self._reported_until:
+                settings = self._gateway.settings
+                self._reports = await self._gateway.threads.check(servers.reported, settings)
+                self._reported_until = time.monotonic() + REPORT_SECONDS
+            return self._reports
 
     async def _read_queues(self) -> None:
         owners = {one.owner for one in self._viewers}

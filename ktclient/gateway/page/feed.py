@@ -17,9 +17,10 @@ from jobs.store.http.store import HttpStore
 from ktclient._version import __version__
 from ktclient.gateway import visibility
 from ktclient.gateway.context import Caller, Gateway
+from ktclient.gateway.page import groups, queue
 from ktclient.gateway.page import job as jobs
-from ktclient.gateway.page import queue
 from ktclient.gateway.page.board import Board, Viewer
+from ktclient.gateway.page.groups import Members
 from ktclient.gateway.page.job import Output, Record
 from ktclient.gateway.page.queue import Queue
 from ktclient.gateway.watch import Subscription
@@ -42,12 +43,19 @@ def event(name: str, data: object, place: str = "") -> bytes:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """The job, or the group, that a page has open."""
+
+    job_id: str | None = None
+    group_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Page:
     """Who looks, and at what. `may_look`: whether it still may."""
 
     caller: Caller
-    job_id: str | None
-    """The job that it has open."""
+    opened: Opened
     seen: str
     """The last `id` that it got before."""
     may_look: Callable[[], Awaitable[bool]]
@@ -59,14 +67,15 @@ class Feed:
     def __init__(self, gateway: Gateway, board: Board, page: Page) -> None:
         self._gateway, self._board, self._caller = gateway, board, page.caller
         self._may_look = page.may_look
-        job_id, seen = page.job_id, page.seen
-        self._job_id = job_id
+        job_id, seen = page.opened.job_id, page.seen
+        self._job_id, self._group_id = job_id, page.opened.group_id
         known, _, place = seen.partition(":")
         self._output = Output(place if known == job_id else "")
         self._queue, self._trouble = Queue(), ""
         self._is_first = True
         self._servers: list[Record] | None = None
         self._details: Record | None = None
+        self._members: Members | None = None
 
     async def events(self) -> AsyncIterator[bytes]:
         """Until the page goes, or its time is over."""
@@ -91,7 +100,10 @@ class Feed:
         heard = begun = time.monotonic()
         while time.monotonic() - begun < LIFE_SECONDS and await self._may_look():
             has_changed = await _any(waits, viewer, job)
+            is_other = viewer.queue is not self._queue
             told = self._of_board(viewer)
+            if self._group_id is not None and is_other:
+                told += await self._gateway.threads.patient(self._of_group)
             if has_changed and job is not None:  # a board changes with each step of a prefill
                 told += await self._gateway.threads.patient(self._of_job)
             if not told and time.monotonic() - heard >= BEAT_SECONDS:
@@ -114,6 +126,18 @@ class Feed:
             told.append(event("trouble", {"message": self._trouble}))
         return told
 
+    def _of_group(self, store: HttpStore) -> list[bytes]:
+        """In a thread."""
+        assert self._group_id is not None
+        try:
+            found = groups.members(store, self._caller, self._group_id)
+        except ApiError as error:
+            return [event("gone", {"id": self._group_id, "message": error.message})]
+        before, self._members = self._members, found
+        if found == before:
+            return []
+        return [event("group", groups.changes(before or Members(), found))]
+
     def _of_job(self, store: HttpStore) -> list[bytes]:
         """In a thread."""
         assert self._job_id is not None
@@ -122,7 +146,7 @@ class Feed:
         except ApiError as error:
             return [event("gone", {"id": self._job_id, "message": error.message})]
         told = []
-        details = jobs.details(store, found)
+        details = jobs.details(store, found, sees_all=self._caller.sees is None)
         if details != self._details:
             self._details = details
             told.append(event("job", details))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from jobs.model import Attempt, Job, Status
 from jobs.store.http.store import HttpStore
@@ -13,6 +14,7 @@ from ktclient.answers.stretches import Kind
 from ktclient.answers.thoughts import Divided
 from ktclient.prompts.tasks import Kind as TaskKind
 from ktclient.records import kinds, next_steps, snapshot, thinking
+from ktclient.records.snapshot import Snapshot
 
 Record = dict[str, object]
 MOST_SHOWN = 1_000_000
@@ -20,8 +22,9 @@ MOST_SHOWN = 1_000_000
 _NO_DOCUMENT = (TaskKind.REQUEST.value, TaskKind.BATCH.value)
 
 
-def details(store: HttpStore, job: Job) -> Record:
-    """Everything about a job except its output."""
+def details(store: HttpStore, job: Job, *, sees_all: bool = True) -> Record:
+    """Everything about a job except its output. `sees_all`: whether for somebody who sees all
+    jobs."""
     now = snapshot.of_job(store, job)
     spec = json.loads(job.spec)
     attempts = store.attempts(job.id)
@@ -29,7 +32,6 @@ def details(store: HttpStore, job: Job) -> Record:
     has_text = head is not None and head.pieces > 0
     is_own = next_steps.is_own_server(store.state, now)
     steps = next_steps.steps(now, has_text=has_text, is_own_server=is_own)
-    is_over = job.status is Status.FINISHED
     return {
         **now.to_dict(),
         "instruction": str(spec["task"].get("text", "")),
@@ -39,12 +41,45 @@ def details(store: HttpStore, job: Job) -> Record:
         "attempts": [_attempt(one) for one in attempts],
         "parts": _parts(store, job),
         "next": [asdict(one) for one in steps],
-        "can": {
-            "cancel": not is_over and job.cancel_requested_at is None,
-            "retry": is_over and job.state != "SUCCEEDED",
-            "ask": now.task not in _NO_DOCUMENT,
-            "delete": is_over,
-        },
+        "request": _request(job, spec),
+        "can": {**_can(job, now), "put_first": sees_all},
+    }
+
+
+def _can(job: Job, now: Snapshot) -> dict[str, bool]:
+    """What the page offers to do."""
+    is_over, is_own = job.status is Status.FINISHED, now.imported is None
+    has_document = is_own or bool(now.imported and now.imported["has_document"])
+    is_waiting = job.status is Status.QUEUED or (
+        job.status is Status.RUNNING and kinds.kind_of(job.spec) is not None
+    )
+    return {
+        "cancel": not is_over and job.cancel_requested_at is None,
+        "retry": is_over and is_own and job.state != "SUCCEEDED",
+        "ask": now.task not in _NO_DOCUMENT and has_document,
+        "hold": is_waiting and job.held_at is None,
+        "release": not is_over and job.held_at is not None,
+        "prioritize": is_waiting,
+        "edit": job.status is Status.QUEUED and not job.attempt,
+        "rerun": now.task != TaskKind.BATCH.value
+        and (is_own or (has_document and now.task != TaskKind.REQUEST.value)),
+        "export": is_over,
+        "delete": is_over,
+    }
+
+
+def _request(job: Job, spec: dict[str, Any]) -> Record:
+    """What a form that changes the job begins with."""
+    task = spec["task"]
+    return {
+        "question": task.get("text", "") if task["kind"] == TaskKind.ASK.value else None,
+        "max_tokens": spec["max_tokens"],
+        "server": spec["server"],
+        "model": spec.get("model"),
+        "thinking": task.get("thinking"),
+        "effort": task.get("effort"),
+        "label": job.label,
+        "at": job.not_before,
     }
 
 

@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from importlib import resources
 from urllib.parse import unquote
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from jobs.errors import IllegalTransition
 from jobs.model import Job
 from jobs.store.http.store import HttpStore
-from ktclient.gateway import visibility
-from ktclient.gateway.page import actions, conversation, queue, submit
+from ktclient.gateway.page import (
+    change_routes,
+    conversation,
+    export_routes,
+    queue,
+    search,
+    submit,
+)
 from ktclient.gateway.page.board import Board
-from ktclient.gateway.page.feed import Feed, Page
+from ktclient.gateway.page.feed import Feed, Opened, Page
+from ktclient.gateway.page.own_requests import HEADERS, attachment, json_answer, own, visible
+from ktclient.gateway.page.search import Wanted
 from ktclient.gateway.page.submit import Form
 from ktclient.gateway.wire import event_stream
 from ktclient.gateway.wire.errors import ApiError
-from ktclient.gateway.wire.requests import LEASE, caller_of, gateway_of, short_fields_of
+from ktclient.gateway.wire.requests import LEASE, caller_of, gateway_of
 from ktclient.records import snapshot
 
-HEADERS = {
-    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    # Asked again each time, so that a page is never half of one version and half of another.
-    "cache-control": "no-cache",
-}
 TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-MARK = "x-ktjob-page"
-"""A header that the page's own requests have. A form of another site cannot send it, and a script
-of one is not allowed to."""
 _OLDER = 50
+_MOST_WORDS = 1000
+"""Characters of a search."""
 _MOST_FIELDS = 200
 _PART_BYTES = 100_000_000
 """Of a text that is pasted; files are bounded by the body."""
@@ -56,30 +52,16 @@ def routes() -> list[BaseRoute]:
         Route("/events", _events),
         Route("/page/setup", _setup),
         Route("/page/older", _older),
-        Route("/page/check", _own(_check), methods=["POST"]),
-        Route("/page/jobs", _own(_submit), methods=["POST"]),
+        Route("/page/search", _search),
+        Route("/page/servers", _servers),
+        Route("/page/check", own(_check), methods=["POST"]),
+        Route("/page/jobs", own(_submit), methods=["POST"]),
         Route("/page/jobs/{id}/answer", _answer),
         Route("/page/jobs/{id}/document", _document),
         Route("/page/jobs/{id}/messages", _messages),
-        Route("/page/jobs/{id}/cancel", _own(_cancel), methods=["POST"]),
-        Route("/page/jobs/{id}/retry", _own(_retry), methods=["POST"]),
-        Route("/page/jobs/{id}/ask", _own(_ask), methods=["POST"]),
-        Route("/page/jobs/{id}/delete", _own(_delete), methods=["POST"]),
+        *change_routes.routes(),
+        *export_routes.routes(),
     ]
-
-
-_Handler = Callable[[Request], Awaitable[Response]]
-
-
-def _own(handler: _Handler) -> _Handler:
-    """For the page's own requests only."""
-
-    async def checked(request: Request) -> Response:
-        if MARK not in request.headers:
-            raise ApiError(403, f"only the page may ask for this: the header {MARK} is missing")
-        return await handler(request)
-
-    return checked
 
 
 async def _index(request: Request) -> Response:
@@ -108,7 +90,10 @@ async def _events(request: Request) -> Response:
         """A key's stream is cut with the key; one without a key ends with the first key."""
         return bool(caller.owner) or not await request.app.state.access.is_needed(request.scope)
 
-    page = Page(caller, request.query_params.get("job") or None, seen, may_look)
+    opened = Opened(
+        request.query_params.get("job") or None, request.query_params.get("group") or None
+    )
+    page = Page(caller, opened, seen, may_look)
     feed = Feed(gateway_of(request), _board(request), page)
     return event_stream.response(feed.events(), {"x-content-type-options": "nosniff"})
 
@@ -124,7 +109,8 @@ def _board(request: Request) -> Board:
 
 async def _setup(request: Request) -> Response:
     gateway = gateway_of(request)
-    return _json(await gateway.threads.check(submit.setup, gateway.settings))
+    found = await gateway.threads.check(submit.setup, gateway.settings)
+    return json_answer({**found, "sees_all": caller_of(request).sees is None})
 
 
 async def _older(request: Request) -> Response:
@@ -132,21 +118,34 @@ async def _older(request: Request) -> Response:
     skip = int(text) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
     owner = caller_of(request).sees
     found = await gateway_of(request).threads.store(queue.older, owner, skip, _OLDER)
-    return _json({"jobs": found})
+    return json_answer({"jobs": found})
+
+
+async def _search(request: Request) -> Response:
+    """Jobs that have all words of `q`, newest first; with `documents`, also in documents."""
+    query = request.query_params
+    wanted = Wanted(query.get("q", "")[:_MOST_WORDS], is_in_documents="documents" in query)
+    found = await search.run(gateway_of(request), caller_of(request), wanted)
+    return json_answer(found)
+
+
+async def _servers(request: Request) -> Response:
+    """What `ktjob servers` shows. Asks each server, for six seconds at most."""
+    return json_answer({"servers": await _board(request).reports()})
 
 
 async def _check(request: Request) -> Response:
     gateway = gateway_of(request)
     form = await _form(request)
     found = await gateway.threads.check(submit.check, form, gateway.settings, caller_of(request))
-    return _json(found)
+    return json_answer(found)
 
 
 async def _submit(request: Request) -> Response:
     gateway = gateway_of(request)
     form = await _form(request)
     ids = await gateway.threads.check(submit.store, form, gateway.settings, caller_of(request))
-    return _json({"ids": ids})
+    return json_answer({"ids": ids})
 
 
 async def _form(request: Request) -> Form:
@@ -173,56 +172,10 @@ def _name(part: str, file: UploadFile) -> str:
     return (file.filename or "") if given == part else unquote(given)
 
 
-async def _visible(request: Request) -> Job:
-    gateway = gateway_of(request)
-    given = request.path_params["id"]
-    found = await gateway.threads.store(visibility.find, caller_of(request), given, "")
-    return found.job
-
-
-async def _cancel(request: Request) -> Response:
-    gateway, job = gateway_of(request), await _visible(request)
-    await gateway.threads.check(actions.cancel, job, gateway.settings)
-    return _json({"id": job.id})
-
-
-async def _retry(request: Request) -> Response:
-    gateway, job = gateway_of(request), await _visible(request)
-    caller = caller_of(request)
-    return _json(
-        {"id": await _allowed(gateway.threads.check(actions.retry, job, gateway.settings, caller))}
-    )
-
-
-async def _ask(request: Request) -> Response:
-    gateway, job = gateway_of(request), await _visible(request)
-    question = (await short_fields_of(request)).get("question")
-    if not isinstance(question, str):
-        raise ApiError(400, "question must be text", param="question")
-    new = await gateway.threads.check(
-        actions.ask, job, question, gateway.settings, caller_of(request)
-    )
-    return _json({"id": new})
-
-
-async def _delete(request: Request) -> Response:
-    gateway, job = gateway_of(request), await _visible(request)
-    await _allowed(gateway.threads.check(actions.delete, job, gateway.settings))
-    return _json({"id": job.id})
-
-
-async def _allowed(done: Awaitable[str | None]) -> str | None:
-    """What a job's state forbids is the caller's error."""
-    try:
-        return await done
-    except IllegalTransition as error:
-        raise ApiError(409, str(error), code="wrong_state") from error
-
-
 async def _answer(request: Request) -> Response:
-    job = await _visible(request)
+    job = await visible(request)
     text = await gateway_of(request).threads.store(_answer_of, job)
-    return _download(text.encode("utf-8", "replace"), f"{job.id}-answer.md", "text/markdown")
+    return attachment(text.encode("utf-8", "replace"), f"{job.id}-answer.md", "text/markdown")
 
 
 def _answer_of(store: HttpStore, job: Job) -> str:
@@ -230,29 +183,13 @@ def _answer_of(store: HttpStore, job: Job) -> str:
 
 
 async def _document(request: Request) -> Response:
-    job = await _visible(request)
+    job = await visible(request)
     body = await gateway_of(request).threads.store(HttpStore.document, job.document)
-    return _download(body, f"{job.id}-document.txt", "text/plain")
+    return attachment(body, f"{job.id}-document.txt", "text/plain")
 
 
 async def _messages(request: Request) -> Response:
-    job = await _visible(request)
-    return _json({"messages": await gateway_of(request).threads.store(conversation.messages, job)})
-
-
-def _download(body: bytes, name: str, kind: str) -> Response:
-    """Never shown by the browser itself, and named by the job's id: a document's own name is
-    foreign text."""
-    headers = {
-        **HEADERS,
-        "content-type": f"{kind}; charset=utf-8",
-        "content-disposition": f'attachment; filename="{name}"',
-        "cache-control": "no-store",
-    }
-    return Response(body, headers=headers)
-
-
-def _json(data: object) -> Response:
-    return JSONResponse(
-        data, headers={"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    job = await visible(request)
+    return json_answer(
+        {"messages": await gateway_of(request).threads.store(conversation.messages, job)}
     )

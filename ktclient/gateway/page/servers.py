@@ -11,6 +11,7 @@ from jobs.store.http.store import HttpStore
 from ktclient import urls
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.errors import BadInput, BadSetting
+from ktclient.planning.several import reports
 from ktclient.records import kinds
 from ktclient.servers.dialects import live_load
 from ktclient.servers.dialects.live_load import LiveLoad
@@ -91,3 +92,8 @@ def _load(settings: Settings, url: str) -> LiveLoad | None:
         return live_load.read(url, settings.key_for(url))
     except BadSetting:
         return LiveLoad(is_up=False)
+
+
+def reported(settings: Settings) -> list[Record]:
+    """What `ktjob servers --json` says of each. Asks all of them, for six seconds at most."""
+    return [asdict(one) for one in reports.read(settings)]

@@ -89,7 +89,7 @@ def options(form: Form, settings: Settings, caller: Caller) -> SubmitOptions:
         tasks=tasks,
         max_tokens=most,
         model=form.get("model"),
-        server=_server(form.get("server"), settings),
+        server=known_server(form.get("server"), settings),
         generation=generation,
         patience=CHECK_PATIENCE,
     )
@@ -104,7 +104,7 @@ def request_of(caller: Caller) -> NewRequest | None:
     return NewRequest(owner=caller.owner, surface="responses", digest="", fields={})
 
 
-def _server(given: str | None, settings: Settings) -> str | None:
+def known_server(given: str | None, settings: Settings) -> str | None:
     """Only a configured one: a page must not send the gateway to any address."""
     if given is not None and given not in servers.names(settings):
         raise BadInput(f"there is no server {given!r} in the configuration")

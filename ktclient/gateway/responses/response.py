@@ -72,6 +72,8 @@ def head(job: Job, request: Request | None, echoed: Fields) -> Head:
     spec = json.loads(job.spec)
     is_own = came_here(request)
     said = {name: echoed[name] for name in DEFAULTS if name in echoed} if is_own else {}
+    if said.get("max_output_tokens") is not None:  # it may have been changed while it waited
+        said["max_output_tokens"] = spec["max_tokens"]
     if not is_own:
         # Whoever sent it is not waiting here.
         said = {"max_output_tokens": spec["max_tokens"], "background": True}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from jobs import durations
 from server_bundle.doctor.case import Case
 from server_bundle.doctor.facts import import_steps, nvidia
 from server_bundle.doctor.facts.import_steps import Outcome, Step
@@ -95,7 +96,9 @@ def judge(case: Case, outcomes: Sequence[Outcome]) -> Iterator[Finding]:
     if good:
         seconds = sum(one.seconds for one in good)
         names = ", ".join(one.step.name.removeprefix("import ") for one in good)
-        yield ok(ABOUT, f"{len(good)} of {len(outcomes)} steps in {seconds:.0f} s: {names}")
+        yield ok(
+            ABOUT, f"{len(good)} of {len(outcomes)} steps in {durations.rough(seconds)} s: {names}"
+        )
     yield from _torch(case, good)
     bad = [one for one in outcomes if not one.is_good and not one.is_skipped]
     told = sorted(((_key(one), place, one) for place, one in enumerate(bad)), key=lambda x: x[:2])
@@ -144,7 +147,7 @@ def _failed(case: Case, group: Sequence[Outcome]) -> Finding:
     proof = f"{_proof(first)}{_place(first)}"
     known = explain.explain(first.lines, first.died).found
     if first.is_late:
-        why = f"no end after {first.seconds:.0f} s; its last line: {_proof(first)}"
+        why = f"no end after {durations.rough(first.seconds)} s; its last line: {_proof(first)}"
         cure = "look at the network, the disk and the driver: a start would hang here too"
         return error(ABOUT, f"{name} hangs", why, _SOURCE, cure)
     if known:

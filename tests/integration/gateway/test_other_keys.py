@@ -20,12 +20,13 @@ from support.patience import HANG_SECONDS
 import ktclient
 from jobs.store.state_dir import StateDir
 from ktclient.gateway import app
+from ktclient.gateway.page import control
 
 MARK = "zaphodbeeblebrox"
 """A word that is in all that the first key has sent, and in nothing else."""
 MODEL = "DeepSeek-V4-Flash"
 PARAMETER = re.compile(r"\{\w+(?::\w+)?\}")
-NO_OWNER = ("/static/", "/v1/models/")
+NO_OWNER = ("/static/", "/v1/models/", "/page/several/")
 """Routes whose parameter names nothing that anybody owns."""
 NEVER_FOR_HER = {
     ("POST", "/v1/responses/{id}/cancel"),  # only for what runs in the background
@@ -182,7 +183,8 @@ def test_no_route_gives_a_key_what_belongs_to_another(shared: Shared) -> None:
 def _with_ids(path: str, ids: dict[str, str]) -> list[str]:
     if PARAMETER.search(path):
         return [PARAMETER.sub(one, path) for one in ids.values()]
-    return [path, *(f"{path}?job={one}&after={one}&limit=5" for one in ids.values())]
+    more = f"q={MARK}&documents=1&format=json&limit=5"
+    return [path, *(f"{path}?job={one}&after={one}&ids={one}&{more}" for one in ids.values())]
 
 
 def _still_there(shared: Shared, key: Made) -> None:
@@ -216,6 +218,35 @@ def test_what_belongs_to_another_key_cannot_be_referred_to(shared: Shared) -> No
         .text.partition("submitted_total ")[2][:9]
         .split()[0]
     )
+
+
+@pytest.mark.promise
+def test_several_jobs_and_groups_are_those_of_the_key(shared: Shared) -> None:
+    """One job of another among them, and nothing is done to any. What stops others' jobs, or puts
+    one before them, needs an admin's key."""
+    files = [("file", (f"{MARK}-{number}.txt", b"A text.", "text/plain")) for number in range(2)]
+    both = shared.ask(shared.alice, "POST", "/page/jobs", files=files).json()["ids"]
+    mine = shared.ask(shared.bob, "POST", "/page/jobs", data={"text": "Mine."}, files=[]).json()
+    found = shared.ask(shared.alice, "GET", f"/page/search?q={MARK}-0").json()["jobs"]
+    assert [one["id"] for one in found] == [both[0]]
+    group = found[0]["group"]
+    for what in control.CHANGES:
+        for body in ({"ids": [*mine["ids"], both[0]]}, {"group": group}, {"group": "g-nothere"}):
+            answer = shared.ask(shared.bob, "POST", f"/page/several/{what}", json=body)
+            assert answer.status_code == 404, (what, answer.text)
+    for query in (f"group={group}", f"ids={both[0]}", f"ids={mine['ids'][0]},{both[0]}"):
+        assert shared.ask(shared.bob, "GET", f"/page/export?{query}").status_code == 404
+    for path, body in (
+        ("/page/pause", {}),
+        ("/page/resume", {}),
+        (f"/page/jobs/{mine['ids'][0]}/priority", {"priority": None}),
+        (f"/page/jobs/{mine['ids'][0]}/priority", {"priority": 1}),
+    ):
+        assert shared.ask(shared.bob, "POST", path, json=body).status_code == 403, path
+    again = shared.ask(shared.admin, "POST", "/page/several/hold", json={"ids": both})
+    assert again.status_code == 200, again.text
+    for job in both:
+        assert shared.ask(shared.alice, "POST", f"/page/jobs/{job}/cancel").status_code == 200
 
 
 @pytest.mark.promise

@@ -91,7 +91,11 @@ def test_files_are_submitted_and_the_answer_streams_in(
     expect(page.locator(".forecast-box")).to_contain_text("two.txt")
     one.server.hold()
     button(page, "Submit").click()
-    page.locator("[data-list=running] .row", has_text="What was asked?").click()
+    page.locator("[data-list=running] .row", has_text="2 jobs: one.txt").click()
+    expect(page.locator(".group h2")).to_have_text("2 jobs: one.txt")
+    group = page.url
+    expect(page.locator(".members .row")).to_have_count(2)
+    page.locator(".members .row", has_text="one.txt").click()
     expect(page.locator(".job .question")).to_have_text("What was asked?")
     answer = page.locator(".answer")
     while not answer.is_visible():
@@ -109,6 +113,13 @@ def test_files_are_submitted_and_the_answer_streams_in(
     with page.expect_download() as download:
         page.click("text=Download answer")
     assert Path(download.value.path()).read_text() == ANSWER
+    page.goto(group)
+    expect(page.locator(".tally")).to_have_text("2 of 2 done")
+    with page.expect_download() as download:
+        page.click("text=Download all answers")
+    both = Path(download.value.path()).read_text()
+    assert both.count("It is **forty-two**") == 2
+    assert both.index("## one.txt: What was asked?") < both.index("## two.txt: What was asked?")
 
 
 def test_a_file_is_dropped_anywhere(page: Page) -> None:
@@ -153,6 +164,75 @@ def test_a_job_is_cancelled_retried_and_deleted(one: Site, page: Page) -> None:
     button(page, "Delete for good?").click()
     expect(page.locator(".welcome")).to_be_visible()
     expect(page.locator(f"a[href='#/job/{again}']")).to_have_count(0)
+
+
+def test_a_waiting_job_is_held_edited_and_run_again(one: Site, page: Page) -> None:
+    """What waits is changed with its buttons, until it runs; what ended is run with another
+    question."""
+    one.server.hold()
+    try:
+        one.submit(TEXT, "it is in front")
+        expect(page.locator("[data-list=running] .row")).to_contain_text("it is in front")
+        job = one.submit(TEXT, "a question with a tpyo")
+        page.goto(f"{one.url}/#/job/{job}")
+        button(page, "Hold").click()
+        row = page.locator(f"a[href='#/job/{job}'].row")
+        expect(row).to_contain_text("held")
+        expect(page.locator(".blocked")).to_contain_text("held since")
+        button(page, "Release").click()
+        expect(row).not_to_contain_text("held")
+        button(page, "Edit").click()
+        question = page.get_by_label("Question", exact=True)
+        expect(question).to_be_focused()
+        expect(question).to_have_value("a question with a tpyo")
+        question.fill("a question without a typo")
+        page.get_by_label("Maximum answer tokens").fill("77")
+        button(page, "Save").click()
+        expect(page.locator(".job .question")).to_have_text("a question without a typo")
+        expect(page.locator(".job .meta")).to_contain_text("up to 77 answer tokens")
+        button(page, "Run last").click()
+        expect(page.locator(".job .meta")).to_contain_text("priority -1000")
+        button(page, "Run first").click()
+        expect(page.locator(".job .meta")).to_contain_text("priority 1")
+    finally:
+        one.server.let_go()
+    expect(page.locator(".answer")).to_contain_text("Done.")
+    button(page, "Run again …").click()
+    page.get_by_label("Question", exact=True).fill("another one")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".job .question")).to_have_text("another one")
+    expect(page.locator(".answer")).to_contain_text("Done.")
+    assert not page.url.endswith(job)
+
+
+def test_the_queue_is_paused_searched_selected_and_exported(one: Site, page: Page) -> None:
+    """And the servers are listed, as on the command line."""
+    button(page, "Pause the queue").click()
+    expect(page.locator("#paused")).to_contain_text("the queue is paused since")
+    job = one.submit(f"{TEXT} A word in the text only: serendipity.", "it waits for a resume")
+    row = page.locator(f"a[href='#/job/{job}'].row")
+    expect(row).to_contain_text("paused")
+    page.locator("#paused").get_by_role("button", name="Resume").click()
+    expect(page.locator("#paused")).to_be_hidden()
+    expect(row.locator(".state")).to_have_text("done")
+    page.fill("#words", "serendipity")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found-count")).to_have_text("0 jobs found")
+    page.get_by_label("in documents").check()
+    expect(page.locator("#found-count")).to_have_text("1 job found")
+    expect(row.locator(".where")).to_contain_text("in the document")
+    button(page, "Select").click()
+    page.get_by_role("checkbox", name="Select report.txt").check()
+    page.locator("#picked summary").click()
+    with page.expect_download() as download:
+        page.locator("#picked").get_by_role("link", name="HTML").click()
+    exported = Path(download.value.path()).read_text()
+    assert "it waits for a resume" in exported and "serendipity" not in exported
+    page.goto(f"{one.url}/#/servers")
+    expect(page.locator(".places tbody tr").first).to_contain_text("DeepSeek")
+    button(page, "Select").click()
+    page.fill("#words", "")
+    expect(page.locator("[data-list=recent] .row").first).to_be_visible()
 
 
 def test_all_of_it_by_keyboard(one: Site, page: Page) -> None:
@@ -221,7 +301,12 @@ def test_a_phone_shows_all_of_it(one: Site, chromium: Browser, scheme: str) -> N
     found = browser.opened(chromium, 390, 844)
     said = browser.listen(found)
     found.emulate_media(color_scheme=scheme)
-    for place, seen in (("", ".row"), ("#/new", ".new"), (f"#/job/{job}", ".answer")):
+    for place, seen in (
+        ("", ".row"),
+        ("#/new", ".new"),
+        ("#/servers", ".places td"),
+        (f"#/job/{job}", ".answer"),
+    ):
         found.goto(f"{one.url}/{place}")
         expect(found.locator(seen).first).to_be_visible()
         width = found.evaluate("document.documentElement.scrollWidth")

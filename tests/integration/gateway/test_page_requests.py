@@ -9,10 +9,11 @@ import httpx2
 import pytest
 from support.page_site import Site, site
 
-from ktclient.gateway.page.routes import MARK
+from ktclient.gateway.page.own_requests import MARK
 
 TEXT = "A text about boats and the sea. " * 20
 OWN = {MARK: "1"}
+MORE = ("pause", "resume", "several/cancel", "jobs/any/edit", "jobs/any/rerun", "jobs/any/priority")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,14 @@ def test_the_page_and_its_files_have_strict_headers(one: Site) -> None:
 def test_only_the_page_itself_changes_anything(one: Site) -> None:
     """A form of another site has no header of ours."""
     job = one.submit(TEXT, "a question")
-    for path in ("jobs", "check", f"jobs/{job}/cancel", f"jobs/{job}/retry", f"jobs/{job}/delete"):
+    for path in (
+        "jobs",
+        "check",
+        f"jobs/{job}/cancel",
+        f"jobs/{job}/retry",
+        f"jobs/{job}/delete",
+        *MORE,
+    ):
         answer = httpx2.post(f"{one.url}/page/{path}", data={"text": TEXT})
         assert answer.status_code == 403, path
     for method in ("GET", "PUT", "DELETE"):
@@ -135,3 +143,59 @@ def test_wrong_states_and_unknown_jobs_are_refused_in_words(one: Site) -> None:
             f"{one.url}/page/jobs/nothere0/{path}", json={"question": "?"}, headers=OWN
         )
         assert answer.status_code == 404
+
+
+@pytest.mark.promise
+def test_a_clients_request_that_waits_is_held_and_limited_but_not_reworded(one: Site) -> None:
+    """Whoever sent it gets the answer to exactly what was sent; and the server gets the limit."""
+    assert _change(one, "pause", {}) == 200
+    try:
+        body = {"model": "default", "input": "Who are you?", "background": True}
+        body |= {"max_output_tokens": 100}
+        sent = httpx2.post(f"{one.url}/v1/responses", json=body, timeout=600).json()
+        job = sent["id"].removeprefix("resp_")
+        assert _change(one, f"jobs/{job}/edit", {"max_tokens": 55, "label": "short"}) == 200
+        for wrong in ({"question": "Who else?"}, {"max_tokens": 0}, {"max_tokens": "9"}, {}):
+            assert _change(one, f"jobs/{job}/edit", wrong) == 400, wrong
+        for wrong in ({"max_tokens": True}, {"nothing": 1}, {"server": "http://192.0.2.1"}):
+            assert _change(one, f"jobs/{job}/edit", wrong) == 400, wrong
+        assert _change(one, f"jobs/{job}/priority", {"priority": 3}) == 200
+        assert _change(one, "several/hold", {"ids": [job]}) == 200
+    finally:
+        assert _change(one, "resume", {}) == 200
+    there = f"{one.url}/v1/responses/{sent['id']}"
+    now = httpx2.get(there).json()
+    assert (now["status"], now["max_output_tokens"]) == ("queued", 55)
+    assert _change(one, "several/release", {"ids": [job]}) == 200
+    _wait(one, job, "SUCCEEDED")
+    assert _change(one, f"jobs/{job}/edit", {"max_tokens": 60}) == 409
+    (got,) = (each for each in one.server.requests() if "Who are you?" in str(each["messages"]))
+    assert got["max_tokens"] == 55
+
+
+def _change(one: Site, path: str, fields: dict[str, object]) -> int:
+    answer = httpx2.post(f"{one.url}/page/{path}", json=fields, headers=OWN, timeout=600)
+    return answer.status_code
+
+
+def test_jobs_are_exported_in_each_format(one: Site) -> None:
+    """As `ktjob export` writes them; what has not ended, and what is no format, is refused."""
+    job = one.submit(TEXT, "a question to export")
+    _wait(one, job, "SUCCEEDED")
+    for form, words in (
+        ("md", "## report.txt: a question to export"),
+        ("html", "<h2>report.txt: a question to export</h2>"),
+        ("json", f'"id": "{job}"'),
+        ("jsonl", f'"id": "{job}"'),
+        ("csv", f"{job},SUCCEEDED,report.txt"),
+    ):
+        answer = httpx2.get(f"{one.url}/page/export?ids={job}&format={form}")
+        assert answer.status_code == 200 and words in answer.text, (form, answer.text)
+        name = f"ktjob-{job}.{form}"
+        assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert TEXT not in answer.text
+    whole = httpx2.get(f"{one.url}/page/export?ids={job}&format=json&documents=1").json()
+    assert whole["jobs"][0]["document"]["text"] == TEXT
+    for query, code in (("format=exe", 400), ("", 400), ("group=g-nothere", 404)):
+        assert httpx2.get(f"{one.url}/page/export?{query}").status_code == code

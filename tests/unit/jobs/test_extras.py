@@ -51,8 +51,42 @@ def test_in_an_environment_it_is_its_own_pip(
     again = extras.command("documents", again=True)
     assert again.startswith("pip install --force-reinstall '/")
     assert again.endswith("clone[documents]'") and "'\\''" in again, "a folder with a quote in it"
+    assert extras.reinstall().startswith("pip install --force-reinstall '/")
     clone.rmdir()
-    assert extras.command("documents", again=True).endswith("--force-reinstall 'ktjob[documents]'")
+    assert extras.command("documents", again=True) == again, "never a stranger's by this name"
+
+
+@pytest.mark.parametrize(
+    ("noted", "source"),
+    [
+        (
+            '{"url": "https://h/ktjob.git", "vcs_info": {"vcs": "git"}}',
+            "ktjob @ git+https://h/ktjob.git",
+        ),
+        ('{"url": "https://h/ktjob-1.whl", "archive_info": {}}', "ktjob @ https://h/ktjob-1.whl"),
+        ('{"url": "file:///a%20b", "dir_info": {"editable": true}}', "/a b"),
+        ("null", "ktjob"),
+        (None, "ktjob"),
+        ("damaged", "ktjob"),
+    ],
+)
+def test_it_is_installed_again_from_where_it_came(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, noted: str | None, source: str
+) -> None:
+    """From an index only if it came from one, or nothing is known."""
+
+    class Installed:
+        def read_text(self, name: str) -> str | None:
+            return noted
+
+    monkeypatch.setattr(metadata, "distribution", lambda name: Installed())
+    pip, editable = environment / "bin/pip", "-e " if source == "/a b" else ""
+    pip.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{pip.parent}:/usr/bin")
+    assert extras.reinstall() == f"pip install --force-reinstall {editable}'{source}'"
+    extra = f"{source}[notify]" if " @ " not in source else source.replace(" @", "[notify] @")
+    again = extras.command("notify", again=True)
+    assert again == f"pip install --force-reinstall {editable}'{extra}'"
 
 
 def test_a_tool_of_uv_keeps_the_extras_that_it_has(environment: Path, clone: Path) -> None:
@@ -63,11 +97,13 @@ def test_a_tool_of_uv_keeps_the_extras_that_it_has(environment: Path, clone: Pat
     added = extras.command("documents")
     assert added.startswith("uv tool install '/") and added.endswith("clone[documents,notify]'")
     assert extras.command("notify", again=True).startswith("uv tool install --reinstall '/")
+    assert extras.reinstall().endswith("clone[notify]'")
     receipt.write_text("what is this")
+    assert extras.reinstall().endswith("clone'")
     assert extras.command("documents").endswith("clone[documents]'")
 
 
 def test_a_tool_of_pipx_gets_it_injected(environment: Path, clone: Path) -> None:
     (environment / "pipx_metadata.json").touch()
     assert extras.command("notify") == "pipx inject ktjob 'ktjob[notify]'"
-    assert extras.command("notify", again=True) == "pipx reinstall ktjob"
+    assert extras.command("notify", again=True) == extras.reinstall() == "pipx reinstall ktjob"

@@ -10,6 +10,7 @@ export class Feed {
   constructor(on) {
     this.on = on;
     this.job = null;
+    this.group = null;
     this.place = "";
     this.beat = 15;
     this.heard = Date.now();
@@ -20,18 +21,20 @@ export class Feed {
     addEventListener("pageshow", (event) => event.persisted && this.open());
   }
 
-  /** Connect, also with another job open than before. */
-  open(job = this.job) {
+  /** Connect, also with another job or group open than before. */
+  open(job = this.job, group = this.group) {
     if (job !== this.job) this.place = "";
     this.job = job;
+    this.group = group;
     clearTimeout(this.timer);
     if (this.source) this.source.close();
     const query = new URLSearchParams();
     if (job) query.set("job", job);
+    if (group) query.set("group", group);
     if (this.place) query.set("seen", this.place);
     this.heard = Date.now();
     const source = (this.source = new EventSource(`/events?${query}`));
-    for (const name of ["hello", "queue", "servers", "job", "text", "gone", "trouble", "beat"]) {
+    for (const name of ["hello", "queue", "servers", "job", "group", "text", "gone", "trouble", "beat"]) {
       source.addEventListener(name, (event) => this.take(source, name, event));
     }
     source.onerror = () => this.failed(source);

@@ -2,7 +2,9 @@
 
 import { announce, arrange, el, setAttr, setText } from "./dom.js";
 import { call } from "./api.js";
+import { ChangeForm } from "./change.js";
 import { prefill } from "./chart.js";
+import { exportMenu } from "./export.js";
 import { Growing } from "./markdown.js";
 import { setBar } from "./queue.js";
 import * as words from "./words.js";
@@ -20,9 +22,12 @@ const FIGURES = [
 ];
 
 export class JobView {
-  constructor(id, go) {
+  /** `servers`: those of the configuration, once they are known. */
+  constructor(id, go, servers) {
     this.id = id;
     this.go = go;
+    this.servers = servers;
+    this.form = null; // the open ChangeForm
     this.job = null;
     this.cameAt = 0;
     this.drawn = new Map();
@@ -53,10 +58,13 @@ export class JobView {
     this.error = el("p", { class: "error", role: "alert", hidden: true });
     this.actions = this.buttons();
     this.follow = this.followUp();
+    this.blocked = el("p", { class: "cause blocked", hidden: true });
+    this.group = el("a", { hidden: true });
+    this.change = el("div", { hidden: true });
     this.node = el(
       "article", { class: "job" },
-      el("div", { class: "job-head" }, el("a", { class: "back", href: "#/" }, "All jobs"), el("div", { class: "names" }, this.title, this.state), this.meta),
-      this.actions, this.error, this.doing, this.parts, this.cause, this.question, this.conversation, this.thoughts, this.answer, this.waiting, this.follow, this.chart, this.figures, this.attempts,
+      el("div", { class: "job-head" }, el("a", { class: "back", href: "#/" }, "All jobs"), el("div", { class: "names" }, this.title, this.state), this.meta, this.group),
+      this.actions, this.error, this.change, this.blocked, this.doing, this.parts, this.cause, this.question, this.conversation, this.thoughts, this.answer, this.waiting, this.follow, this.chart, this.figures, this.attempts,
     );
   }
 
@@ -67,8 +75,15 @@ export class JobView {
       "div", { class: "actions" },
       button("cancelButton", "Cancel", () => this.act("cancel", "cancel requested")),
       button("retryButton", "Retry", () => this.act("retry", "created as a retry")),
+      button("editButton", "Edit", () => this.openForm(false)),
+      button("holdButton", "Hold", () => this.together("hold", "held")),
+      button("releaseButton", "Release", () => this.together("release", "released")),
+      button("firstButton", "Run first", () => this.prioritize(null)),
+      button("lastButton", "Run last", () => this.prioritize(-1000)),
+      button("rerunButton", "Run again …", () => this.openForm(true)),
       download("answerLink", "Download answer", "answer"),
       download("documentLink", "Download document", "document"),
+      (this.exports = exportMenu(() => `ids=${encodeURIComponent(this.id)}`)),
       button("deleteButton", "Delete", () => this.confirmDelete()),
     );
   }
@@ -95,10 +110,21 @@ export class JobView {
     this.showQuestion(job);
     const figures = { ...job.figures, tokens_per_second: null, eta_seconds: null, eta_at: null, prefill_progress: null };
     this.draw("cause", [job.state, job.message, job.figures.warning, job.figures.last_refusal, job.next], () => this.showCause(job));
+    const offered = { edit: "editButton", hold: "holdButton", release: "releaseButton", rerun: "rerunButton" };
+    for (const [what, name] of Object.entries(offered)) this[name].hidden = !job.can[what];
+    this.firstButton.hidden = !job.can.prioritize || !job.can.put_first;
+    this.lastButton.hidden = !job.can.prioritize || job.priority <= -1000;
+    this.exports.hidden = !job.can.export;
+    if (this.form && !job.can[this.form.isNew ? "rerun" : "edit"]) this.closeForm();
+    this.blocked.hidden = !job.blocked;
+    setText(this.blocked, job.blocked ? job.blocked.replace(/; to start it: .*/, "") : "");
+    this.group.hidden = !job.group;
+    setAttr(this.group, "href", job.group ? `#/group/${encodeURIComponent(job.group)}` : null);
+    setText(this.group, job.group ? `in group ${job.group}` : "");
     this.cancelButton.hidden = !job.can.cancel;
     this.retryButton.hidden = !job.can.retry;
     this.deleteButton.hidden = !job.can.delete;
-    this.documentLink.hidden = false;
+    this.documentLink.hidden = Boolean(job.imported) && !job.imported.has_document;
     const names = { request: ["Download answer", "Download request"], batch: ["Download results", "Download requests"] }[job.task] || ["Download answer", "Download document"];
     setText(this.answerLink, names[0]);
     setText(this.documentLink, names[1]);
@@ -128,7 +154,8 @@ export class JobView {
     const parts = [
       `job ${job.id}`, words.asked(job) === "Summary" ? "summary" : null, server,
       `up to ${words.count(job.max_tokens, "answer token")}`, `submitted ${words.clock(job.created_at)}`,
-      job.label ? `label ${job.label}` : null, ...(job.remarks || []),
+      job.label ? `label ${job.label}` : null, job.priority ? `priority ${job.priority}` : null,
+      job.imported ? `imported ${words.clock(job.imported.at)}${job.imported.has_document ? "" : ", without its document"}` : null, ...(job.remarks || []),
     ];
     setText(this.meta, parts.filter(Boolean).join(" · "));
   }
@@ -260,7 +287,7 @@ export class JobView {
       setBar(this.bar, job);
       setText(this.facts, [words.phase(job), ...words.progress(job, this.cameAt), `${words.duration(words.since(job.started_at))} elapsed`].join(" · "));
     } else if (job.state === "QUEUED") {
-      setText(this.facts, job.waits_for.length ? `waits for job ${job.waits_for.join(", ")}` : `queued for ${words.duration(words.since(job.created_at))}; it starts when its server has room`);
+      setText(this.facts, job.waits_for.length ? `waits for job ${job.waits_for.join(", ")}` : `queued for ${words.duration(words.since(job.created_at))}${job.blocked ? "" : job.not_before && Date.parse(job.not_before) > Date.now() ? `; not before ${words.clock(job.not_before)}` : "; it starts when its server has room"}`);
     }
   }
 
@@ -269,7 +296,8 @@ export class JobView {
     setText(this.title, "There is no such job");
     setText(this.meta, message);
     arrange(this.actions, []);
-    for (const one of [this.state, this.parts, this.conversation, this.doing, this.cause, this.question, this.thoughts, this.answer, this.follow, this.chart, this.figures, this.attempts]) one.hidden = true;
+    this.closeForm();
+    for (const one of [this.state, this.blocked, this.group, this.parts, this.conversation, this.doing, this.cause, this.question, this.thoughts, this.answer, this.follow, this.chart, this.figures, this.attempts]) one.hidden = true;
   }
 
   async act(what, said) {
@@ -284,6 +312,48 @@ export class JobView {
       this.fail(error.message);
       return false;
     }
+  }
+
+  /** What several jobs can be asked for, of this one. */
+  async together(what, said) {
+    this.fail("");
+    const title = this.title.textContent;
+    try {
+      const { refused } = await call(`/page/several/${what}`, { ids: [this.id] });
+      if (refused[this.id]) this.fail(refused[this.id]);
+      else announce(`${title}: ${said}`);
+    } catch (error) {
+      this.fail(error.message);
+    }
+  }
+
+  async prioritize(priority) {
+    this.fail("");
+    try {
+      await call(`/page/jobs/${encodeURIComponent(this.id)}/priority`, { priority });
+      announce(`${this.title.textContent}: ${priority === null ? "runs first" : "runs last"}`);
+    } catch (error) {
+      this.fail(error.message);
+    }
+  }
+
+  openForm(isNew) {
+    if (this.form && this.form.isNew === isNew) return this.closeForm();
+    const done = (id) => { announce(isNew ? "created as a new job" : "changed"); this.closeForm(); if (isNew) this.go(`#/job/${id}`); };
+    this.form = new ChangeForm(this.job, isNew, this.servers(), done, () => this.closeForm());
+    this.change.replaceChildren(this.form.node);
+    this.change.hidden = false;
+    this.form.focus();
+  }
+
+  closeForm() {
+    if (!this.form) return;
+    const button = this.form.isNew ? this.rerunButton : this.editButton;
+    const had = this.change.contains(document.activeElement);
+    this.form = null;
+    this.change.hidden = true;
+    this.change.replaceChildren();
+    if (had && !button.hidden) button.focus();
   }
 
   async confirmDelete() {

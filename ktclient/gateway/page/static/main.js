@@ -1,11 +1,15 @@
-// The page: one feed, three lists, and beside them the open job, the form or a welcome.
+// The page: one feed, three lists, and beside them the open job or group, the servers, the form or a
+// welcome.
 
 import { announce, byId, setAttr, setText } from "./dom.js";
 import { away, call, whenLoginIsNeeded } from "./api.js";
 import { Feed } from "./feed.js";
 import { Form } from "./form.js";
+import { GroupView } from "./group.js";
 import { JobView } from "./job.js";
 import { setUpLogin } from "./login.js";
+import { Pauses } from "./pauses.js";
+import { ServersView } from "./places.js";
 import { QueueView } from "./queue.js";
 import { Servers } from "./servers.js";
 import { welcome } from "./welcome.js";
@@ -13,9 +17,10 @@ import { welcome } from "./welcome.js";
 const side = byId("side");
 const queue = new QueueView();
 const servers = new Servers();
+const pauses = new Pauses();
 let setup = null;
 let form = null;
-let view = null; // the open JobView
+let view = null; // the open JobView, GroupView or ServersView
 let isOpening = true;
 const dropped = []; // files that wait for the form
 
@@ -24,10 +29,12 @@ const feed = new Feed({
   queue: (data) => {
     const wasEmpty = queue.isEmpty;
     queue.take(data);
+    if (pauses.take(data.paused) && view && view.redraw) view.redraw();
     if (isOpening || wasEmpty !== queue.isEmpty) { isOpening = false; if (!view && route() === "") open(); }
   },
   servers: (data) => servers.take(data),
   job: (data) => view && view.id === data.id && view.show(data),
+  group: (data) => view && view.id === data.group.id && view.show(data),
   text: (data) => view && view.id === data.id && view.text(data),
   gone: (data) => view && view.id === data.id && view.gone(data.message),
   trouble: (data) => notice(data.message),
@@ -57,15 +64,17 @@ function go(hash) {
 function open() {
   const to = route();
   const job = to.startsWith("job/") ? to.slice(4) : null;
-  document.body.dataset.view = job ? "job" : to === "new" ? "new" : "list";
+  const group = to.startsWith("group/") ? to.slice(6) : null;
+  document.body.dataset.view = job || group ? "job" : ["new", "servers"].includes(to) ? to : "list";
   setAttr(byId("new"), "aria-current", to === "new" ? "page" : null);
-  queue.select(job);
-  if (feed.job !== job || feed.isClosed) feed.open(job);
-  if (job && view && view.id === job) return;
+  setAttr(byId("places"), "aria-current", to === "servers" ? "page" : null);
+  queue.select(job || group);
+  if (feed.job !== job || feed.group !== group || feed.isClosed) feed.open(job, group);
+  if ((job || group) && view && view.id === (job || group)) return;
   if (view) view.close();
   view = null;
-  if (job) {
-    view = new JobView(job, go);
+  if (job || group || (to === "servers" && setup)) {
+    view = job ? new JobView(job, go, () => (setup ? setup.servers : [])) : group ? new GroupView(group) : new ServersView(setup.sees_all, () => pauses.paused);
     side.replaceChildren(view.node);
     view.title.focus({ preventScroll: true });
   } else if (to === "new" && setup) {
@@ -109,8 +118,10 @@ function setUpKeys() {
     const isText = event.target.closest("input, textarea, select");
     if (event.key === "Escape" && !byId("login").open && route()) {
       const row = view && queue.rows.get(view.id);
+      const within = view && view.job && view.job.group && queue.rows.get(view.job.group);
       go("#/");
-      if (row) row.link.focus();
+      if (row && row.node.isConnected) row.link.focus();
+      else if (within) within.link.focus();
     } else if (event.key === "n" && !isText && !event.ctrlKey && !event.metaKey && !event.altKey && !byId("login").open) {
       event.preventDefault();
       go("#/new");
@@ -129,6 +140,7 @@ async function start() {
     byId("logout").hidden = !session.name;
     byId("logout").title = session.name ? `logged in as ${session.name}` : "";
     setup = await call("/page/setup");
+    pauses.allow(setup.sees_all);
   } catch (error) {
     if (error.status === 401) return; // the login calls this again
     showLink("away");

@@ -35,6 +35,21 @@ export function ago(utc) {
   return days === 1 ? "yesterday" : `${days} days ago`;
 }
 
+/** The age of a job since it was submitted, as short as the lists of the command line have it. */
+export function age(utc) {
+  const seconds = since(utc);
+  if (seconds < 60) return `${Math.floor(seconds)}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)}h`;
+  return `${Math.floor(seconds / 86400)}d`;
+}
+
+/** Why a queued job does not start, as far as it says so itself. */
+export function blocked(job) {
+  if (job.blocked_by) return job.blocked_by === "held" ? "held" : "paused";
+  return job.waits_for && job.waits_for.length ? `after ${job.waits_for.join(", ")}` : "";
+}
+
 export function clock(utc) {
   return new Date(utc).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
@@ -83,6 +98,7 @@ export function phase(job) {
 /** 0 to 1; null if unknown. A wait that is counted in seconds has no share. */
 export function share(job) {
   const all = job.parts_progress;
+  if (job.is_group) return job.total ? job.done / job.total : null;
   if (all) return all.tokens ? Math.min(1, all.tokens_read / all.tokens) : null;
   if (job.done === null || !job.total || job.unit === "seconds") return null;
   return Math.min(1, job.done / job.total);

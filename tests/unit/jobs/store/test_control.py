@@ -12,7 +12,7 @@ import pytest
 from jobs.errors import IllegalTransition, NoSuchJob
 from jobs.model import Capacity, Job, NewJob, Outcome, Pause
 from jobs.processes import identity
-from jobs.store.control import HIGHEST, Control
+from jobs.store.control import HIGHEST, Control, Replacement
 from jobs.store.state_dir import StateDir
 
 pytestmark = pytest.mark.each_python
@@ -150,25 +150,40 @@ def test_an_edit_replaces_all_that_was_submitted_or_nothing(state: StateDir) -> 
             NEW, pool="other", spec='{"server": "other"}', weight=7, label="x", max_attempts=2
         )
         known = {"other": Capacity(tokens=5)}
-        edited = store.replace(job, wanted, known, {"server": ["gpu", "other"]})
+        one = Replacement(job, wanted, known, {"server": ["gpu", "other"]})
+        (edited,) = store.replace([one])
         assert (edited.pool, edited.weight, edited.label) == ("other", 7, "x")
         assert edited.document == job.document and store.capacities()["other"].tokens == 5
         assert store.events(job.id)[-1].kind == "edited"
         with pytest.raises(IllegalTransition, match="changed by another command"):
-            store.replace(job, NEW, {"other": Capacity(tokens=9)}, {})
+            store.replace([Replacement(job, NEW, {"other": Capacity(tokens=9)}, {})])
         assert store.capacities()["other"].tokens == 5, "a refusal changes nothing"
         assert claims(store, edited)
         for _ in range(2):
             with pytest.raises(IllegalTransition, match=r"ktjob rerun|ktjob cancel"):
-                store.replace(edited, NEW, {}, {})
+                store.replace([Replacement(edited, NEW, {}, {})])
             store.requeue(job.id, 1, "worker_died", "killed")
         assert store.job(job.id).attempt == 1
         store.request_cancel(job.id)
         with pytest.raises(IllegalTransition, match="has ended"):
-            store.replace(edited, NEW, {}, {})
+            store.replace([Replacement(edited, NEW, {}, {})])
         part = family(store)[2]
         with pytest.raises(IllegalTransition, match="a part of"):
-            store.replace(part, NEW, {}, {})
+            store.replace([Replacement(part, NEW, {}, {})])
+
+
+def test_several_are_edited_or_none_is(state: StateDir) -> None:
+    """One that has begun keeps all as they were, whatever its place."""
+    with Control.open(state) as store:
+        first, begun, last = (new(store) for _ in range(3))
+        changed = replace(NEW, label="x")
+        assert claims(store, begun)
+        with pytest.raises(IllegalTransition, match=f"job {begun.id} has started"):
+            store.replace([Replacement(job, changed, {}, {}) for job in (first, begun, last)])
+        assert {store.job(job.id).label for job in (first, last)} == {NEW.label}
+        assert kinds(store, first) == ["submitted"]
+        done = store.replace([Replacement(job, changed, {}, {}) for job in (first, last)])
+        assert [job.label for job in done] == ["x", "x"]
 
 
 @contextlib.contextmanager
@@ -213,7 +228,7 @@ def test_an_edit_that_races_a_claim_holds_for_the_request_or_is_refused(state: S
             for job in reversed(jobs):
                 spec = f'{{"asks": "{job.id}"}}'
                 try:
-                    store.replace(job, replace(NEW, spec=spec), {}, {})
+                    store.replace([Replacement(job, replace(NEW, spec=spec), {}, {})])
                     accepted.add(job.id)
                 except IllegalTransition as error:
                     assert "has started" in str(error)

@@ -99,7 +99,7 @@ def test_what_is_not_known_is_kept_for_the_server() -> None:
         name: body[name] for name in ("top_k", "response_format", "max_completion_tokens")
     }
     assert stored.max_tokens == 7
-    assert stored.text == 'Hi\n\n22 °C\n\n[{"id": "1"}]' and not stored.is_one_text
+    assert stored.text == 'Hi\n\n[{"id": "1"}]\n\n22 °C' and not stored.is_one_text
 
 
 def test_all_that_is_wrong_is_told_at_once_by_line() -> None:

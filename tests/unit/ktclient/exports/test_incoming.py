@@ -251,6 +251,6 @@ def test_what_was_imported_without_its_document_cannot_be_asked_about(
         assert snapshot.answer(store, found) == ANSWER
     settings = replace(config.load(), state=other)
     with pytest.raises(BadInput, match="imported without its document"):
-        renewal.rerun(job.id, Changes(), settings)
+        renewal.rerun([job.id], Changes(), settings)
     with pytest.raises(BadInput, match="imported without its document"):
         followup.prepare(job.id, "Why?", settings)

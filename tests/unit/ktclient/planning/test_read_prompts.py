@@ -69,6 +69,19 @@ def test_the_second_question_needs_only_the_question(facts: ServerFacts) -> None
         assert str(cached) == "cached: 99 %" and cached.share == cached.tokens / known.tokens
 
 
+@pytest.mark.parametrize("facts", [SGLANG, LLAMA])
+def test_the_next_turn_of_a_chat_has_the_answer_before_in_the_cache(facts: ServerFacts) -> None:
+    """And the same turn asked again has it to its end."""
+    first, answer = asked("Who is it?"), "\n\n" + "It is a ferry that is late again. " * 200
+    turn = read_prompts.continued(read(first), first, answer, "")
+    assert turn.tokens == tokens_of(first) + 100 and turn.answer == 0
+    turn = replace(turn, tokens=tokens_of(first + answer))
+    second = f"{first}{answer}\n\nWhere was it?"
+    for text, whole in ((second, first + answer), (first, first)):
+        cached = read_prompts.predict([turn], text, "", exact(text), facts)[1]
+        assert cached is not None and cached.tokens == pytest.approx(tokens_of(whole), abs=60)
+
+
 def test_a_common_beginning_is_found_in_longer_and_shorter_texts() -> None:
     """To a 64th of the text, never more than there is."""
     for part in (0.2, 0.5, 0.9):

@@ -9,6 +9,8 @@ import pytest
 from jobs import clock
 from jobs.model import Capacity, Job, NewJob, Outcome, Status
 from jobs.processes import identity
+from jobs.store.control import Control
+from jobs.store.rerun import Retries
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient.prompts.tasks import task
@@ -34,6 +36,57 @@ def run(store: Store, job: Job) -> None:
 def end(store: Store, job: Job, outcome: Outcome = Outcome.SUCCEEDED) -> None:
     run(store, job)
     store.finish(job.id, 1, outcome, None, None)
+
+
+def test_a_group_that_is_held_or_paused_says_by_which_command_it_starts(state: StateDir) -> None:
+    """And no time left, also where only some of its jobs wait for that."""
+    with Control.open(state) as store:
+        jobs = store.submit_all([new(name) for name in "abc"], Capacity(slots=100), ())
+        group = str(jobs[0].group_id)
+        end(store, jobs[0])
+        (before,) = overview.read_grouped(store, 20).jobs
+        assert (before.blocked, before.blocked_by) == (None, None)
+        assert before.eta_seconds is not None
+        store.hold([jobs[2].id], lambda job: False)
+        (shown,) = overview.read_grouped(store, 20).jobs
+        assert (shown.state, shown.blocked_by, shown.eta_seconds) == ("QUEUED", "held", None)
+        assert str(shown.blocked).startswith("1 held since ")
+        assert str(shown.blocked).endswith(f"ktjob release {group}")
+        store.release([jobs[2].id])
+        for pool, command in ((SERVER, f"ktjob resume --server {SERVER}"), (None, "ktjob resume")):
+            store.pause(pool)
+            (shown,) = overview.read_grouped(store, 20).jobs
+            assert shown.eta_seconds is None and str(shown.blocked).endswith(f": {command}")
+        store.resume_all()
+        store.pause(OTHER)
+        (shown,) = overview.read_grouped(store, 20).jobs
+        assert shown.blocked is None and shown.eta_seconds is not None
+
+
+def test_a_job_that_was_retried_is_shown_as_its_retry_alone(state: StateDir) -> None:
+    """A group stays one line, and its old jobs are neither lines nor counted as not shown."""
+    with Retries.open(state) as store:
+        (alone,) = put(store, new("alone"))
+        group = store.submit_all([new(name) for name in "abc"], Capacity(slots=100), ())
+        for job in (alone, *group):
+            end(store, job, Outcome.FAILED)
+        assert len(overview.read_grouped(store, 20).jobs) == 2
+        for job in (alone, *group[:2]):
+            store.retry(job.id)
+        shown = overview.read_grouped(store, 20)
+        assert [(one.title, one.state) for one in shown.jobs] == [
+            ("3 jobs: a", "QUEUED"),
+            ("alone", "QUEUED"),
+        ]
+        assert shown.more() == ""
+        for job in store.waiting(9):
+            end(store, job, Outcome.FAILED)
+        again = store.ended(1)[0]
+        newest, _ = store.retry(again.id)
+        shown = overview.read(store, 20)
+        assert shown.jobs[0].id == newest.id and len(shown.jobs) == 4 and shown.more() == ""
+        assert sum(store.counts().values()) == 4
+        assert again.id in [job.id for job in store.newest(20)], "it is listed"
 
 
 def test_what_runs_is_shown_first_and_the_rest_is_counted(state: StateDir) -> None:

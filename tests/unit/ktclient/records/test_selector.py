@@ -9,6 +9,7 @@ import pytest
 from jobs.errors import AmbiguousId, NoSuchJob
 from jobs.model import Capacity, Job, NewJob, Outcome
 from jobs.processes import identity
+from jobs.store.rerun import Retries
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from ktclient.errors import BadInput
@@ -82,15 +83,29 @@ def test_filters_find_jobs_oldest_first_and_narrow_what_is_named(state: StateDir
 def test_a_scope_is_for_jobs_that_are_not_named(
     state: StateDir, scope: Scope, states: list[str]
 ) -> None:
-    """What matches and is left as it is gets counted."""
+    """What matches and is left as it is gets counted; but `--all` means what is in the scope."""
     with Store.open(state) as store:
         for outcome in (Outcome.SUCCEEDED, Outcome.FAILED, Outcome.LOST):
             ended(store, outcome)
         queued = put(store)
         found = selector.select(store, selector.parse(is_all=True), scope)
         assert [job.state for job in found.jobs] == states
-        assert found.passed_over == 4 - len(states)
+        assert found.passed_over == 0
+        filtered = selector.select(store, selector.parse(server=SERVER), scope)
+        assert filtered.jobs == found.jobs and filtered.passed_over == 4 - len(states)
         assert ids(store, queued.id, scope=scope) == [queued.id]
+
+
+def test_an_old_attempt_is_not_found_beside_its_retry(state: StateDir) -> None:
+    """By a filter, where nothing is changed; alone it is, and by its id."""
+    with Retries.open(state) as store:
+        old = ended(store, Outcome.FAILED, label="night")
+        new, _ = store.retry(old.id)
+        assert ids(store, label="night") == [new.id]
+        assert ids(store, label="night", states=["failed"]) == [old.id]
+        assert ids(store, old.id, new.id, label="night") == [old.id, new.id]
+        assert ids(store, label="night", scope=Scope.ENDED) == [old.id]
+        assert ids(store, is_all=True) == [old.id, new.id]
 
 
 def test_nothing_selects_nothing(state: StateDir) -> None:

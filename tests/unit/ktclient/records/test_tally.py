@@ -55,3 +55,18 @@ def test_the_time_left_goes_by_the_tokens_of_those_that_succeeded(
 ) -> None:
     """As many as run now run in parallel."""
     assert tally.of(jobs, NOW).seconds_left == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (["held"], "1 of 3 done, 1 held"),
+        (["queue", "server"], "1 of 4 done, 2 paused"),
+        (["held", "queue"], "1 of 4 done, 1 held, 1 paused"),
+    ],
+)
+def test_no_time_is_left_for_what_does_not_start_by_itself(kinds: list[str], words: str) -> None:
+    """It takes until somebody releases or resumes it, however fast the others were."""
+    blocked = [replace(QUEUED, blocked_by=kind) for kind in kinds]
+    now = tally.of([started("SUCCEEDED", 10), QUEUED, *blocked], NOW)
+    assert (now.seconds_left, now.in_words()) == (None, words)

@@ -63,6 +63,9 @@ def test_a_server_may_be_written_in_many_ways(written: str, root: str) -> None:
         "http://host\n/v1",
         "http://host\x1b[31m",
         "http://a..b:40001",
+        "http:/host:40001",
+        "https//host/v1",
+        "http://http://host:40001",
         f"http://{'a' * 64}.test",
     ],
 )

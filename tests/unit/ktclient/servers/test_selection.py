@@ -40,6 +40,8 @@ def test_the_setting_that_named_the_server_is_named(settings: Settings, tmp_path
     assert selection.choose(settings, URL, None).why == "set with --server"
     text = f'[server]\nurl = "{URL}"\n'
     assert selection.choose(configured(tmp_path, text), None, None).why == "set in config.toml"
+    chosen = selection.choose(settings, URL, None, None, "as in job k3v9")
+    assert chosen.why == "as in job k3v9"
     by_variable = configured(tmp_path, text, KTJOB_SERVER=URL)
     assert selection.choose(by_variable, None, None).why == "set by KTJOB_SERVER"
     assert selection.choose(by_variable, URL, None).why == "set with --server"

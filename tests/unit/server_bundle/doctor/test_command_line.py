@@ -61,6 +61,9 @@ def test_what_matters_of_a_container(
         f"nohup {TAIL}",
         f"docker exec box {TAIL}",
         TAIL.replace("python3 -m sglang.launch_server", "/opt/venv/bin/sglang serve"),
+        "sglang serve m/DeepSeek-V4-Flash --tp 4",
+        "sglang serve --model-type llm m/DeepSeek-V4-Flash --tp 4",
+        "docker run img sglang serve --model-type=llm m/DeepSeek-V4-Flash --tp 4",
     ],
 )
 def test_other_ways_to_the_same_server(tmp_path: Path, text: str) -> None:
@@ -76,6 +79,8 @@ def test_other_ways_to_the_same_server(tmp_path: Path, text: str) -> None:
         ("python -m sglang.bench_serving --model m", "no `python -m sglang.launch_server`"),
         ("'python -m sglang.launch_server --model \"m'", "quotes are not closed"),
         ("python -m sglang.launch_server --tp 4", "no --model"),
+        ("python -m sglang.launch_server m --tp 4", "no --model: only `sglang serve MODEL`"),
+        ("sglang serve --tp 4 m", "only as the first word"),
     ],
 )
 def test_what_starts_no_sglang(tmp_path: Path, text: str, said: str) -> None:

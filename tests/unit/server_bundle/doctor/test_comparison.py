@@ -76,6 +76,18 @@ def test_the_plans_own_command_has_no_difference(found: Compare) -> None:
     assert (told.lines, told.other, told.has_harm) == ((), (), False)
 
 
+def test_a_value_that_is_no_number_ends_the_start(found: Compare) -> None:
+    """Also of an option that the plan does not look at otherwise."""
+    text = GUIDE.replace("40001", "abc").replace(
+        "--mem-fraction-static 0.7", "--mem-fraction-static 70%"
+    )
+    told = found(f"{text} --dist-timeout 1h")
+    for name in ("--port", "--mem-fraction-static", "--dist-timeout"):
+        assert line(told, name).severity.value == "error", name
+        assert "the start ends with an error" in line(told, name).effect, name
+    assert (line(told, "--port").theirs, told.has_harm) == ("abc", True)
+
+
 def test_kt_run(found: Compare) -> None:
     """A pool of 40,000 tokens, another format of the experts, and no variables."""
     told = found("kt run m")

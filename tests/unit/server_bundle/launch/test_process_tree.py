@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,30 @@ def test_we_and_our_session_are_never_of_it(leader: Leader) -> None:
     assert leader.me in process_tree.members([ours, leader.me], os.getpid())
     assert ours not in process_tree.members([ours, leader.me], os.getpid())
     assert process_tree.members([ours]) == []
+
+
+def test_what_lives_behind_a_dead_first_thread_is_of_the_family() -> None:
+    """It has its memory still; /proc says "zombie" of the whole process."""
+    script = (
+        "import ctypes, sys, threading; threading.Thread(target=sys.stdin.read).start();"
+        "print(flush=True); ctypes.CDLL(None).pthread_exit(None)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        me = of(process.pid)
+        assert process.stdout is not None and process.stdout.readline()
+        stat = Path(f"/proc/{process.pid}/stat")
+        while stat.read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            assert process.poll() is None
+        assert identity.is_same_process_alive(me) and identity.is_ending(me)
+        assert process_tree.members([me]) == [me]
+        assert process_tree.kill([me]) == (0, [])  # it was ending, as far as that shows
+        assert not identity.is_same_process_alive(me)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_all_die(leader: Leader) -> None:

@@ -95,6 +95,19 @@ def test_memory_that_ktransformers_takes() -> None:
     assert start.figures["slots"] == 1.73 and start.is_ready and not start.warnings
 
 
+def test_a_recorded_start_of_two_ranks_is_counted_once() -> None:
+    """Of sglang-kt 0.7.2 on two H200: seconds and memory are one rank's, not the sum of both."""
+    log = DATA.parent / "serverlog" / "kt-0.7.2-tp2-h200.log"
+    start, stages = read(log.read_text())
+    assert start.is_ready and stages[-1] == "ready"
+    assert {name: start.figures[name] for name in ("pool", "reserved", "slots", "graphs")} == {
+        "pool": 964_864.0,
+        "reserved": 1.73,
+        "slots": 1.73,
+        "graphs": 6.46,
+    }
+
+
 def test_upstreams_words_for_graphs() -> None:
     """As of 0.5.17; each kind adds to the time."""
     start, _ = read(

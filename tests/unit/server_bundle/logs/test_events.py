@@ -67,6 +67,10 @@ def event(text: str) -> Event | None:
             {"PrefillBatch": 26, "DecodeBatch": 2, "Limits": 1, "Pools": 1, "Ready": 1},
         ),
         (
+            "kt-0.7.2-tp2-h200.log",
+            {"PrefillBatch": 11, "Limits": 1, "Pools": 2, "MemoryFigures": 6, "PrefillSlots": 1},
+        ),
+        (
             "noradix-0.5.17-h100.log",
             {"PrefillBatch": 40, "DecodeBatch": 0, "Limits": 1, "Pools": 1, "Ready": 1},
         ),

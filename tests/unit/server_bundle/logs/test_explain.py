@@ -158,6 +158,10 @@ def test_memory_that_ran_out_is_told_apart_by_the_stage() -> None:
     assert ids([*running, *oom]) == ["oom_prefill"]
     assert ids([*running, "[2026-05-11 13:46:00 TP0] Decode batch, #x: 1", *oom]) == ["oom_decode"]
     assert ids(traced("TP1", "load_model")) == ["oom_load"]
+    other = oom[-1] + " Process 9 has 12.34 GiB memory in use."
+    assert ids([*both, *oom[:-1], other]) == ["oom_load"]  # in a container: this process too
+    other += " Including non-PyTorch memory, this process has 3.92 GiB memory in use."
+    assert ids([*running, *oom[:-1], other]) == ["gpu_memory_taken"]
     assert ids(traced("TP1", "event_loop_overlap")) == ["oom_prefill"]
 
 
@@ -286,6 +290,28 @@ def test_what_was_stopped_on_request_did_not_fail() -> None:
     assert explained.found == ()
     assert explained.ended and not explained.is_failure
     assert ids([*stopped[:2], *stopped[3:]]) == ["child_failed"]
+
+
+def test_a_stop_does_not_hide_the_failure_before_it() -> None:
+    """Recorded from sglang-kt 0.7.2 on two H200: a rank was killed, ktserver started the server
+    again, and `ktserver down` stopped it, which sglang ends with SIGKILL for itself."""
+    failed = lines_of(DATA / "failures/rank_lost.log")
+    stopped = [
+        "2026-11-30T11:42:57.062Z ktserver: started process 6131: P, http://127.0.0.1:40002",
+        "[2026-11-30 11:43:24] server_args=ServerArgs(model_path='/m')",
+        "[2026-11-30 11:44:14] The server is fired up and ready to roll!",
+        "2026-11-30T11:44:54.000Z ktserver: stop requested: SIGTERM to process 6131, 60 s to drain",
+        "[2026-11-30 11:44:55] SIGTERM received. signum=None frame=None. Draining requests and "
+        "shutting down...",
+        "2026-11-30T11:44:59.042Z ktserver: the server ended: SIGKILL, as requested",
+    ]
+    explained, after = explain.last_failure(stopped)
+    assert explained.found == () and not explained.is_failure and after == 0
+    explained, after = explain.last_failure([*failed, *stopped])
+    assert [one.cause.id for one in explained.found] == ["rank_lost"] and after == 1
+    stopped[-1] = stopped[-1].removesuffix(", as requested")
+    explained, after = explain.last_failure([*failed, *stopped])
+    assert [one.cause.id for one in explained.found] == ["killed"] and after == 0
 
 
 def test_a_refusal_is_counted_once_for_each_request() -> None:

@@ -24,6 +24,15 @@ def test_the_recorded_prefill_is_counted_exactly() -> None:
     assert count.queued == 0
 
 
+def test_the_prefill_of_two_ranks_is_counted_once() -> None:
+    """On two H200: a warm-up of 5,562 tokens, a plain client's prompt, a job of 26,628. The log
+    rounds the last chunk of each up to pages of 256."""
+    count = PrefillCount()
+    raw = (DATA / "kt-0.7.2-tp2-h200.log").read_text().splitlines()
+    assert [count.see(line) for line in raw].count(True) == 11
+    assert count.tokens == (4096 + 1536) + (4096 + 3584) + (6 * 4096 + 2304)
+
+
 def ranked(rank: str, tokens: int, queued: int = 0) -> str:
     return (
         f"[2026-11-24 01:31:02 {rank}] Prefill batch, #new-seq: 1, #new-token: {tokens}, "

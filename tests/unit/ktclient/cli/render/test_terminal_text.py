@@ -113,7 +113,7 @@ def test_messages_go_to_stderr_and_are_harmless(capsys: pytest.CaptureFixture[st
     ("seconds", "said"),
     [
         (0, "0s"),
-        (0.99, "0s"),
+        (0.99, "1s"),
         (9, "9s"),
         (59.9, "59s"),
         (60, "1m 00s"),
@@ -250,6 +250,21 @@ def test_a_log_gets_a_line_for_each_quarter(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_counted_documents_are_shown_on_a_terminal_and_not_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By number, not in MB."""
+    with progress_line.line() as line:
+        line.download("counting", 3, 30)
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_line.line() as line:
+        line.download("counting", 3, 30)
+    assert "counting: 3 of 30" in terminal.getvalue()
+
+
 def test_a_log_gets_a_line_for_each_new_phase(capsys: pytest.CaptureFixture[str]) -> None:
     """And not for the seconds that pass in one."""
     with progress_line.line() as line:
@@ -357,6 +372,26 @@ def test_chinese_wraps_and_no_line_begins_with_its_stop(room: int) -> None:
     assert all(terminal_text.width(line) <= room for line in broken)
     assert all(line.startswith(" " * 11) and line[11] not in "。、？）" for line in broken[1:])  # noqa: RUF001
     assert not any(line.endswith("（") for line in broken)  # noqa: RUF001
+
+
+def test_an_answer_wraps_on_a_terminal_and_its_code_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Words stay whole; code and tables of Markdown stay as they came."""
+    kept = ["```sh", "curl " + "-H a:b " * 20, "```", "    indented " * 9, "| a | " * 20]
+    text = "\n".join([*kept, "1. The harbour silted up. " * 6])
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    output.print_answer(text)
+    lines = shown.getvalue().splitlines()
+    assert lines[: len(kept)] == kept
+    assert len(lines) > len(kept) + 2 and all(len(line) <= 60 for line in lines[len(kept) :])
+    assert " ".join("\n".join(lines).split()) == " ".join(text.split())
+    pipe = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", pipe)
+    output.print_answer(text)
+    assert pipe.getvalue() == f"{text}\n"
 
 
 def test_fields_wrap_on_a_terminal_and_quoted_lines_and_pipes_do_not(

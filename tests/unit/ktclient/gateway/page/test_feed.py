@@ -17,7 +17,7 @@ from ktclient.config import settings as config
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.page import feed
 from ktclient.gateway.page.board import Board
-from ktclient.gateway.page.feed import Feed, Page
+from ktclient.gateway.page.feed import Feed, Opened, Page
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
 
@@ -61,7 +61,7 @@ def test_a_quiet_page_hears_a_beat(state: StateDir, monkeypatch: pytest.MonkeyPa
 
     async def work(gateway: Gateway, board: Board) -> None:
         names = []
-        page = Page(Caller(), job.id, "", always)
+        page = Page(Caller(), Opened(job.id), "", always)
         async for name, _, _ in heard(Feed(gateway, board, page).events()):
             names.append(name)
             if names.count("beat") == 3:
@@ -80,7 +80,7 @@ def test_a_prefill_is_followed_though_it_writes_nothing(state: StateDir) -> None
         store.claim(job.id, identity.mine())
 
     async def work(gateway: Gateway, board: Board) -> None:
-        page, done = Page(Caller(), job.id, "", always), 0
+        page, done = Page(Caller(), Opened(job.id), "", always), 0
         async for name, data, _ in heard(Feed(gateway, board, page).events()):
             if name != "job":
                 continue
@@ -106,7 +106,7 @@ def test_a_stream_ends_when_its_page_may_not_look_any_more(
         return next(answers)
 
     async def work(gateway: Gateway, board: Board) -> None:
-        page = Page(Caller(), None, "", may_look)
+        page = Page(Caller(), Opened(), "", may_look)
         assert [name async for name, _, _ in heard(Feed(gateway, board, page).events())]
 
     run(state, work)
@@ -119,7 +119,7 @@ def test_a_job_of_another_key_is_not_there(state: StateDir) -> None:
 
     async def work(gateway: Gateway, board: Board) -> None:
         for job_id in (job.id, "nothere0"):
-            page = Page(Caller("ada", is_admin=False), job_id, "", always)
+            page = Page(Caller("ada", is_admin=False), Opened(job_id), "", always)
             async for name, data, _ in heard(Feed(gateway, board, page).events()):
                 assert "secret" not in str(data)
                 if name == "gone":
