@@ -263,7 +263,7 @@ def test_a_file_that_is_too_large_is_refused_unread(
     """With what to do; and blank lines around what is not too large do no harm."""
     text = "\n\n  " + "\n".join(lines) + "\n\n"
     monkeypatch.setattr(incoming, "MOST_BYTES", len(text.encode()) - 1)
-    with pytest.raises(BadInput, match="more than .* bytes. Export fewer jobs at a time"):
+    with pytest.raises(BadInput, match=r"more than .* bytes\. Export fewer jobs at a time"):
         incoming.store(other, write(tmp_path, text))
     assert not other.has_database()
     monkeypatch.setattr(incoming, "MOST_BYTES", len(text.encode()))
