@@ -25,7 +25,8 @@ from ktclient.batch.spec import BatchSpec
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.planning import preflight
-from ktclient.records import access, kinds, snapshot
+from ktclient.records import access, kinds, snapshot, written_files
+from ktclient.records.written_files import Output
 from ktclient.submission import capacity, conditions, lent_keys
 from server_bundle.embedded import weights
 
@@ -89,6 +90,7 @@ def enqueue(
     )
     job, batch = _existing(wish, settings), None
     if job is None:
+        _require_free(wish, settings, force=options.force)
         planned = batch_preflight.prepare(name, lines, options, settings, on_progress)
         job, is_new = _store(planned, lines, wish, options, settings)
         batch = planned if is_new else None
@@ -111,6 +113,17 @@ def _existing(wish: _Destination, settings: config.Settings) -> StoredJob | None
     with Successions.open(settings.state) as store:
         old = store.pursued(kinds.POOL, batch_spec.mark(wish.results))
         return old if old is not None and _is_it(old, wish) else None
+
+
+def _require_free(wish: _Destination, settings: config.Settings, *, force: bool) -> None:
+    """Raises `BadInput` where a file would be lost. That of a batch that is stored can be written
+    again."""
+    if settings.state.has_database():
+        with Successions.open(settings.state) as store:
+            if store.pursued(kinds.POOL, batch_spec.mark(wish.results)) is not None:
+                return
+    for path in filter(None, (wish.results, wish.errors)):
+        written_files.require_replaceable(settings.state, Output(path, (), force))
 
 
 def _store(

@@ -67,6 +67,8 @@ class Options:
     """Set that limit by the server's window, as for a chat over HTTP."""
     effort: str | None = None
     """How hard to think, for requests that say nothing about thinking."""
+    force: bool = False
+    """Replace a results file, or one of errors, that another program wrote."""
 
     def answer_limit(self, body: Body) -> int:
         """Maximum tokens of the answer to this request."""
