@@ -77,7 +77,7 @@ def forecast_all(
     """The same for several documents. The server is queried once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
     split_planner.check(options.split)
-    if options.server == ANY:
+    if options.server == ANY or (options.server is None and settings.is_any):
         return _forecast_any(documents, options, settings, on_progress)
     target = selection.choose(settings, *options.chosen)
     longest = max(options.tasks, key=lambda task: len(task.text))
@@ -163,6 +163,7 @@ def _forecast_any(
             estimate.estimate(message).likely,
             options.answer_limit(longest),
             choice.sha256(document.text),
+            choice.read_at(servers, message, "", settings),
         )
         chosen = servers.take(need, options.model)
         for_one = replace(options, server=chosen.server)
