@@ -16,7 +16,7 @@ from jobs.model import Capacity, Job, NewJob, NewRequest
 from jobs.store.control import Control, Replacement, require_editable
 from jobs.store.rerun import Retries
 from jobs.store.store import Store
-from ktclient import times
+from ktclient import times, urls
 from ktclient.config import settings as config
 from ktclient.config.servers import ANY
 from ktclient.documents import encoded
@@ -126,7 +126,7 @@ def edit(
         several.append(Replacement(old, new, capacities, _differences(old, new)))
         done.append(Renewed(old.id, before, note))
     with Control.open_existing(settings.state) as control, _lending(settings, several):
-        control.replace(several)
+        control.change(several)
     access.ensure_runner(settings.state)
     return done
 
@@ -221,12 +221,23 @@ def exceeded_note(spec: JobSpec, command: str = "") -> str:
     return f"without the time limit of {limit}, which that job exceeded; to set one: {how}"
 
 
-def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
+def is_of_foreign_server(old: Job, spec: JobSpec, settings: config.Settings) -> bool:
+    """Whether an imported job names a server that is not configured here. Nothing is sent there:
+    the file would decide who gets the question, and the key in KTJOB_API_KEY."""
+    if kinds.imported(old.spec) is None or spec.server == config.EMBEDDED:
+        return False
+    known = (settings.default, *settings.servers.values(), settings.meant(None))
+    return not any(one and urls.is_same(one.url or "", spec.server) for one in known)
+
+
+def options(old: Job, spec: JobSpec, changes: Changes, settings: config.Settings) -> RequestOptions:
     """The request of a stored job with these changes. Raises `BadInput`."""
     is_limited = not (spec.is_lasting or has_exceeded(old, spec))
     kept = spec.timeout if is_limited else None
-    model = None if spec.is_model_chosen or changes.server is not None else spec.model
-    server = spec.server if changes.server is None else changes.server
+    is_foreign = is_of_foreign_server(old, spec, settings)
+    is_other = changes.server is not None or is_foreign
+    model = None if spec.is_model_chosen or is_other else spec.model
+    server = changes.server if is_other else spec.server
     if spec.others and changes.server is None:  # it may still have any that serves this model
         server, model = ANY, spec.model
     return RequestOptions(
@@ -236,7 +247,7 @@ def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
         model=model if changes.model is None else changes.model,
         seen_model=spec.model,
         server=server,
-        server_from=f"as in job {old.id}" if changes.server is None else None,
+        server_from=None if is_other else f"as in job {old.id}",
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
         generation=changes.manner(spec.manner),
@@ -257,7 +268,7 @@ def _renewed(
     read_as = next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")
     text = plain.document.decode()
     document = Document(old.title, text, read_as=read_as, encoded=encoded.characters(text))
-    wanted = options(old, spec, changes)
+    wanted = options(old, spec, changes, settings)
     (before,) = preflight.forecast(document, wanted, settings, on_progress)
     enqueue.require_fit(before)
     new = enqueue.new_job(document, plain.document, before, SubmitOptions(wanted), settings)
