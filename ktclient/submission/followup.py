@@ -131,7 +131,9 @@ def prepare(
         document = Document(old.title, text, read_as=read_as, encoded=data)
     as_before = renewal.Changes(max_tokens=max_tokens, timeout=timeout)
     request = replace(
-        renewal.options(old, spec, as_before), tasks=(task,), generation=changes.of(spec.manner)
+        renewal.options(old, spec, as_before, settings),
+        tasks=(task,),
+        generation=changes.of(spec.manner),
     )
     return document, SubmitOptions(request, old.priority, Conditions(old.label))
 

@@ -16,11 +16,9 @@ from jobs.model import Capacity, Job, NewJob, NewRequest
 from jobs.store.control import Control, Replacement, require_editable
 from jobs.store.rerun import Retries
 from jobs.store.store import Store
-from ktclient import times
+from ktclient import times, urls
 from ktclient.config import settings as config
 from ktclient.config.servers import ANY
-from ktclient.documents import encoded
-from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput, DeadlineExceeded, KtjobError
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time, preflight
@@ -31,7 +29,7 @@ from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind, Task
 from ktclient.records import access, kinds
 from ktclient.submission import body_limit, conditions, enqueue, lent_keys
-from ktclient.submission.options import SubmitOptions
+from ktclient.submission.asked_again import AskedAgain
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
 
@@ -99,34 +97,6 @@ _MOST_TEXTS = 100
 """Documents that are decoded at a time."""
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A job about a document, and what it is asked now."""
-
-    old: Job
-    plain: NewJob
-    spec: JobSpec
-    options: RequestOptions
-
-    def document(self) -> Document:
-        """Its document, decoded."""
-        marked = (one[len(READ_AS) :] for one in self.spec.remarks if one.startswith(READ_AS))
-        text, title = self.plain.document.decode(), self.old.title
-        return Document(title, text, read_as=next(marked, ""), encoded=encoded.characters(text))
-
-    def renewed(self, document: Document, before: Forecast, settings: config.Settings) -> NewJob:
-        """The job with the new request."""
-        plain, given = self.plain, SubmitOptions(self.options)
-        new = enqueue.new_job(document, plain.document, before, given, settings)
-        return replace(
-            plain,
-            pool=new.pool,
-            spec=replace(JobSpec.from_json(new.spec), remarks=self.spec.remarks).to_json(),
-            weight=new.weight,
-            max_attempts=new.max_attempts,
-        )
-
-
 def _silent(what: str, done: int, total: int) -> None:
     """No progress is shown."""
 
@@ -157,7 +127,7 @@ def edit(
         several.append(Replacement(old, new, capacities, _differences(old, new)))
         done.append(Renewed(old.id, before, note))
     with Control.open_existing(settings.state) as control, _lending(settings, several):
-        control.replace(several)
+        control.change(several)
     access.ensure_runner(settings.state)
     return done
 
@@ -253,12 +223,23 @@ def exceeded_note(spec: JobSpec, command: str = "") -> str:
     return f"without the time limit of {limit}, which that job exceeded; to set one: {how}"
 
 
-def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
+def is_of_foreign_server(old: Job, spec: JobSpec, settings: config.Settings) -> bool:
+    """Whether an imported job names a server that is not configured here. Nothing is sent there:
+    the file would decide who gets the question, and the key in KTJOB_API_KEY."""
+    if kinds.imported(old.spec) is None or spec.server == config.EMBEDDED:
+        return False
+    known = (settings.default, *settings.servers.values(), settings.meant(None))
+    return not any(one and urls.is_same(one.url or "", spec.server) for one in known)
+
+
+def options(old: Job, spec: JobSpec, changes: Changes, settings: config.Settings) -> RequestOptions:
     """The request of a stored job with these changes. Raises `BadInput`."""
     is_limited = not (spec.is_lasting or has_exceeded(old, spec))
     kept = spec.timeout if is_limited else None
-    model = None if spec.is_model_chosen or changes.server is not None else spec.model
-    server = spec.server if changes.server is None else changes.server
+    is_foreign = is_of_foreign_server(old, spec, settings)
+    is_other = changes.server is not None or is_foreign
+    model = None if spec.is_model_chosen or is_other else spec.model
+    server = changes.server if is_other else spec.server
     if spec.others and changes.server is None:  # it may still have any that serves this model
         server, model = ANY, spec.model
     return RequestOptions(
@@ -268,7 +249,7 @@ def options(old: Job, spec: JobSpec, changes: Changes) -> RequestOptions:
         model=model if changes.model is None else changes.model,
         seen_model=spec.model,
         server=server,
-        server_from=f"as in job {old.id}" if changes.server is None else None,
+        server_from=None if is_other else f"as in job {old.id}",
         max_attempts=old.max_attempts if spec.split is None else spec.split.attempts,
         patience=forecasts.PATIENCE_SECONDS,
         generation=changes.manner(spec.manner),
@@ -284,7 +265,7 @@ def _all_renewed(
     """The new requests of jobs, by id. Those that ask the same of their documents are checked as in
     one submit: the server is queried once, and `any` decides for each after those before it."""
     found: dict[str, _New] = {}
-    alike: dict[RequestOptions, list[_Asked]] = {}
+    alike: dict[RequestOptions, list[AskedAgain]] = {}
     for old, plain in several:
         with _naming(old, len(several)):
             if changes.is_of_limit and _is_body(old):
@@ -293,8 +274,8 @@ def _all_renewed(
                 found[old.id] = (*limited, None)
                 continue
             spec = _spec(old)
-            wanted = options(old, spec, changes)
-        asked = _Asked(old, plain, spec, wanted)
+            wanted = options(old, spec, changes, settings)
+        asked = AskedAgain(old, plain, spec, wanted)
         alike.setdefault(replace(wanted, server_from=None), []).append(asked)
     for same in alike.values():
         for at in range(0, len(same), _MOST_TEXTS):
@@ -304,7 +285,7 @@ def _all_renewed(
 
 
 def _together(
-    some: Sequence[_Asked],
+    some: Sequence[AskedAgain],
     changes: Changes,
     settings: config.Settings,
     on_progress: Progress,

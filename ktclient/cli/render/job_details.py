@@ -93,7 +93,8 @@ def _server(job: Snapshot) -> str:
     url, model = job.figures.get("server"), job.figures.get("model")
     if not model:  # it has not begun
         return f"{job.server} ({terminal_text.one_line(job.model)})" if job.model else job.server
-    return f"{job.server} ({model})" if url == job.server else f"{job.server} ({model} at {url})"
+    is_there = url in (None, job.server)
+    return f"{job.server} ({model})" if is_there else f"{job.server} ({model} at {url})"
 
 
 def detached(job_id: object, command: str) -> str:
