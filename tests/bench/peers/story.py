@@ -229,6 +229,8 @@ class Story:
         return len([e for e in ended if e["n"] in begun])
 
     def _is_working(self) -> bool:
+        if not self.tool.has_daemon:
+            return bool(terminal.living(self.tool.folder))
         end = time.monotonic() + IDLE_SECONDS
         while time.monotonic() < end:
             if self._running():
