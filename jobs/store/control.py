@@ -123,7 +123,7 @@ class Control(Store):
                     refused[job_id] = str(error)
         return refused
 
-    def replace(self, several: Sequence[Replacement]) -> list[Job]:
+    def change(self, several: Sequence[Replacement]) -> list[Job]:
         """Replace what was submitted with waiting jobs: pool, spec, weight, attempts, label and
         start time. All of them, or none, in one transaction.
 

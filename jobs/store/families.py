@@ -38,6 +38,9 @@ class Sizes:
 
     counted: str
     """In the spec: its size before it runs."""
+    besides: str
+    """In the spec: what its weight has besides its size. The rest of the weight is the size of a
+    part that was not counted."""
     measured: str
     """In the figures: its size once it was measured."""
     reading: str
@@ -87,6 +90,7 @@ class Families(Database):
             ids=json.dumps(list(ids)),
             now=clock.now(),
             counted=sizes.counted,
+            besides=sizes.besides,
             measured=sizes.measured,
             reading=sizes.reading,
             read=sizes.read,

@@ -127,6 +127,11 @@ class StateDir:
         return self.root / "engines"
 
     @property
+    def written_files(self) -> Path:
+        """Notes of the files that `result -o` and the like wrote."""
+        return self.root / "written"
+
+    @property
     def lent_keys(self) -> Path:
         """API keys that the work keeps outside the store while jobs need them."""
         return self.root / "keys"

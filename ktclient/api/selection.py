@@ -13,8 +13,9 @@ from ktclient import hidden, times, wording
 from ktclient.api.job import Changed, Job, changes_of, patiently, unsuccessful
 from ktclient.config import settings as config
 from ktclient.errors import NotFinished
-from ktclient.records import access, selector, snapshot, tally
+from ktclient.records import access, selector, snapshot, tally, written_files
 from ktclient.records.snapshot import Snapshot
+from ktclient.records.written_files import Output
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -153,22 +154,24 @@ class Selection(list[Job]):
         """Write the jobs, which must have ended, to a file, whole or not at all. Returns its path.
 
         `form` is "md", "html", "csv", "json" or "jsonl"; by default, what the file's name ends
-        with. The last two are read by `import_jobs`. `force` replaces an existing file.
+        with. The last two are read by `import_jobs`. A file that is there is replaced if ktjob
+        wrote it and it was not changed since; `force` replaces any other.
 
-        Raises `NotFinished`, `BadInput` if the file exists or cannot be written, and `NoSuchJob`.
+        Raises `NotFinished`, `NoSuchJob`, and `BadInput` if the file would be lost or cannot be
+        written.
         """
         from ktclient.exports import file
         from ktclient.exports.record import Contents
 
         name = str(path)
         chosen = file.format_of(name, form)
-        if not force:
-            file.require_new(name)
         with access.open_recovered(self._state) as store:
             jobs = store.jobs_of(self.ids)
             file.require_ended(jobs)
             contents = Contents(with_documents, with_thoughts)
-            file.write(name, file.pieces(store, jobs, chosen, contents), force=force)
+            written_files.require_no_source(name, jobs)
+            text = file.pieces(store, jobs, chosen, contents)
+            file.write(self._state, Output(name, tuple(self.ids), force), text)
         return Path(name)
 
     def _answers(self) -> list[str]:

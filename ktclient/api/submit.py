@@ -222,6 +222,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     at: str | datetime | None = None,
     notify: Sequence[str] = (),
     on_done: str | None = None,
+    force: bool = False,
 ) -> Job:
     """Run a file of requests in OpenAI's Batch format; returns immediately with one job for all.
 
@@ -233,7 +234,8 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
     Called again with the same `output`, even after a crash or with a changed file, it sends no
     answered request again: the answer to the same body under the same custom_id is kept. Failed
     lines are kept too, unless `retry_failed`. `label`, `after`, `at`, `notify` and `on_done` are as
-    for `submit_long`.
+    for `submit_long`. An `output` that would be lost, as no stored batch wrote it, is refused
+    unless `force`.
 
     Raises the leaves of `ktclient.errors` named at `batch.enqueue`; nothing is stored then.
     `Job.result()` raises `JobFailed` if a line failed, with all results in `partial_text`.
@@ -251,6 +253,7 @@ def submit_batch(  # noqa: PLR0913 - its options are its interface, as with subm
         retry_failed,
         conditions.conditions(label, after, at),
         delivery.parse_targets(notify, on_done, settings),
+        force=force,
     )
     handed = batch_enqueue.enqueue(os.fspath(path), options, settings)
     return Job(handed.job_id, settings)

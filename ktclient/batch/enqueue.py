@@ -25,7 +25,8 @@ from ktclient.batch.spec import BatchSpec
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
 from ktclient.planning import preflight
-from ktclient.records import access, kinds, snapshot
+from ktclient.records import access, kinds, snapshot, written_files
+from ktclient.records.written_files import Output
 from ktclient.submission import capacity, conditions, lent_keys
 from server_bundle.embedded import weights
 
@@ -89,6 +90,7 @@ def enqueue(
     )
     job, batch = _existing(wish, settings), None
     if job is None:
+        _require_free(wish, settings, force=options.force)
         planned = batch_preflight.prepare(name, lines, options, settings, on_progress)
         job, is_new = _store(planned, lines, wish, options, settings)
         batch = planned if is_new else None
@@ -113,6 +115,17 @@ def _existing(wish: _Destination, settings: config.Settings) -> StoredJob | None
         return old if old is not None and _is_it(old, wish) else None
 
 
+def _require_free(wish: _Destination, settings: config.Settings, *, force: bool) -> None:
+    """Raises `BadInput` where a file would be lost. That of a batch that is stored can be written
+    again."""
+    if settings.state.has_database():
+        with Successions.open(settings.state) as store:
+            if store.pursued(kinds.POOL, batch_spec.mark(wish.results)) is not None:
+                return
+    for path in filter(None, (wish.results, wish.errors)):
+        written_files.require_replaceable(settings.state, Output(path, (), force))
+
+
 def _store(
     batch: Batch,
     lines: Sequence[Line],
@@ -132,6 +145,9 @@ def _store(
         timeout=max(request.timeout for request in batch.requests),
         max_attempts=options.max_attempts,
         has_key=settings.has_key_for(batch.target.server),
+        others=batch.target.others,
+        others_serve=batch.target.chosen_model,
+        shares={one.server: settings.has_key_for(one.server) for one in batch.shares},
     )
     new = NewJob(
         pool=kinds.POOL,
@@ -145,13 +161,12 @@ def _store(
         delay_seconds=options.conditions.delay_seconds,
         tellings=options.tellings,
     )
-    server = batch.target.server
-    with Successions.open(settings.state) as store, lent_keys.lending(settings, server):
+    servers = (batch.target, *batch.shares)
+    urls = (one.server for one in servers)
+    with Successions.open(settings.state) as store, lent_keys.lending(settings, *urls):
         new = replace(new, needs=conditions.needed(store, options.conditions.after))
-        capacities = {
-            kinds.POOL: kinds.CAPACITY,
-            server: capacity.of(store, batch.target),
-        }
+        sizes = {one.server: capacity.of(store, one) for one in servers}
+        capacities = {kinds.POOL: kinds.CAPACITY, **sizes}
         return store.pursue(
             new,
             batch_spec.mark(wish.results),

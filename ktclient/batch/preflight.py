@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from jobs.errors import KtjobError
 from ktclient import wording
 from ktclient.batch.file import Line, Problem
 from ktclient.batch.spec import Request
 from ktclient.config import settings as config
+from ktclient.config.servers import ANY
 from ktclient.documents import document as documents
 from ktclient.documents import turn_marks
 from ktclient.errors import DoesNotFit
@@ -19,20 +22,24 @@ from ktclient.planning import prefill_time, read_prompts, thinking
 from ktclient.planning.options import MAX_ATTEMPTS, MAX_TOKENS
 from ktclient.planning.prefill_time import PrefillModel
 from ktclient.planning.read_prompts import ReadPrompt
+from ktclient.planning.several import choice
 from ktclient.planning.thinking import Thinking
 from ktclient.planning.token_count import Count
 from ktclient.prompts import generation
 from ktclient.request.body import Body
-from ktclient.servers import probe, selection
+from ktclient.servers import probe, selection, survey
 from ktclient.servers.selection import Target
 from ktclient.submission import chat_request, prefix
 from ktclient.submission.conditions import Conditions
+from ktclient.tokens import estimate
 from ktclient.tokens.estimate import Estimate
 from ktclient.wording import quote
 from server_bundle.embedded import server as embedded
 from server_bundle.embedded import weights
 
 _MOST_TOLD = 10
+SHARE_SECONDS = 2.0
+"""How long another server may take to report its window and pool."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class Options:
     """Set that limit by the server's window, as for a chat over HTTP."""
     effort: str | None = None
     """How hard to think, for requests that say nothing about thinking."""
+    force: bool = False
+    """Replace a results file, or one of errors, that another program wrote."""
 
     def answer_limit(self, body: Body) -> int:
         """Maximum tokens of the answer to this request."""
@@ -70,7 +79,8 @@ class Options:
 
 @dataclass(frozen=True)
 class Batch:
-    """A checked batch file. `seconds`: to prefill all of it; None if unknown."""
+    """A checked batch file. `seconds`: to prefill all of it; None if unknown. `shares`: the other
+    servers that get some of its requests."""
 
     title: str
     target: Target
@@ -79,6 +89,7 @@ class Batch:
     seconds: float | None
     by: str
     notes: tuple[str, ...]
+    shares: tuple[Target, ...] = ()
 
 
 def prepare(
@@ -88,7 +99,8 @@ def prepare(
     settings: config.Settings,
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> Batch:
-    """Find the server, and check each request against it. Raises `DoesNotFit` listing all that do
+    """Find the server, and check each request against it. Of several servers (`--server any`), the
+    checks are made for the best of them. Raises `DoesNotFit` listing all that do
     not fit."""
     batch, too_long = assess(name, lines, options, settings, on_progress)
     if too_long:
@@ -104,10 +116,10 @@ def assess(
     on_progress: weights.Progress = lambda what, done, total: None,
 ) -> tuple[Batch, list[Problem]]:
     """The same, with the requests that do not fit beside it."""
-    target = selection.choose(settings, options.server, options.model)
     longest = max(lines, key=lambda line: len(line.body))
     body = Body.from_bytes(longest.body)
     most = options.answer_limit(body)
+    target, shares = _servers(body.text, most, options, settings)
     target = forecasts.resolve_target(body.text, most, target, settings, on_progress)
     if options.is_by_window:
         options = replace(options, usual_max_tokens=chat_request.usual_answer(target))
@@ -121,8 +133,30 @@ def assess(
     notes = [*naming.notes(), *scale.notes()]
     seconds = scale.seconds if scale.belief is not None else None
     title = title_of(name)
-    batch = Batch(title, target, requests, scale.tokens, seconds, scale.by, tuple(notes))
-    return batch, scale.too_long
+    known = scale.tokens, seconds, scale.by, tuple(notes)
+    return Batch(title, target, requests, *known, shares), scale.too_long
+
+
+def _servers(
+    text: str, most: int, options: Options, settings: config.Settings
+) -> tuple[Target, tuple[Target, ...]]:
+    """The server, and those that share the requests with it if the batch may have any: all that
+    serve its model, answer now, and have room for the longest request (`text`, `most` tokens)."""
+    is_any = options.server == ANY or (options.server is None and settings.is_any)
+    if not is_any:
+        return selection.choose(settings, options.server, options.model), ()
+    need = choice.Need(estimate.estimate(text).likely, most, "")
+    chosen = choice.read(settings).take(need, options.model)
+    target = selection.choose(settings, chosen.server, options.model)
+    target = replace(target, why=chosen.why, others=chosen.others)
+    shares = []
+    for url in chosen.others:
+        with contextlib.suppress(KtjobError):  # it is away, or has another model now
+            one = selection.choose(settings, url, target.chosen_model)
+            if one.facts is not None:
+                facts = survey.survey(one.server, one.facts, settings, SHARE_SECONDS)
+                shares.append(replace(one, facts=facts))
+    return target, tuple(shares)
 
 
 def _thinking(line: Line, effort: str) -> Line:

@@ -5,9 +5,10 @@ The document holds all that a part needs, so the batch's conductor queries no se
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from ktclient.batch.file import Line, Problem
@@ -69,7 +70,7 @@ class Request:
             is_short=bool(found.get("short")),
         )
 
-    def spec(self, server: str, *, has_key: bool) -> str:
+    def spec(self, server: str, *, has_key: bool, others: tuple[str, ...] = ()) -> str:
         """The spec of its part, as JSON."""
         return JobSpec(
             task=Task(Kind.REQUEST),
@@ -81,10 +82,13 @@ class Request:
             has_key=has_key,
             is_model_chosen=self.is_model_chosen,
             is_short=self.is_short,
-            prefix=self._prefix(),
+            others=others,
+            prefix=self.prefix,
         ).to_json()
 
-    def _prefix(self) -> str:
+    @functools.cached_property
+    def prefix(self) -> str:
+        """As in a job's spec."""
         is_long = len(self.body) >= prefix.LEAST_CHARACTERS
         return prefix.of_body(Body.from_bytes(self.body)) if is_long else ""
 
@@ -124,6 +128,11 @@ class BatchSpec:
     """No file is written: `results` is only a name, and the lines are read from the store."""
     is_checked: bool = True
     """False: the document is a file of requests as it came, which the conductor checks first."""
+    others: tuple[str, ...] = ()
+    """As `JobSpec.others`, of each request for the model `others_serve`."""
+    others_serve: str | None = None
+    shares: Mapping[str, bool] = field(default_factory=dict)
+    """Those of them that get some of the requests, and as `has_key`."""
     refused: tuple[Problem, ...] = ()
     """What is wrong with lines that whoever stored the file has left out of it."""
 
@@ -145,6 +154,8 @@ class BatchSpec:
             "keyed": self.has_key,
             **({"held": True} if self.is_held else {}),
             **({} if self.is_checked else {"unchecked": True}),
+            **({"others": list(self.others), "serve": self.others_serve} if self.others else {}),
+            **({"shares": dict(self.shares)} if self.shares else {}),
             **({"refused": [asdict(one) for one in self.refused]} if self.refused else {}),
         }
         return json.dumps(stored, ensure_ascii=False)
@@ -160,6 +171,9 @@ class BatchSpec:
             has_key=bool(found.get("keyed")),
             is_held=bool(found.get("held")),
             is_checked=not found.get("unchecked"),
+            others=tuple(found.get("others", ())),
+            others_serve=found.get("serve"),
+            shares=dict(found.get("shares", {})),
             refused=tuple(Problem(**one) for one in found.get("refused", ())),
         )
 

@@ -74,11 +74,17 @@ def named(table: Table, file: Path) -> dict[str, Server]:
 
 
 def require_alias(server: Server, others: Mapping[str, Server], file: Path) -> None:
-    """If `server.url` is another server's name, `[server]` must set nothing else. Raises
+    """If `server.url` is another server's name, or `ANY`, `[server]` must set nothing else. Raises
     `BadSetting`."""
-    if server.url in others and any(
-        one is not None for one in (server.model, server.parallel, server.key, server.probe)
-    ):
+    more = (server.model, server.parallel, server.key, server.probe)
+    if all(one is None for one in more):
+        return
+    if server.url == ANY:
+        raise BadSetting(
+            f'{file}: server.url is "{ANY}": move the other settings of [server] to the servers '
+            "that they are for"
+        )
+    if server.url in others:
         raise BadSetting(
             f"{file}: server.url names [servers.{server.url}]: move the other settings of [server] "
             "there"

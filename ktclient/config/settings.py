@@ -43,6 +43,8 @@ class Settings:
     servers: Mapping[str, Server] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
     """The tables of the configuration file, for modules that know their contents."""
+    is_any: bool = False
+    """Whether a request that names no server may have any of them. Then `server` is None."""
     lent: str | None = field(default=None, repr=False)
     """In a worker: the API key that its submitter's environment had for the server of its job. It
     takes precedence over the runner's environment."""
@@ -147,15 +149,17 @@ def load(
     config_interpreters.check(tables["interpreters"], file)
     servers = config_servers.named(tables["servers"], file)
     config_servers.require_alias(default, servers, file)
+    said = environ.get("KTJOB_SERVER") or default.url
     settings = Settings(
         state=state_dir(environ),
         cache=cache(environ),
         config_file=file,
-        server=environ.get("KTJOB_SERVER") or default.url,
+        server=None if said == config_servers.ANY else said,
         environ=environ,
         default=default,
         servers=servers,
         tables=tables,
+        is_any=said == config_servers.ANY,
         lent=lent,
     )
     _learn_variables(settings)

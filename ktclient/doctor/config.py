@@ -34,7 +34,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield from _examine_settings(one)
     yield from _examine_folder(file)
     meant = settings.meant(None)
-    if meant is None:
+    if settings.is_any:
+        yield ok("server", "any: the best of all servers for each request")
+    elif meant is None:
         yield ok(
             "server",
             "none is configured: using one that answers on this machine, or the embedded server",

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from jobs import draft, named_file
 from jobs.model import Job, Status
+from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.system import no_room
 from ktclient import wording
 from ktclient.errors import BadInput, NotFinished
 from ktclient.exports import lines, markdown, page, record, table
 from ktclient.exports.record import Contents, Exported
-from ktclient.records import snapshot
+from ktclient.records import snapshot, written_files
+from ktclient.records.written_files import Output
 
 FORMATS = ("md", "html", "json", "jsonl", "csv")
 _BY_ENDING = {".md": "md", ".markdown": "md", ".html": "html", ".htm": "html"} | {
@@ -83,32 +85,29 @@ def contents_list(store: Store, jobs: Sequence[Job]) -> list[tuple[str, str]]:
     return found
 
 
-def require_new(path: str) -> None:
-    """Raises `BadInput` if there is a file."""
-    if named_file.descriptor(path) is None and os.path.exists(path):
-        raise _exists(path)
-
-
-def write(path: str, text: Iterable[str], *, force: bool = False) -> None:
-    """Write all of a text to a file, piece by piece, or leave what is there. With `force`, an
-    existing file is replaced. Raises `BadInput`, and what the pieces raise."""
+def write(state: StateDir, wanted: Output, text: Iterable[str]) -> None:
+    """Write all of a text to a file, piece by piece, or leave what is there. What
+    `written_files.require_replaceable` refuses is replaced only with its `force`. Raises
+    `BadInput`, and what the pieces raise."""
+    path = wanted.name
     if (number := named_file.descriptor(path)) is not None:
         with _explained(path), os.fdopen(os.dup(number), "wb") as file:
             file.writelines(piece.encode() for piece in text)
         return
-    if not force:
-        require_new(path)
+    written_files.require_replaceable(state, wanted)
     with _explained(path):
         target = named_file.followed(Path(path))
         if (what := named_file.irregular(target)) is not None:
             raise BadInput(f"cannot write {path}: it is {what}, not a regular file")
+        replaces = wanted.force or target.exists()
         with draft.removed_by_signals():
             one = draft.Draft(target, None)
             try:
                 one.file.writelines(piece.encode() for piece in text)
-                one.publish(keeps=True, replaces=force)
+                one.publish(keeps=True, replaces=replaces)
             finally:
                 one.drop()
+    written_files.note(state, wanted)
 
 
 @contextlib.contextmanager

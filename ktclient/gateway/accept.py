@@ -20,8 +20,9 @@ from jobs.model import Job, NewRequest, Outcome, Status
 from jobs.store.http.store import HttpStore
 from jobs.store.http.values import Request
 from jobs.store.store import Store
+from ktclient.config.servers import ANY
 from ktclient.config.settings import Settings
-from ktclient.errors import BadInput, DoesNotFit, ModelUnknown
+from ktclient.errors import BadInput, DoesNotFit, ModelUnknown, ServerUnreachable
 from ktclient.gateway import split_request
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.routing import model_names
@@ -221,9 +222,7 @@ def _checked_or_stored(
     name = asked.options.model or asked.body.model
     server, model = model_names.route(gateway.models, settings, name)
     options = replace(
-        asked.options,
-        server=server,
-        model=model,
+        at_server(gateway, asked.body, asked.options, server, model),
         is_model_listed=True,
         is_quick=True,
         max_tokens=asked.options.max_tokens or gateway.limits.max_tokens,
@@ -234,7 +233,7 @@ def _checked_or_stored(
     try:
         if split is not None:
             return _submit_in_parts(asked.body, options, split, settings)
-        checked = _check(asked.body.for_model(model), options, gateway)
+        checked, options = _checked(asked.body.for_model(model), options, gateway, server)
         checked.forecast.verdict.require()
         if asked.fields_of is not None:
             request = replace(request, fields={**asked.fields, **asked.fields_of(checked)})
@@ -274,6 +273,33 @@ def _too_long(error: DoesNotFit, body: Body, incoming: Incoming) -> ApiError:
         words = f"Or let it be read in parts: send the header {split_request.HEADER}: auto"
         found = replace(found, message=f"{found.message} {words}")
     return found
+
+
+def at_server(
+    gateway: Gateway, body: Body, options: ChatOptions, server: str | None, model: str | None
+) -> ChatOptions:
+    """For this server and model; of any server, for the best one. Raises `ConnectionRefused` and
+    `ModelUnknown`."""
+    options = replace(options, server=server, model=model)
+    if server != ANY:
+        return options
+    most = options.max_tokens or gateway.limits.max_tokens
+    chosen = gateway.any_server.choose(gateway.settings, body, model, most)
+    return replace(options, server=chosen.server, others=chosen.others)
+
+
+def _checked(
+    body: Body, options: ChatOptions, gateway: Gateway, server: str | None
+) -> tuple[CheckedChat, ChatOptions]:
+    """Checked against its server. Of any server, one that is gone by now is replaced by another."""
+    try:
+        return _check(body, options, gateway), options
+    except ServerUnreachable:
+        if server != ANY:
+            raise
+        gateway.any_server.drop()
+        options = at_server(gateway, body, options, ANY, options.model)
+        return _check(body, options, gateway), options
 
 
 def _check(body: Body, options: ChatOptions, gateway: Gateway) -> CheckedChat:

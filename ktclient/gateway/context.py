@@ -10,6 +10,7 @@ from ktclient.config.settings import Settings
 from ktclient.gateway.access.rules import Rules
 from ktclient.gateway.http_counts import HttpCounts
 from ktclient.gateway.models import Models
+from ktclient.gateway.routing.any_server import AnyServer
 from ktclient.gateway.routing.targets import Targets
 from ktclient.gateway.store_threads import StoreThreads
 from ktclient.gateway.watch import Watch
@@ -49,6 +50,7 @@ class Gateway:
     models: Models = field(default_factory=Models)
     counts: HttpCounts = field(default_factory=HttpCounts)
     targets: Targets = field(default_factory=Targets)
+    any_server: AnyServer = field(default_factory=AnyServer)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,7 @@ def forecast_all(
     """The same for several documents. The server is queried once, with patience for the longest."""
     check(options.max_tokens, options.max_attempts, options.timeout)
     split_planner.check(options.split)
-    if options.server == ANY:
+    if options.server == ANY or (options.server is None and settings.is_any):
         return _forecast_any(documents, options, settings, on_progress)
     target = selection.choose(settings, *options.chosen)
     longest = max(options.tasks, key=lambda task: len(task.text))
@@ -133,7 +133,15 @@ def forecast_all(
         later = replace(around, earlier=replace(read, tokens=found[0].count.tokens))
         return found + [say(document, task, later) for task in others]
 
-    return [say_all(document) for document in documents]
+    return [say_all(document) for document in _reported(documents, on_progress)]
+
+
+def _reported(documents: Sequence[Document], on_progress: weights.Progress) -> Iterator[Document]:
+    """The documents, each reported as it comes: counting millions of tokens takes seconds."""
+    for number, document in enumerate(documents, 1):
+        if len(documents) > 1:
+            on_progress("counting the tokens of documents", number, len(documents))
+        yield document
 
 
 def _forecast_any(
@@ -147,7 +155,7 @@ def _forecast_any(
 
     servers = choice.read(settings)
     found = []
-    for document in documents:
+    for document in _reported(documents, on_progress):
         tasks = tasks_for(document, options)
         longest = max(tasks, key=lambda task: len(task.text))
         message = options.generation.with_system(prompts_tasks.message(document.text, longest))
@@ -155,6 +163,7 @@ def _forecast_any(
             estimate.estimate(message).likely,
             options.answer_limit(longest),
             choice.sha256(document.text),
+            choice.read_at(servers, message, "", settings),
         )
         chosen = servers.take(need, options.model)
         for_one = replace(options, server=chosen.server)

@@ -81,6 +81,7 @@ def kind_of(spec: str) -> str | None:
 
 _SIZES = Sizes(
     counted="$.task.tokens[1]",
+    besides="$.max_tokens",
     measured="$.prompt_tokens",
     reading=phases.PREFILL,
     read=phases.DECODE,
@@ -99,7 +100,8 @@ class PartsProgress:
     running: int
     queued: int
     tokens: int
-    """Of all prompts: measured where the server has counted them, else as counted at submit."""
+    """Of all prompts: measured where the server has counted them, else as counted at submit; where
+    that was an estimate, as wrong as for those that the server has counted."""
     tokens_read: int
     seconds_left: float | None
     """Until all have ended; None before anything was read."""

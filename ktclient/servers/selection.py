@@ -94,6 +94,8 @@ def places(settings: Settings) -> list[Place]:
 
 def _default_places(settings: Settings) -> list[Place]:
     server = settings.meant(None)
+    if settings.is_any and settings.servers:
+        return []
     if server is None:
         ports = (f"http://127.0.0.1:{port}" for port in WELL_KNOWN_PORTS)
         found = [Place(url, url, url.partition("://")[2]) for url in ports]
@@ -126,10 +128,10 @@ def choose(
     submit chose, if it is still listed, else the first for chats. `named_by`: what named it, for
     messages; None: the option. Raises `NoServer` and its leaves, `ModelUnknown`, `Unauthorized`,
     `WrongAddress`, and `BadInput` for `any`."""
-    if named == ANY:
+    if named == ANY or (named is None and settings.is_any):
         raise BadInput(
-            f"--server {ANY} is for submit, check, edit and rerun. Name one server; this lists "
-            "them: ktjob servers"
+            f"a server is needed here, and {ANY} stands for several. Name one with --server; this "
+            "lists them: ktjob servers"
         )
     server = settings.meant(named)
     if server is not None and server.url == EMBEDDED:

@@ -59,6 +59,8 @@ class ChatOptions:
     """Seconds that a busy server may take to report its facts."""
     submit_key: str | None = None
     request: NewRequest | None = None
+    others: tuple[str, ...] = ()
+    """Servers that may take the job before it is sent: their URLs."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ def _job(checked: CheckedChat, options: ChatOptions, settings: config.Settings) 
         has_key=settings.has_key_for(target.server),
         is_short=not target.is_embedded and is_short(_uncached(checked), count.high),
         is_relayed=True,
+        others=options.others,
         prefix=prefix.of_body(checked.body),
         thinking="" if checked.forecast.words is None else str(checked.forecast.words),
     )

@@ -44,9 +44,10 @@ def enqueue_all(
     """Check everything that can be checked now, store the jobs, make sure that the runner is alive.
     Returns the ids: those of the first document in the order of the tasks, then the next one's.
 
-    `on_progress` reports downloads, which happen here only if the embedded model's tokenizer is
-    needed to decide whether the document fits. `on_stored` is called with each id as soon as all
-    jobs are on disk: from then on they run, even if the caller dies.
+    `on_progress` reports documents that are counted, and downloads, which happen here only if the
+    embedded model's tokenizer is needed to decide whether the document fits. `on_stored` is
+    called with each id as soon as all jobs are on disk: from then on they run, even if the caller
+    dies.
 
     Raises `BadInput`, `NoServer` and its leaves, `Unauthorized`, `WrongAddress`, `DoesNotFit` and
     `StoreUnusable`, and for jobs to start after `NoSuchJob` and `AmbiguousId`: nothing is stored

@@ -28,19 +28,21 @@ _WAIT_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def lending(settings: Settings, server: str) -> Iterator[None]:
-    """Wraps the storing of jobs for this server: the key is there before the jobs, and `sweep`
+def lending(settings: Settings, *servers: str) -> Iterator[None]:
+    """Wraps the storing of jobs for these servers: the keys are there before the jobs, and `sweep`
     cannot delete it in between. Does nothing if every worker finds the key by itself. Raises
     `StoreUnusable`."""
-    key = settings.borrowed_key(server)
-    if key is None:
+    found = {server: settings.borrowed_key(server) for server in servers}
+    keys = {server: key for server, key in found.items() if key is not None}
+    if not keys:
         yield
         return
     lock = _locked(settings.state)
     try:
         with explained(_folder(settings.state)):
-            path = _file(settings.state, server)
-            draft.write(path, key, prefix=draft.prefix_of(path))
+            for server, key in keys.items():
+                path = _file(settings.state, server)
+                draft.write(path, key, prefix=draft.prefix_of(path))
         yield
     finally:
         lock.release()

@@ -126,7 +126,7 @@ def edit(
         several.append(Replacement(old, new, capacities, _differences(old, new)))
         done.append(Renewed(old.id, before, note))
     with Control.open_existing(settings.state) as control, _lending(settings, several):
-        control.replace(several)
+        control.change(several)
     access.ensure_runner(settings.state)
     return done
 

@@ -13,6 +13,7 @@ from jobs.worker import conductor
 from jobs.worker.attempt import RunningAttempt
 from jobs.worker.conductor import retry_until_usable
 from ktclient.batch import results as batch_results
+from ktclient.batch import shares as batch_shares
 from ktclient.batch import spec as batch_spec
 from ktclient.batch.result_files import ResultFiles
 from ktclient.batch.results import Answered
@@ -52,18 +53,24 @@ def _store(running: RunningAttempt, spec: BatchSpec) -> list[str]:
     """Store missing parts; existing ones stay as they are. Returns the custom_ids in order."""
     names: list[str] = []
     requests = batch_spec.from_document(running.document())
+    place = batch_shares.Shares(spec)
     while some := list(itertools.islice(requests, _SLICE)):
-        conductor.add(running, [_part(running, spec, request) for request in some])
+        conductor.add(
+            running, [_part(running, spec, request, place.of(request)) for request in some]
+        )
         names += [request.custom_id for request in some]
         running.progress(len(names), spec.lines, "lines")
         running.heartbeat()
     return names
 
 
-def _part(running: RunningAttempt, spec: BatchSpec, request: Request) -> NewJob:
+def _part(running: RunningAttempt, spec: BatchSpec, request: Request, server: str) -> NewJob:
+    has_key = spec.shares.get(server, spec.has_key)
     return NewJob(
-        pool=spec.server,
-        spec=request.spec(spec.server, has_key=spec.has_key),
+        pool=server,
+        spec=request.spec(
+            server, has_key=has_key, others=batch_shares.others(spec, request, server)
+        ),
         document=request.body,
         title=f"{running.job.title}: {request.custom_id}",
         weight=request.weight,

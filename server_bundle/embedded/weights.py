@@ -24,7 +24,7 @@ from jobs.processes import identity
 from server_bundle.errors import WeightsUnavailable
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what happens, bytes done, bytes in total)."""
+"""Called with (what happens, bytes or documents done, their number in total)."""
 
 
 @dataclass(frozen=True)

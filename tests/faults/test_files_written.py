@@ -39,7 +39,8 @@ def answered(ktjob_home: Path, tmp_path: Path) -> str:
 
 
 def result(job_id: str, output: str | Path, umask: int = 0o022) -> subprocess.CompletedProcess[str]:
-    return plain_user.run(*KTJOB, "result", job_id, "-o", str(output), umask=umask)
+    words = ("result", job_id, "-o", str(output), "--force")
+    return plain_user.run(*KTJOB, *words, umask=umask)
 
 
 @pytest.fixture
@@ -79,7 +80,8 @@ def test_a_file_keeps_its_owner(answered: str, out: Path) -> None:
     file.write_text("old")
     os.chown(file, 65534, 65534)
     file.chmod(0o640)
-    done = subprocess.run([*KTJOB, "result", answered, "-o", str(file)], check=False)
+    words = [*KTJOB, "result", answered, "-o", str(file), "--force"]
+    done = subprocess.run(words, check=False)
     assert done.returncode == 0
     there = file.stat()
     assert (there.st_uid, there.st_gid, stat.S_IMODE(there.st_mode)) == (65534, 65534, 0o640)

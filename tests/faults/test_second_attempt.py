@@ -70,9 +70,10 @@ def test_a_second_prefill_waits_for_the_ghost_of_the_first(
     because a job before it taught that."""
     with fake_sglang(tmp_path, *PREFILL, "--flavour", "kt", "--answer", "Whole.") as server:
         submit_long("y" * len(PROMPT), server=server.url).wait()
-        job = submit(server)
-        until(lambda: job.status().phase in ("waiting", "prefill") and job.status().eta_seconds)
         server.hold()  # or the ghost could be over before the next attempt begins
+        job = submit(server)
+        until(lambda: job.status().figures.get("predicted_seconds"))
+        until(lambda: len(server.events("prefill_started")) == 2)
         os.kill(worker_of(state, job).pid, signal.SIGKILL)
 
         def is_waiting() -> Snapshot | None:
@@ -249,6 +250,7 @@ def test_a_cancel_says_what_the_server_still_does(
         job.cancel()
         with pytest.raises(errors.JobCancelled, match="still computes"):
             job.result()
+        server.wait_for_event("disconnect")  # it may see the end of the line late
         (abort,) = server.events("abort")
         (cut,) = server.events("disconnect")
         assert abort["matched"] and abort["t"] <= cut["t"], "by name first, then the line"

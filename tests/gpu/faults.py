@@ -21,6 +21,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "gpu")]
@@ -200,9 +201,9 @@ class Faults:
         with Store.open(self._state) as store:
             return [event.kind for event in store.events(job.id)]
 
-    def _server(self) -> dict[str, object]:
+    def _server(self) -> dict[str, Any]:
         done = subprocess.run([*KTSERVER, "status", "--json"], stdout=subprocess.PIPE, check=False)
-        found: dict[str, object] = json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(done.stdout)
         return found
 
     def _computed(self) -> float:

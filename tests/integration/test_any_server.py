@@ -220,4 +220,52 @@ def test_any_server_where_none_can_be_used_and_where_one_must_be_named(
     line = {"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": body}
     (tmp_path / "in.jsonl").write_text(json.dumps(line) + "\n")
     batch = run("batch", "in.jsonl", "-o", "out.jsonl", "--server", "any")
-    assert batch.returncode == 2 and "Name one server" in batch.stderr
+    assert batch.returncode == 6 and "ktjob servers" in batch.stderr
+
+
+@pytest.mark.promise
+def test_a_batch_for_any_server_is_shared_by_those_that_serve_its_model(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the default of the environment. Lines that begin alike stay together, and one server that
+    dies leaves its requests to the other."""
+    monkeypatch.setenv("KTJOB_SERVER", "any")
+    lines = []
+    for number in range(12):
+        story = STORY * 400 if number >= 6 else ""  # the last six have a long beginning in common
+        turns = [{"role": "user", "content": f"{story}"}] if story else []
+        body = {"messages": [*turns, {"role": "user", "content": f"Line {number}?"}]}
+        line = {"custom_id": f"{number}", "method": "POST", "url": "/v1/chat/completions"}
+        lines.append(json.dumps({**line, "body": {**body, "max_tokens": 20}}))
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    for name in ("one", "two", "other"):
+        (tmp_path / name).mkdir()
+    with (
+        fake_sglang(tmp_path / "one", "--radix", "--max-running", "2") as one,
+        fake_sglang(tmp_path / "other", "--model", "other/model") as other,
+    ):
+        with fake_sglang(tmp_path / "two", "--radix", "--max-running", "2") as two:
+            _configure(tmp_path / "config", one=one, two=two, other=other)
+            one.hold()
+            two.hold()
+            done = run("batch", "in.jsonl", "-o", "out.jsonl", "--json")
+            assert done.returncode == 0, done.stderr
+            parts = _parts_stored(run, json.loads(done.stdout)["id"], 12)
+            homes = {part["part"]: part["server"] for part in parts}
+            assert set(homes.values()) == {one.url, two.url}
+            assert len({homes[f"{number}"] for number in range(6, 12)}) == 1
+        one.let_go()
+        waited = run("wait", "--all")
+        assert waited.returncode == 0, waited.stderr
+        assert (len(one.requests()), len(other.requests())) == (12, 0)
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 12
+
+
+def _parts_stored(run: Run, job_id: str, count: int) -> list[dict[str, object]]:
+    end = time.monotonic() + HANG_SECONDS
+    while True:
+        found = json.loads(run("list", "--parts", "--json").stdout)
+        parts: list[dict[str, object]] = [one for one in found if one["parent"] == job_id]
+        if len(parts) == count:
+            return parts
+        assert time.monotonic() < end

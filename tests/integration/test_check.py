@@ -12,16 +12,14 @@ from pathlib import Path
 import pytest
 from fake_sglang.asking import start
 from fake_sglang.process import fake_sglang
-from support import tiny_pdf
+from support import commands, tiny_pdf
 
 from ktclient import submit_long
 from server_bundle import package_data
 
 
 def check(command: list[str], path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command, "check", str(path), *options], capture_output=True, text=True, check=False
-    )
+    return commands.ran([*command, "check", str(path), *options])
 
 
 @pytest.fixture

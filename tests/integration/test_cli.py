@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support import commands
 
 from jobs.store.state_dir import StateDir
 
@@ -23,13 +24,9 @@ def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
     """Run `ktjob` to its end in an empty folder."""
 
     def run(*args: str, stdin: str | bytes = "") -> subprocess.CompletedProcess[str]:
-        body = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [*ktjob_command, *args], input=body, capture_output=True, cwd=tmp_path
-        )
-        out, err = done.stdout.decode(), done.stderr.decode()
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+        done = commands.ran([*ktjob_command, *args], tmp_path, stdin)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
 
     return run
 

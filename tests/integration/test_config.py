@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support import commands
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 KEY = "sk-very-secret"
@@ -53,14 +54,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
     def run(*args: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*ktjob_command, *args],
-            input=typed,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, **environ},
-        )
+        done = commands.ran([*ktjob_command, *args], tmp_path, typed, {**os.environ, **environ})
         assert "Traceback" not in done.stderr, done.stderr
         assert KEY not in done.stdout + done.stderr
         return done

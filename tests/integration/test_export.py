@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from support.ended_jobs import ended, put
 
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
-from ktclient import errors, import_jobs, select, submit_long, submit_questions
+from ktclient import import_jobs, select, submit_long, submit_questions
 
 FORMATS = ("md", "html", "csv", "json", "jsonl")
 STORY = "It was a dark and stormy night; the rain fell in torrents, but not for ever.\n\n"
@@ -48,8 +49,7 @@ def test_what_was_exported_is_the_same_on_another_machine(
     jobs = select(everything=True)
     first = tmp_path / "first.jsonl"
     assert jobs.export(first, with_documents=True) == first
-    with pytest.raises(errors.BadInput, match="--force"):
-        jobs.export(first)
+    assert jobs.export(first, with_documents=True) == first, "as ktjob wrote it: no loss"
     done = run("export", "@group", "-o", "group.html", "--with-documents")
     assert done.returncode == 0 and done.stderr == "group.html: 2 jobs\n"
     shown = json.loads(run("show", whole.id, "--json").stdout)
@@ -123,6 +123,48 @@ def test_nothing_secret_is_exported_and_no_file_is_replaced(
     assert run("export").returncode == 2 and run("export", "nothing9").returncode == 3
     assert run("export", "--all", "-o", "none/a.md").returncode == 2
     assert not list(tmp_path.glob(".ktjob-*"))
+
+
+@pytest.mark.promise
+def test_no_file_is_replaced_that_would_be_lost(run: Run, tmp_path: Path, state: StateDir) -> None:
+    """By result, export and batch: one that ktjob did not write or that was changed, that is
+    write-protected, whose jobs are gone, and a job's own document. A script may run again."""
+    first, second = ended(state, "Who?", "Where?")
+    answers, plan = tmp_path / "answers.md", tmp_path / "plan.md"
+    request = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}
+    request["body"] = {"messages": [{"role": "user", "content": "Who?"}]}
+    (tmp_path / "requests.jsonl").write_text(json.dumps(request))
+    for words in (("result", first.id), ("export", first.id), ("batch", "requests.jsonl")):
+        plan.write_text("an hour of work")
+        refused = run(*words, "-o", "plan.md")
+        assert refused.returncode == 2 and "--force" in refused.stderr, refused.stderr
+        assert plan.read_text() == "an hour of work"
+    for words in (("result",), ("export",)):
+        for _ in range(2):  # a script
+            assert run(*words, "--all", "-o", "answers.md").returncode == 0
+        assert run(*words, first.id, "-o", "answers.md").returncode == 0  # both are stored
+    assert run("result", first.id, "-o", "plan.md", "--force").returncode == 0
+    answers.chmod(0o444)
+    assert "write-protected" in run("result", first.id, "-o", "answers.md").stderr
+    answers.chmod(0o644)
+    assert run("result", "--all", "-o", "answers.md").returncode == 0
+    with answers.open("a") as file:
+        file.write("my remark")
+    assert run("result", first.id, "-o", "answers.md").returncode == 2
+    assert answers.read_text().endswith("my remark")
+    assert run("result", first.id, second.id, "-o", "archive.md").returncode == 0
+    assert run("rm", second.id, first.id).returncode == 0
+    (third,) = ended(state, "When?")
+    lost = run("result", third.id, "-o", "archive.md")
+    assert lost.returncode == 2 and "would be lost" in lost.stderr
+    source = tmp_path / Path(third.title).name
+    source.write_text("the document")
+    os.utime(source, (1, 1))
+    for force in ((), ("--force",)):
+        kept = run("result", third.id, "-o", source.name, *force)
+        assert kept.returncode == 2 and f"the document of job {third.id}" in kept.stderr
+        kept = run("export", third.id, "--format", "md", "-o", source.name, *force)
+        assert kept.returncode == 2 and source.read_text() == "the document"
 
 
 def test_jobs_that_have_not_ended_are_left_out_or_refused(

@@ -17,6 +17,7 @@ import click
 import jsonschema
 import pytest
 from fake_sglang.process import fake_sglang
+from support import commands
 from support.output_schema import SCHEMA, strict
 
 from jobs.store.state_dir import StateDir
@@ -34,7 +35,7 @@ def run(ktjob_command: list[str], ktjob_home: Path, tmp_path: Path) -> Run:
 
     def run(name: str, *args: str, codes: tuple[int, ...] = (0,)) -> Any:
         command = [*ktjob_command, *args, *([] if name == "events" else ["--json"])]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        done = commands.ran(command, tmp_path)
         assert done.returncode in codes, done.stderr
         lines = done.stdout.splitlines() if name == "events" else [done.stdout]
         told = [json.loads(line) for line in lines]

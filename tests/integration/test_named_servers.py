@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import fake_sglang
+from support import commands
 from support.served import served
 
 
@@ -46,8 +47,7 @@ def test_each_job_brings_its_own_servers_key(
     """By name, by URL, through submit and the runner; and a third server is shown none."""
 
     def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        return commands.ran([*ktjob_command, *args], tmp_path)
 
     (tmp_path / "a.txt").write_text("A story.")
     folder = tmp_path / "config"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import processes
+from support import commands, processes
 
 from jobs.errors import IllegalTransition
 from jobs.model import Capacity, NewJob, Outcome, Piece
@@ -35,8 +35,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def run(ktjob_command: list[str], tmp_path: Path) -> Run:
     def run(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [*ktjob_command, *args]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        return commands.ran([*ktjob_command, *args], tmp_path)
 
     return run
 
@@ -103,6 +102,7 @@ def test_of_several_ids_all_are_removed_or_none(state: StateDir, run: Run) -> No
     assert run("rm", first, "nosuchjob").returncode == 3
     assert rows(state)["jobs"] == 3
     assert run("rm", first, second, first[:7]).returncode == 0
+    lock.release()
     assert rows(state)["jobs"] == 1
     lock.release()
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from support import commands
 
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
@@ -38,7 +39,7 @@ def holder(state: StateDir) -> Iterator[subprocess.Popen[bytes]]:
 def ktjob(*arguments: str) -> str:
     """What it says, on both streams."""
     command = [sys.executable, "-m", "ktclient", *arguments]
-    told = subprocess.run(command, capture_output=True, text=True)
+    told = commands.ran(command)
     return told.stdout + told.stderr
 
 

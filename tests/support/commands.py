@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import json
 import os
 import selectors
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -39,21 +41,42 @@ def runner(ktjob_command: list[str], folder: Path) -> Run:
     """Runs commands in a folder. None of them may print a traceback."""
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        done = _run([*ktjob_command, *words], folder)
+        done = ran([*ktjob_command, *words], folder)
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
     return run
 
 
-def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = dict(os.environ)
-    if command[: len(PLAIN)] == PLAIN and _at_start(environment) == ENVIRONMENT:
-        asked = {"argv": command[len(PLAIN) :], "environment": environment, "folder": str(folder)}
+def ran(
+    command: Sequence[str],
+    folder: Path | None = None,
+    given: str | bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """As `subprocess.run` with `capture_output` and `text`; a command of `ktjob` is forked from a
+    process that has imported what it needs. `given`: its stdin; None: ours."""
+    body = given.encode() if isinstance(given, str) else given
+    wanted = dict(os.environ if environment is None else environment)
+    words = list(command)
+    if words[: len(PLAIN)] == PLAIN and _at_start(wanted) == ENVIRONMENT:
+        asked = {
+            "argv": words[len(PLAIN) :],
+            "environment": wanted,
+            "folder": str(Path.cwd() if folder is None else folder),
+        }
         if len(message := json.dumps(asked).encode()) <= MOST_BYTES:
-            out, err, code = _server().run(message)
-            return subprocess.CompletedProcess(command, int(code), out.decode(), err.decode())
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder)
+            out, err, code = _server().run(message, body)
+            return subprocess.CompletedProcess(words, int(code), _text(out), _text(err))
+    done = subprocess.run(words, input=body, capture_output=True, cwd=folder, env=wanted)
+    return subprocess.CompletedProcess(
+        words, done.returncode, _text(done.stdout), _text(done.stderr)
+    )
+
+
+def _text(output: bytes) -> str:
+    """With the line ends of Python."""
+    return io.TextIOWrapper(io.BytesIO(output), "utf-8").read()
 
 
 @lru_cache
@@ -80,16 +103,30 @@ class Server:
         self._line.close()
         self._process.wait()
 
-    def run(self, message: bytes) -> list[bytes]:
+    def run(self, message: bytes, given: bytes | None) -> list[bytes]:
         """One command: its output, its errors and its exit code. As with `subprocess.run`, all
         that has its streams has ended when this returns."""
         pipes = [os.pipe() for _ in range(3)]
+        source, sink = (None, None) if given is None else os.pipe()
+        theirs = [0 if source is None else source, *(write for _, write in pipes)]
         try:
-            socket.send_fds(self._line, [message], [0, *(write for _, write in pipes)])
+            socket.send_fds(self._line, [message], theirs)
         finally:
-            for _, write in pipes:
-                os.close(write)
-        return _read_all([read for read, _ in pipes])
+            for fd in theirs[source is None :]:
+                os.close(fd)
+        if sink is None or given is None:
+            return _read_all([read for read, _ in pipes])
+        writer = threading.Thread(target=_write_all, args=(sink, given))
+        writer.start()
+        try:
+            return _read_all([read for read, _ in pipes])
+        finally:
+            writer.join()
+
+
+def _write_all(fd: int, given: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(fd, "wb") as file:
+        file.write(given)
 
 
 def _read_all(fds: Sequence[int]) -> list[bytes]:

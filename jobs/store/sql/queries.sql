@@ -65,10 +65,12 @@ FROM jobs WHERE parent = :parent;
 
 -- name: work_of_parts
 -- Of the parts of some jobs: their sizes, and how much of each is done. `seconds` and `timed` are of
--- those whose time says how fast they go.
-WITH each AS (
-    SELECT parent, status, jobs.outcome AS outcome,
-           coalesce(json_extract(figures, :measured), json_extract(spec, :counted), weight) AS size,
+-- those whose time says how fast they go. A part that was neither measured nor counted has the
+-- rest of its weight, as wrong as that was for those that were measured.
+WITH parts AS (
+    SELECT parent, status, jobs.outcome AS outcome, json_extract(figures, :measured) AS measured,
+           json_extract(spec, :counted) AS counted,
+           weight - coalesce(json_extract(spec, :besides), 0) AS rough,
            CASE WHEN status = 'QUEUED' THEN 0.0
                 WHEN status = 'FINISHED' OR phase = :read THEN 1.0
                 WHEN phase = :reading AND attempts.total > 0
@@ -77,6 +79,12 @@ WITH each AS (
            (julianday(coalesce(finished_at, :now)) - julianday(jobs.started_at)) * 86400 AS seconds
     FROM jobs LEFT JOIN attempts ON attempts.job_id = jobs.id AND number = jobs.attempt
     WHERE parent IN (SELECT value FROM json_each(:ids))
+), ratios AS (
+    SELECT parent, total(measured) / nullif(total(rough), 0) AS ratio
+    FROM parts WHERE measured > 0 AND counted IS NULL GROUP BY parent
+), each AS (
+    SELECT parts.*, coalesce(measured, counted, rough * coalesce(ratio, 1)) AS size
+    FROM parts LEFT JOIN ratios USING (parent)
 )
 SELECT parent AS id, count(*) AS total, sum(status = 'QUEUED') AS queued,
        sum(status = 'RUNNING') AS running, sum(outcome IS 'SUCCEEDED') AS succeeded,

@@ -10,6 +10,8 @@ def of(settings: Settings) -> str:
     """Which server gets the requests that name none, and whether it answers. May wait for it."""
     from ktclient.servers import selection
 
+    if settings.is_any:
+        return "any: the best of all servers for each request (ktjob servers)"
     try:
         target = selection.choose(settings, None, None)
     except KtjobError as error:

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     "server's own).",
 )
 @click.option(
-    "--server", metavar="URL", help='Server URL, a name from the configuration, or "embedded".'
+    "--server",
+    metavar="URL",
+    help='Server URL, a name from the configuration, "embedded", or "any".',
 )
 @click.option(
     "--timeout",
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     "--on-done", metavar="CMD", help="Run this command when the job ends, also if it failed."
 )
 @click.option("--retry-failed", is_flag=True, help="Retry lines that failed before.")
+@click.option("--force", is_flag=True, help="Replace RESULTS even if ktjob did not write it.")
 @click.option("--wait", is_flag=True, help="Wait for the results. Ctrl-C only detaches.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the id, and errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -105,6 +108,7 @@ def batch(  # noqa: PLR0913 - a command's options
     notify: tuple[str, ...],
     on_done: str | None,
     retry_failed: bool,
+    force: bool,
     wait: bool,
     quiet: bool,
     as_json: bool,
@@ -138,6 +142,7 @@ def batch(  # noqa: PLR0913 - a command's options
         max_attempts=planning_options.MAX_ATTEMPTS if max_attempts is None else max_attempts,
         priority=priority,
         retry_failed=retry_failed,
+        force=force,
         conditions=conditions.conditions(label, after, at),
         tellings=delivery.parse_targets(notify, on_done, settings),
     )
@@ -168,6 +173,9 @@ def _explain(handed: StoredBatch, options: Options) -> None:
         render_output.note(f"  results    {results}; next: ktjob wait {handed.job_id}")
         return
     render_output.note(f"  runs on    {batch.target.server} ({batch.target.why})")
+    if batch.shares:
+        urls = ", ".join(one.server for one in batch.shares)
+        render_output.note(f"  also on    {urls}")
     if handed.kept:
         render_output.note(
             f"  kept       {count(handed.kept, 'line')} {was(handed.kept)} submitted before; "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ktclient import wording
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import selection
 from ktclient.cli.render import output as render_output
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--with-documents", is_flag=True, help="Also export the texts of the documents.")
 @click.option("--with-thoughts", is_flag=True, help="Also export the models' thoughts.")
-@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE even if ktjob did not write it.")
 def export(
     output: str | None,
     form: str | None,
@@ -45,14 +45,16 @@ def export(
     """
     from ktclient.exports import file
     from ktclient.exports.record import Contents
+    from ktclient.records import written_files
     from ktclient.records.selector import Scope
+    from ktclient.records.written_files import Output
 
     wanted, chosen = selection.parse(given), file.format_of(output, form)
     contents = Contents(documents=with_documents, thoughts=with_thoughts)
-    if output is not None and not force:
-        file.require_new(output)
     with selection.open_selected(wanted, Scope.ENDED) as (store, found):
         file.require_ended(found.jobs)
+        if output is not None:
+            written_files.require_no_source(output, found.jobs)
         if not found.jobs:
             render_output.note("no job has ended yet; nothing was exported")
             return exit_codes.FAILED
@@ -62,7 +64,8 @@ def export(
             for piece in text:
                 render_output.print_part(piece)
         else:
-            file.write(output, text, force=force)
+            ids = tuple(job.id for job in found.jobs)
+            file.write(command_settings.state(), Output(output, ids, force), text)
     if output is not None and output != "-":
         render_output.note(f"{output}: {wording.count(len(found.jobs), 'job')}")
     selection.note_passed_over(found, Scope.ENDED)

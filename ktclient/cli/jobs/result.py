@@ -15,8 +15,9 @@ from ktclient.cli.jobs import selection
 from ktclient.cli.render import answer_text, job_activity, job_details
 from ktclient.cli.render import output as render_output
 from ktclient.errors import NotFinished
-from ktclient.records import snapshot
+from ktclient.records import snapshot, written_files
 from ktclient.records.snapshot import Snapshot
+from ktclient.records.written_files import Output
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -35,10 +36,16 @@ class _Shape:
     thoughts: bool
     raw: bool
     as_json: bool
+    force: bool
 
     @property
     def is_printed(self) -> bool:
         return self.output is None or answer_text.is_stdout(self.output)
+
+    def file(self, ids: Sequence[str]) -> Output:
+        """The file for the answers of these jobs."""
+        assert self.output is not None
+        return Output(self.output, tuple(ids), self.force)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class _Answer:
 @click.option(
     "-o", "--output", metavar="FILE", help='Write the answer to FILE ("-" for stdout, the default).'
 )
+@click.option("--force", is_flag=True, help="Replace FILE even if ktjob did not write it.")
 @click.option(
     "--sources", is_flag=True, help="Also list the document parts that [n] in the answer cites."
 )
@@ -67,6 +75,7 @@ class _Answer:
 )
 def result(
     output: str | None,
+    force: bool,
     sources: bool,
     thoughts: bool,
     raw: bool,
@@ -76,14 +85,17 @@ def result(
     """Print the answer, or the partial output of a failed job.
 
     Several answers are printed as Markdown, each under a heading, in the order of the jobs. With
-    --all, prints those of all jobs that have ended.
+    --all, prints those of all jobs that have ended. FILE is replaced only if ktjob wrote it and it
+    was not changed since.
     """
     from ktclient.records.selector import Scope
 
-    shape = _Shape(output, sources, thoughts, raw, as_json)
+    shape = _Shape(output, sources, thoughts, raw, as_json, force)
     wanted = selection.parse(given)
     scope = Scope.ENDED if wanted.is_all else Scope.ANY
     with selection.open_selected(wanted, scope) as (store, found):
+        if output is not None:
+            written_files.require_no_source(output, found.jobs)
         answers = [_read(store, job, shape) for job in found.jobs]
     _require_finished([one.now for one in answers], " ".join(given["job_ids"]))
     if wanted.is_one:
@@ -134,13 +146,13 @@ def _print_one(one: _Answer, shape: _Shape) -> None:
     if now.state != "SUCCEEDED":
         render_output.note(job_details.final_line(now))
     if shape.thoughts and not shape.as_json:
-        _print_thoughts(now.id, one.found.thoughts, shape.output)
+        _print_thoughts(now.id, one.found.thoughts, shape)
     elif shape.is_printed:
         found = replace(one.found, answer=text)
         answer_text.print_answer(now, found, as_json=shape.as_json, raw=shape.raw)
     elif now.state == "SUCCEEDED":
-        assert shape.output is not None
-        answer_text.write_file(shape.output, text if shape.raw else answer_text.shown(now, text))
+        text = text if shape.raw else answer_text.shown(now, text)
+        answer_text.write_file(shape.file([now.id]), text)
         answer_text.remark(now, text)
     else:
         render_output.note(f"{shape.output} was not written")
@@ -158,8 +170,7 @@ def _print_all(answers: Sequence[_Answer], shape: _Shape) -> None:
     if shape.is_printed:
         render_output.print_answer(text)
         return
-    assert shape.output is not None
-    answer_text.write_file(shape.output, text)
+    answer_text.write_file(shape.file([one.now.id for one in answers]), text)
     succeeded = sum(one.now.state == "SUCCEEDED" for one in answers)
     render_output.note(f"{shape.output}: {wording.count(succeeded, 'answer')}")
 
@@ -178,11 +189,11 @@ def _why(now: Snapshot) -> str:
     return " ".join((now.message or "no reason is known").split())
 
 
-def _print_thoughts(job_id: str, text: str, output: str | None) -> None:
+def _print_thoughts(job_id: str, text: str, shape: _Shape) -> None:
     """Print the thoughts, also those of a job that failed because there was nothing else."""
     if not text.strip():
         render_output.note(f"job {job_id} has no thoughts: the model sent none")
-    elif output is None or answer_text.is_stdout(output):
+    elif shape.output is None or shape.is_printed:
         render_output.print_data(text.strip("\n"))
     else:
-        answer_text.write_file(output, text.strip("\n"))
+        answer_text.write_file(shape.file([job_id]), text.strip("\n"))

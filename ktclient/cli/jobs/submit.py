@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ktclient import wording
 from ktclient.cli import command_settings, option_defaults
 from ktclient.cli.jobs import stored as jobs_stored
 from ktclient.cli.jobs import submit_options, waiting
@@ -113,9 +114,12 @@ def _explain(
     handed: Sequence[tuple[str, Forecast]], documents: Sequence[Document], options: SubmitOptions
 ) -> None:
     each = itertools.product(documents, options.request.tasks)
-    for (job_id, forecast), (document, task) in zip(handed, each, strict=True):
+    named = list(zip(handed, each, strict=True))
+    for (job_id, forecast), (document, task) in named[: forecast_text.MOST_LINES]:
         title = terminal_text.one_line(document.title)
         output.note(f"job {job_id}: {_WHAT[task.kind.value]} {title}, {forecast.count.in_words}")
+    if more := named[forecast_text.MOST_LINES :]:
+        output.note(f"and {wording.count(len(more), 'more job')}; `ktjob list` has them all")
     forecast_text.describe_all(documents, [forecast for _, forecast in handed])
     forecast_text.print_conditions(options.conditions)
     jobs_stored.say_blocked([job_id for job_id, _ in handed])

@@ -7,13 +7,15 @@ import secrets
 import click
 
 from ktclient import wording
-from ktclient.cli import exit_codes
+from ktclient.cli import command_settings, exit_codes
 from ktclient.cli.jobs import selection
 from ktclient.cli.remote import replies, uploads
 from ktclient.cli.render import answer_text, job_details
 from ktclient.cli.render import output as render_output
 from ktclient.config import settings as config
 from ktclient.errors import BadInput
+from ktclient.records import written_files
+from ktclient.records.written_files import Output
 from ktclient.remote import call as remote_call
 from ktclient.remote import far_values, ssh
 
@@ -142,31 +144,36 @@ class _Remote:
 
     def _result_into(self, output: str) -> int:
         """Write the result to a file on this machine."""
-        argv = ["result", *uploads.options(self._context, {"output", "as_json"})]
+        argv = ["result", *uploads.options(self._context, {"output", "as_json", "force"})]
         held = replies.Held()
         code = self._call([*argv, "--", *self._given["job_ids"]], held.hearing)
         if code == exit_codes.SUCCEEDED:
-            answer_text.write_file(output, held.text.removesuffix("\n"))
+            answer_text.write_file(self._file(argv), held.text.removesuffix("\n"))
         else:
             render_output.note(f"{output} was not written")
         return code
+
+    def _file(self, argv: list[str]) -> Output:
+        """The file for what this command line gives there."""
+        words = " ".join((self._host.name, *argv, *self._given["job_ids"]))
+        return Output(str(self._given["output"]), (words,), bool(self._given["force"]))
 
     def _export(self) -> int:
         """Write the export to a file on this machine, or print it."""
         from ktclient.exports import file
 
-        output, force = self._given["output"], bool(self._given["force"])
+        output = self._given["output"]
         form = file.format_of(output, self._given["form"])
-        if output is not None and not force:
-            file.require_new(output)
         options = uploads.options(self._context, {"output", "form", "force"})
         held = replies.Held()
         argv = ["export", *options, f"--format={form}", "--", *self._given["job_ids"]]
+        if output is not None:
+            written_files.require_replaceable(command_settings.state(), self._file(argv))
         code = self._call(argv, held.hearing)
         if code != exit_codes.SUCCEEDED or output is None:
             render_output.print_part(held.text)
         else:
-            file.write(output, [held.text], force=force)
+            file.write(command_settings.state(), self._file(argv), [held.text])
             render_output.note(f"{output}: written")
         return code
 

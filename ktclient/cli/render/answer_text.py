@@ -7,12 +7,15 @@ from pathlib import Path
 from jobs import named_file
 from jobs.system import no_room
 from ktclient.answers.thoughts import Divided
+from ktclient.cli import command_settings
 from ktclient.cli.render import job_details, terminal_text
 from ktclient.cli.render import output as render_output
 from ktclient.errors import BadInput
 from ktclient.prompts import answer_schema, combined, shown_answer
 from ktclient.prompts.combined import Part
+from ktclient.records import written_files
 from ktclient.records.snapshot import Snapshot
+from ktclient.records.written_files import Output
 
 _MOST_HEADING = 200
 
@@ -105,9 +108,12 @@ def is_stdout(output: str | None) -> bool:
     return output is None or named_file.descriptor(output) == named_file.STDOUT
 
 
-def write_file(output: str, text: str) -> None:
-    """Write a file that the user named, whole or not at all. Raises `BadInput`."""
+def write_file(wanted: Output, text: str) -> None:
+    """Write a file that the user named, whole or not at all. Raises `BadInput`, also for one that
+    would be lost."""
+    output, state = wanted.name, command_settings.state()
     path, content = Path(output), (text + "\n").encode()
+    written_files.require_replaceable(state, wanted, content)
     try:
         if (number := named_file.descriptor(output)) is not None:
             named_file.write_to_descriptor(number, content)
@@ -123,3 +129,4 @@ def write_file(output: str, text: str) -> None:
     except OSError as error:
         reason = no_room.reason(error, path) or error.strerror or error
         raise BadInput(f"cannot write {path}: {reason}") from None
+    written_files.note(state, wanted)

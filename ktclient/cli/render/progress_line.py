@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _PLAIN_STEP = 0.25
 _SPINNER_CELLS = 2
+_LEAST_DOWNLOAD = 1_000_000
+"""Bytes: what is downloaded is larger, and no command gets so many documents."""
 
 
 class Line:
@@ -48,7 +50,12 @@ class Line:
         self._show(f"{now.in_words()}{why}", why, now.done, now.total)
 
     def download(self, what: str, done: int, total: int) -> None:
-        """Show the progress of a download, in bytes."""
+        """Show the progress of a download, in bytes; or, on a terminal, of documents that are
+        counted."""
+        if 1 < total < _LEAST_DOWNLOAD:
+            if self._status is not None:
+                self._show(f"{what}: {done:,} of {total:,}", what, done, total)
+            return
         amount = f" {done / 1e6:,.0f} of {total / 1e6:,.0f} MB" if total > 1 else ""
         self._show(f"{what}{amount}", what, done, total)
 

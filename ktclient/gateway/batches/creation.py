@@ -20,6 +20,7 @@ from ktclient import urls
 from ktclient.batch import file as batch_file
 from ktclient.batch.file import Problem
 from ktclient.batch.spec import BatchSpec
+from ktclient.config.servers import ANY
 from ktclient.config.settings import Settings
 from ktclient.errors import ConnectionRefused, HostUnreachable, ServerSilent, UpstreamDown
 from ktclient.gateway.accept import Incoming
@@ -32,6 +33,7 @@ from ktclient.gateway.routing import model_names
 from ktclient.gateway.wire import requests
 from ktclient.gateway.wire.errors import ApiError
 from ktclient.planning.options import MAX_ATTEMPTS
+from ktclient.planning.several import choice
 from ktclient.records import access, kinds
 from ktclient.servers import selection
 from ktclient.submission import lent_keys
@@ -76,7 +78,11 @@ def submit(
     Raises `ApiError`, `NoServer` and its leaves, and `StoreUnusable`; nothing is stored then."""
     wanted = read(requests.fields_of(incoming.raw))
     file, body, refused = _input(settings.state, incoming.caller, wanted)
-    named, _ = model_names.route(models, settings, lines.first_model(body))
+    named, model = model_names.route(models, settings, lines.first_model(body))
+    others: tuple[str, ...] = ()
+    if named == ANY:
+        chosen = choice.read(settings).take(choice.Need(0, 0, ""), model)
+        named, others = chosen.server, chosen.others
     server = _server(settings, named)
     request = NewRequest(
         owner=incoming.caller.owner,
@@ -87,7 +93,11 @@ def submit(
     new = NewJob(
         pool=kinds.POOL,
         spec=replace(
-            _spec(server, settings), max_tokens=max_tokens or 0, refused=tuple(refused)
+            _spec(server, settings),
+            others=others,
+            others_serve=model,
+            max_tokens=max_tokens or 0,
+            refused=tuple(refused),
         ).to_json(),
         document=body,
         title=file.filename,

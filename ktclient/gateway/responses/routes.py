@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from jobs.store.http.store import HttpStore
 from ktclient.gateway import accept, delivery, ids, split_request, visibility
-from ktclient.gateway.accept import Accepted, Asked, Incoming
+from ktclient.gateway.accept import Accepted, Asked, Incoming, at_server
 from ktclient.gateway.chat import cancellation
 from ktclient.gateway.context import Caller, Gateway
 from ktclient.gateway.responses import changes, checks, plain, request_body, response, stored_items
@@ -131,7 +131,8 @@ async def count(request: Request) -> Response:
 def _count(gateway: Gateway, caller: Caller, raw: bytes) -> int:
     asked, settings = _asked(gateway, caller, request_body.read(raw)), gateway.settings
     server, model = model_names.route(gateway.models, settings, asked.body.model)
-    options = replace(asked.options, server=server, model=model, is_model_listed=True)
+    options = at_server(gateway, asked.body, asked.options, server, model)
+    options = replace(options, is_model_listed=True)
     checked = chat_request.check(asked.body.for_model(model), options, settings)
     return checked.forecast.count.tokens
 

@@ -4,7 +4,8 @@ The rule, in this order; of two that are equal, the first in the configuration:
 
 1. Prompt and answer fit into its window and its pool. If they fit nowhere, the largest.
 2. It has the text in its cache, or will have: the last job that started there, one that runs, or
-   one that waits there has the same document. Only for prompts of `LONG_TOKENS` or more: to read a
+   one that waits there has the same document or beginning, or one of the last eight prompts that it
+   answered begins as half of this one. Only for prompts of `LONG_TOKENS` or more: to read a
    shorter one again takes less time than to wait.
 3. It could start the request now.
 4. The tokens of the jobs that run or wait there are the fewest.
@@ -25,8 +26,10 @@ from jobs.model import Capacity, Job, Status
 from jobs.store.store import Store
 from ktclient.config.settings import EMBEDDED, Settings
 from ktclient.errors import ConnectionRefused
+from ktclient.planning import beginning, read_prompts
 from ktclient.planning.several import reports
 from ktclient.planning.several.reports import ServerReport
+from ktclient.servers import listening
 
 LONG_TOKENS = 2_000
 """As many as make a chat of the gateway no longer short (`chat_request.SHORT_TOKENS`)."""
@@ -51,11 +54,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Need:
-    """What is to be sent: tokens of prompt and answer, and its document's SHA-256."""
+    """What is to be sent: tokens of prompt and answer; its document's SHA-256, or the name of what
+    it begins with; and the URLs of servers that have read most of it."""
 
     prompt: int
     answer: int
     document: str
+    read_at: frozenset[str] = frozenset()
+
+    def is_read(self, one: ServerReport, line: Line) -> bool:
+        """Whether a server has read it, or will have, and that counts."""
+        is_there = self.document in line.documents or one.url in self.read_at
+        return is_there and self.prompt >= LONG_TOKENS
 
     @property
     def weight(self) -> int:
@@ -82,7 +92,7 @@ class Several:
     def take(self, need: Need, model: str | None) -> Choice:
         """The server for one request, which counts as its work from then on. Raises
         `ConnectionRefused` if none can be used."""
-        usable = [one for one in self.servers if one.is_usable and _serves(one, model)]
+        usable = [one for one in self.servers if one.is_usable and serves(one, model)]
         if not usable:
             has = "" if model is None else f" that lists the model {model!r}"
             raise ConnectionRefused(f"no server{has} can be used now. See why with: ktjob servers")
@@ -94,7 +104,7 @@ class Several:
         others = [
             one.url
             for one in (*ranked[1:], *away)
-            if _serves(one, wanted) and _lacks(one, need, wanted) == 0
+            if serves(one, wanted) and _lacks(one, need, wanted) == 0
         ]
         self.lines[best.url] = self._line(best).with_job(need.weight, need.document)
         return Choice(best.name or best.url, why, tuple(others))
@@ -106,9 +116,34 @@ class Several:
 def read(settings: Settings) -> Several:
     """All servers that a request may get by `--server any`, asked now. The embedded one is none of
     them: it is for trying things out. Nor is one that is paused, while another is not."""
-    found = [one for one in reports.read(settings) if one.url != EMBEDDED]
+    return among(reports.read(settings), settings)
+
+
+def among(found: Sequence[ServerReport], settings: Settings) -> Several:
+    """The same of servers that were asked before, with the work that they have now."""
+    found = [one for one in found if one.url != EMBEDDED]
     unpaused = [one for one in found if not one.own.is_paused]
     return Several(unpaused or found, _lines(settings))
+
+
+def read_at(several: Several, text: str, begins: str, settings: Settings) -> frozenset[str]:
+    """The servers that have answered a prompt which begins as at least half of `text`."""
+    try:
+        store = Store.open_if_any(settings.state)
+        if store is None:
+            return frozenset()
+        with store:
+            return frozenset(
+                one.url for one in several.servers if _has_read(store, one, text, begins)
+            )
+    except StoreUnusable:
+        return frozenset()
+
+
+def _has_read(store: Store, one: ServerReport, text: str, begins: str) -> bool:
+    run = listening.run_of(one.url)
+    reads = read_prompts.recall(store, one.url, one.model or "", run)
+    return any(2 * read.shared(text, begins) >= len(text) > 0 for read in reads)
 
 
 def sha256(text: str) -> str:
@@ -118,8 +153,12 @@ def sha256(text: str) -> str:
 
 def rank(one: ServerReport, need: Need, line: Line) -> tuple[int, bool, bool, int]:
     """The smaller, the better; see the rule above."""
-    is_read = need.prompt >= LONG_TOKENS and need.document in line.documents
-    return _lacks(one, need, one.model), not is_read, not _is_free(one, need, line), line.weight
+    return (
+        _lacks(one, need, one.model),
+        not need.is_read(one, line),
+        not _is_free(one, need, line),
+        line.weight,
+    )
 
 
 def _lacks(one: ServerReport, need: Need, model: str | None) -> int:
@@ -143,12 +182,12 @@ def _is_free(one: ServerReport, need: Need, line: Line) -> bool:
 def _why(one: ServerReport, need: Need, line: Line, among: int) -> str:
     if among == 1:
         return "the only one that can be used now"
-    if need.prompt >= LONG_TOKENS and need.document in line.documents:
+    if need.is_read(one, line):
         return "it has read this document, or will have"
     return "it is free" if _is_free(one, need, line) else "the least work waits there"
 
 
-def _serves(one: ServerReport, model: str | None) -> bool:
+def serves(one: ServerReport, model: str | None) -> bool:
     """Whether it lists a model, now or before. A configured name need not be listed."""
     return model is None or model == one.model or any(each.id == model for each in one.models)
 
@@ -178,5 +217,6 @@ def _line(
     mine = [job for job in jobs if job.pool == pool]
     documents: set[str] = set()
     if sizes[pool].affinity:  # it keeps what it reads
-        documents = {job.document for job in mine} | {last.get(pool, "")}
+        documents = {job.document for job in mine} | {beginning.of_job(job) for job in mine}
+        documents = (documents | {last.get(pool, "")}) - {""}
     return Line(len(mine), weights[pool], frozenset(documents), sizes[pool])

@@ -141,7 +141,7 @@ def read(settings: Settings, most_seconds: float = MOST_SECONDS) -> list[ServerR
     ]
     searched = (FOUND, EMBEDDED)  # what is not there was not found
     shown = [one for one in reports if one.source not in searched or one.state != AWAY]
-    return _with_own_work(settings, _with_default(shown))
+    return _with_own_work(settings, shown if settings.is_any else _with_default(shown))
 
 
 def _with_default(reports: list[ServerReport]) -> list[ServerReport]:

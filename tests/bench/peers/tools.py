@@ -70,6 +70,8 @@ class Tool:
     programs: Path
     """Folder of its programs, which is put first in PATH."""
     name = "?"
+    has_daemon = True
+    """Whether a process of it stays while there is nothing to do."""
 
     def version(self) -> str:
         raise NotImplementedError
@@ -211,6 +213,7 @@ class Llm(TaskSpoolerLlm):
     """llm in a loop of the shell, two at a time."""
 
     name = "llm"
+    has_daemon = False
 
     def version(self) -> str:
         return f"llm {_pip_version(self.programs, 'llm')}"
@@ -238,9 +241,14 @@ class LiteLlm(Tool):
     """LiteLLM's SDK in a script that saves each answer when it is whole."""
 
     name = "LiteLLM"
+    has_daemon = False
 
     def version(self) -> str:
         return f"litellm {_pip_version(self.programs, 'litellm')}"
+
+    def environment(self) -> dict[str, str]:
+        # Else it fetches its list of prices from GitHub at each start.
+        return {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
     def prepare(self) -> int:
         return self._write("ask.py", LITELLM)

@@ -14,6 +14,7 @@ from jobs.store.store import Store
 from ktclient.errors import BadInput, NotFinished
 from ktclient.exports import file
 from ktclient.exports.record import Contents
+from ktclient.records.written_files import Output
 
 
 @pytest.mark.parametrize(
@@ -42,14 +43,16 @@ def test_an_ending_that_says_nothing_is_refused() -> None:
             file.format_of(path, given)
 
 
-def test_a_file_is_replaced_only_by_force_and_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_file_is_replaced_only_by_force_and_keeps_its_mode(
+    tmp_path: Path, state: StateDir
+) -> None:
     """Also one that came while the new one was written."""
     path = tmp_path / "a.md"
     path.write_text("old")
     path.chmod(0o640)
     with pytest.raises(BadInput, match="--force"):
-        file.write(str(path), ["new"])
-    file.write(str(path), ["new", " words"], force=True)
+        file.write(state, Output(str(path), ()), ["new"])
+    file.write(state, Output(str(path), (), force=True), ["new", " words"])
     assert path.read_text() == "new words" and path.stat().st_mode & 0o777 == 0o640
     late = tmp_path / "late.md"
 
@@ -58,11 +61,12 @@ def test_a_file_is_replaced_only_by_force_and_keeps_its_mode(tmp_path: Path) -> 
         late.write_text("theirs")
 
     with pytest.raises(BadInput, match=r"late\.md exists"):
-        file.write(str(late), pieces())
-    assert late.read_text() == "theirs" and set(os.listdir(tmp_path)) == {"a.md", "late.md"}
+        file.write(state, Output(str(late), ()), pieces())
+    assert late.read_text() == "theirs"
+    assert set(os.listdir(tmp_path)) - {state.root.name} == {"a.md", "late.md"}
 
 
-def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path, state: StateDir) -> None:
     """Neither a part nor a draft; a folder that is missing is named."""
 
     def pieces() -> Iterator[str]:
@@ -70,10 +74,10 @@ def test_an_error_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
         raise BadInput("no more")
 
     with pytest.raises(BadInput, match="no more"):
-        file.write(str(tmp_path / "a.md"), pieces())
-    assert os.listdir(tmp_path) == []
+        file.write(state, Output(str(tmp_path / "a.md"), ()), pieces())
+    assert set(os.listdir(tmp_path)) <= {state.root.name}
     with pytest.raises(BadInput, match="cannot write"):
-        file.write(str(tmp_path / "none" / "a.md"), ["text"])
+        file.write(state, Output(str(tmp_path / "none" / "a.md"), ()), ["text"])
 
 
 def test_jobs_that_have_not_ended_are_not_exported(state: StateDir) -> None:

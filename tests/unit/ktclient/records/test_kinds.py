@@ -66,6 +66,24 @@ def test_tokens_are_added_up_over_all_parts(state: StateDir) -> None:
         assert now.seconds_left is not None and not now.is_waiting
 
 
+def test_what_was_not_counted_is_as_wrong_as_those_that_the_server_has_counted(
+    state: StateDir,
+) -> None:
+    """The answer that a weight reserves is no token of the prompt."""
+    with Store.open(state) as store:
+        job, _ = whole(store, 0)
+        new = [
+            NewJob(SERVER, spec(None), b"x", name, weight=510, parent=job.id, part=name)
+            for name in "abcd"
+        ]
+        parts = store.submit_all(new, kinds.CAPACITY)
+        assert (now := progress(store, job)).tokens == 4 * 500 and now.tokens_read == 0
+        store.claim(parts[0].id, identity.mine())
+        store.set_figures(parts[0].id, 1, {"prompt_tokens": 300})
+        store.finish(parts[0].id, 1, Outcome.SUCCEEDED, None, None)
+        assert (now := progress(store, job)).tokens == 4 * 300 and now.tokens_read == 300
+
+
 @pytest.mark.parametrize(("stored", "to_come"), [(4, 5 * ANSWER), (5, 5 * ANSWER // 2), (6, 0)])
 def test_what_combines_the_answers_counts_before_it_is_stored(
     state: StateDir, stored: int, to_come: int

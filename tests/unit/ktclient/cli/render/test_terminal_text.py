@@ -250,6 +250,21 @@ def test_a_log_gets_a_line_for_each_quarter(capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_counted_documents_are_shown_on_a_terminal_and_not_in_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By number, not in MB."""
+    with progress_line.line() as line:
+        line.download("counting", 3, 30)
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_line.line() as line:
+        line.download("counting", 3, 30)
+    assert "counting: 3 of 30" in terminal.getvalue()
+
+
 def test_a_log_gets_a_line_for_each_new_phase(capsys: pytest.CaptureFixture[str]) -> None:
     """And not for the seconds that pass in one."""
     with progress_line.line() as line:
