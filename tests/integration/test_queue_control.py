@@ -244,7 +244,8 @@ def test_several_are_changed_all_or_none_and_run_again_as_a_group(
     held = run("pause", "--search", "B?", "--json")
     assert [one["id"] for one in json.loads(held.stdout)] == [ids[1]]
     assert jobs[1].status().blocked_by == "held"
-    run("resume", "--label", "day")
+    released = run("resume", "--label", "day")
+    assert released.returncode == 0, released.stderr
     assert jobs[1].status().blocked_by == "queue"
     assert run("pause", "--label", "day", "--server", server.url).returncode == 2
     jobs[2].cancel()
