@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,10 @@ from ktclient.exports.fields import Fields, Unusable
 from ktclient.exports.record import VERSION
 
 STDIN = "-"
+MOST_BYTES = 1_000_000_000
+"""Of one file, which is checked as a whole before anything is stored: in memory it takes up to
+three times that."""
+_WORD = re.compile(rb"\S")
 _FOREIGN = (
     "it is no export of ktjob in JSON or JSON Lines. To write one: "
     "ktjob export --all --with-documents -o jobs.jsonl"
@@ -36,12 +41,25 @@ def read(path: str, *, incomplete: bool = False) -> list[EndedJob]:
     """The jobs of a file, checked. Raises `BadInput`."""
     name = "standard input" if path == STDIN else path
     try:
-        content = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
-        return _jobs(content, incomplete=incomplete)
+        return _jobs(_content(path), incomplete=incomplete)
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or error}") from None
     except Unusable as error:
         raise BadInput(f"cannot import {name}: {error}. Nothing was imported") from None
+
+
+def _content(path: str) -> bytes:
+    if path == STDIN:
+        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+    else:
+        with Path(path).open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise Unusable(
+            f"it has more than {MOST_BYTES:,} bytes. Export fewer jobs at a time, for example with "
+            "--since and --until, or without --with-documents"
+        )
+    return content
 
 
 def _jobs(content: bytes, *, incomplete: bool) -> list[EndedJob]:
@@ -65,14 +83,17 @@ def _jobs(content: bytes, *, incomplete: bool) -> list[EndedJob]:
 
 def _records(content: bytes) -> Iterator[tuple[str, object]]:
     """Where each record is, and the record. Raises `Unusable`."""
-    if not content.strip():
+    begun = _WORD.search(content)
+    if begun is None:
         raise Unusable("it is empty")
-    first, _, rest = content.lstrip().partition(b"\n")
+    end = content.find(b"\n", begun.start())
+    first = content[begun.start() : None if end < 0 else end]
     head = _parsed_or_none(first)
     if isinstance(head, dict) and "jobs" not in head:
         yield from _of_lines(content)
         return
-    whole = head if head is not None and not rest.strip() else _parsed_or_none(content)
+    is_one_line = end < 0 or _WORD.search(content, end) is None
+    whole = head if head is not None and is_one_line else _parsed_or_none(content)
     if not isinstance(whole, dict) or not isinstance(whole.get("jobs"), list):
         is_cut = first.startswith(b'{"schema"') and b'"export"' in first[:200]
         raise Unusable("it is damaged: its JSON does not end well" if is_cut else _FOREIGN)
@@ -81,13 +102,23 @@ def _records(content: bytes) -> Iterator[tuple[str, object]]:
 
 
 def _of_lines(content: bytes) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(_lines(content), 1):
         if not line.strip():
             continue
         record = _parsed_or_none(line)
         if record is None:
             raise Unusable(f"line {number}: it is no JSON; the file was cut or changed")
         yield f"line {number}", record
+
+
+def _lines(content: bytes) -> Iterator[bytes]:
+    """One after another, not all of them beside the content."""
+    start = 0
+    while start <= len(content):
+        end = content.find(b"\n", start)
+        end = len(content) if end < 0 else end
+        yield content[start:end]
+        start = end + 1
 
 
 def _parsed_or_none(text: bytes) -> object:

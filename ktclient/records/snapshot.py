@@ -142,7 +142,7 @@ class Snapshot:
 
     def _repr_html_(self) -> str:
         """HTML for notebooks."""
-        from ktclient.records import notebook
+        from ktclient.answers import notebook
 
         return notebook.table(self.to_dict(), self.seconds())
 

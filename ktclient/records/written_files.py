@@ -43,7 +43,7 @@ class Output:
 
 def require_replaceable(state: StateDir, wanted: Output, content: bytes | None = None) -> None:
     """Raises `BadInput` for a file that would be lost: one that ktjob did not write or that was
-    changed since, one of jobs that are gone, and one that nobody may write to. Not with `force`,
+    changed since, one of jobs that are gone, and one that is write-protected. Not with `force`,
     for an empty file, and for one with this `content`. What is no regular file is refused by the
     writer."""
     path, name = Path(wanted.name), wanted.name

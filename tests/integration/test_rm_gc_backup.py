@@ -102,6 +102,7 @@ def test_of_several_ids_all_are_removed_or_none(state: StateDir, run: Run) -> No
     assert run("rm", first, "nosuchjob").returncode == 3
     assert rows(state)["jobs"] == 3
     assert run("rm", first, second, first[:7]).returncode == 0
+    lock.release()
     assert rows(state)["jobs"] == 1
     lock.release()
 

@@ -138,7 +138,8 @@ def test_watching_draws_anew_what_has_changed_and_leaves_the_last_table(
     first, *_ = put(store, *(f"{number}.txt" for number in range(50)))
     watch = terminal("-w", size=(10, 80))
     watch.until(lambda shown: b"and 43 more: 43 queued" in shown)
-    assert identity.hold(state.worker_lock(first)) is not None  # else it counts as dead
+    held = identity.hold(state.worker_lock(first))  # else it counts as dead
+    assert held is not None
     store.claim(first, identity.mine())
     watch.until(lambda shown: b"RUNNING" in shown)
     watch.resize(30, 100)
@@ -150,6 +151,7 @@ def test_watching_draws_anew_what_has_changed_and_leaves_the_last_table(
     drawn, _, last = watch.shown.rpartition(LEAVE)
     assert drawn.count(ENTER) == 1 and LEAVE not in drawn
     assert b"SUCCEEDED" in last and last.count(b"QUEUED") >= 20
+    held.release()
 
 
 @pytest.mark.promise

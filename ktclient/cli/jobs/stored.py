@@ -39,14 +39,14 @@ def name_if_interrupted() -> Iterator[Callable[[str], None]]:
 def say_blocked(ids: Sequence[str]) -> None:
     """Print what keeps stored jobs from starting before somebody changes it, if anything does. The
     jobs are stored: that the store cannot be read just now is no failure of the command."""
-    from ktclient.records import access, snapshot
+    from ktclient.records import access, snapshot, tally
 
     try:
         with access.open_recovered(command_settings.state()) as store:
-            jobs = snapshot.of_jobs(store, [store.job(job_id) for job_id in ids])
+            jobs = snapshot.of_jobs(store, store.jobs_of(ids))
     except StoreUnusable:
         return
-    for why in dict.fromkeys(job.blocked for job in jobs if job.blocked):
+    if why := tally.blocked(jobs):
         output.note(f"  PAUSED     {terminal_text.one_line(why)}")
 
 

@@ -114,7 +114,7 @@ def _memory(figures: dict[str, float]) -> str:
 
 
 def _seconds(value: float | None, what: str) -> str:
-    return "" if value is None else f"{durations.rough(value)} s {what}"
+    return "" if value is None else f"{durations.exact(value)} s {what}"
 
 
 def _processes(server: ServerState) -> str:

@@ -157,8 +157,9 @@ def _outcome(state: StateDir, job_id: str) -> Outcome | None:
 @pytest.mark.promise
 def test_a_cancelled_batch_gives_what_it_has(state: StateDir, tmp_path: Path, until: Until) -> None:
     """And what it has not got, line by line; a retry of the command line goes on with it."""
-    slow = ("--prefill-seconds", "0.3", "--max-running", "1")
-    with served(state, tmp_path, *slow) as (client, server):
+    with served(state, tmp_path, "--max-running", "1") as (client, server):
+        server.hold()
+        server.step(22)  # two of the five, and some words of the third
         made = create(client, upload(client, *(request(f"q{n}", f"{n}?") for n in range(5))))
 
         def has_answers() -> bool:
@@ -168,6 +169,7 @@ def test_a_cancelled_batch_gives_what_it_has(state: StateDir, tmp_path: Path, un
         until(has_answers)
         assert client.batches.retrieve(made.id).status == "in_progress"
         assert client.batches.cancel(made.id).status in ("cancelling", "cancelled")
+        server.let_go()
         done = ended(client, until, made.id)
         assert done.status == "cancelled" and done.cancelling_at and done.cancelled_at
         assert client.batches.cancel(made.id).status == "cancelled"  # twice is once

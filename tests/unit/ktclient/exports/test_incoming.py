@@ -254,3 +254,17 @@ def test_what_was_imported_without_its_document_cannot_be_asked_about(
         renewal.rerun([job.id], Changes(), settings)
     with pytest.raises(BadInput, match="imported without its document"):
         followup.prepare(job.id, "Why?", settings)
+
+
+@pytest.mark.promise
+def test_a_file_that_is_too_large_is_refused_unread(
+    lines: list[str], other: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do; and blank lines around what is not too large do no harm."""
+    text = "\n\n  " + "\n".join(lines) + "\n\n"
+    monkeypatch.setattr(incoming, "MOST_BYTES", len(text.encode()) - 1)
+    with pytest.raises(BadInput, match=r"more than .* bytes\. Export fewer jobs at a time"):
+        incoming.store(other, write(tmp_path, text))
+    assert not other.has_database()
+    monkeypatch.setattr(incoming, "MOST_BYTES", len(text.encode()))
+    assert len(incoming.store(other, write(tmp_path, text))) == len(lines)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from support.page_jobs import SERVER, put
+import pytest
+from support.page_jobs import SERVER, put, put_group
 
 from jobs.model import Outcome
 from jobs.processes import identity
 from jobs.store.http.store import HttpStore
+from jobs.store.rerun import Retries
 from jobs.store.state_dir import StateDir
-from ktclient.gateway.page import queue
+from ktclient.gateway.context import Caller
+from ktclient.gateway.page import groups, queue
 from ktclient.gateway.page.queue import Queue
+from ktclient.gateway.wire.errors import ApiError
 
 
 def test_a_long_queue_is_bounded_and_counted(state: StateDir) -> None:
@@ -62,6 +66,42 @@ def test_a_job_that_is_retried_belongs_to_who_retried_it(state: StateDir) -> Non
         for job in (by_hand, mine):
             store.give(job.id, "bob")
         assert set(queue.read(store, "bob").jobs) == {by_hand.id}
+
+
+def test_a_group_is_one_line_of_the_jobs_that_are_seen(state: StateDir) -> None:
+    """To a key it is what that key has in it; its retry keeps its place and its owner."""
+    with HttpStore.open(state) as store:
+        ours = put_group(store, "one", "two", "three", owner="ada")
+        group = ours[0].group_id
+        assert group is not None
+        alone, _ = put(store, "alone", owner="ada")[0], put_group(store, "x", "y", owner="bob")
+        store.claim(ours[0].id, identity.mine())
+        store.finish(ours[0].id, 1, Outcome.FAILED, "server_died", "it died")
+        found, everything = queue.read(store, "ada"), queue.read(store, None)
+        shown = groups.members(store, Caller("ada", is_admin=False), group)
+        with pytest.raises(ApiError):
+            groups.members(store, Caller("bob", is_admin=False), group)
+    assert found.order == {"running": [], "queued": [group, alone.id], "recent": []}
+    line = found.jobs[group]
+    assert (line["done"], line["total"], line["is_group"]) == (1, 3, True)
+    assert "1 of 3 done, 1 failed" in str(line["tally"])
+    assert len(everything.order["queued"]) == 3 and "bob" not in str(found)
+    assert list(shown.jobs) == [job.id for job in ours]
+    assert shown.group["can"] == {
+        "cancel": True,
+        "retry": True,
+        "hold": True,
+        "release": False,
+        "export": True,
+    }
+    with Retries.open(state) as retries:
+        new, _ = retries.retry(ours[0].id)
+    with HttpStore.open(state) as store:
+        again = groups.members(store, Caller("ada", is_admin=False), group)
+        store.note_deleted(ours[1].id)
+        left = groups.members(store, Caller("ada", is_admin=False), group)
+    assert list(again.jobs) == [new.id, ours[1].id, ours[2].id]
+    assert list(left.jobs) == [new.id, ours[2].id] and left.group["total"] == 2
 
 
 def test_only_what_changed_is_sent(state: StateDir) -> None:

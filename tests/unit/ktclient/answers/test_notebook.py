@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from ktclient.records import notebook
+from ktclient.answers import notebook
 
 HOSTILE = '<script>alert("x")</script><b onmouseover=x>'
 
