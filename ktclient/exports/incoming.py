@@ -41,7 +41,8 @@ def read(path: str, *, incomplete: bool = False) -> list[EndedJob]:
     """The jobs of a file, checked. Raises `BadInput`."""
     name = "standard input" if path == STDIN else path
     try:
-        return _jobs(_content(path), incomplete=incomplete)
+        content = _content(path)
+        return _jobs(_whole_lines(content) if incomplete else content, incomplete=incomplete)
     except OSError as error:
         raise BadInput(f"cannot read {name}: {error.strerror or error}") from None
     except Unusable as error:
@@ -101,13 +102,24 @@ def _records(content: bytes) -> Iterator[tuple[str, object]]:
         yield f"job {number}", record
 
 
+def _whole_lines(content: bytes) -> bytes:
+    """JSON Lines without a last line that was cut: there is no line end after it."""
+    lines, end, last = content.rpartition(b"\n")
+    is_cut = bool(lines.strip() and last.strip()) and _parsed_or_none(last) is None
+    is_of_lines = isinstance(_parsed_or_none(lines.lstrip().partition(b"\n")[0]), dict)
+    return lines + end if is_cut and is_of_lines else content
+
+
 def _of_lines(content: bytes) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(_lines(content), 1):
+    lines = _lines(content)
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         record = _parsed_or_none(line)
         if record is None:
-            raise Unusable(f"line {number}: it is no JSON; the file was cut or changed")
+            is_last = number > 1 and next(lines, None) is None
+            left = ". To import the lines before it, add --incomplete" if is_last else ""
+            raise Unusable(f"line {number}: it is no JSON; the file was cut or changed{left}")
         yield f"line {number}", record
 
 

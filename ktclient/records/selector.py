@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "LOST")
 STATES = ("QUEUED", "RUNNING", *ENDED)
-WAYS = "an ID or the beginning of one, @last, or a filter (--label, --state, --since, --group)"
+WAYS = "an ID or the beginning of one, @last, or a filter (--state, --since, --search, --group)"
 GROUP = "@group"
 """The word for the newest group."""
 _PLACE = re.compile(r"@last(?:-([0-9]{1,9}))?")

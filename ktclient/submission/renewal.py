@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from jobs import clock, durations
 from jobs.model import Capacity, Job, NewJob, NewRequest
@@ -26,59 +25,13 @@ from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time, preflight
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
-from ktclient.prompts import generation, tasks
-from ktclient.prompts.generation import GenerationSettings
-from ktclient.prompts.tasks import Kind, Task
+from ktclient.prompts.tasks import Kind
 from ktclient.records import access, kinds
 from ktclient.submission import body_limit, conditions, enqueue, lent_keys
+from ktclient.submission.changes import NOW, Changes
 from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
-
-NOW = "now"
-"""The start time that means: as soon as it can."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What is not as in the stored job; None: as there."""
-
-    question: str | None = None
-    max_tokens: int | None = None
-    timeout: float | None = None
-    """Seconds."""
-    server: str | None = None
-    model: str | None = None
-    thinking: bool | None = None
-    effort: str | None = None
-    label: str | None = None
-    """Empty: none."""
-    at: str | datetime | None = None
-    """Not before then; `NOW`: as soon as it can."""
-
-    @property
-    def is_of_request(self) -> bool:
-        """Whether the request itself is another one."""
-        return self != Changes(label=self.label, at=self.at)
-
-    @property
-    def is_of_limit(self) -> bool:
-        """Whether of the request only the limit of its answer is another one."""
-        only = Changes(max_tokens=self.max_tokens, label=self.label, at=self.at)
-        return self.max_tokens is not None and self == only
-
-    def manner(self, old: GenerationSettings) -> GenerationSettings:
-        """The old generation settings with these. Raises `BadInput`."""
-        if self.thinking is None and self.effort is None:
-            return old
-        return generation.parse(old.system, old.temperature, self.thinking, self.effort)
-
-    def task(self, old: Task) -> Task:
-        """The old task, or the new question, with the schema of the old one's answer."""
-        if self.question is None:
-            return old
-        (asked,) = tasks.tasks(False, [self.question], None)
-        return replace(asked, schema=old.schema)
 
 
 @dataclass(frozen=True)
@@ -93,6 +46,38 @@ class Renewed:
 
 
 Progress = weights.Progress
+_New = tuple[NewJob, dict[str, Capacity], "Forecast | None", "str | None"]
+"""A new request: the job, the capacities of its pools, its forecast, and `Renewed.note`."""
+_MOST_TEXTS = 100
+"""Documents that are decoded at a time."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A job about a document, and what it is asked now."""
+
+    old: Job
+    plain: NewJob
+    spec: JobSpec
+    options: RequestOptions
+
+    def document(self) -> Document:
+        """Its document, decoded."""
+        marked = (one[len(READ_AS) :] for one in self.spec.remarks if one.startswith(READ_AS))
+        text, title = self.plain.document.decode(), self.old.title
+        return Document(title, text, read_as=next(marked, ""), encoded=encoded.characters(text))
+
+    def renewed(self, document: Document, before: Forecast, settings: config.Settings) -> NewJob:
+        """The job with the new request."""
+        plain, given = self.plain, SubmitOptions(self.options)
+        new = enqueue.new_job(document, plain.document, before, given, settings)
+        return replace(
+            plain,
+            pool=new.pool,
+            spec=replace(JobSpec.from_json(new.spec), remarks=self.spec.remarks).to_json(),
+            weight=new.weight,
+            max_attempts=new.max_attempts,
+        )
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -117,12 +102,11 @@ def edit(
         for old in olds:
             require_editable(old)
         plains = [_with_conditions(_same(store, old), changes) for old in olds]
+    both = list(zip(olds, plains, strict=True))
+    renewed = _all_renewed(both if changes.is_of_request else (), changes, settings, on_progress)
     several, done = [], []
-    for old, plain in zip(olds, plains, strict=True):
-        new, capacities, before, note = plain, dict[str, Capacity](), None, None
-        if changes.is_of_request:
-            with _naming(old, len(olds)):
-                new, capacities, before, note = _renewed(old, plain, changes, settings, on_progress)
+    for old, plain in both:
+        new, capacities, before, note = renewed.get(old.id, (plain, {}, None, None))
         several.append(Replacement(old, new, capacities, _differences(old, new)))
         done.append(Renewed(old.id, before, note))
     with Control.open_existing(settings.state) as control, _lending(settings, several):
@@ -155,13 +139,14 @@ def rerun(
             _require_repeatable(old)
         plains = [_with_conditions(_from_now(_same(store, old)), changes) for old in olds]
         known = store.capacities()
+    both = list(zip(olds, plains, strict=True))
+    # Checked again though nothing of it changes: so of an imported job the spec is new.
+    asked = [one for one in both if changes.is_of_request or _is_of_document(one[0])]
+    renewed = _all_renewed(asked, changes, settings, on_progress)
     several, capacities, done = [], dict[str, Capacity](), []
-    for old, plain in zip(olds, plains, strict=True):
-        new, before, note = plain, None, None
-        of_one = {plain.pool: known[plain.pool]}
-        if changes.is_of_request or _is_of_document(old):  # so of an imported job the spec is new
-            with _naming(old, len(olds)):
-                new, of_one, before, note = _renewed(old, plain, changes, settings, on_progress)
+    for old, plain in both:
+        as_before = (plain, {plain.pool: known[plain.pool]}, None, None)
+        new, of_one, before, note = renewed.get(old.id, as_before)
         capacities |= of_one
         several.append(Replacement(old, replace(new, request=request), of_one, {}))
         done.append((before, note))
@@ -254,36 +239,55 @@ def options(old: Job, spec: JobSpec, changes: Changes, settings: config.Settings
     )
 
 
-def _renewed(
-    old: Job,
-    plain: NewJob,
+def _all_renewed(
+    several: Sequence[tuple[Job, NewJob]],
     changes: Changes,
     settings: config.Settings,
     on_progress: Progress,
-) -> tuple[NewJob, dict[str, Capacity], Forecast, str | None]:
-    if changes.is_of_limit and _is_body(old):
-        assert changes.max_tokens is not None
-        return (*body_limit.renewed(old, plain, changes.max_tokens, settings), None)
-    spec = _spec(old)
-    read_as = next((one[len(READ_AS) :] for one in spec.remarks if one.startswith(READ_AS)), "")
-    text = plain.document.decode()
-    document = Document(old.title, text, read_as=read_as, encoded=encoded.characters(text))
-    wanted = options(old, spec, changes, settings)
-    (before,) = preflight.forecast(document, wanted, settings, on_progress)
-    enqueue.require_fit(before)
-    new = enqueue.new_job(document, plain.document, before, SubmitOptions(wanted), settings)
-    renewed = replace(JobSpec.from_json(new.spec), remarks=spec.remarks)
-    new = replace(
-        plain,
-        pool=new.pool,
-        spec=renewed.to_json(),
-        weight=new.weight,
-        max_attempts=new.max_attempts,
-    )
+) -> dict[str, _New]:
+    """The new requests of jobs, by id. Those that ask the same of their documents are checked as in
+    one submit: the server is queried once, and `any` decides for each after those before it."""
+    found: dict[str, _New] = {}
+    alike: dict[RequestOptions, list[_Asked]] = {}
+    for old, plain in several:
+        with _naming(old, len(several)):
+            if changes.is_of_limit and _is_body(old):
+                assert changes.max_tokens is not None
+                limited = body_limit.renewed(old, plain, changes.max_tokens, settings)
+                found[old.id] = (*limited, None)
+                continue
+            spec = _spec(old)
+            wanted = options(old, spec, changes, settings)
+        asked = _Asked(old, plain, spec, wanted)
+        alike.setdefault(replace(wanted, server_from=None), []).append(asked)
+    for same in alike.values():
+        for at in range(0, len(same), _MOST_TEXTS):
+            some = same[at : at + _MOST_TEXTS]
+            found |= _together(some, changes, settings, on_progress, len(several))
+    return found
+
+
+def _together(
+    some: Sequence[_Asked],
+    changes: Changes,
+    settings: config.Settings,
+    on_progress: Progress,
+    count: int,
+) -> dict[str, _New]:
+    """The same of jobs with equal options; `count`: of all jobs of the command."""
+    documents, wanted = [one.document() for one in some], some[0].options
+    with _naming(some[0].old, count):
+        before = preflight.forecast_all(documents, wanted, settings, on_progress)
+    found: dict[str, _New] = {}
     with Store.open_existing(settings.state) as store:
-        capacities = enqueue.capacities(store, [before])
-    is_dropped = changes.timeout is None and has_exceeded(old, spec)
-    return new, capacities, before, exceeded_note(spec) if is_dropped else None
+        for one, document, (forecast,) in zip(some, documents, before, strict=True):
+            with _naming(one.old, count):
+                enqueue.require_fit(forecast)
+                new = one.renewed(document, forecast, settings)
+            is_dropped = changes.timeout is None and has_exceeded(one.old, one.spec)
+            note = exceeded_note(one.spec) if is_dropped else None
+            found[one.old.id] = (new, enqueue.capacities(store, [forecast]), forecast, note)
+    return found
 
 
 def _spec(old: Job) -> JobSpec:

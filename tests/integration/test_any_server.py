@@ -95,6 +95,30 @@ def test_a_job_whose_server_dies_before_it_sends_goes_to_another(run: Run, tmp_p
     assert moved["data"]["was"] == one.url and "nothing listens" in moved["data"]["because"]
 
 
+def test_of_several_jobs_that_are_run_again_each_has_the_best_server_after_those_before_it(
+    run: Run, tmp_path: Path
+) -> None:
+    """As in a submit of several: not all of them the one that was free before the first."""
+    files = [f"{name}.txt" for name in ("a", "b", "c", "d")]
+    for name in files:
+        (tmp_path / name).write_text(name + STORY)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with fake_sglang(tmp_path / "one") as one, fake_sglang(tmp_path / "two") as two:
+        _configure(tmp_path / "config", one=one, two=two)
+        done = run("submit", *files, "--summarize", "--server", "one", "--wait")
+        assert done.returncode == 0, done.stderr
+        assert run("pause").returncode == 0
+        again = run("rerun", "--state", "succeeded", "--server", "any", "--json")
+        assert again.returncode == 0, again.stderr
+        jobs = json.loads(again.stdout)
+        assert [job["title"] for job in jobs] == files
+        assert [job["server"] for job in jobs] == [one.url, two.url] * 2
+        edited = run("edit", "--state", "queued", "--ask", "Who?", "--server", "two", "--json")
+        assert [job["server"] for job in json.loads(edited.stdout)] == [two.url] * 4, edited.stderr
+        assert [job["id"] for job in json.loads(edited.stdout)] == [job["id"] for job in jobs]
+
+
 @pytest.mark.promise
 def test_a_server_that_has_answered_takes_what_waits_for_another(run: Run, tmp_path: Path) -> None:
     """Not what waits for a document that the other one reads."""

@@ -22,7 +22,7 @@ from ktclient.exports import file, incoming
 from ktclient.exports.record import Contents
 from ktclient.records import kinds, snapshot
 from ktclient.submission import followup, renewal
-from ktclient.submission.renewal import Changes
+from ktclient.submission.changes import Changes
 
 ALL = Contents(documents=True, thoughts=True)
 Record = dict[str, Any]
@@ -211,6 +211,16 @@ def test_a_file_that_was_cut_is_refused_unless_that_is_known(
     with pytest.raises(BadInput, match="its JSON does not end well"):
         incoming.read(write(tmp_path, whole[: len(whole) // 2]))
     assert len(incoming.read(write(tmp_path, "\n".join(lines * 2)))) == 6
+    cut = [*lines[:2], lines[2][:-9]]
+    with pytest.raises(
+        BadInput, match=r"line 3: .* To import the lines before it, add --incomplete"
+    ):
+        incoming.read(write(tmp_path, "\n".join(cut)))
+    left = incoming.read(write(tmp_path, "\n".join(cut)), incomplete=True)
+    assert [one.id for one in left] == [json.loads(line)["id"] for line in lines[:2]]
+    for damaged in (cut[::-1], [*cut, ""], cut[2:]):  # not the last line, a whole one, the only one
+        with pytest.raises(BadInput, match="Nothing was imported"):
+            incoming.read(write(tmp_path, "\n".join(damaged)), incomplete=True)
     filtered = write(tmp_path, lines[2] + "\n" + lines[0])
     assert [one.is_new for one in incoming.store(other, filtered, incomplete=True)] == [True, True]
 
