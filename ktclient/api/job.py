@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ktclient.answers.thoughts import Divided
     from ktclient.api.answer_reader import Heard
     from ktclient.prompts.combined import Part
-    from ktclient.submission import renewal
+    from ktclient.submission.changes import Changes
 
 _LOOK_SECONDS = 0.2
 
@@ -302,14 +302,14 @@ class Changed(TypedDict, total=False):
     at: str | datetime
 
 
-def changes_of(given: Changed) -> renewal.Changes:
+def changes_of(given: Changed) -> Changes:
     """The same for `submission.renewal`. Raises `BadInput` for a name that it does not know."""
-    from ktclient.submission import renewal
+    from ktclient.submission.changes import Changes
 
     if unknown := sorted(given.keys() - Changed.__annotations__.keys()):
         raise BadInput(f"{unknown[0]} cannot be changed; {', '.join(Changed.__annotations__)} can")
     renamed = {"question" if name == "ask" else name: value for name, value in given.items()}
-    return renewal.Changes(**renamed)  # type: ignore[arg-type]
+    return Changes(**renamed)  # type: ignore[arg-type]
 
 
 ENDINGS: dict[model.Outcome, type[JobUnsuccessful]] = {

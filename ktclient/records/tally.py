@@ -119,7 +119,7 @@ def in_one(group: Group, first: Snapshot, blocked: BlockedGroup | None = None) -
         first,
         id=group.id,
         state=_state(group),
-        title=f"{tally.total:,} jobs: {first.title}",
+        title=f"{wording.count(tally.total, 'job')}: {first.title}",
         phase=f"{tally.done:,} of {tally.total:,} done",
         done=tally.done,
         total=tally.total,

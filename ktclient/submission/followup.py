@@ -16,6 +16,7 @@ from ktclient.prompts.generation import GenerationSettings
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access, kinds, selector
 from ktclient.submission import renewal
+from ktclient.submission.changes import Changes as AllChanges
 from ktclient.submission.conditions import Conditions
 from ktclient.submission.enqueue import enqueue
 from ktclient.submission.options import SubmitOptions
@@ -129,7 +130,7 @@ def prepare(
         text = store.document(old.document).decode()
         read_as, data = _read_as(spec), encoded.characters(text)
         document = Document(old.title, text, read_as=read_as, encoded=data)
-    as_before = renewal.Changes(max_tokens=max_tokens, timeout=timeout)
+    as_before = AllChanges(max_tokens=max_tokens, timeout=timeout)
     request = replace(
         renewal.options(old, spec, as_before, settings),
         tasks=(task,),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from jobs import clock, durations
 from jobs.model import Capacity, Job, NewJob, NewRequest
@@ -24,59 +23,17 @@ from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time, preflight
 from ktclient.planning.forecast import Forecast
 from ktclient.planning.options import RequestOptions
-from ktclient.prompts import generation, tasks
-from ktclient.prompts.generation import GenerationSettings
-from ktclient.prompts.tasks import Kind, Task
+from ktclient.prompts.tasks import Kind
 from ktclient.records import access, kinds
 from ktclient.submission import body_limit, conditions, enqueue, lent_keys
+<<<<<<< HEAD
 from ktclient.submission.asked_again import AskedAgain
+=======
+from ktclient.submission.changes import NOW, Changes
+from ktclient.submission.options import SubmitOptions
+>>>>>>> main
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
-
-NOW = "now"
-"""The start time that means: as soon as it can."""
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What is not as in the stored job; None: as there."""
-
-    question: str | None = None
-    max_tokens: int | None = None
-    timeout: float | None = None
-    """Seconds."""
-    server: str | None = None
-    model: str | None = None
-    thinking: bool | None = None
-    effort: str | None = None
-    label: str | None = None
-    """Empty: none."""
-    at: str | datetime | None = None
-    """Not before then; `NOW`: as soon as it can."""
-
-    @property
-    def is_of_request(self) -> bool:
-        """Whether the request itself is another one."""
-        return self != Changes(label=self.label, at=self.at)
-
-    @property
-    def is_of_limit(self) -> bool:
-        """Whether of the request only the limit of its answer is another one."""
-        only = Changes(max_tokens=self.max_tokens, label=self.label, at=self.at)
-        return self.max_tokens is not None and self == only
-
-    def manner(self, old: GenerationSettings) -> GenerationSettings:
-        """The old generation settings with these. Raises `BadInput`."""
-        if self.thinking is None and self.effort is None:
-            return old
-        return generation.parse(old.system, old.temperature, self.thinking, self.effort)
-
-    def task(self, old: Task) -> Task:
-        """The old task, or the new question, with the schema of the old one's answer."""
-        if self.question is None:
-            return old
-        (asked,) = tasks.tasks(False, [self.question], None)
-        return replace(asked, schema=old.schema)
 
 
 @dataclass(frozen=True)
@@ -275,7 +232,11 @@ def _all_renewed(
                 continue
             spec = _spec(old)
             wanted = options(old, spec, changes, settings)
+<<<<<<< HEAD
         asked = AskedAgain(old, plain, spec, wanted)
+=======
+        asked = _Asked(old, plain, spec, wanted)
+>>>>>>> main
         alike.setdefault(replace(wanted, server_from=None), []).append(asked)
     for same in alike.values():
         for at in range(0, len(same), _MOST_TEXTS):

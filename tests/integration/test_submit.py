@@ -96,7 +96,7 @@ def test_what_has_arrived_is_on_disk_while_the_rest_is_being_written(
     tmp_path: Path, ktjob_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker killed in the middle loses no more than a moment's text."""
-    options = ("--answer", "word " * 200, "--token-seconds", "0.1")
+    options = ("--answer", "word " * 2_000, "--token-seconds", "0.1")
     with fake_sglang(tmp_path, *options) as server:
         monkeypatch.setenv("KTJOB_SERVER", server.url)
         job = submit_long("text\n")

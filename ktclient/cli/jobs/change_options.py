@@ -11,7 +11,8 @@ from ktclient.cli.jobs.selection import Where
 from ktclient.cli.render import output
 
 if TYPE_CHECKING:
-    from ktclient.submission.renewal import Changes, Renewed
+    from ktclient.submission.changes import Changes
+from ktclient.submission.renewal import Renewed
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -62,7 +63,7 @@ def options(command: Command) -> Command:
 def parse(given: Given) -> Changes:
     """The changes that are given."""
     from ktclient import wording
-    from ktclient.submission.renewal import Changes
+    from ktclient.submission.changes import Changes
 
     return Changes(
         question=given["ask"],

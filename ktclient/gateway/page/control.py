@@ -17,7 +17,7 @@ from ktclient.gateway.context import Caller
 from ktclient.gateway.page import actions, servers, submit
 from ktclient.records import access, kinds
 from ktclient.submission import queue_control, renewal
-from ktclient.submission.renewal import Changes
+from ktclient.submission.changes import Changes
 
 HIGHEST_OF_KEYS = 0
 """The highest priority that a key without admin's rights may give: that of all other jobs, or one

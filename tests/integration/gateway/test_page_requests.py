@@ -178,6 +178,7 @@ def _change(one: Site, path: str, fields: dict[str, object]) -> int:
     return answer.status_code
 
 
+@pytest.mark.promise
 def test_jobs_are_exported_in_each_format(one: Site) -> None:
     """As `ktjob export` writes them; what has not ended, and what is no format, is refused."""
     job = one.submit(TEXT, "a question to export")

@@ -151,25 +151,25 @@ def test_an_edit_replaces_all_that_was_submitted_or_nothing(state: StateDir) -> 
         )
         known = {"other": Capacity(tokens=5)}
         one = Replacement(job, wanted, known, {"server": ["gpu", "other"]})
-        (edited,) = store.replace([one])
+        (edited,) = store.change([one])
         assert (edited.pool, edited.weight, edited.label) == ("other", 7, "x")
         assert edited.document == job.document and store.capacities()["other"].tokens == 5
         assert store.events(job.id)[-1].kind == "edited"
         with pytest.raises(IllegalTransition, match="changed by another command"):
-            store.replace([Replacement(job, NEW, {"other": Capacity(tokens=9)}, {})])
+            store.change([Replacement(job, NEW, {"other": Capacity(tokens=9)}, {})])
         assert store.capacities()["other"].tokens == 5, "a refusal changes nothing"
         assert claims(store, edited)
         for _ in range(2):
             with pytest.raises(IllegalTransition, match=r"ktjob rerun|ktjob cancel"):
-                store.replace([Replacement(edited, NEW, {}, {})])
+                store.change([Replacement(edited, NEW, {}, {})])
             store.requeue(job.id, 1, "worker_died", "killed")
         assert store.job(job.id).attempt == 1
         store.request_cancel(job.id)
         with pytest.raises(IllegalTransition, match="has ended"):
-            store.replace([Replacement(edited, NEW, {}, {})])
+            store.change([Replacement(edited, NEW, {}, {})])
         part = family(store)[2]
         with pytest.raises(IllegalTransition, match="a part of"):
-            store.replace([Replacement(part, NEW, {}, {})])
+            store.change([Replacement(part, NEW, {}, {})])
 
 
 def test_several_are_edited_or_none_is(state: StateDir) -> None:
@@ -179,10 +179,10 @@ def test_several_are_edited_or_none_is(state: StateDir) -> None:
         changed = replace(NEW, label="x")
         assert claims(store, begun)
         with pytest.raises(IllegalTransition, match=f"job {begun.id} has started"):
-            store.replace([Replacement(job, changed, {}, {}) for job in (first, begun, last)])
+            store.change([Replacement(job, changed, {}, {}) for job in (first, begun, last)])
         assert {store.job(job.id).label for job in (first, last)} == {NEW.label}
         assert kinds(store, first) == ["submitted"]
-        done = store.replace([Replacement(job, changed, {}, {}) for job in (first, last)])
+        done = store.change([Replacement(job, changed, {}, {}) for job in (first, last)])
         assert [job.label for job in done] == ["x", "x"]
 
 
@@ -228,7 +228,7 @@ def test_an_edit_that_races_a_claim_holds_for_the_request_or_is_refused(state: S
             for job in reversed(jobs):
                 spec = f'{{"asks": "{job.id}"}}'
                 try:
-                    store.replace([Replacement(job, replace(NEW, spec=spec), {}, {})])
+                    store.change([Replacement(job, replace(NEW, spec=spec), {}, {})])
                     accepted.add(job.id)
                 except IllegalTransition as error:
                     assert "has started" in str(error)

@@ -22,7 +22,7 @@ from ktclient.exports import file, incoming
 from ktclient.exports.record import Contents
 from ktclient.records import kinds, snapshot
 from ktclient.submission import followup, renewal
-from ktclient.submission.renewal import Changes
+from ktclient.submission.changes import Changes
 
 ALL = Contents(documents=True, thoughts=True)
 Record = dict[str, Any]

@@ -12,7 +12,7 @@ from jobs.store.store import Store
 from ktclient.config import settings as config
 from ktclient.records import kinds
 from ktclient.submission import renewal
-from ktclient.submission.renewal import Changes
+from ktclient.submission.changes import Changes
 from ktclient.submission.spec import JobSpec
 
 OTHER = "http://192.0.2.7:30000"
