@@ -18,6 +18,8 @@ from jobs.store.store import Store
 from ktclient import times, urls
 from ktclient.config import settings as config
 from ktclient.config.servers import ANY
+from ktclient.documents import encoded
+from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput, DeadlineExceeded, KtjobError
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time, preflight
@@ -26,12 +28,8 @@ from ktclient.planning.options import RequestOptions
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access, kinds
 from ktclient.submission import body_limit, conditions, enqueue, lent_keys
-<<<<<<< HEAD
-from ktclient.submission.asked_again import AskedAgain
-=======
 from ktclient.submission.changes import NOW, Changes
 from ktclient.submission.options import SubmitOptions
->>>>>>> main
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
 
@@ -52,6 +50,34 @@ _New = tuple[NewJob, dict[str, Capacity], "Forecast | None", "str | None"]
 """A new request: the job, the capacities of its pools, its forecast, and `Renewed.note`."""
 _MOST_TEXTS = 100
 """Documents that are decoded at a time."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A job about a document, and what it is asked now."""
+
+    old: Job
+    plain: NewJob
+    spec: JobSpec
+    options: RequestOptions
+
+    def document(self) -> Document:
+        """Its document, decoded."""
+        marked = (one[len(READ_AS) :] for one in self.spec.remarks if one.startswith(READ_AS))
+        text, title = self.plain.document.decode(), self.old.title
+        return Document(title, text, read_as=next(marked, ""), encoded=encoded.characters(text))
+
+    def renewed(self, document: Document, before: Forecast, settings: config.Settings) -> NewJob:
+        """The job with the new request."""
+        plain, given = self.plain, SubmitOptions(self.options)
+        new = enqueue.new_job(document, plain.document, before, given, settings)
+        return replace(
+            plain,
+            pool=new.pool,
+            spec=replace(JobSpec.from_json(new.spec), remarks=self.spec.remarks).to_json(),
+            weight=new.weight,
+            max_attempts=new.max_attempts,
+        )
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -222,7 +248,7 @@ def _all_renewed(
     """The new requests of jobs, by id. Those that ask the same of their documents are checked as in
     one submit: the server is queried once, and `any` decides for each after those before it."""
     found: dict[str, _New] = {}
-    alike: dict[RequestOptions, list[AskedAgain]] = {}
+    alike: dict[RequestOptions, list[_Asked]] = {}
     for old, plain in several:
         with _naming(old, len(several)):
             if changes.is_of_limit and _is_body(old):
@@ -232,11 +258,7 @@ def _all_renewed(
                 continue
             spec = _spec(old)
             wanted = options(old, spec, changes, settings)
-<<<<<<< HEAD
-        asked = AskedAgain(old, plain, spec, wanted)
-=======
         asked = _Asked(old, plain, spec, wanted)
->>>>>>> main
         alike.setdefault(replace(wanted, server_from=None), []).append(asked)
     for same in alike.values():
         for at in range(0, len(same), _MOST_TEXTS):
@@ -246,7 +268,7 @@ def _all_renewed(
 
 
 def _together(
-    some: Sequence[AskedAgain],
+    some: Sequence[_Asked],
     changes: Changes,
     settings: config.Settings,
     on_progress: Progress,
