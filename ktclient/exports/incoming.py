@@ -113,21 +113,13 @@ def _whole_lines(content: bytes) -> bytes:
 
 
 def _of_lines(content: bytes) -> Iterator[tuple[str, object]]:
-<<<<<<< HEAD
-    for number, line in enumerate(_lines(content), 1):
-=======
     lines = _lines(content)
     for number, line in enumerate(lines, 1):
->>>>>>> main
         if not line.strip():
             continue
         record = _parsed_or_none(line)
         if record is None:
-<<<<<<< HEAD
-            is_last = number > 1 and content.endswith(line)
-=======
             is_last = number > 1 and next(lines, None) is None
->>>>>>> main
             left = ". To import the lines before it, add --incomplete" if is_last else ""
             raise Unusable(f"line {number}: it is no JSON; the file was cut or changed{left}")
         yield f"line {number}", record
