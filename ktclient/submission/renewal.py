@@ -28,8 +28,8 @@ from ktclient.planning.options import RequestOptions
 from ktclient.prompts.tasks import Kind
 from ktclient.records import access, kinds
 from ktclient.submission import body_limit, conditions, enqueue, lent_keys
+from ktclient.submission.asked_again import AskedAgain
 from ktclient.submission.changes import NOW, Changes
-from ktclient.submission.options import SubmitOptions
 from ktclient.submission.spec import JobSpec, server_of
 from server_bundle.embedded import weights
 
@@ -258,7 +258,7 @@ def _all_renewed(
                 continue
             spec = _spec(old)
             wanted = options(old, spec, changes, settings)
-        asked = _Asked(old, plain, spec, wanted)
+        asked = AskedAgain(old, plain, spec, wanted)
         alike.setdefault(replace(wanted, server_from=None), []).append(asked)
     for same in alike.values():
         for at in range(0, len(same), _MOST_TEXTS):
