@@ -104,10 +104,12 @@ def _records(content: bytes) -> Iterator[tuple[str, object]]:
 
 def _whole_lines(content: bytes) -> bytes:
     """JSON Lines without a last line that was cut: there is no line end after it."""
-    lines, end, last = content.rpartition(b"\n")
-    is_cut = bool(lines.strip() and last.strip()) and _parsed_or_none(last) is None
-    is_of_lines = isinstance(_parsed_or_none(lines.lstrip().partition(b"\n")[0]), dict)
-    return lines + end if is_cut and is_of_lines else content
+    end = content.rfind(b"\n") + 1
+    begun = _WORD.search(content, 0, end)
+    if begun is None or not content[end:].strip() or _parsed_or_none(content[end:]) is not None:
+        return content
+    first = _parsed_or_none(content[begun.start() : content.find(b"\n", begun.start())])
+    return content[:end] if isinstance(first, dict) else content
 
 
 def _of_lines(content: bytes) -> Iterator[tuple[str, object]]:

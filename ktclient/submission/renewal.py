@@ -18,8 +18,6 @@ from jobs.store.store import Store
 from ktclient import times, urls
 from ktclient.config import settings as config
 from ktclient.config.servers import ANY
-from ktclient.documents import encoded
-from ktclient.documents.document import READ_AS, Document
 from ktclient.errors import BadInput, DeadlineExceeded, KtjobError
 from ktclient.planning import forecast as forecasts
 from ktclient.planning import prefill_time, preflight
@@ -50,34 +48,6 @@ _New = tuple[NewJob, dict[str, Capacity], "Forecast | None", "str | None"]
 """A new request: the job, the capacities of its pools, its forecast, and `Renewed.note`."""
 _MOST_TEXTS = 100
 """Documents that are decoded at a time."""
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A job about a document, and what it is asked now."""
-
-    old: Job
-    plain: NewJob
-    spec: JobSpec
-    options: RequestOptions
-
-    def document(self) -> Document:
-        """Its document, decoded."""
-        marked = (one[len(READ_AS) :] for one in self.spec.remarks if one.startswith(READ_AS))
-        text, title = self.plain.document.decode(), self.old.title
-        return Document(title, text, read_as=next(marked, ""), encoded=encoded.characters(text))
-
-    def renewed(self, document: Document, before: Forecast, settings: config.Settings) -> NewJob:
-        """The job with the new request."""
-        plain, given = self.plain, SubmitOptions(self.options)
-        new = enqueue.new_job(document, plain.document, before, given, settings)
-        return replace(
-            plain,
-            pool=new.pool,
-            spec=replace(JobSpec.from_json(new.spec), remarks=self.spec.remarks).to_json(),
-            weight=new.weight,
-            max_attempts=new.max_attempts,
-        )
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -248,7 +218,7 @@ def _all_renewed(
     """The new requests of jobs, by id. Those that ask the same of their documents are checked as in
     one submit: the server is queried once, and `any` decides for each after those before it."""
     found: dict[str, _New] = {}
-    alike: dict[RequestOptions, list[_Asked]] = {}
+    alike: dict[RequestOptions, list[AskedAgain]] = {}
     for old, plain in several:
         with _naming(old, len(several)):
             if changes.is_of_limit and _is_body(old):
@@ -268,7 +238,7 @@ def _all_renewed(
 
 
 def _together(
-    some: Sequence[_Asked],
+    some: Sequence[AskedAgain],
     changes: Changes,
     settings: config.Settings,
     on_progress: Progress,

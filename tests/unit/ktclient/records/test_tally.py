@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
+from jobs.store.groups import Group
 from ktclient.records import tally
 from ktclient.records.snapshot import Snapshot
 
@@ -38,6 +39,14 @@ def test_they_are_counted_by_state() -> None:
     assert now.in_words() == "2 of 4 done, 1 failed, 1 cancelled, 1 running"
     assert now.seconds_left is None
     assert tally.of([started("SUCCEEDED", 3)]).in_words() == "1 of 1 done"
+
+
+@pytest.mark.parametrize(("total", "words"), [(1, "1 job: a.txt"), (1000, "1,000 jobs: a.txt")])
+def test_a_group_is_named_by_its_count_and_its_first_job(total: int, words: str) -> None:
+    """One of which only one job is left, too: of an import, or after the others were deleted."""
+    numbers = {field.name: 0 for field in fields(Group)} | {"total": total, "queued": total}
+    group = Group(**numbers | {"id": "g-abcdef", "first": "abcdefgh", "created_at": NOW})  # type: ignore[arg-type]
+    assert tally.in_one(group, replace(QUEUED, title="a.txt")).title == words
 
 
 @pytest.mark.parametrize(
