@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sys
 import threading
 import time
@@ -164,6 +165,10 @@ class Handler(BaseHTTPRequestHandler):
         return json_answer(200, body)
 
 
+SEARCHED_PORTS = (40001, 30000)
+"""Where ktjob looks for servers (`ktclient.servers.selection.WELL_KNOWN_PORTS`)."""
+
+
 class Server(ThreadingHTTPServer):
     """The listening socket and what its connections share."""
 
@@ -180,6 +185,15 @@ class Server(ThreadingHTTPServer):
         self._writers = 0
         self._last_words = threading.Condition()
         super().__init__(("127.0.0.1", options.port), Handler)
+
+    def server_bind(self) -> None:
+        """On a free port that no other test searches for servers."""
+        super().server_bind()
+        if self.site.options.port == 0 and self.server_port in SEARCHED_PORTS:
+            taken, self.socket = self.socket, socket.socket(self.address_family, self.socket_type)
+            with taken:  # until then it is not given again
+                self.server_address = ("127.0.0.1", 0)
+                super().server_bind()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

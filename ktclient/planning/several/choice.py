@@ -95,7 +95,10 @@ class Several:
         usable = [one for one in self.servers if one.is_usable and serves(one, model)]
         if not usable:
             has = "" if model is None else f" that lists the model {model!r}"
-            raise ConnectionRefused(f"no server{has} can be used now. See why with: ktjob servers")
+            raise ConnectionRefused(
+                f"no server{has} can be used now; the embedded one is none of `any`. See why with: "
+                "ktjob servers"
+            )
         ranked = sorted(usable, key=lambda one: rank(one, need, self._line(one)))
         best = ranked[0]
         why = f"--server any: {_why(best, need, self._line(best), len(usable))}"
