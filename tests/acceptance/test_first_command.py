@@ -68,7 +68,8 @@ def test_the_readme_from_its_first_command_to_its_last(stranger: Stranger, tmp_p
     """Every command and the Python example run as they stand; only what stands for the reader's
     own - the server's address, the book, the id - is put in."""
     readme = stranger.clone / "README.md"
-    getting, first, gateway, server, daily, serving = blocks(readme, "sh")
+    getting, first, gateway, server, daily, serving, tests = blocks(readme, "sh")
+    assert tests == "pip install -e '.[test]' && pytest\n"  # by which this runs (.ci/run)
     clone, environment, install = getting.splitlines()
     assert clone.startswith("git clone ") and environment.startswith("python3 -m venv ")
     got = stranger.paste(install)

@@ -151,6 +151,7 @@ def test_commands_run_there_and_are_heard_here(box: Box, tmp_path: Path) -> None
     assert box.run("--host", "gpu1", "show", "zzz").returncode == 3
     several = box.run(*box.submit("-q", str(names)))
     assert len(several.stdout.split()) == 2
+    assert box.run("--host", "gpu1", "wait", *several.stdout.split()).returncode == 0
     titles = json.loads(box.run("--host", "gpu1", "list", "--json").stdout)
     assert "docs/it's; $(touch evil).txt" in json.dumps(titles)
     every = box.run("--host", "all", "list", "--json")
