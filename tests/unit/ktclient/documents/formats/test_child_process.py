@@ -86,7 +86,7 @@ def test_too_much_time_by_the_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     """Whether it sleeps, has closed its pipes, holds Python's lock, or fills its stderr."""
     monkeypatch.setattr(allowance, "SECONDS", 0.5)
     for deed in ("sleep", "close all and sleep", "sleep in C", "flood of errors"):
-        assert "cannot be read as HTML within 0 s; extract" in refusal(deed)
+        assert "cannot be read as HTML within 0.5 s; extract" in refusal(deed)
 
 
 def test_time_in_which_the_caller_was_stopped_does_not_count(
