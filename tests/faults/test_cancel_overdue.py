@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support import standing_still
 
 from jobs.model import Attempt
 from jobs.processes import identity
@@ -101,8 +102,7 @@ def test_a_worker_that_was_stopped_is_continued_and_ends_by_itself(
     patience = "jobs.worker.overdue.NOTICE_SECONDS=1,jobs.worker.overdue.KILL_SECONDS=3600"
     monkeypatch.setenv("KTJOB_CONSTANTS", patience)
     job, attempt = answering(state, server, until)
-    os.kill(attempt.worker.pid, signal.SIGSTOP)
-    until(lambda: identity.is_stopped(attempt.worker))
+    standing_still.stop(state, attempt.worker)
     job.cancel()
     until(lambda: job.status().is_finished)
     assert (job.status().state, job.status().cause) == ("CANCELLED", "cancelled")
@@ -123,8 +123,7 @@ def test_a_command_that_waits_does_it_where_the_runner_is_stopped(
     get_stuck(stuck, attempt, until)
     runner = identity.holder(state.runner_lock)
     assert runner is not None
-    os.kill(runner.pid, signal.SIGSTOP)
-    until(lambda: identity.is_stopped(runner))
+    standing_still.stop(state, runner)
     monkeypatch.setattr(overdue, "NOTICE_SECONDS", 1.0)
     monkeypatch.setattr(overdue, "KILL_SECONDS", 1.0)
     job.cancel()

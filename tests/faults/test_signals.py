@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support import standing_still
 
 from jobs.model import Capacity, Identity, Job, NewJob, Status
 from jobs.processes import identity
@@ -190,8 +191,7 @@ def test_a_stopped_runner_holds_up_the_queue_but_not_the_running(
     job = submit(state, gate)
     until(lambda: text_of(state, job, 1))
     runner = runner_of(state)
-    os.kill(runner.pid, signal.SIGSTOP)
-    until(lambda: is_stopped(runner))
+    standing_still.stop(state, runner)
     behind = submit(state, gate)
     gate.touch()
     until(succeeded(state, job))
@@ -210,8 +210,7 @@ def test_a_stopped_runner_that_is_killed_is_replaced(
     job = submit(state, gate)
     until(succeeded(state, job))
     runner = runner_of(state)
-    os.kill(runner.pid, signal.SIGSTOP)
-    until(lambda: is_stopped(runner))
+    standing_still.stop(state, runner)
     behind = submit(state, gate)
     os.kill(runner.pid, signal.SIGKILL)
     until(lambda: not start.is_runner_alive(state))
@@ -225,8 +224,7 @@ def test_a_stopped_worker_is_nobodys_prey(state: StateDir, until: Until, gate: P
     job = submit(state, gate)
     until(lambda: text_of(state, job, 1))
     worker = worker_of(state, job)
-    os.kill(worker.pid, signal.SIGSTOP)
-    until(lambda: is_stopped(worker))
+    standing_still.stop(state, worker)
     with Store.open(state) as store:
         (running,) = recovery.recover(store, state)
     assert running.id == job.id

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
-from support import batches
+from support import batches, standing_still
 from support.batches import asked, read, request, said
 from support.commands import Run
 
 from jobs.model import Job as Row
+from jobs.processes import identity
 from jobs.store.state_dir import StateDir
 from jobs.store.store import Store
 from jobs.worker import overdue
@@ -214,7 +215,9 @@ def _stopped(bench: Bench, job: Job, until: Until) -> Row:
     """Stop the worker of the running line, kill its conductor's, and cancel: the batch ends."""
     state = bench.state
     (part,) = (row for row in bench.rows(job) if row.state == "RUNNING")
-    os.kill(_worker(state, part.id), signal.SIGSTOP)
+    worker = identity.of(_worker(state, part.id))
+    assert worker is not None
+    standing_still.stop(state, worker)
     with contextlib.closing(sqlite3.connect(state.database)) as database, database:
         database.execute("UPDATE jobs SET max_attempts = 1 WHERE id = ?", (job.id,))
     job.cancel()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from fake_sglang.process import FakeServer, fake_sglang
+from support import standing_still
 
 from jobs.processes import identity
 from jobs.store.state_dir import StateDir
@@ -92,7 +93,7 @@ def test_a_retry_brings_it_again(state: StateDir, server: FakeServer, tmp_path: 
     access.ensure_runner(state)  # a runner without a key
     runner = identity.holder(state.runner_lock)
     assert runner is not None
-    os.kill(runner.pid, signal.SIGSTOP)  # so that nobody reads the key before it is wrong
+    standing_still.stop(state, runner)  # so that nobody reads the key before it is wrong
     refused = submit(server, tmp_path, KTJOB_API_KEY=KEY)
     (lent,) = holders(state.root)
     lent.write_text("sk-of-yesterday")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import browser
+from support import browser, standing_still
 from support.browser import button, expect
 from support.page_site import Site, site
 
@@ -285,7 +285,7 @@ def test_what_holds_up_the_queue_is_named(one: Site, page: Page) -> None:
     waiting = one.submit(TEXT, "it waits")
     runner = identity.holder(one.state.runner_lock)
     assert runner is not None
-    os.kill(runner.pid, signal.SIGSTOP)
+    standing_still.stop(one.state, runner)
     try:
         expect(page.locator("#notice")).to_contain_text(f"kill -CONT {runner.pid}")
     finally:

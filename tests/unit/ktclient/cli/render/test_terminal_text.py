@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
 import unicodedata
@@ -380,7 +379,7 @@ def test_an_answer_wraps_on_a_terminal_and_its_code_does_not(
     """Words stay whole; code and tables of Markdown stay as they came."""
     kept = ["```sh", "curl " + "-H a:b " * 20, "```", "    indented " * 9, "| a | " * 20]
     text = "\n".join([*kept, "1. The harbour silted up. " * 6])
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    monkeypatch.setenv("COLUMNS", "60")
     shown = Terminal()
     monkeypatch.setattr(sys, "stdout", shown)
     output.print_answer(text)
@@ -401,7 +400,7 @@ def test_fields_wrap_on_a_terminal_and_quoted_lines_and_pipes_do_not(
     text = "\n".join(
         ("because    " + "the server died " * 9, "received   3 bytes:", "  x " + "y" * 99)
     )
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
+    monkeypatch.setenv("COLUMNS", "60")
     shown = Terminal()
     monkeypatch.setattr(sys, "stdout", shown)
     output.print_lines(text)
