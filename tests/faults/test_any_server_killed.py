@@ -11,6 +11,7 @@ import pytest
 from fake_sglang.process import FakeServer, fake_sglang
 
 from jobs.model import Attempt
+from jobs.processes import identity
 from jobs.store.control import Control
 from jobs.store.state_dir import StateDir
 from ktclient import Job, submit_long
@@ -47,8 +48,10 @@ def test_a_job_that_is_killed_around_its_move_is_sent_to_one_server_only(
             until(lambda number=number: _phase(state, job) == (number, SEEKS))
             if number == 1:
                 kill_runner()
-            os.kill(_attempt(state, job).worker.pid, signal.SIGKILL)
-            job.status()  # starts a runner, as any command
+            worker = _attempt(state, job).worker
+            os.kill(worker.pid, signal.SIGKILL)
+            until(lambda worker=worker: not identity.is_same_process_alive(worker))
+            job.status()  # starts a runner, as any command that finds a job without a worker
         until(lambda: _phase(state, job) == (3, SEEKS))
         long.cancel()
         two.wait_for_event("request", n=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -51,8 +52,11 @@ class Fetcher:
     def partial_bytes(self) -> int:
         """What has arrived of the largest file that is not whole. A small one may be on its way
         beside it."""
-        found = (self.to / fetched.FOLDER / weights.PARTIAL).glob("*")
-        return max((path.stat().st_size for path in found), default=0)
+        sizes = [0]
+        for path in (self.to / fetched.FOLDER / weights.PARTIAL).glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # it has just become whole
+                sizes.append(path.stat().st_size)
+        return max(sizes)
 
     def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
