@@ -43,9 +43,9 @@ class Group:
     """The run time so far of all jobs that run."""
     last_seq: int
     """The place of its youngest job in the order of submission."""
-    held: int = 0
+    held: int
     """How many of its jobs are held."""
-    held_at: str | None = None
+    held_at: str | None
     """Since when the first of them is."""
 
 

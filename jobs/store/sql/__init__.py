@@ -10,6 +10,8 @@ MIGRATIONS = _HERE
 """The folder of the migrations. Tests replace it."""
 _STATEMENTS = ("queries.sql", "http_queries.sql")
 _MARK = "-- name: "
+_NUMBERS = "numbers_of_group"
+"""The columns that several statements have in common, where they say `$numbers_of_group`."""
 
 
 @lru_cache(maxsize=1)
@@ -19,7 +21,9 @@ def queries() -> dict[str, str]:
     blocks = [
         block for file in files for block in file.read_text(encoding="utf-8").split(_MARK)[1:]
     ]
-    return {name: sql.strip() for name, _, sql in (block.partition("\n") for block in blocks)}
+    found = {name: sql.strip() for name, _, sql in (block.partition("\n") for block in blocks)}
+    shared = found.pop(_NUMBERS)
+    return {name: sql.replace(f"${_NUMBERS}", shared) for name, sql in found.items()}
 
 
 def migrations() -> list[tuple[str, str]]:

@@ -31,17 +31,7 @@ SELECT group_id AS id, count(*) AS total,
        (SELECT first.id FROM jobs AS first LEFT JOIN requests AS came ON came.job_id = first.id
         WHERE first.group_id = jobs.group_id AND came.deleted_at IS NULL
               AND (:owner IS NULL OR came.owner = :owner) ORDER BY first.place LIMIT 1) AS first,
-       sum(status = 'QUEUED') AS queued, sum(status = 'RUNNING') AS running,
-       sum(outcome IS 'SUCCEEDED') AS succeeded, sum(outcome IS 'CANCELLED') AS cancelled,
-       min(jobs.created_at) AS created_at, min(started_at) AS started_at,
-       CASE WHEN count(*) = count(finished_at) THEN max(finished_at) END AS finished_at,
-       total(CASE WHEN outcome = 'SUCCEEDED'
-             THEN (julianday(finished_at) - julianday(started_at)) * 86400 END) AS seconds,
-       coalesce(sum(CASE WHEN outcome = 'SUCCEEDED' THEN weight END), 0) AS weight,
-       coalesce(sum(CASE WHEN status <> 'FINISHED' THEN weight END), 0) AS weight_left,
-       total(CASE WHEN status = 'RUNNING'
-             THEN (julianday(:now) - julianday(started_at)) * 86400 END) AS seconds_begun,
-       max(seq) AS last_seq
+       $numbers_of_group
 FROM jobs LEFT JOIN requests ON job_id = jobs.id
 WHERE group_id IS NOT NULL AND deleted_at IS NULL AND (:owner IS NULL OR owner = :owner)
       AND (:group_id IS NULL OR group_id = :group_id)

@@ -209,13 +209,11 @@ SELECT * FROM jobs WHERE group_id = :group_id ORDER BY place, seq;
 SELECT group_id FROM jobs WHERE group_id >= :prefix AND group_id < :prefix || char(1114111)
 GROUP BY group_id ORDER BY max(seq) DESC LIMIT 6;
 
--- name: groups
-SELECT group_id AS id, count(*) AS total,
-       (SELECT id FROM jobs AS first WHERE first.group_id = jobs.group_id
-        ORDER BY place LIMIT 1) AS first,
-       sum(status = 'QUEUED') AS queued, sum(status = 'RUNNING') AS running,
+-- name: numbers_of_group
+-- What is counted of the jobs of a group, in each statement that reads groups.
+sum(status = 'QUEUED') AS queued, sum(status = 'RUNNING') AS running,
        sum(outcome IS 'SUCCEEDED') AS succeeded, sum(outcome IS 'CANCELLED') AS cancelled,
-       min(created_at) AS created_at, min(started_at) AS started_at,
+       min(jobs.created_at) AS created_at, min(started_at) AS started_at,
        CASE WHEN count(*) = count(finished_at) THEN max(finished_at) END AS finished_at,
        total(CASE WHEN outcome = 'SUCCEEDED'
              THEN (julianday(finished_at) - julianday(started_at)) * 86400 END) AS seconds,
@@ -226,6 +224,12 @@ SELECT group_id AS id, count(*) AS total,
        max(seq) AS last_seq,
        sum(status <> 'FINISHED' AND held_at IS NOT NULL) AS held,
        min(CASE WHEN status <> 'FINISHED' THEN held_at END) AS held_at
+
+-- name: groups
+SELECT group_id AS id, count(*) AS total,
+       (SELECT id FROM jobs AS first WHERE first.group_id = jobs.group_id
+        ORDER BY place LIMIT 1) AS first,
+       $numbers_of_group
 FROM jobs WHERE group_id IS NOT NULL AND (:group_id IS NULL OR group_id = :group_id)
 GROUP BY group_id ORDER BY queued + running > 0 DESC, last_seq DESC LIMIT :limit;
 

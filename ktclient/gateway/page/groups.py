@@ -11,7 +11,8 @@ from jobs.store.groups import Group
 from jobs.store.http.store import HttpStore
 from ktclient.gateway import visibility
 from ktclient.gateway.context import Caller
-from ktclient.records import snapshot, tally
+from ktclient.records import blocks, snapshot, tally
+from ktclient.records.blocks import BlockedGroup
 from ktclient.records.snapshot import Snapshot
 
 MOST_MEMBERS = 500
@@ -29,17 +30,20 @@ class Members:
     jobs: dict[str, Record] = field(default_factory=dict)
 
 
-def in_one(found: Sequence[Group], firsts: Sequence[Snapshot]) -> list[tuple[Snapshot, Record]]:
+def in_one(
+    store: HttpStore, found: Sequence[Group], firsts: Sequence[Snapshot]
+) -> list[tuple[Snapshot, Record]]:
     """Each group as one record, and what is said of it besides. `firsts` begins with its first
     job, in the same order."""
+    blocked = blocks.of_groups(store, found, store.pauses())
     return [
-        (tally.in_one(group, first), _said(group))
+        (tally.in_one(group, first, blocked.get(group.id)), _said(group, blocked.get(group.id)))
         for group, first in zip(found, firsts, strict=False)
     ]
 
 
-def _said(group: Group) -> Record:
-    known = tally.of_group(group)
+def _said(group: Group, blocked: BlockedGroup | None) -> Record:
+    known = tally.of_group(group, blocked)
     return {"is_group": True, "tally": {**asdict(known), "words": known.in_words()}}
 
 
@@ -49,7 +53,7 @@ def members(store: HttpStore, caller: Caller, group_id: str) -> Members:
     if group is None:
         raise visibility.not_found(group_id)
     jobs = snapshot.of_jobs(store, store.seen_members(caller.sees, group_id, MOST_MEMBERS))
-    ((one, said),) = in_one([group], jobs)
+    ((one, said),) = in_one(store, [group], jobs)
     ended = group.total - group.queued - group.running
     can = {
         "cancel": group.queued + group.running > 0,

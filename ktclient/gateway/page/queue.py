@@ -100,7 +100,7 @@ def _lines(
     found = store.seen_groups(owner, most + 1)
     firsts = store.jobs_of([one.first for one in found])
     read_jobs = snapshot.of_jobs(store, [*firsts, *(job for jobs in alone for job in jobs)], pauses)
-    grouped = groups.in_one(found, read_jobs)
+    grouped = groups.in_one(store, found, read_jobs)
     shown = [*(one for one, _ in grouped), *read_jobs[len(found) :]]
     ended = [one for one in shown if one.is_finished]
     return _Lines(

@@ -7,6 +7,7 @@ from support.page_jobs import SERVER, put, put_group
 
 from jobs.model import Outcome
 from jobs.processes import identity
+from jobs.store.control import Control
 from jobs.store.http.store import HttpStore
 from jobs.store.rerun import Retries
 from jobs.store.state_dir import StateDir
@@ -14,6 +15,7 @@ from ktclient.gateway.context import Caller
 from ktclient.gateway.page import groups, queue
 from ktclient.gateway.page.queue import Queue
 from ktclient.gateway.wire.errors import ApiError
+from ktclient.records import overview
 
 
 def test_a_long_queue_is_bounded_and_counted(state: StateDir) -> None:
@@ -102,6 +104,29 @@ def test_a_group_is_one_line_of_the_jobs_that_are_seen(state: StateDir) -> None:
         left = groups.members(store, Caller("ada", is_admin=False), group)
     assert list(again.jobs) == [new.id, ours[1].id, ours[2].id]
     assert list(left.jobs) == [new.id, ours[2].id] and left.group["total"] == 2
+
+
+def test_a_group_that_cannot_start_says_so_and_no_time_left(state: StateDir) -> None:
+    """As `ktjob status` does, whether its jobs are held or the queue is paused."""
+    with HttpStore.open(state) as store:
+        jobs = put_group(store, "one", "two", "three", owner="ada")
+        store.claim(jobs[0].id, identity.mine())
+        store.finish(jobs[0].id, 1, Outcome.SUCCEEDED, None, None)
+        open_line = queue.read(store, "ada").jobs[str(jobs[0].group_id)]
+    with Control.open(state) as control:
+        control.hold([job.id for job in jobs[1:]], lambda _: False)
+    with HttpStore.open(state) as store:
+        held = queue.read(store, "ada").jobs[str(jobs[0].group_id)]
+        told = overview.read_grouped(store, 20).jobs[0]
+    with Control.open(state) as control:
+        control.release([job.id for job in jobs[1:]])
+        control.pause(None)
+    with HttpStore.open(state) as store:
+        paused = queue.read(store, "ada").jobs[str(jobs[0].group_id)]
+    assert open_line["eta_seconds"] is not None and open_line["blocked_by"] is None
+    assert (held["eta_seconds"], held["blocked_by"], paused["eta_seconds"]) == (None, "held", None)
+    assert "1 of 3 done, 2 held" in str(held["tally"]) and paused["blocked_by"] == "queue"
+    assert held["blocked"] == told.blocked and "ktjob release g-" in str(told.blocked)
 
 
 def test_only_what_changed_is_sent(state: StateDir) -> None:
